@@ -1,0 +1,55 @@
+use std::net::SocketAddr;
+
+/// Whether listeners without identity may be reached from other machines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Exposure {
+    /// Only from this machine.
+    #[default]
+    LoopbackOnly,
+    /// From everywhere: the network around the listener is closed, and the operator said so.
+    AnonymousAllowed,
+}
+
+/// A listener that would serve anybody.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error(
+    "{key} = \"{address}\" can be reached from other machines, and nothing asks who connects: listen on a loopback address \
+     such as 127.0.0.1, or, inside a closed network such as a container's, start with --insecure-allow-anonymous"
+)]
+pub struct ExposureError {
+    /// Configuration key of the listener.
+    pub key: &'static str,
+    /// The address asked for.
+    pub address: SocketAddr,
+}
+
+impl Exposure {
+    /// Refuses an address beyond loopback unless that was allowed.
+    ///
+    /// # Errors
+    /// [`ExposureError`], which says what to do.
+    pub fn check(self, key: &'static str, address: SocketAddr) -> Result<(), ExposureError> {
+        match self {
+            Exposure::LoopbackOnly if !address.ip().to_canonical().is_loopback() => Err(ExposureError { key, address }),
+            Exposure::LoopbackOnly | Exposure::AnonymousAllowed => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn anonymous_service_beyond_loopback_is_refused_with_what_to_add() {
+        for open in ["0.0.0.0:1883", "[::]:1883", "192.0.2.1:1883"] {
+            let refused = Exposure::LoopbackOnly.check("mqtt.listen", open.parse().expect("an address"));
+            let message = refused.expect_err("beyond loopback").to_string();
+            assert!(message.contains("--insecure-allow-anonymous") && message.contains("mqtt.listen"), "{message}");
+            assert_eq!(Exposure::AnonymousAllowed.check("mqtt.listen", open.parse().expect("an address")), Ok(()));
+        }
+        for closed in ["127.0.0.1:0", "[::1]:1883", "127.8.8.8:1", "[::ffff:127.0.0.1]:1"] {
+            assert_eq!(Exposure::LoopbackOnly.check("mqtt.listen", closed.parse().expect("an address")), Ok(()));
+        }
+    }
+}

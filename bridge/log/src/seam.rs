@@ -1,0 +1,101 @@
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tidegate_telemetry::{Entry, Position};
+use tokio::sync::watch;
+
+/// Why an entry was not appended. Nothing of it was kept.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AppendError {
+    /// The log was closed for shutdown, or has failed.
+    #[error("the log takes no more entries: the program is stopping")]
+    Closed,
+    /// The entry's encoding is larger than a record may be.
+    #[error(
+        "an entry of {bytes} bytes is larger than log.record_bytes_max ({max}): publish smaller messages or raise the limit"
+    )]
+    TooLarge {
+        /// Size of the encoded entry.
+        bytes: usize,
+        /// The limit.
+        max: usize,
+    },
+}
+
+/// Why entries could not be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// The position was trimmed away.
+    #[error(
+        "the log begins after position {first_kept}, position {asked} is gone: the checkpoint and the log do not belong together"
+    )]
+    Trimmed {
+        /// What was asked for.
+        asked: Position,
+        /// The oldest position a reader may start after.
+        first_kept: Position,
+    },
+    /// The storage failed or holds something else than was written.
+    #[error("the log could not be read: {0}")]
+    Storage(String),
+}
+
+/// Resolves when the log has room again; see [`Log::room`].
+pub type Room = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// An ordered, durable sequence of entries.
+///
+/// `appended` is how far entries are in order and visible to readers; `durable` is how far they survive a crash.
+/// `durable` follows `appended` within the commit interval. A commit that fails ends the process: after a failed
+/// fsync nobody knows what is on disk.
+pub trait Log: Send + Sync + 'static {
+    /// Appends entries in order, without waiting for the disk, and returns the position of the last one.
+    /// Received times are raised to that of the entry before, so that they never step back.
+    /// `entries` is drained; on error none was appended.
+    ///
+    /// # Errors
+    /// [`AppendError`] when the log is closed or one of the entries is too large.
+    fn append(&self, entries: &mut Vec<Entry>) -> Result<Position, AppendError>;
+
+    /// Last position that readers can see.
+    fn appended(&self) -> Position;
+
+    /// Last position that survives a crash; wakes its watchers once a commit.
+    fn durable(&self) -> watch::Receiver<Position>;
+
+    /// `true` while a writer may go on; `false` when the bytes not yet durable, or not yet read by the slowest
+    /// reader, are past their limit.
+    fn has_room(&self) -> bool;
+
+    /// Waits until [`Log::has_room`].
+    fn room(&self) -> Room;
+
+    /// A reader of everything after `after`: from the files first, then from memory as it is appended.
+    ///
+    /// # Errors
+    /// [`ReadError::Trimmed`] when entries after `after` are gone.
+    fn reader(&self, after: Position) -> Result<Box<dyn LogReader>, ReadError>;
+
+    /// Nobody needs entries up to and including `through` any more; they may be deleted.
+    fn trim(&self, through: Position);
+
+    /// Bytes of entries after `position` (as appended); what a restart from there would replay.
+    fn bytes_after(&self, position: Position) -> u64;
+
+    /// Takes no more entries, makes all appended ones durable, and returns. Readers see the end.
+    fn close(&self);
+}
+
+/// Reads a log in order. Blocking: belongs on a thread of its own.
+pub trait LogReader: Send {
+    /// Waits up to `wait` for entries and moves those there are (a bounded batch) to `out`.
+    /// Returns `false` when the log is closed and everything was read.
+    ///
+    /// # Errors
+    /// [`ReadError::Storage`].
+    fn read(&mut self, wait: Duration, out: &mut Vec<(Position, Arc<Entry>)>) -> Result<bool, ReadError>;
+}

@@ -1,0 +1,199 @@
+//! What processing made of an entry. Views and store know nothing else of the fleet.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
+
+use crate::reading::{DeliveryClass, Value};
+
+/// Dense number of a device, assigned by processing in order of appearance and kept over restarts; never reused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct DeviceIndex(pub u32);
+
+/// Dense number of a metric within its device, in order of appearance; never reused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct MetricIndex(pub u16);
+
+/// Whether a device is heard of as expected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeviceState {
+    /// Its last reading is as recent as its interval lets expect.
+    Fresh,
+    /// A reading is overdue.
+    Late,
+    /// A device that reports rarely is between two reports, as planned.
+    Asleep,
+    /// Overdue for so long that somebody should look.
+    Lost,
+}
+
+/// How grave an alert is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Good to know.
+    Info,
+    /// Look at it today.
+    Warning,
+    /// Look at it now.
+    Critical,
+}
+
+/// Where an alert stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AlertState {
+    /// The condition holds and nobody took it on.
+    Raised,
+    /// The condition holds and somebody took it on.
+    Acknowledged,
+    /// The condition no longer holds.
+    Cleared,
+}
+
+/// One metric of a reading as it was applied.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AppliedCell {
+    /// Which metric of the device.
+    pub metric: MetricIndex,
+    /// Its value.
+    pub value: Value,
+    /// Whether it is now the newest value of the metric. `false`: it came late, history only.
+    pub latest: bool,
+}
+
+/// A reading as it was applied. Duplicates (same metric, time and value as the latest) never get here.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AppliedReading {
+    /// Whose.
+    pub device: DeviceIndex,
+    /// Event time, Unix ms: the device's own, or the receipt when it sent none or one too far in the future.
+    pub time_ms: i64,
+    /// Unix ms of receipt.
+    pub received_ms: i64,
+    /// What a viewer is promised to see of it.
+    pub class: DeliveryClass,
+    /// The metrics; at least one.
+    pub cells: SmallVec<[AppliedCell; 6]>,
+}
+
+/// An alert after it changed; carries all of its state.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AlertChange {
+    /// Identifier, derived from the log position that raised it: `a-<position>-<n>`.
+    pub id: Arc<str>,
+    /// Name of the rule.
+    pub rule: Arc<str>,
+    /// How grave.
+    pub severity: Severity,
+    /// Whose alert.
+    pub device: DeviceIndex,
+    /// The device's full identifier.
+    pub device_id: Arc<str>,
+    /// The device's group path.
+    pub group: Arc<str>,
+    /// The metric's name; `None` when the rule is about the device as a whole.
+    pub metric: Option<Arc<str>>,
+    /// What the rule says, for people: `Above 8.0 °C for 30 s`.
+    pub text: Arc<str>,
+    /// Where it stands now.
+    pub state: AlertState,
+    /// Value that raised it, or the newest when it cleared; `None` for "no reading".
+    pub value: Option<f64>,
+    /// Unix ms.
+    pub raised_ms: i64,
+    /// Unix ms and who.
+    pub acknowledged: Option<(i64, Arc<str>)>,
+    /// Unix ms.
+    pub cleared_ms: Option<i64>,
+}
+
+/// Number of devices of a group, by state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct StateCounts {
+    /// Heard of as expected.
+    pub fresh: u32,
+    /// Overdue.
+    pub late: u32,
+    /// Between two planned reports.
+    pub asleep: u32,
+    /// Overdue for long.
+    pub lost: u32,
+}
+
+/// Aggregate of the newest values of one metric over a group and everything below it. Merges by field.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AggregateChange {
+    /// Group path; empty for the whole fleet.
+    pub group: Arc<str>,
+    /// Metric name.
+    pub metric: Arc<str>,
+    /// Devices whose newest value is in the figures (fresh or asleep as planned).
+    pub count: u32,
+    /// Devices of the group that have the metric at all: `count` of `devices` is the coverage.
+    pub devices: u32,
+    /// Sum of the values in the figures; the mean is `sum / count`.
+    pub sum: f64,
+    /// Smallest; meaningless when `count` is 0.
+    pub min: f64,
+    /// Largest; meaningless when `count` is 0.
+    pub max: f64,
+    /// Event time (Unix ms) of the oldest value in the figures; `None` when `count` is 0.
+    pub oldest_ms: Option<i64>,
+}
+
+/// One change of the fleet's state, in the order it happened.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Change {
+    /// A device appeared, or moved to another group.
+    Device {
+        /// Its number.
+        device: DeviceIndex,
+        /// Its full identifier.
+        id: Arc<str>,
+        /// Its group path.
+        group: Arc<str>,
+    },
+    /// A device has a metric that it did not have before, or the metric's unit became known.
+    Metric {
+        /// Whose.
+        device: DeviceIndex,
+        /// Its number within the device.
+        metric: MetricIndex,
+        /// Its name.
+        name: Arc<str>,
+        /// Unit for people: `°C`.
+        unit: Option<Arc<str>>,
+        /// Decimals to show.
+        decimals: Option<u8>,
+    },
+    /// A reading was applied.
+    Reading(AppliedReading),
+    /// A device is now fresh, late, asleep or lost.
+    State {
+        /// Whose.
+        device: DeviceIndex,
+        /// The new state.
+        state: DeviceState,
+        /// Since when, Unix ms.
+        since_ms: i64,
+    },
+    /// A group's aggregate moved.
+    Aggregate(AggregateChange),
+    /// A group's devices by state, itself and everything below it.
+    States {
+        /// Group path; empty for the whole fleet.
+        group: Arc<str>,
+        /// The counts.
+        counts: StateCounts,
+    },
+    /// An alert was raised, acknowledged or cleared.
+    Alert(AlertChange),
+    /// A device was forgotten.
+    Removed {
+        /// Which.
+        device: DeviceIndex,
+    },
+}

@@ -1,0 +1,225 @@
+//! What the log holds, and how it is written down.
+
+use std::fmt;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+/// A place in the log: the ordinal of an entry, counted from 1. `Position::START` lies before the first entry.
+///
+/// A position says "everything up to and including this entry". It only grows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+pub struct Position(pub u64);
+
+impl Position {
+    /// Before the first entry.
+    pub const START: Position = Position(0);
+
+    /// The position right after this one.
+    #[must_use]
+    pub const fn next(self) -> Position {
+        Position(self.0 + 1)
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Quality of service of an MQTT publication (MQTT 5.0 section 4.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Qos {
+    /// 0: at most once.
+    AtMostOnce,
+    /// 1: at least once.
+    AtLeastOnce,
+    /// 2: exactly once.
+    ExactlyOnce,
+}
+
+impl Qos {
+    /// The number on the wire.
+    #[must_use]
+    pub const fn level(self) -> u8 {
+        match self {
+            Qos::AtMostOnce => 0,
+            Qos::AtLeastOnce => 1,
+            Qos::ExactlyOnce => 2,
+        }
+    }
+
+    /// From the number on the wire; `None` for 3 and above.
+    #[must_use]
+    pub const fn from_level(level: u8) -> Option<Qos> {
+        match level {
+            0 => Some(Qos::AtMostOnce),
+            1 => Some(Qos::AtLeastOnce),
+            2 => Some(Qos::ExactlyOnce),
+            _ => None,
+        }
+    }
+}
+
+/// The MQTT 5 properties of a publication that matter after the broker (MQTT 5.0 section 3.3.2.3).
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct PublishProperties {
+    /// 0: bytes, 1: UTF-8 text.
+    pub payload_format_indicator: Option<u8>,
+    /// Seconds.
+    pub message_expiry_interval_s: Option<u32>,
+    /// Media type of the payload.
+    pub content_type: Option<String>,
+    /// Where an answer goes.
+    pub response_topic: Option<String>,
+    /// What ties an answer to its question.
+    pub correlation_data: Option<Bytes>,
+    /// In the order sent.
+    pub user_properties: Vec<(String, String)>,
+}
+
+/// One message a device published.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Publication {
+    /// Unix ms at which the broker received it; monotone in the log.
+    pub received_ms: i64,
+    /// MQTT client identifier.
+    pub client: String,
+    /// Whom the client proved to be; `"anonymous"` without identity.
+    pub principal: String,
+    /// Number of the client's session; differs between two sessions of one client identifier.
+    pub session: u64,
+    /// Packet identifier; 0 for QoS 0.
+    pub packet_id: u16,
+    /// Topic name, never a filter.
+    pub topic: String,
+    /// Application message.
+    pub payload: Bytes,
+    /// Quality of service it was sent with.
+    pub qos: Qos,
+    /// Retain flag as sent.
+    pub retain: bool,
+    /// Re-delivery flag as sent.
+    pub dup: bool,
+    /// MQTT 5 properties; `None` when there were none (always for 3.1.1).
+    pub properties: Option<Box<PublishProperties>>,
+}
+
+/// What a person wants; enters the log like a publication so that the log decides the order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Intent {
+    /// Take an alert on; the first one in the log wins.
+    AcknowledgeAlert {
+        /// Unix ms at which it was asked.
+        received_ms: i64,
+        /// The alert's identifier.
+        alert: String,
+        /// Who acknowledges.
+        by: String,
+    },
+}
+
+/// One entry of the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Entry {
+    /// A device said something.
+    Publication(Publication),
+    /// A person wants something.
+    Intent(Intent),
+    /// Time passed (Unix ms); written only while something waits for time.
+    Tick(i64),
+}
+
+/// Why bytes are not an entry.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EntryError {
+    /// Written by a newer program.
+    #[error("the entry has format version {0}, this program reads {CURRENT}: start the newer program that wrote it")]
+    UnknownVersion(u8),
+    /// The bytes do not hold an entry.
+    #[error("the bytes do not hold a log entry; the log was damaged or is not a Tidegate log")]
+    Malformed,
+}
+
+/// First byte of every encoded entry. Fields are only ever added with a new version.
+const CURRENT: u8 = 1;
+
+impl Entry {
+    /// Unix ms at which the entry was received.
+    #[must_use]
+    pub fn received_ms(&self) -> i64 {
+        match self {
+            Entry::Publication(publication) => publication.received_ms,
+            Entry::Intent(Intent::AcknowledgeAlert { received_ms, .. }) => *received_ms,
+            Entry::Tick(at_ms) => *at_ms,
+        }
+    }
+
+    /// Appends the entry's bytes (a version byte, then postcard) to `out`.
+    pub fn encode_into(&self, out: &mut Vec<u8>) {
+        out.push(CURRENT);
+        let buffer = std::mem::take(out);
+        *out =
+            postcard::to_extend(self, buffer).expect("writing to a Vec never fails, and entries hold no unsized maps");
+    }
+
+    /// Reads back what [`Entry::encode_into`] wrote.
+    ///
+    /// # Errors
+    /// [`EntryError::UnknownVersion`] for a newer format, [`EntryError::Malformed`] for anything else.
+    pub fn decode(bytes: &[u8]) -> Result<Entry, EntryError> {
+        match bytes.split_first() {
+            Some((&CURRENT, rest)) => postcard::from_bytes(rest).map_err(|_| EntryError::Malformed),
+            Some((&version, _)) => Err(EntryError::UnknownVersion(version)),
+            None => Err(EntryError::Malformed),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn publication() -> Publication {
+        Publication {
+            received_ms: 1_704_723_845_000,
+            client: "c1".into(),
+            principal: "anonymous".into(),
+            session: 7,
+            packet_id: 65_535,
+            topic: "site/b/floor1/dev7/temperature".into(),
+            payload: Bytes::from_static(b"23.5"),
+            qos: Qos::ExactlyOnce,
+            retain: true,
+            dup: false,
+            properties: Some(Box::new(PublishProperties {
+                content_type: Some("text/plain".into()),
+                user_properties: vec![("a".into(), "b".into())],
+                ..PublishProperties::default()
+            })),
+        }
+    }
+
+    #[test]
+    fn an_entry_comes_back_as_it_was_written() {
+        let acknowledge = Intent::AcknowledgeAlert { received_ms: 1, alert: "a".into(), by: "b".into() };
+        for entry in [Entry::Publication(publication()), Entry::Intent(acknowledge), Entry::Tick(-5)] {
+            let mut bytes = Vec::new();
+            entry.encode_into(&mut bytes);
+            assert_eq!(Entry::decode(&bytes), Ok(entry));
+        }
+    }
+
+    #[test]
+    fn a_newer_format_is_named_and_a_cut_one_is_refused() {
+        assert_eq!(Entry::decode(&[9, 0]), Err(EntryError::UnknownVersion(9)));
+        assert_eq!(Entry::decode(&[]), Err(EntryError::Malformed));
+        let mut bytes = Vec::new();
+        Entry::Publication(publication()).encode_into(&mut bytes);
+        for cut in 0..bytes.len() {
+            assert!(Entry::decode(&bytes[..cut]).is_err(), "cut at {cut}");
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! The questions a dashboard asks about the past, and the port that answers them.
+//!
+//! Calls may read files: run them where blocking is allowed.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tidegate_buckets::{Bucket, Rung};
+
+use crate::change::AlertChange;
+use crate::entry::Position;
+use crate::problem::Reason;
+use crate::reading::Value;
+
+/// Raw readings of one series within `[from_ms, to_ms)`, oldest first.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReadingsQuery {
+    /// Full device identifier.
+    pub device: Arc<str>,
+    /// Metric name.
+    pub metric: Arc<str>,
+    /// Unix ms, inclusive.
+    pub from_ms: i64,
+    /// Unix ms, exclusive.
+    pub to_ms: i64,
+    /// Largest number of points in the answer.
+    pub limit: usize,
+}
+
+/// Answer to a [`ReadingsQuery`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReadingsPage {
+    /// Time (Unix ms) and value, strictly ascending in time.
+    pub points: Vec<(i64, Value)>,
+    /// Where to go on: ask again with `from_ms` set to it. `None` at the end.
+    pub next_ms: Option<i64>,
+}
+
+/// A chart of one series within `[from_ms, to_ms)`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SeriesQuery {
+    /// Full device identifier.
+    pub device: Arc<str>,
+    /// Metric name.
+    pub metric: Arc<str>,
+    /// Unix ms, inclusive.
+    pub from_ms: i64,
+    /// Unix ms, exclusive.
+    pub to_ms: i64,
+    /// Bucket width.
+    pub rung: Rung,
+}
+
+/// Answer to a [`SeriesQuery`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct SeriesAnswer {
+    /// Start (Unix ms, a multiple of the rung's width) and summary, ascending; spans without points are absent.
+    pub buckets: Vec<(i64, Bucket)>,
+    /// Every entry up to here is in the answer, none after it: the live part begins right there.
+    pub through: Position,
+}
+
+/// One change of an alert, newest first in an answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AlertEvent {
+    /// The entry that caused it.
+    pub position: Position,
+    /// Unix ms.
+    pub at_ms: i64,
+    /// The alert after the change.
+    pub alert: AlertChange,
+}
+
+/// Problems of one topic and reason, folded together.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProblemGroup {
+    /// Why.
+    pub reason: Reason,
+    /// Topic; empty when it never got that far.
+    pub topic: Arc<str>,
+    /// Client of the newest.
+    pub client: Arc<str>,
+    /// What exactly, of the newest.
+    pub detail: Arc<str>,
+    /// How many.
+    pub count: u64,
+    /// Unix ms of the first.
+    pub first_ms: i64,
+    /// Unix ms of the newest.
+    pub last_ms: i64,
+    /// First bytes of the newest payload.
+    pub sample: Bytes,
+}
+
+/// Figures of the store, for the status page.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct StoreStats {
+    /// Series known.
+    pub series: u64,
+    /// Points held, in memory and in files.
+    pub points: u64,
+    /// Bytes of sealed blocks and tails in memory.
+    pub memory_bytes: u64,
+    /// Bytes of all files.
+    pub file_bytes: u64,
+    /// Bytes handed to the files since the start.
+    pub written_bytes: u64,
+    /// Last position whose data is in the files.
+    pub flushed: Position,
+    /// Unix ms of the oldest raw point in the files; `None` when there is none.
+    pub oldest_ms: Option<i64>,
+}
+
+/// Why history could not be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HistoryError {
+    /// A file could not be read.
+    #[error("the store could not be read: {0}; see the log of the program, and check the disk")]
+    Storage(String),
+    /// A value in a file is not what it should be.
+    #[error("{file} is damaged ({what}): restore it from a backup, or move it away to go on without that day")]
+    Corrupt {
+        /// File name.
+        file: String,
+        /// What is wrong.
+        what: String,
+    },
+}
+
+/// Answers questions about the past.
+pub trait History: Send + Sync + 'static {
+    /// Raw readings.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    fn readings(&self, query: &ReadingsQuery) -> Result<ReadingsPage, HistoryError>;
+
+    /// Buckets of a chart.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    fn series(&self, query: &SeriesQuery) -> Result<SeriesAnswer, HistoryError>;
+
+    /// Changes of alerts before `before` (`None`: from the newest), newest first.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    fn alert_events(&self, before: Option<Position>, limit: usize) -> Result<Vec<AlertEvent>, HistoryError>;
+
+    /// Problems, newest first, and how many were dropped from the quarantine for its bounds.
+    fn problems(&self, limit: usize) -> (Vec<ProblemGroup>, u64);
+
+    /// Figures.
+    fn stats(&self) -> StoreStats;
+}

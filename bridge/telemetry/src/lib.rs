@@ -1,0 +1,24 @@
+//! The words every room of Tidegate uses: what enters the log, what a device said, what changed.
+//!
+//! No I/O, no clock, no threads.
+//!
+//! - [`entry`]: what the log holds ([`Entry`]: [`Publication`], [`Intent`], tick) and its encoding
+//! - [`reading`]: what a publication means once decoded
+//! - [`change`]: what processing made of it; the only thing views and store listen to
+//! - [`problem`]: what was refused or could not be understood, and why
+//! - [`history`]: the questions a dashboard asks about the past, and the port that answers them
+
+pub mod change;
+pub mod entry;
+pub mod history;
+pub mod problem;
+pub mod reading;
+
+pub use change::{
+    AggregateChange, AlertChange, AlertState, AppliedCell, AppliedReading, Change, DeviceIndex, DeviceState,
+    MetricIndex, Severity, StateCounts,
+};
+pub use entry::{Entry, EntryError, Intent, Position, Publication, PublishProperties, Qos};
+pub use history::{History, HistoryError};
+pub use problem::{Problem, ProblemSink, Reason};
+pub use reading::{DeliveryClass, Reading, Value};

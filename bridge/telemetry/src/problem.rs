@@ -1,0 +1,125 @@
+//! What was refused or could not be understood.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+/// Why a message, or a part of it, was not applied. The snake-case name is the `reason` label of the counters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Reason {
+    /// The bytes are not an MQTT packet.
+    MalformedPacket,
+    /// A packet larger than `mqtt.packet_bytes_max`.
+    PacketTooLarge,
+    /// A topic that is too long, too deep, not UTF-8 or holds wildcards.
+    InvalidTopic,
+    /// A limit on connections, subscriptions or queued bytes was met.
+    ClientLimit,
+    /// A panic inside one connection.
+    Internal,
+    /// The payload is not UTF-8.
+    NotUtf8,
+    /// The payload is neither a plain value nor JSON.
+    NotUnderstood,
+    /// JSON that breaks off or is not well-formed.
+    InvalidJson,
+    /// Nested deeper than `decode.depth_max`.
+    TooDeep,
+    /// Larger than `decode.payload_bytes_max`.
+    PayloadTooLarge,
+    /// More metrics than `decode.metrics_max`, or more readings than `decode.readings_max`.
+    TooManyMetrics,
+    /// No number, boolean or short text in it.
+    NoMetrics,
+    /// NaN, an infinity or a number beyond binary64.
+    NotFinite,
+    /// A device or metric name that is empty, too long or holds control characters.
+    InvalidName,
+    /// A time that no unit makes plausible (before 2000 or beyond 2200).
+    InvalidTime,
+    /// More devices than `process.devices_max` or `process.devices_per_client_max`.
+    DeviceLimit,
+    /// More metrics of one device than `process.metrics_per_device_max`.
+    MetricLimit,
+    /// The payload's device identifier is already used by another principal.
+    IdentityConflict,
+    /// Dropped because the server was past a limit (QoS 0 only).
+    Overload,
+}
+
+impl Reason {
+    /// Every reason, so that counters exist from the start.
+    pub const ALL: [Reason; 19] = [
+        Reason::MalformedPacket,
+        Reason::PacketTooLarge,
+        Reason::InvalidTopic,
+        Reason::ClientLimit,
+        Reason::Internal,
+        Reason::NotUtf8,
+        Reason::NotUnderstood,
+        Reason::InvalidJson,
+        Reason::TooDeep,
+        Reason::PayloadTooLarge,
+        Reason::TooManyMetrics,
+        Reason::NoMetrics,
+        Reason::NotFinite,
+        Reason::InvalidName,
+        Reason::InvalidTime,
+        Reason::DeviceLimit,
+        Reason::MetricLimit,
+        Reason::IdentityConflict,
+        Reason::Overload,
+    ];
+
+    /// The name in counters, REST answers and the dashboard.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Reason::MalformedPacket => "malformed_packet",
+            Reason::PacketTooLarge => "packet_too_large",
+            Reason::InvalidTopic => "invalid_topic",
+            Reason::ClientLimit => "client_limit",
+            Reason::Internal => "internal",
+            Reason::NotUtf8 => "not_utf8",
+            Reason::NotUnderstood => "not_understood",
+            Reason::InvalidJson => "invalid_json",
+            Reason::TooDeep => "too_deep",
+            Reason::PayloadTooLarge => "payload_too_large",
+            Reason::TooManyMetrics => "too_many_metrics",
+            Reason::NoMetrics => "no_metrics",
+            Reason::NotFinite => "not_finite",
+            Reason::InvalidName => "invalid_name",
+            Reason::InvalidTime => "invalid_time",
+            Reason::DeviceLimit => "device_limit",
+            Reason::MetricLimit => "metric_limit",
+            Reason::IdentityConflict => "identity_conflict",
+            Reason::Overload => "overload",
+        }
+    }
+}
+
+/// One message that was refused or not understood.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Problem {
+    /// Why.
+    pub reason: Reason,
+    /// What exactly, and what to do about it, for people.
+    pub detail: String,
+    /// Topic; empty when it never got that far.
+    pub topic: Arc<str>,
+    /// Client identifier, or the peer address before a CONNECT.
+    pub client: Arc<str>,
+    /// Unix ms.
+    pub received_ms: i64,
+    /// The payload or packet; the receiver keeps as much as its bounds allow.
+    pub payload: Bytes,
+}
+
+/// Where problems go: counted, and kept for the *Problems* page. Must not block.
+pub trait ProblemSink: Send + Sync {
+    /// Takes one problem.
+    fn report(&self, problem: Problem);
+}

@@ -1,0 +1,42 @@
+//! The built dashboard, embedded in the program: `make build` puts it into `dashboard/dist` first.
+
+use std::borrow::Cow;
+
+/// One file of the built dashboard.
+pub struct Asset {
+    /// The bytes.
+    pub bytes: Cow<'static, [u8]>,
+    /// Media type by the file's ending.
+    pub content_type: &'static str,
+    /// Quoted strong validator (RFC 9110 section 8.8.3), from the file's hash.
+    pub etag: String,
+    /// Whether the name changes with the content, so that a browser may keep the file for ever.
+    pub immutable: bool,
+}
+
+#[derive(rust_embed::Embed)]
+#[folder = "dist"]
+#[allow_missing = true]
+struct Dist;
+
+/// The file at `path` (no leading slash), or `None`.
+#[must_use]
+pub fn asset(path: &str) -> Option<Asset> {
+    let file = Dist::get(path)?;
+    let hash = file.metadata.sha256_hash();
+    let etag = hash.iter().take(8).fold(String::from("\""), |text, byte| text + &format!("{byte:02x}")) + "\"";
+    Some(Asset { bytes: file.data, content_type: content_type(path), etag, immutable: path.starts_with("assets/") })
+}
+
+fn content_type(path: &str) -> &'static str {
+    match path.rsplit_once('.').map(|(_, ending)| ending) {
+        Some("html") => "text/html; charset=utf-8",
+        Some("js") => "text/javascript; charset=utf-8",
+        Some("css") => "text/css; charset=utf-8",
+        Some("svg") => "image/svg+xml",
+        Some("woff2") => "font/woff2",
+        Some("json" | "webmanifest" | "map") => "application/json",
+        Some("png") => "image/png",
+        _ => "application/octet-stream",
+    }
+}
