@@ -1,0 +1,43 @@
+use std::sync::Arc;
+
+/// One life of the state: positions and row numbers mean something within it only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Epoch {
+    /// Its name; a new one with every start of the program.
+    pub name: Arc<str>,
+    /// Unix ms that relative times in frames count from.
+    pub time_base_ms: i64,
+}
+
+/// Bounds of what is remembered.
+#[derive(Debug, Clone)]
+pub struct ViewsConfig {
+    /// Appearances, moves and removals of devices that are remembered, so that a cursor can follow them.
+    pub membership_entries_max: usize,
+    /// Alert events, and removed alerts, that are remembered.
+    pub alert_events_max: usize,
+    /// How long a cleared alert stays in the `alerts` view, in milliseconds.
+    pub cleared_alert_ms: i64,
+    /// How long envelopes of a row that nobody watches any more are kept, so that a page may come back, in milliseconds.
+    pub envelope_linger_ms: i64,
+    /// Rows (devices, or buckets of charts) one subscription may have.
+    pub rows_max: usize,
+    /// Series one subscription may have.
+    pub series_max: usize,
+    /// Readings kept for one chart while its history is being read; past it the reading starts anew.
+    pub chart_recording_max: usize,
+}
+
+impl Default for ViewsConfig {
+    fn default() -> Self {
+        ViewsConfig {
+            membership_entries_max: 16_384,
+            alert_events_max: 1_024,
+            cleared_alert_ms: 3_600_000,
+            envelope_linger_ms: 120_000,
+            rows_max: 20_000,
+            series_max: 32,
+            chart_recording_max: 65_536,
+        }
+    }
+}

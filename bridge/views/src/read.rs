@@ -1,0 +1,301 @@
+//! Answers for REST: plain structures that serialize to what the API documents. All times are Unix milliseconds.
+
+use std::sync::Arc;
+
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+use tidegate_telemetry::{AggregateChange, AlertChange, AlertState, DeviceState, Severity, StateCounts, Value};
+
+use crate::directory::{Found, is_within};
+use crate::rows::Row;
+use crate::views::Views;
+
+/// What a device name stands for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Lookup<T> {
+    /// One device.
+    Unique(T),
+    /// Full identifiers of the devices whose last level it is.
+    Ambiguous(Vec<Arc<str>>),
+    /// No device.
+    Unknown,
+}
+
+/// A device and its newest values.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Device {
+    /// Full identifier.
+    pub id: Arc<str>,
+    /// Group path.
+    pub group: Arc<str>,
+    /// Whether it is heard of as expected.
+    pub state: DeviceState,
+    /// Since when, Unix ms.
+    pub since: i64,
+    /// Worst active alert.
+    pub alert: Option<Severity>,
+    /// Newest values by metric, in the order the metrics appeared.
+    pub metrics: Named<Metric>,
+}
+
+/// The newest value of a metric.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Metric {
+    /// Number, boolean or text; `null` before the first.
+    #[serde(serialize_with = "serialize_value")]
+    pub value: Option<Value>,
+    /// Event time, Unix ms; `null` before the first value.
+    pub time: Option<i64>,
+    /// Unit for people.
+    pub unit: Option<Arc<str>>,
+    /// Decimals to show.
+    pub decimals: Option<u8>,
+}
+
+/// Named things in order; serializes as an object.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Named<T>(pub Vec<(Arc<str>, T)>);
+
+/// One page of devices, in order of their identifiers.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct DevicesPage {
+    /// The devices.
+    pub devices: Vec<Device>,
+    /// Cursor of the next page; `null` at the end.
+    pub next: Option<Arc<str>>,
+}
+
+/// Which devices.
+#[derive(Debug, Clone, Default)]
+pub struct DevicesQuery<'a> {
+    /// Group path with everything below it; empty for all.
+    pub group: &'a str,
+    /// Part of the identifier, in any case; empty for all.
+    pub q: &'a str,
+    /// `next` of the page before.
+    pub cursor: Option<&'a str>,
+    /// Largest number of devices.
+    pub limit: usize,
+}
+
+/// A group and its aggregates, over itself and everything below it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Group {
+    /// Path; empty for the whole fleet.
+    pub path: Arc<str>,
+    /// Devices by state.
+    pub devices: StateCounts,
+    /// Figures by metric.
+    pub metrics: Named<Figures>,
+}
+
+/// Aggregate of the newest values of one metric.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Figures {
+    /// Devices in the figures.
+    pub count: u32,
+    /// Devices that have the metric.
+    pub devices: u32,
+    /// Arithmetic mean; `null` when `count` is 0, like the other figures.
+    pub mean: Option<f64>,
+    /// Smallest.
+    pub min: Option<f64>,
+    /// Largest.
+    pub max: Option<f64>,
+    /// Event time (Unix ms) of the oldest value in the figures.
+    pub oldest: Option<i64>,
+}
+
+/// An alert, as REST and the live protocol show it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct AlertObject {
+    /// Identifier.
+    pub id: Arc<str>,
+    /// Name of the rule.
+    pub rule: Arc<str>,
+    /// How grave.
+    pub severity: Severity,
+    /// Full identifier of the device.
+    pub device: Arc<str>,
+    /// Group path of the device.
+    pub group: Arc<str>,
+    /// Metric; `null` when it is about the device as a whole.
+    pub metric: Option<Arc<str>>,
+    /// What the rule says.
+    pub text: Arc<str>,
+    /// Where it stands.
+    pub state: AlertState,
+    /// Value that raised it, or the newest when it cleared.
+    pub value: Option<f64>,
+    /// Unix ms.
+    pub raised: i64,
+    /// When and by whom it was taken on.
+    pub acknowledged: Option<Acknowledged>,
+    /// Unix ms.
+    pub cleared: Option<i64>,
+}
+
+/// Who took an alert on.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Acknowledged {
+    /// Unix ms.
+    pub time: i64,
+    /// Who.
+    pub by: Arc<str>,
+}
+
+impl Views {
+    /// A device by full identifier, or by its last level while only one device has it.
+    #[must_use]
+    pub fn device(&self, name: &str) -> Lookup<Device> {
+        match self.directory.find(name) {
+            Found::Unique(row) => self.rows.get(row).map_or(Lookup::Unknown, |row| Lookup::Unique(Device::from(row))),
+            Found::Ambiguous(rows) => Lookup::Ambiguous(self.identifiers(&rows)),
+            Found::Unknown => Lookup::Unknown,
+        }
+    }
+
+    /// A page of devices.
+    #[must_use]
+    pub fn devices(&self, query: &DevicesQuery<'_>) -> DevicesPage {
+        let needle = query.q.to_lowercase();
+        let wanted = |row: &Row| {
+            is_within(&row.group, query.group) && (needle.is_empty() || row.id.to_lowercase().contains(&needle))
+        };
+        let rows = self.directory.after(query.cursor).filter_map(|(_, row)| self.rows.get(row));
+        let mut devices: Vec<Device> = Vec::new();
+        for row in rows.filter(|row| wanted(row)) {
+            if devices.len() == query.limit {
+                let next = devices.last().map(|device| Arc::clone(&device.id));
+                return DevicesPage { devices, next };
+            }
+            devices.push(Device::from(row));
+        }
+        DevicesPage { devices, next: None }
+    }
+
+    /// Number of devices.
+    #[must_use]
+    pub fn devices_count(&self) -> usize {
+        self.directory.len()
+    }
+
+    /// Every group that has devices, in order of paths; the first, with the empty path, is the whole fleet.
+    #[must_use]
+    pub fn groups(&self) -> Vec<Group> {
+        let present = self.groups.iter().filter(|(_, group)| !group.is_gone());
+        present.map(|(path, group)| Group::of(path, group)).collect()
+    }
+
+    /// One group.
+    #[must_use]
+    pub fn group(&self, path: &str) -> Option<Group> {
+        let group = self.groups.get(path).filter(|group| !group.is_gone())?;
+        Some(Group::of(&path.into(), group))
+    }
+
+    /// Alerts that hold, and those that cleared lately; newest first.
+    #[must_use]
+    pub fn alerts(&self) -> Vec<AlertObject> {
+        let mut alerts: Vec<_> = self.alerts.iter().map(|alert| AlertObject::from(&*alert.change)).collect();
+        alerts.sort_by(|a, b| b.raised.cmp(&a.raised).then_with(|| b.id.cmp(&a.id)));
+        alerts
+    }
+
+    /// One alert, while it holds and a while after.
+    #[must_use]
+    pub fn alert(&self, id: &str) -> Option<AlertObject> {
+        self.alerts.get(id).map(|alert| AlertObject::from(&*alert.change))
+    }
+
+    pub(crate) fn identifiers(&self, rows: &[u32]) -> Vec<Arc<str>> {
+        let mut ids: Vec<_> = rows.iter().filter_map(|&row| Some(Arc::clone(&self.rows.get(row)?.id))).collect();
+        ids.sort();
+        ids
+    }
+}
+
+impl From<&Row> for Device {
+    fn from(row: &Row) -> Self {
+        let metrics = row.columns.iter().filter(|column| !column.name.is_empty());
+        let metrics = metrics.map(|column| {
+            let metric = Metric {
+                value: column.value.clone(),
+                time: column.value.is_some().then_some(column.time_ms),
+                unit: column.unit.clone(),
+                decimals: column.decimals,
+            };
+            (Arc::clone(&column.name), metric)
+        });
+        Device {
+            id: Arc::clone(&row.id),
+            group: Arc::clone(&row.group),
+            state: row.state,
+            since: row.since_ms,
+            alert: row.worst_alert,
+            metrics: Named(metrics.collect()),
+        }
+    }
+}
+
+impl Group {
+    fn of(path: &Arc<str>, group: &crate::groups::Group) -> Self {
+        let metrics = group.metrics.iter().filter(|(_, aggregate)| !aggregate.is_gone());
+        let metrics = metrics.map(|(name, aggregate)| (Arc::clone(name), Figures::from(&aggregate.figures)));
+        Group { path: Arc::clone(path), devices: group.counts, metrics: Named(metrics.collect()) }
+    }
+}
+
+impl From<&AggregateChange> for Figures {
+    fn from(change: &AggregateChange) -> Self {
+        let figure = |value: f64| (change.count > 0).then_some(value);
+        Figures {
+            count: change.count,
+            devices: change.devices,
+            mean: figure(change.sum / f64::from(change.count)),
+            min: figure(change.min),
+            max: figure(change.max),
+            oldest: change.oldest_ms,
+        }
+    }
+}
+
+impl From<&AlertChange> for AlertObject {
+    fn from(change: &AlertChange) -> Self {
+        let acknowledged = change.acknowledged.as_ref();
+        AlertObject {
+            id: Arc::clone(&change.id),
+            rule: Arc::clone(&change.rule),
+            severity: change.severity,
+            device: Arc::clone(&change.device_id),
+            group: Arc::clone(&change.group),
+            metric: change.metric.clone(),
+            text: Arc::clone(&change.text),
+            state: change.state,
+            value: change.value,
+            raised: change.raised_ms,
+            acknowledged: acknowledged.map(|(time, by)| Acknowledged { time: *time, by: Arc::clone(by) }),
+            cleared: change.cleared_ms,
+        }
+    }
+}
+
+impl<T: Serialize> Serialize for Named<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (name, thing) in &self.0 {
+            map.serialize_entry(&**name, thing)?;
+        }
+        map.end()
+    }
+}
+
+#[allow(clippy::ref_option)] // serde gives a reference to the field
+fn serialize_value<S: Serializer>(value: &Option<Value>, serializer: S) -> Result<S::Ok, S::Error> {
+    match value {
+        None => serializer.serialize_none(),
+        Some(Value::Number(number)) => serializer.serialize_f64(*number),
+        Some(Value::Bool(on)) => serializer.serialize_bool(*on),
+        Some(Value::Text(text)) => serializer.serialize_str(text),
+    }
+}

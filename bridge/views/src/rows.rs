@@ -1,0 +1,237 @@
+//! One row a device: its columns, their values, and the version of each.
+
+use std::sync::{Arc, OnceLock};
+
+use smallvec::SmallVec;
+use tidegate_telemetry::{AppliedReading, DeliveryClass, DeviceIndex, DeviceState, MetricIndex, Severity, Value};
+
+use crate::envelope::Envelope;
+use crate::views::SubscriberId;
+
+/// All rows. `versions` lies apart and dense: a subscription finds what changed by scanning its own row numbers.
+#[derive(Debug, Default)]
+pub(crate) struct Rows {
+    /// Version at which anything of the row last changed; 0 for a row that never was.
+    pub versions: Vec<u64>,
+    rows: Vec<Option<Row>>,
+}
+
+/// A device.
+#[derive(Debug)]
+pub(crate) struct Row {
+    pub id: Arc<str>,
+    pub group: Arc<str>,
+    pub state: DeviceState,
+    pub since_ms: i64,
+    pub worst_alert: Option<Severity>,
+    pub columns: Vec<Column>,
+    /// Forgotten by processing. The number stays taken, so that cursors can still be told.
+    pub removed: bool,
+    /// Version of the newest value of any column, and of the change before it.
+    pub value_version: u64,
+    pub previous_value_version: u64,
+    /// Version of state, since and worst alert.
+    pub status_version: u64,
+    /// Version of the newest column or unit.
+    pub columns_version: u64,
+    /// Sessions to wake, one entry for each subscription that has this row.
+    pub watchers: SmallVec<[SubscriberId; 2]>,
+    /// Whether envelopes are kept: while somebody watches, and a while longer.
+    pub keeps_envelopes: bool,
+    /// The newest change of values, encoded for everybody who stands right before it.
+    pub newest_change: OnceLock<Box<[u8]>>,
+}
+
+/// A metric of a device.
+#[derive(Debug)]
+pub(crate) struct Column {
+    pub name: Arc<str>,
+    pub unit: Option<Arc<str>>,
+    pub decimals: Option<u8>,
+    pub definition_version: u64,
+    pub value: Option<Value>,
+    pub time_ms: i64,
+    pub value_version: u64,
+    /// Whether it was ever fed with a promise beyond "the newest".
+    pub promised: bool,
+    pub envelope: Option<Box<Envelope>>,
+}
+
+impl Rows {
+    pub fn get(&self, row: u32) -> Option<&Row> {
+        self.rows.get(row as usize)?.as_ref().filter(|row| !row.removed)
+    }
+
+    /// Also rows that were removed.
+    pub fn get_any(&self, row: u32) -> Option<&Row> {
+        self.rows.get(row as usize)?.as_ref()
+    }
+
+    pub fn get_mut(&mut self, row: u32) -> Option<&mut Row> {
+        self.rows.get_mut(row as usize)?.as_mut().filter(|row| !row.removed)
+    }
+
+    /// For watchers, which may hold a row that was removed meanwhile.
+    pub fn get_any_mut(&mut self, row: u32) -> Option<&mut Row> {
+        self.rows.get_mut(row as usize)?.as_mut()
+    }
+
+    pub fn insert(&mut self, row: u32, version: u64, content: Row) {
+        let index = row as usize;
+        if self.rows.len() <= index {
+            self.rows.resize_with(index + 1, || None);
+            self.versions.resize(index + 1, 0);
+        }
+        self.rows[index] = Some(content);
+        self.versions[index] = version;
+    }
+
+    /// Notes that something of the row changed.
+    pub fn touch(&mut self, row: u32, version: u64) {
+        self.versions[row as usize] = version;
+    }
+
+    /// Version of anything of the row.
+    pub fn version(&self, row: u32) -> u64 {
+        self.versions.get(row as usize).copied().unwrap_or(0)
+    }
+
+    /// Every row that is there.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, &Row)> {
+        let numbered = self.rows.iter().enumerate();
+        numbered.filter_map(|(index, row)| {
+            let row = row.as_ref().filter(|row| !row.removed)?;
+            Some((u32::try_from(index).expect("device numbers are u32"), row))
+        })
+    }
+}
+
+impl Row {
+    pub fn new(id: Arc<str>, group: Arc<str>, version: u64, now_ms: i64) -> Self {
+        Row {
+            id,
+            group,
+            state: DeviceState::Fresh,
+            since_ms: now_ms,
+            worst_alert: None,
+            columns: Vec::new(),
+            removed: false,
+            value_version: 0,
+            previous_value_version: 0,
+            status_version: version,
+            columns_version: 0,
+            watchers: SmallVec::new(),
+            keeps_envelopes: false,
+            newest_change: OnceLock::new(),
+        }
+    }
+
+    /// The last level of the identifier.
+    pub fn short_name(&self) -> &str {
+        short_name(&self.id)
+    }
+
+    /// The column of a metric, by name.
+    pub fn column(&self, name: &str) -> Option<(usize, &Column)> {
+        self.columns.iter().enumerate().find(|(_, column)| &*column.name == name)
+    }
+
+    /// Adds or mends a column. Processing numbers them without holes; a hole would only mean columns without a name.
+    pub fn define_column(
+        &mut self,
+        metric: MetricIndex,
+        name: &Arc<str>,
+        unit: Option<&Arc<str>>,
+        decimals: Option<u8>,
+        version: u64,
+    ) {
+        let index = usize::from(metric.0);
+        while self.columns.len() <= index {
+            self.columns.push(Column::unnamed());
+        }
+        let column = &mut self.columns[index];
+        column.name = Arc::clone(name);
+        column.unit = unit.cloned();
+        column.decimals = decimals;
+        column.definition_version = version;
+        self.columns_version = version;
+    }
+
+    /// Takes the values that are now the newest; `true` when there was one.
+    pub fn take(&mut self, reading: &AppliedReading, version: u64) -> bool {
+        let keeps_envelopes = self.keeps_envelopes;
+        let mut changed = false;
+        for cell in reading.cells.iter().filter(|cell| cell.latest) {
+            if let Some(column) = self.columns.get_mut(usize::from(cell.metric.0)) {
+                column.take(reading, &cell.value, version, keeps_envelopes);
+                changed = true;
+            }
+        }
+        if changed {
+            self.newest_change.take();
+            if self.value_version != version {
+                self.previous_value_version = self.value_version;
+                self.value_version = version;
+            }
+        }
+        changed
+    }
+
+    /// Frees the envelopes; what happens from now on is not remembered.
+    pub fn forget_envelopes(&mut self) {
+        self.keeps_envelopes = false;
+        for column in &mut self.columns {
+            column.envelope = None;
+        }
+    }
+
+    /// `true` when a viewer who stands at `since` can be told every extreme after it.
+    pub fn knows_extremes_since(&self, since: u64) -> bool {
+        since >= self.previous_value_version
+            || self.columns.iter().all(|column| {
+                column.value_version <= since
+                    || !column.promised
+                    || column.envelope.as_ref().is_some_and(|envelope| envelope.covers(since))
+            })
+    }
+}
+
+impl Column {
+    fn unnamed() -> Self {
+        Column {
+            name: "".into(),
+            unit: None,
+            decimals: None,
+            definition_version: 0,
+            value: None,
+            time_ms: 0,
+            value_version: 0,
+            promised: false,
+            envelope: None,
+        }
+    }
+
+    fn take(&mut self, reading: &AppliedReading, value: &Value, version: u64, keeps_envelope: bool) {
+        if reading.class != DeliveryClass::Latest {
+            self.promised = true;
+            if let Some(number) = value.as_number().filter(|_| keeps_envelope) {
+                let last_change = self.value_version;
+                let envelope = self.envelope.get_or_insert_with(|| Box::new(Envelope::new(last_change)));
+                envelope.push(version, reading.time_ms, number);
+            }
+        }
+        self.value = Some(value.clone());
+        self.time_ms = reading.time_ms;
+        self.value_version = version;
+    }
+}
+
+/// The last level of an identifier.
+pub(crate) fn short_name(id: &str) -> &str {
+    id.rsplit('/').next().unwrap_or(id)
+}
+
+/// The row number of a device.
+pub(crate) const fn row_of(device: DeviceIndex) -> u32 {
+    device.0
+}

@@ -1,0 +1,252 @@
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+use tidegate_telemetry::{AlertChange, AppliedReading, Change, DeviceIndex, DeviceState, Position};
+
+use crate::alerts::Alerts;
+use crate::charts::Charts;
+use crate::config::{Epoch, ViewsConfig};
+use crate::directory::{Directory, Move};
+use crate::groups::Groups;
+use crate::rows::{Row, Rows, row_of};
+
+/// Whom to wake: a number that the caller gives to each session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SubscriberId(pub u32);
+
+/// How urgent a change is; a lane goes out when those above it are empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Lane {
+    /// At once.
+    Alerts,
+    /// What is on the screen.
+    Views,
+    /// Figures of groups: once a second is enough.
+    Aggregates,
+}
+
+impl Lane {
+    /// Every lane, the most urgent first.
+    pub const ALL: [Lane; 3] = [Lane::Alerts, Lane::Views, Lane::Aggregates];
+}
+
+/// The newest state of the fleet, as keyed cells with versions. A client is a cursor: see
+/// [`Subscription`](crate::Subscription).
+#[derive(Debug)]
+pub struct Views {
+    pub(crate) epoch: Epoch,
+    pub(crate) config: ViewsConfig,
+    /// Position of the newest entry applied.
+    pub(crate) version: u64,
+    pub(crate) now_ms: i64,
+    pub(crate) rows: Rows,
+    pub(crate) directory: Directory,
+    pub(crate) groups: Groups,
+    pub(crate) alerts: Alerts,
+    pub(crate) charts: Charts,
+    pub(crate) watchers: Watchers,
+    /// Rows that nobody watches any more, and since when (Unix ms of receipt).
+    pub(crate) lingering: VecDeque<(i64, u32)>,
+}
+
+/// Sessions that wait for more than single rows.
+#[derive(Debug, Default)]
+pub(crate) struct Watchers {
+    /// Views of many rows, woken by every change of any row.
+    pub all_rows: SmallVec<[SubscriberId; 4]>,
+    /// Views whose rows come and go.
+    pub membership: SmallVec<[SubscriberId; 4]>,
+    pub groups: SmallVec<[SubscriberId; 4]>,
+    pub alerts: SmallVec<[SubscriberId; 4]>,
+}
+
+impl Views {
+    /// An empty state.
+    #[must_use]
+    pub fn new(epoch: Epoch, config: ViewsConfig) -> Self {
+        Views {
+            epoch,
+            config,
+            version: 0,
+            now_ms: 0,
+            rows: Rows::default(),
+            directory: Directory::default(),
+            groups: Groups::default(),
+            alerts: Alerts::default(),
+            charts: Charts::default(),
+            watchers: Watchers::default(),
+            lingering: VecDeque::new(),
+        }
+    }
+
+    /// Applies what one entry of the log changed, and names whom that concerns (perhaps several times).
+    ///
+    /// Positions only grow; those of [`History`](tidegate_telemetry::History) answers must be the same, entry by entry.
+    pub fn apply(
+        &mut self,
+        position: Position,
+        received_ms: i64,
+        changes: &[Change],
+        dirty: &mut impl FnMut(SubscriberId, Lane),
+    ) {
+        debug_assert!(position.0 >= self.version, "positions only grow");
+        self.version = position.0.max(self.version);
+        self.now_ms = received_ms.max(self.now_ms);
+        self.expire(dirty);
+        for change in changes {
+            self.apply_one(change, dirty);
+        }
+    }
+
+    /// Position of the newest entry applied.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        Position(self.version)
+    }
+
+    /// Unix ms of receipt of the newest entry applied.
+    #[must_use]
+    pub fn received_ms(&self) -> i64 {
+        self.now_ms
+    }
+
+    /// The present life of the state.
+    #[must_use]
+    pub fn epoch(&self) -> &Epoch {
+        &self.epoch
+    }
+
+    fn apply_one(&mut self, change: &Change, dirty: &mut impl FnMut(SubscriberId, Lane)) {
+        match change {
+            Change::Device { device, id, group } => self.apply_device(row_of(*device), id, group, dirty),
+            Change::Metric { device, metric, name, unit, decimals } => {
+                let version = self.version;
+                if let Some(row) = self.rows.get_mut(row_of(*device)) {
+                    row.define_column(*metric, name, unit.as_ref(), *decimals, version);
+                    self.touch(row_of(*device), dirty);
+                }
+            }
+            Change::Reading(reading) => self.apply_reading(reading, dirty),
+            Change::State { device, state, since_ms } => self.apply_state(*device, *state, *since_ms, dirty),
+            Change::Aggregate(aggregate) => {
+                self.groups.aggregate(aggregate, self.version);
+                wake(&self.watchers.groups, Lane::Aggregates, dirty);
+            }
+            Change::States { group, counts } => {
+                self.groups.states(group, *counts, self.version);
+                wake(&self.watchers.groups, Lane::Aggregates, dirty);
+            }
+            Change::Alert(alert) => self.apply_alert(alert, dirty),
+            Change::Removed { device } => self.apply_removed(row_of(*device), dirty),
+        }
+    }
+
+    fn apply_device(
+        &mut self,
+        row: u32,
+        id: &Arc<str>,
+        group: &Arc<str>,
+        dirty: &mut impl FnMut(SubscriberId, Lane),
+    ) {
+        let before = match self.rows.get_mut(row) {
+            Some(known) if known.group == *group => return,
+            Some(known) => Some(std::mem::replace(&mut known.group, Arc::clone(group))),
+            None => {
+                self.rows.insert(row, self.version, Row::new(Arc::clone(id), Arc::clone(group), self.version, self.now_ms));
+                self.directory.insert(id, row);
+                None
+            }
+        };
+        self.note_move(row, before, dirty);
+    }
+
+    fn apply_reading(&mut self, reading: &AppliedReading, dirty: &mut impl FnMut(SubscriberId, Lane)) {
+        let number = row_of(reading.device);
+        let Some(row) = self.rows.get_mut(number) else { return };
+        let changed = row.take(reading, self.version);
+        for cell in &reading.cells {
+            let Some(value) = cell.value.as_number() else { continue };
+            let point = (self.version, reading.time_ms, value);
+            let recording_max = self.config.chart_recording_max;
+            let series = (number, cell.metric.0);
+            self.charts.take(series, point, recording_max, &mut |watcher| dirty(watcher, Lane::Views));
+        }
+        if changed {
+            self.touch(number, dirty);
+        }
+    }
+
+    fn apply_state(
+        &mut self,
+        device: DeviceIndex,
+        state: DeviceState,
+        since_ms: i64,
+        dirty: &mut impl FnMut(SubscriberId, Lane),
+    ) {
+        let version = self.version;
+        let Some(row) = self.rows.get_mut(row_of(device)) else { return };
+        if (row.state, row.since_ms) != (state, since_ms) {
+            (row.state, row.since_ms) = (state, since_ms);
+            row.status_version = version;
+            self.touch(row_of(device), dirty);
+        }
+    }
+
+    fn apply_alert(&mut self, alert: &AlertChange, dirty: &mut impl FnMut(SubscriberId, Lane)) {
+        let version = self.version;
+        let worst = self.alerts.take(alert, version, self.now_ms, self.config.alert_events_max);
+        wake(&self.watchers.alerts, Lane::Alerts, dirty);
+        let row = row_of(alert.device);
+        if let Some(device) = self.rows.get_mut(row).filter(|device| device.worst_alert != worst) {
+            device.worst_alert = worst;
+            device.status_version = version;
+            self.touch(row, dirty);
+        }
+    }
+
+    fn apply_removed(&mut self, row: u32, dirty: &mut impl FnMut(SubscriberId, Lane)) {
+        let Some(device) = self.rows.get_mut(row) else { return };
+        device.removed = true;
+        device.columns = Vec::new();
+        device.newest_change.take();
+        let (id, group) = (Arc::clone(&device.id), Arc::clone(&device.group));
+        self.directory.remove(&id, row);
+        self.note_move(row, Some(group), dirty);
+    }
+
+    fn note_move(&mut self, row: u32, before: Option<Arc<str>>, dirty: &mut impl FnMut(SubscriberId, Lane)) {
+        self.directory.note(Move { version: self.version, row, before }, self.config.membership_entries_max);
+        wake(&self.watchers.membership, Lane::Views, dirty);
+        self.touch(row, dirty);
+    }
+
+    /// Notes that a row changed, and wakes who watches it.
+    fn touch(&mut self, row: u32, dirty: &mut impl FnMut(SubscriberId, Lane)) {
+        self.rows.touch(row, self.version);
+        if let Some(row) = self.rows.get_any(row) {
+            wake(&row.watchers, Lane::Views, dirty);
+        }
+        wake(&self.watchers.all_rows, Lane::Views, dirty);
+    }
+
+    fn expire(&mut self, dirty: &mut impl FnMut(SubscriberId, Lane)) {
+        let cleared_before_ms = self.now_ms - self.config.cleared_alert_ms;
+        if self.alerts.expire(cleared_before_ms, self.version, self.config.alert_events_max) {
+            wake(&self.watchers.alerts, Lane::Alerts, dirty);
+        }
+        let unwatched_before_ms = self.now_ms - self.config.envelope_linger_ms;
+        while self.lingering.front().is_some_and(|&(since_ms, _)| since_ms < unwatched_before_ms) {
+            let Some((_, row)) = self.lingering.pop_front() else { break };
+            if let Some(row) = self.rows.get_any_mut(row).filter(|row| row.watchers.is_empty()) {
+                row.forget_envelopes();
+            }
+        }
+    }
+}
+
+fn wake(watchers: &[SubscriberId], lane: Lane, dirty: &mut impl FnMut(SubscriberId, Lane)) {
+    for &watcher in watchers {
+        dirty(watcher, lane);
+    }
+}
