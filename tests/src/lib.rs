@@ -1,1 +1,41 @@
-//! (to be written)
+//! What the end-to-end tests stand on: a real server in a folder of its own on free ports, real clients, and a browser.
+//!
+//! - [`Server`]: the built `tidegate`, started, killed and started again
+//! - [`http`]: a small HTTP client
+//! - [`live`]: a client of the live protocol that keeps the map a stranger would keep from docs/protocol.md
+//! - [`tool`]: other programs: mosquitto_pub, paho-mqtt, MQTT.js, the simulator, Chromium
+
+pub mod http;
+pub mod live;
+mod server;
+pub mod tool;
+
+pub use server::Server;
+
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+/// Asks until there is an answer.
+///
+/// # Panics
+/// When there is none within `limit`; the message says what was waited for.
+pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, limit: Duration, mut ask: impl FnMut() -> F) -> T {
+    let end = Instant::now() + limit;
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(Instant::now() < end, "waited {limit:?} in vain: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Unix milliseconds.
+///
+/// # Panics
+/// When the clock stands before 1970.
+#[must_use]
+pub fn now_ms() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("the clock is past 1970");
+    i64::try_from(since.as_millis()).expect("milliseconds since 1970 fit into 63 bits")
+}

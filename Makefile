@@ -1,0 +1,45 @@
+# make run    build everything and run it on embedded defaults with a simulated fleet
+# make test   install what the tests need and run every test
+# make bench  measure, with peers in the same run
+.PHONY: run build test bench screenshots lint clean dashboard
+
+CARGO ?= cargo
+DASHBOARD_SOURCES = $(shell find dashboard/app dashboard/client -type f 2>/dev/null) $(wildcard dashboard/*.json dashboard/*.ts dashboard/*.html)
+
+run: build
+	@scripts/demo
+
+build: dashboard/dist/index.html
+	$(CARGO) build --release --package tidegate --package tidegate-sim
+
+dashboard: dashboard/dist/index.html
+
+dashboard/node_modules/.installed: dashboard/package-lock.json
+	cd dashboard && npm ci --no-audit --no-fund
+	@touch $@
+
+dashboard/dist/index.html: dashboard/node_modules/.installed $(DASHBOARD_SOURCES)
+	cd dashboard && npm run build
+	@touch $@
+
+test: dashboard/dist/index.html
+	tests/setup
+	cd dashboard && npm test
+	$(CARGO) build --workspace --bins
+	$(CARGO) test --workspace
+
+bench: build
+	tests/setup
+	target/release/tidegate-sim bench $(BENCH)
+
+screenshots: build
+	tests/setup
+	tests/screenshots docs/screenshots
+
+lint:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- --deny warnings
+
+clean:
+	$(CARGO) clean
+	rm -rf dashboard/dist dashboard/node_modules data-demo

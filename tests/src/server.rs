@@ -1,0 +1,137 @@
+use std::fs::File;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+use crate::{http, tool};
+
+/// A running `tidegate`, with its data in a folder that goes when the test ends.
+pub struct Server {
+    /// Where devices connect.
+    pub mqtt: SocketAddr,
+    /// Where people connect.
+    pub http: SocketAddr,
+    child: Child,
+    folder: TempDir,
+    listeners: (String, String),
+}
+
+impl Server {
+    /// Starts one on embedded defaults.
+    pub async fn start() -> Server {
+        Server::with_config("").await
+    }
+
+    /// Starts one with a configuration.
+    ///
+    /// # Panics
+    /// When it does not get ready.
+    pub async fn with_config(config: &str) -> Server {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        std::fs::write(folder.path().join("tidegate.toml"), config).expect("the configuration can be written");
+        let listeners = ("127.0.0.1:0".to_owned(), "127.0.0.1:0".to_owned());
+        let (child, mqtt, http) = spawn(folder.path(), &listeners).await;
+        Server { mqtt, http, child, folder, listeners }
+    }
+
+    /// Ends it at once (SIGKILL) and starts it again on the same data and ports.
+    pub async fn kill_and_restart(&mut self) {
+        self.kill().await;
+        self.restart().await;
+    }
+
+    /// Ends it at once (SIGKILL).
+    ///
+    /// # Panics
+    /// When it cannot be killed.
+    pub async fn kill(&mut self) {
+        self.child.kill().await.expect("it can be killed");
+    }
+
+    /// Starts it again on the same data and ports.
+    pub async fn restart(&mut self) {
+        self.listeners = (self.mqtt.to_string(), self.http.to_string());
+        let (child, mqtt, http) = spawn(self.folder.path(), &self.listeners).await;
+        (self.child, self.mqtt, self.http) = (child, mqtt, http);
+    }
+
+    /// Ends it as an operator does (SIGTERM) and waits.
+    ///
+    /// # Panics
+    /// When it takes longer than 12 s or does not exit with 0.
+    pub async fn stop(&mut self) {
+        let pid = self.child.id().expect("it runs").to_string();
+        tool::run("kill", &["-TERM", &pid]).await;
+        let ended = tokio::time::timeout(Duration::from_secs(12), self.child.wait()).await;
+        let status = ended.expect("it ends within 12 s of SIGTERM").expect("it can be waited for");
+        assert!(status.success(), "it ended with {status}: {}", self.log());
+    }
+
+    /// What it wrote to its log since it was first started.
+    #[must_use]
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    /// Where its data are.
+    #[must_use]
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// GET, as JSON.
+    pub async fn get(&self, path: &str) -> serde_json::Value {
+        http::get(self.http, path).await.json()
+    }
+
+    /// The newest value of a metric, or `None` while the device or the metric is unknown.
+    pub async fn value(&self, device: &str, metric: &str) -> Option<serde_json::Value> {
+        let answer = http::get(self.http, &format!("/v1/devices/{device}")).await;
+        let metric = answer.json()["metrics"][metric]["value"].clone();
+        (answer.status == 200 && !metric.is_null()).then_some(metric)
+    }
+
+    /// A figure of GET /metrics, summed over its labels.
+    pub async fn metric(&self, name: &str) -> f64 {
+        let text = http::get(self.http, "/metrics").await.body;
+        let of = |line: &str| {
+            let (key, value) = line.rsplit_once(' ')?;
+            (key.split('{').next() == Some(name)).then(|| value.parse::<f64>().ok()).flatten()
+        };
+        text.lines().filter(|line| !line.starts_with('#')).filter_map(of).sum()
+    }
+}
+
+async fn spawn(folder: &Path, listeners: &(String, String)) -> (Child, SocketAddr, SocketAddr) {
+    let log = File::options().create(true).append(true).open(folder.join("log")).expect("a log file");
+    let mut child = Command::new(tool::binary("tidegate"))
+        .current_dir(folder)
+        .args(["--config", "tidegate.toml", "--data", "data", "--mqtt", &listeners.0, "--http", &listeners.1])
+        .stdout(Stdio::piped())
+        .stderr(log)
+        .kill_on_drop(true)
+        .spawn()
+        .expect("tidegate is built: cargo build --workspace --bins");
+    let mut lines = BufReader::new(child.stdout.take().expect("stdout is piped")).lines();
+    let ready = tokio::time::timeout(Duration::from_secs(30), async {
+        while let Some(line) = lines.next_line().await.expect("its output is text") {
+            if let Some(ready) = line.strip_prefix("tidegate ready: ") {
+                return Some(ready.to_owned());
+            }
+        }
+        None
+    });
+    let said = || std::fs::read_to_string(folder.join("log")).unwrap_or_default();
+    let ready = ready.await.expect("it is ready within 30 s").unwrap_or_else(|| panic!("it ended: {}", said()));
+    let words: Vec<&str> = ready.split(' ').collect();
+    let address = |name: &str| {
+        let place = words.iter().position(|word| *word == name).expect("the ready line names both listeners");
+        words[place + 1].parse().expect("the ready line gives addresses")
+    };
+    (child, address("mqtt"), address("http"))
+}

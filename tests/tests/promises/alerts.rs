@@ -1,0 +1,73 @@
+//! Alerts: raised, acknowledged once, cleared; and nobody waits for them.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tidegate_tests::live::Live;
+use tidegate_tests::{Server, eventually, http, now_ms, tool};
+
+const HOT: &str = "[[alert]]\nname = \"hot\"\nseverity = \"critical\"\nmetric = \"temperature\"\nabove = 30.0\nhysteresis = 1.0\n";
+
+async fn publish(server: &Server, temperature: f64) {
+    let payload = format!(r#"{{"deviceId":"dev1","temperature":{temperature},"timestamp":{}}}"#, now_ms());
+    tool::mosquitto_pub(server.mqtt, &["-q", "1", "-t", "lab/data", "-m", &payload]).await;
+}
+
+async fn alert_in_state(server: &Server, state: &str) -> Value {
+    eventually(&format!("an alert is {state}"), Duration::from_secs(5), || async {
+        let alerts = server.get("/v1/alerts?state=all").await;
+        alerts["alerts"].as_array()?.iter().find(|alert| alert["state"] == state).cloned()
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_alert_is_raised_acknowledged_once_and_cleared_below_its_hysteresis() {
+    let server = Server::with_config(HOT).await;
+    publish(&server, 31.5).await;
+    let alert = alert_in_state(&server, "raised").await;
+    assert_eq!(alert["severity"], "critical");
+    let path = format!("/v1/alerts/{}/acknowledge", alert["id"].as_str().unwrap());
+    let (first, second) = tokio::join!(
+        http::request(server.http, "POST", &path, &[("Content-Type", "application/json")], "{\"by\":\"ann\"}"),
+        http::request(server.http, "POST", &path, &[("Content-Type", "application/json")], "{\"by\":\"bob\"}"),
+    );
+    assert!(first.status == 200 || second.status == 200, "{first:?} {second:?}");
+    let acknowledged = alert_in_state(&server, "acknowledged").await;
+    let by = acknowledged["acknowledged_by"].clone();
+    publish(&server, 29.5).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(alert_in_state(&server, "acknowledged").await["acknowledged_by"], by, "29.5 is within the hysteresis");
+    publish(&server, 28.5).await;
+    let cleared = alert_in_state(&server, "cleared").await;
+    assert_eq!(cleared["id"], alert["id"]);
+    assert_eq!(cleared["acknowledged_by"], by);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_alert_reaches_a_viewer_within_a_second_of_the_publication() {
+    let server = Server::with_config(HOT).await;
+    let mut live = Live::connect(server.http, json!({})).await;
+    live.send(json!({"type": "subscribe", "id": 1, "view": {"kind": "alerts"}})).await;
+    while live.next().await.unwrap()["last"] != true {}
+    let sent = Instant::now();
+    publish(&server, 31.5).await;
+    loop {
+        let message = live.next().await.unwrap();
+        if message["d"][0] == 1 && message["e"][0][2]["state"] == "raised" {
+            break;
+        }
+    }
+    println!("alert seen {:?} after mosquitto_pub was started", sent.elapsed());
+    assert!(sent.elapsed() < Duration::from_secs(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn silence_raises_an_alert_though_nothing_else_happens() {
+    let server = Server::with_config("[[alert]]\nname = \"silent\"\nno_reading_for = \"1 s\"\n").await;
+    publish(&server, 20.0).await;
+    let alert = alert_in_state(&server, "raised").await;
+    assert_eq!(alert["rule"], "silent");
+    publish(&server, 20.5).await;
+    alert_in_state(&server, "cleared").await;
+}

@@ -1,0 +1,94 @@
+//! What a browser is promised, over real sockets.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tidegate_tests::live::Live;
+use tidegate_tests::{Server, eventually, now_ms, tool};
+
+async fn publish(server: &Server, device: &str, temperature: f64) {
+    let payload = format!(r#"{{"deviceId":"{device}","temperature":{temperature},"timestamp":{}}}"#, now_ms());
+    tool::mosquitto_pub(server.mqtt, &["-q", "1", "-t", "lab/data", "-m", &payload]).await;
+}
+
+async fn known(server: &Server, device: &str) {
+    eventually("the device is known", Duration::from_secs(5), || async {
+        server.value(device, "temperature").await.map(|_| ())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_slept_resumes_with_one_delta() {
+    let server = Server::start().await;
+    publish(&server, "dev1", 20.0).await;
+    known(&server, "dev1").await;
+    let view = json!({"kind": "device", "device": "dev1"});
+    let mut live = Live::connect(server.http, json!({})).await;
+    let before = live.subscribe(1, view.clone(), json!({})).await;
+    let epoch = live.welcome["epoch"].clone();
+    drop(live);
+
+    for temperature in [21.0, 35.0, 22.0] {
+        publish(&server, "dev1", temperature).await;
+    }
+    eventually("the newest is applied", Duration::from_secs(5), || async {
+        (server.value("dev1", "temperature").await == Some(22.0.into())).then_some(())
+    })
+    .await;
+    let mut live = Live::connect(server.http, json!({"epoch": epoch})).await;
+    let mut rows = before;
+    live.send(json!({"type": "subscribe", "id": 1, "view": view, "since": rows.at})).await;
+    live.until(&mut rows, Duration::from_secs(5), |rows| rows.deltas > 0).await;
+    assert_eq!(rows.deltas, 1);
+    assert_eq!(rows.value("dev1", "temperature"), Some(&json!(22.0)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_spike_between_two_pushes_is_seen_by_a_slow_viewer() {
+    let server = Server::start().await;
+    publish(&server, "dev1", 20.0).await;
+    known(&server, "dev1").await;
+    let mut live = Live::connect(server.http, json!({"max_rate": 0.5})).await;
+    let mut rows = live.subscribe(1, json!({"kind": "devices", "devices": ["dev1"]}), json!({})).await;
+    for temperature in [20.5, 20.4, 90.5, 3.5, 20.6] {
+        publish(&server, "dev1", temperature).await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let settled = |rows: &tidegate_tests::live::Rows| rows.value("dev1", "temperature") == Some(&json!(20.6));
+    live.until(&mut rows, Duration::from_secs(10), settled).await;
+    let extremes = |key: &str| rows.envelopes.iter().filter_map(|(_, _, cell)| cell[key].as_f64()).collect::<Vec<_>>();
+    let shown: Vec<f64> = [extremes("lo"), extremes("hi")].concat();
+    assert!(shown.contains(&90.5) && shown.contains(&3.5), "the spike was hidden: {:?}", rows.envelopes);
+    assert!(rows.deltas < 5, "a viewer at 0.5 Hz got {} deltas", rows.deltas);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_viewer_of_another_life_of_the_server_is_told_and_gets_a_snapshot() {
+    let mut server = Server::start().await;
+    publish(&server, "dev1", 20.0).await;
+    known(&server, "dev1").await;
+    let view = json!({"kind": "device", "device": "dev1"});
+    let mut live = Live::connect(server.http, json!({})).await;
+    let rows = live.subscribe(1, view.clone(), json!({})).await;
+    let epoch = live.welcome["epoch"].clone();
+    server.kill_and_restart().await;
+    let mut live = Live::connect(server.http, json!({"epoch": epoch})).await;
+    live.send(json!({"type": "subscribe", "id": 1, "view": view, "since": rows.at})).await;
+    let gap = live.next().await.unwrap();
+    assert_eq!((&gap["type"], &gap["reason"], &gap["done"]), (&json!("gap"), &json!("epoch"), &json!("snapshot")));
+    let snapshot = live.next().await.unwrap();
+    assert_eq!(snapshot["type"], "snapshot");
+    assert_eq!(snapshot["rows"][0]["cells"][1], 20.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_appears_by_itself_in_the_views_of_its_group() {
+    let server = Server::start().await;
+    let mut live = Live::connect(server.http, json!({})).await;
+    let mut rows = live.subscribe(1, json!({"kind": "devices", "group": "Building A"}), json!({})).await;
+    assert!(rows.rows.is_empty());
+    let reading = r#"{"deviceId":"s1","temperature":23.5,"location":"Building A, Floor 3"}"#;
+    tool::mosquitto_pub(server.mqtt, &["-q", "1", "-t", "any", "-m", reading]).await;
+    live.until(&mut rows, Duration::from_secs(5), |rows| rows.value("s1", "temperature") == Some(&json!(23.5))).await;
+}

@@ -1,0 +1,9 @@
+//! Tidegate's promises, end to end: real clients, a real server, a real browser.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod alerts;
+mod arrival;
+mod durability;
+mod live;
+mod operation;
+mod time;

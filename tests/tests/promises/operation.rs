@@ -1,0 +1,87 @@
+//! What an operator relies on.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use tidegate_tests::{Server, eventually, http, tool};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_ends_within_ten_seconds_of_sigterm_and_keeps_everything() {
+    let mut server = Server::start().await;
+    tool::mosquitto_pub(server.mqtt, &["-q", "0", "-t", "site/a/dev1/temperature", "-m", "21.5"]).await;
+    eventually("it is applied", Duration::from_secs(5), || async { server.value("dev1", "temperature").await }).await;
+    server.stop().await;
+    server.restart().await;
+    assert_eq!(server.value("dev1", "temperature").await, Some(21.5.into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn health_readiness_and_metrics_answer() {
+    let server = Server::start().await;
+    for path in ["/healthz", "/readyz", "/metrics", "/v1/stats", "/v1/openapi.json"] {
+        assert_eq!(http::get(server.http, path).await.status, 200, "{path}");
+    }
+    let text = http::get(server.http, "/metrics").await.body;
+    assert!(text.contains("# TYPE tidegate_"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_site_can_neither_open_a_stream_nor_change_anything() {
+    let server = Server::start().await;
+    let evil = [("Origin", "https://evil.example")];
+    assert_eq!(http::request(server.http, "POST", "/v1/alerts/a-1-0/acknowledge", &evil, "").await.status, 403);
+    let upgrade = [
+        ("Origin", "https://evil.example"),
+        ("Connection", "Upgrade"),
+        ("Upgrade", "websocket"),
+        ("Sec-WebSocket-Version", "13"),
+        ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+    ];
+    assert_eq!(http::request(server.http, "GET", "/v1/live", &upgrade, "").await.status, 403);
+    let rebound = http::request(server.http, "GET", "/v1/devices", &[("Host", "evil.example")], "").await;
+    assert!((400..500).contains(&rebound.status), "a foreign Host got {}", rebound.status);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_open_address_without_identity_is_refused_with_what_to_add() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = tokio::process::Command::new(tool::binary("tidegate"))
+        .current_dir(folder.path())
+        .args(["--mqtt", "0.0.0.0:0", "--http", "127.0.0.1:0"])
+        .stdin(Stdio::null())
+        .output();
+    let output = tokio::time::timeout(Duration::from_secs(10), output).await.unwrap().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && said.contains("--insecure-allow-anonymous"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_mistake_of_a_configuration_is_reported_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("bad.toml");
+    std::fs::write(&file, "[mqtt]\nlisten = \"here\"\npackets = 3\n\n[log]\ncommit_interval = \"soon\"\n").unwrap();
+    let check = ["check", "--config", file.to_str().unwrap()];
+    let output = tokio::process::Command::new(tool::binary("tidegate")).args(check).output().await.unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success());
+    for part in ["line 2: mqtt.listen", "line 3: mqtt.packets", "line 6: log.commit_interval"] {
+        assert!(said.contains(part), "{part} is missing in:\n{said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_client_with_a_hundred_thousand_names_hurts_nobody() {
+    let server = Server::with_config("[process]\ndevices_per_client_max = 500\n").await;
+    let array: Vec<String> = (0..2_000).map(|n| format!("{{\"deviceId\":\"flood-{n}\",\"t\":1}}")).collect();
+    for part in array.chunks(100) {
+        let payload = format!("[{}]", part.join(","));
+        tool::mosquitto_pub(server.mqtt, &["-i", "flooder", "-q", "1", "-t", "flood", "-m", &payload]).await;
+    }
+    tool::mosquitto_pub(server.mqtt, &["-i", "good", "-q", "1", "-t", "site/a/dev1/temperature", "-m", "21.5"]).await;
+    eventually("the other's device is there", Duration::from_secs(5), || async { server.value("dev1", "temperature").await }).await;
+    let devices = server.get("/v1/stats").await;
+    println!("{devices}");
+    let flooded = server.get("/v1/devices?q=flood-&limit=1000").await["devices"].as_array().unwrap().len();
+    assert_eq!(flooded, 500);
+    assert!(server.metric("tidegate_problems_total").await >= 1_500.0);
+}

@@ -1,0 +1,65 @@
+//! Event time rules, arrival time is kept.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use tidegate_tests::{Server, eventually, now_ms, tool};
+
+async fn publish(server: &Server, temperature: f64, time_ms: i64) {
+    let payload = format!(r#"{{"deviceId":"dev1","temperature":{temperature},"timestamp":{time_ms}}}"#);
+    tool::mosquitto_pub(server.mqtt, &["-q", "1", "-t", "lab/dev1/data", "-m", &payload]).await;
+}
+
+async fn becomes(server: &Server, wanted: f64) {
+    let what = format!("temperature becomes {wanted}");
+    eventually(&what, Duration::from_secs(5), || async {
+        (server.value("dev1", "temperature").await == Some(Value::from(wanted))).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_late_reading_mends_history_and_never_moves_latest() {
+    let server = Server::start().await;
+    let now = now_ms();
+    publish(&server, 21.5, now).await;
+    becomes(&server, 21.5).await;
+    publish(&server, 9.0, now - 600_000).await;
+    let path = format!("/v1/readings?device=dev1&metric=temperature&from={}&to={}", now - 3_600_000, now + 1);
+    eventually("the late reading is in the history", Duration::from_secs(5), || async {
+        (server.get(&path).await["points"].as_array()?.len() == 2).then_some(())
+    })
+    .await;
+    assert_eq!(server.value("dev1", "temperature").await, Some(21.5.into()));
+    assert_eq!(server.get(&path).await["points"][0][1], 9.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_was_an_hour_ahead_does_not_freeze_the_value() {
+    let server = Server::start().await;
+    publish(&server, 20.5, now_ms() + 3_600_000).await;
+    becomes(&server, 20.5).await;
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    publish(&server, 21.5, now_ms()).await;
+    becomes(&server, 21.5).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn recorded_series_are_replayed_with_their_own_times() {
+    let server = Server::start().await;
+    let file = tool::file("tests/browser/node_modules/vega-datasets/data/sf-temps.csv");
+    let mqtt = server.mqtt.to_string();
+    let replay = ["replay", file.to_str().unwrap(), "--mqtt", &mqtt, "--device", "sf", "--metric", "temperature", "--at-once"];
+    let said = tool::run(tool::binary("tidegate-sim"), &replay).await;
+    let lines = std::fs::read_to_string(&file).unwrap().lines().filter(|line| !line.is_empty()).count() - 1;
+    let now = now_ms();
+    let series = format!("/v1/series?device=sf&metric=temperature&from={}&to={now}&width=800", now - 400 * 86_400_000);
+    let points = eventually("all of the year is there", Duration::from_secs(20), || async {
+        let series = server.get(&series).await;
+        let count: u64 = series["points"].as_array()?.iter().map(|point| point[1].as_u64().unwrap_or(0)).sum();
+        (count + 1 >= lines as u64).then_some(series)
+    })
+    .await;
+    println!("{said}\n{lines} lines, rung {}", points["rung_ms"]);
+    assert_eq!(points["rung_ms"], 86_400_000, "400 days on 800 pixels are days");
+}
