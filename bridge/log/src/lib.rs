@@ -1,7 +1,28 @@
 //! The durable log: every entry is here before it is acknowledged.
 //!
 //! - [`Log`], [`LogReader`]: the seam; one contract suite runs against every implementation
+//! - [`EmbeddedLog`]: the log in files of this machine
+//!   - `shared`, `state`, `tail`: what threads share; pending entries and the newest ones in memory
+//!   - `writer`: the thread that commits
+//!   - `reader`, `file_cursor`: from files, then from memory
+//!   - `frame`, `segment`, `segments`: what lies on disk, and where
+//!   - `recovery`: what is checked and cut when the log is opened
 
+mod config;
+mod embedded;
+mod file_cursor;
+mod frame;
+mod meters;
+mod reader;
+mod recovery;
 mod seam;
+mod segment;
+mod segments;
+mod shared;
+mod state;
+mod tail;
+mod writer;
 
+pub use config::{FailureAction, LogConfig, OpenError};
+pub use embedded::EmbeddedLog;
 pub use seam::{AppendError, Log, LogReader, ReadError, Room};

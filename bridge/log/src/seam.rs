@@ -39,6 +39,16 @@ pub enum ReadError {
         /// The oldest position a reader may start after.
         first_kept: Position,
     },
+    /// The position was never written.
+    #[error(
+        "the log ends at position {last}, position {asked} was never in it: the checkpoint and the log do not belong together"
+    )]
+    Beyond {
+        /// What was asked for.
+        asked: Position,
+        /// The last position there is.
+        last: Position,
+    },
     /// The storage failed or holds something else than was written.
     #[error("the log could not be read: {0}")]
     Storage(String),
@@ -55,7 +65,7 @@ pub type Room = Pin<Box<dyn Future<Output = ()> + Send>>;
 pub trait Log: Send + Sync + 'static {
     /// Appends entries in order, without waiting for the disk, and returns the position of the last one.
     /// Received times are raised to that of the entry before, so that they never step back.
-    /// `entries` is drained; on error none was appended.
+    /// `entries` is drained in any case; on error none was appended.
     ///
     /// # Errors
     /// [`AppendError`] when the log is closed or one of the entries is too large.
@@ -71,19 +81,20 @@ pub trait Log: Send + Sync + 'static {
     /// reader, are past their limit.
     fn has_room(&self) -> bool;
 
-    /// Waits until [`Log::has_room`].
+    /// Waits until [`Log::has_room`], or until the log is closed.
     fn room(&self) -> Room;
 
     /// A reader of everything after `after`: from the files first, then from memory as it is appended.
     ///
     /// # Errors
-    /// [`ReadError::Trimmed`] when entries after `after` are gone.
+    /// [`ReadError::Trimmed`] when entries after `after` are gone, [`ReadError::Beyond`] when the log ends before it.
     fn reader(&self, after: Position) -> Result<Box<dyn LogReader>, ReadError>;
 
     /// Nobody needs entries up to and including `through` any more; they may be deleted.
     fn trim(&self, through: Position);
 
-    /// Bytes of entries after `position` (as appended); what a restart from there would replay.
+    /// Bytes of entries after `position` (as appended); what a restart from there would replay. May be up to 64 KiB
+    /// more than exact for a position that is not in memory.
     fn bytes_after(&self, position: Position) -> u64;
 
     /// Takes no more entries, makes all appended ones durable, and returns. Readers see the end.
@@ -96,6 +107,6 @@ pub trait LogReader: Send {
     /// Returns `false` when the log is closed and everything was read.
     ///
     /// # Errors
-    /// [`ReadError::Storage`].
+    /// [`ReadError::Storage`]; [`ReadError::Trimmed`] when entries it has yet to read were trimmed.
     fn read(&mut self, wait: Duration, out: &mut Vec<(Position, Arc<Entry>)>) -> Result<bool, ReadError>;
 }

@@ -1,0 +1,186 @@
+//! What the embedded log can be told, and why it may refuse to open.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tidegate_telemetry::{EntryError, Position};
+
+/// Settings of the embedded log.
+#[derive(Debug, Clone)]
+pub struct LogConfig {
+    /// Folder of the segments; made when missing. One process at a time.
+    pub directory: PathBuf,
+    /// Size of a segment file, allocated at once; segments are deleted as a whole.
+    pub segment_bytes: u64,
+    /// A commit starts as soon as this many bytes wait.
+    pub commit_bytes: usize,
+    /// A commit starts at the latest this long after the first entry began to wait.
+    pub commit_interval: Duration,
+    /// Largest encoded entry.
+    pub record_bytes_max: usize,
+    /// Past this many appended but not yet durable bytes there is no room.
+    pub undurable_bytes_max: u64,
+    /// Past this many bytes not yet read by the slowest reader there is no room.
+    pub unread_bytes_max: u64,
+    /// Encoded bytes of durable entries kept in memory for readers that are behind; further behind they read files.
+    pub tail_bytes_max: u64,
+    /// Entries a reader gets at once.
+    pub read_entries_max: usize,
+    /// An empty directory begins after this position: what the store already holds, when the log was set aside.
+    pub begin_after: Position,
+    /// What happens after a write or sync has failed.
+    pub on_failure: FailureAction,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self {
+            directory: PathBuf::from("log"),
+            segment_bytes: 64 << 20,
+            commit_bytes: 64 << 10,
+            commit_interval: Duration::from_millis(2),
+            record_bytes_max: 1 << 20,
+            undurable_bytes_max: 16 << 20,
+            unread_bytes_max: 64 << 20,
+            tail_bytes_max: 8 << 20,
+            read_entries_max: 512,
+            begin_after: Position::START,
+            on_failure: FailureAction::default(),
+        }
+    }
+}
+
+/// What happens after a write or sync has failed, when an ERROR line has been logged.
+///
+/// The default ends the process with `abort`: nobody knows what is on disk, and the kernel may report the failure of a
+/// page only once, so trying again could acknowledge what is lost. A test puts its own function here; when that
+/// returns, the log is closed, nothing more becomes durable, and readers get an error.
+#[derive(Clone)]
+pub struct FailureAction(Arc<dyn Fn() + Send + Sync>);
+
+impl FailureAction {
+    /// Runs `action` instead of ending the process.
+    #[must_use]
+    pub fn run(action: impl Fn() + Send + Sync + 'static) -> Self {
+        Self(Arc::new(action))
+    }
+
+    pub(crate) fn take(&self) {
+        (self.0)();
+    }
+}
+
+impl Default for FailureAction {
+    fn default() -> Self {
+        Self(Arc::new(|| std::process::abort()))
+    }
+}
+
+impl fmt::Debug for FailureAction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FailureAction")
+    }
+}
+
+/// Why the log could not be opened. Nothing was changed on disk.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// A limit makes no sense.
+    #[error("log.{key} is {value}, it must be {must}")]
+    Config {
+        /// Name of the setting.
+        key: &'static str,
+        /// What it is.
+        value: u64,
+        /// What it may be.
+        must: &'static str,
+    },
+    /// The operating system refused.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// With which file.
+        path: PathBuf,
+        /// What it said.
+        source: io::Error,
+    },
+    /// Another process has it.
+    #[error("{} is in use by another process: stop that one, or give this one another --data directory", path.display())]
+    InUse {
+        /// The log's directory.
+        path: PathBuf,
+    },
+    /// The file does not begin like a segment.
+    #[error(
+        "{} is not a log segment, or its header is damaged: if it belongs to something else move it away, else check the disk and restore it from a backup",
+        path.display()
+    )]
+    NotASegment {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Written by a newer program.
+    #[error("{} has format version {version}, this program reads {CURRENT}: start the newer program that wrote it", path.display(), CURRENT = crate::segment::FORMAT_VERSION)]
+    UnknownVersion {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        version: u32,
+    },
+    /// Something durable was changed or lost.
+    #[error(
+        "{} is damaged at byte {offset} (entry {position}), with later entries behind it: this is no torn tail, acknowledged entries are lost. \
+         Check the disk, keep a copy of the directory and restore it from a backup; to go on without entries {position} and later, move the directory away and start again",
+        path.display()
+    )]
+    Damaged {
+        /// The segment.
+        path: PathBuf,
+        /// Where in it.
+        offset: u64,
+        /// The first entry that cannot be read.
+        position: Position,
+    },
+    /// A segment between two others is gone.
+    #[error(
+        "the log lacks entries {from} to {through}, which should be before {}: restore the missing segment from a backup, or move the directory away and start again",
+        path.display()
+    )]
+    Missing {
+        /// First missing entry.
+        from: Position,
+        /// Last missing entry.
+        through: Position,
+        /// The segment after the gap.
+        path: PathBuf,
+    },
+    /// The newest entry cannot be understood.
+    #[error("{}: {source}", path.display())]
+    Entry {
+        /// The segment.
+        path: PathBuf,
+        /// Why.
+        source: EntryError,
+    },
+}
+
+impl LogConfig {
+    pub(crate) fn check(&self) -> Result<(), OpenError> {
+        let wrong = |key, value, must| Err(OpenError::Config { key, value, must });
+        if self.segment_bytes < 4096 {
+            return wrong("segment_bytes", self.segment_bytes, "at least 4096");
+        }
+        if self.record_bytes_max == 0 || self.record_bytes_max > 256 << 20 {
+            return wrong("record_bytes_max", self.record_bytes_max as u64, "between 1 and 268435456");
+        }
+        if self.read_entries_max == 0 {
+            return wrong("read_entries_max", 0, "at least 1");
+        }
+        Ok(())
+    }
+}

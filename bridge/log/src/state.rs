@@ -1,0 +1,184 @@
+//! What appending threads, the writer and readers share under the lock. No I/O.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Instant;
+
+use tidegate_telemetry::{Entry, Intent, Position};
+
+use crate::frame::Frame;
+use crate::seam::AppendError;
+use crate::tail::Tail;
+
+/// A frame takes no more entries past this size, so that a reader needs little memory for one.
+const FRAME_BYTES_MAX: usize = 1 << 20;
+/// Larger buffers are given back instead of being used again.
+const SPARE_BYTES_MAX: usize = 2 * FRAME_BYTES_MAX;
+
+/// The mutable part of the log.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) tail: Tail,
+    /// Frames that the writer has not taken yet; the last one takes more entries.
+    pending: VecDeque<Frame>,
+    pending_bytes: usize,
+    pending_since: Option<Instant>,
+    spare: Vec<u8>,
+    received_ms: i64,
+    pub(crate) durable: Position,
+    pub(crate) readers: Readers,
+    pub(crate) readers_waiting: usize,
+    pub(crate) writer: WriterWait,
+    /// No entry is taken any more.
+    pub(crate) closed: bool,
+    /// A commit failed; what is after `durable` may be lost.
+    pub(crate) failed: bool,
+}
+
+/// What the writer waits for, so that it is woken only when that happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WriterWait {
+    /// Nothing: it is at work.
+    Busy,
+    /// The first entry.
+    Idle,
+    /// Its deadline, or enough bytes.
+    Deadline,
+}
+
+impl State {
+    pub(crate) fn new(last: Position, bytes: u64, received_ms: i64) -> Self {
+        Self {
+            tail: Tail::new(last, bytes),
+            pending: VecDeque::new(),
+            pending_bytes: 0,
+            pending_since: None,
+            spare: Vec::new(),
+            received_ms,
+            durable: last,
+            readers: Readers::default(),
+            readers_waiting: 0,
+            writer: WriterWait::Busy,
+            closed: false,
+            failed: false,
+        }
+    }
+
+    /// Appends all entries, or none. `entries` is empty afterwards.
+    pub(crate) fn append(&mut self, entries: &mut Vec<Entry>, record_bytes_max: usize) -> Result<(), AppendError> {
+        let (received_before_ms, tail_before) = (self.received_ms, self.tail.len());
+        self.open_frame();
+        let frame = self.pending.back_mut().expect("a frame was opened just now");
+        let mark = frame.mark();
+        let mut added = 0;
+        for mut entry in entries.drain(..) {
+            self.received_ms = raise_received_ms(&mut entry, self.received_ms);
+            match frame.push(&entry, record_bytes_max) {
+                Ok(bytes) => {
+                    added += bytes;
+                    self.tail.push(Arc::new(entry), bytes);
+                }
+                Err(error) => {
+                    frame.rewind(mark);
+                    self.tail.truncate(tail_before);
+                    self.received_ms = received_before_ms;
+                    return Err(error);
+                }
+            }
+        }
+        if self.pending_bytes == 0 && added > 0 {
+            self.pending_since = Some(Instant::now());
+        }
+        self.pending_bytes += added;
+        Ok(())
+    }
+
+    /// Makes the last pending frame one that takes entries.
+    fn open_frame(&mut self) {
+        if self.pending.back().is_none_or(|frame| frame.body_bytes() >= FRAME_BYTES_MAX) {
+            let buffer = std::mem::take(&mut self.spare);
+            self.pending.push_back(Frame::begin(self.tail.last().next(), self.received_ms, buffer));
+        }
+    }
+
+    pub(crate) fn pending_bytes(&self) -> usize {
+        self.pending_bytes
+    }
+
+    /// When the oldest pending entry began to wait.
+    pub(crate) fn pending_since(&self) -> Option<Instant> {
+        self.pending_since
+    }
+
+    /// The next frame to commit.
+    pub(crate) fn take_frame(&mut self) -> Option<Frame> {
+        if self.pending_bytes == 0 {
+            return None;
+        }
+        let frame = self.pending.pop_front()?;
+        self.pending_bytes -= frame.body_bytes();
+        if self.pending_bytes == 0 {
+            self.pending_since = None;
+        }
+        Some(frame)
+    }
+
+    /// An empty frame: the mark that everything before it was written in an orderly way.
+    pub(crate) fn end_mark(&self) -> Frame {
+        Frame::begin(self.tail.last().next(), self.received_ms, Vec::new())
+    }
+
+    /// Takes the memory of a committed frame back.
+    pub(crate) fn recycle(&mut self, frame: Frame) {
+        let buffer = frame.into_buffer();
+        if buffer.capacity() <= SPARE_BYTES_MAX {
+            self.spare = buffer;
+        }
+    }
+}
+
+/// How far each live reader is.
+#[derive(Debug, Default)]
+pub(crate) struct Readers {
+    marks: BTreeMap<u64, ReadMark>,
+    next_id: u64,
+}
+
+/// How far a reader is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ReadMark {
+    pub(crate) position: Position,
+    pub(crate) bytes: u64,
+}
+
+impl Readers {
+    pub(crate) fn add(&mut self, mark: ReadMark) -> u64 {
+        self.next_id += 1;
+        self.marks.insert(self.next_id, mark);
+        self.next_id
+    }
+
+    pub(crate) fn advance(&mut self, id: u64, mark: ReadMark) {
+        self.marks.insert(id, mark);
+    }
+
+    pub(crate) fn remove(&mut self, id: u64) {
+        self.marks.remove(&id);
+    }
+
+    /// The reader that is furthest behind.
+    pub(crate) fn slowest(&self) -> Option<ReadMark> {
+        self.marks.values().copied().min_by_key(|mark| mark.position)
+    }
+}
+
+/// Raises the time received to that of the entry before, and returns it.
+fn raise_received_ms(entry: &mut Entry, floor_ms: i64) -> i64 {
+    let received_ms = match entry {
+        Entry::Publication(publication) => &mut publication.received_ms,
+        Entry::Intent(Intent::AcknowledgeAlert { received_ms, .. }) => received_ms,
+        Entry::Tick(at_ms) => at_ms,
+    };
+    *received_ms = floor_ms.max(*received_ms);
+    *received_ms
+}
