@@ -1,0 +1,183 @@
+//! The commands: arguments in, a summary line out.
+
+use crate::{
+    fleet::{Fleet, FleetConfig},
+    model::{FleetPlan, QosChoice, Scenario},
+    mqtt::raise_open_files,
+};
+use anyhow::Context as _;
+use clap::{Args, Parser, Subcommand};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+/// Simulated devices and viewers for Tidegate, and its benchmarks.
+#[derive(Debug, Parser)]
+#[command(name = "tidegate-sim", version)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// A fleet of devices that publish over MQTT.
+    Fleet(FleetArgs),
+}
+
+/// Arguments of `fleet`.
+#[derive(Debug, Args)]
+pub struct FleetArgs {
+    /// MQTT server.
+    #[arg(long, default_value = "127.0.0.1:1883", value_name = "ADDR")]
+    mqtt: String,
+    /// Number of devices.
+    #[arg(long, default_value_t = 200)]
+    devices: usize,
+    /// Between two readings of a device, e.g. 5s, 500ms, 1m.
+    #[arg(long, default_value = "5s", value_parser = parse_duration)]
+    interval: Duration,
+    /// Readings a second of the whole fleet; sets the interval.
+    #[arg(long, conflicts_with = "interval")]
+    rate: Option<f64>,
+    /// What the fleet is like.
+    #[arg(long, value_enum, default_value_t = Scenario::Office)]
+    scenario: Scenario,
+    /// Buildings the devices are spread over (1 to 26).
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=26))]
+    buildings: u8,
+    /// The same seed gives the same devices and rooms.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// End after this long, e.g. 60s.
+    #[arg(long = "for", value_parser = parse_duration, value_name = "DURATION")]
+    lasts: Option<Duration>,
+    /// QoS of the publications: mix, 0, 1 or 2.
+    #[arg(long, default_value = "mix")]
+    qos: QosChoice,
+    /// Write each acknowledged value to this file, a JSON object a line.
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// New connections a second.
+    #[arg(long, default_value_t = 1000.0)]
+    connect_rate: f64,
+}
+
+impl Cli {
+    /// Does what was asked.
+    ///
+    /// # Errors
+    /// Those a person can do something about; the text says what.
+    pub async fn run(self) -> anyhow::Result<()> {
+        match self.command {
+            Command::Fleet(args) => fleet(args).await,
+        }
+    }
+}
+
+async fn fleet(args: FleetArgs) -> anyhow::Result<()> {
+    anyhow::ensure!(args.rate.is_none_or(|rate| rate > 0.0), "--rate must be above 0");
+    anyhow::ensure!(args.connect_rate > 0.0, "--connect-rate must be above 0");
+    raise_open_files(args.devices)?;
+    let interval = match args.rate {
+        Some(rate) => Duration::from_secs_f64(args.devices as f64 / rate),
+        None => args.interval,
+    };
+    anyhow::ensure!(!interval.is_zero(), "--interval must be above 0");
+    let plan = FleetPlan {
+        devices: args.devices,
+        buildings: usize::from(args.buildings),
+        interval,
+        scenario: args.scenario,
+        qos: args.qos,
+        seed: args.seed,
+    };
+    let mqtt = resolve(&args.mqtt).await?;
+    let config = FleetConfig { plan, mqtt, connect_rate: args.connect_rate, handshakes_max: 512, report: args.report };
+    let fleet = Fleet::start(&config, None)?;
+    println!("fleet: {} devices publish to {mqtt}, each every {interval:?}", args.devices);
+    wait_for_end(args.lasts, &fleet).await;
+    println!("fleet: {}", fleet.stop().await);
+    Ok(())
+}
+
+/// Until Ctrl-C, SIGTERM or the time is over; trouble is reported meanwhile, once for each stretch of it.
+async fn wait_for_end(lasts: Option<Duration>, fleet: &Fleet) {
+    let end = end_signal(lasts);
+    tokio::pin!(end);
+    let mut tick = tokio::time::interval(Duration::from_secs(5));
+    let mut lost_before = 0;
+    loop {
+        tokio::select! {
+            () = &mut end => return,
+            _ = tick.tick() => {
+                let totals = fleet.totals();
+                if totals.connections_lost > lost_before {
+                    tracing::warn!(
+                        lost = totals.connections_lost - lost_before,
+                        connected = totals.connected,
+                        "connections failed in the last 5 s; devices try again by themselves"
+                    );
+                }
+                lost_before = totals.connections_lost;
+            }
+        }
+    }
+}
+
+async fn end_signal(lasts: Option<Duration>) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).expect("the runtime has its signal driver enabled");
+    let time_over = async {
+        match lasts {
+            Some(lasts) => tokio::time::sleep(lasts).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+        () = time_over => {}
+    }
+}
+
+async fn resolve(address: &str) -> anyhow::Result<SocketAddr> {
+    let mut found = tokio::net::lookup_host(address)
+        .await
+        .with_context(|| format!("cannot resolve {address:?}; expected HOST:PORT, e.g. 127.0.0.1:1883"))?;
+    found.next().with_context(|| format!("{address:?} has no address"))
+}
+
+/// `250ms`, `5s`, `2m`, `1h`; a number alone is in seconds.
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let scale = match unit {
+        "ms" => 0.001,
+        "s" | "" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        _ => return Err(format!("unknown unit {unit:?}; use ms, s, m or h")),
+    };
+    let number: f64 = number.parse().map_err(|_| "expected a number and a unit, e.g. 5s".to_owned())?;
+    Duration::try_from_secs_f64(number * scale).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_are_read_with_their_unit() {
+        assert_eq!(parse_duration("250ms"), Ok(Duration::from_millis(250)));
+        assert_eq!(parse_duration("1.5m"), Ok(Duration::from_secs(90)));
+        assert_eq!(parse_duration("7"), Ok(Duration::from_secs(7)));
+        assert!(parse_duration("7 days").unwrap_err().contains("use ms, s, m or h"));
+        assert!(parse_duration("s").is_err());
+    }
+}

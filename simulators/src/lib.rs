@@ -1,0 +1,18 @@
+//! Simulated fleets of devices and of viewers, replay of recorded series, and the load tool of the benchmarks.
+//!
+//! - [`model`]: what devices measure and say; pure, from a seed
+//! - [`mqtt`]: a publishing client without I/O, and TCP connections in great number
+//! - [`fleet`]: devices over real MQTT connections
+//! - [`latency`]: from device to viewer, exactly
+//! - [`cli`]: the commands
+
+pub mod cli;
+pub mod fleet;
+pub mod latency;
+pub mod model;
+pub mod mqtt;
+
+/// Now, in Unix milliseconds.
+pub fn unix_ms() -> i64 {
+    std::time::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_millis() as i64)
+}
