@@ -1,0 +1,69 @@
+//! Limits of decoding, and what the keys of a payload mean.
+
+/// How payloads are read, and how large they may be. Every limit that is met has a [`tidegate_telemetry::Reason`].
+#[derive(Debug, Clone)]
+pub struct DecodeConfig {
+    /// Largest payload, bytes.
+    pub payload_bytes_max: usize,
+    /// Deepest nesting within one reading; 1 is a flat object.
+    pub depth_max: usize,
+    /// Most metrics of one reading.
+    pub metrics_max: usize,
+    /// Most readings of one publication.
+    pub readings_max: usize,
+    /// Longest text that counts as a value, bytes.
+    pub text_bytes_max: usize,
+    /// Longest device identifier, group path or metric name, bytes.
+    pub name_bytes_max: usize,
+    /// Names kept so that a repeated name costs no allocation; the cache starts anew when it is full.
+    pub names_cached_max: usize,
+    /// Keys of a JSON reading that name its device, the most trusted first.
+    pub identifier_keys: Vec<String>,
+    /// Keys of a JSON reading that hold its time, the most trusted first.
+    pub time_keys: Vec<String>,
+    /// Keys of a JSON reading that say where its device is (`Building A, Floor 3`), the most trusted first.
+    pub location_keys: Vec<String>,
+    /// Formats by topic; the first whose filter matches decides, [`Format::Auto`] when none does.
+    pub sources: Vec<SourceConfig>,
+}
+
+impl Default for DecodeConfig {
+    fn default() -> Self {
+        let keys = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+        DecodeConfig {
+            payload_bytes_max: 256 * 1024,
+            depth_max: 8,
+            metrics_max: 256,
+            readings_max: 1_000,
+            text_bytes_max: 256,
+            name_bytes_max: 256,
+            names_cached_max: 65_536,
+            identifier_keys: keys(&["deviceId", "device_id", "deviceid"]),
+            time_keys: keys(&["timestamp", "time", "ts"]),
+            location_keys: keys(&["location"]),
+            sources: Vec::new(),
+        }
+    }
+}
+
+/// The format of the publications on some topics.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceConfig {
+    /// MQTT topic filter (MQTT 5.0 section 4.7): `+` is one level, `#` at the end is any number.
+    pub topic: String,
+    /// How payloads on it are read.
+    pub format: Format,
+}
+
+/// A way to read a payload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// A JSON object or array is [`Format::Reference`], anything else [`Format::Plain`].
+    Auto,
+    /// JSON: an object is a reading, an array is several.
+    Reference,
+    /// The payload is one value; device and metric stand in the topic.
+    Plain,
+    /// Not telemetry: no reading, no problem.
+    Ignore,
+}

@@ -1,0 +1,437 @@
+//! One JSON object becomes one reading, straight from the parser: no tree is built in between.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use smallvec::SmallVec;
+use tidegate_telemetry::{Reading, Reason, Value};
+
+use crate::config::DecodeConfig;
+use crate::names::Names;
+use crate::rejection::{Flaws, Rejection};
+use crate::time;
+
+/// A reading while it is read.
+pub(crate) struct Draft<'a> {
+    config: &'a DecodeConfig,
+    names: &'a mut Names,
+    flaws: &'a mut Flaws,
+    /// Set once the reading as a whole is refused; the rest of it is then skipped without recursion.
+    refused: bool,
+    /// Whether a value was left out for a flaw, so that an empty reading needs no second one.
+    flawed: bool,
+    /// Name of the object or array being read, with a dot at its end; empty at the top.
+    prefix: String,
+    metrics: SmallVec<[(Arc<str>, Value); 6]>,
+    device: Option<(usize, Arc<str>)>,
+    group: Option<(usize, Arc<str>)>,
+    time_ms: Option<(usize, i64)>,
+}
+
+/// What a key at the top of a reading means; the number is its rank among those of its kind.
+enum Meaning {
+    Device(usize),
+    Time(usize),
+    Location(usize),
+    Metric,
+}
+
+impl<'a> Draft<'a> {
+    pub(crate) fn new(config: &'a DecodeConfig, names: &'a mut Names, flaws: &'a mut Flaws) -> Self {
+        Draft {
+            config,
+            names,
+            flaws,
+            refused: false,
+            flawed: false,
+            prefix: String::new(),
+            metrics: SmallVec::new(),
+            device: None,
+            group: None,
+            time_ms: None,
+        }
+    }
+
+    /// Reads the object at the top.
+    pub(crate) fn read<'de, A: MapAccess<'de>>(&mut self, mut map: A) -> Result<(), A::Error> {
+        while let Some(meaning) = map.next_key_seed(Key { draft: self, depth: 1 })? {
+            match meaning {
+                None => drop(map.next_value::<IgnoredAny>()?),
+                Some((Meaning::Metric, name)) => map.next_value_seed(Node { draft: self, name, depth: 1 })?,
+                Some((Meaning::Device(rank), _)) => {
+                    let id = map.next_value_seed(Scalar)?;
+                    self.identify(rank, id);
+                }
+                Some((Meaning::Time(rank), _)) => {
+                    let at = map.next_value_seed(Scalar)?;
+                    self.date(rank, at);
+                }
+                Some((Meaning::Location(rank), _)) => {
+                    let location = map.next_value_seed(Scalar)?;
+                    self.locate(rank, location);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The reading, unless it was refused or has no metric.
+    pub(crate) fn finish(mut self, topic: &str) -> Option<Reading> {
+        if self.refused {
+            return None;
+        }
+        if self.metrics.is_empty() {
+            if !self.flawed && self.flaws.is_empty() {
+                self.flaws.add(Rejection::new(
+                    Reason::NoMetrics,
+                    "no number, boolean or short text in it: publish at least one metric",
+                ));
+            }
+            return None;
+        }
+        match self.place(topic) {
+            Ok((device, group)) => {
+                let time_ms = self.time_ms.map(|(_, ms)| ms);
+                Some(Reading { device, group, time_ms, metrics: self.metrics })
+            }
+            Err(rejection) => {
+                self.flaws.add(rejection);
+                None
+            }
+        }
+    }
+
+    /// Device and group: by the payload, else by the topic.
+    fn place(&mut self, topic: &str) -> Result<(Arc<str>, Arc<str>), Rejection> {
+        let named = self.device.take();
+        let device = match &named {
+            Some((_, id)) => id.clone(),
+            None => self.names.name("topic", topic)?,
+        };
+        let group = match self.group.take() {
+            Some((_, group)) => group,
+            None => self.names.group_of_topic(topic, named.as_ref().map(|(_, id)| &**id))?,
+        };
+        Ok((device, group))
+    }
+
+    fn identify(&mut self, rank: usize, id: Token<'_>) {
+        let name = match id {
+            Token::Text(text) => self.names.name("device identifier", &text),
+            Token::Integer(integer) => self.names.name("device identifier", &integer.to_string()),
+            Token::Null => return,
+            Token::Float(_) | Token::Other => Err(Rejection::new(
+                Reason::InvalidName,
+                "the device identifier is neither a text nor a whole number: send one of these",
+            )),
+        };
+        match name {
+            Ok(name) if self.device.as_ref().is_none_or(|(known, _)| rank <= *known) => {
+                self.device = Some((rank, name));
+            }
+            Ok(_) => {}
+            Err(rejection) => self.refuse(rejection),
+        }
+    }
+
+    fn date(&mut self, rank: usize, at: Token<'_>) {
+        let ms = match at {
+            Token::Integer(integer) => time::from_integer(integer),
+            Token::Float(number) => time::from_number(number),
+            Token::Text(text) => time::from_text(&text),
+            Token::Null => return,
+            Token::Other => Err(time::invalid("true, false, object or array")),
+        };
+        match ms {
+            Ok(ms) if self.time_ms.is_none_or(|(known, _)| rank <= known) => self.time_ms = Some((rank, ms)),
+            Ok(_) => {}
+            Err(rejection) => self.refuse(rejection),
+        }
+    }
+
+    fn locate(&mut self, rank: usize, location: Token<'_>) {
+        let group = match location {
+            Token::Text(text) => self.names.group_of_location(&text),
+            Token::Null => return,
+            _ => Err(Rejection::new(
+                Reason::InvalidName,
+                "the location is not a text: send one such as \"Building A, Floor 3\"",
+            )),
+        };
+        match group {
+            Ok(group) if self.group.as_ref().is_none_or(|(known, _)| rank <= *known) => {
+                self.group = Some((rank, group));
+            }
+            Ok(_) => {}
+            // Where a device stands is no reason to lose what it measured.
+            Err(rejection) => self.leave_out(rejection),
+        }
+    }
+
+    fn meaning(&self, key: &str) -> Meaning {
+        let rank = |keys: &[String]| keys.iter().position(|known| known == key);
+        if let Some(rank) = rank(&self.config.identifier_keys) {
+            Meaning::Device(rank)
+        } else if let Some(rank) = rank(&self.config.time_keys) {
+            Meaning::Time(rank)
+        } else if let Some(rank) = rank(&self.config.location_keys) {
+            Meaning::Location(rank)
+        } else {
+            Meaning::Metric
+        }
+    }
+
+    /// The full name of a key; `None`, and a flaw, when it cannot be a name.
+    fn name_below(&mut self, key: &str) -> Option<Arc<str>> {
+        let outer = self.prefix.len();
+        let named = if outer == 0 {
+            self.names.name("metric name", key)
+        } else {
+            self.prefix.push_str(key);
+            self.names.name("metric name", &self.prefix)
+        };
+        self.prefix.truncate(outer);
+        named.map_err(|rejection| self.leave_out(rejection)).ok()
+    }
+
+    /// Takes a metric; of a name that comes twice, the later value (as most JSON parsers do).
+    fn take(&mut self, name: &Arc<str>, value: Value) {
+        if let Some((_, known)) = self.metrics.iter_mut().find(|(known, _)| known == name) {
+            *known = value;
+        } else if self.metrics.len() < self.config.metrics_max {
+            self.metrics.push((name.clone(), value));
+        } else {
+            let detail = format!(
+                "more than decode.metrics_max ({}) metrics in one reading: split it, or raise the limit",
+                self.config.metrics_max
+            );
+            self.refuse(Rejection::new(Reason::TooManyMetrics, detail));
+        }
+    }
+
+    fn take_text(&mut self, name: &Arc<str>, text: &str) {
+        if text.len() <= self.config.text_bytes_max {
+            let text = self.names.text(text);
+            self.take(name, Value::Text(text));
+        } else {
+            let detail = format!(
+                "the text of {name:?} has {} bytes, more than decode.text_bytes_max ({}): shorten it, or leave it out",
+                text.len(),
+                self.config.text_bytes_max
+            );
+            self.leave_out(Rejection::new(Reason::PayloadTooLarge, detail));
+        }
+    }
+
+    fn leave_out(&mut self, rejection: Rejection) {
+        self.flawed = true;
+        self.flaws.add(rejection);
+    }
+
+    fn refuse(&mut self, rejection: Rejection) {
+        if !self.refused {
+            self.refused = true;
+            self.flaws.add(rejection);
+        }
+    }
+
+    fn refuse_depth(&mut self) {
+        let detail =
+            format!("nested deeper than decode.depth_max ({}): flatten it, or raise the limit", self.config.depth_max);
+        self.refuse(Rejection::new(Reason::TooDeep, detail));
+    }
+}
+
+/// Reads a key: its meaning and full name; `None` when its value is to be skipped.
+struct Key<'d, 'a> {
+    draft: &'d mut Draft<'a>,
+    depth: usize,
+}
+
+impl<'de> DeserializeSeed<'de> for Key<'_, '_> {
+    type Value = Option<(Meaning, Arc<str>)>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Key<'_, '_> {
+    type Value = Option<(Meaning, Arc<str>)>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_str<E: Error>(self, key: &str) -> Result<Self::Value, E> {
+        let draft = self.draft;
+        if draft.refused {
+            return Ok(None);
+        }
+        let meaning = if self.depth == 1 { draft.meaning(key) } else { Meaning::Metric };
+        if !matches!(meaning, Meaning::Metric) {
+            return Ok(Some((meaning, Arc::default())));
+        }
+        Ok(draft.name_below(key).map(|name| (meaning, name)))
+    }
+}
+
+/// Reads the value of a metric: a scalar, or an object or array of further metrics.
+struct Node<'d, 'a> {
+    draft: &'d mut Draft<'a>,
+    name: Arc<str>,
+    depth: usize,
+}
+
+impl<'a> Node<'_, 'a> {
+    /// Reads what lies below this name, unless that is too deep.
+    fn enter<E>(self, below: impl FnOnce(&mut Draft<'a>, usize) -> Result<(), E>) -> Result<(), E> {
+        let outer = self.draft.prefix.len();
+        self.draft.prefix.push_str(&self.name[outer..]);
+        self.draft.prefix.push('.');
+        if self.depth >= self.draft.config.depth_max {
+            self.draft.refuse_depth();
+        }
+        let result = below(self.draft, self.depth + 1);
+        self.draft.prefix.truncate(outer);
+        result
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Node<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Node<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_f64<E: Error>(self, number: f64) -> Result<(), E> {
+        self.draft.take(&self.name, Value::Number(number));
+        Ok(())
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<(), E> {
+        self.visit_f64(number as f64)
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<(), E> {
+        self.visit_f64(number as f64)
+    }
+
+    fn visit_bool<E: Error>(self, on: bool) -> Result<(), E> {
+        self.draft.take(&self.name, Value::Bool(on));
+        Ok(())
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
+        self.draft.take_text(&self.name, text);
+        Ok(())
+    }
+
+    /// `null` says that there is no value: nothing to take, nothing wrong.
+    fn visit_unit<E: Error>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        self.enter(|draft, depth| {
+            while let Some(key) = map.next_key_seed(Key { draft, depth })? {
+                match key {
+                    Some((_, name)) => map.next_value_seed(Node { draft, name, depth })?,
+                    None => drop(map.next_value::<IgnoredAny>()?),
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<(), A::Error> {
+        self.enter(|draft, depth| {
+            for index in 0usize.. {
+                let name = if draft.refused { None } else { draft.name_below(&index.to_string()) };
+                let more = match name {
+                    Some(name) => elements.next_element_seed(Node { draft, name, depth })?.is_some(),
+                    None => elements.next_element::<IgnoredAny>()?.is_some(),
+                };
+                if !more {
+                    break;
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+/// A value that is not a metric: an identifier, a time, a location.
+enum Token<'de> {
+    Integer(i64),
+    Float(f64),
+    Text(std::borrow::Cow<'de, str>),
+    Null,
+    Other,
+}
+
+struct Scalar;
+
+impl<'de> DeserializeSeed<'de> for Scalar {
+    type Value = Token<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Token<'de>, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Scalar {
+    type Value = Token<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text or a number")
+    }
+
+    fn visit_i64<E: Error>(self, integer: i64) -> Result<Token<'de>, E> {
+        Ok(Token::Integer(integer))
+    }
+
+    fn visit_u64<E: Error>(self, integer: u64) -> Result<Token<'de>, E> {
+        Ok(i64::try_from(integer).map_or(Token::Float(integer as f64), Token::Integer))
+    }
+
+    fn visit_f64<E: Error>(self, number: f64) -> Result<Token<'de>, E> {
+        Ok(Token::Float(number))
+    }
+
+    fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Token<'de>, E> {
+        Ok(Token::Text(text.into()))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Token<'de>, E> {
+        Ok(Token::Text(text.to_owned().into()))
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Token<'de>, E> {
+        Ok(Token::Null)
+    }
+
+    fn visit_bool<E: Error>(self, _: bool) -> Result<Token<'de>, E> {
+        Ok(Token::Other)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Token<'de>, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Token::Other)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Token<'de>, A::Error> {
+        while elements.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Token::Other)
+    }
+}

@@ -1,0 +1,96 @@
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use tidegate_telemetry::Reason;
+
+use crate::rejection::Rejection;
+use crate::topic;
+
+/// Texts longer than this are rarely repeated, and not kept.
+const TEXT_KEPT_BYTES_MAX: usize = 32;
+
+/// Names seen before, so that a known name costs one look-up and no allocation.
+///
+/// Only a cache: what it holds never shows in a reading. The keys come from strangers, hence the standard library's
+/// seeded hash.
+#[derive(Debug)]
+pub(crate) struct Names {
+    known: HashSet<Arc<str>>,
+    groups_by_location: HashMap<Box<str>, Arc<str>>,
+    cached_max: usize,
+    name_bytes_max: usize,
+}
+
+impl Names {
+    pub(crate) fn new(cached_max: usize, name_bytes_max: usize) -> Self {
+        Names { known: HashSet::new(), groups_by_location: HashMap::new(), cached_max, name_bytes_max }
+    }
+
+    /// A device identifier, group path or metric name, checked.
+    pub(crate) fn name(&mut self, what: &str, name: &str) -> Result<Arc<str>, Rejection> {
+        if let Some(known) = self.known.get(name)
+            && !known.is_empty()
+        {
+            return Ok(known.clone());
+        }
+        self.check(what, name)?;
+        Ok(self.keep(name))
+    }
+
+    /// A text value.
+    pub(crate) fn text(&mut self, text: &str) -> Arc<str> {
+        if text.len() > TEXT_KEPT_BYTES_MAX.min(self.name_bytes_max) || text.contains(char::is_control) {
+            return text.into();
+        }
+        match self.known.get(text) {
+            Some(known) => known.clone(),
+            None => self.keep(text),
+        }
+    }
+
+    /// The group path of a location: `Building A, Floor 3` is `Building A/Floor 3`.
+    pub(crate) fn group_of_location(&mut self, location: &str) -> Result<Arc<str>, Rejection> {
+        if let Some(known) = self.groups_by_location.get(location) {
+            return Ok(known.clone());
+        }
+        let path = topic::join(location.split(['/', ',']).map(str::trim));
+        let group: Arc<str> = if path.is_empty() { Arc::default() } else { self.name("location", &path)? };
+        if self.groups_by_location.len() >= self.cached_max {
+            self.groups_by_location.clear();
+        }
+        self.groups_by_location.insert(location.into(), group.clone());
+        Ok(group)
+    }
+
+    /// The group path that a topic gives to a device, which may have named itself in the payload.
+    pub(crate) fn group_of_topic(&mut self, topic: &str, named: Option<&str>) -> Result<Arc<str>, Rejection> {
+        let path = match named {
+            Some(device) => topic::group_of_named(topic, device),
+            None => topic::group_above(topic),
+        };
+        if path.is_empty() { Ok(Arc::default()) } else { self.name("group's topic path", &path) }
+    }
+
+    fn check(&self, what: &str, name: &str) -> Result<(), Rejection> {
+        let max = self.name_bytes_max;
+        let flaw = if name.is_empty() {
+            format!("the {what} is empty: give it a name")
+        } else if name.len() > max {
+            format!("the {what} has {} bytes, more than decode.name_bytes_max ({max}): shorten it", name.len())
+        } else if name.contains(char::is_control) {
+            format!("the {what} {name:?} holds control characters: use printable ones")
+        } else {
+            return Ok(());
+        };
+        Err(Rejection::new(Reason::InvalidName, flaw))
+    }
+
+    fn keep(&mut self, name: &str) -> Arc<str> {
+        if self.known.len() >= self.cached_max {
+            self.known.clear();
+        }
+        let name: Arc<str> = name.into();
+        self.known.insert(name.clone());
+        name
+    }
+}
