@@ -1,1 +1,18 @@
-//! (to be written)
+//! What browsers and programs get: REST, the live protocol, the dashboard. The only crate that names axum.
+//!
+//! - [`router`], [`serve`]: every path, and the server around it; limits and names in [`PushConfig`]
+//! - `rest`: the answers under `/v1`, described by `rest/openapi.json`
+//! - `http`: whom the server answers, counts, the dashboard's files
+//! - [`Intents`], [`Operations`]: what push asks of the rest of the program
+
+mod config;
+mod http;
+mod hub;
+mod ports;
+mod rest;
+
+pub use config::PushConfig;
+pub use http::server::serve;
+pub use hub::Hub;
+pub use ports::{IntentError, Intents, LogStats, MqttStats, OperationStats, Operations, Readiness, ReadingStats};
+pub use rest::router;

@@ -1,0 +1,54 @@
+/// Limits and names of the HTTP server and of what it serves.
+#[derive(Debug, Clone)]
+pub struct PushConfig {
+    /// Host names under which the server may be asked, besides loopback names and addresses; without a port. A page
+    /// of another site that has its name point here (DNS rebinding) is refused.
+    pub hosts: Vec<String>,
+    /// Origins (`https://wall.example`) besides the server's own whose pages may open streams and change things.
+    pub origins: Vec<String>,
+    /// Open connections at most; more are answered 503.
+    pub connections_max: usize,
+    /// Time a client has to send all headers of a request, and to send the next request on an idle connection.
+    pub header_timeout_ms: u64,
+    /// Bytes of a request line and its headers at most.
+    pub header_bytes_max: usize,
+    /// Time a client has to send the body of a request.
+    pub body_timeout_ms: u64,
+    /// Bytes of a request's body at most.
+    pub body_bytes_max: usize,
+    /// Time requests under way get to end at shutdown.
+    pub drain_timeout_ms: u64,
+    /// Entries of a page when the request names no limit.
+    pub page_default: usize,
+    /// Entries of a page at most.
+    pub page_max: usize,
+    /// Width of a chart at most, in pixels.
+    pub width_max: u32,
+    /// Questions to the history answered at the same time.
+    pub history_concurrency: usize,
+    /// Time a question waits for its turn before it is answered 503.
+    pub history_wait_ms: u64,
+    /// Time an acknowledgement may take to be on disk and applied before it is answered 503.
+    pub intent_timeout_ms: u64,
+}
+
+impl Default for PushConfig {
+    fn default() -> Self {
+        PushConfig {
+            hosts: Vec::new(),
+            origins: Vec::new(),
+            connections_max: 20_000,
+            header_timeout_ms: 10_000,
+            header_bytes_max: 16 * 1024,
+            body_timeout_ms: 10_000,
+            body_bytes_max: 16 * 1024,
+            drain_timeout_ms: 5_000,
+            page_default: 1_000,
+            page_max: 10_000,
+            width_max: 10_000,
+            history_concurrency: 4,
+            history_wait_ms: 2_000,
+            intent_timeout_ms: 5_000,
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! What every answer goes through, whatever it is about.
+//!
+//! - [`server`]: connections, their timeouts and their end
+//! - [`security`]: whom the server answers, and what browsers may do with it
+//! - [`requests`]: the count of requests
+//! - [`dashboard`]: the embedded pages
+
+pub mod dashboard;
+pub mod requests;
+pub mod security;
+pub mod server;

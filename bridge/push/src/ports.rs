@@ -1,0 +1,103 @@
+//! What push asks of the rest of the program.
+
+use std::collections::BTreeMap;
+
+use futures_util::future::BoxFuture;
+use serde::Serialize;
+use tidegate_telemetry::{Intent, Position};
+
+/// Where what people do goes: into the log.
+pub trait Intents: Send + Sync + 'static {
+    /// Appends the intent, and returns its position once it is durable and applied to the views.
+    fn submit(&self, intent: Intent) -> BoxFuture<'static, Result<Position, IntentError>>;
+}
+
+/// Why an intent was not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum IntentError {
+    /// The log takes no more entries.
+    #[error("the program is stopping: try again after its restart")]
+    Stopping,
+    /// The log is behind by as much as it may be.
+    #[error("the log has no room: try again in a few seconds")]
+    Overloaded,
+    /// The log refused it.
+    #[error("the log did not take it: {0}")]
+    Refused(String),
+}
+
+/// What the program knows of itself.
+pub trait Operations: Send + Sync + 'static {
+    /// Figures for the status page.
+    fn stats(&self) -> OperationStats;
+
+    /// Whether readings are taken and viewers served.
+    fn ready(&self) -> Readiness;
+
+    /// Every counter and gauge, in the Prometheus text format.
+    fn metrics_text(&self) -> String;
+}
+
+/// Whether the program does its work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Readiness {
+    /// It does.
+    Ready,
+    /// It does not, and why: `replaying the log, 40 MiB to go`.
+    NotReady(String),
+}
+
+/// Figures of the whole program, but for those of store and views, which push knows itself.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct OperationStats {
+    /// Unix ms of the program's start.
+    pub started: i64,
+    /// Resident memory; `None` where the system does not tell.
+    pub memory_bytes: Option<u64>,
+    /// The broker.
+    pub mqtt: MqttStats,
+    /// Processing.
+    pub readings: ReadingStats,
+    /// The log.
+    pub log: LogStats,
+    /// Messages refused or not understood since the start, by the name of the reason.
+    pub refused: BTreeMap<&'static str, u64>,
+}
+
+/// Figures of the broker.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct MqttStats {
+    /// Open now.
+    pub connections: u64,
+    /// Received since the start.
+    pub publications: u64,
+    /// Over the last seconds.
+    pub publications_per_second: f64,
+}
+
+/// Figures of processing.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct ReadingStats {
+    /// Since the start, late ones included.
+    pub applied: u64,
+    /// Over the last seconds.
+    pub applied_per_second: f64,
+    /// Older than the newest of their metric.
+    pub late: u64,
+    /// Same metric, time and value as the newest.
+    pub duplicate: u64,
+}
+
+/// Figures of the log.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct LogStats {
+    /// Last position readers can see.
+    pub appended: Position,
+    /// Last position that survives a crash.
+    pub durable: Position,
+    /// Last position that the views show.
+    pub applied: Position,
+    /// Bytes that a restart would replay.
+    pub bytes: u64,
+}

@@ -1,0 +1,86 @@
+//! REST under `/v1`, and what operators ask for. `openapi.json` describes every answer.
+//!
+//! - [`error`]: problem documents; [`parameters`], [`instant`]: what requests say
+//! - [`archive`]: history, read where blocking is allowed
+//! - [`devices`], [`readings`], [`series`], [`alerts`], [`acknowledge`], [`operations`]: the answers
+
+mod acknowledge;
+mod alert_history;
+mod alerts;
+mod archive;
+mod devices;
+pub mod error;
+mod instant;
+mod operations;
+mod parameters;
+mod readings;
+mod series;
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::{Method, Uri};
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::{get, post};
+use tidegate_telemetry::History;
+
+use crate::config::PushConfig;
+use crate::http::{dashboard, requests, security};
+use crate::hub::Hub;
+use crate::ports::{Intents, Operations};
+use archive::Archive;
+use error::{ApiError, Kind};
+
+/// What the answers are made from.
+struct Api {
+    config: PushConfig,
+    hub: Arc<Hub>,
+    archive: Archive,
+    intents: Arc<dyn Intents>,
+    operations: Arc<dyn Operations>,
+}
+
+/// Every path the server answers: REST, the live protocol, the dashboard.
+pub fn router(
+    config: PushConfig,
+    hub: Arc<Hub>,
+    history: Arc<dyn History>,
+    intents: Arc<dyn Intents>,
+    operations: Arc<dyn Operations>,
+) -> Router {
+    let gatekeeper = Arc::new(security::Gatekeeper::new(&config));
+    let body_limit = DefaultBodyLimit::max(config.body_bytes_max);
+    let archive = Archive::new(history, &config);
+    Router::new()
+        .route("/v1/devices", get(devices::list))
+        .route("/v1/devices/{*id}", get(devices::one))
+        .route("/v1/readings", get(readings::list))
+        .route("/v1/series", get(series::chart))
+        .route("/v1/groups", get(devices::groups))
+        .route("/v1/alerts", get(alerts::list))
+        .route("/v1/alerts/{id}/acknowledge", post(acknowledge::acknowledge))
+        .route("/v1/problems", get(operations::problems))
+        .route("/v1/stats", get(operations::stats))
+        .route("/v1/openapi.json", get(operations::description))
+        .route("/healthz", get(operations::health))
+        .route("/readyz", get(operations::readiness))
+        .route("/metrics", get(operations::metrics))
+        .fallback(dashboard::fallback)
+        .method_not_allowed_fallback(wrong_method)
+        .with_state(Arc::new(Api { config, hub, archive, intents, operations }))
+        .layer(body_limit)
+        .layer(from_fn_with_state(gatekeeper, security::guard))
+        .layer(from_fn(requests::count))
+}
+
+async fn wrong_method(method: Method, uri: Uri) -> ApiError {
+    let detail = format!("{} does not take {method}: the Allow header lists what it takes", uri.path());
+    ApiError::new(Kind::MethodNotAllowed, detail)
+}
+
+fn now_ms() -> i64 {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX)
+}

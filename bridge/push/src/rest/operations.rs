@@ -1,0 +1,139 @@
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{Uri, header};
+use axum::response::IntoResponse;
+use serde::Serialize;
+use tidegate_telemetry::history::{ProblemGroup, StoreStats};
+use tidegate_telemetry::{Position, StateCounts};
+
+use super::error::{ApiError, Kind};
+use super::parameters::Parameters;
+use super::{Api, now_ms};
+use crate::ports::{OperationStats, Readiness};
+
+/// `GET /v1/problems`
+pub async fn problems(State(api): State<Arc<Api>>, uri: Uri) -> Result<Json<Problems>, ApiError> {
+    let parameters = Parameters::of(&uri, &["limit"])?;
+    let limit = parameters.number("limit", 1..=api.config.page_max, api.config.page_default)?;
+    let (groups, dropped) = api.archive.ask(move |history| Ok(history.problems(limit))).await?;
+    Ok(Json(Problems { problems: groups.into_iter().map(Refused::from).collect(), dropped }))
+}
+
+/// `GET /v1/stats`
+pub async fn stats(State(api): State<Arc<Api>>, uri: Uri) -> Result<Json<Stats>, ApiError> {
+    Parameters::of(&uri, &[])?;
+    let store = api.archive.ask(|history| Ok(history.stats())).await?;
+    Ok(Json(Stats {
+        version: env!("CARGO_PKG_VERSION"),
+        time: now_ms(),
+        viewers: api.hub.sessions(),
+        devices: api.hub.read(|views| views.group("").map(|fleet| fleet.devices)).unwrap_or_default(),
+        store: store.into(),
+        operation: api.operations.stats(),
+    }))
+}
+
+/// `GET /v1/openapi.json`
+pub async fn description(uri: Uri) -> Result<impl IntoResponse, ApiError> {
+    Parameters::of(&uri, &[])?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], include_str!("openapi.json")))
+}
+
+/// `GET /healthz`
+pub async fn health() -> &'static str {
+    "ok\n"
+}
+
+/// `GET /readyz`
+pub async fn readiness(State(api): State<Arc<Api>>) -> Result<&'static str, ApiError> {
+    match api.operations.ready() {
+        Readiness::Ready => Ok("ready\n"),
+        Readiness::NotReady(reason) => Err(ApiError::new(Kind::NotReady, reason)),
+    }
+}
+
+/// `GET /metrics`, in the Prometheus text exposition format.
+pub async fn metrics(State(api): State<Arc<Api>>) -> impl IntoResponse {
+    let text = "text/plain; version=0.0.4; charset=utf-8";
+    ([(header::CONTENT_TYPE, text)], api.operations.metrics_text())
+}
+
+/// Figures of the whole program.
+#[derive(Debug, Serialize)]
+pub struct Stats {
+    version: &'static str,
+    time: i64,
+    viewers: usize,
+    devices: StateCounts,
+    store: Store,
+    #[serde(flatten)]
+    operation: OperationStats,
+}
+
+#[derive(Debug, Serialize)]
+struct Store {
+    series: u64,
+    points: u64,
+    memory_bytes: u64,
+    file_bytes: u64,
+    written_bytes: u64,
+    flushed: Position,
+    oldest: Option<i64>,
+}
+
+impl From<StoreStats> for Store {
+    fn from(stats: StoreStats) -> Self {
+        Store {
+            series: stats.series,
+            points: stats.points,
+            memory_bytes: stats.memory_bytes,
+            file_bytes: stats.file_bytes,
+            written_bytes: stats.written_bytes,
+            flushed: stats.flushed,
+            oldest: stats.oldest_ms,
+        }
+    }
+}
+
+/// What was refused or not understood.
+#[derive(Debug, Serialize)]
+pub struct Problems {
+    problems: Vec<Refused>,
+    dropped: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Refused {
+    reason: &'static str,
+    topic: Arc<str>,
+    client: Arc<str>,
+    detail: Arc<str>,
+    count: u64,
+    first: i64,
+    last: i64,
+    sample: String,
+    sample_hex: String,
+}
+
+impl From<ProblemGroup> for Refused {
+    fn from(group: ProblemGroup) -> Self {
+        Refused {
+            reason: group.reason.name(),
+            topic: group.topic,
+            client: group.client,
+            detail: group.detail,
+            count: group.count,
+            first: group.first_ms,
+            last: group.last_ms,
+            sample: String::from_utf8_lossy(&group.sample).into_owned(),
+            sample_hex: hex(&group.sample),
+        }
+    }
+}
+
+fn hex(bytes: &Bytes) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

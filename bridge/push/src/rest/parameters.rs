@@ -1,0 +1,122 @@
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+
+use axum::extract::Query;
+use axum::http::Uri;
+
+use super::error::ApiError;
+use super::instant;
+
+/// The query parameters of a request: each known, and there once.
+#[derive(Debug)]
+pub struct Parameters(Vec<(String, String)>);
+
+impl Parameters {
+    /// Reads the query of `uri`, of which every parameter has to be in `known`.
+    ///
+    /// # Errors
+    /// [`ApiError`] that names a parameter that is unknown or there twice.
+    pub fn of(uri: &Uri, known: &[&str]) -> Result<Parameters, ApiError> {
+        let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri)
+            .map_err(|error| ApiError::parameter("", format!("the query cannot be read: {error}")))?;
+        for (at, (name, _)) in pairs.iter().enumerate() {
+            if !known.contains(&name.as_str()) {
+                let taken = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+                return Err(ApiError::parameter(name, format!("unknown parameter {name:?}: this path takes {taken}")));
+            }
+            if pairs[..at].iter().any(|(earlier, _)| earlier == name) {
+                return Err(ApiError::parameter(name, format!("{name} is there twice: give it once")));
+            }
+        }
+        Ok(Parameters(pairs))
+    }
+
+    /// The text of a parameter.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The text of a parameter that has to be there.
+    pub fn required(&self, name: &str) -> Result<&str, ApiError> {
+        match self.text(name) {
+            Some(text) if !text.is_empty() => Ok(text),
+            _ => Err(ApiError::parameter(name, format!("{name} is missing: add {name}=…"))),
+        }
+    }
+
+    /// A number within `range`.
+    pub fn number<T>(&self, name: &str, range: RangeInclusive<T>, default: T) -> Result<T, ApiError>
+    where
+        T: FromStr + PartialOrd + std::fmt::Display,
+    {
+        let Some(text) = self.text(name) else { return Ok(default) };
+        text.parse().ok().filter(|number| range.contains(number)).ok_or_else(|| {
+            let (least, most) = (range.start(), range.end());
+            ApiError::parameter(name, format!("{name}={text:?} is not a whole number from {least} to {most}"))
+        })
+    }
+
+    /// An instant, in Unix ms.
+    pub fn instant(&self, name: &str) -> Result<Option<i64>, ApiError> {
+        let Some(text) = self.text(name) else { return Ok(None) };
+        instant::parse(text).map(Some).ok_or_else(|| {
+            let detail = format!(
+                "{name}={text:?} is no time: give Unix milliseconds (1704723845000) or RFC 3339 (2024-01-08T14:24:05Z)"
+            );
+            ApiError::parameter(name, detail)
+        })
+    }
+
+    /// The span `[from, to)` in Unix ms: by default the hour before `to`, and `to` is `now_ms`.
+    pub fn span(&self, now_ms: i64) -> Result<(i64, i64), ApiError> {
+        let to_ms = self.instant("to")?.unwrap_or(now_ms);
+        let from_ms = self.instant("from")?.unwrap_or(to_ms.saturating_sub(3_600_000));
+        if from_ms >= to_ms {
+            let detail = format!("from ({from_ms}) is not before to ({to_ms}): make from the earlier one");
+            return Err(ApiError::parameter("from", detail));
+        }
+        Ok((from_ms, to_ms))
+    }
+
+    /// What `next` of the page before said; made by this server, so anything else is an error.
+    pub fn cursor<T: FromStr>(&self) -> Result<Option<T>, ApiError> {
+        let Some(text) = self.text("cursor") else { return Ok(None) };
+        let unreadable =
+            || ApiError::parameter("cursor", "cursor is not one of this path: give the `next` of the page before");
+        text.parse().map(Some).map_err(|_| unreadable())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn of(query: &str) -> Result<Parameters, ApiError> {
+        Parameters::of(&format!("/?{query}").parse().unwrap(), &["from", "to", "limit", "cursor"])
+    }
+
+    #[test]
+    fn unknown_and_repeated_parameters_are_named() {
+        assert!(of("form=1").unwrap_err().to_string().contains("takes from, to, limit, cursor"));
+        assert!(of("from=1&from=2").unwrap_err().to_string().contains("from is there twice"));
+    }
+
+    #[test]
+    fn a_span_is_an_hour_up_to_now_unless_told_otherwise() {
+        assert_eq!(of("").unwrap().span(7_200_000).unwrap(), (3_600_000, 7_200_000));
+        assert_eq!(of("to=3600000").unwrap().span(9).unwrap(), (0, 3_600_000));
+        assert_eq!(of("from=1970-01-01T00:00:01Z&to=2000").unwrap().span(9).unwrap(), (1_000, 2_000));
+        assert!(of("from=5&to=5").unwrap().span(9).is_err());
+        assert!(of("from=yesterday").unwrap().span(9).unwrap_err().to_string().contains("RFC 3339"));
+    }
+
+    #[test]
+    fn numbers_out_of_range_name_the_range() {
+        assert_eq!(of("limit=10").unwrap().number("limit", 1..=10, 5).unwrap(), 10);
+        assert_eq!(of("").unwrap().number("limit", 1..=10, 5).unwrap(), 5);
+        for wrong in ["limit=0", "limit=11", "limit=x", "limit="] {
+            assert!(of(wrong).unwrap().number("limit", 1..=10, 5).unwrap_err().to_string().contains("from 1 to 10"));
+        }
+    }
+}

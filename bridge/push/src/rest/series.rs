@@ -1,0 +1,46 @@
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::Uri;
+use serde::Serialize;
+use tidegate_buckets::Rung;
+use tidegate_telemetry::Position;
+use tidegate_telemetry::history::SeriesQuery;
+
+use super::error::ApiError;
+use super::parameters::Parameters;
+use super::{Api, devices, now_ms};
+
+/// A chart: start, count, mean, minimum, maximum, last.
+#[derive(Debug, Serialize)]
+pub struct Series {
+    device: Arc<str>,
+    metric: Arc<str>,
+    rung_ms: i64,
+    points: Vec<(i64, u64, f64, f64, f64, f64)>,
+    through: Position,
+}
+
+/// `GET /v1/series`
+///
+/// A bucket has a minimum and a maximum, so one a pixel makes two points a pixel.
+pub async fn chart(State(api): State<Arc<Api>>, uri: Uri) -> Result<Json<Series>, ApiError> {
+    let parameters = Parameters::of(&uri, &["device", "metric", "from", "to", "width"])?;
+    let (from_ms, to_ms) = parameters.span(now_ms())?;
+    let width = parameters.number("width", 1..=api.config.width_max, 800)?;
+    let (device, metric) = api.hub.read(|views| devices::find_series(views, &parameters))?;
+    let rung = Rung::for_span(to_ms.saturating_sub(from_ms), width);
+    let query = SeriesQuery {
+        device: Arc::clone(&device),
+        metric: Arc::clone(&metric),
+        // Whole buckets: the first and the last would else lack what lies beyond the edge of the chart.
+        from_ms: from_ms.saturating_sub(from_ms.rem_euclid(rung.width_ms())),
+        to_ms: to_ms.saturating_add((-to_ms.rem_euclid(rung.width_ms())).rem_euclid(rung.width_ms())),
+        rung,
+    };
+    let answer = api.archive.ask(move |history| history.series(&query)).await?;
+    let points = answer.buckets.iter();
+    let points = points.map(|(start, it)| (*start, it.count, it.mean(), it.min, it.max, it.last));
+    Ok(Json(Series { device, metric, rung_ms: rung.width_ms(), points: points.collect(), through: answer.through }))
+}
