@@ -1,0 +1,174 @@
+//! Which series there are, by name and by processing's numbers.
+
+use std::sync::Arc;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+use tidegate_telemetry::{DeviceIndex, MetricIndex};
+
+/// Number of a series, counted from 0; never reused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct SeriesId(pub(crate) u32);
+
+/// What the file has to learn.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Row {
+    /// A device, or its new number in processing.
+    Device { id: u32, name: Arc<str>, index: Option<u32> },
+    /// A series, or its metric's new number in processing.
+    Series { id: SeriesId, device: u32, metric: Arc<str>, index: u16 },
+}
+
+/// Devices and series. Names are forever; processing's numbers may be given anew after its state was lost.
+#[derive(Debug, Default)]
+pub(crate) struct Catalogue {
+    devices: Vec<Device>,
+    by_name: FxHashMap<Arc<str>, u32>,
+    /// By processing's number of the device.
+    by_index: Vec<Option<Indexed>>,
+    metric_names: FxHashSet<Arc<str>>,
+    series: u32,
+    unsaved: Vec<Row>,
+}
+
+#[derive(Debug)]
+struct Device {
+    name: Arc<str>,
+    index: Option<u32>,
+    metrics: Vec<(Arc<str>, SeriesId)>,
+}
+
+#[derive(Debug, Default)]
+struct Indexed {
+    device: u32,
+    /// By processing's number of the metric.
+    series: Vec<Option<SeriesId>>,
+}
+
+impl Catalogue {
+    /// Rebuilds one row at start; rows come in order of their identifiers.
+    pub(crate) fn load(&mut self, row: Row) {
+        match row {
+            Row::Device { name, index, .. } => {
+                let id = self.add_device(name);
+                self.devices[id as usize].index = index;
+                if let Some(index) = index {
+                    *self.slot(index) = Some(Indexed { device: id, series: Vec::new() });
+                }
+            }
+            Row::Series { id, device, metric, index } => {
+                let metric = self.interned(&metric);
+                self.series = self.series.max(id.0 + 1);
+                let Some(known) = self.devices.get_mut(device as usize) else { return };
+                known.metrics.push((metric, id));
+                if let Some(device_index) = known.index
+                    && let Some(indexed) = self.slot(device_index)
+                {
+                    indexed.set(index, id);
+                }
+            }
+        }
+    }
+
+    /// Processing gave the device `id` the number `index`.
+    pub(crate) fn device(&mut self, index: DeviceIndex, id: &Arc<str>) {
+        let device = match self.by_name.get(id) {
+            Some(&device) => device,
+            None => self.add_device(id.clone()),
+        };
+        let known = &mut self.devices[device as usize];
+        if known.index == Some(index.0) {
+            return;
+        }
+        known.index = Some(index.0);
+        self.unsaved.push(Row::Device { id: device, name: id.clone(), index: Some(index.0) });
+        *self.slot(index.0) = Some(Indexed { device, series: Vec::new() });
+    }
+
+    /// Processing gave the metric `name` of a device the number `index`.
+    pub(crate) fn metric(&mut self, device: DeviceIndex, index: MetricIndex, name: &Arc<str>) {
+        let Some(row) = self.by_index.get(device.0 as usize).and_then(Option::as_ref).map(|indexed| indexed.device)
+        else {
+            return;
+        };
+        let known = self.devices[row as usize].metrics.iter().find(|(metric, _)| metric == name).map(|(_, id)| *id);
+        let id = known.unwrap_or_else(|| self.add_series(row, name));
+        let metric = self.interned(name);
+        if let Some(indexed) = self.slot(device.0)
+            && indexed.set(index.0, id)
+        {
+            self.unsaved.push(Row::Series { id, device: row, metric, index: index.0 });
+        }
+    }
+
+    /// Processing forgot the device; its history stays under its name.
+    pub(crate) fn removed(&mut self, index: DeviceIndex) {
+        let Some(indexed) = self.by_index.get_mut(index.0 as usize).and_then(Option::take) else { return };
+        let device = &mut self.devices[indexed.device as usize];
+        if device.index == Some(index.0) {
+            device.index = None;
+            self.unsaved.push(Row::Device { id: indexed.device, name: device.name.clone(), index: None });
+        }
+    }
+
+    pub(crate) fn series_of(&self, device: DeviceIndex, metric: MetricIndex) -> Option<SeriesId> {
+        *self.by_index.get(device.0 as usize)?.as_ref()?.series.get(usize::from(metric.0))?
+    }
+
+    pub(crate) fn series_named(&self, device: &str, metric: &str) -> Option<SeriesId> {
+        let device = &self.devices[*self.by_name.get(device)? as usize];
+        device.metrics.iter().find(|(name, _)| &**name == metric).map(|(_, id)| *id)
+    }
+
+    /// How many series there are; every identifier is below.
+    pub(crate) fn series_count(&self) -> u32 {
+        self.series
+    }
+
+    /// What changed since the last call.
+    pub(crate) fn take_unsaved(&mut self) -> Vec<Row> {
+        std::mem::take(&mut self.unsaved)
+    }
+
+    fn add_device(&mut self, name: Arc<str>) -> u32 {
+        let id = self.devices.len() as u32;
+        self.by_name.insert(name.clone(), id);
+        self.devices.push(Device { name, index: None, metrics: Vec::new() });
+        id
+    }
+
+    fn add_series(&mut self, device: u32, metric: &Arc<str>) -> SeriesId {
+        let id = SeriesId(self.series);
+        self.series += 1;
+        let metric = self.interned(metric);
+        self.devices[device as usize].metrics.push((metric, id));
+        id
+    }
+
+    /// Thousands of devices share a few metric names.
+    fn interned(&mut self, name: &Arc<str>) -> Arc<str> {
+        if let Some(known) = self.metric_names.get(name) {
+            return known.clone();
+        }
+        self.metric_names.insert(name.clone());
+        name.clone()
+    }
+
+    fn slot(&mut self, index: u32) -> &mut Option<Indexed> {
+        let index = index as usize;
+        if index >= self.by_index.len() {
+            self.by_index.resize_with(index + 1, || None);
+        }
+        &mut self.by_index[index]
+    }
+}
+
+impl Indexed {
+    /// Returns whether that is news.
+    fn set(&mut self, index: u16, id: SeriesId) -> bool {
+        let index = usize::from(index);
+        if index >= self.series.len() {
+            self.series.resize(index + 1, None);
+        }
+        self.series[index].replace(id) != Some(id)
+    }
+}

@@ -1,0 +1,322 @@
+//! `head.db`: everything that a flush writes, in one transaction, with the log position that it holds.
+//!
+//! The catalogue of series, the parts of hours that are not closed, alert events and the quarantine. Parts are keyed
+//! by the order of the flushes, so that each flush appends; space of merged parts is used again.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use rusqlite::{Connection, OptionalExtension, params};
+use tidegate_telemetry::history::AlertEvent;
+use tidegate_telemetry::{Position, Problem, Reason};
+
+use crate::catalogue::{Catalogue, Row, SeriesId};
+use crate::chunk::{self, Chunk};
+use crate::error::StoreError;
+use crate::hour::Hour;
+use crate::point::Run;
+use crate::quarantine;
+use crate::sqlite::Database;
+
+/// Name of the file in the store's directory.
+pub(crate) const FILE_NAME: &str = "head.db";
+
+const SCHEMA: &str = "
+    CREATE TABLE flushed (one INTEGER PRIMARY KEY CHECK (one = 1), position INTEGER NOT NULL);
+    INSERT INTO flushed VALUES (1, 0);
+    CREATE TABLE device (id INTEGER PRIMARY KEY, name TEXT NOT NULL, device_index INTEGER);
+    CREATE TABLE series (
+        id INTEGER PRIMARY KEY, device INTEGER NOT NULL, metric TEXT NOT NULL, metric_index INTEGER NOT NULL
+    );
+    CREATE TABLE part (part INTEGER, hour INTEGER, points INTEGER NOT NULL, PRIMARY KEY (part, hour)) WITHOUT ROWID;
+    CREATE TABLE chunk (
+        part INTEGER, hour INTEGER, series INTEGER, slice INTEGER, data BLOB NOT NULL,
+        PRIMARY KEY (part, hour, series, slice)
+    ) WITHOUT ROWID;
+    CREATE TABLE alert_event (
+        position INTEGER, ordinal INTEGER, at_ms INTEGER NOT NULL, alert TEXT NOT NULL, PRIMARY KEY (position, ordinal)
+    ) WITHOUT ROWID;
+    CREATE TABLE problem (
+        sequence INTEGER PRIMARY KEY, reason TEXT NOT NULL, topic TEXT NOT NULL, client TEXT NOT NULL,
+        detail TEXT NOT NULL, received_ms INTEGER NOT NULL, payload BLOB NOT NULL,
+        group_count INTEGER NOT NULL, group_first_ms INTEGER NOT NULL
+    )";
+
+/// One flush's points of one hour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Part {
+    pub(crate) part: u32,
+    pub(crate) points: u64,
+}
+
+/// The parts there are, oldest first in each hour.
+pub(crate) type Parts = BTreeMap<Hour, Vec<Part>>;
+
+/// The file that flushes write.
+#[derive(Debug)]
+pub(crate) struct Head {
+    pub(crate) database: Database,
+}
+
+/// What the file holds at start, besides points.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    pub(crate) flushed: Position,
+    pub(crate) catalogue: Catalogue,
+    pub(crate) parts: Parts,
+    pub(crate) problems: Vec<quarantine::Row>,
+}
+
+impl Head {
+    pub(crate) fn open(directory: &Path) -> Result<Self, StoreError> {
+        Ok(Head { database: Database::open(directory.join(FILE_NAME), SCHEMA)? })
+    }
+
+    pub(crate) fn load(&self) -> Result<Loaded, StoreError> {
+        self.database.read(|connection| {
+            Ok(Loaded {
+                flushed: Position(connection.query_row("SELECT position FROM flushed", [], |row| row.get(0))?),
+                catalogue: load_catalogue(connection)?,
+                parts: load_parts(connection)?,
+                problems: load_problems(connection)?,
+            })
+        })
+    }
+
+    /// Appends what the parts hold of a series in an hour, in order of arrival.
+    pub(crate) fn read_series(
+        &self,
+        hour: Hour,
+        parts: &[Part],
+        series: SeriesId,
+        run: &mut Run,
+    ) -> Result<(), StoreError> {
+        let sql = "SELECT data FROM chunk WHERE part = ? AND hour = ? AND series = ? ORDER BY slice";
+        let damaged = self.database.read(|connection| {
+            let mut statement = connection.prepare_cached(sql)?;
+            for part in parts {
+                let mut rows = statement.query(params![part.part, hour.0, series.0])?;
+                while let Some(row) = rows.next()? {
+                    if let Err(damaged) = chunk::open(row.get_ref(0)?.as_blob()?, hour, run) {
+                        return Ok(Some(damaged));
+                    }
+                }
+            }
+            Ok(None)
+        })?;
+        damaged.map_or(Ok(()), |what| Err(self.database.damaged(what)))
+    }
+
+    /// Appends the parts' points of an hour for series from `from` to below `to`, by series, in order of arrival.
+    pub(crate) fn read_range(
+        &self,
+        connection: &Connection,
+        hour: Hour,
+        parts: &[Part],
+        (from, to): (u32, u32),
+        runs: &mut BTreeMap<SeriesId, Run>,
+    ) -> Result<(), StoreError> {
+        let sql = "SELECT series, data FROM chunk WHERE part = ? AND hour = ? AND series >= ? AND series < ?
+            ORDER BY series, slice";
+        let mut statement = connection.prepare_cached(sql).map_err(|error| self.database.error(error))?;
+        for part in parts {
+            let rows = statement.query(params![part.part, hour.0, from, to]);
+            chunk::open_all(rows, hour, runs, &self.database)?;
+        }
+        Ok(())
+    }
+
+    /// The largest series of an hour's parts; `None` when they are empty.
+    pub(crate) fn last_series(
+        &self,
+        connection: &Connection,
+        hour: Hour,
+        parts: &[Part],
+    ) -> Result<Option<u32>, StoreError> {
+        let sql = "SELECT max(series) FROM chunk WHERE part = ? AND hour = ?";
+        let find = || -> rusqlite::Result<Option<u32>> {
+            let mut statement = connection.prepare_cached(sql)?;
+            let mut last = None;
+            for part in parts {
+                last = last.max(statement.query_row(params![part.part, hour.0], |row| row.get(0))?);
+            }
+            Ok(last)
+        };
+        find().map_err(|error| self.database.error(error))
+    }
+
+    /// Alert events before `before`, newest first.
+    pub(crate) fn events(&self, before: Option<Position>, limit: usize) -> Result<Vec<AlertEvent>, StoreError> {
+        let sql = "SELECT position, at_ms, alert FROM alert_event WHERE position < ?
+            ORDER BY position DESC, ordinal DESC LIMIT ?";
+        // SQLite's integers are signed; no log gets near the end of them.
+        let before = before.map_or(i64::MAX, |position| i64::try_from(position.0).unwrap_or(i64::MAX));
+        let rows = self.database.read(|connection| {
+            let event = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get::<_, String>(2)?));
+            connection
+                .prepare_cached(sql)?
+                .query_map(params![before, limit as i64], event)?
+                .collect::<Result<Vec<_>, _>>()
+        })?;
+        let parsed = rows.into_iter().map(|(position, at_ms, alert)| {
+            let alert = serde_json::from_str(&alert)?;
+            Ok(AlertEvent { position: Position(position), at_ms, alert })
+        });
+        parsed.collect::<Result<_, serde_json::Error>>().map_err(|error| StoreError::Damaged {
+            file: self.database.path().to_owned(),
+            what: format!("an alert event is not what was written: {error}"),
+        })
+    }
+}
+
+fn load_catalogue(connection: &Connection) -> rusqlite::Result<Catalogue> {
+    let mut catalogue = Catalogue::default();
+    let mut devices = connection.prepare("SELECT id, name, device_index FROM device ORDER BY id")?;
+    let mut rows = devices.query([])?;
+    while let Some(row) = rows.next()? {
+        catalogue.load(Row::Device { id: row.get(0)?, name: text(row, 1)?, index: row.get(2)? });
+    }
+    let mut series = connection.prepare("SELECT id, device, metric, metric_index FROM series ORDER BY id")?;
+    let mut rows = series.query([])?;
+    while let Some(row) = rows.next()? {
+        let (id, metric) = (SeriesId(row.get(0)?), text(row, 2)?);
+        catalogue.load(Row::Series { id, device: row.get(1)?, metric, index: row.get(3)? });
+    }
+    Ok(catalogue)
+}
+
+fn load_parts(connection: &Connection) -> rusqlite::Result<Parts> {
+    let mut parts = Parts::new();
+    let mut statement = connection.prepare("SELECT part, hour, points FROM part ORDER BY part")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        parts.entry(Hour(row.get(1)?)).or_default().push(Part { part: row.get(0)?, points: row.get(2)? });
+    }
+    Ok(parts)
+}
+
+fn load_problems(connection: &Connection) -> rusqlite::Result<Vec<quarantine::Row>> {
+    let sql = "SELECT sequence, reason, topic, client, detail, received_ms, payload, group_count, group_first_ms
+        FROM problem ORDER BY sequence";
+    let mut statement = connection.prepare(sql)?;
+    let mut rows = statement.query([])?;
+    let mut problems = Vec::new();
+    while let Some(row) = rows.next()? {
+        let name: String = row.get(1)?;
+        // A reason that only a newer program knows.
+        let Some(reason) = Reason::ALL.into_iter().find(|reason| reason.name() == name) else { continue };
+        let problem = Problem {
+            reason,
+            topic: text(row, 2)?,
+            client: text(row, 3)?,
+            detail: row.get(4)?,
+            received_ms: row.get(5)?,
+            payload: Bytes::from(row.get::<_, Vec<u8>>(6)?),
+        };
+        problems.push(quarantine::Row { sequence: row.get(0)?, count: row.get(7)?, first_ms: row.get(8)?, problem });
+    }
+    Ok(problems)
+}
+
+fn text(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Arc<str>> {
+    Ok(row.get_ref(column)?.as_str()?.into())
+}
+
+/// One transaction on the head file, or what is left to do in it.
+pub(crate) struct HeadWriter<'a> {
+    pub(crate) connection: &'a Connection,
+}
+
+impl HeadWriter<'_> {
+    pub(crate) fn begin(&self) -> rusqlite::Result<()> {
+        self.connection.execute_batch("BEGIN IMMEDIATE")
+    }
+
+    pub(crate) fn commit(&self) -> rusqlite::Result<()> {
+        self.connection.execute_batch("COMMIT")
+    }
+
+    pub(crate) fn position(&self, through: Position) -> rusqlite::Result<()> {
+        let mut statement = self.connection.prepare_cached("UPDATE flushed SET position = ?")?;
+        statement.execute([through.0])?;
+        Ok(())
+    }
+
+    pub(crate) fn next_part(&self) -> rusqlite::Result<u32> {
+        let largest: Option<u32> =
+            self.connection.query_row("SELECT max(part) FROM part", [], |row| row.get(0)).optional()?.flatten();
+        Ok(largest.map_or(0, |part| part + 1))
+    }
+
+    pub(crate) fn catalogue(&self, rows: &[Row]) -> rusqlite::Result<()> {
+        let mut device = self.connection.prepare_cached("INSERT OR REPLACE INTO device VALUES (?, ?, ?)")?;
+        let mut series = self.connection.prepare_cached("INSERT OR REPLACE INTO series VALUES (?, ?, ?, ?)")?;
+        for row in rows {
+            match row {
+                Row::Device { id, name, index } => device.execute(params![id, &**name, index])?,
+                Row::Series { id, device, metric, index } => series.execute(params![id.0, device, &**metric, index])?,
+            };
+        }
+        Ok(())
+    }
+
+    pub(crate) fn chunk(&self, part: u32, series: SeriesId, chunk: &Chunk<'_>) -> rusqlite::Result<()> {
+        let mut statement = self.connection.prepare_cached("INSERT INTO chunk VALUES (?, ?, ?, ?, ?)")?;
+        statement.execute(params![part, chunk.hour.0, series.0, chunk.slice, chunk.data])?;
+        Ok(())
+    }
+
+    pub(crate) fn part(&self, hour: Hour, part: Part) -> rusqlite::Result<()> {
+        let mut statement = self.connection.prepare_cached("INSERT INTO part VALUES (?, ?, ?)")?;
+        statement.execute(params![part.part, hour.0, part.points])?;
+        Ok(())
+    }
+
+    pub(crate) fn remove_parts(&self, hour: Hour, parts: &[Part]) -> rusqlite::Result<()> {
+        for part in parts {
+            let key = params![part.part, hour.0];
+            self.connection.prepare_cached("DELETE FROM chunk WHERE part = ? AND hour = ?")?.execute(key)?;
+            self.connection.prepare_cached("DELETE FROM part WHERE part = ? AND hour = ?")?.execute(key)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn events(&self, events: &[AlertEvent]) -> rusqlite::Result<()> {
+        let sql = "INSERT OR REPLACE INTO alert_event VALUES (?, ?, ?, ?)";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut before = (Position::START, 0);
+        for event in events {
+            let ordinal = if event.position == before.0 { before.1 + 1 } else { 0 };
+            before = (event.position, ordinal);
+            let alert = serde_json::to_string(&event.alert).expect("an alert is plain data with text keys");
+            statement.execute(params![event.position.0, ordinal, event.at_ms, alert])?;
+        }
+        Ok(())
+    }
+
+    /// Deletes events beyond the newest `events_max` and those before `oldest_ms`.
+    pub(crate) fn trim_events(&self, events_max: usize, oldest_ms: i64) -> rusqlite::Result<usize> {
+        let surplus = "DELETE FROM alert_event WHERE (position, ordinal) IN (
+            SELECT position, ordinal FROM alert_event ORDER BY position DESC, ordinal DESC LIMIT -1 OFFSET ?)";
+        let by_count = self.connection.execute(surplus, [events_max as i64])?;
+        let by_age = self.connection.execute("DELETE FROM alert_event WHERE at_ms < ?", [oldest_ms])?;
+        Ok(by_count + by_age)
+    }
+
+    pub(crate) fn quarantine(&self, changes: &quarantine::Changes) -> rusqlite::Result<()> {
+        let mut remove = self.connection.prepare_cached("DELETE FROM problem WHERE sequence = ?")?;
+        for sequence in &changes.removed {
+            remove.execute([sequence])?;
+        }
+        let sql = "INSERT OR REPLACE INTO problem VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
+        let mut add = self.connection.prepare_cached(sql)?;
+        for quarantine::Row { sequence, count, first_ms, problem } in &changes.added {
+            let Problem { reason, detail, topic, client, received_ms, payload } = problem;
+            let (reason, payload) = (reason.name(), payload.as_ref());
+            add.execute(params![sequence, reason, &**topic, &**client, detail, received_ms, payload, count, first_ms])?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,136 @@
+//! What is not in the files yet.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use tidegate_telemetry::history::AlertEvent;
+use tidegate_telemetry::{AlertChange, AlertState, AppliedReading, Change, Position, Value};
+
+use crate::buffer::{Pushed, SeriesBuffer};
+use crate::catalogue::{Catalogue, Row, SeriesId};
+use crate::counters;
+use crate::point::Point;
+
+/// Everything applied since the last seal, and what was sealed and is on its way to the files.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    pub(crate) catalogue: Catalogue,
+    pub(crate) active: Generation,
+    /// Oldest first; each leaves when the files have it.
+    pub(crate) sealed: VecDeque<Arc<Generation>>,
+    pub(crate) applied: Position,
+    pub(crate) flushed: Position,
+    retention_age_ms: i64,
+}
+
+/// What was applied between two seals. Immutable once sealed, so that the flush and queries read it without a lock.
+#[derive(Debug, Default)]
+pub(crate) struct Generation {
+    /// By series identifier.
+    pub(crate) buffers: Vec<SeriesBuffer>,
+    pub(crate) events: Vec<AlertEvent>,
+    pub(crate) rows: Vec<Row>,
+    pub(crate) through: Position,
+    pub(crate) points: u64,
+    /// Heap bytes of the buffers, about.
+    pub(crate) bytes: usize,
+}
+
+impl Memory {
+    pub(crate) fn new(catalogue: Catalogue, flushed: Position, retention_age_ms: i64) -> Self {
+        Memory { catalogue, flushed, applied: flushed, retention_age_ms, ..Memory::default() }
+    }
+
+    pub(crate) fn apply(&mut self, position: Position, changes: &[Change]) {
+        let known = position <= self.flushed;
+        for change in changes {
+            match change {
+                // Names are taken again even when the files know them: after processing lost its state, the same
+                // positions may give other numbers.
+                Change::Device { device, id, .. } => self.catalogue.device(*device, id),
+                Change::Metric { device, metric, name, .. } => self.catalogue.metric(*device, *metric, name),
+                Change::Removed { device } => self.catalogue.removed(*device),
+                Change::Reading(reading) if !known => self.reading(reading),
+                Change::Alert(alert) if !known => {
+                    self.active.events.push(AlertEvent { position, at_ms: changed_ms(alert), alert: alert.clone() });
+                }
+                Change::Reading(_) | Change::Alert(_) => {}
+                Change::State { .. } | Change::Aggregate(_) | Change::States { .. } => {}
+            }
+        }
+        self.applied = self.applied.max(position);
+    }
+
+    fn reading(&mut self, reading: &AppliedReading) {
+        if reading.time_ms < reading.received_ms.saturating_sub(self.retention_age_ms) {
+            counters::refused("older_than_retention", reading.cells.len());
+            return;
+        }
+        for cell in &reading.cells {
+            let Some(series) = self.catalogue.series_of(reading.device, cell.metric) else {
+                counters::refused("unknown_series", 1);
+                continue;
+            };
+            if matches!(cell.value, Value::Number(number) if !number.is_finite()) {
+                counters::refused("not_finite", 1);
+                continue;
+            }
+            self.active.push(series, reading.time_ms, &cell.value);
+        }
+    }
+
+    /// Takes what is to be written. The cost does not grow with the number of points.
+    pub(crate) fn seal(&mut self, through: Position) {
+        let empty = Generation { buffers: Vec::with_capacity(self.active.buffers.len()), ..Generation::default() };
+        let mut sealed = std::mem::replace(&mut self.active, empty);
+        sealed.through = through.max(self.applied);
+        sealed.rows = self.catalogue.take_unsaved();
+        self.sealed.push_back(Arc::new(sealed));
+    }
+
+    /// The files have the oldest sealed generation. Returns it, so that it is freed outside of the lock.
+    pub(crate) fn written(&mut self) -> Option<Arc<Generation>> {
+        let generation = self.sealed.pop_front()?;
+        self.flushed = self.flushed.max(generation.through);
+        self.applied = self.applied.max(self.flushed);
+        Some(generation)
+    }
+
+    pub(crate) fn points(&self) -> u64 {
+        self.active.points + self.sealed.iter().map(|generation| generation.points).sum::<u64>()
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.active.bytes + self.sealed.iter().map(|generation| generation.bytes).sum::<usize>()
+    }
+}
+
+impl Generation {
+    fn push(&mut self, series: SeriesId, time_ms: i64, value: &Value) {
+        let index = series.0 as usize;
+        if index >= self.buffers.len() {
+            self.buffers.resize_with(index + 1, SeriesBuffer::default);
+        }
+        let buffer = &mut self.buffers[index];
+        let before = buffer.bytes();
+        let sample = buffer.sample(value);
+        let pushed = buffer.push(Point { time_ms, sample });
+        if pushed != Pushed::Replaced {
+            self.points += 1;
+        }
+        self.bytes = self.bytes + buffer.bytes() - before;
+    }
+
+    pub(crate) fn buffer(&self, series: SeriesId) -> Option<&SeriesBuffer> {
+        self.buffers.get(series.0 as usize).filter(|buffer| !buffer.is_empty())
+    }
+}
+
+fn changed_ms(alert: &AlertChange) -> i64 {
+    let acknowledged_ms = alert.acknowledged.as_ref().map(|(at_ms, _)| *at_ms);
+    match alert.state {
+        AlertState::Raised => alert.raised_ms,
+        AlertState::Acknowledged => acknowledged_ms.unwrap_or(alert.raised_ms),
+        AlertState::Cleared => alert.cleared_ms.unwrap_or(alert.raised_ms),
+    }
+}

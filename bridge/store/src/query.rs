@@ -1,0 +1,152 @@
+//! The questions of [`History`], answered from files and memory as of one moment.
+
+use std::collections::BTreeSet;
+
+use tidegate_buckets::{Bucket, Rung};
+use tidegate_telemetry::history::{
+    AlertEvent, ProblemGroup, ReadingsPage, ReadingsQuery, SeriesAnswer, SeriesQuery, StoreStats,
+};
+use tidegate_telemetry::{History, HistoryError, Position};
+
+use crate::catalogue::SeriesId;
+use crate::error::StoreError;
+use crate::files::Files;
+use crate::hour::Hour;
+use crate::point::Run;
+use crate::store::Store;
+
+impl History for Store {
+    fn readings(&self, query: &ReadingsQuery) -> Result<ReadingsPage, HistoryError> {
+        let files = self.inner.files.read();
+        let (view, _) = View::take(self, &files, &query.device, &query.metric)?;
+        let mut page = ReadingsPage { points: Vec::new(), next_ms: None };
+        let Some(view) = view else { return Ok(page) };
+        for hour in view.hours(query.from_ms, query.to_ms) {
+            let mut run = view.hour(hour)?;
+            run.clip(query.from_ms, query.to_ms);
+            for point in &run.points {
+                if page.points.len() == query.limit {
+                    page.next_ms = Some(point.time_ms);
+                    return Ok(page);
+                }
+                page.points.push((point.time_ms, run.value(point.sample)));
+            }
+        }
+        Ok(page)
+    }
+
+    fn series(&self, query: &SeriesQuery) -> Result<SeriesAnswer, HistoryError> {
+        let files = self.inner.files.read();
+        let (view, through) = View::take(self, &files, &query.device, &query.metric)?;
+        let mut buckets = Vec::new();
+        if let Some(view) = view {
+            for hour in view.hours(query.from_ms, query.to_ms) {
+                view.summarize(hour, query, &mut buckets)?;
+            }
+        }
+        Ok(SeriesAnswer { buckets, through })
+    }
+
+    fn alert_events(&self, before: Option<Position>, limit: usize) -> Result<Vec<AlertEvent>, HistoryError> {
+        let files = self.inner.files.read();
+        let mut events = self.events_in_memory(before, limit);
+        let left = limit - events.len();
+        if left > 0 {
+            events.extend(files.head.events(before, left)?);
+        }
+        Ok(events)
+    }
+
+    fn problems(&self, limit: usize) -> (Vec<ProblemGroup>, u64) {
+        self.inner.quarantine.lock().groups(limit)
+    }
+
+    fn stats(&self) -> StoreStats {
+        self.figures()
+    }
+}
+
+impl Store {
+    fn events_in_memory(&self, before: Option<Position>, limit: usize) -> Vec<AlertEvent> {
+        let memory = self.inner.memory.lock();
+        let sealed = memory.sealed.iter().rev().flat_map(|generation| generation.events.iter().rev());
+        let newest_first = memory.active.events.iter().rev().chain(sealed);
+        newest_first.filter(|event| before.is_none_or(|before| event.position < before)).take(limit).cloned().collect()
+    }
+}
+
+/// One series as of one moment: its points in memory, copied, and the files, which the caller holds still.
+struct View<'a> {
+    files: &'a Files,
+    series: SeriesId,
+    memory: Run,
+}
+
+impl<'a> View<'a> {
+    /// `None` when there is no such series.
+    fn take(
+        store: &Store,
+        files: &'a Files,
+        device: &str,
+        metric: &str,
+    ) -> Result<(Option<Self>, Position), StoreError> {
+        let memory = store.inner.memory.lock();
+        let through = memory.applied;
+        let Some(series) = memory.catalogue.series_named(device, metric) else { return Ok((None, through)) };
+        let sealed: Vec<_> = memory.sealed.iter().cloned().collect();
+        let active = memory.active.buffer(series).map(|buffer| buffer.compressed());
+        drop(memory);
+        let sealed = sealed.iter().filter_map(|generation| generation.buffer(series)).map(|buffer| buffer.compressed());
+        let mut run = Run::default();
+        for snapshot in sealed.chain(active) {
+            let newer = snapshot.run().expect("blocks in memory are what the store encoded");
+            run.extend(&newer.points, &newer.texts);
+        }
+        run.settle();
+        Ok((Some(View { files, series, memory: run }), through))
+    }
+
+    /// The hours within `[from_ms, to_ms)` that may have points, ascending.
+    fn hours(&self, from_ms: i64, to_ms: i64) -> BTreeSet<Hour> {
+        if from_ms >= to_ms {
+            return BTreeSet::new();
+        }
+        let (first, last) = (Hour::of(from_ms), Hour::of(to_ms - 1));
+        let in_memory = self.memory.points.iter().map(|point| Hour::of(point.time_ms));
+        let in_memory = in_memory.filter(|hour| (first..=last).contains(hour));
+        self.files.hours(first, last).chain(in_memory).collect()
+    }
+
+    /// All points of an hour, settled.
+    fn hour(&self, hour: Hour) -> Result<Run, StoreError> {
+        let mut run = Run::default();
+        self.files.read(hour, self.series, &mut run)?;
+        let points = &self.memory.points;
+        let from = points.partition_point(|point| Hour::of(point.time_ms) < hour);
+        let to = points.partition_point(|point| Hour::of(point.time_ms) <= hour);
+        run.extend(&points[from..to], &self.memory.texts);
+        run.settle();
+        Ok(run)
+    }
+
+    /// Adds the buckets of an hour, from its summary where that says it all.
+    fn summarize(&self, hour: Hour, query: &SeriesQuery, buckets: &mut Vec<(i64, Bucket)>) -> Result<(), StoreError> {
+        let mut run = self.hour(hour)?;
+        run.clip(query.from_ms, query.to_ms);
+        for point in &run.points {
+            if let Some(number) = point.sample.as_number() {
+                add(&Bucket::of(point.time_ms, number), query.rung, buckets);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Merges a summary that is later than all before it.
+fn add(summary: &Bucket, rung: Rung, buckets: &mut Vec<(i64, Bucket)>) {
+    let start_ms = rung.start_ms(summary.first_ms);
+    match buckets.last_mut() {
+        Some((last_ms, bucket)) if *last_ms == start_ms => bucket.merge(summary),
+        _ => buckets.push((start_ms, *summary)),
+    }
+}

@@ -1,0 +1,151 @@
+//! One SQLite file: its settings, its connections, and the errors that name it.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+use rusqlite::{Connection, OpenFlags};
+
+use crate::codec::Damaged;
+use crate::error::StoreError;
+
+/// Bytes of a page; chunks of an hour fill it well, and flash writes no less.
+const PAGE_BYTES: u64 = 8192;
+/// Bytes in the write-ahead log before each page (SQLite file format, section 4.1).
+const FRAME_HEADER_BYTES: u64 = 24;
+/// Page cache of a connection. The operating system caches files too, so it only spares system calls.
+const CACHE_KIB: u32 = 512;
+/// Idle connections for queries kept open per file.
+const IDLE_READERS_MAX: usize = 2;
+
+/// Format of the files; a program refuses what a newer one wrote.
+const FORMAT: i64 = 1;
+
+/// A file in write-ahead mode with one writer and any number of readers.
+#[derive(Debug)]
+pub(crate) struct Database {
+    path: PathBuf,
+    idle_readers: Mutex<Vec<Connection>>,
+}
+
+impl Database {
+    /// Opens the file, makes it with `schema` when it is missing, and checks its format.
+    pub(crate) fn open(path: PathBuf, schema: &str) -> Result<Self, StoreError> {
+        let database = Database { path, idle_readers: Mutex::new(Vec::new()) };
+        let writer = database.writer()?;
+        let format = database.prepare(&writer, schema).map_err(|error| database.error(error))?;
+        if format > FORMAT {
+            return Err(StoreError::Format { file: database.path, format, supported: FORMAT });
+        }
+        Ok(database)
+    }
+
+    fn prepare(&self, writer: &Connection, schema: &str) -> rusqlite::Result<i64> {
+        let format = writer.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        if format == 0 {
+            writer.execute_batch(&format!("BEGIN;{schema};PRAGMA user_version = {FORMAT};COMMIT"))?;
+        }
+        Ok(format)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A connection that may write. The caller sees to it that there is one at a time.
+    pub(crate) fn writer(&self) -> Result<Connection, StoreError> {
+        let open = || {
+            let connection = Connection::open(&self.path)?;
+            connection.pragma_update(None, "page_size", PAGE_BYTES)?;
+            connection.pragma_update(None, "journal_mode", "WAL")?;
+            connection.pragma_update(None, "synchronous", "FULL")?;
+            // Checkpoints are made after the commit, where no query waits for them.
+            connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+            connection.pragma_update(None, "cache_size", -i64::from(8 * CACHE_KIB))?;
+            connection.set_prepared_statement_cache_capacity(32);
+            Ok(connection)
+        };
+        open().map_err(|error| self.error(error))
+    }
+
+    /// Runs a query on a connection that only reads.
+    pub(crate) fn read<T>(
+        &self,
+        query: impl FnOnce(&Connection) -> Result<T, rusqlite::Error>,
+    ) -> Result<T, StoreError> {
+        let idle = self.idle_readers.lock().pop();
+        let connection = match idle {
+            Some(connection) => connection,
+            None => self.reader().map_err(|error| self.error(error))?,
+        };
+        let answer = query(&connection).map_err(|error| self.error(error))?;
+        let mut idle = self.idle_readers.lock();
+        if idle.len() < IDLE_READERS_MAX {
+            idle.push(connection);
+        }
+        Ok(answer)
+    }
+
+    fn reader(&self) -> rusqlite::Result<Connection> {
+        let connection = Connection::open_with_flags(
+            &self.path,
+            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+        )?;
+        connection.pragma_update(None, "query_only", true)?;
+        connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+        connection.pragma_update(None, "cache_size", -i64::from(CACHE_KIB))?;
+        Ok(connection)
+    }
+
+    /// Closes connections that no query uses.
+    pub(crate) fn close_idle(&self) {
+        self.idle_readers.lock().clear();
+    }
+
+    /// Copies committed pages from the write-ahead log to their place, and counts what both took.
+    pub(crate) fn checkpoint(&self, writer: &Connection, written_bytes: &AtomicU64) -> Result<(), StoreError> {
+        let frames = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(1)?, row.get::<_, i64>(2)?));
+        let (logged, copied) =
+            writer.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], frames).map_err(|error| self.error(error))?;
+        let logged_bytes = u64::try_from(logged).unwrap_or(0) * (PAGE_BYTES + FRAME_HEADER_BYTES);
+        let copied_bytes = u64::try_from(copied).unwrap_or(0) * PAGE_BYTES;
+        written_bytes.fetch_add(logged_bytes + copied_bytes, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Bytes of the file and of its write-ahead log.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.files().iter().filter_map(|path| path.metadata().ok()).map(|metadata| metadata.len()).sum()
+    }
+
+    /// Deletes the file. The caller sees to it that nobody reads it.
+    pub(crate) fn unlink(&self) -> std::io::Result<()> {
+        self.close_idle();
+        for path in self.files() {
+            match std::fs::remove_file(path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The file, then the two that SQLite puts next to it.
+    fn files(&self) -> [PathBuf; 3] {
+        ["", "-wal", "-shm"].map(|suffix| with_suffix(&self.path, suffix))
+    }
+
+    pub(crate) fn error(&self, error: rusqlite::Error) -> StoreError {
+        StoreError::sqlite(&self.path, error)
+    }
+
+    pub(crate) fn damaged(&self, what: Damaged) -> StoreError {
+        StoreError::damaged(&self.path, what)
+    }
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}

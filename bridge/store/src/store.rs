@@ -1,0 +1,136 @@
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::{Mutex, RwLock};
+use tidegate_telemetry::history::StoreStats;
+use tidegate_telemetry::{Change, Position, Problem, ProblemSink};
+
+use crate::config::StoreConfig;
+use crate::error::{OpenError, StoreError};
+use crate::files::Files;
+use crate::flush::Flush;
+use crate::memory::Memory;
+use crate::quarantine::Quarantine;
+
+/// History of every series, alert events and the quarantine. Clones share one store.
+///
+/// What was applied is in memory until a flush has written it. Replaying the log from [`Store::flushed`] on after a
+/// crash gives the same store.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pub(crate) inner: Arc<Inner>,
+}
+
+/// Locks are taken in the order of the fields. `apply` takes `memory` only.
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) config: StoreConfig,
+    /// Held by who writes files: one flush or maintenance at a time.
+    pub(crate) writing: Mutex<()>,
+    /// Queries hold it shared from their look into memory to their last row, commits exclusively: so a query sees
+    /// each point where it was at the beginning.
+    pub(crate) files: RwLock<Files>,
+    pub(crate) memory: Mutex<Memory>,
+    pub(crate) quarantine: Mutex<Quarantine>,
+    pub(crate) written_bytes: AtomicU64,
+}
+
+impl Store {
+    /// Opens the store in its directory, or makes an empty one. Reads names and the list of files, no points.
+    ///
+    /// # Errors
+    /// When the directory or a file cannot be used, is damaged, or was written by a newer program. A damaged file of
+    /// summaries is no error: it is moved aside and made again from the raw readings that are still there.
+    pub fn open(config: StoreConfig) -> Result<Self, OpenError> {
+        let directory = &config.directory;
+        std::fs::create_dir_all(directory)
+            .map_err(|source| StoreError::Directory { directory: directory.clone(), source })?;
+        let (files, loaded) = Files::open(directory)?;
+        let retention_age_ms = i64::from(config.retention_age_days) * 86_400_000;
+        let memory = Memory::new(loaded.catalogue, loaded.flushed, retention_age_ms);
+        let quarantine = Quarantine::load(&config, loaded.problems);
+        Ok(Store {
+            inner: Arc::new(Inner {
+                config,
+                writing: Mutex::new(()),
+                files: RwLock::new(files),
+                memory: Mutex::new(memory),
+                quarantine: Mutex::new(quarantine),
+                written_bytes: AtomicU64::new(0),
+            }),
+        })
+    }
+
+    /// Last position whose data is in the files: replay the log after it.
+    #[must_use]
+    pub fn flushed(&self) -> Position {
+        self.inner.memory.lock().flushed
+    }
+
+    /// Last position that was applied; at start it equals [`Store::flushed`].
+    #[must_use]
+    pub fn applied(&self) -> Position {
+        self.inner.memory.lock().applied
+    }
+
+    /// Takes what processing made of the entry at `position`. Data of positions up to [`Store::flushed`] is in the
+    /// files and skipped; names are taken each time. Positions must not step back.
+    pub fn apply(&self, position: Position, changes: &[Change]) {
+        self.inner.memory.lock().apply(position, changes);
+    }
+
+    /// Like [`Store::apply`] for several entries under one lock; `entries` gives each entry's position and changes.
+    pub fn apply_all<'a>(&self, entries: impl IntoIterator<Item = (Position, &'a [Change])>) {
+        let mut memory = self.inner.memory.lock();
+        for (position, changes) in entries {
+            memory.apply(position, changes);
+        }
+    }
+
+    /// Sets apart what was applied up to now, which must be up to `through`, to be written by [`Flush::run`].
+    /// Cheap: it belongs on the thread that applies.
+    #[must_use = "nothing is written before the flush runs"]
+    pub fn seal(&self, through: Position) -> Flush {
+        self.inner.memory.lock().seal(through);
+        Flush { store: self.clone(), through }
+    }
+
+    /// Whether memory holds more than `memory_bytes_max`: seal and flush now.
+    #[must_use]
+    pub fn wants_flush(&self) -> bool {
+        self.inner.memory.lock().active.bytes > self.inner.config.memory_bytes_max
+    }
+
+    /// The payloads in the quarantine, oldest first, to be decoded again when the mapping has been mended.
+    #[must_use]
+    pub fn quarantined(&self) -> Vec<Problem> {
+        self.inner.quarantine.lock().problems()
+    }
+
+    pub(crate) fn figures(&self) -> StoreStats {
+        let files = self.inner.files.read();
+        let memory = self.inner.memory.lock();
+        StoreStats {
+            series: u64::from(memory.catalogue.series_count()),
+            points: memory.points() + files.points(),
+            memory_bytes: memory.bytes() as u64,
+            file_bytes: files.bytes(),
+            written_bytes: self.inner.written_bytes.load(Ordering::Relaxed),
+            flushed: memory.flushed,
+            oldest_ms: files.oldest_ms(),
+        }
+    }
+
+    /// Where the files are.
+    #[must_use]
+    pub fn directory(&self) -> &PathBuf {
+        &self.inner.config.directory
+    }
+}
+
+impl ProblemSink for Store {
+    fn report(&self, problem: Problem) {
+        self.inner.quarantine.lock().report(problem);
+    }
+}
