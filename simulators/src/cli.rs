@@ -4,6 +4,7 @@ use crate::{
     fleet::{Fleet, FleetConfig},
     model::{FleetPlan, QosChoice, Scenario},
     mqtt::raise_open_files,
+    replay::{Columns, Pace, Replay, Series},
 };
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
@@ -21,6 +22,8 @@ pub struct Cli {
 enum Command {
     /// A fleet of devices that publish over MQTT.
     Fleet(FleetArgs),
+    /// A recorded series (CSV with a header line), published with its own times.
+    Replay(ReplayArgs),
 }
 
 /// Arguments of `fleet`.
@@ -61,6 +64,40 @@ pub struct FleetArgs {
     connect_rate: f64,
 }
 
+/// Arguments of `replay`.
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    /// The CSV file.
+    file: PathBuf,
+    /// MQTT server.
+    #[arg(long, default_value = "127.0.0.1:1883", value_name = "ADDR")]
+    mqtt: String,
+    /// Device identifier.
+    #[arg(long)]
+    device: String,
+    /// Metric name.
+    #[arg(long)]
+    metric: String,
+    /// Column of the time; found by itself when its name or content says so.
+    #[arg(long)]
+    time_column: Option<String>,
+    /// Column of the value; found by itself when there is only one with numbers.
+    #[arg(long)]
+    value_column: Option<String>,
+    /// Location of the device, e.g. "Building A, Floor 3".
+    #[arg(long)]
+    group: Option<String>,
+    /// Publish the recorded times; else they are shifted so that the series ends now.
+    #[arg(long)]
+    keep_times: bool,
+    /// How many times faster than recorded.
+    #[arg(long, default_value_t = 1.0)]
+    speed: f64,
+    /// As fast as the server acknowledges.
+    #[arg(long, conflicts_with = "speed")]
+    at_once: bool,
+}
+
 impl Cli {
     /// Does what was asked.
     ///
@@ -69,6 +106,7 @@ impl Cli {
     pub async fn run(self) -> anyhow::Result<()> {
         match self.command {
             Command::Fleet(args) => fleet(args).await,
+            Command::Replay(args) => replay(args).await,
         }
     }
 }
@@ -96,6 +134,45 @@ async fn fleet(args: FleetArgs) -> anyhow::Result<()> {
     println!("fleet: {} devices publish to {mqtt}, each every {interval:?}", args.devices);
     wait_for_end(args.lasts, &fleet).await;
     println!("fleet: {}", fleet.stop().await);
+    Ok(())
+}
+
+/// More bad lines than this are counted, not listed.
+const MISTAKES_LISTED_MAX: usize = 20;
+
+async fn replay(args: ReplayArgs) -> anyhow::Result<()> {
+    anyhow::ensure!(args.speed > 0.0, "--speed must be above 0");
+    let file = std::fs::File::open(&args.file).with_context(|| format!("cannot open {}", args.file.display()))?;
+    let columns = Columns { time: args.time_column, value: args.value_column };
+    let series = Series::read(file, &columns).with_context(|| format!("cannot replay {}", args.file.display()))?;
+    for mistake in series.mistakes.iter().take(MISTAKES_LISTED_MAX) {
+        eprintln!("{}: {mistake}; left out", args.file.display());
+    }
+    if series.mistakes.len() > MISTAKES_LISTED_MAX {
+        eprintln!("{}: {} more lines left out", args.file.display(), series.mistakes.len() - MISTAKES_LISTED_MAX);
+    }
+    let replay = Replay {
+        mqtt: resolve(&args.mqtt).await?,
+        device: args.device,
+        metric: args.metric,
+        group: args.group,
+        keep_times: args.keep_times,
+        pace: if args.at_once { Pace::AtOnce } else { Pace::Times(args.speed) },
+    };
+    let totals = tokio::select! {
+        totals = replay.run(&series) => totals?,
+        () = end_signal(None) => anyhow::bail!("stopped before the end of the series"),
+    };
+    println!(
+        "replay: {} points, acknowledged {}, refused {}, sent again {}, lines left out {}; times {} to {} (Unix ms)",
+        series.points.len(),
+        totals.acknowledged,
+        totals.refused,
+        totals.resent,
+        series.mistakes.len(),
+        totals.first_ms,
+        totals.last_ms
+    );
     Ok(())
 }
 

@@ -4,6 +4,7 @@
 //! - [`mqtt`]: a publishing client without I/O, and TCP connections in great number
 //! - [`fleet`]: devices over real MQTT connections
 //! - [`latency`]: from device to viewer, exactly
+//! - [`replay`]: recorded series with their own times
 //! - [`cli`]: the commands
 
 pub mod cli;
@@ -11,6 +12,7 @@ pub mod fleet;
 pub mod latency;
 pub mod model;
 pub mod mqtt;
+pub mod replay;
 
 /// Now, in Unix milliseconds.
 pub fn unix_ms() -> i64 {
