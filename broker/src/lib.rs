@@ -1,1 +1,21 @@
-//! (to be written)
+//! The MQTT edge: takes publications in over MQTT 3.1.1 and 5, brings them into the log, acknowledges them when they
+//! are durable, and hands them to MQTT subscribers.
+//!
+//! - [`Broker`]: bind, run, figures; [`BrokerConfig`] with every limit
+//! - [`engines`](Engine): what serves MQTT; the gate is Tidegate's own
+//! - `wire`: one connection as a pure state machine; the only room that names the protocol crate
+//! - `topics`: names and filters, the trie of subscriptions, retained messages
+//! - [`SessionStore`]: what outlives a connection; in memory now
+
+mod broker;
+mod config;
+mod engines;
+mod metrics;
+mod sessions;
+mod topics;
+mod wire;
+
+pub use broker::Broker;
+pub use config::BrokerConfig;
+pub use engines::{BrokerStats, Engine};
+pub use sessions::{MemorySessions, Session, SessionStore, SubscriptionOptions};

@@ -1,0 +1,55 @@
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tidegate_log::Log;
+use tidegate_telemetry::ProblemSink;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::BrokerConfig;
+use crate::engines::gate::Gate;
+use crate::engines::{BrokerStats, Engine};
+use crate::sessions::MemorySessions;
+
+/// The MQTT edge. Cheap to clone; clones are the same edge.
+#[derive(Clone)]
+pub struct Broker {
+    engine: Arc<dyn Engine>,
+}
+
+impl Broker {
+    /// Binds the listener; connections are accepted once [`Broker::run`] runs. Needs a tokio runtime, and the metrics
+    /// recorder installed before. `clock` gives the time of receipt in Unix ms.
+    ///
+    /// # Errors
+    /// When the address cannot be listened on.
+    pub fn bind(
+        config: BrokerConfig,
+        log: Arc<dyn Log>,
+        problems: Arc<dyn ProblemSink>,
+        clock: fn() -> i64,
+    ) -> io::Result<Broker> {
+        let sessions = Arc::new(MemorySessions::new(config.sessions_max));
+        Ok(Broker { engine: Arc::new(Gate::bind(config, log, problems, clock, sessions)?) })
+    }
+
+    /// Where clients connect; the port that was picked when the configuration says 0.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.engine.local_addr()
+    }
+
+    /// Figures of now.
+    #[must_use]
+    pub fn stats(&self) -> BrokerStats {
+        self.engine.stats()
+    }
+
+    /// Serves until `cancel`. Then no connection is accepted or read any more; each ends once what it published is
+    /// durable and acknowledged, or after `shutdown_grace`; v5 clients are told (0x8B). The log must stay open until
+    /// this returns.
+    pub async fn run(&self, tracker: TaskTracker, cancel: CancellationToken) {
+        self.engine.run(tracker, cancel).await;
+    }
+}

@@ -1,0 +1,78 @@
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+/// Settings and limits of the MQTT edge.
+#[derive(Debug, Clone)]
+pub struct BrokerConfig {
+    /// Address of the MQTT listener (TCP); port 0 picks a free one.
+    pub listen: SocketAddr,
+    /// Connections the system may hold before the gate accepts them (listen(2)).
+    pub backlog: u32,
+    /// Connections at one time; a further one is closed at once.
+    pub connections_max: u32,
+    /// A connection that has not sent its CONNECT by then is closed.
+    pub connect_timeout: Duration,
+    /// Largest MQTT packet a client may send, its fixed header included.
+    pub packet_bytes_max: usize,
+    /// Longest client identifier.
+    pub client_id_bytes_max: usize,
+    /// Longest topic name or filter.
+    pub topic_bytes_max: usize,
+    /// Most levels of a topic name or filter.
+    pub topic_levels_max: usize,
+    /// Topic aliases a client may set up (MQTT 5.0 section 3.2.2.3.8).
+    pub topic_alias_max: u16,
+    /// QoS 1 and 2 publications of one client that are not yet acknowledged: the MQTT 5 receive maximum. A 3.1.1
+    /// client past it is not read until acknowledgements went out.
+    pub receive_max: u16,
+    /// Payload bytes of one client that are not yet acknowledged; past it the client is not read.
+    pub inflight_bytes_max: usize,
+    /// QoS 1 and 2 messages on their way to one subscriber that it has not acknowledged.
+    pub delivery_inflight_max: u16,
+    /// Bytes queued for one subscriber; past it new messages for it are dropped and counted.
+    pub queue_bytes_max: usize,
+    /// Bytes queued for all subscribers together; past it new messages are dropped and counted.
+    pub queue_bytes_total_max: usize,
+    /// Subscriptions of one client.
+    pub subscriptions_per_client_max: usize,
+    /// Subscriptions of all clients together.
+    pub subscriptions_max: usize,
+    /// Retained messages.
+    pub retained_max: usize,
+    /// Bytes of topics and payloads of the retained messages.
+    pub retained_bytes_max: usize,
+    /// Sessions kept for clients that are away.
+    pub sessions_max: usize,
+    /// Longest time a session is kept for a client that is away; shortens what a client asks for.
+    pub session_expiry_max: Duration,
+    /// At shutdown: longest wait for publications to become durable and be acknowledged.
+    pub shutdown_grace: Duration,
+}
+
+impl Default for BrokerConfig {
+    fn default() -> Self {
+        BrokerConfig {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 1883)),
+            backlog: 4096,
+            connections_max: 100_000,
+            connect_timeout: Duration::from_secs(10),
+            packet_bytes_max: 256 * 1024,
+            client_id_bytes_max: 256,
+            topic_bytes_max: 1024,
+            topic_levels_max: 32,
+            topic_alias_max: 64,
+            receive_max: 1024,
+            inflight_bytes_max: 1024 * 1024,
+            delivery_inflight_max: 128,
+            queue_bytes_max: 1024 * 1024,
+            queue_bytes_total_max: 64 * 1024 * 1024,
+            subscriptions_per_client_max: 1000,
+            subscriptions_max: 1_000_000,
+            retained_max: 100_000,
+            retained_bytes_max: 32 * 1024 * 1024,
+            sessions_max: 100_000,
+            session_expiry_max: Duration::from_secs(7 * 24 * 3600),
+            shutdown_grace: Duration::from_secs(3),
+        }
+    }
+}

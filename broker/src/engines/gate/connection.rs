@@ -1,0 +1,426 @@
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tidegate_log::{AppendError, Room};
+use tidegate_telemetry::{Entry, Position, Reason};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+
+use super::hub::{Hub, Publisher, Seat};
+use super::outbox::EndOrder;
+use crate::metrics::{self, Dropped};
+use crate::sessions::{Session, SubscriptionOptions};
+use crate::topics::TopicError;
+use crate::wire::{ConnectRequest, Delivered, End, Filter, Machine, Now, Request, SubscribeOutcome};
+
+/// Serves one client until its connection ends.
+pub(super) async fn serve(hub: Arc<Hub>, stream: TcpStream, peer: SocketAddr) {
+    let seat = hub.seat();
+    let machine = Machine::new(Arc::clone(&hub.limits), Instant::now());
+    let durable = hub.log.durable();
+    let mut connection = Connection {
+        hub,
+        stream,
+        peer,
+        seat,
+        machine,
+        durable,
+        requests: Vec::new(),
+        holds: None,
+        subscriptions: HashMap::new(),
+        is_admitted: false,
+        noted_inflight: 0,
+    };
+    connection.run().await;
+}
+
+/// The thin edge around a [`Machine`]: moves bytes between socket and machine, and requests between machine and hub.
+///
+/// What it holds while idle is small: reads go to a buffer of the thread, and what is written is given back at once.
+struct Connection {
+    hub: Arc<Hub>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    seat: Seat,
+    machine: Machine,
+    durable: watch::Receiver<Position>,
+    requests: Vec<Request>,
+    /// The client identifier this connection holds.
+    holds: Option<String>,
+    subscriptions: HashMap<Arc<str>, SubscriptionOptions>,
+    is_admitted: bool,
+    noted_inflight: usize,
+}
+
+/// Bytes read at once. The buffer belongs to the thread: an idle connection has none.
+const READ_BYTES: usize = 64 * 1024;
+
+/// Past this many unwritten bytes nothing more is read from the client or taken from its queue.
+const OUTPUT_BYTES_MAX: usize = 64 * 1024;
+
+/// How long the last bytes to a client may take.
+const FAREWELL_MAX: Duration = Duration::from_millis(500);
+
+/// How long a connection may take to give its client identifier to a newer one.
+const TAKE_OVER_MAX: Duration = Duration::from_secs(5);
+
+/// A timer that is not armed.
+const FAR: Duration = Duration::from_secs(24 * 3600);
+
+thread_local! {
+    static READ_BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_BYTES].into_boxed_slice());
+}
+
+/// Why the connection's task woke up.
+enum Wake {
+    Read(io::Result<usize>),
+    Timer,
+    Room,
+    /// Something was made durable, queued or can be written; [`Connection::pump`] looks at all of it.
+    Progress,
+}
+
+impl Connection {
+    async fn run(&mut self) {
+        let mut timer = pin!(tokio::time::sleep(self.hub.config.connect_timeout));
+        let mut room: Option<Room> = None;
+        let mut drain_until: Option<Instant> = None;
+        loop {
+            let awaits_disk = self.pump();
+            self.obey(&mut drain_until);
+            if self.machine.ended().is_some() {
+                break;
+            }
+            if room.is_none() && !self.hub.log.has_room() {
+                room = Some(self.hub.log.room());
+            }
+            let held_by_us = room.is_some() || self.machine.is_saturated();
+            if held_by_us {
+                self.machine.forgive_silence(Instant::now());
+            }
+            let at = drain_until.or(self.machine.deadline()).unwrap_or_else(|| Instant::now() + FAR).into();
+            // The timer is moved when it fires, not with every packet; only an earlier deadline moves it at once.
+            if at < timer.deadline() {
+                timer.as_mut().reset(at);
+            }
+            let is_read = !held_by_us && drain_until.is_none();
+            match self.wait(is_read, awaits_disk, timer.as_mut(), &mut room).await {
+                Wake::Read(Ok(0)) | Wake::Read(Err(_)) => self.machine.end(End::Lost),
+                Wake::Read(Ok(_)) => self.serve_requests().await,
+                Wake::Room => room = None,
+                Wake::Timer => {
+                    self.guarded(|machine| machine.tick(Instant::now()));
+                    let next = self.machine.deadline().unwrap_or_else(|| Instant::now() + FAR);
+                    timer.as_mut().reset(next.into());
+                }
+                Wake::Progress => {}
+            }
+        }
+        self.say_farewell().await;
+    }
+
+    async fn wait(
+        &mut self,
+        is_read: bool,
+        awaits_disk: bool,
+        timer: Pin<&mut tokio::time::Sleep>,
+        room: &mut Option<Room>,
+    ) -> Wake {
+        let has_output = !self.machine.output().is_empty();
+        let is_read = is_read && self.machine.output().len() < OUTPUT_BYTES_MAX;
+        let (mut reader, writer) = self.stream.split();
+        let (machine, requests, hub, seat) = (&mut self.machine, &mut self.requests, &self.hub, &self.seat);
+        let peer = self.peer;
+        tokio::select! {
+            biased;
+            changed = self.durable.changed(), if awaits_disk => match changed {
+                Ok(()) => Wake::Progress,
+                // The log is gone, nothing becomes durable any more.
+                Err(_) => Wake::Read(Err(io::ErrorKind::BrokenPipe.into())),
+            },
+            () = seat.outbox.rung() => Wake::Progress,
+            () = poll_fn(|cx| room.as_mut().map_or(Poll::Pending, |room| room.as_mut().poll(cx))), if room.is_some() => {
+                Wake::Room
+            }
+            _ = writer.writable(), if has_output => Wake::Progress,
+            read = poll_fn(|cx| {
+                poll_receive(&mut reader, cx, |bytes| {
+                    let now = hub.now();
+                    guarded(peer, machine, |machine| machine.receive(bytes, now, requests));
+                })
+            }), if is_read => Wake::Read(read),
+            () = timer => Wake::Timer,
+        }
+    }
+
+    /// Lets out what may go out: acknowledgements, deliveries, bytes. Returns whether something waits for the disk.
+    fn pump(&mut self) -> bool {
+        let durable = *self.durable.borrow_and_update();
+        let acknowledged = self.guarded(|machine| machine.durable(durable)).unwrap_or(0);
+        self.hub.metrics.acknowledgements.increment(acknowledged as u64);
+        let delivery_waits = self.deliver(durable);
+        self.write();
+        self.note_inflight();
+        self.machine.pending() > 0 || delivery_waits
+    }
+
+    /// Returns whether the next delivery waits for the disk.
+    fn deliver(&mut self, durable: Position) -> bool {
+        let mut waits = false;
+        while self.machine.output().len() < OUTPUT_BYTES_MAX {
+            let machine = &self.machine;
+            let next = self.seat.outbox.pop_if(&self.hub.queues, |delivery| {
+                waits = delivery.after > durable;
+                !waits && machine.takes(delivery.qos)
+            });
+            let Some(delivery) = next else { break };
+            let unix_ms = self.hub.now().unix_ms;
+            match self.guarded(|machine| machine.deliver(&delivery, unix_ms)) {
+                Some(Delivered::Sent) => self.hub.metrics.delivered(delivery.qos),
+                Some(Delivered::Expired) => metrics::dropped(Dropped::Expired, 1),
+                Some(Delivered::TooLarge) | None => metrics::dropped(Dropped::TooLarge, 1),
+            }
+        }
+        waits
+    }
+
+    fn write(&mut self) {
+        let output = self.machine.output();
+        let mut written = 0;
+        while written < output.len() {
+            match self.stream.try_write(&output[written..]) {
+                Ok(bytes) => written += bytes,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(_) => return self.machine.end(End::Lost),
+            }
+        }
+        if written == output.len() {
+            *output = Vec::new();
+        } else {
+            output.drain(..written);
+        }
+    }
+
+    /// Does as the broker orders. At shutdown the connection goes on until what it published is acknowledged.
+    fn obey(&mut self, drain_until: &mut Option<Instant>) {
+        match self.seat.outbox.end_order() {
+            None => {}
+            Some(EndOrder::TakenOver) => {
+                self.guarded(|machine| machine.end(End::TakenOver));
+            }
+            Some(EndOrder::Shutdown) => {
+                let until = *drain_until.get_or_insert_with(|| Instant::now() + self.hub.config.shutdown_grace);
+                if self.machine.pending() == 0 || Instant::now() >= until {
+                    self.guarded(|machine| machine.end(End::Shutdown));
+                }
+            }
+        }
+    }
+
+    /// Serves what one read asked for: all its publications with one append.
+    async fn serve_requests(&mut self) {
+        let mut requests = std::mem::take(&mut self.requests);
+        if let Some(Request::Connect(_)) = requests.last()
+            && let Some(Request::Connect(connect)) = requests.pop()
+        {
+            self.connect(&connect).await;
+            requests.append(&mut self.requests);
+        }
+        let mut entries = Vec::with_capacity(requests.len());
+        for request in requests {
+            match request {
+                Request::Publish(publication) => entries.push(Entry::Publication(*publication)),
+                Request::Subscribe { packet_id, filters } => self.subscribe(packet_id, &filters),
+                Request::Unsubscribe { packet_id, filters } => self.unsubscribe(packet_id, &filters),
+                Request::Refused { reason, detail, topic, payload } => {
+                    self.hub.refused(reason, detail, self.machine.client(), &topic, payload);
+                }
+                // A machine asks once, and not while it has other requests.
+                Request::Connect(_) => {}
+            }
+        }
+        if !entries.is_empty() {
+            self.publish(&mut entries);
+        }
+    }
+
+    fn publish(&mut self, entries: &mut Vec<Entry>) {
+        let from = Publisher { session: self.machine.session(), client: self.machine.client() };
+        let refused =
+            |reason, error: &AppendError| End::Refused { reason, detail: error.to_string(), sample: Bytes::new() };
+        match self.hub.publish(from, entries) {
+            Ok(Some(position)) => self.machine.appended(position),
+            Ok(None) => {}
+            Err(AppendError::Closed) => self.machine.end(End::Shutdown),
+            Err(error @ AppendError::TooLarge { .. }) => self.machine.end(refused(Reason::PacketTooLarge, &error)),
+            Err(error) => self.machine.end(refused(Reason::Internal, &error)),
+        }
+    }
+
+    /// Lets a client in, after whoever held its identifier has ended.
+    async fn connect(&mut self, connect: &ConnectRequest) {
+        let client = match connect.client_id.as_str() {
+            "" => self.hub.new_client_id(),
+            given => given.to_owned(),
+        };
+        let before = self.hub.hold(&client, &self.seat.outbox);
+        self.holds = Some(client.clone());
+        if let Some(before) = before
+            && tokio::time::timeout(TAKE_OVER_MAX, before.ended.notified()).await.is_err()
+        {
+            let detail = "an older connection of the client identifier does not end; try again";
+            self.guarded(|machine| machine.turn_away(detail));
+            return;
+        }
+        let now = self.hub.now();
+        let (admission, subscriptions) = self.hub.admit(&client, connect, &self.seat, now);
+        self.subscriptions = subscriptions;
+        self.is_admitted = true;
+        let mut requests = Vec::new();
+        self.guarded(|machine| machine.accept(connect, admission, now, &mut requests));
+        self.requests = requests;
+    }
+
+    fn subscribe(&mut self, packet_id: u16, filters: &[Filter]) {
+        let session = self.machine.session();
+        let outcomes: Vec<SubscribeOutcome> = filters
+            .iter()
+            .map(|filter| match self.hub.subscribe(session, &self.seat, &mut self.subscriptions, filter) {
+                Ok(SubscribeOutcome::QuotaExceeded) => {
+                    let detail = "mqtt.subscriptions_per_client_max or mqtt.subscriptions_max is met".to_owned();
+                    self.refused_filter(Reason::ClientLimit, detail, filter);
+                    SubscribeOutcome::QuotaExceeded
+                }
+                Ok(outcome) => outcome,
+                Err(error) => {
+                    self.refused_filter(Reason::InvalidTopic, error.to_string(), filter);
+                    match error {
+                        TopicError::Shared => SubscribeOutcome::NotShared,
+                        _ => SubscribeOutcome::Invalid,
+                    }
+                }
+            })
+            .collect();
+        self.guarded(|machine| machine.subscribed(packet_id, &outcomes));
+    }
+
+    fn refused_filter(&self, reason: Reason, detail: String, filter: &Filter) {
+        self.hub.refused(reason, detail, self.machine.client(), &filter.filter, Bytes::new());
+    }
+
+    fn unsubscribe(&mut self, packet_id: u16, filters: &[String]) {
+        let session = self.machine.session();
+        let existed: Vec<bool> =
+            filters.iter().map(|filter| self.hub.unsubscribe(session, &mut self.subscriptions, filter)).collect();
+        self.guarded(|machine| machine.unsubscribed(packet_id, &existed));
+    }
+
+    fn note_inflight(&mut self) {
+        let now = self.machine.pending();
+        self.hub.note_inflight(self.noted_inflight, now);
+        self.noted_inflight = now;
+    }
+
+    fn guarded<T>(&mut self, step: impl FnOnce(&mut Machine) -> T) -> Option<T> {
+        guarded(self.peer, &mut self.machine, step)
+    }
+
+    /// Writes the last bytes, and gives the client time to read them: closing a socket with unread bytes would reset
+    /// the connection, and the client would never see why.
+    async fn say_farewell(&mut self) {
+        let output = std::mem::take(self.machine.output());
+        let farewell = async {
+            self.stream.write_all(&output).await?;
+            self.stream.shutdown().await?;
+            let mut unread = [0; 512];
+            while !output.is_empty() && self.stream.read(&mut unread).await? > 0 {}
+            io::Result::Ok(())
+        };
+        // Whether it gets there or not, the connection ends.
+        let _ = tokio::time::timeout(FAREWELL_MAX, farewell).await;
+    }
+
+    fn report_end(&self, now: Now) {
+        let Some(end) = self.machine.ended() else { return };
+        metrics::closed(end.name());
+        let client = match self.machine.client() {
+            "" => self.peer.to_string(),
+            client => client.to_owned(),
+        };
+        if let End::Refused { reason, detail, sample } = end {
+            tracing::debug!(%client, peer = %self.peer, detail, "connection refused");
+            self.hub.refused(*reason, detail.clone(), &client, "", sample.clone());
+        }
+        tracing::trace!(%client, reason = end.name(), at_ms = now.unix_ms, "connection ended");
+    }
+}
+
+impl Drop for Connection {
+    /// However the task ends, the client's will, session and place are seen to, in this order: a connection that
+    /// takes the client identifier over waits for the last step.
+    fn drop(&mut self) {
+        let now = self.hub.now();
+        if self.machine.ended().is_none() {
+            self.machine.abandon(End::Lost);
+        }
+        self.report_end(now);
+        if let Some(will) = self.machine.take_will(now.unix_ms) {
+            let from = Publisher { session: self.machine.session(), client: self.machine.client() };
+            if let Err(error) = self.hub.publish(from, &mut vec![Entry::Publication(will)]) {
+                tracing::warn!(%error, client = self.machine.client(), "a will was not published");
+            }
+        }
+        if let Some(client) = self.holds.take() {
+            if self.is_admitted {
+                let (received, expiry_s) = self.machine.take_state();
+                let subscriptions = std::mem::take(&mut self.subscriptions);
+                let session = Session { id: self.machine.session(), subscriptions, received };
+                self.hub.park(&client, session, expiry_s, now.unix_ms);
+            }
+            self.hub.release(&client, &self.seat.outbox);
+        }
+        self.hub.note_inflight(self.noted_inflight, 0);
+        self.hub.leave(&self.seat);
+    }
+}
+
+/// Reads once into the thread's buffer and hands the bytes on.
+fn poll_receive(
+    reader: &mut (impl AsyncRead + Unpin),
+    cx: &mut Context<'_>,
+    receive: impl FnOnce(&[u8]),
+) -> Poll<io::Result<usize>> {
+    READ_BUFFER.with_borrow_mut(|bytes| {
+        let mut buffer = ReadBuf::new(bytes);
+        ready!(Pin::new(reader).poll_read(cx, &mut buffer))?;
+        let filled = buffer.filled();
+        if !filled.is_empty() {
+            receive(filled);
+        }
+        Poll::Ready(Ok(filled.len()))
+    })
+}
+
+/// Runs a step of the protocol. A panic in it, such as the protocol crate's on input it did not expect, ends this
+/// connection and no other.
+fn guarded<T>(peer: SocketAddr, machine: &mut Machine, step: impl FnOnce(&mut Machine) -> T) -> Option<T> {
+    match catch_unwind(AssertUnwindSafe(|| step(machine))) {
+        Ok(value) => Some(value),
+        Err(_) => {
+            tracing::error!(%peer, client = machine.client(), "a panic in the protocol ended a connection");
+            let detail = "a panic in the protocol ended the connection; please report it with the packet".to_owned();
+            machine.abandon(End::Refused { reason: Reason::Internal, detail, sample: Bytes::new() });
+            None
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! What serves MQTT. The gate is Tidegate's own edge; other engines can stand in its place.
+
+pub(crate) mod gate;
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Figures of the MQTT edge, for the status page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct BrokerStats {
+    /// Open connections.
+    pub connections: usize,
+    /// Subscriptions, those of clients that are away included.
+    pub subscriptions: usize,
+    /// Retained messages.
+    pub retained: usize,
+    /// Bytes of the retained messages.
+    pub retained_bytes: usize,
+    /// Publications that wait for their acknowledgement.
+    pub inflight: usize,
+    /// Bytes queued for subscribers.
+    pub queued_bytes: usize,
+}
+
+/// Serves MQTT clients and brings what they publish into the log.
+pub trait Engine: Send + Sync + 'static {
+    /// Where clients connect.
+    fn local_addr(&self) -> SocketAddr;
+
+    /// Figures of now.
+    fn stats(&self) -> BrokerStats;
+
+    /// Serves until `cancel`; then lets what was taken become durable and be acknowledged, within a grace, and ends.
+    /// Every task is spawned on `tracker`.
+    fn run(&self, tracker: TaskTracker, cancel: CancellationToken) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
+}

@@ -1,0 +1,102 @@
+//! Counters and gauges of the MQTT edge. A recorder must be installed before [`crate::Broker::bind`].
+
+use metrics::{Counter, Gauge, counter, gauge};
+use tidegate_telemetry::{Qos, Reason};
+
+/// Handles of what is counted often; the rest is looked up when it happens.
+pub(crate) struct Metrics {
+    pub publications: [Counter; 3],
+    pub publication_bytes: Counter,
+    pub acknowledgements: Counter,
+    pub deliveries: [Counter; 3],
+    pub connections: Gauge,
+    pub connections_accepted: Counter,
+    pub subscriptions: Gauge,
+    pub retained: Gauge,
+    pub retained_bytes: Gauge,
+    pub inflight: Gauge,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        for reason in [
+            Reason::MalformedPacket,
+            Reason::PacketTooLarge,
+            Reason::InvalidTopic,
+            Reason::ClientLimit,
+            Reason::Internal,
+        ] {
+            refused(reason, 0);
+        }
+        for why in Dropped::ALL {
+            dropped(why, 0);
+        }
+        Metrics {
+            publications: ["0", "1", "2"].map(|qos| counter!("tidegate_mqtt_publications_total", "qos" => qos)),
+            publication_bytes: counter!("tidegate_mqtt_publication_bytes_total"),
+            acknowledgements: counter!("tidegate_mqtt_acknowledgements_total"),
+            deliveries: ["0", "1", "2"].map(|qos| counter!("tidegate_mqtt_deliveries_total", "qos" => qos)),
+            connections: gauge!("tidegate_mqtt_connections"),
+            connections_accepted: counter!("tidegate_mqtt_connections_accepted_total"),
+            subscriptions: gauge!("tidegate_mqtt_subscriptions"),
+            retained: gauge!("tidegate_mqtt_retained"),
+            retained_bytes: gauge!("tidegate_mqtt_retained_bytes"),
+            inflight: gauge!("tidegate_mqtt_inflight"),
+        }
+    }
+
+    pub(crate) fn delivered(&self, qos: Qos) {
+        self.deliveries[usize::from(qos.level())].increment(1);
+    }
+}
+
+/// Why a message did not reach the log (overload) or a subscriber (the others).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dropped {
+    /// A QoS 0 publication came when the log had no room.
+    Overload,
+    /// The subscriber's queue, or all queues together, were full.
+    QueueFull,
+    /// The subscriber is away; its session keeps no messages yet.
+    Offline,
+    /// The message's expiry interval passed in the queue.
+    Expired,
+    /// The subscriber takes no packets that large.
+    TooLarge,
+    /// No room among the retained messages; it was still delivered.
+    RetainedFull,
+}
+
+impl Dropped {
+    const ALL: [Dropped; 6] = [
+        Dropped::Overload,
+        Dropped::QueueFull,
+        Dropped::Offline,
+        Dropped::Expired,
+        Dropped::TooLarge,
+        Dropped::RetainedFull,
+    ];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Dropped::Overload => Reason::Overload.name(),
+            Dropped::QueueFull => "queue_full",
+            Dropped::Offline => "offline",
+            Dropped::Expired => "expired",
+            Dropped::TooLarge => "too_large",
+            Dropped::RetainedFull => "retained_full",
+        }
+    }
+}
+
+pub(crate) fn dropped(why: Dropped, count: u64) {
+    counter!("tidegate_mqtt_dropped_total", "reason" => why.name()).increment(count);
+}
+
+pub(crate) fn refused(reason: Reason, count: u64) {
+    counter!("tidegate_mqtt_refused_total", "reason" => reason.name()).increment(count);
+}
+
+pub(crate) fn closed(why: &'static str) {
+    counter!("tidegate_mqtt_connections_closed_total", "reason" => why).increment(1);
+}

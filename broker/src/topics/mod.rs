@@ -1,0 +1,9 @@
+//! Topic names and filters (MQTT 5.0 section 4.7), who subscribed to what, and what is retained.
+
+mod name;
+mod retained;
+mod trie;
+
+pub(crate) use name::{TopicError, TopicLimits, matches};
+pub(crate) use retained::Retained;
+pub(crate) use trie::TopicTrie;

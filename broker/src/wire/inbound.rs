@@ -1,0 +1,199 @@
+use bytes::Bytes;
+use mqtt_protocol_core::mqtt::packet::{self, Property, v3_1_1, v5_0};
+use tidegate_telemetry::{PublishProperties, Qos, Reason};
+
+use crate::sessions::SubscriptionOptions;
+
+/// What a client asks that the connection cannot answer by itself.
+#[derive(Debug)]
+pub(crate) enum Request {
+    /// Be let in. Nothing else is read until [`super::Machine::accept`] or [`super::Machine::refuse`].
+    Connect(Box<ConnectRequest>),
+    /// Take a publication.
+    Publish(Box<tidegate_telemetry::Publication>),
+    /// Subscribe; answered by [`super::Machine::subscribed`].
+    Subscribe { packet_id: u16, filters: Vec<Filter> },
+    /// Unsubscribe; answered by [`super::Machine::unsubscribed`].
+    Unsubscribe { packet_id: u16, filters: Vec<String> },
+    /// A publication was refused, and the connection goes on.
+    Refused { reason: Reason, detail: String, topic: String, payload: Bytes },
+}
+
+/// A CONNECT of either version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ConnectRequest {
+    /// Empty when the client leaves the choice to the server.
+    pub client_id: String,
+    /// Clean start; 3.1.1: clean session.
+    pub clean: bool,
+    /// How long the session outlives the connection, in seconds; `u32::MAX` never ends.
+    pub expiry_s: u32,
+    pub keep_alive_s: u16,
+    pub v5: bool,
+    pub will: Option<Box<Will>>,
+    /// How many deliveries the client takes at a time.
+    pub receive_max: u16,
+    /// The client wants to authenticate in a way of its own (MQTT 5.0 section 4.12), which is not served.
+    pub enhanced_authentication: bool,
+}
+
+/// What to publish when the connection ends without a word (MQTT 5.0 section 3.1.2.5).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Will {
+    pub topic: String,
+    pub payload: Bytes,
+    pub qos: Qos,
+    pub retain: bool,
+    pub properties: Option<Box<PublishProperties>>,
+}
+
+/// One entry of a SUBSCRIBE.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Filter {
+    pub filter: String,
+    pub options: SubscriptionOptions,
+    /// 0: send retained messages, 1: only for a new subscription, 2: do not (MQTT 5.0 section 3.8.3.1).
+    pub retain_handling: u8,
+}
+
+/// A PUBLISH of either version, borrowed.
+pub(super) struct Inbound<'a> {
+    pub topic: &'a str,
+    pub payload: &'a [u8],
+    pub qos: Qos,
+    pub packet_id: u16,
+    pub retain: bool,
+    pub dup: bool,
+    pub properties: Option<Box<PublishProperties>>,
+}
+
+impl<'a> From<&'a v3_1_1::Publish> for Inbound<'a> {
+    fn from(publish: &'a v3_1_1::Publish) -> Self {
+        Inbound {
+            topic: publish.topic_name(),
+            payload: publish.payload().as_slice(),
+            qos: qos(publish.qos()),
+            packet_id: publish.packet_id().unwrap_or(0),
+            retain: publish.retain(),
+            dup: publish.dup(),
+            properties: None,
+        }
+    }
+}
+
+impl<'a> From<&'a v5_0::Publish> for Inbound<'a> {
+    fn from(publish: &'a v5_0::Publish) -> Self {
+        Inbound {
+            topic: publish.topic_name(),
+            payload: publish.payload().as_slice(),
+            qos: qos(publish.qos()),
+            packet_id: publish.packet_id().unwrap_or(0),
+            retain: publish.retain(),
+            dup: publish.dup(),
+            properties: properties(publish.props()),
+        }
+    }
+}
+
+pub(super) fn connect_v3(connect: &v3_1_1::Connect) -> ConnectRequest {
+    ConnectRequest {
+        client_id: connect.client_id().to_owned(),
+        clean: connect.clean_session(),
+        expiry_s: if connect.clean_session() { 0 } else { u32::MAX },
+        keep_alive_s: connect.keep_alive(),
+        v5: false,
+        will: connect.will_topic().map(|topic| {
+            Box::new(Will {
+                topic: topic.to_owned(),
+                payload: Bytes::copy_from_slice(connect.will_payload().unwrap_or_default()),
+                qos: qos(connect.will_qos()),
+                retain: connect.will_retain(),
+                properties: None,
+            })
+        }),
+        receive_max: u16::MAX,
+        enhanced_authentication: false,
+    }
+}
+
+pub(super) fn connect_v5(connect: &v5_0::Connect) -> ConnectRequest {
+    let mut request = ConnectRequest {
+        client_id: connect.client_id().to_owned(),
+        clean: connect.clean_start(),
+        expiry_s: 0,
+        keep_alive_s: connect.keep_alive(),
+        v5: true,
+        will: connect.will_topic().map(|topic| {
+            Box::new(Will {
+                topic: topic.to_owned(),
+                payload: Bytes::copy_from_slice(connect.will_payload().unwrap_or_default()),
+                qos: qos(connect.will_qos()),
+                retain: connect.will_retain(),
+                properties: properties(connect.will_props()),
+            })
+        }),
+        receive_max: u16::MAX,
+        enhanced_authentication: false,
+    };
+    for property in connect.props() {
+        match property {
+            Property::SessionExpiryInterval(seconds) => request.expiry_s = seconds.val(),
+            Property::ReceiveMaximum(count) => request.receive_max = count.val(),
+            Property::AuthenticationMethod(_) => request.enhanced_authentication = true,
+            _ => {}
+        }
+    }
+    request
+}
+
+/// Entries of a SUBSCRIBE. A 3.1.1 client sets no options but the quality of service.
+pub(super) fn filters(entries: &[packet::SubEntry]) -> Vec<Filter> {
+    entries
+        .iter()
+        .map(|entry| Filter {
+            filter: entry.topic_filter().to_owned(),
+            options: SubscriptionOptions {
+                qos: qos(entry.sub_opts().qos()),
+                no_local: entry.sub_opts().nl(),
+                retain_as_published: entry.sub_opts().rap(),
+            },
+            retain_handling: entry.sub_opts().rh() as u8,
+        })
+        .collect()
+}
+
+/// Session expiry of a DISCONNECT, in seconds.
+pub(super) fn disconnect_expiry_s(disconnect: &v5_0::Disconnect) -> Option<u32> {
+    disconnect.props().as_ref()?.iter().find_map(|property| match property {
+        Property::SessionExpiryInterval(seconds) => Some(seconds.val()),
+        _ => None,
+    })
+}
+
+pub(super) fn qos(qos: packet::Qos) -> Qos {
+    match qos {
+        packet::Qos::AtMostOnce => Qos::AtMostOnce,
+        packet::Qos::AtLeastOnce => Qos::AtLeastOnce,
+        packet::Qos::ExactlyOnce => Qos::ExactlyOnce,
+    }
+}
+
+fn properties(from: &[Property]) -> Option<Box<PublishProperties>> {
+    let mut properties = PublishProperties::default();
+    for property in from {
+        match property {
+            Property::PayloadFormatIndicator(indicator) => properties.payload_format_indicator = Some(indicator.val()),
+            Property::MessageExpiryInterval(seconds) => properties.message_expiry_interval_s = Some(seconds.val()),
+            Property::ContentType(text) => properties.content_type = Some(text.val().to_owned()),
+            Property::ResponseTopic(text) => properties.response_topic = Some(text.val().to_owned()),
+            Property::CorrelationData(data) => {
+                properties.correlation_data = Some(Bytes::copy_from_slice(data.val()));
+            }
+            Property::UserProperty(pair) => {
+                properties.user_properties.push((pair.key().to_owned(), pair.val().to_owned()));
+            }
+            _ => {}
+        }
+    }
+    (properties != PublishProperties::default()).then(|| Box::new(properties))
+}

@@ -1,0 +1,245 @@
+use mqtt_protocol_core::mqtt::packet::{self, Packet, Property, v3_1_1, v5_0};
+use mqtt_protocol_core::mqtt::result_code::{
+    ConnectReasonCode, ConnectReturnCode, DisconnectReasonCode, MqttError, PubackReasonCode, PubcompReasonCode,
+    PubrecReasonCode, SubackReasonCode, SubackReturnCode, UnsubackReasonCode,
+};
+use tidegate_telemetry::{PublishProperties, Qos};
+
+use super::machine::{Admission, Limits};
+use crate::engines::gate::outbox::Delivery;
+
+/// What became of one entry of a SUBSCRIBE.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SubscribeOutcome {
+    Granted(Qos),
+    Invalid,
+    NotShared,
+    QuotaExceeded,
+}
+
+/// An answer to a publication, in the order the publications came (MQTT-4.6.0-2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Answer {
+    Puback,
+    Pubrec,
+    /// A limit of ours refuses the topic.
+    PubackTopicInvalid,
+    PubrecTopicInvalid,
+    Pubcomp,
+    PubcompNotFound,
+}
+
+const BUILT: &str = "a packet of valid parts is valid";
+
+pub(super) fn answer(v5: bool, answer: Answer, packet_id: u16) -> Packet {
+    match (v5, answer) {
+        (false, Answer::Puback | Answer::PubackTopicInvalid) => {
+            v3_1_1::Puback::builder().packet_id(packet_id).build().expect(BUILT).into()
+        }
+        (false, Answer::Pubrec | Answer::PubrecTopicInvalid) => {
+            v3_1_1::Pubrec::builder().packet_id(packet_id).build().expect(BUILT).into()
+        }
+        (false, Answer::Pubcomp | Answer::PubcompNotFound) => {
+            v3_1_1::Pubcomp::builder().packet_id(packet_id).build().expect(BUILT).into()
+        }
+        (true, Answer::Puback) => v5_0::Puback::builder().packet_id(packet_id).build().expect(BUILT).into(),
+        (true, Answer::Pubrec) => v5_0::Pubrec::builder().packet_id(packet_id).build().expect(BUILT).into(),
+        (true, Answer::Pubcomp) => v5_0::Pubcomp::builder().packet_id(packet_id).build().expect(BUILT).into(),
+        (true, Answer::PubackTopicInvalid) => v5_0::Puback::builder()
+            .packet_id(packet_id)
+            .reason_code(PubackReasonCode::TopicNameInvalid)
+            .build()
+            .expect(BUILT)
+            .into(),
+        (true, Answer::PubrecTopicInvalid) => v5_0::Pubrec::builder()
+            .packet_id(packet_id)
+            .reason_code(PubrecReasonCode::TopicNameInvalid)
+            .build()
+            .expect(BUILT)
+            .into(),
+        (true, Answer::PubcompNotFound) => v5_0::Pubcomp::builder()
+            .packet_id(packet_id)
+            .reason_code(PubcompReasonCode::PacketIdentifierNotFound)
+            .build()
+            .expect(BUILT)
+            .into(),
+    }
+}
+
+pub(super) fn pubrel(v5: bool, packet_id: u16) -> Packet {
+    if v5 {
+        v5_0::Pubrel::builder().packet_id(packet_id).build().expect(BUILT).into()
+    } else {
+        v3_1_1::Pubrel::builder().packet_id(packet_id).build().expect(BUILT).into()
+    }
+}
+
+/// CONNACK of an accepted connection; a v5 client learns what is served and what is not.
+pub(super) fn connack(v5: bool, admission: &Admission, limits: &Limits) -> Packet {
+    if !v5 {
+        return v3_1_1::Connack::builder()
+            .session_present(admission.session_present)
+            .return_code(ConnectReturnCode::Accepted)
+            .build()
+            .expect(BUILT)
+            .into();
+    }
+    let packet_bytes_max = u32::try_from(limits.packet_bytes_max).unwrap_or(u32::MAX);
+    let mut properties: Vec<Property> = vec![
+        packet::ReceiveMaximum::new(limits.receive_max.max(1)).expect(BUILT).into(),
+        packet::MaximumPacketSize::new(packet_bytes_max.max(1)).expect(BUILT).into(),
+        packet::TopicAliasMaximum::new(limits.topic_alias_max).expect(BUILT).into(),
+        packet::SubscriptionIdentifierAvailable::new(0).expect(BUILT).into(),
+        packet::SharedSubscriptionAvailable::new(0).expect(BUILT).into(),
+    ];
+    if let Some(assigned) = &admission.assigned_client_id {
+        properties.push(packet::AssignedClientIdentifier::new(assigned.as_str()).expect(BUILT).into());
+    }
+    if let Some(seconds) = admission.expiry_s {
+        properties.push(packet::SessionExpiryInterval::new(seconds).expect(BUILT).into());
+    }
+    v5_0::Connack::builder()
+        .session_present(admission.session_present)
+        .reason_code(ConnectReasonCode::Success)
+        .props(properties)
+        .build()
+        .expect(BUILT)
+        .into()
+}
+
+/// Why a CONNECT is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    ClientId,
+    Authentication,
+    WillTopic,
+    Busy,
+}
+
+pub(super) fn refusal(v5: bool, refusal: Refusal) -> Packet {
+    if v5 {
+        let code = match refusal {
+            Refusal::ClientId => ConnectReasonCode::ClientIdentifierNotValid,
+            Refusal::Authentication => ConnectReasonCode::BadAuthenticationMethod,
+            Refusal::WillTopic => ConnectReasonCode::TopicNameInvalid,
+            Refusal::Busy => ConnectReasonCode::ServerBusy,
+        };
+        return v5_0::Connack::builder().session_present(false).reason_code(code).build().expect(BUILT).into();
+    }
+    let code = match refusal {
+        Refusal::ClientId => ConnectReturnCode::IdentifierRejected,
+        Refusal::Authentication | Refusal::WillTopic => ConnectReturnCode::NotAuthorized,
+        Refusal::Busy => ConnectReturnCode::ServerUnavailable,
+    };
+    v3_1_1::Connack::builder().session_present(false).return_code(code).build().expect(BUILT).into()
+}
+
+pub(super) fn suback(v5: bool, packet_id: u16, outcomes: &[SubscribeOutcome]) -> Packet {
+    if v5 {
+        let codes = outcomes
+            .iter()
+            .map(|outcome| match outcome {
+                SubscribeOutcome::Granted(Qos::AtMostOnce) => SubackReasonCode::GrantedQos0,
+                SubscribeOutcome::Granted(Qos::AtLeastOnce) => SubackReasonCode::GrantedQos1,
+                SubscribeOutcome::Granted(Qos::ExactlyOnce) => SubackReasonCode::GrantedQos2,
+                SubscribeOutcome::Invalid => SubackReasonCode::TopicFilterInvalid,
+                SubscribeOutcome::NotShared => SubackReasonCode::SharedSubscriptionsNotSupported,
+                SubscribeOutcome::QuotaExceeded => SubackReasonCode::QuotaExceeded,
+            })
+            .collect();
+        return v5_0::Suback::builder().packet_id(packet_id).reason_codes(codes).build().expect(BUILT).into();
+    }
+    let codes = outcomes
+        .iter()
+        .map(|outcome| match outcome {
+            SubscribeOutcome::Granted(Qos::AtMostOnce) => SubackReturnCode::SuccessMaximumQos0,
+            SubscribeOutcome::Granted(Qos::AtLeastOnce) => SubackReturnCode::SuccessMaximumQos1,
+            SubscribeOutcome::Granted(Qos::ExactlyOnce) => SubackReturnCode::SuccessMaximumQos2,
+            _ => SubackReturnCode::Failure,
+        })
+        .collect();
+    v3_1_1::Suback::builder().packet_id(packet_id).return_codes(codes).build().expect(BUILT).into()
+}
+
+/// UNSUBACK; `existed` says for each filter whether there was a subscription.
+pub(super) fn unsuback(v5: bool, packet_id: u16, existed: &[bool]) -> Packet {
+    if !v5 {
+        return v3_1_1::Unsuback::builder().packet_id(packet_id).build().expect(BUILT).into();
+    }
+    let code = |existed: &bool| match existed {
+        true => UnsubackReasonCode::Success,
+        false => UnsubackReasonCode::NoSubscriptionExisted,
+    };
+    let codes = existed.iter().map(code).collect();
+    v5_0::Unsuback::builder().packet_id(packet_id).reason_codes(codes).build().expect(BUILT).into()
+}
+
+/// DISCONNECT, which a server sends to v5 clients only.
+pub(super) fn disconnect(code: DisconnectReasonCode) -> Packet {
+    v5_0::Disconnect::builder().reason_code(code).build().expect(BUILT).into()
+}
+
+/// A delivery as PUBLISH; `packet_id` is `None` for QoS 0. `expiry_s` is what is left of the message's life.
+pub(super) fn publish(
+    v5: bool,
+    delivery: &Delivery,
+    packet_id: Option<u16>,
+    expiry_s: Option<u32>,
+) -> Result<Packet, MqttError> {
+    let message = &delivery.message;
+    let qos = match delivery.qos {
+        Qos::AtMostOnce => packet::Qos::AtMostOnce,
+        Qos::AtLeastOnce => packet::Qos::AtLeastOnce,
+        Qos::ExactlyOnce => packet::Qos::ExactlyOnce,
+    };
+    if v5 {
+        let mut builder = v5_0::Publish::builder()
+            .topic_name(&*message.topic)?
+            .qos(qos)
+            .retain(delivery.retain)
+            .payload(&message.payload[..]);
+        if let Some(packet_id) = packet_id {
+            builder = builder.packet_id(packet_id);
+        }
+        if let Some(from) = &message.properties {
+            builder = builder.props(properties(from, expiry_s)?);
+        }
+        return Ok(builder.build()?.into());
+    }
+    let mut builder = v3_1_1::Publish::builder()
+        .topic_name(&*message.topic)?
+        .qos(qos)
+        .retain(delivery.retain)
+        .payload(&message.payload[..]);
+    if let Some(packet_id) = packet_id {
+        builder = builder.packet_id(packet_id);
+    }
+    Ok(builder.build()?.into())
+}
+
+fn properties(from: &PublishProperties, expiry_s: Option<u32>) -> Result<Vec<Property>, MqttError> {
+    let mut properties: Vec<Property> = Vec::new();
+    if let Some(indicator) = from.payload_format_indicator {
+        let format = match indicator {
+            1 => packet::PayloadFormat::String,
+            _ => packet::PayloadFormat::Binary,
+        };
+        properties.push(packet::PayloadFormatIndicator::new(format)?.into());
+    }
+    if let Some(seconds) = expiry_s {
+        properties.push(packet::MessageExpiryInterval::new(seconds)?.into());
+    }
+    if let Some(text) = &from.content_type {
+        properties.push(packet::ContentType::new(text.as_str())?.into());
+    }
+    if let Some(text) = &from.response_topic {
+        properties.push(packet::ResponseTopic::new(text.as_str())?.into());
+    }
+    if let Some(data) = &from.correlation_data {
+        properties.push(packet::CorrelationData::new(data.to_vec())?.into());
+    }
+    for (key, value) in &from.user_properties {
+        properties.push(packet::UserProperty::new(key.as_str(), value.as_str())?.into());
+    }
+    Ok(properties)
+}
