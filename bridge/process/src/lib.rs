@@ -1,1 +1,41 @@
-//! (to be written)
+//! Turns log entries into changes of the fleet: latest values, device states, group aggregates, alerts.
+//!
+//! Pure: the state is a function of the log. Time is that of the entries; waiting is done by
+//! [`Process::next_deadline`], which says when a tick is wanted. A checkpoint holds all of the state, and going on
+//! from it gives the same changes as an unbroken run.
+//!
+//! - [`process`]: [`Process`], one entry at a time
+//! - [`config`]: limits, time spans, rules
+//! - [`output`]: what an entry led to
+//! - `fleet`, `device`: the devices and the newest value of each metric
+//! - `clock`: which time a reading ranks by; `interval`, `liveness`: when a device is late or lost
+//! - `groups`, `partial`: aggregates of every group and its ancestors
+//! - `rules`, `watch`, `alerts`: what raises alerts, where each rule stands on each metric, the alerts; `judging`: how
+//!   readings meet the rules
+//! - `deadlines`, `waiting`: what waits for time, and what happens then
+//! - `catalogue`: units and decimals; `refusals`: what is not applied; `checkpoint`: the state as bytes
+
+mod alerts;
+mod catalogue;
+mod checkpoint;
+mod clock;
+pub mod config;
+mod deadlines;
+mod device;
+mod fleet;
+mod groups;
+mod interval;
+mod judging;
+mod liveness;
+pub mod output;
+mod partial;
+pub mod process;
+mod refusals;
+mod rules;
+mod waiting;
+mod watch;
+
+pub use checkpoint::RestoreError;
+pub use config::{Condition, MetricConfig, ProcessConfig, RuleConfig};
+pub use output::{Counts, Output};
+pub use process::{DeviceFigures, Process};

@@ -1,0 +1,112 @@
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use tidegate_telemetry::{AlertChange, AlertState, Change, Position};
+
+use crate::config::ProcessConfig;
+use crate::output::Output;
+
+/// Identity of an alert: the entry that raised it, and its number among those raised there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct AlertKey {
+    position: u64,
+    number: u32,
+}
+
+/// Active and recent alerts.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Alerts {
+    alerts: BTreeMap<AlertKey, AlertChange>,
+    /// Those that are cleared, in that order.
+    cleared: VecDeque<AlertKey>,
+    #[serde(skip)]
+    next: Option<AlertKey>,
+}
+
+impl AlertKey {
+    fn id(self) -> Arc<str> {
+        format!("a-{}-{}", self.position, self.number).into()
+    }
+
+    fn parse(id: &str) -> Option<AlertKey> {
+        let (position, number) = id.strip_prefix("a-")?.split_once('-')?;
+        let key = AlertKey { position: position.parse().ok()?, number: number.parse().ok()? };
+        (*key.id() == *id).then_some(key)
+    }
+}
+
+impl Alerts {
+    /// From here on alerts are raised by the entry at `position`.
+    pub(crate) fn begin(&mut self, position: Position) {
+        self.next = Some(AlertKey { position: position.0, number: 0 });
+    }
+
+    /// Raises an alert; its identifier is set here.
+    pub(crate) fn raise(&mut self, mut alert: AlertChange, output: &mut Output) -> AlertKey {
+        let next = self.next.as_mut().expect("begin() comes before every entry");
+        let key = *next;
+        next.number += 1;
+        alert.id = key.id();
+        self.alerts.insert(key, alert.clone());
+        output.changes.push(Change::Alert(alert));
+        output.counts.alerts_raised += 1;
+        key
+    }
+
+    pub(crate) fn clear(
+        &mut self,
+        key: AlertKey,
+        value: Option<f64>,
+        at_ms: i64,
+        config: &ProcessConfig,
+        output: &mut Output,
+    ) {
+        let Some(alert) = self.alerts.get_mut(&key) else { return };
+        alert.state = AlertState::Cleared;
+        alert.cleared_ms = Some(at_ms);
+        alert.value = value;
+        output.changes.push(Change::Alert(alert.clone()));
+        output.counts.alerts_cleared += 1;
+        self.cleared.push_back(key);
+        self.forget_old(at_ms, config);
+    }
+
+    /// Takes an alert on. The first one in the log wins; whatever comes later changes nothing.
+    pub(crate) fn acknowledge(&mut self, id: &str, by: &str, at_ms: i64, output: &mut Output) {
+        let alert = AlertKey::parse(id).and_then(|key| self.alerts.get_mut(&key));
+        let Some(alert) = alert.filter(|alert| alert.state == AlertState::Raised) else {
+            output.counts.acknowledgements_ignored += 1;
+            return;
+        };
+        alert.state = AlertState::Acknowledged;
+        alert.acknowledged = Some((at_ms, by.into()));
+        output.changes.push(Change::Alert(alert.clone()));
+        output.counts.acknowledgements += 1;
+    }
+
+    /// Every active alert, and those cleared lately, oldest first.
+    pub(crate) fn snapshot(&self, now_ms: i64, config: &ProcessConfig, changes: &mut Vec<Change>) {
+        let since_ms = now_ms - config.alerts_recent_ms;
+        let shown = self.alerts.values().filter(|alert| alert.cleared_ms.is_none_or(|at_ms| at_ms >= since_ms));
+        changes.extend(shown.cloned().map(Change::Alert));
+    }
+
+    /// Active alerts that are none of `watched`: their rule is gone.
+    pub(crate) fn orphans(&self, watched: &BTreeSet<AlertKey>) -> Vec<AlertKey> {
+        let active = self.alerts.iter().filter(|(_, alert)| alert.cleared_ms.is_none());
+        active.map(|(key, _)| *key).filter(|key| !watched.contains(key)).collect()
+    }
+
+    fn forget_old(&mut self, now_ms: i64, config: &ProcessConfig) {
+        let since_ms = now_ms - config.alerts_recent_ms;
+        while let Some(key) = self.cleared.front() {
+            let old = self.alerts.get(key).and_then(|alert| alert.cleared_ms).is_none_or(|at_ms| at_ms < since_ms);
+            if !old && self.cleared.len() <= config.alerts_recent_max {
+                return;
+            }
+            self.alerts.remove(key);
+            self.cleared.pop_front();
+        }
+    }
+}

@@ -1,0 +1,48 @@
+use serde::{Deserialize, Serialize};
+
+use crate::alerts::Alerts;
+use crate::fleet::Fleet;
+use crate::groups::Groups;
+use crate::rules::RuleIdentity;
+
+/// First byte of a checkpoint.
+const VERSION: u8 = 1;
+
+/// Everything that entries have led to; what is not in here follows from it and the configuration.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct State {
+    /// Received time of the last entry, Unix ms.
+    pub(crate) now_ms: i64,
+    pub(crate) fleet: Fleet,
+    pub(crate) groups: Groups,
+    pub(crate) alerts: Alerts,
+}
+
+/// Why a checkpoint could not be used.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RestoreError {
+    /// Written by another version of the program.
+    #[error(
+        "the checkpoint has format version {0}, this program reads {VERSION}: start the program that wrote it, or move \
+         the checkpoint away to start without what it knew"
+    )]
+    UnknownVersion(u8),
+    /// The bytes do not hold a checkpoint.
+    #[error("the checkpoint is damaged: use an older one, or move it away to start without what it knew")]
+    Malformed,
+}
+
+/// A version byte, then postcard: the rules that standings refer to by number, and the state.
+pub(crate) fn write(rules: &[RuleIdentity], state: &State) -> Vec<u8> {
+    postcard::to_extend(&(rules, state), vec![VERSION])
+        .expect("writing to a Vec never fails, and the state holds no unsized maps")
+}
+
+pub(crate) fn read(bytes: &[u8]) -> Result<(Vec<RuleIdentity>, State), RestoreError> {
+    match bytes.split_first() {
+        Some((&VERSION, rest)) => postcard::from_bytes(rest).map_err(|_| RestoreError::Malformed),
+        Some((&version, _)) => Err(RestoreError::UnknownVersion(version)),
+        None => Err(RestoreError::Malformed),
+    }
+}

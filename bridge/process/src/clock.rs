@@ -1,0 +1,80 @@
+use serde::{Deserialize, Serialize};
+
+/// Readings in a row that must be behind before a clock counts as stepped back.
+const STEPPED_BACK_AFTER: u8 = 3;
+/// Readings that arrive closer together than this are one witness: a batch says once where the clock stands.
+const WITNESS_GAP_MS: i64 = 500;
+/// How far a clock and the receipts may drift apart between two witnesses.
+const DRIFT_MS: i64 = 2_000;
+
+/// A device's clock: which time its readings rank by.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Clock {
+    /// Event time of the newest reading, Unix ms.
+    newest_ms: Option<i64>,
+    /// Grows when the clock stepped back for good: times of another baseline do not compare.
+    pub(crate) baseline: u32,
+    /// Smoothed difference of the device's time to the receipt, ms; positive when it is ahead. `None` without times.
+    pub(crate) skew_ms: Option<i64>,
+    behind: Option<Behind>,
+}
+
+/// Readings in a row that were older than the newest.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Behind {
+    count: u8,
+    time_ms: i64,
+    received_ms: i64,
+}
+
+/// The time a reading ranks by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Ranked {
+    pub(crate) time_ms: i64,
+    /// Its own time lay too far ahead of its receipt.
+    pub(crate) skewed: bool,
+    /// With it a new baseline begins.
+    pub(crate) rebased: bool,
+}
+
+impl Clock {
+    pub(crate) fn rank(&mut self, sent_ms: Option<i64>, received_ms: i64, future_max_ms: i64) -> Ranked {
+        if let Some(sent_ms) = sent_ms {
+            self.measure(sent_ms - received_ms);
+        }
+        let skewed = sent_ms.is_some_and(|sent_ms| sent_ms > received_ms + future_max_ms);
+        let time_ms = sent_ms.filter(|_| !skewed).unwrap_or(received_ms);
+        let behind = self.newest_ms.is_some_and(|newest_ms| time_ms < newest_ms);
+        let rebased = behind && self.has_stepped_back(time_ms, received_ms);
+        if !behind || rebased {
+            self.newest_ms = Some(time_ms);
+            self.behind = None;
+            self.baseline += u32::from(rebased);
+        }
+        Ranked { time_ms, skewed, rebased }
+    }
+
+    fn measure(&mut self, skew_ms: i64) {
+        self.skew_ms = Some(self.skew_ms.map_or(skew_ms, |known| known + (skew_ms - known) / 8));
+    }
+
+    /// Takes a reading that is behind as a witness of a clock that now runs, but earlier.
+    ///
+    /// A clock advances as fast as the receipts do. A backlog is behind, too, and each of its readings newer than the
+    /// last, but it arrives faster than it was measured: it must not count, or "latest" would move backwards.
+    fn has_stepped_back(&mut self, time_ms: i64, received_ms: i64) -> bool {
+        let mut count = 1;
+        if let Some(last) = &self.behind {
+            let waited_ms = received_ms - last.received_ms;
+            if waited_ms < WITNESS_GAP_MS {
+                return false;
+            }
+            let advanced_ms = time_ms - last.time_ms;
+            if advanced_ms > 0 && (advanced_ms - waited_ms).abs() <= DRIFT_MS.max(waited_ms / 2) {
+                count = last.count + 1;
+            }
+        }
+        self.behind = Some(Behind { count, time_ms, received_ms });
+        count >= STEPPED_BACK_AFTER
+    }
+}

@@ -1,0 +1,192 @@
+//! Limits, spans of time and rules.
+
+use tidegate_decode::DecodeConfig;
+use tidegate_telemetry::Severity;
+
+/// How processing behaves. Spans are milliseconds.
+#[derive(Debug, Clone)]
+pub struct ProcessConfig {
+    /// How payloads become readings.
+    pub decode: DecodeConfig,
+    /// Most devices.
+    pub devices_max: usize,
+    /// Most devices that one MQTT client may bring in.
+    pub devices_per_client_max: usize,
+    /// Most metrics of one device.
+    pub metrics_per_device_max: usize,
+    /// Most groups; devices of further ones count in the nearest ancestor that exists.
+    pub groups_max: usize,
+    /// Most distinct metric names with aggregates; further ones have none.
+    pub aggregate_metrics_max: usize,
+    /// Shortest span between two rounds of aggregates, of received time.
+    pub aggregate_interval_ms: i64,
+    /// A reading whose time is further ahead of its receipt than this ranks by its receipt.
+    pub future_max_ms: i64,
+    /// Interval of a device of which too few readings are known.
+    pub interval_default_ms: i64,
+    /// A device is late after so many of its intervals without a reading ...
+    pub late_after_intervals: u32,
+    /// ... but not before this span.
+    pub late_after_min_ms: i64,
+    /// A device is lost after so many of its intervals without a reading ...
+    pub lost_after_intervals: u32,
+    /// ... but not before this span.
+    pub lost_after_min_ms: i64,
+    /// A device with an interval at least this long sleeps between its reports.
+    pub sleeper_interval_ms: i64,
+    /// A sleeper counts as asleep this long after its report.
+    pub asleep_after_ms: i64,
+    /// A lost device is forgotten this long after its last reading; `None`: never.
+    pub forget_after_ms: Option<i64>,
+    /// Cleared alerts stay in [`crate::Process::snapshot`] this long ...
+    pub alerts_recent_ms: i64,
+    /// ... and so many at most.
+    pub alerts_recent_max: usize,
+    /// Units and decimals beyond, or other than, the well-known ones.
+    pub metrics: Vec<MetricConfig>,
+    /// What raises alerts.
+    pub rules: Vec<RuleConfig>,
+}
+
+impl Default for ProcessConfig {
+    fn default() -> Self {
+        ProcessConfig {
+            decode: DecodeConfig::default(),
+            devices_max: 200_000,
+            devices_per_client_max: 10_000,
+            metrics_per_device_max: 256,
+            groups_max: 10_000,
+            aggregate_metrics_max: 1_000,
+            aggregate_interval_ms: 1_000,
+            future_max_ms: 60_000,
+            interval_default_ms: 60_000,
+            late_after_intervals: 3,
+            late_after_min_ms: 10_000,
+            lost_after_intervals: 10,
+            lost_after_min_ms: 60_000,
+            sleeper_interval_ms: 120_000,
+            asleep_after_ms: 60_000,
+            forget_after_ms: None,
+            alerts_recent_ms: 3_600_000,
+            alerts_recent_max: 1_000,
+            metrics: Vec::new(),
+            rules: Vec::new(),
+        }
+    }
+}
+
+/// Unit and decimals of a metric.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MetricConfig {
+    /// Metric name, in full (`env.temperature`).
+    pub name: String,
+    /// Unit for people: `°C`.
+    pub unit: Option<String>,
+    /// Decimals to show; learnt from the values when absent.
+    pub decimals: Option<u8>,
+}
+
+/// A rule: which condition, on which metric of which devices, raises an alert.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RuleConfig {
+    /// Name, unique among the rules. An alert belongs to its rule by this name, also over a restart.
+    pub name: String,
+    /// How grave its alerts are.
+    pub severity: Severity,
+    /// Metric name. `None`: the device as a whole for [`Condition::NoReading`], each of its metrics otherwise.
+    pub metric: Option<String>,
+    /// Device identifiers it is about; `*` stands for any text, `?` for any character. `None`: all.
+    pub device: Option<String>,
+    /// Group paths it is about, as `device`. `None`: all.
+    pub group: Option<String>,
+    /// What must hold.
+    pub condition: Condition,
+}
+
+/// What raises an alert.
+///
+/// Time counts twice, and the first count to reach `for_ms` raises: event time, from the reading that first met the
+/// condition to a later one that still does (so a backlog is judged by when it was measured); and received time since
+/// that first reading arrived (so a value that stays beyond the threshold raises also when no further reading comes).
+/// Late readings and repeated ones neither raise nor clear.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Condition {
+    /// The newest value is above `threshold`; over when it is at or below `threshold - hysteresis`.
+    Above {
+        /// In the metric's unit.
+        threshold: f64,
+        /// In the metric's unit, at least 0.
+        hysteresis: f64,
+        /// How long it must hold, ms; 0: at once.
+        for_ms: i64,
+    },
+    /// The newest value is below `threshold`; over when it is at or above `threshold + hysteresis`.
+    Below {
+        /// In the metric's unit.
+        threshold: f64,
+        /// In the metric's unit, at least 0.
+        hysteresis: f64,
+        /// How long it must hold, ms; 0: at once.
+        for_ms: i64,
+    },
+    /// Nothing was received for so long; over with the next reading.
+    NoReading {
+        /// How long, ms, of received time; more than 0.
+        for_ms: i64,
+    },
+}
+
+impl ProcessConfig {
+    /// Every mistake in it, each as a sentence that names the key and what to do.
+    #[must_use]
+    pub fn mistakes(&self) -> Vec<String> {
+        let mut mistakes: Vec<String> = self.rules.iter().flat_map(RuleConfig::mistakes).collect();
+        for (place, rule) in self.rules.iter().enumerate() {
+            if self.rules[..place].iter().any(|earlier| earlier.name == rule.name) {
+                mistakes.push(format!("two rules are named {:?}: give each a name of its own", rule.name));
+            }
+        }
+        if self.rules.len() > RULES_MAX {
+            mistakes.push(format!("more than {RULES_MAX} rules: use wildcards in `device` and `group` to join some"));
+        }
+        if self.late_after_intervals < 1 || self.lost_after_intervals < self.late_after_intervals {
+            mistakes.push("lost_after_intervals must be at least late_after_intervals, and that at least 1".to_owned());
+        }
+        if self.lost_after_min_ms < self.late_after_min_ms {
+            mistakes.push("lost_after_min must be at least late_after_min".to_owned());
+        }
+        mistakes
+    }
+}
+
+/// Rules are numbered in 16 bits.
+const RULES_MAX: usize = 10_000;
+
+impl RuleConfig {
+    fn mistakes(&self) -> Vec<String> {
+        let mut mistakes = Vec::new();
+        let mut say = |what: &str| mistakes.push(format!("rule {:?}: {what}", self.name));
+        if self.name.is_empty() {
+            say("it needs a name");
+        }
+        match self.condition {
+            Condition::Above { threshold, hysteresis, for_ms } | Condition::Below { threshold, hysteresis, for_ms } => {
+                if !threshold.is_finite() {
+                    say("the threshold must be a finite number");
+                }
+                if !hysteresis.is_finite() || hysteresis < 0.0 {
+                    say("the hysteresis must be 0 or more");
+                }
+                if for_ms < 0 {
+                    say("the duration must be 0 or more");
+                }
+            }
+            Condition::NoReading { for_ms } => {
+                if for_ms <= 0 {
+                    say("the duration of \"no reading\" must be more than 0");
+                }
+            }
+        }
+        mistakes
+    }
+}

@@ -1,0 +1,44 @@
+use std::collections::BTreeSet;
+
+use tidegate_telemetry::{DeviceIndex, MetricIndex};
+
+/// What waits for time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Waiting {
+    /// A rule, on the device or one of its metrics.
+    Watch(u16, Option<MetricIndex>),
+    /// The device's next state.
+    State,
+}
+
+/// Deadlines in the order in which they come due; those of one instant by device.
+///
+/// Deadlines that readings push on all the time are lazy: one stands in here *at or before* its true time, and when it
+/// comes up the owner looks whether it is due and puts it back if not. So a reading costs a comparison, and
+/// since none is ever too late, the order of what truly happens does not depend on how stale a deadline was.
+#[derive(Debug, Default)]
+pub(crate) struct Deadlines {
+    queue: BTreeSet<(i64, DeviceIndex, Waiting)>,
+}
+
+impl Deadlines {
+    pub(crate) fn insert(&mut self, at_ms: i64, device: DeviceIndex, waiting: Waiting) {
+        self.queue.insert((at_ms, device, waiting));
+    }
+
+    pub(crate) fn remove(&mut self, at_ms: i64, device: DeviceIndex, waiting: Waiting) {
+        self.queue.remove(&(at_ms, device, waiting));
+    }
+
+    pub(crate) fn first_ms(&self) -> Option<i64> {
+        self.queue.first().map(|&(at_ms, ..)| at_ms)
+    }
+
+    /// Takes the first deadline at or before `now_ms`.
+    pub(crate) fn pop_due(&mut self, now_ms: i64) -> Option<(i64, DeviceIndex, Waiting)> {
+        if self.first_ms()? > now_ms {
+            return None;
+        }
+        self.queue.pop_first()
+    }
+}

@@ -1,0 +1,161 @@
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use smallvec::smallvec;
+use tidegate_telemetry::{
+    AppliedCell, AppliedReading, Change, DeliveryClass, DeviceIndex, DeviceState, MetricIndex, Value,
+};
+
+use crate::catalogue::{self, Catalogue, Style};
+use crate::clock::Clock;
+use crate::groups::GroupIndex;
+use crate::interval::Interval;
+use crate::watch::Watch;
+
+/// What is known of one device.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Device {
+    pub(crate) id: Arc<str>,
+    /// Group path as the device gives it.
+    pub(crate) group: Arc<str>,
+    /// Where it counts: its group, or the nearest ancestor that exists.
+    pub(crate) counted_in: GroupIndex,
+    /// The client that brought it in, for the limit on devices of a client.
+    pub(crate) client: Arc<str>,
+    /// Whose device it is.
+    pub(crate) principal: Arc<str>,
+    pub(crate) cells: Vec<Cell>,
+    pub(crate) clock: Clock,
+    pub(crate) interval: Interval,
+    /// The interval as last learnt, ms.
+    pub(crate) interval_ms: i64,
+    /// Unix ms of receipt of its last reading.
+    pub(crate) heard_ms: i64,
+    pub(crate) state: DeviceState,
+    pub(crate) since_ms: i64,
+    /// When its state is looked at again, at or before it is due; `None`: never. Follows from the rest.
+    #[serde(skip)]
+    pub(crate) wake_ms: Option<i64>,
+    /// Where the rules stand on it, by rule and metric.
+    pub(crate) watches: Vec<Watch>,
+}
+
+impl Device {
+    /// The metric of this name. Readings mostly carry the same metrics in the same order, so `hint` is tried first.
+    pub(crate) fn metric(&self, name: &Arc<str>, hint: usize) -> Option<usize> {
+        if self.cells.get(hint).is_some_and(|cell| Arc::ptr_eq(&cell.name, name)) {
+            return Some(hint);
+        }
+        self.cells.iter().position(|cell| cell.name == *name)
+    }
+
+    /// Its newest values as readings: one for each time.
+    pub(crate) fn latest(&self, device: DeviceIndex) -> Vec<AppliedReading> {
+        let mut readings: Vec<AppliedReading> = Vec::new();
+        for (metric, cell) in (0u16..).map(MetricIndex).zip(&self.cells) {
+            let applied = AppliedCell { metric, value: cell.value.clone(), latest: true };
+            match readings.iter_mut().find(|reading| reading.time_ms == cell.time_ms) {
+                Some(reading) => {
+                    reading.received_ms = reading.received_ms.max(cell.heard_ms);
+                    reading.cells.push(applied);
+                }
+                None => readings.push(AppliedReading {
+                    device,
+                    time_ms: cell.time_ms,
+                    received_ms: cell.heard_ms,
+                    class: DeliveryClass::Latest,
+                    cells: smallvec![applied],
+                }),
+            }
+        }
+        readings
+    }
+
+    /// Whether its values are in the figures of its group.
+    pub(crate) fn counts(&self) -> bool {
+        matches!(self.state, DeviceState::Fresh | DeviceState::Asleep)
+    }
+}
+
+/// The newest value of one metric.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Cell {
+    pub(crate) name: Arc<str>,
+    pub(crate) value: Value,
+    /// Event time, Unix ms.
+    pub(crate) time_ms: i64,
+    /// Unix ms at which anything of this metric was last received.
+    pub(crate) heard_ms: i64,
+    /// The clock's baseline that `time_ms` belongs to.
+    pub(crate) baseline: u32,
+    /// Decimals learnt from the values.
+    pub(crate) decimals: u8,
+    pub(crate) aggregate: AggregateSlot,
+}
+
+/// Where a metric's aggregates are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum AggregateSlot {
+    /// It never had a number.
+    NotYet,
+    /// Number of the metric's name among those with aggregates.
+    Metric(u16),
+    /// There were too many metric names before it.
+    Refused,
+}
+
+/// How a value compares to what is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// It is the newest now.
+    Latest,
+    /// There is a newer one.
+    Late,
+    /// It is the newest already.
+    Duplicate,
+}
+
+impl Cell {
+    pub(crate) fn new(name: Arc<str>, value: Value, style: &Style, time_ms: i64, heard_ms: i64, baseline: u32) -> Self {
+        // Where the catalogue knows the decimals there is nothing to learn.
+        let decimals = if style.decimals.is_some() { catalogue::DECIMALS_LEARNT_MAX } else { 0 };
+        Cell { name, value, time_ms, heard_ms, baseline, decimals, aggregate: AggregateSlot::NotYet }
+    }
+
+    /// Takes a value if it is the newest. Of two with the same time, the one that came later wins.
+    pub(crate) fn offer(&mut self, value: &Value, time_ms: i64, heard_ms: i64, baseline: u32) -> Place {
+        self.heard_ms = heard_ms;
+        if self.baseline == baseline {
+            if time_ms < self.time_ms {
+                return Place::Late;
+            }
+            if time_ms == self.time_ms && *value == self.value {
+                return Place::Duplicate;
+            }
+        }
+        self.value.clone_from(value);
+        self.time_ms = time_ms;
+        self.baseline = baseline;
+        Place::Latest
+    }
+
+    /// Learns decimals from the value; `true` when more are needed now.
+    pub(crate) fn learn_decimals(&mut self) -> bool {
+        let Value::Number(number) = self.value else { return false };
+        let known = self.decimals;
+        self.decimals = catalogue::decimals_of(number, known);
+        self.decimals > known
+    }
+
+    pub(crate) fn change(&self, device: DeviceIndex, metric: MetricIndex, catalogue: &Catalogue) -> Change {
+        let Style { unit, decimals } = self.style(catalogue);
+        Change::Metric { device, metric, name: self.name.clone(), unit, decimals }
+    }
+
+    /// How it is shown: as the catalogue says, or with the decimals that were learnt.
+    pub(crate) fn style(&self, catalogue: &Catalogue) -> Style {
+        let style = catalogue.style(&self.name);
+        let learnt = matches!(self.value, Value::Number(_)).then_some(self.decimals);
+        Style { decimals: style.decimals.or(learnt), ..style }
+    }
+}

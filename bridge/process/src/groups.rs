@@ -1,0 +1,276 @@
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use tidegate_telemetry::{AggregateChange, Change, DeviceIndex, DeviceState, StateCounts};
+
+use crate::config::ProcessConfig;
+use crate::device::AggregateSlot;
+use crate::fleet::Fleet;
+use crate::partial::{Partial, Partials, Summing};
+
+/// Number of a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct GroupIndex(u32);
+
+const ROOT: GroupIndex = GroupIndex(0);
+
+/// Aggregates of every group and its ancestors, up to the whole fleet.
+///
+/// A reading only marks its group. Once in a while the marked groups are summed up from their own devices, and the
+/// sums merged upwards; what moved is told.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Groups {
+    /// In order of appearance; a parent comes before its children.
+    groups: Vec<Group>,
+    /// Metric names with aggregates, in order of appearance.
+    metrics: Vec<Arc<str>>,
+    /// Groups to sum up, in the order they were marked.
+    marked: Vec<GroupIndex>,
+    /// Unix ms of the last round.
+    round_ms: i64,
+    #[serde(skip)]
+    by_path: HashMap<Arc<str>, GroupIndex>,
+    #[serde(skip)]
+    by_metric: HashMap<Arc<str>, u16>,
+    #[serde(skip)]
+    summing: Summing,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Group {
+    path: Arc<str>,
+    parent: Option<GroupIndex>,
+    children: Vec<GroupIndex>,
+    /// Devices right in it, by number, so that sums come out the same in every run.
+    members: Vec<DeviceIndex>,
+    marked: bool,
+    own: Sums,
+    /// With everything below; as last told.
+    total: Sums,
+}
+
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Sums {
+    partials: Partials,
+    states: StateCounts,
+}
+
+impl Groups {
+    pub(crate) fn new() -> Self {
+        let mut groups = Groups {
+            groups: vec![Group::new("".into(), None)],
+            metrics: Vec::new(),
+            marked: Vec::new(),
+            round_ms: i64::MIN,
+            by_path: HashMap::new(),
+            by_metric: HashMap::new(),
+            summing: Summing::default(),
+        };
+        groups.rebuild();
+        groups
+    }
+
+    /// Fills the look-ups after reading a checkpoint.
+    pub(crate) fn rebuild(&mut self) {
+        let paths = self.groups.iter().enumerate();
+        self.by_path = paths.map(|(index, group)| (group.path.clone(), GroupIndex(index as u32))).collect();
+        let metrics = self.metrics.iter().enumerate();
+        self.by_metric = metrics.map(|(index, name)| (name.clone(), index as u16)).collect();
+    }
+
+    /// The group of this path, made with its ancestors if there is room, else the nearest ancestor.
+    pub(crate) fn group(&mut self, path: &str, groups_max: usize) -> GroupIndex {
+        if let Some(&known) = self.by_path.get(path) {
+            return known;
+        }
+        let parent = match path.rsplit_once('/') {
+            Some((above, _)) => self.group(above, groups_max),
+            None => ROOT,
+        };
+        let parent_path = &self.groups[parent.0 as usize].path;
+        let is_child = path.rsplit_once('/').map_or("", |(above, _)| above) == &**parent_path;
+        if !is_child || self.groups.len() >= groups_max {
+            return parent;
+        }
+        let index = GroupIndex(self.groups.len() as u32);
+        let path: Arc<str> = path.into();
+        self.by_path.insert(path.clone(), index);
+        self.groups.push(Group::new(path, Some(parent)));
+        self.groups[parent.0 as usize].children.push(index);
+        index
+    }
+
+    pub(crate) fn join(&mut self, group: GroupIndex, device: DeviceIndex) {
+        let members = &mut self.groups[group.0 as usize].members;
+        if let Err(place) = members.binary_search(&device) {
+            members.insert(place, device);
+        }
+        self.mark(group);
+    }
+
+    pub(crate) fn leave(&mut self, group: GroupIndex, device: DeviceIndex) {
+        let members = &mut self.groups[group.0 as usize].members;
+        if let Ok(place) = members.binary_search(&device) {
+            members.remove(place);
+        }
+        self.mark(group);
+    }
+
+    /// Something in this group moved.
+    pub(crate) fn mark(&mut self, group: GroupIndex) {
+        let entry = &mut self.groups[group.0 as usize];
+        if !entry.marked {
+            entry.marked = true;
+            self.marked.push(group);
+        }
+    }
+
+    /// Where the aggregates of a metric go.
+    pub(crate) fn slot(&mut self, metric: &Arc<str>, metrics_max: usize) -> AggregateSlot {
+        if let Some(&known) = self.by_metric.get(metric) {
+            return AggregateSlot::Metric(known);
+        }
+        if self.metrics.len() >= metrics_max.min(usize::from(u16::MAX)) {
+            return AggregateSlot::Refused;
+        }
+        let number = self.metrics.len() as u16;
+        self.metrics.push(metric.clone());
+        self.by_metric.insert(metric.clone(), number);
+        AggregateSlot::Metric(number)
+    }
+
+    /// When the next round is due, Unix ms; `None` while nothing moved.
+    pub(crate) fn due_ms(&self, config: &ProcessConfig) -> Option<i64> {
+        (!self.marked.is_empty()).then(|| self.round_ms.saturating_add(config.aggregate_interval_ms))
+    }
+
+    /// Sums up what moved, if a round is due.
+    pub(crate) fn round(&mut self, now_ms: i64, config: &ProcessConfig, fleet: &Fleet, changes: &mut Vec<Change>) {
+        if self.due_ms(config).is_none_or(|due_ms| now_ms < due_ms) {
+            return;
+        }
+        self.round_ms = now_ms;
+        let mut moved = std::mem::take(&mut self.marked);
+        for &index in &moved {
+            let group = &mut self.groups[index.0 as usize];
+            group.own = sum_up(&group.members, fleet, &mut self.summing);
+        }
+        self.mark_ancestors(&mut moved);
+        // Children come after their parents, so from the end upwards every total is ready when its parent needs it.
+        moved.sort_unstable_by_key(|index| std::cmp::Reverse(index.0));
+        for index in moved {
+            let total = self.total_of(index);
+            let group = &mut self.groups[index.0 as usize];
+            group.marked = false;
+            let before = std::mem::replace(&mut group.total, total);
+            group.tell(&before, &self.metrics, changes);
+        }
+    }
+
+    /// Every aggregate as last told.
+    pub(crate) fn snapshot(&self, changes: &mut Vec<Change>) {
+        for group in &self.groups {
+            group.tell(&Sums::default(), &self.metrics, changes);
+        }
+    }
+
+    fn mark_ancestors(&mut self, moved: &mut Vec<GroupIndex>) {
+        let mut place = 0;
+        while place < moved.len() {
+            let parent = self.groups[moved[place].0 as usize].parent;
+            if let Some(parent) = parent
+                && !std::mem::replace(&mut self.groups[parent.0 as usize].marked, true)
+            {
+                moved.push(parent);
+            }
+            place += 1;
+        }
+    }
+
+    fn total_of(&mut self, index: GroupIndex) -> Sums {
+        let group = &self.groups[index.0 as usize];
+        let mut states = group.own.states;
+        self.summing.merge(&group.own.partials);
+        for child in &group.children {
+            let total = &self.groups[child.0 as usize].total;
+            self.summing.merge(&total.partials);
+            states.fresh += total.states.fresh;
+            states.late += total.states.late;
+            states.asleep += total.states.asleep;
+            states.lost += total.states.lost;
+        }
+        Sums { partials: self.summing.finish(), states }
+    }
+}
+
+impl Group {
+    fn new(path: Arc<str>, parent: Option<GroupIndex>) -> Self {
+        Group {
+            path,
+            parent,
+            children: Vec::new(),
+            members: Vec::new(),
+            marked: false,
+            own: Sums::default(),
+            total: Sums::default(),
+        }
+    }
+
+    /// Tells what differs from `before`; a metric that no device has any more is told with no devices.
+    fn tell(&self, before: &Sums, metrics: &[Arc<str>], changes: &mut Vec<Change>) {
+        if self.total.states != before.states {
+            changes.push(Change::States { group: self.path.clone(), counts: self.total.states });
+        }
+        let of = |partials: &Partials, metric: u16| {
+            partials.binary_search_by_key(&metric, |(metric, _)| *metric).ok().map(|place| partials[place].1)
+        };
+        for (metric, partial) in &self.total.partials {
+            if of(&before.partials, *metric) != Some(*partial) {
+                changes.push(self.change(&metrics[usize::from(*metric)], partial));
+            }
+        }
+        for (metric, _) in &before.partials {
+            if of(&self.total.partials, *metric).is_none() {
+                changes.push(self.change(&metrics[usize::from(*metric)], &Partial::EMPTY));
+            }
+        }
+    }
+
+    fn change(&self, metric: &Arc<str>, partial: &Partial) -> Change {
+        let some = partial.count > 0;
+        Change::Aggregate(AggregateChange {
+            group: self.path.clone(),
+            metric: metric.clone(),
+            count: partial.count,
+            devices: partial.devices,
+            sum: partial.sum,
+            min: if some { partial.min } else { 0.0 },
+            max: if some { partial.max } else { 0.0 },
+            oldest_ms: some.then_some(partial.oldest_ms),
+        })
+    }
+}
+
+fn sum_up(members: &[DeviceIndex], fleet: &Fleet, summing: &mut Summing) -> Sums {
+    let mut states = StateCounts::default();
+    for device in members.iter().filter_map(|&index| fleet.get(index)) {
+        match device.state {
+            DeviceState::Fresh => states.fresh += 1,
+            DeviceState::Late => states.late += 1,
+            DeviceState::Asleep => states.asleep += 1,
+            DeviceState::Lost => states.lost += 1,
+        }
+        for cell in &device.cells {
+            let (AggregateSlot::Metric(metric), Some(value)) = (cell.aggregate, cell.value.as_number()) else {
+                continue;
+            };
+            let partial = summing.at(metric);
+            partial.devices += 1;
+            if device.counts() {
+                partial.add(value, cell.time_ms);
+            }
+        }
+    }
+    Sums { partials: summing.finish(), states }
+}

@@ -1,0 +1,62 @@
+use serde::{Deserialize, Serialize};
+
+/// Readings that arrive closer together than this are one report.
+const REPORT_GAP_MS: i64 = 500;
+/// Gaps kept; their median forgets an outage, and follows a new interval after four reports.
+const GAPS: usize = 7;
+/// Gaps needed before the median alone counts.
+const GAPS_TRUSTED: usize = 3;
+/// No interval is taken to be shorter.
+const INTERVAL_MIN_MS: i64 = 1_000;
+
+/// How often a device reports, learnt from its reports.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Interval {
+    gaps_ms: [u32; GAPS],
+    known: u8,
+    next: u8,
+    report_received_ms: i64,
+    report_time_ms: i64,
+}
+
+impl Interval {
+    /// After the first report.
+    pub(crate) fn new(time_ms: i64, received_ms: i64) -> Self {
+        Interval { gaps_ms: [0; GAPS], known: 0, next: 0, report_received_ms: received_ms, report_time_ms: time_ms }
+    }
+
+    /// Takes a reading; `true` when the interval may have changed.
+    ///
+    /// The gap between receipts is what counts, since that is what "overdue" is measured by. A backlog arrives faster
+    /// than it was measured and says nothing about it; nor do late readings.
+    pub(crate) fn learn(&mut self, time_ms: i64, received_ms: i64, rebased: bool) -> bool {
+        let gap_ms = received_ms - self.report_received_ms;
+        let measured_ms = time_ms - self.report_time_ms;
+        if gap_ms < REPORT_GAP_MS || (measured_ms <= 0 && !rebased) {
+            return false;
+        }
+        self.report_received_ms = received_ms;
+        self.report_time_ms = time_ms;
+        if measured_ms > 2 * gap_ms + 1_000 {
+            return false;
+        }
+        self.gaps_ms[usize::from(self.next)] = u32::try_from(gap_ms).unwrap_or(u32::MAX);
+        self.next = (self.next + 1) % GAPS as u8;
+        self.known = (self.known + 1).min(GAPS as u8);
+        true
+    }
+
+    /// The interval, ms.
+    pub(crate) fn ms(&self, default_ms: i64) -> i64 {
+        let known = usize::from(self.known);
+        if known == 0 {
+            return default_ms;
+        }
+        let mut gaps = self.gaps_ms;
+        let gaps = &mut gaps[..known];
+        gaps.sort_unstable();
+        let median = i64::from(gaps[(known - 1) / 2]);
+        // Of few gaps, one may be a hiccup: better a device that is called late too late than one that flaps.
+        if known < GAPS_TRUSTED { median.max(default_ms) } else { median.max(INTERVAL_MIN_MS) }
+    }
+}

@@ -1,0 +1,31 @@
+use tidegate_telemetry::DeviceState;
+
+use crate::config::ProcessConfig;
+
+/// State deadlines fall on whole seconds, so that many devices share one tick.
+const GRID_MS: i64 = 1_000;
+
+/// What becomes of a device that stays silent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// It changes its state.
+    State(DeviceState),
+    /// It is forgotten.
+    Forgotten,
+}
+
+/// What becomes of a device in `state` that reports each `interval_ms` and was last heard at `heard_ms`, and when
+/// (Unix ms). `None`: it stays as it is until it is heard again.
+pub(crate) fn next(config: &ProcessConfig, state: DeviceState, interval_ms: i64, heard_ms: i64) -> Option<(i64, Next)> {
+    let late_ms = (interval_ms * i64::from(config.late_after_intervals)).max(config.late_after_min_ms);
+    let lost_ms = (interval_ms * i64::from(config.lost_after_intervals)).max(config.lost_after_min_ms).max(late_ms);
+    let sleeps = interval_ms >= config.sleeper_interval_ms && config.asleep_after_ms < late_ms;
+    let (after_ms, next) = match state {
+        DeviceState::Fresh if sleeps => (config.asleep_after_ms, Next::State(DeviceState::Asleep)),
+        DeviceState::Fresh | DeviceState::Asleep => (late_ms, Next::State(DeviceState::Late)),
+        DeviceState::Late => (lost_ms, Next::State(DeviceState::Lost)),
+        DeviceState::Lost => (config.forget_after_ms?.max(lost_ms), Next::Forgotten),
+    };
+    let due_ms = heard_ms.saturating_add(after_ms);
+    Some((due_ms.saturating_add(GRID_MS - 1).div_euclid(GRID_MS) * GRID_MS, next))
+}

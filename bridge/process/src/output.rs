@@ -1,0 +1,58 @@
+//! What entries led to.
+
+use tidegate_telemetry::{Change, Problem};
+
+/// Collects what entries led to; the caller clears it, after as many entries as it likes.
+#[derive(Debug, Default)]
+pub struct Output {
+    /// What changed, in order.
+    pub changes: Vec<Change>,
+    /// What was refused or not understood.
+    pub problems: Vec<Problem>,
+    /// How much of what there was.
+    pub counts: Counts,
+}
+
+impl Output {
+    /// Empties it, and keeps its memory.
+    pub fn clear(&mut self) {
+        self.changes.clear();
+        self.problems.clear();
+        self.counts = Counts::default();
+    }
+}
+
+/// Figures to add to the counters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Publications seen.
+    pub publications: u64,
+    /// Publications without a reading that are no problem: empty payloads, topics that hold no telemetry.
+    pub publications_ignored: u64,
+    /// Readings that were applied, at least in part.
+    pub readings: u64,
+    /// Values that were applied.
+    pub values: u64,
+    /// Of these, values older than the latest: history only.
+    pub values_late: u64,
+    /// Values that repeated the latest, time and all; dropped.
+    pub values_duplicate: u64,
+    /// Readings whose time was so far ahead of their receipt that they rank by it.
+    pub readings_skewed: u64,
+    /// Clocks that had stepped back for good.
+    pub clocks_rebased: u64,
+    /// Ticks seen.
+    pub ticks: u64,
+    /// Devices that appeared.
+    pub devices_added: u64,
+    /// Devices that were forgotten.
+    pub devices_forgotten: u64,
+    /// Alerts raised.
+    pub alerts_raised: u64,
+    /// Alerts cleared.
+    pub alerts_cleared: u64,
+    /// Acknowledgements that took an alert on.
+    pub acknowledgements: u64,
+    /// Acknowledgements of alerts that are unknown, cleared, or already somebody's.
+    pub acknowledgements_ignored: u64,
+}

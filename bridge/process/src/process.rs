@@ -1,0 +1,364 @@
+//! One entry at a time.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+use tidegate_decode::Decoder;
+use tidegate_telemetry::{
+    AppliedCell, AppliedReading, Change, DeviceIndex, DeviceState, Entry, Intent, MetricIndex, Position, Publication,
+    Reading, Reason,
+};
+
+use crate::alerts::{AlertKey, Alerts};
+use crate::catalogue::Catalogue;
+use crate::checkpoint::{self, RestoreError, State};
+use crate::clock::{Clock, Ranked};
+use crate::config::ProcessConfig;
+use crate::deadlines::Deadlines;
+use crate::device::{AggregateSlot, Cell, Device, Place};
+use crate::fleet::Fleet;
+use crate::groups::Groups;
+use crate::interval::Interval;
+use crate::output::Output;
+use crate::refusals::{Refusals, conflict, problem, too_many_metrics};
+use crate::rules::Rules;
+use crate::watch::Watch;
+
+/// The state of the fleet, as the entries of the log have made it.
+#[derive(Debug)]
+pub struct Process {
+    pub(crate) config: ProcessConfig,
+    pub(crate) catalogue: Catalogue,
+    pub(crate) rules: Rules,
+    decoder: Decoder,
+    pub(crate) state: State,
+    pub(crate) deadlines: Deadlines,
+    /// Active alerts whose rule the configuration no longer has; cleared by the first entry after a restart.
+    orphans: Vec<AlertKey>,
+    /// Readings of the publication at hand.
+    readings: Vec<Reading>,
+    /// Metrics of the reading at hand, and whether each is the newest of its kind.
+    pub(crate) touched: SmallVec<[(MetricIndex, bool); 6]>,
+}
+
+/// Figures of one device that are no change for views.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeviceFigures {
+    /// How far its clock is ahead of the receipts (negative: behind, or slow on the way), smoothed, ms. `None` when it
+    /// sends no times.
+    pub skew_ms: Option<i64>,
+    /// How often it reports, as learnt, ms.
+    pub interval_ms: i64,
+    /// Unix ms of receipt of its last reading.
+    pub heard_ms: i64,
+}
+
+impl Process {
+    /// A fleet that nothing was heard of.
+    #[must_use]
+    pub fn new(config: ProcessConfig) -> Self {
+        let fleet = Fleet::default();
+        let state = State { now_ms: i64::MIN, fleet, groups: Groups::new(), alerts: Alerts::default() };
+        Process::with(config, state)
+    }
+
+    /// Goes on from a checkpoint. Rules may have changed since: alerts of those that are gone are cleared by the next
+    /// entry.
+    ///
+    /// # Errors
+    /// [`RestoreError`] when the bytes are not a checkpoint of this version.
+    pub fn restore(config: ProcessConfig, checkpoint: &[u8]) -> Result<Self, RestoreError> {
+        let (rules_then, mut state) = checkpoint::read(checkpoint)?;
+        state.fleet.rebuild();
+        state.groups.rebuild();
+        let mut process = Process::with(config, state);
+        process.renumber_rules(&rules_then);
+        let mut watched = BTreeSet::new();
+        for index in process.state.fleet.indexes() {
+            process.choose_watches(index);
+            process.wake_later(index);
+            let device = process.state.fleet.get(index).expect("indexes() names devices that exist");
+            watched.extend(device.watches.iter().filter_map(Watch::alert));
+        }
+        process.orphans = process.state.alerts.orphans(&watched);
+        Ok(process)
+    }
+
+    fn with(config: ProcessConfig, state: State) -> Self {
+        Process {
+            catalogue: Catalogue::new(&config.metrics),
+            rules: Rules::new(&config.rules),
+            decoder: Decoder::new(config.decode.clone()),
+            config,
+            state,
+            deadlines: Deadlines::default(),
+            orphans: Vec::new(),
+            readings: Vec::new(),
+            touched: SmallVec::new(),
+        }
+    }
+
+    /// All of the state, for [`Process::restore`].
+    #[must_use]
+    pub fn checkpoint(&self) -> Vec<u8> {
+        checkpoint::write(&self.rules.identities(), &self.state)
+    }
+
+    /// Applies the entry at `position`, and adds what it led to. What was due before it was received comes first.
+    pub fn apply(&mut self, position: Position, entry: &Entry, output: &mut Output) {
+        let now_ms = entry.received_ms().max(self.state.now_ms);
+        self.state.now_ms = now_ms;
+        self.state.alerts.begin(position);
+        for orphan in std::mem::take(&mut self.orphans) {
+            self.state.alerts.clear(orphan, None, now_ms, &self.config, output);
+        }
+        self.fire_due(now_ms, output);
+        match entry {
+            Entry::Publication(publication) => self.publication(position, publication, now_ms, output),
+            Entry::Intent(Intent::AcknowledgeAlert { alert, by, .. }) => {
+                self.state.alerts.acknowledge(alert, by, now_ms, output);
+            }
+            Entry::Tick(_) => output.counts.ticks += 1,
+        }
+        self.state.groups.round(now_ms, &self.config, &self.state.fleet, &mut output.changes);
+    }
+
+    /// When something waits for time, Unix ms: a tick is wanted then, unless another entry is received first.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<i64> {
+        let round_ms = self.state.groups.due_ms(&self.config);
+        [self.deadlines.first_ms(), round_ms].into_iter().flatten().min()
+    }
+
+    /// The whole state as changes: what views need to begin with.
+    #[must_use]
+    pub fn snapshot(&self) -> Vec<Change> {
+        let mut changes = Vec::new();
+        for (index, device) in self.state.fleet.iter() {
+            changes.push(Change::Device { device: index, id: device.id.clone(), group: device.group.clone() });
+            let cells = (0u16..).map(MetricIndex).zip(&device.cells);
+            changes.extend(cells.map(|(metric, cell)| cell.change(index, metric, &self.catalogue)));
+            changes.extend(device.latest(index).into_iter().map(Change::Reading));
+            changes.push(Change::State { device: index, state: device.state, since_ms: device.since_ms });
+        }
+        self.state.groups.snapshot(&mut changes);
+        self.state.alerts.snapshot(self.state.now_ms, &self.config, &mut changes);
+        changes
+    }
+
+    /// Number of devices.
+    #[must_use]
+    pub fn devices(&self) -> usize {
+        self.state.fleet.len()
+    }
+
+    /// Figures of the device with this full identifier.
+    #[must_use]
+    pub fn device_figures(&self, id: &str) -> Option<DeviceFigures> {
+        let device = self.state.fleet.get(self.state.fleet.find(id)?)?;
+        let Device { clock, interval_ms, heard_ms, .. } = device;
+        Some(DeviceFigures { skew_ms: clock.skew_ms, interval_ms: *interval_ms, heard_ms: *heard_ms })
+    }
+
+    fn publication(&mut self, position: Position, publication: &Publication, now_ms: i64, output: &mut Output) {
+        output.counts.publications += 1;
+        let mut readings = std::mem::take(&mut self.readings);
+        let decoded = self.decoder.decode(position, publication, &mut readings);
+        if readings.is_empty() && decoded.is_ok() {
+            output.counts.publications_ignored += 1;
+        }
+        let mut refusals = Refusals::default();
+        for reading in readings.drain(..) {
+            self.reading(publication, reading, now_ms, &mut refusals, output);
+        }
+        self.readings = readings;
+        let undecoded = decoded.err().map(|rejection| (rejection.reason, rejection.detail));
+        for (reason, detail) in undecoded.into_iter().chain(refusals.into_details()) {
+            output.problems.push(problem(publication, reason, detail));
+        }
+    }
+
+    fn reading(
+        &mut self,
+        publication: &Publication,
+        reading: Reading,
+        now_ms: i64,
+        refusals: &mut Refusals,
+        output: &mut Output,
+    ) {
+        let index = match self.state.fleet.find(&reading.device) {
+            Some(index) => index,
+            None => match self.admit(publication, &reading, now_ms, refusals, output) {
+                Some(index) => index,
+                None => return,
+            },
+        };
+        let device = self.state.fleet.get_mut(index).expect("found by its identifier or just added");
+        if *device.principal != *publication.principal && !is_named_by(&publication.topic, &reading.device) {
+            refusals.add(Reason::IdentityConflict, || conflict(device, &publication.principal));
+            return;
+        }
+        if device.group != reading.group {
+            self.regroup(index, reading.group.clone(), output);
+        }
+        let ranked = self.hear(index, reading.time_ms, now_ms, output);
+        self.apply_metrics(index, publication, reading, ranked, now_ms, refusals, output);
+        self.judge(index, ranked.time_ms, now_ms, output);
+    }
+
+    /// Takes in a device that was never heard of.
+    fn admit(
+        &mut self,
+        publication: &Publication,
+        reading: &Reading,
+        now_ms: i64,
+        refusals: &mut Refusals,
+        output: &mut Output,
+    ) -> Option<DeviceIndex> {
+        if let Err((key, max)) = self.state.fleet.room(&self.config, &publication.client) {
+            refusals.add(Reason::DeviceLimit, || {
+                format!("device {:?} is one more than {key} ({max}): raise the limit if it is real", reading.device)
+            });
+            return None;
+        }
+        let device = Device {
+            id: reading.device.clone(),
+            group: reading.group.clone(),
+            counted_in: self.state.groups.group(&reading.group, self.config.groups_max),
+            client: publication.client.as_str().into(),
+            principal: publication.principal.as_str().into(),
+            cells: Vec::with_capacity(reading.metrics.len()),
+            clock: Clock::default(),
+            interval: Interval::new(reading.time_ms.unwrap_or(now_ms), now_ms),
+            interval_ms: self.config.interval_default_ms,
+            heard_ms: now_ms,
+            state: DeviceState::Fresh,
+            since_ms: now_ms,
+            wake_ms: None,
+            watches: Vec::new(),
+        };
+        let (id, group, counted_in) = (device.id.clone(), device.group.clone(), device.counted_in);
+        let index = self.state.fleet.add(device);
+        self.state.groups.join(counted_in, index);
+        output.changes.push(Change::Device { device: index, id, group });
+        output.changes.push(Change::State { device: index, state: DeviceState::Fresh, since_ms: now_ms });
+        output.counts.devices_added += 1;
+        self.wake_later(index);
+        self.rewatch(index, now_ms, output);
+        Some(index)
+    }
+
+    /// A device now reports from another group.
+    fn regroup(&mut self, index: DeviceIndex, group: Arc<str>, output: &mut Output) {
+        let counted_in = self.state.groups.group(&group, self.config.groups_max);
+        let device = self.state.fleet.get_mut(index).expect("the caller has found it");
+        device.group = group.clone();
+        let left = std::mem::replace(&mut device.counted_in, counted_in);
+        let id = device.id.clone();
+        if left != counted_in {
+            self.state.groups.leave(left, index);
+            self.state.groups.join(counted_in, index);
+        }
+        output.changes.push(Change::Device { device: index, id, group });
+        self.rewatch(index, self.state.now_ms, output);
+    }
+
+    /// The device is alive: ranks the time it sent, learns its interval, and makes it fresh.
+    fn hear(&mut self, index: DeviceIndex, sent_ms: Option<i64>, now_ms: i64, output: &mut Output) -> Ranked {
+        let device = self.state.fleet.get_mut(index).expect("the caller has found it");
+        let ranked = device.clock.rank(sent_ms, now_ms, self.config.future_max_ms);
+        output.counts.readings_skewed += u64::from(ranked.skewed);
+        output.counts.clocks_rebased += u64::from(ranked.rebased);
+        if device.interval.learn(ranked.time_ms, now_ms, ranked.rebased) {
+            device.interval_ms = device.interval.ms(self.config.interval_default_ms);
+        }
+        device.heard_ms = now_ms;
+        if device.state != DeviceState::Fresh {
+            device.state = DeviceState::Fresh;
+            device.since_ms = now_ms;
+            self.state.groups.mark(device.counted_in);
+            output.changes.push(Change::State { device: index, state: DeviceState::Fresh, since_ms: now_ms });
+        }
+        self.wake_later(index);
+        ranked
+    }
+
+    /// Puts the values where they belong, and tells of them.
+    #[allow(clippy::too_many_arguments)]
+    fn apply_metrics(
+        &mut self,
+        index: DeviceIndex,
+        publication: &Publication,
+        reading: Reading,
+        ranked: Ranked,
+        now_ms: i64,
+        refusals: &mut Refusals,
+        output: &mut Output,
+    ) {
+        let device = self.state.fleet.get_mut(index).expect("the caller has found it");
+        let cells_before = device.cells.len();
+        let mut cells = SmallVec::new();
+        self.touched.clear();
+        for (hint, (name, value)) in reading.metrics.into_iter().enumerate() {
+            let (place, known) = match device.metric(&name, hint) {
+                Some(place) => (place, true),
+                None if device.cells.len() < self.config.metrics_per_device_max => {
+                    let baseline = device.clock.baseline;
+                    let style = self.catalogue.style(&name);
+                    device.cells.push(Cell::new(name, value.clone(), &style, ranked.time_ms, now_ms, baseline));
+                    (device.cells.len() - 1, false)
+                }
+                None => {
+                    refusals.add(Reason::MetricLimit, || too_many_metrics(device, &name, &self.config));
+                    continue;
+                }
+            };
+            let cell = &mut device.cells[place];
+            let metric = MetricIndex(place as u16);
+            let standing = match known {
+                true => cell.offer(&value, ranked.time_ms, now_ms, device.clock.baseline),
+                false => Place::Latest,
+            };
+            self.touched.push((metric, standing == Place::Latest));
+            match standing {
+                Place::Duplicate => {
+                    output.counts.values_duplicate += 1;
+                    continue;
+                }
+                Place::Late => output.counts.values_late += 1,
+                Place::Latest => {
+                    if cell.aggregate == AggregateSlot::NotYet && value.as_number().is_some() {
+                        cell.aggregate = self.state.groups.slot(&cell.name, self.config.aggregate_metrics_max);
+                    }
+                    if cell.learn_decimals() || !known {
+                        output.changes.push(cell.change(index, metric, &self.catalogue));
+                    }
+                }
+            }
+            cells.push(AppliedCell { metric, value, latest: standing == Place::Latest });
+        }
+        if cells.iter().any(|cell: &AppliedCell| cell.latest) {
+            self.state.groups.mark(device.counted_in);
+        }
+        if !cells.is_empty() {
+            output.counts.readings += 1;
+            output.counts.values += cells.len() as u64;
+            output.changes.push(Change::Reading(AppliedReading {
+                device: index,
+                time_ms: ranked.time_ms,
+                received_ms: now_ms,
+                class: publication.qos.into(),
+                cells,
+            }));
+        }
+        if device.cells.len() > cells_before {
+            self.rewatch(index, now_ms, output);
+        }
+    }
+}
+
+/// Whether the topic itself names the device: then it is the topic's rights that say whose it is, not the payload.
+fn is_named_by(topic: &str, device: &str) -> bool {
+    topic.strip_prefix(device).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}

@@ -1,0 +1,53 @@
+use tidegate_telemetry::{Problem, Publication, Reason};
+
+use crate::config::ProcessConfig;
+use crate::device::Device;
+
+/// What of one publication was decoded but not applied: for each reason the first case in words, the others as a
+/// number, so that one publication cannot make thousands of problems.
+#[derive(Debug, Default)]
+pub(crate) struct Refusals {
+    by_reason: Vec<(Reason, String, usize)>,
+}
+
+impl Refusals {
+    pub(crate) fn add(&mut self, reason: Reason, detail: impl FnOnce() -> String) {
+        match self.by_reason.iter_mut().find(|(known, ..)| *known == reason) {
+            Some((_, _, more)) => *more += 1,
+            None => self.by_reason.push((reason, detail(), 0)),
+        }
+    }
+
+    pub(crate) fn into_details(self) -> impl Iterator<Item = (Reason, String)> {
+        self.by_reason.into_iter().map(|(reason, detail, more)| match more {
+            0 => (reason, detail),
+            more => (reason, format!("{detail} (and {more} more in this publication)")),
+        })
+    }
+}
+
+pub(crate) fn problem(publication: &Publication, reason: Reason, detail: String) -> Problem {
+    Problem {
+        reason,
+        detail,
+        topic: publication.topic.as_str().into(),
+        client: publication.client.as_str().into(),
+        received_ms: publication.received_ms,
+        payload: publication.payload.clone(),
+    }
+}
+
+pub(crate) fn conflict(device: &Device, principal: &str) -> String {
+    format!(
+        "device {:?} belongs to {:?}, but {principal:?} used its identifier: give each device an identifier of its own",
+        device.id, device.principal
+    )
+}
+
+pub(crate) fn too_many_metrics(device: &Device, metric: &str, config: &ProcessConfig) -> String {
+    format!(
+        "metric {metric:?} of device {:?} is one more than process.metrics_per_device_max ({}): raise the limit if it is \
+         real",
+        device.id, config.metrics_per_device_max
+    )
+}

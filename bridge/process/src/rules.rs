@@ -1,0 +1,177 @@
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use tidegate_telemetry::MetricIndex;
+
+use crate::catalogue::Style;
+use crate::config::{Condition, RuleConfig};
+use crate::device::Device;
+
+/// The rules, by number.
+#[derive(Debug)]
+pub(crate) struct Rules {
+    rules: Vec<Rule>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Rule {
+    pub(crate) name: Arc<str>,
+    pub(crate) config: RuleConfig,
+}
+
+/// What makes a rule the same one over a restart: standings under another one mean nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RuleIdentity {
+    name: String,
+    metric: Option<String>,
+    kind: u8,
+}
+
+impl Rules {
+    pub(crate) fn new(rules: &[RuleConfig]) -> Self {
+        let rule = |config: &RuleConfig| Rule { name: config.name.as_str().into(), config: config.clone() };
+        Rules { rules: rules.iter().take(usize::from(u16::MAX)).map(rule).collect() }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
+    pub(crate) fn get(&self, rule: u16) -> &Rule {
+        &self.rules[usize::from(rule)]
+    }
+
+    pub(crate) fn identities(&self) -> Vec<RuleIdentity> {
+        self.rules.iter().map(Rule::identity).collect()
+    }
+
+    /// Which rule is meant for what of a device, in order.
+    pub(crate) fn meant_for(&self, device: &Device) -> Vec<(u16, Option<MetricIndex>)> {
+        let mut meant = Vec::new();
+        for (number, rule) in (0u16..).zip(&self.rules) {
+            let selects = |pattern: &Option<String>, text: &str| {
+                pattern.as_deref().is_none_or(|pattern| glob_matches(pattern, text))
+            };
+            if !selects(&rule.config.device, &device.id) || !selects(&rule.config.group, &device.group) {
+                continue;
+            }
+            match (&rule.config.metric, rule.config.condition) {
+                (None, Condition::NoReading { .. }) => meant.push((number, None)),
+                (metric, _) => {
+                    let named = |name: &str| metric.as_deref().is_none_or(|metric| metric == name);
+                    let cells = (0u16..).zip(&device.cells).filter(|(_, cell)| named(&cell.name));
+                    meant.extend(cells.map(|(index, _)| (number, Some(MetricIndex(index)))));
+                }
+            }
+        }
+        meant
+    }
+}
+
+impl Rule {
+    /// The rule for people: `Above 8.0 °C for 30 s`.
+    pub(crate) fn text(&self, metric: Option<&str>, style: &Style) -> String {
+        let threshold = |threshold: f64| {
+            let number = match style.decimals {
+                Some(decimals) => format!("{threshold:.*}", usize::from(decimals)),
+                None => threshold.to_string(),
+            };
+            match style.unit.as_deref() {
+                Some("%") => format!("{number}%"),
+                Some(unit) => format!("{number} {unit}"),
+                None => number,
+            }
+        };
+        let lasting = |for_ms: i64| if for_ms > 0 { format!(" for {}", span(for_ms)) } else { String::new() };
+        match self.config.condition {
+            Condition::Above { threshold: limit, for_ms, .. } => {
+                format!("Above {}{}", threshold(limit), lasting(for_ms))
+            }
+            Condition::Below { threshold: limit, for_ms, .. } => {
+                format!("Below {}{}", threshold(limit), lasting(for_ms))
+            }
+            Condition::NoReading { for_ms } => format!("No {}{}", metric.unwrap_or("reading"), lasting(for_ms)),
+        }
+    }
+
+    pub(crate) fn is_about_silence(&self) -> bool {
+        matches!(self.config.condition, Condition::NoReading { .. })
+    }
+
+    fn identity(&self) -> RuleIdentity {
+        let kind = match self.config.condition {
+            Condition::Above { .. } => 0,
+            Condition::Below { .. } => 1,
+            Condition::NoReading { .. } => 2,
+        };
+        RuleIdentity { name: self.config.name.clone(), metric: self.config.metric.clone(), kind }
+    }
+}
+
+/// A span of time for people, in the largest unit that leaves a whole number: `90 s`, `5 min`, `250 ms`.
+fn span(ms: i64) -> String {
+    for (unit_ms, unit) in [(86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1_000, "s")] {
+        if ms % unit_ms == 0 {
+            return format!("{} {unit}", ms / unit_ms);
+        }
+    }
+    format!("{ms} ms")
+}
+
+/// Whether a pattern matches a whole text: `*` stands for any text, `?` for one character. Linear in their product.
+fn glob_matches(pattern: &str, text: &str) -> bool {
+    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
+    let (mut p, mut t) = (0, 0);
+    let mut star: Option<(usize, usize)> = None;
+    while t < text.len() {
+        match pattern.get(p) {
+            Some('*') => {
+                star = Some((p, t));
+                p += 1;
+            }
+            Some(&c) if c == '?' || c == text[t] => {
+                p += 1;
+                t += 1;
+            }
+            // No match from here: let the last star take one character more.
+            _ => match &mut star {
+                Some((at, taken)) => {
+                    *taken += 1;
+                    (p, t) = (*at + 1, *taken);
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern[p..].iter().all(|&c| c == '*')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_stands_for_any_text() {
+        for (pattern, text, matches) in [
+            ("*", "", true),
+            ("*", "Building A/Floor 3", true),
+            ("Building A*", "Building A/Floor 3", true),
+            ("Building A", "Building A/Floor 3", false),
+            ("*/dev?", "site/b/dev7", true),
+            ("*/dev?", "site/b/dev77", false),
+            ("a*b*c", "aXbYbZc", true),
+            ("a*b*c", "aXbYbZ", false),
+            ("", "", true),
+            ("", "a", false),
+            ("°*", "°C", true),
+        ] {
+            assert_eq!(glob_matches(pattern, text), matches, "{pattern:?} on {text:?}");
+        }
+    }
+
+    #[test]
+    fn a_span_is_told_in_its_largest_whole_unit() {
+        let told: Vec<String> = [30_000, 90_000, 300_000, 250, 7_200_000, 86_400_000].map(span).into();
+        assert_eq!(told, ["30 s", "90 s", "5 min", "250 ms", "2 h", "1 d"]);
+    }
+}
