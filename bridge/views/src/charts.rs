@@ -140,9 +140,8 @@ impl Chart {
         if from_ms < until_ms {
             let older = answer.buckets.iter().filter(|(start, _)| *start < until_ms && *start >= from_ms);
             let through = answer.through.0;
-            let mut merged: VecDeque<BucketCell> = older
-                .map(|&(start_ms, bucket)| BucketCell { start_ms, bucket, version: through })
-                .collect();
+            let mut merged: VecDeque<BucketCell> =
+                older.map(|&(start_ms, bucket)| BucketCell { start_ms, bucket, version: through }).collect();
             merged.append(&mut self.buckets);
             self.buckets = merged;
             self.covered_from_ms = Some(from_ms);

@@ -1,21 +1,31 @@
 //! The newest state of the fleet as keyed, versioned cells, and what changed in a view since a version.
 //!
 //! Pure: no clock, no threads, no I/O. One writer calls [`Views::apply`] for each entry of the log; any number of
-//! readers ask for frames. See `docs/protocol.md` for what the frames say.
+//! readers ask [`Views::frame`] what their [`Subscription`] is sent next. See `docs/protocol.md` for what frames say.
 //!
-//! - [`views`](Views): the state and how changes enter it; `rows`, `groups`, `alerts`, `charts`, `directory` are its parts
-//! - [`envelope`]: the extremes a slow viewer must not miss
+//! - [`Views`]: the state and how changes enter it; its parts are `rows`, `directory`, `groups`, `alerts`, `charts`
+//! - `envelope`: the extremes a slow viewer must not miss
+//! - [`ViewSpec`], [`Subscription`], `open`, `frame`, `encode`: the way out to a client
 //! - [`read`]: answers for REST
 
 mod alerts;
 mod charts;
 mod config;
 mod directory;
+mod encode;
 mod envelope;
+mod frame;
 mod groups;
+mod open;
 pub mod read;
 mod rows;
+mod spec;
+mod subscription;
 mod views;
 
 pub use config::{Epoch, ViewsConfig};
+pub use frame::Frame;
+pub use open::{Seeded, Since};
+pub use spec::{SeriesSpec, UpdateSpec, ViewError, ViewSpec, WindowSpec};
+pub use subscription::Subscription;
 pub use views::{Lane, SubscriberId, Views};

@@ -142,18 +142,16 @@ impl Views {
         }
     }
 
-    fn apply_device(
-        &mut self,
-        row: u32,
-        id: &Arc<str>,
-        group: &Arc<str>,
-        dirty: &mut impl FnMut(SubscriberId, Lane),
-    ) {
+    fn apply_device(&mut self, row: u32, id: &Arc<str>, group: &Arc<str>, dirty: &mut impl FnMut(SubscriberId, Lane)) {
         let before = match self.rows.get_mut(row) {
             Some(known) if known.group == *group => return,
             Some(known) => Some(std::mem::replace(&mut known.group, Arc::clone(group))),
             None => {
-                self.rows.insert(row, self.version, Row::new(Arc::clone(id), Arc::clone(group), self.version, self.now_ms));
+                self.rows.insert(
+                    row,
+                    self.version,
+                    Row::new(Arc::clone(id), Arc::clone(group), self.version, self.now_ms),
+                );
                 self.directory.insert(id, row);
                 None
             }

@@ -1,0 +1,195 @@
+//! A client's cursor into one view: what it asked for, and how far it has got.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+use tidegate_buckets::Rung;
+use tidegate_telemetry::Position;
+use tidegate_telemetry::history::AlertEvent;
+
+use crate::charts::ChartKey;
+use crate::views::{Lane, SubscriberId};
+
+/// One view of one client. Belongs to the session; all state it points into belongs to [`Views`](crate::Views).
+#[derive(Debug)]
+pub struct Subscription {
+    pub(crate) id: u32,
+    pub(crate) subscriber: SubscriberId,
+    /// Where the client stands once it has what was sent.
+    pub(crate) at: u64,
+    /// Nothing of the view changed between `at` and here.
+    pub(crate) checked: u64,
+    pub(crate) phase: Phase,
+    pub(crate) view: View,
+}
+
+/// What is sent next.
+#[derive(Debug)]
+pub(crate) enum Phase {
+    /// History is being read.
+    Waiting { then: Box<Phase> },
+    /// A receipt that says why a snapshot comes.
+    Gap { from: u64, reason: GapReason },
+    /// A snapshot, from a place on.
+    Snapshot(Snapshot),
+    /// The parts of a delta that did not fit into one frame.
+    Delta { to: u64, place: Place },
+    /// Up to date but for what changed since.
+    Live,
+}
+
+/// Why a position could not be served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum GapReason {
+    Epoch,
+    Horizon,
+}
+
+/// How far a snapshot has got.
+#[derive(Debug, Default)]
+pub(crate) struct Snapshot {
+    /// Version of its first part; `None` before that.
+    pub at: Option<u64>,
+    pub part: u32,
+    pub place: Place,
+    /// Numbers of the groups named so far (`fleet`).
+    pub groups: FxHashMap<Arc<str>, usize>,
+}
+
+/// A place within a view, where the next part begins.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) enum Place {
+    #[default]
+    Start,
+    /// Rows before this index were sent.
+    Row(usize),
+    /// This aggregate was the last (group, metric; the empty metric stands for the devices by state).
+    Aggregate(Arc<str>, Arc<str>),
+    /// Index of a series, and the first bucket not sent.
+    Bucket(usize, i64),
+    /// So many events of this version were sent, and all before it.
+    Event(u64, usize),
+    /// All events were sent, and alerts up to this identifier.
+    Alert(Option<Arc<str>>),
+}
+
+/// What the client asked for.
+#[derive(Debug)]
+pub(crate) enum View {
+    Rows(RowsView),
+    Group { group: Box<str>, depth: usize, metrics: Option<Vec<Box<str>>> },
+    Series(SeriesView),
+    Alerts(AlertsView),
+}
+
+/// A view with a row a device.
+#[derive(Debug)]
+pub(crate) struct RowsView {
+    pub selector: Selector,
+    pub cells: Cells,
+    /// What the client has.
+    pub rows: Vec<u32>,
+    /// What it will get in full with the next delta.
+    pub joining: Vec<u32>,
+    /// What it will be told to drop.
+    pub leaving: Vec<u32>,
+    /// Names that stand for nobody yet.
+    pub missing: Vec<Box<str>>,
+    /// Devices that came and went up to here are in `rows`, `joining` and `leaving`.
+    pub members_at: u64,
+}
+
+/// Which devices.
+#[derive(Debug)]
+pub(crate) enum Selector {
+    Names,
+    Group(Box<str>),
+    Page { group: Box<str>, after: Option<Box<str>>, limit: usize },
+}
+
+/// What of a device.
+#[derive(Debug)]
+pub(crate) enum Cells {
+    /// All metrics, or some.
+    Metrics(Option<Vec<Box<str>>>),
+    /// State, alert and perhaps one metric.
+    Fleet(Option<Box<str>>),
+}
+
+/// A chart.
+#[derive(Debug)]
+pub(crate) struct SeriesView {
+    /// Row, column and names, as asked for.
+    pub lines: Vec<Line>,
+    pub window: crate::spec::WindowSpec,
+    pub rung: Rung,
+    pub from_ms: i64,
+    pub to_ms: i64,
+}
+
+/// One line of a chart.
+#[derive(Debug)]
+pub(crate) struct Line {
+    pub key: ChartKey,
+    /// Its history was asked for and has not come.
+    pub waiting: bool,
+}
+
+/// Alerts of a group.
+#[derive(Debug)]
+pub(crate) struct AlertsView {
+    pub group: Box<str>,
+    /// Events that memory had forgotten, read from the store; oldest first.
+    pub supplied: VecDeque<AlertEvent>,
+    /// All events up to here were sent or are in `supplied`.
+    pub events_from: u64,
+    /// A receipt for them is due.
+    pub receipt: Option<(u64, u64)>,
+}
+
+impl Subscription {
+    /// The client's number for it.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// Where the client stands once it has what was sent; before the snapshot's end, where it stood before.
+    #[must_use]
+    pub fn at(&self) -> Position {
+        Position(self.at)
+    }
+
+    /// How urgent it is.
+    #[must_use]
+    pub fn lane(&self) -> Lane {
+        match self.view {
+            View::Alerts(_) => Lane::Alerts,
+            View::Rows(_) | View::Series(_) => Lane::Views,
+            View::Group { .. } => Lane::Aggregates,
+        }
+    }
+
+    /// Whether it shows many devices in brief.
+    #[must_use]
+    pub fn is_fleet(&self) -> bool {
+        matches!(&self.view, View::Rows(rows) if matches!(rows.cells, Cells::Fleet(_)))
+    }
+
+    /// Whether there is more to send though nothing changes: a snapshot, or the rest of a delta.
+    #[must_use]
+    pub fn has_more(&self) -> bool {
+        matches!(self.phase, Phase::Gap { .. } | Phase::Snapshot(_) | Phase::Delta { .. })
+    }
+
+    /// Rows it counts for, against the session's limit.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        match &self.view {
+            View::Rows(view) => view.rows.len() + view.joining.len() + view.missing.len(),
+            View::Series(view) => view.lines.len(),
+            View::Group { .. } | View::Alerts(_) => 1,
+        }
+    }
+}
