@@ -1,1 +1,74 @@
-fn main() {}
+//! `tidegate`: the whole way of a reading in one program.
+
+mod checkpoint;
+mod cli;
+mod clock;
+mod config;
+mod figures;
+mod flush;
+mod intents;
+mod operations;
+mod pipeline;
+mod problems;
+mod program;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use clap::Parser;
+use tidegate_identity::Exposure;
+use tracing_subscriber::EnvFilter;
+
+use cli::{Cli, Command, Run};
+use config::Config;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match cli.command {
+        Some(Command::Check { config }) => load(Some(&config)).map(|_| println!("{} is fine", config.display())),
+        Some(Command::SampleConfig) => {
+            print!("{}", config::sample());
+            Ok(())
+        }
+        None => run(cli.run),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("tidegate: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Run) -> Result<()> {
+    let mut config = load(arguments.config.as_deref())?;
+    if let Some(data) = arguments.data {
+        config.keep_in(data);
+    }
+    config.broker.listen = arguments.mqtt.unwrap_or(config.broker.listen);
+    config.http = arguments.http.unwrap_or(config.http);
+    let exposure =
+        if arguments.insecure_allow_anonymous { Exposure::AnonymousAllowed } else { Exposure::LoopbackOnly };
+
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the runtime")?;
+    runtime.block_on(program::run(config, exposure))
+}
+
+fn load(file: Option<&Path>) -> Result<Config> {
+    let text = match file {
+        Some(file) => std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?,
+        None => String::new(),
+    };
+    Config::parse(&text).or_else(|mistakes| {
+        let name = file.map_or_else(String::new, |file| file.display().to_string());
+        let list: Vec<String> = mistakes.iter().map(|mistake| format!("  {mistake}")).collect();
+        bail!("{name} has {} mistakes\n{}", mistakes.len(), list.join("\n"))
+    })
+}

@@ -1,0 +1,51 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Telemetry in over MQTT, live device views out to browsers.
+#[derive(Debug, Parser)]
+#[command(name = "tidegate", version, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    /// What to do; without one: run.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// How to run.
+    #[command(flatten)]
+    pub run: Run,
+}
+
+/// Runs tidegate.
+#[derive(Debug, Args)]
+pub struct Run {
+    /// Configuration file (TOML); every key has a default.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Folder of the log, the store and the checkpoint [default: ./data].
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Address of the MQTT listener; port 0 picks one [default: 127.0.0.1:1883].
+    #[arg(long, value_name = "ADDR")]
+    pub mqtt: Option<SocketAddr>,
+    /// Address of the HTTP listener; port 0 picks one [default: 127.0.0.1:8080].
+    #[arg(long, value_name = "ADDR")]
+    pub http: Option<SocketAddr>,
+    /// Serve anybody who reaches an address beyond loopback. Only for a container in a closed network.
+    #[arg(long)]
+    pub insecure_allow_anonymous: bool,
+}
+
+/// What else the program does.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Reports every mistake of a configuration file, with key and line.
+    Check {
+        /// The file.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Prints a configuration that holds every key with its default.
+    SampleConfig,
+}

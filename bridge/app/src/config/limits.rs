@@ -1,0 +1,246 @@
+//! The keys of each room.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use tidegate_broker::BrokerConfig;
+use tidegate_decode::DecodeConfig;
+use tidegate_log::LogConfig;
+use tidegate_process::ProcessConfig;
+use tidegate_push::PushConfig;
+use tidegate_store::StoreConfig;
+use tidegate_views::ViewsConfig;
+
+use super::FlushConfig;
+use super::reader::Reader;
+use super::rules;
+
+pub fn broker(reader: &mut Reader) -> BrokerConfig {
+    let d = BrokerConfig::default();
+    let mut s = reader.section("mqtt", "The MQTT listener and what a client may do.");
+    BrokerConfig {
+        listen: s.address("listen", d.listen, "Address of the listener; port 0 picks one; --mqtt overrides it."),
+        backlog: s.count("backlog", d.backlog, "Connections the system holds until they are accepted."),
+        connections_max: s.count("connections_max", d.connections_max, "Connections at one time."),
+        connect_timeout: s.duration("connect_timeout", d.connect_timeout, "Time until a connection has to say CONNECT."),
+        packet_bytes_max: s.bytes("packet_bytes_max", d.packet_bytes_max, "Largest MQTT packet, its header included."),
+        client_id_bytes_max: s.bytes("client_id_bytes_max", d.client_id_bytes_max, "Longest client identifier."),
+        topic_bytes_max: s.bytes("topic_bytes_max", d.topic_bytes_max, "Longest topic name or filter."),
+        topic_levels_max: s.count("topic_levels_max", d.topic_levels_max, "Most levels of a topic name or filter."),
+        topic_alias_max: s.count("topic_alias_max", d.topic_alias_max, "Topic aliases a client may set up (MQTT 5)."),
+        receive_max: s.count("receive_max", d.receive_max, "Publications of one client that wait for their acknowledgement."),
+        inflight_bytes_max: s.bytes("inflight_bytes_max", d.inflight_bytes_max, "Bytes of one client that wait for it."),
+        delivery_inflight_max: s.count(
+            "delivery_inflight_max",
+            d.delivery_inflight_max,
+            "Messages on their way to one subscriber that it has not acknowledged.",
+        ),
+        queue_bytes_max: s.bytes("queue_bytes_max", d.queue_bytes_max, "Bytes queued for one subscriber; past it dropped."),
+        queue_bytes_total_max: s.bytes(
+            "queue_bytes_total_max",
+            d.queue_bytes_total_max,
+            "Bytes queued for all subscribers together; past it dropped.",
+        ),
+        subscriptions_per_client_max: s.count(
+            "subscriptions_per_client_max",
+            d.subscriptions_per_client_max,
+            "Subscriptions of one client.",
+        ),
+        subscriptions_max: s.count("subscriptions_max", d.subscriptions_max, "Subscriptions of all clients together."),
+        retained_max: s.count("retained_max", d.retained_max, "Retained messages."),
+        retained_bytes_max: s.bytes("retained_bytes_max", d.retained_bytes_max, "Bytes of the retained messages."),
+        sessions_max: s.count("sessions_max", d.sessions_max, "Sessions kept for clients that are away."),
+        session_expiry_max: s.duration("session_expiry_max", d.session_expiry_max, "Longest time such a session is kept."),
+        shutdown_grace: s.duration("shutdown_grace", d.shutdown_grace, "At shutdown: longest wait for acknowledgements."),
+    }
+}
+
+pub fn log(reader: &mut Reader) -> LogConfig {
+    let d = LogConfig::default();
+    let mut s = reader.section("log", "The durable log: what is acknowledged is here first.");
+    LogConfig {
+        segment_bytes: s.bytes("segment_bytes", d.segment_bytes, "Size of a segment file, allocated at once."),
+        commit_bytes: s.bytes("commit_bytes", d.commit_bytes, "A commit starts as soon as this many bytes wait."),
+        commit_interval: s.duration("commit_interval", d.commit_interval, "And this long after the first one at the latest."),
+        record_bytes_max: s.bytes("record_bytes_max", d.record_bytes_max, "Largest entry."),
+        undurable_bytes_max: s.bytes("undurable_bytes_max", d.undurable_bytes_max, "Bytes that may wait for the disk."),
+        unread_bytes_max: s.bytes("unread_bytes_max", d.unread_bytes_max, "Bytes that may wait for processing."),
+        tail_bytes_max: s.bytes("tail_bytes_max", d.tail_bytes_max, "Newest bytes kept in memory for readers that are behind."),
+        read_entries_max: s.count("read_entries_max", d.read_entries_max, "Entries processed in one pass."),
+        ..d
+    }
+}
+
+pub fn flush(reader: &mut Reader) -> FlushConfig {
+    let d = FlushConfig::default();
+    let mut s = reader.section("flush", "When the newest history and the state of processing go to their files.");
+    FlushConfig {
+        log_bytes: s.bytes("log_bytes", d.log_bytes, "Bytes of log after which they do: what a restart replays at most."),
+        interval: s.duration("interval", d.interval, "Time after which they do in any case."),
+    }
+}
+
+pub fn store(reader: &mut Reader) -> StoreConfig {
+    let d = StoreConfig::default();
+    let mut s = reader.section("store", "History: how much, for how long.");
+    StoreConfig {
+        retention_age_days: s.count("retention_age_days", d.retention_age_days, "Days that raw readings are kept."),
+        rollup_retention_age_days: s.count(
+            "rollup_retention_age_days",
+            d.rollup_retention_age_days,
+            "Days that hourly summaries are kept.",
+        ),
+        retention_bytes: s.bytes("retention_bytes", d.retention_bytes, "Bytes of all files; past it the oldest days go."),
+        memory_bytes_max: s.bytes("memory_bytes_max", d.memory_bytes_max, "Bytes of points in memory that ask for a flush."),
+        hour_close_delay_ms: s.duration_ms(
+            "hour_close_delay",
+            d.hour_close_delay_ms,
+            "Time after its end at which an hour is written for good.",
+        ),
+        late_parts_max: s.count("late_parts_max", d.late_parts_max, "Parts of late data at which a past hour is merged."),
+        events_max: s.count("events_max", d.events_max, "Alert events kept."),
+        events_age_days: s.count("events_age_days", d.events_age_days, "Days that alert events are kept."),
+        quarantine_bytes_max: s.bytes("quarantine_bytes_max", d.quarantine_bytes_max, "Bytes of payloads not understood."),
+        quarantine_groups_max: s.count("quarantine_groups_max", d.quarantine_groups_max, "Problems (topic and reason) kept."),
+        quarantine_payloads_per_group_max: s.count(
+            "quarantine_payloads_per_group_max",
+            d.quarantine_payloads_per_group_max,
+            "Payloads kept of one problem.",
+        ),
+        quarantine_payload_bytes_max: s.bytes(
+            "quarantine_payload_bytes_max",
+            d.quarantine_payload_bytes_max,
+            "Bytes kept of one payload.",
+        ),
+        ..d
+    }
+}
+
+pub fn views(reader: &mut Reader) -> ViewsConfig {
+    let d = ViewsConfig::default();
+    let mut s = reader.section("views", "What is remembered for viewers that come back.");
+    ViewsConfig {
+        membership_entries_max: s.count(
+            "membership_entries_max",
+            d.membership_entries_max,
+            "Appearances, moves and removals of devices that a cursor can follow.",
+        ),
+        alert_events_max: s.count("alert_events_max", d.alert_events_max, "Alert events in memory."),
+        cleared_alert_ms: s.duration_ms("cleared_alert_time", d.cleared_alert_ms, "Time a cleared alert stays in sight."),
+        envelope_linger_ms: s.duration_ms(
+            "envelope_linger",
+            d.envelope_linger_ms,
+            "Time the extremes of a row nobody watches any more are kept.",
+        ),
+        rows_max: s.count("rows_max", d.rows_max, "Rows one subscription may have."),
+        series_max: s.count("series_max", d.series_max, "Series one chart may have."),
+        chart_recording_max: s.count(
+            "chart_recording_max",
+            d.chart_recording_max,
+            "Readings kept for a chart while its history is read.",
+        ),
+    }
+}
+
+pub fn push(reader: &mut Reader) -> (SocketAddr, PushConfig) {
+    let d = PushConfig::default();
+    let mut s = reader.section("http", "The dashboard, REST and the live protocol.");
+    let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 8080));
+    let listen = s.address("listen", listen, "Address of the listener; port 0 picks one; --http overrides it.");
+    let push = PushConfig {
+        hosts: s.texts("hosts", &d.hosts, "Host names besides loopback's under which the server may be asked."),
+        origins: s.texts("origins", &d.origins, "Origins besides its own whose pages may open streams and change things."),
+        connections_max: s.count("connections_max", d.connections_max, "Connections at one time; past it 503."),
+        header_timeout_ms: millis(s.duration_ms("header_timeout", signed(d.header_timeout_ms), "Time to send a request's headers.")),
+        header_bytes_max: s.bytes("header_bytes_max", d.header_bytes_max, "Bytes of a request's headers."),
+        body_timeout_ms: millis(s.duration_ms("body_timeout", signed(d.body_timeout_ms), "Time to send a request's body.")),
+        body_bytes_max: s.bytes("body_bytes_max", d.body_bytes_max, "Bytes of a request's body."),
+        drain_timeout_ms: millis(s.duration_ms("drain_timeout", signed(d.drain_timeout_ms), "At shutdown: time for requests under way.")),
+        page_default: s.count("page_default", d.page_default, "Entries of a page when the request names no limit."),
+        page_max: s.count("page_max", d.page_max, "Entries of a page at most."),
+        width_max: s.count("width_max", d.width_max, "Width of a chart at most, pixels."),
+        history_concurrency: s.count("history_concurrency", d.history_concurrency, "Questions to the history at the same time."),
+        history_wait_ms: millis(s.duration_ms("history_wait", signed(d.history_wait_ms), "Time a question waits for its turn; then 503.")),
+        intent_timeout_ms: millis(s.duration_ms("intent_timeout", signed(d.intent_timeout_ms), "Time an acknowledgement may take; then 503.")),
+    };
+    (listen, push)
+}
+
+fn signed(duration_ms: u64) -> i64 {
+    i64::try_from(duration_ms).unwrap_or(i64::MAX)
+}
+
+fn millis(duration_ms: i64) -> u64 {
+    duration_ms.unsigned_abs()
+}
+
+pub fn decode(reader: &mut Reader) -> DecodeConfig {
+    let sources = rules::sources(reader);
+    let d = DecodeConfig::default();
+    let mut s = reader.section("decode", "How payloads are read, and how large they may be.");
+    DecodeConfig {
+        payload_bytes_max: s.bytes("payload_bytes_max", d.payload_bytes_max, "Largest payload."),
+        depth_max: s.count("depth_max", d.depth_max, "Deepest nesting within a reading; 1 is a flat object."),
+        metrics_max: s.count("metrics_max", d.metrics_max, "Most metrics of one reading."),
+        readings_max: s.count("readings_max", d.readings_max, "Most readings of one publication."),
+        text_bytes_max: s.bytes("text_bytes_max", d.text_bytes_max, "Longest text that counts as a value."),
+        name_bytes_max: s.bytes("name_bytes_max", d.name_bytes_max, "Longest device identifier, group path or metric name."),
+        names_cached_max: s.count("names_cached_max", d.names_cached_max, "Names kept so that a repeated one costs nothing."),
+        identifier_keys: s.texts("identifier_keys", &d.identifier_keys, "JSON keys that name the device, best first."),
+        time_keys: s.texts("time_keys", &d.time_keys, "JSON keys that hold the time, best first."),
+        location_keys: s.texts("location_keys", &d.location_keys, "JSON keys that say where the device is, best first."),
+        sources,
+    }
+}
+
+pub fn process(reader: &mut Reader) -> ProcessConfig {
+    let (decode, rules, metrics) = (decode(reader), rules::rules(reader), rules::metrics(reader));
+    let d = ProcessConfig::default();
+    let mut s = reader.section("process", "Devices, groups and when a device counts as late, asleep or lost.");
+    ProcessConfig {
+        decode,
+        rules,
+        metrics,
+        devices_max: s.count("devices_max", d.devices_max, "Most devices."),
+        devices_per_client_max: s.count(
+            "devices_per_client_max",
+            d.devices_per_client_max,
+            "Most devices that one MQTT client may bring in.",
+        ),
+        metrics_per_device_max: s.count("metrics_per_device_max", d.metrics_per_device_max, "Most metrics of one device."),
+        groups_max: s.count("groups_max", d.groups_max, "Most groups; devices of further ones count in an ancestor."),
+        aggregate_metrics_max: s.count(
+            "aggregate_metrics_max",
+            d.aggregate_metrics_max,
+            "Most metric names with aggregates by group.",
+        ),
+        aggregate_interval_ms: s.duration_ms(
+            "aggregate_interval",
+            d.aggregate_interval_ms,
+            "Shortest time between two rounds of aggregates.",
+        ),
+        future_max_ms: s.duration_ms("future_max", d.future_max_ms, "A time further ahead than this counts as its receipt."),
+        interval_default_ms: s.duration_ms(
+            "interval_default",
+            d.interval_default_ms,
+            "Interval of a device until its own is learnt.",
+        ),
+        late_after_intervals: s.count("late_after_intervals", d.late_after_intervals, "Late after so many intervals…"),
+        late_after_min_ms: s.duration_ms("late_after_min", d.late_after_min_ms, "…but not before this time."),
+        lost_after_intervals: s.count("lost_after_intervals", d.lost_after_intervals, "Lost after so many intervals…"),
+        lost_after_min_ms: s.duration_ms("lost_after_min", d.lost_after_min_ms, "…but not before this time."),
+        sleeper_interval_ms: s.duration_ms(
+            "sleeper_interval",
+            d.sleeper_interval_ms,
+            "A device that reports this rarely, or rarer, sleeps between its reports.",
+        ),
+        asleep_after_ms: s.duration_ms("asleep_after", d.asleep_after_ms, "It counts as asleep this long after a report."),
+        forget_after_ms: Some(s.duration_ms(
+            "forget_after",
+            d.forget_after_ms.unwrap_or(0),
+            "A lost device is forgotten this long after its last reading; \"0 ms\": never.",
+        ))
+        .filter(|after| *after > 0),
+        alerts_recent_ms: s.duration_ms("alerts_recent", d.alerts_recent_ms, "Time a cleared alert is remembered…"),
+        alerts_recent_max: s.count("alerts_recent_max", d.alerts_recent_max, "…and so many at most."),
+    }
+}

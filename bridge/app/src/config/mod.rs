@@ -1,0 +1,161 @@
+//! The configuration: every key with its default and meaning, in one place.
+//!
+//! - [`Config::parse`]: from a file's text; every mistake at once
+//! - [`sample`]: the text of a configuration that holds every key with its default
+//! - `reader`, `units`: how keys are read; sizes and durations as people write them
+//! - `rules`: alert rules and the catalogue of metrics
+
+mod limits;
+mod reader;
+mod rules;
+mod units;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tidegate_broker::BrokerConfig;
+use tidegate_log::LogConfig;
+use tidegate_process::ProcessConfig;
+use tidegate_push::PushConfig;
+use tidegate_store::StoreConfig;
+use tidegate_views::ViewsConfig;
+
+pub use reader::Mistake;
+use reader::Reader;
+
+/// Everything the program can be told.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Folder of the log, the store and the checkpoint.
+    pub data: PathBuf,
+    /// Address of the HTTP listener.
+    pub http: SocketAddr,
+    /// The MQTT edge.
+    pub broker: BrokerConfig,
+    /// The durable log.
+    pub log: LogConfig,
+    /// Processing, with decoding and alert rules.
+    pub process: ProcessConfig,
+    /// History.
+    pub store: StoreConfig,
+    /// What a viewer sees.
+    pub views: ViewsConfig,
+    /// The HTTP server and live sessions.
+    pub push: PushConfig,
+    /// When state and history are written out.
+    pub flush: FlushConfig,
+}
+
+/// When the state of processing and the newest history are written to their files.
+#[derive(Debug, Clone)]
+pub struct FlushConfig {
+    /// Bytes of log after which they are: what a restart has to replay at most, more or less.
+    pub log_bytes: u64,
+    /// Time after which they are in any case, if there is something to write.
+    pub interval: Duration,
+}
+
+impl Default for FlushConfig {
+    fn default() -> Self {
+        FlushConfig { log_bytes: 32 << 20, interval: Duration::from_secs(15 * 60) }
+    }
+}
+
+impl Config {
+    /// Reads a configuration file's text.
+    ///
+    /// # Errors
+    /// Every mistake of the file, in order of line.
+    pub fn parse(text: &str) -> Result<Config, Vec<Mistake>> {
+        let mut reader = Reader::new(text);
+        let config = read(&mut reader);
+        let (mut mistakes, _) = reader.finish();
+        mistakes.extend(config.process.mistakes().into_iter().map(|what| Mistake { line: 1, key: String::new(), what }));
+        if mistakes.is_empty() { Ok(config) } else { Err(mistakes) }
+    }
+}
+
+/// A configuration that holds every key with its default.
+pub fn sample() -> String {
+    let mut reader = Reader::new("");
+    let _ = read(&mut reader);
+    let keys = reader.finish().1;
+    format!(
+        "# Every key of tidegate with its default. Keep what you change, delete the rest.\n\
+         # `tidegate check --config FILE` reports every mistake of a file, with key and line.\n{keys}"
+    )
+}
+
+fn read(reader: &mut Reader) -> Config {
+    let mut section = reader.section("data", "Where everything is kept.");
+    let data = section.text("directory", "data", "Folder of the log, the store and the checkpoint; --data overrides it.");
+    let data = PathBuf::from(data);
+    let (http, push) = limits::push(reader);
+    Config {
+        broker: limits::broker(reader),
+        log: LogConfig { directory: data.join("log"), ..limits::log(reader) },
+        store: StoreConfig { directory: data.join("store"), ..limits::store(reader) },
+        process: limits::process(reader),
+        views: limits::views(reader),
+        flush: limits::flush(reader),
+        push,
+        http,
+        data,
+    }
+}
+
+impl Config {
+    /// Moves everything that is kept to another folder.
+    pub fn keep_in(&mut self, data: PathBuf) {
+        self.log.directory = data.join("log");
+        self.store.directory = data.join("store");
+        self.data = data;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn the_sample_in_the_repository_holds_every_key_with_its_default() {
+        let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/tidegate.sample.toml");
+        let text = std::fs::read_to_string(file).unwrap();
+        assert_eq!(text, sample(), "run `tidegate sample-config > docs/tidegate.sample.toml`");
+        let loaded = Config::parse(&text).unwrap();
+        assert_eq!(format!("{loaded:?}"), format!("{:?}", Config::parse("").unwrap()), "a shown default differs");
+    }
+
+    #[test]
+    fn every_other_configuration_of_the_repository_loads() {
+        let demo = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/demo.toml");
+        assert!(!Config::parse(&std::fs::read_to_string(demo).unwrap()).unwrap().process.rules.is_empty());
+    }
+
+    #[test]
+    fn every_mistake_is_reported_with_its_line_and_key() {
+        let text = "[mqtt]\nlisten = \"here\"\npacket_byte_max = 3\n\n[log]\ncommit_interval = 5\n\n[unknown]\na = 1\n\n\
+                    [[alert]]\nname = \"x\"\nabove = \"hot\"\n\n[[alert]]\nabove = 3.0\nbelow = 2.0\n";
+        let mistakes = Config::parse(text).unwrap_err();
+        let found: Vec<(usize, &str)> = mistakes.iter().map(|mistake| (mistake.line, mistake.key.as_str())).collect();
+        for expected in [
+            (2, "mqtt.listen"),
+            (3, "mqtt.packet_byte_max"),
+            (6, "log.commit_interval"),
+            (8, "unknown"),
+            (13, "alert[0].above"),
+            (15, "alert[1]"),
+        ] {
+            assert!(found.contains(&expected), "{expected:?} is missing in {mistakes:#?}");
+        }
+        assert!(mistakes[1].what.contains("did you mean mqtt.packet_bytes_max?"), "{}", mistakes[1]);
+    }
+
+    #[test]
+    fn text_that_is_not_toml_is_one_mistake_with_its_line() {
+        let mistakes = Config::parse("[mqtt]\nlisten = \n").unwrap_err();
+        assert_eq!((mistakes.len(), mistakes[0].line), (1, 2), "{mistakes:?}");
+    }
+}

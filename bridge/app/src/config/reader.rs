@@ -1,0 +1,274 @@
+//! Reads a configuration document key by key. One call declares a key: its name, its default, its meaning. The same
+//! calls parse a file, report its mistakes, find unknown keys and write the sample file.
+
+use std::collections::BTreeSet;
+use std::fmt::{self, Write as _};
+use std::net::SocketAddr;
+use std::ops::Range;
+
+use toml_edit::{Document, Item, TableLike};
+
+use super::units;
+
+/// One mistake of a configuration file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mistake {
+    /// Line, counted from 1.
+    pub line: usize,
+    /// Full key: `mqtt.packet_bytes_max`; empty when the file is not TOML.
+    pub key: String,
+    /// What is wrong and what would be right.
+    pub what: String,
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Mistake { line, key, what } = self;
+        if key.is_empty() { write!(f, "line {line}: {what}") } else { write!(f, "line {line}: {key}: {what}") }
+    }
+}
+
+/// A document that is being read.
+pub struct Reader {
+    text: String,
+    root: Item,
+    known: BTreeSet<String>,
+    mistakes: Vec<Mistake>,
+    sample: String,
+}
+
+impl Reader {
+    /// Starts on a file's text. Text that is not TOML is one mistake, and is read on as if it were empty.
+    pub fn new(text: &str) -> Reader {
+        let mut reader = Reader {
+            text: text.to_owned(),
+            root: Item::Table(toml_edit::Table::new()),
+            known: BTreeSet::new(),
+            mistakes: Vec::new(),
+            sample: String::new(),
+        };
+        match Document::parse(text.to_owned()) {
+            Ok(document) => reader.root = document.as_item().clone(),
+            Err(error) => reader.mistake(error.span(), "", error.message().trim().replace('\n', "; ")),
+        }
+        reader
+    }
+
+    /// Opens a section: a table of keys.
+    pub fn section<'r>(&'r mut self, name: &'static str, meaning: &str) -> Section<'r> {
+        let _ = writeln!(self.sample, "\n# {meaning}\n[{name}]");
+        self.known.insert(name.to_owned());
+        if let Some(item) = self.root.get(name).filter(|item| item.as_table_like().is_none()) {
+            self.mistake(item.span(), name, format!("is a section: write [{name}] and its keys below it"));
+        }
+        Section { reader: self, path: name.to_owned() }
+    }
+
+    /// The tables of `[[name]]`, each to be read as a section of its own.
+    pub fn list(&mut self, name: &'static str, sample: &str) -> Vec<String> {
+        let _ = writeln!(self.sample, "\n{}", sample.trim());
+        self.known.insert(name.to_owned());
+        match self.root.get(name) {
+            None => Vec::new(),
+            Some(Item::ArrayOfTables(tables)) => (0..tables.len()).map(|index| format!("{name}[{index}]")).collect(),
+            Some(item) => {
+                self.mistake(item.span(), name, format!("is a list of sections: write [[{name}]]"));
+                Vec::new()
+            }
+        }
+    }
+
+    /// The names below `[name.…]`, each to be read as a section of its own.
+    pub fn named(&mut self, name: &'static str, sample: &str) -> Vec<(String, String)> {
+        let _ = writeln!(self.sample, "\n{}", sample.trim());
+        self.known.insert(name.to_owned());
+        let Some(table) = self.root.get(name).and_then(Item::as_table_like) else { return Vec::new() };
+        table.iter().map(|(key, _)| (key.to_owned(), format!("{name}.{key}"))).collect()
+    }
+
+    /// A section found by [`Reader::list`] or [`Reader::named`]; not part of the sample.
+    pub fn at<'r>(&'r mut self, path: &str) -> Section<'r> {
+        self.known.insert(path.to_owned());
+        Section { reader: self, path: path.to_owned() }
+    }
+
+    /// Ends reading: unknown keys are mistakes too. Gives every mistake in order of line, and the sample's text.
+    pub fn finish(mut self) -> (Vec<Mistake>, String) {
+        let root = self.root.clone();
+        if let Some(table) = root.as_table_like() {
+            self.find_unknown(table, "");
+        }
+        self.mistakes.sort_by_key(|mistake| mistake.line);
+        (self.mistakes, self.sample)
+    }
+
+    fn find_unknown(&mut self, table: &dyn TableLike, prefix: &str) {
+        for (key, item) in table.iter() {
+            let path = if prefix.is_empty() { key.to_owned() } else { format!("{prefix}.{key}") };
+            if !self.known.contains(&path) {
+                let span = table.key(key).and_then(toml_edit::Key::span).or_else(|| item.span());
+                let near = self.nearest(&path);
+                self.mistake(span, &path, format!("is not a key of Tidegate{near}"));
+            } else if let Some(tables) = item.as_array_of_tables() {
+                for (index, table) in tables.iter().enumerate() {
+                    self.find_unknown(table, &format!("{path}[{index}]"));
+                }
+            } else if let Some(table) = item.as_table_like() {
+                self.find_unknown(table, &path);
+            }
+        }
+    }
+
+    /// The known key that shares the longest start with an unknown one, as a hint.
+    fn nearest(&self, path: &str) -> String {
+        let shared = |known: &str| known.bytes().zip(path.bytes()).take_while(|(a, b)| a == b).count();
+        let section = path.rfind('.').map_or(0, |dot| dot + 1);
+        self.known
+            .iter()
+            .map(|known| (shared(known), known))
+            .filter(|(length, _)| *length > section)
+            .max_by_key(|(length, _)| *length)
+            .map_or(String::new(), |(_, known)| format!("; did you mean {known}?"))
+    }
+
+    fn mistake(&mut self, span: Option<Range<usize>>, key: &str, what: String) {
+        let start = span.map_or(0, |span| span.start).min(self.text.len());
+        let line = self.text.as_bytes()[..start].iter().filter(|byte| **byte == b'\n').count() + 1;
+        self.mistakes.push(Mistake { line, key: key.to_owned(), what });
+    }
+
+    fn find(&self, path: &str) -> Option<&Item> {
+        path.split('.').try_fold(&self.root, |item, part| match part.split_once('[') {
+            None => item.get(part),
+            Some((name, index)) => item.get(name)?.get(index.trim_end_matches(']').parse::<usize>().ok()?),
+        })
+    }
+}
+
+/// A section that is being read; every method declares one key.
+pub struct Section<'r> {
+    reader: &'r mut Reader,
+    path: String,
+}
+
+impl Section<'_> {
+    /// A whole number.
+    pub fn count<N: TryFrom<i64> + Copy + fmt::Display>(&mut self, key: &str, default: N, meaning: &str) -> N {
+        self.key(key, default, &default.to_string(), meaning, |item| {
+            let number = item.as_integer().ok_or("is a whole number")?;
+            N::try_from(number).map_err(|_| format!("{number} is out of range"))
+        })
+    }
+
+    /// A number of bytes: `65536` or `"64 KiB"`.
+    pub fn bytes<N: TryFrom<u64> + TryInto<u64> + Copy>(&mut self, key: &str, default: N, meaning: &str) -> N {
+        let shown = default.try_into().map_or_else(|_| String::new(), |bytes| format!("\"{}\"", units::bytes_text(bytes)));
+        self.key(key, default, &shown, meaning, |item| {
+            let bytes = match (item.as_integer(), item.as_str()) {
+                (Some(number), _) => u64::try_from(number).map_err(|_| "cannot be negative".to_owned())?,
+                (_, Some(text)) => units::parse_bytes(text)?,
+                _ => return Err("is a size such as \"64 KiB\" or a number of bytes".into()),
+            };
+            N::try_from(bytes).map_err(|_| "is too large".into())
+        })
+    }
+
+    /// A duration in milliseconds: `"2 ms"`, `"30 s"`, `"10 min"`, `"1 h"`, `"30 d"`.
+    pub fn duration_ms(&mut self, key: &str, default: i64, meaning: &str) -> i64 {
+        let shown = format!("\"{}\"", units::duration_text(default));
+        self.key(key, default, &shown, meaning, |item| {
+            let text = item.as_str().ok_or("is a duration such as \"30 s\", \"10 min\" or \"30 d\"")?;
+            units::parse_duration_ms(text)
+        })
+    }
+
+    /// The same as [`Section::duration_ms`], as a [`std::time::Duration`].
+    pub fn duration(&mut self, key: &str, default: std::time::Duration, meaning: &str) -> std::time::Duration {
+        let default_ms = i64::try_from(default.as_millis()).unwrap_or(i64::MAX);
+        std::time::Duration::from_millis(self.duration_ms(key, default_ms, meaning).unsigned_abs())
+    }
+
+    /// A number.
+    pub fn number(&mut self, key: &str, default: f64, meaning: &str) -> f64 {
+        self.key(key, default, &format!("{default:?}"), meaning, |item| number(item).ok_or_else(|| "is a number".into()))
+    }
+
+    /// An address to listen on, `host:port` with a literal address.
+    pub fn address(&mut self, key: &str, default: SocketAddr, meaning: &str) -> SocketAddr {
+        self.key(key, default, &format!("\"{default}\""), meaning, |item| {
+            let text = item.as_str().unwrap_or_default();
+            text.parse().map_err(|_| format!("{text:?} is not an address such as \"127.0.0.1:1883\" or \"[::1]:1883\""))
+        })
+    }
+
+    /// A text.
+    pub fn text(&mut self, key: &str, default: &str, meaning: &str) -> String {
+        let shown = format!("{default:?}");
+        self.key(key, default.to_owned(), &shown, meaning, |item| {
+            item.as_str().map(str::to_owned).ok_or_else(|| "is a text in quotes".into())
+        })
+    }
+
+    /// A list of texts.
+    pub fn texts(&mut self, key: &str, default: &[String], meaning: &str) -> Vec<String> {
+        self.key(key, default.to_vec(), &format!("{default:?}"), meaning, |item| {
+            let wrong = || "is a list of texts: [\"a\", \"b\"]".to_owned();
+            let array = item.as_array().ok_or_else(wrong)?;
+            array.iter().map(|value| value.as_str().map(str::to_owned).ok_or_else(wrong)).collect()
+        })
+    }
+
+    /// One word of a few.
+    pub fn choice<T: Copy>(&mut self, key: &str, default: &str, choices: &[(&str, T)], meaning: &str) -> Option<T> {
+        let named = |text: &str| choices.iter().find(|(name, _)| *name == text).map(|(_, value)| *value);
+        self.key(key, named(default), &format!("{default:?}"), meaning, |item| {
+            let names = || choices.iter().map(|(name, _)| format!("{name:?}")).collect::<Vec<_>>().join(", ");
+            item.as_str().and_then(named).map(Some).ok_or_else(|| format!("is one of {}", names()))
+        })
+    }
+
+    /// A key without a default: `None` when it is absent.
+    pub fn optional<T>(&mut self, key: &str, parse: impl FnOnce(&Item) -> Result<T, String>) -> Option<T> {
+        let path = self.known(key);
+        let item = self.reader.find(&path)?.clone();
+        match parse(&item) {
+            Ok(value) => Some(value),
+            Err(what) => {
+                self.reader.mistake(item.span(), &path, what);
+                None
+            }
+        }
+    }
+
+    /// A mistake about the section as a whole, such as a key that must be there.
+    pub fn wrong(&mut self, what: &str) {
+        let span = self.reader.find(&self.path).and_then(Item::span);
+        let path = self.path.clone();
+        self.reader.mistake(span, &path, what.to_owned());
+    }
+
+    fn known(&mut self, key: &str) -> String {
+        let path = format!("{}.{key}", self.path);
+        self.reader.known.insert(path.clone());
+        path
+    }
+
+    fn key<T>(
+        &mut self,
+        key: &str,
+        default: T,
+        shown: &str,
+        meaning: &str,
+        parse: impl FnOnce(&Item) -> Result<T, String>,
+    ) -> T {
+        let _ = writeln!(self.reader.sample, "# {meaning}\n{key} = {shown}");
+        self.optional(key, parse).unwrap_or(default)
+    }
+}
+
+/// A TOML integer or float as a finite number.
+pub fn number(item: &Item) -> Option<f64> {
+    #[allow(clippy::cast_precision_loss)] // a threshold beyond 2^53 has no use
+    let number = item.as_float().or_else(|| item.as_integer().map(|whole| whole as f64))?;
+    number.is_finite().then_some(number)
+}

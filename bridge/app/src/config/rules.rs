@@ -1,0 +1,124 @@
+//! Alert rules, the catalogue of metrics, and formats by topic.
+
+use tidegate_decode::{Format, SourceConfig};
+use tidegate_process::{Condition, MetricConfig, RuleConfig};
+use tidegate_telemetry::Severity;
+
+use super::reader::{Reader, Section, number};
+use super::units;
+
+const ALERT_SAMPLE: &str = r#"
+# Alert rules, any number of them. Exactly one of above, below and no_reading_for; everything but name is optional.
+# [[alert]]
+# name = "cold-room-warm"
+# severity = "critical"          # "info", "warning" (default) or "critical"
+# metric = "temperature"         # without it: each metric; for no_reading_for: the device as a whole
+# device = "truck-*"             # device identifiers; * is any text
+# group = "Cold chain/*"         # group paths
+# above = 8.0                    # or: below = 2.0, or: no_reading_for = "10 min"
+# hysteresis = 0.5               # cleared only below 7.5; default 0
+# for = "30 s"                   # must hold that long; default at once
+"#;
+
+const METRIC_SAMPLE: &str = r#"
+# Units and decimals of metrics that are not well known, or shown differently.
+# [metric.soil_moisture]
+# unit = "%"
+# decimals = 0
+"#;
+
+const SOURCE_SAMPLE: &str = r#"
+# Formats by topic; the first filter that fits decides, "auto" when none does.
+# [[source]]
+# topic = "factory/+/raw/#"
+# format = "plain"               # "auto", "reference" (JSON), "plain" (the value alone) or "ignore"
+"#;
+
+pub fn rules(reader: &mut Reader) -> Vec<RuleConfig> {
+    let paths = reader.list("alert", ALERT_SAMPLE);
+    paths.iter().filter_map(|path| rule(&mut reader.at(path))).collect()
+}
+
+fn rule(section: &mut Section<'_>) -> Option<RuleConfig> {
+    let name = text(section, "name");
+    let severity = section.optional("severity", |item| match item.as_str() {
+        Some("info") => Ok(Severity::Info),
+        Some("warning") => Ok(Severity::Warning),
+        Some("critical") => Ok(Severity::Critical),
+        _ => Err("is one of \"info\", \"warning\", \"critical\"".into()),
+    });
+    let (metric, device, group) = (text(section, "metric"), text(section, "device"), text(section, "group"));
+    let condition = condition(section);
+    if name.is_none() {
+        section.wrong("needs a name: name = \"…\"");
+    }
+    let severity = severity.unwrap_or(Severity::Warning);
+    Some(RuleConfig { name: name?, severity, metric, device, group, condition: condition? })
+}
+
+fn condition(section: &mut Section<'_>) -> Option<Condition> {
+    let finite = |item: &toml_edit::Item| number(item).ok_or_else(|| "is a number".to_owned());
+    let (above, below) = (section.optional("above", finite), section.optional("below", finite));
+    let no_reading = duration(section, "no_reading_for");
+    let hysteresis = section.optional("hysteresis", |item| match number(item) {
+        Some(number) if number >= 0.0 => Ok(number),
+        _ => Err("is a number of 0 or more".into()),
+    });
+    let (hysteresis, for_ms) = (hysteresis.unwrap_or(0.0), duration(section, "for").unwrap_or(0));
+    match (above, below, no_reading) {
+        (Some(threshold), None, None) => Some(Condition::Above { threshold, hysteresis, for_ms }),
+        (None, Some(threshold), None) => Some(Condition::Below { threshold, hysteresis, for_ms }),
+        (None, None, Some(for_ms)) => Some(Condition::NoReading { for_ms }),
+        _ => {
+            section.wrong("needs exactly one of above, below and no_reading_for");
+            None
+        }
+    }
+}
+
+pub fn metrics(reader: &mut Reader) -> Vec<MetricConfig> {
+    let named = reader.named("metric", METRIC_SAMPLE);
+    let read = |(name, path): (String, String)| {
+        let mut section = reader.at(&path);
+        let unit = text(&mut section, "unit");
+        let decimals = section.optional("decimals", |item| {
+            let decimals = item.as_integer().and_then(|whole| u8::try_from(whole).ok()).filter(|decimals| *decimals <= 9);
+            decimals.ok_or_else(|| "is a whole number from 0 to 9".into())
+        });
+        MetricConfig { name, unit, decimals }
+    };
+    named.into_iter().map(read).collect()
+}
+
+pub fn sources(reader: &mut Reader) -> Vec<SourceConfig> {
+    let paths = reader.list("source", SOURCE_SAMPLE);
+    paths.iter().filter_map(|path| source(&mut reader.at(path))).collect()
+}
+
+fn source(section: &mut Section<'_>) -> Option<SourceConfig> {
+    let topic = text(section, "topic");
+    let format = section.optional("format", |item| match item.as_str() {
+        Some("auto") => Ok(Format::Auto),
+        Some("reference") => Ok(Format::Reference),
+        Some("plain") => Ok(Format::Plain),
+        Some("ignore") => Ok(Format::Ignore),
+        _ => Err("is one of \"auto\", \"reference\", \"plain\", \"ignore\"".into()),
+    });
+    if topic.is_none() || format.is_none() {
+        section.wrong("needs a topic and a format");
+    }
+    Some(SourceConfig { topic: topic?, format: format? })
+}
+
+fn text(section: &mut Section<'_>, key: &str) -> Option<String> {
+    section.optional(key, |item| match item.as_str() {
+        Some(text) if !text.is_empty() => Ok(text.to_owned()),
+        _ => Err("is a text in quotes".into()),
+    })
+}
+
+fn duration(section: &mut Section<'_>, key: &str) -> Option<i64> {
+    section.optional(key, |item| {
+        units::parse_duration_ms(item.as_str().ok_or("is a duration such as \"30 s\", \"10 min\" or \"1 h\"")?)
+    })
+}

@@ -1,0 +1,130 @@
+//! Writes history and checkpoint on a thread of its own, so that no commit and no viewer waits for it.
+//!
+//! The order is what makes a crash harmless: first the log is durable up to there, then history is, then the
+//! checkpoint, and only then the log may forget. So the checkpoint never stands beyond history.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use metrics::counter;
+use tidegate_log::Log;
+use tidegate_store::{Flush, Store};
+use tidegate_telemetry::Position;
+use tokio::runtime::Handle;
+
+use crate::checkpoint::CheckpointFile;
+use crate::clock;
+
+/// Pause after a failed flush.
+const RETRY_INTERVAL: Duration = Duration::from_secs(5);
+
+struct Job {
+    flush: Flush,
+    position: Position,
+    state: Vec<u8>,
+    last: bool,
+}
+
+/// Hands flushes to their thread.
+pub struct Flusher {
+    jobs: SyncSender<Job>,
+    status: Arc<FlushStatus>,
+}
+
+/// How the thread is doing.
+#[derive(Debug, Default)]
+pub struct FlushStatus {
+    busy: AtomicBool,
+    failing: AtomicBool,
+}
+
+impl FlushStatus {
+    /// Whether the last attempt failed; readings are still taken and stay in the log.
+    pub fn is_failing(&self) -> bool {
+        self.failing.load(Ordering::Relaxed)
+    }
+}
+
+struct Worker {
+    log: Arc<dyn Log>,
+    store: Store,
+    checkpoint: CheckpointFile,
+    runtime: Handle,
+    status: Arc<FlushStatus>,
+}
+
+impl Flusher {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn spawn(
+        log: Arc<dyn Log>,
+        store: Store,
+        checkpoint: CheckpointFile,
+        runtime: Handle,
+        status: Arc<FlushStatus>,
+    ) -> std::io::Result<(Flusher, JoinHandle<()>)> {
+        let (jobs, waiting) = sync_channel(1);
+        let worker = Worker { log, store, checkpoint, runtime, status: Arc::clone(&status) };
+        let thread = thread::Builder::new().name("flush".into()).spawn(move || worker.run(&waiting))?;
+        Ok((Flusher { jobs, status }, thread))
+    }
+
+    /// Whether a flush may be started.
+    pub fn is_idle(&self) -> bool {
+        !self.status.busy.load(Ordering::Acquire)
+    }
+
+    /// Starts a flush; the caller has seen that the thread is idle.
+    pub fn start(&self, flush: Flush, position: Position, state: Vec<u8>) {
+        self.hand_over(Job { flush, position, state, last: false });
+    }
+
+    /// Waits for a flush under way, starts the last one, and ends the thread after it.
+    pub fn last(self, flush: Flush, position: Position, state: Vec<u8>) {
+        self.hand_over(Job { flush, position, state, last: true });
+    }
+
+    fn hand_over(&self, job: Job) {
+        self.status.busy.store(true, Ordering::Release);
+        if self.jobs.send(job).is_err() {
+            tracing::error!("the flush thread is gone: history stays in the log until the next start");
+        }
+    }
+}
+
+impl Worker {
+    fn run(self, jobs: &Receiver<Job>) {
+        for job in jobs {
+            while let Err(error) = self.write(&job) {
+                self.status.failing.store(true, Ordering::Relaxed);
+                counter!("tidegate_flush_failures_total").increment(1);
+                tracing::error!(%error, "history could not be written: check the disk; it stays in the log meanwhile");
+                if job.last {
+                    return;
+                }
+                thread::sleep(RETRY_INTERVAL);
+            }
+            self.status.failing.store(false, Ordering::Relaxed);
+            self.status.busy.store(false, Ordering::Release);
+            if job.last {
+                return;
+            }
+        }
+    }
+
+    fn write(&self, job: &Job) -> anyhow::Result<()> {
+        let mut durable = self.log.durable();
+        self.runtime.block_on(durable.wait_for(|durable| *durable >= job.position))?;
+        let report = job.flush.run()?;
+        self.checkpoint.save(job.position, &job.state)?;
+        self.log.trim(job.position);
+        let swept = self.store.maintain(clock::now_ms())?;
+        tracing::debug!(?report, ?swept, checkpoint_bytes = job.state.len(), "flushed");
+        Ok(())
+    }
+}

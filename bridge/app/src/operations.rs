@@ -1,0 +1,139 @@
+//! What the program knows of itself, for the status page and for Prometheus.
+
+use std::collections::VecDeque;
+use std::fs;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use metrics::gauge;
+use metrics_exporter_prometheus::PrometheusHandle;
+use parking_lot::Mutex;
+use tidegate_broker::Broker;
+use tidegate_log::Log;
+use tidegate_push::{LogStats, MqttStats, OperationStats, Operations, Readiness, ReadingStats};
+use tidegate_store::Store;
+use tidegate_telemetry::{History, Position};
+use tokio::sync::watch;
+
+use crate::figures::{Figures, Sample};
+use crate::flush::FlushStatus;
+use crate::problems::Ledger;
+
+/// Rates are over this span.
+const RATE_SPAN: Duration = Duration::from_secs(5);
+
+/// Answers for the program.
+pub struct Program {
+    /// Unix ms.
+    pub started_ms: i64,
+    /// Every counter and gauge.
+    pub prometheus: PrometheusHandle,
+    /// The broker.
+    pub broker: Broker,
+    /// The log.
+    pub log: Arc<dyn Log>,
+    /// History.
+    pub store: Store,
+    /// How far the views are.
+    pub applied: watch::Receiver<Position>,
+    /// Counts of the pipeline.
+    pub figures: Arc<Figures>,
+    /// Counts of problems.
+    pub problems: Arc<Ledger>,
+    /// How writing is doing.
+    pub flush: Arc<FlushStatus>,
+    /// Samples of the last seconds.
+    pub rates: Rates,
+}
+
+impl Operations for Program {
+    fn stats(&self) -> OperationStats {
+        let now = self.figures.sample();
+        let (publications_per_second, values_per_second) = self.rates.of(now);
+        OperationStats {
+            started: self.started_ms,
+            memory_bytes: resident_bytes(),
+            mqtt: MqttStats {
+                connections: self.broker.stats().connections as u64,
+                publications: now.publications,
+                publications_per_second,
+            },
+            readings: ReadingStats {
+                applied: now.values,
+                applied_per_second: values_per_second,
+                late: now.late,
+                duplicate: now.duplicate,
+            },
+            log: self.log_stats(),
+            refused: self.problems.counts(),
+        }
+    }
+
+    fn ready(&self) -> Readiness {
+        if self.flush.is_failing() {
+            return Readiness::NotReady("history cannot be written to its files; see the log of the program".into());
+        }
+        if !self.log.has_room() {
+            return Readiness::NotReady("the log has no room: the disk or processing is behind".into());
+        }
+        Readiness::Ready
+    }
+
+    fn metrics_text(&self) -> String {
+        let (store, log) = (self.store.stats(), self.log_stats());
+        for (name, value) in [
+            ("tidegate_store_series", store.series as f64),
+            ("tidegate_store_points", store.points as f64),
+            ("tidegate_store_memory_bytes", store.memory_bytes as f64),
+            ("tidegate_store_file_bytes", store.file_bytes as f64),
+            ("tidegate_log_replay_bytes", log.bytes as f64),
+            ("tidegate_log_unapplied_entries", log.appended.0.saturating_sub(log.applied.0) as f64),
+            ("tidegate_resident_bytes", resident_bytes().unwrap_or(0) as f64),
+        ] {
+            gauge!(name).set(value);
+        }
+        self.prometheus.render()
+    }
+}
+
+impl Program {
+    fn log_stats(&self) -> LogStats {
+        LogStats {
+            appended: self.log.appended(),
+            durable: *self.log.durable().borrow(),
+            applied: *self.applied.borrow(),
+            bytes: self.log.bytes_after(self.store.flushed()),
+        }
+    }
+}
+
+/// Rates over the last seconds, from a sample a second.
+#[derive(Default)]
+pub struct Rates(Mutex<VecDeque<(Instant, Sample)>>);
+
+impl Rates {
+    /// Takes a sample; call it once a second.
+    pub fn sample(&self, now: Sample) {
+        let mut samples = self.0.lock();
+        samples.push_back((Instant::now(), now));
+        while samples.front().is_some_and(|(at, _)| at.elapsed() > RATE_SPAN) {
+            samples.pop_front();
+        }
+    }
+
+    /// Publications and values a second.
+    fn of(&self, now: Sample) -> (f64, f64) {
+        let samples = self.0.lock();
+        let Some((at, then)) = samples.front() else { return (0.0, 0.0) };
+        let seconds = at.elapsed().as_secs_f64().max(0.001);
+        let rate = |now: u64, then: u64| (now.saturating_sub(then)) as f64 / seconds;
+        (rate(now.publications, then.publications), rate(now.values, then.values))
+    }
+}
+
+/// Resident memory, from /proc (proc(5)); `None` where there is none.
+fn resident_bytes() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.trim().trim_end_matches(" kB").parse::<u64>().ok().map(|kilobytes| kilobytes * 1024)
+}

@@ -1,0 +1,215 @@
+//! The way of an entry: out of the log, through processing, to the views and the store. One thread.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use metrics::{Counter, counter};
+use tidegate_log::{Log, LogReader, ReadError};
+use tidegate_process::{Output, Process};
+use tidegate_push::Hub;
+use tidegate_store::Store;
+use tidegate_telemetry::{Change, Entry, Position, ProblemSink};
+use tokio::sync::watch;
+
+use crate::clock;
+use crate::config::FlushConfig;
+use crate::figures::Figures;
+use crate::flush::Flusher;
+
+/// Longest wait for entries, so that a flush by time is not forgotten.
+const WAIT_MAX: Duration = Duration::from_secs(1);
+
+/// Everything an entry passes through.
+pub struct Pipeline {
+    /// Where ticks go, and what tells how much a restart would replay.
+    pub log: Arc<dyn Log>,
+    /// The state of the fleet.
+    pub process: Process,
+    /// History.
+    pub store: Store,
+    /// What viewers see.
+    pub hub: Arc<Hub>,
+    /// Where problems go.
+    pub problems: Arc<dyn ProblemSink>,
+    /// Writes files on a thread of its own.
+    pub flusher: Flusher,
+    /// When it does.
+    pub flush: FlushConfig,
+    /// How far the views are.
+    pub applied: watch::Sender<Position>,
+    /// Figures for the status page.
+    pub figures: Arc<Figures>,
+}
+
+/// One pass: the entries that were there, and what they led to.
+#[derive(Default)]
+struct Batch {
+    entries: Vec<(Position, Arc<Entry>)>,
+    output: Output,
+    /// Where each entry's changes end in the output.
+    ends: Vec<(Position, usize)>,
+    last: Position,
+    received_ms: i64,
+}
+
+impl Pipeline {
+    /// Applies what the log holds beyond the checkpoint to state and history, then shows the state to the views.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn replay(&mut self, reader: &mut dyn LogReader, from: Position) -> Result<(), ReadError> {
+        let (end, begun) = (self.log.appended(), Instant::now());
+        let mut batch = Batch { last: from, received_ms: clock::now_ms(), ..Batch::default() };
+        while batch.last < end && reader.read(WAIT_MAX, &mut batch.entries)? {
+            self.process(&mut batch);
+            self.remember(&batch);
+        }
+        let snapshot = self.process.snapshot();
+        self.store.apply(batch.last, &names(&snapshot));
+        self.hub.apply(batch.last, batch.received_ms, &snapshot);
+        self.applied.send_replace(batch.last);
+        let (entries, took) = (batch.last.0.saturating_sub(from.0), begun.elapsed());
+        tracing::info!(entries, ?took, devices = self.hub.devices(), "the state is restored");
+        Ok(())
+    }
+
+    /// Applies entries as they come, until the log is closed; then writes everything out.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn run(mut self, reader: &mut dyn LogReader) -> Result<(), ReadError> {
+        let meters = Meters::new();
+        let mut batch = Batch { last: *self.applied.borrow(), ..Batch::default() };
+        let mut flushed = Flushed { at: Instant::now(), through: self.store.flushed() };
+        while reader.read(self.wait(), &mut batch.entries)? {
+            if !batch.entries.is_empty() {
+                self.process(&mut batch);
+                self.hub.apply(batch.last, batch.received_ms, &batch.output.changes);
+                self.remember(&batch);
+                self.applied.send_replace(batch.last);
+                meters.add(&batch);
+            }
+            self.tick_if_due();
+            self.flush_if_due(&mut flushed, batch.last);
+        }
+        self.flusher.last(self.store.seal(batch.last), batch.last, self.process.checkpoint());
+        Ok(())
+    }
+
+    fn process(&mut self, batch: &mut Batch) {
+        batch.output.clear();
+        batch.ends.clear();
+        for (position, entry) in batch.entries.drain(..) {
+            self.process.apply(position, &entry, &mut batch.output);
+            batch.ends.push((position, batch.output.changes.len()));
+            (batch.last, batch.received_ms) = (position, entry.received_ms());
+        }
+        for problem in batch.output.problems.drain(..) {
+            self.problems.report(problem);
+        }
+    }
+
+    /// History takes each entry at its own position: it skips those it already has.
+    fn remember(&self, batch: &Batch) {
+        let mut start = 0;
+        let entries = batch.ends.iter().map(|&(position, end)| {
+            let changes = &batch.output.changes[start..end];
+            start = end;
+            (position, changes)
+        });
+        self.store.apply_all(entries);
+        self.figures.add(&batch.output.counts);
+    }
+
+    fn wait(&self) -> Duration {
+        let due = self.process.next_deadline().map_or(i64::MAX, |deadline| deadline.saturating_sub(clock::now_ms()));
+        u64::try_from(due).map_or(Duration::ZERO, Duration::from_millis).min(WAIT_MAX)
+    }
+
+    /// Time passes only in the log: when something waits for it and no entry brings it, a tick does.
+    fn tick_if_due(&self) {
+        let now_ms = clock::now_ms();
+        let due = self.process.next_deadline().is_some_and(|deadline| deadline <= now_ms);
+        if due && *self.applied.borrow() == self.log.appended() && self.log.append(&mut vec![Entry::Tick(now_ms)]).is_err() {
+            tracing::debug!("no tick: the log is closed");
+        }
+    }
+
+    fn flush_if_due(&mut self, flushed: &mut Flushed, last: Position) {
+        let new = last > flushed.through;
+        let due = self.store.wants_flush()
+            || self.log.bytes_after(flushed.through) > self.flush.log_bytes
+            || flushed.at.elapsed() > self.flush.interval;
+        if new && due && self.flusher.is_idle() {
+            self.flusher.start(self.store.seal(last), last, self.process.checkpoint());
+            *flushed = Flushed { at: Instant::now(), through: last };
+        }
+    }
+}
+
+/// When the last flush was begun, and up to where.
+struct Flushed {
+    at: Instant,
+    through: Position,
+}
+
+/// The names of devices and metrics, which the store needs before their first reading.
+fn names(snapshot: &[Change]) -> Vec<Change> {
+    snapshot.iter().filter(|change| matches!(change, Change::Device { .. } | Change::Metric { .. })).cloned().collect()
+}
+
+struct Meters {
+    publications: Counter,
+    ignored: Counter,
+    values: Counter,
+    late: Counter,
+    duplicate: Counter,
+    skewed: Counter,
+    rebased: Counter,
+    ticks: Counter,
+    raised: Counter,
+    cleared: Counter,
+    devices_added: Counter,
+    devices_forgotten: Counter,
+}
+
+impl Meters {
+    fn new() -> Meters {
+        Meters {
+            publications: counter!("tidegate_process_publications_total"),
+            ignored: counter!("tidegate_process_publications_ignored_total"),
+            values: counter!("tidegate_process_values_total"),
+            late: counter!("tidegate_process_values_late_total"),
+            duplicate: counter!("tidegate_process_values_duplicate_total"),
+            skewed: counter!("tidegate_process_readings_skewed_total"),
+            rebased: counter!("tidegate_process_clocks_rebased_total"),
+            ticks: counter!("tidegate_process_ticks_total"),
+            raised: counter!("tidegate_process_alerts_raised_total"),
+            cleared: counter!("tidegate_process_alerts_cleared_total"),
+            devices_added: counter!("tidegate_process_devices_added_total"),
+            devices_forgotten: counter!("tidegate_process_devices_forgotten_total"),
+        }
+    }
+
+    fn add(&self, batch: &Batch) {
+        let counts = &batch.output.counts;
+        for (counter, count) in [
+            (&self.publications, counts.publications),
+            (&self.ignored, counts.publications_ignored),
+            (&self.values, counts.values),
+            (&self.late, counts.values_late),
+            (&self.duplicate, counts.values_duplicate),
+            (&self.skewed, counts.readings_skewed),
+            (&self.rebased, counts.clocks_rebased),
+            (&self.ticks, counts.ticks),
+            (&self.raised, counts.alerts_raised),
+            (&self.cleared, counts.alerts_cleared),
+            (&self.devices_added, counts.devices_added),
+            (&self.devices_forgotten, counts.devices_forgotten),
+        ] {
+            if count > 0 {
+                counter.increment(count);
+            }
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! Wiring and life of the program: what is opened in which order, and how it ends.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use tidegate_broker::Broker;
+use tidegate_identity::Exposure;
+use tidegate_log::{EmbeddedLog, Log, LogReader, ReadError};
+use tidegate_process::Process;
+use tidegate_push::Hub;
+use tidegate_store::Store;
+use tidegate_telemetry::Position;
+use tokio::net::TcpListener;
+use tokio::runtime::Handle;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::checkpoint::CheckpointFile;
+use crate::clock;
+use crate::config::Config;
+use crate::figures::Figures;
+use crate::flush::{FlushStatus, Flusher};
+use crate::intents::LogIntents;
+use crate::operations::{Program, Rates};
+use crate::pipeline::Pipeline;
+use crate::problems::Ledger;
+
+/// From SIGTERM to the end, whatever hangs.
+const SHUTDOWN_MAX: Duration = Duration::from_secs(10);
+
+/// Runs until SIGTERM or SIGINT.
+///
+/// # Errors
+/// What kept it from starting, with what to do.
+pub async fn run(config: Config, exposure: Exposure) -> Result<()> {
+    exposure.check("mqtt.listen", config.broker.listen)?;
+    exposure.check("http.listen", config.http)?;
+    raise_open_files();
+    let prometheus = PrometheusBuilder::new().install_recorder().context("the metrics recorder")?;
+    std::fs::create_dir_all(&config.data).with_context(|| format!("cannot make {}", config.data.display()))?;
+
+    let state = State::open(&config)?;
+    let http = TcpListener::bind(config.http).await.with_context(|| format!("cannot listen on {}", config.http))?;
+    let broker = Broker::bind(config.broker.clone(), state.log.clone(), state.problems.clone(), clock::now_ms)
+        .with_context(|| format!("cannot listen on {}", config.broker.listen))?;
+    let (mqtt_addr, http_addr) = (broker.local_addr(), http.local_addr()?);
+
+    let pipeline = thread::Builder::new().name("pipeline".into()).spawn({
+        let (pipeline, mut reader) = (state.pipeline, state.reader);
+        move || pipeline.run(reader.as_mut())
+    })?;
+    let program = Arc::new(Program {
+        started_ms: clock::now_ms(),
+        prometheus: prometheus.clone(),
+        broker: broker.clone(),
+        log: state.log.clone(),
+        store: state.store.clone(),
+        applied: state.applied.clone(),
+        figures: state.figures,
+        problems: state.problems,
+        flush: state.flush_status,
+        rates: Rates::default(),
+    });
+    let intents = Arc::new(LogIntents { log: state.log.clone(), applied: state.applied });
+    let router =
+        tidegate_push::router(config.push.clone(), state.hub.clone(), Arc::new(state.store), intents, program.clone());
+
+    let (cancel, tracker) = (CancellationToken::new(), TaskTracker::new());
+    let serving = {
+        let (push, tracker, cancel) = (config.push.clone(), tracker.clone(), cancel.child_token());
+        tracker.clone().spawn(async move { tidegate_push::serve(&push, http, router, tracker, cancel).await })
+    };
+    tracker.spawn(each_second(program, prometheus, cancel.child_token()));
+    let gate = tracker.spawn({
+        let (tracker, cancel) = (tracker.clone(), cancel.child_token());
+        async move { broker.run(tracker, cancel).await }
+    });
+
+    announce(mqtt_addr, http_addr)?;
+    stop_signal().await?;
+    tracing::info!("stopping");
+    end_whatever_hangs();
+
+    state.hub.goaway();
+    cancel.cancel();
+    gate.await?;
+    serving.await?;
+    tracker.close();
+    tracker.wait().await;
+    let log = state.log;
+    tokio::task::spawn_blocking(move || {
+        log.close();
+        pipeline.join().expect("the pipeline does not panic").context("the log could not be read")?;
+        state.flush_thread.join().expect("the flush thread does not panic");
+        anyhow::Ok(())
+    })
+    .await??;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Everything that holds state, restored.
+struct State {
+    log: Arc<dyn Log>,
+    store: Store,
+    hub: Arc<Hub>,
+    pipeline: Pipeline,
+    reader: Box<dyn LogReader>,
+    applied: watch::Receiver<Position>,
+    figures: Arc<Figures>,
+    problems: Arc<Ledger>,
+    flush_status: Arc<FlushStatus>,
+    flush_thread: thread::JoinHandle<()>,
+}
+
+impl State {
+    fn open(config: &Config) -> Result<State> {
+        let store = Store::open(config.store.clone())?;
+        let begin_after = store.flushed();
+        let log: Arc<dyn Log> = Arc::new(EmbeddedLog::open(tidegate_log::LogConfig { begin_after, ..config.log.clone() })?);
+        let checkpoint = CheckpointFile::new(&config.data);
+        let (from, process) = match checkpoint.load()? {
+            Some((position, state)) => (position, Process::restore(config.process.clone(), &state)?),
+            None => (Position::START, Process::new(config.process.clone())),
+        };
+        let (from, mut reader) = reader(log.as_ref(), from, store.flushed())?;
+        let hub = Arc::new(Hub::new(config.views.clone(), config.push.live.clone(), clock::now_ms()));
+        let problems = Arc::new(Ledger::new(store.clone()));
+        let (figures, flush_status) = (Arc::new(Figures::default()), Arc::new(FlushStatus::default()));
+        let (flusher, flush_thread) =
+            Flusher::spawn(log.clone(), store.clone(), checkpoint, Handle::current(), flush_status.clone())?;
+        let (applied_sender, applied) = watch::channel(from);
+        let mut pipeline = Pipeline {
+            log: log.clone(),
+            process,
+            store: store.clone(),
+            hub: hub.clone(),
+            problems: problems.clone(),
+            flusher,
+            flush: config.flush.clone(),
+            applied: applied_sender,
+            figures: figures.clone(),
+        };
+        pipeline.replay(reader.as_mut(), from)?;
+        Ok(State { log, store, hub, pipeline, reader, applied, figures, problems, flush_status, flush_thread })
+    }
+}
+
+/// A reader from the checkpoint on. Where the log was set aside by hand it begins later, and history already has what
+/// lies between; only the state of alerts and devices does not.
+fn reader(log: &dyn Log, from: Position, flushed: Position) -> Result<(Position, Box<dyn LogReader>)> {
+    match log.reader(from) {
+        Err(ReadError::Trimmed { first_kept, .. }) if first_kept <= flushed => {
+            tracing::warn!(%from, %first_kept, "the log begins after the checkpoint: states may be older than history");
+            Ok((first_kept, log.reader(first_kept)?))
+        }
+        reader => Ok((from, reader?)),
+    }
+}
+
+/// A connection is an open file: take as many as the system lets this program have.
+fn raise_open_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }) {
+        tracing::warn!(%error, ?limit, "the limit of open files stays as it is, and with it the number of connections");
+    }
+}
+
+/// The line that says where everything is; programs wait for it.
+fn announce(mqtt: SocketAddr, http: SocketAddr) -> Result<()> {
+    tracing::info!(%mqtt, %http, "ready");
+    let mut stdout = std::io::stdout();
+    writeln!(stdout, "tidegate ready: mqtt {mqtt} http {http}")?;
+    stdout.flush().context("stdout")
+}
+
+async fn each_second(program: Arc<Program>, prometheus: PrometheusHandle, cancel: CancellationToken) {
+    let mut interval = tokio::time::interval(Duration::from_secs(1));
+    while cancel.run_until_cancelled(interval.tick()).await.is_some() {
+        program.rates.sample(program.figures.sample());
+        prometheus.run_upkeep();
+    }
+}
+
+async fn stop_signal() -> Result<()> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+/// What is acknowledged is on disk, so ending the hard way loses nothing that was promised.
+fn end_whatever_hangs() {
+    thread::spawn(|| {
+        thread::sleep(SHUTDOWN_MAX);
+        tracing::error!("stopping took longer than {SHUTDOWN_MAX:?}: ending now; the log has everything acknowledged");
+        std::process::exit(1);
+    });
+}
