@@ -83,8 +83,8 @@ impl Server {
         };
         if let Err(error) = ended {
             debug!(%peer, %error, "a connection ended early");
-            if error.is_timeout() {
-                counter!("tidegate_http_refused_total", "reason" => "header_timeout").increment(1);
+            if let Some(reason) = fault_of_the_client(&error) {
+                counter!("tidegate_http_refused_total", "reason" => reason).increment(1);
             }
         }
         drop(permit);
@@ -98,6 +98,16 @@ fn protocol(config: &PushConfig) -> http1::Builder {
         .max_header_size(config.header_bytes_max)
         .max_buf_size(config.header_bytes_max.max(64 * 1024));
     http
+}
+
+/// What a client did wrong before a request of it could be answered.
+fn fault_of_the_client(error: &hyper::Error) -> Option<&'static str> {
+    match error {
+        error if error.is_timeout() => Some("header_timeout"),
+        error if error.is_parse_too_large() => Some("header_too_large"),
+        error if error.is_parse() => Some("malformed_request"),
+        _ => None,
+    }
 }
 
 /// Says that the server is full before it harms those inside. A fresh socket takes these few bytes at once.

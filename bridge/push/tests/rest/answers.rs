@@ -1,0 +1,205 @@
+//! What is answered when all is well.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
+
+use serde_json::{Value, json};
+
+use crate::client::Answer;
+use crate::description;
+use crate::fleet::{COLD, NOW_MS, OVER, WARM, names};
+use crate::site::Site;
+
+const HOUR: &str = "from=1704720245000&to=1704723845000";
+
+#[tokio::test]
+async fn every_path_answers_as_the_description_says() {
+    let site = Site::new().await;
+    let mut described = BTreeSet::new();
+    let readings = format!("/v1/readings?device=site/a/dev7&metric=temperature&{HOUR}");
+    let series = format!("/v1/series?device=site/a/dev7&metric=temperature&{HOUR}&width=100");
+    let acknowledge = format!("/v1/alerts/{COLD}/acknowledge");
+    for (method, target) in [
+        ("GET", "/v1/devices"),
+        ("GET", "/v1/devices/site/a/dev7"),
+        ("GET", &readings),
+        ("GET", &series),
+        ("GET", "/v1/groups"),
+        ("GET", "/v1/alerts?state=all"),
+        ("POST", &acknowledge),
+        ("GET", "/v1/problems"),
+        ("GET", "/v1/stats"),
+        ("GET", "/v1/openapi.json"),
+        ("GET", "/healthz"),
+        ("GET", "/readyz"),
+        ("GET", "/metrics"),
+    ] {
+        let answer = site.ask(method, target, &[], "").await;
+        assert_eq!(answer.status, 200, "{method} {target}: {}", answer.text());
+        described.extend(description::judge(method, target, &answer));
+    }
+    assert_eq!(described, description::operations().into_iter().collect());
+}
+
+#[tokio::test]
+async fn a_device_is_found_by_its_identifier_however_it_is_written() {
+    let site = Site::new().await;
+    for name in ["site/a/dev7", "site%2Fa%2Fdev7"] {
+        let device = site.get(&format!("/v1/devices/{name}")).await.json();
+        assert_eq!(device["id"], "site/a/dev7");
+        let temperature = json!({ "value": 23.5, "time": NOW_MS, "unit": "°C", "decimals": 1 });
+        assert_eq!(device["metrics"]["temperature"], temperature);
+        assert_eq!((&device["state"], &device["since"]), (&json!("fresh"), &json!(NOW_MS)));
+    }
+    assert_eq!(site.get("/v1/devices/quiet").await.json()["id"], "site/b/quiet");
+    for name in ["/odd%20n%C3%A4me", "%2Fodd%20n%C3%A4me"] {
+        assert_eq!(site.get(&format!("/v1/devices/{name}")).await.json()["id"], "/odd näme");
+    }
+    assert_eq!(site.get("/v1/devices/site/b/dev7").await.json()["alert"], "critical");
+    let quiet = site.get("/v1/devices/quiet").await.json();
+    assert_eq!(quiet["metrics"]["temperature"]["value"], Value::Null);
+}
+
+#[tokio::test]
+async fn a_name_that_two_devices_share_is_answered_with_both() {
+    let site = Site::new().await;
+    for target in ["/v1/devices/dev7", "/v1/readings?device=dev7&metric=temperature"] {
+        let answer = site.get(target).await;
+        assert_eq!((answer.status, answer.header("content-type")), (409, "application/problem+json"));
+        assert_eq!(answer.json()["candidates"], json!(["site/a/dev7", "site/b/dev7"]));
+    }
+}
+
+#[tokio::test]
+async fn pages_of_devices_put_together_are_all_devices() {
+    let site = Site::new().await;
+    let all = names(&site.get("/v1/devices").await.json()["devices"], "id");
+    assert_eq!(all, ["/odd näme", "site/a/dev7", "site/b/dev7", "site/b/quiet"]);
+    assert_eq!(pages(&site, "/v1/devices?limit=1", "devices").await, all);
+    let of = async |query: &str| names(&site.get(&format!("/v1/devices?{query}")).await.json()["devices"], "id");
+    assert_eq!(of("group=site/b").await, ["site/b/dev7", "site/b/quiet"]);
+    assert_eq!(of("q=DEV&group=site").await, ["site/a/dev7", "site/b/dev7"]);
+    assert_eq!(of("group=site/bb").await, [""; 0]);
+}
+
+#[tokio::test]
+async fn pages_of_readings_put_together_are_all_readings() {
+    let site = Site::new().await;
+    let query = format!("/v1/readings?device=site/a/dev7&metric=temperature&{HOUR}&limit=100");
+    let (mut points, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = site.get(&format!("{query}{cursor}")).await.json();
+        points.extend(page["points"].as_array().unwrap().clone());
+        let Some(next) = page["next"].as_str() else { break };
+        cursor = format!("&cursor={next}");
+    }
+    assert_eq!(points.len(), 360);
+    assert_eq!(points[1], json!([NOW_MS - 3_590_000, 20.1]));
+    assert!(points.windows(2).all(|pair| pair[0][0].as_i64() < pair[1][0].as_i64()));
+    let window = "from=2024-01-08T14:23:50Z&to=2024-01-08T15:24:05%2B01:00";
+    let written = site.get(&format!("/v1/readings?device=quiet&metric=temperature&{window}")).await;
+    assert_eq!(written.json()["points"], json!([[NOW_MS - 10_000, 55.9]]));
+}
+
+#[tokio::test]
+async fn csv_holds_every_reading_across_pages() {
+    let config = tidegate_push::PushConfig { page_max: 50, ..tidegate_push::PushConfig::default() };
+    let site = Site::with(config, crate::fleet::FakeHistory::default()).await;
+    let csv = async |rest: &str| {
+        let target = format!("/v1/readings?device=site/a/dev7&{HOUR}&{rest}");
+        site.ask("GET", &target, &[("accept", "text/csv")], "").await
+    };
+    let all = csv("metric=temperature").await;
+    assert_eq!(all.header("content-type"), "text/csv; charset=utf-8");
+    let lines: Vec<&str> = all.text().split_terminator("\r\n").collect();
+    assert_eq!((lines.len(), lines[0], lines[2]), (361, "time,value", "1704720255000,20.1"));
+    assert_eq!(csv("metric=temperature&limit=120").await.text().lines().count(), 121);
+    let quoted = csv("metric=door.state&limit=1").await;
+    assert_eq!(quoted.text(), "time,value\r\n1704720245000,\"open, \"\"wide\"\"\"\r\n");
+}
+
+#[tokio::test]
+async fn a_chart_has_a_bucket_a_pixel_at_most_and_every_extreme() {
+    let site = Site::new().await;
+    for (width, rung_ms) in [(1, 3_600_000), (60, 60_000), (360, 10_000), (3_600, 1_000)] {
+        let query = format!("/v1/series?device=site/a/dev7&metric=temperature&{HOUR}&width={width}");
+        let chart = site.get(&query).await.json();
+        assert_eq!((chart["rung_ms"].as_i64(), chart["through"].as_u64()), (Some(rung_ms), Some(9)));
+        let points = chart["points"].as_array().unwrap();
+        assert!(points.len() <= width + 1, "{} buckets on {width} pixels", points.len());
+        let lowest = points.iter().map(|point| point[3].as_f64().unwrap()).fold(f64::MAX, f64::min);
+        let highest = points.iter().map(|point| point[4].as_f64().unwrap()).fold(f64::MIN, f64::max);
+        assert_eq!((lowest, highest), (20.0, 55.9));
+        let count: u64 = points.iter().map(|point| point[1].as_u64().unwrap()).sum();
+        assert_eq!(count, 360, "buckets at the edges are whole");
+    }
+}
+
+#[tokio::test]
+async fn groups_have_their_figures_and_the_fleet_comes_first() {
+    let site = Site::new().await;
+    let groups = site.get("/v1/groups").await.json()["groups"].clone();
+    assert_eq!(names(&groups, "path"), ["", "site/a", "site/b"]);
+    let figures = json!({ "count": 3, "devices": 3, "mean": 23.5, "min": 23.0, "max": 24.0, "oldest": NOW_MS });
+    assert_eq!(groups[0]["metrics"]["temperature"], figures);
+    assert_eq!(groups[1]["metrics"]["temperature"]["mean"], Value::Null);
+}
+
+#[tokio::test]
+async fn alerts_are_listed_by_whether_they_hold() {
+    let site = Site::new().await;
+    let of = async |query: &str| names(&site.get(&format!("/v1/alerts{query}")).await.json()["alerts"], "id");
+    assert_eq!(of("").await, [WARM, COLD]);
+    assert_eq!(of("?state=recent").await, [OVER, WARM, COLD]);
+    assert_eq!(of("?group=site/a").await, [""; 0]);
+    let all = of("?state=all").await;
+    assert_eq!((all.len(), &*all[2], &*all[41]), (42, "a-140-0", "a-101-0"));
+    for limit in [1, 3, 7, 41] {
+        let target = format!("/v1/alerts?state=all&limit={limit}");
+        assert_eq!(pages(&site, &target, "alerts").await, all, "pages of {limit}");
+    }
+    assert_eq!(pages(&site, "/v1/alerts?state=recent&limit=1", "alerts").await, [OVER, WARM, COLD]);
+}
+
+#[tokio::test]
+async fn the_first_acknowledgement_wins_and_the_second_hears_who_it_was() {
+    let site = Site::new().await;
+    let path = format!("/v1/alerts/{COLD}/acknowledge");
+    let key = [("idempotency-key", "6f1c"), ("content-type", "application/json")];
+    let first = site.ask("POST", &path, &key, r#"{"by":"Ann"}"#).await;
+    assert_eq!((first.status, &first.json()["state"]), (200, &json!("acknowledged")));
+    for body in [r#"{"by":"Bob"}"#, r#"{"by":"Ann"}"#, ""] {
+        let again = site.ask("POST", &path, &key, body).await;
+        assert_eq!((again.status, &again.json()["acknowledged"]["by"]), (200, &json!("Ann")));
+    }
+    assert_eq!(site.log.submitted.load(Ordering::Relaxed), 1, "the log holds it once");
+    let other = site.post(&format!("/v1/alerts/{WARM}/acknowledge"), "").await;
+    assert_eq!(other.json()["acknowledged"]["by"], "anonymous");
+}
+
+#[tokio::test]
+async fn problems_and_stats_show_what_the_program_knows() {
+    let site = Site::new().await;
+    let problems = site.get("/v1/problems?limit=5").await.json();
+    assert_eq!(problems["dropped"], 17);
+    assert_eq!(
+        (&problems["problems"][0]["sample"], &problems["problems"][0]["sample_hex"]),
+        (&json!("ab\u{fffd}"), &json!("6162ff"))
+    );
+    let stats = site.get("/v1/stats").await.json();
+    assert_eq!((&stats["devices"]["fresh"], &stats["store"]["points"]), (&json!(4), &json!(360)));
+    assert_eq!((&stats["refused"]["not_utf8"], &stats["viewers"]), (&json!(3), &json!(0)));
+}
+
+/// The `id` of every entry of every page.
+async fn pages(site: &Site, target: &str, field: &str) -> Vec<String> {
+    let (mut ids, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page: Answer = site.get(&format!("{target}{cursor}")).await;
+        let page = page.json();
+        ids.extend(names(&page[field], "id"));
+        assert!(ids.len() < 100, "the pages of {target} end");
+        let Some(next) = page["next"].as_str() else { return ids };
+        cursor = format!("&cursor={}", next.replace('/', "%2F").replace(' ', "%20"));
+    }
+}

@@ -1,0 +1,61 @@
+//! The OpenAPI document as a judge of answers.
+
+use std::sync::OnceLock;
+
+use serde_json::{Value, json};
+
+use crate::client::Answer;
+
+/// The operation of `openapi.json` that an answer belongs to; panics when the answer is not as described.
+pub fn judge(method: &str, target: &str, answer: &Answer) -> Option<String> {
+    let path = target.split('?').next().unwrap();
+    let operation = operation(path)?.get(method.to_ascii_lowercase())?;
+    let status = answer.status.to_string();
+    let responses = &operation["responses"];
+    let response = resolve(responses.get(&status).unwrap_or(&responses["default"]));
+    let media_type = answer.header("content-type").split(';').next().unwrap();
+    let schema = &response["content"][media_type]["schema"];
+    assert!(!schema.is_null(), "{method} {target}: {status} {media_type:?} is not described: {}", answer.text());
+    let instance = match media_type.ends_with("json") {
+        true => answer.json(),
+        false => Value::String(answer.text().to_owned()),
+    };
+    // The schema, with the components its references lead to.
+    let whole = json!({ "allOf": [schema], "components": document()["components"] });
+    let validator = jsonschema::validator_for(&whole).unwrap();
+    let flaws: Vec<_> = validator.iter_errors(&instance).map(|flaw| flaw.to_string()).collect();
+    assert!(flaws.is_empty(), "{method} {target}: {flaws:?} in {instance}");
+    Some(operation["operationId"].as_str().unwrap().to_owned())
+}
+
+/// Every operation there is.
+pub fn operations() -> Vec<String> {
+    let paths = document()["paths"].as_object().unwrap().values();
+    let operations = paths.flat_map(|path| path.as_object().unwrap().values());
+    operations.map(|operation| operation["operationId"].as_str().unwrap().to_owned()).collect()
+}
+
+fn document() -> &'static Value {
+    static DOCUMENT: OnceLock<Value> = OnceLock::new();
+    DOCUMENT.get_or_init(|| serde_json::from_str(include_str!("../../src/rest/openapi.json")).unwrap())
+}
+
+fn resolve(value: &Value) -> &Value {
+    match value.get("$ref") {
+        Some(reference) => document().pointer(reference.as_str().unwrap().trim_start_matches('#')).unwrap(),
+        None => value,
+    }
+}
+
+/// The path item whose template fits; the one parameter of a template may hold slashes.
+fn operation(path: &str) -> Option<&'static Value> {
+    let paths = document()["paths"].as_object().unwrap();
+    paths.get(path).or_else(|| {
+        let fits = |template: &str| {
+            let (start, rest) = template.split_once('{')?;
+            let (_, end) = rest.split_once('}')?;
+            path.strip_prefix(start)?.strip_suffix(end).filter(|name| !name.is_empty())
+        };
+        paths.iter().find(|(template, _)| fits(template).is_some()).map(|(_, item)| item)
+    })
+}

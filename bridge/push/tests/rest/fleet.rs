@@ -1,0 +1,186 @@
+//! A small fleet with a history.
+
+use std::sync::Mutex;
+use std::sync::mpsc::Receiver;
+
+use bytes::Bytes;
+use tidegate_buckets::Bucket;
+use tidegate_telemetry::history::{
+    AlertEvent, ProblemGroup, ReadingsPage, ReadingsQuery, SeriesAnswer, SeriesQuery, StoreStats,
+};
+use tidegate_telemetry::{
+    AggregateChange, AlertChange, AlertState, AppliedCell, AppliedReading, Change, DeliveryClass, DeviceIndex,
+    DeviceState, History, HistoryError, MetricIndex, Position, Reason, Severity, StateCounts, Value,
+};
+
+/// The reference reading's own time.
+pub const NOW_MS: i64 = 1_704_723_845_000;
+
+pub const COLD: &str = "a-7-0";
+pub const WARM: &str = "a-7-1";
+pub const OVER: &str = "a-8-0";
+
+/// Three devices: two of them called `dev7`, one named `/odd name`.
+pub fn changes() -> Vec<Change> {
+    let mut changes = Vec::new();
+    for (number, id, group) in [
+        (0, "site/a/dev7", "site/a"),
+        (1, "site/b/dev7", "site/b"),
+        (2, "/odd näme", ""),
+        (3, "site/b/quiet", "site/b"),
+    ] {
+        let device = DeviceIndex(number);
+        changes.push(Change::Device { device, id: id.into(), group: group.into() });
+        let unit = Some("°C".into());
+        let temperature =
+            Change::Metric { device, metric: MetricIndex(0), name: "temperature".into(), unit, decimals: Some(1) };
+        let door =
+            Change::Metric { device, metric: MetricIndex(1), name: "door.state".into(), unit: None, decimals: None };
+        changes.extend([temperature, door]);
+        changes.push(Change::State { device, state: DeviceState::Fresh, since_ms: NOW_MS });
+        if number != 3 {
+            changes.push(Change::Reading(reading(device, 23.5)));
+        }
+    }
+    let counts = StateCounts { fresh: 4, ..StateCounts::default() };
+    for group in ["", "site/b"] {
+        changes.push(Change::States { group: group.into(), counts });
+        changes.push(Change::Aggregate(aggregate(group, 3)));
+    }
+    changes.push(Change::States { group: "site/a".into(), counts });
+    changes.push(Change::Aggregate(aggregate("site/a", 0)));
+    changes.extend([COLD, WARM].map(|id| Change::Alert(alert(id, AlertState::Raised))));
+    changes.push(Change::Alert(alert(OVER, AlertState::Cleared)));
+    changes
+}
+
+fn reading(device: DeviceIndex, value: f64) -> AppliedReading {
+    let cell = |metric, value| AppliedCell { metric: MetricIndex(metric), value, latest: true };
+    AppliedReading {
+        device,
+        time_ms: NOW_MS,
+        received_ms: NOW_MS,
+        class: DeliveryClass::Envelope,
+        cells: [cell(0, Value::Number(value)), cell(1, Value::Text("open".into()))].into_iter().collect(),
+    }
+}
+
+fn aggregate(group: &str, count: u32) -> AggregateChange {
+    AggregateChange {
+        group: group.into(),
+        metric: "temperature".into(),
+        count,
+        devices: 3,
+        sum: 70.5,
+        min: 23.0,
+        max: 24.0,
+        oldest_ms: (count > 0).then_some(NOW_MS),
+    }
+}
+
+pub fn alert(id: &str, state: AlertState) -> AlertChange {
+    AlertChange {
+        id: id.into(),
+        rule: "too-warm".into(),
+        severity: Severity::Critical,
+        device: DeviceIndex(1),
+        device_id: "site/b/dev7".into(),
+        group: "site/b".into(),
+        metric: Some("temperature".into()),
+        text: "Above 8.0 °C for 30 s".into(),
+        state,
+        value: Some(9.5),
+        raised_ms: NOW_MS,
+        acknowledged: (state == AlertState::Acknowledged).then(|| (NOW_MS, "anonymous".into())),
+        cleared_ms: (state == AlertState::Cleared).then_some(NOW_MS),
+    }
+}
+
+/// A history in memory: a point each 10 s of the hour before [`NOW_MS`], and forty alerts of long ago.
+#[derive(Default)]
+pub struct FakeHistory {
+    /// Questions about the metric `door.state` wait for a word from here.
+    pub gate: Mutex<Option<Receiver<()>>>,
+    /// Every question fails.
+    pub is_damaged: bool,
+}
+
+impl FakeHistory {
+    fn points(from_ms: i64, to_ms: i64) -> impl Iterator<Item = (i64, f64)> {
+        let all = (0..360i32).map(|n| (NOW_MS - 3_600_000 + i64::from(n) * 10_000, 20.0 + f64::from(n) / 10.0));
+        all.filter(move |(time_ms, _)| (from_ms..to_ms).contains(time_ms))
+    }
+
+    fn check(&self, metric: &str) -> Result<(), HistoryError> {
+        if metric == "door.state"
+            && let Some(gate) = &*self.gate.lock().unwrap()
+        {
+            gate.recv().expect("the test opens the gate");
+        }
+        if self.is_damaged {
+            return Err(HistoryError::Corrupt { file: "2024-01-08.db".into(), what: "a checksum".into() });
+        }
+        Ok(())
+    }
+}
+
+impl History for FakeHistory {
+    fn readings(&self, query: &ReadingsQuery) -> Result<ReadingsPage, HistoryError> {
+        self.check(&query.metric)?;
+        let value = |number| match &*query.metric {
+            "temperature" => Value::Number(number),
+            _ => Value::Text("open, \"wide\"".into()),
+        };
+        let mut points = Self::points(query.from_ms, query.to_ms).map(|(time_ms, number)| (time_ms, value(number)));
+        let page = points.by_ref().take(query.limit).collect();
+        Ok(ReadingsPage { points: page, next_ms: points.next().map(|(time_ms, _)| time_ms) })
+    }
+
+    fn series(&self, query: &SeriesQuery) -> Result<SeriesAnswer, HistoryError> {
+        self.check(&query.metric)?;
+        let mut buckets: Vec<(i64, Bucket)> = Vec::new();
+        for (time_ms, value) in Self::points(query.from_ms, query.to_ms) {
+            match buckets.last_mut() {
+                Some((start, bucket)) if *start == query.rung.start_ms(time_ms) => bucket.add(time_ms, value),
+                _ => buckets.push((query.rung.start_ms(time_ms), Bucket::of(time_ms, value))),
+            }
+        }
+        Ok(SeriesAnswer { buckets, through: Position(9) })
+    }
+
+    /// Forty alerts: each raised by an entry of its own (positions 101 to 140), all cleared four at a time.
+    fn alert_events(&self, before: Option<Position>, limit: usize) -> Result<Vec<AlertEvent>, HistoryError> {
+        self.check("")?;
+        let event = |position, id: String, state| AlertEvent {
+            position: Position(position),
+            at_ms: NOW_MS,
+            alert: alert(&id, state),
+        };
+        let cleared = (0..40).rev().map(|n: u64| event(201 + n / 4, format!("a-{}-0", 101 + n), AlertState::Cleared));
+        let raised = (0..40).rev().map(|n| event(101 + n, format!("a-{}-0", 101 + n), AlertState::Raised));
+        let before = before.unwrap_or(Position(u64::MAX));
+        Ok(cleared.chain(raised).filter(|event| event.position < before).take(limit).collect())
+    }
+
+    fn problems(&self, limit: usize) -> (Vec<ProblemGroup>, u64) {
+        let group = ProblemGroup {
+            reason: Reason::NotUtf8,
+            topic: "site/a/dev7".into(),
+            client: "c1".into(),
+            detail: "the payload is not UTF-8: publish JSON".into(),
+            count: 3,
+            first_ms: NOW_MS - 1,
+            last_ms: NOW_MS,
+            sample: Bytes::from_static(b"ab\xff"),
+        };
+        (vec![group].into_iter().take(limit).collect(), 17)
+    }
+
+    fn stats(&self) -> StoreStats {
+        StoreStats { series: 8, points: 360, oldest_ms: Some(NOW_MS - 3_600_000), ..StoreStats::default() }
+    }
+}
+
+pub fn names(of: &serde_json::Value, field: &str) -> Vec<String> {
+    of.as_array().unwrap().iter().map(|entry| entry[field].as_str().unwrap().to_owned()).collect()
+}

@@ -1,0 +1,10 @@
+//! REST and the server around it, over real sockets. Every answer of every test is checked against `openapi.json`.
+#![allow(clippy::unwrap_used)]
+
+mod answers;
+mod client;
+mod description;
+mod fleet;
+mod refusals;
+mod server;
+mod site;

@@ -1,0 +1,86 @@
+//! Connections: slow ones, big ones, many, and their end.
+
+use std::time::{Duration, Instant};
+
+use tidegate_push::PushConfig;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::client;
+use crate::fleet::{COLD, FakeHistory};
+use crate::site::Site;
+
+#[tokio::test]
+async fn a_client_that_never_ends_its_headers_is_cut_off() {
+    let config = PushConfig { header_timeout_ms: 100, ..PushConfig::default() };
+    let site = Site::with(config, FakeHistory::default()).await;
+    let mut slow = TcpStream::connect(site.address).await.unwrap();
+    slow.write_all(b"GET /healthz HTTP/1.1\r\nhost: local").await.unwrap();
+    let started = Instant::now();
+    client::read_to_end(&mut slow).await;
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    assert_eq!(site.get("/healthz").await.status, 200);
+}
+
+#[tokio::test]
+async fn headers_and_bodies_beyond_their_limits_are_refused() {
+    let config = PushConfig { body_timeout_ms: 100, ..PushConfig::default() };
+    let site = Site::with(config, FakeHistory::default()).await;
+    let long = "x".repeat(20_000);
+    let head = [("host", "localhost"), ("x-long", long.as_str())];
+    assert_eq!(client::send(site.address, "GET", "/healthz", &head, "").await.status, 431);
+    assert_eq!(site.post(&format!("/v1/alerts/{COLD}/acknowledge"), &long).await.status, 413);
+
+    let head = format!("POST /v1/alerts/{COLD}/acknowledge HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n");
+    let chunked = format!("{head}transfer-encoding: chunked\r\n\r\n4e20\r\n{long}\r\n0\r\n\r\n");
+    assert_eq!(client::send_raw(site.address, &chunked).await.status, 413, "a length that was not announced");
+    let unfinished = format!("{head}content-length: 20\r\n\r\n{{");
+    assert_eq!(client::send_raw(site.address, &unfinished).await.status, 408);
+}
+
+#[tokio::test]
+async fn a_connection_beyond_the_limit_is_told_so_and_the_others_go_on() {
+    let config = PushConfig { connections_max: 1, ..PushConfig::default() };
+    let site = Site::with(config, FakeHistory::default()).await;
+    let mut first = TcpStream::connect(site.address).await.unwrap();
+    exchange(&mut first).await;
+    let mut second = TcpStream::connect(site.address).await.unwrap();
+    let told = client::parse(&client::read_to_end(&mut second).await);
+    assert_eq!((told.status, told.header("retry-after")), (503, "5"));
+    exchange(&mut first).await;
+}
+
+#[tokio::test]
+async fn at_shutdown_idle_connections_end_at_once() {
+    let site = Site::new().await;
+    let mut idle = TcpStream::connect(site.address).await.unwrap();
+    exchange(&mut idle).await;
+    let address = site.address;
+    let started = Instant::now();
+    site.stop().await;
+    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+    assert!(client::read_to_end(&mut idle).await.is_empty());
+    assert!(TcpStream::connect(address).await.is_err(), "nobody listens any more");
+}
+
+#[tokio::test]
+async fn at_shutdown_a_client_that_holds_its_request_back_is_not_waited_for() {
+    let config = PushConfig { drain_timeout_ms: 100, ..PushConfig::default() };
+    let site = Site::with(config, FakeHistory::default()).await;
+    let mut slow = TcpStream::connect(site.address).await.unwrap();
+    let head = format!("POST /v1/alerts/{COLD}/acknowledge HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n");
+    slow.write_all(head.as_bytes()).await.unwrap();
+    exchange(&mut TcpStream::connect(site.address).await.unwrap()).await;
+    let started = Instant::now();
+    site.stop().await;
+    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+}
+
+/// One request and its answer on a connection that stays open.
+async fn exchange(stream: &mut TcpStream) {
+    stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+    let mut bytes = Vec::new();
+    while !bytes.ends_with(b"ok\n") {
+        assert_ne!(stream.read_buf(&mut bytes).await.unwrap(), 0, "the connection stays open");
+    }
+}

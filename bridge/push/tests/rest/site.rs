@@ -1,0 +1,132 @@
+//! A server of the small fleet, on a port of its own.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use tidegate_push::{Hub, IntentError, Intents, OperationStats, Operations, PushConfig, Readiness, router, serve};
+use tidegate_telemetry::{AlertState, Change, Intent, Position};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::client::{self, Answer};
+use crate::description;
+use crate::fleet::{self, FakeHistory, NOW_MS};
+
+pub struct Site {
+    pub address: SocketAddr,
+    pub tracker: TaskTracker,
+    pub cancel: CancellationToken,
+    pub log: Arc<FakeLog>,
+    pub operations: Arc<FakeOperations>,
+    host: String,
+}
+
+impl Site {
+    pub async fn new() -> Site {
+        Site::with(PushConfig::default(), FakeHistory::default()).await
+    }
+
+    pub async fn with(config: PushConfig, history: FakeHistory) -> Site {
+        let hub = fleet_hub();
+        let log = Arc::new(FakeLog { hub: Arc::clone(&hub), submitted: AtomicU64::new(0), is_stuck: false.into() });
+        let operations = Arc::new(FakeOperations::default());
+        let router =
+            router(config.clone(), hub, Arc::new(history), Arc::clone(&log) as _, Arc::clone(&operations) as _);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (tracker, cancel) = (TaskTracker::new(), CancellationToken::new());
+        let (connections, stop) = (tracker.clone(), cancel.clone());
+        tracker.spawn(async move { serve(&config, listener, router, connections, stop).await });
+        Site { address, tracker, cancel, log, operations, host: address.to_string() }
+    }
+
+    /// Asks, and checks the answer against the description of the API.
+    pub async fn ask(&self, method: &str, target: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        let length = body.len().to_string();
+        let mut all = vec![("host", self.host.as_str()), ("content-length", length.as_str())];
+        all.extend(headers);
+        let answer = client::send(self.address, method, target, &all, body).await;
+        description::judge(method, target, &answer);
+        answer
+    }
+
+    pub async fn get(&self, target: &str) -> Answer {
+        self.ask("GET", target, &[], "").await
+    }
+
+    pub async fn post(&self, target: &str, body: &str) -> Answer {
+        self.ask("POST", target, &[], body).await
+    }
+
+    /// Ends the server; every task of it is gone afterwards.
+    pub async fn stop(self) {
+        self.cancel.cancel();
+        self.tracker.close();
+        tokio::time::timeout(Duration::from_secs(10), self.tracker.wait()).await.expect("an end within 10 s");
+    }
+}
+
+fn fleet_hub() -> Arc<Hub> {
+    let epoch = tidegate_views::Epoch { name: "e".into(), time_base_ms: NOW_MS };
+    let views = tidegate_views::Views::new(epoch, tidegate_views::ViewsConfig::default());
+    let hub = Arc::new(Hub::new(views));
+    hub.apply(Position(9), NOW_MS, &fleet::changes());
+    hub
+}
+
+/// A log whose entries are applied as soon as they are in.
+pub struct FakeLog {
+    hub: Arc<Hub>,
+    pub submitted: AtomicU64,
+    pub is_stuck: AtomicBool,
+}
+
+impl Intents for FakeLog {
+    fn submit(&self, intent: Intent) -> BoxFuture<'static, Result<Position, IntentError>> {
+        if self.is_stuck.load(Ordering::Relaxed) {
+            return std::future::pending().boxed();
+        }
+        let Intent::AcknowledgeAlert { received_ms, alert, by } = intent;
+        let position = Position(10 + self.submitted.fetch_add(1, Ordering::Relaxed));
+        let change = tidegate_telemetry::AlertChange {
+            acknowledged: Some((received_ms, by.into())),
+            ..fleet::alert(&alert, AlertState::Acknowledged)
+        };
+        self.hub.apply(position, NOW_MS, &[Change::Alert(change)]);
+        std::future::ready(Ok(position)).boxed()
+    }
+}
+
+#[derive(Default)]
+pub struct FakeOperations {
+    pub is_replaying: AtomicBool,
+}
+
+impl Operations for FakeOperations {
+    fn stats(&self) -> OperationStats {
+        OperationStats { started: NOW_MS, refused: [("not_utf8", 3)].into(), ..OperationStats::default() }
+    }
+
+    fn ready(&self) -> Readiness {
+        match self.is_replaying.load(Ordering::Relaxed) {
+            true => Readiness::NotReady("replaying the log, 40 MiB to go: wait".into()),
+            false => Readiness::Ready,
+        }
+    }
+
+    fn metrics_text(&self) -> String {
+        recorder().render()
+    }
+}
+
+/// The recorder of this process; the tests share it.
+pub fn recorder() -> &'static PrometheusHandle {
+    static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
+    RECORDER.get_or_init(|| PrometheusBuilder::new().install_recorder().unwrap())
+}
