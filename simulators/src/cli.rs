@@ -5,6 +5,7 @@ use crate::{
     model::{FleetPlan, QosChoice, Scenario},
     mqtt::raise_open_files,
     replay::{Columns, Pace, Replay, Series},
+    viewers::{Protocol, Viewers, ViewersConfig, rest},
 };
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
@@ -24,6 +25,8 @@ enum Command {
     Fleet(FleetArgs),
     /// A recorded series (CSV with a header line), published with its own times.
     Replay(ReplayArgs),
+    /// Viewers on Tidegate's live protocol: latency, bytes, and whether every delta fits.
+    Viewers(ViewersArgs),
 }
 
 /// Arguments of `fleet`.
@@ -98,6 +101,29 @@ pub struct ReplayArgs {
     at_once: bool,
 }
 
+/// Arguments of `viewers`.
+#[derive(Debug, Args)]
+pub struct ViewersArgs {
+    /// Tidegate's HTTP address.
+    #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDR")]
+    http: String,
+    /// Number of viewers.
+    #[arg(long, default_value_t = 100)]
+    count: usize,
+    /// Devices each viewer watches.
+    #[arg(long, default_value_t = 100)]
+    devices_each: usize,
+    /// End after this long, e.g. 30s.
+    #[arg(long = "for", value_parser = parse_duration, value_name = "DURATION")]
+    lasts: Option<Duration>,
+    /// Deltas a second each viewer asks for; without: as fast as they come.
+    #[arg(long)]
+    rate: Option<f64>,
+    /// Which devices each viewer picks follows from this.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
 impl Cli {
     /// Does what was asked.
     ///
@@ -107,6 +133,7 @@ impl Cli {
         match self.command {
             Command::Fleet(args) => fleet(args).await,
             Command::Replay(args) => replay(args).await,
+            Command::Viewers(args) => viewers(args).await,
         }
     }
 }
@@ -173,6 +200,36 @@ async fn replay(args: ReplayArgs) -> anyhow::Result<()> {
         totals.first_ms,
         totals.last_ms
     );
+    Ok(())
+}
+
+async fn viewers(args: ViewersArgs) -> anyhow::Result<()> {
+    raise_open_files(args.count)?;
+    let address = resolve(&args.http).await?;
+    let devices = rest::devices(address).await.with_context(|| format!("cannot list the devices of {address}"))?;
+    anyhow::ensure!(!devices.is_empty(), "the server knows no device yet; start a fleet first");
+    println!(
+        "viewers: {} sessions on {address}, each on {} of {} devices",
+        args.count,
+        args.devices_each,
+        devices.len()
+    );
+    let config = ViewersConfig {
+        address,
+        protocol: Protocol::Live,
+        count: args.count,
+        devices_each: args.devices_each,
+        devices,
+        rate: args.rate,
+        connect_rate: 500.0,
+        seed: args.seed,
+    };
+    let viewers = Viewers::start(config, None);
+    end_signal(args.lasts).await;
+    let measured = viewers.stop().await;
+    println!("viewers: {measured}");
+    let whole = measured.counts.wrong_bases == 0 && measured.counts.sessions_lost == 0;
+    anyhow::ensure!(whole, "not every session was whole: {:?}", measured.failures);
     Ok(())
 }
 

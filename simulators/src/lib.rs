@@ -5,6 +5,7 @@
 //! - [`fleet`]: devices over real MQTT connections
 //! - [`latency`]: from device to viewer, exactly
 //! - [`replay`]: recorded series with their own times
+//! - [`viewers`]: WebSocket sessions that measure what reaches a page
 //! - [`cli`]: the commands
 
 pub mod cli;
@@ -13,6 +14,7 @@ pub mod latency;
 pub mod model;
 pub mod mqtt;
 pub mod replay;
+pub mod viewers;
 
 /// Now, in Unix milliseconds.
 pub fn unix_ms() -> i64 {

@@ -1,0 +1,275 @@
+//! One viewer of `/v1/live`: subscribes to a list of devices, applies deltas, says what it has seen.
+
+use super::{Audience, session::Speaker, socket::Outbox};
+use crate::unix_ms;
+use rustc_hash::FxHashMap;
+use serde::{
+    Deserialize, Deserializer,
+    de::{IgnoredAny, SeqAccess, Visitor},
+};
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
+
+const SEEN_BYTES: u64 = 4096;
+const STALE_AFTER: Duration = Duration::from_secs(12);
+const PING_TICKS: u64 = 10;
+
+/// A viewer's state.
+pub struct LiveViewer {
+    devices: Vec<String>,
+    rate: Option<f64>,
+    subscription: u64,
+    epoch: String,
+    time_base_ms: i64,
+    /// Where the view stands; `None` until the snapshot is whole.
+    at: Option<u64>,
+    rows: FxHashMap<u64, Row>,
+    bytes: u64,
+    bytes_seen: u64,
+    heard_at: Instant,
+    stale: bool,
+    ticks: u64,
+}
+
+/// What the viewer knows of a device.
+struct Row {
+    /// Place in the fleet, if it is of the fleet.
+    index: Option<usize>,
+    time_ms: i64,
+}
+
+/// The first two fields of a row; the values after them are only walked over.
+#[derive(Debug, PartialEq)]
+struct RowHead {
+    row: u64,
+    rt: i64,
+}
+
+impl<'de> Deserialize<'de> for RowHead {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Head;
+        impl<'de> Visitor<'de> for Head {
+            type Value = RowHead;
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("a row: [row, time, value, …]")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<RowHead, A::Error> {
+                let missing = || serde::de::Error::custom("a row without number or time");
+                let row = seq.next_element()?.ok_or_else(missing)?;
+                let rt = seq.next_element()?.ok_or_else(missing)?;
+                while seq.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(RowHead { row, rt })
+            }
+        }
+        deserializer.deserialize_seq(Head)
+    }
+}
+
+/// A row that is introduced: in a snapshot, or when it joins the view.
+#[derive(Deserialize)]
+struct Introduced {
+    row: u64,
+    id: String,
+    #[serde(default)]
+    cells: Vec<serde_json::Value>,
+}
+
+#[derive(Deserialize)]
+struct Delta {
+    d: (u64, u64, u64),
+    #[serde(default)]
+    r: Vec<RowHead>,
+    #[serde(default)]
+    a: Vec<Introduced>,
+    #[serde(default)]
+    x: Vec<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+enum Message {
+    Welcome {
+        epoch: String,
+        time_base: i64,
+    },
+    Snapshot {
+        id: u64,
+        at: u64,
+        last: bool,
+        #[serde(default)]
+        rows: Vec<Introduced>,
+    },
+    Pulse {},
+    Error {
+        code: u32,
+        message: String,
+    },
+    Gap {
+        id: u64,
+    },
+    Goaway {},
+    Pong {},
+    Pace {},
+}
+
+impl LiveViewer {
+    /// A viewer of these devices, at most `rate` deltas a second.
+    pub fn new(devices: Vec<String>, rate: Option<f64>) -> Self {
+        Self {
+            devices,
+            rate,
+            subscription: 0,
+            epoch: String::new(),
+            time_base_ms: 0,
+            at: None,
+            rows: FxHashMap::default(),
+            bytes: 0,
+            bytes_seen: 0,
+            heard_at: Instant::now(),
+            stale: false,
+            ticks: 0,
+        }
+    }
+
+    fn subscribe(&mut self, out: &mut Outbox) {
+        self.subscription += 1;
+        let mut message = serde_json::json!({
+            "type": "subscribe", "id": self.subscription, "view": {"kind": "devices", "devices": self.devices},
+        });
+        if let Some(at) = self.at {
+            message["since"] = at.into();
+        }
+        if let Some(rate) = self.rate {
+            message["rate"] = rate.into();
+        }
+        out.text(&message.to_string());
+    }
+
+    fn delta(&mut self, payload: &[u8], audience: &Audience, out: &mut Outbox) -> Result<(), String> {
+        let delta: Delta = serde_json::from_slice(payload).map_err(|error| unreadable(payload, &error))?;
+        let (id, from, to) = delta.d;
+        if id != self.subscription {
+            return Ok(());
+        }
+        if self.at != Some(from) {
+            audience.stats.count(|counts| counts.wrong_bases += 1);
+            self.at = None;
+            out.text(&format!("{{\"type\":\"unsubscribe\",\"id\":{id}}}"));
+            self.subscribe(out);
+            return Ok(());
+        }
+        self.at = Some(to);
+        for row in delta.x {
+            self.rows.remove(&row);
+        }
+        self.introduce(delta.a, audience);
+        let base_ms = self.time_base_ms;
+        let rows = &mut self.rows;
+        audience.stats.updates(delta.r.iter().map(|head| {
+            let row = rows.get_mut(&head.row)?;
+            row.time_ms = base_ms + head.rt;
+            row.age(audience)
+        }));
+        Ok(())
+    }
+
+    fn introduce(&mut self, rows: Vec<Introduced>, audience: &Audience) {
+        for introduced in rows {
+            let rt = introduced.cells.first().and_then(serde_json::Value::as_i64).unwrap_or(0);
+            let index = audience.index.get(introduced.id.as_str()).copied();
+            self.rows.insert(introduced.row, Row { index, time_ms: self.time_base_ms + rt });
+        }
+    }
+
+    fn other(&mut self, payload: &[u8], audience: &Audience, out: &mut Outbox) -> Result<(), String> {
+        match serde_json::from_slice(payload).map_err(|error| unreadable(payload, &error))? {
+            Message::Welcome { epoch, time_base } => {
+                if epoch != self.epoch {
+                    self.at = None;
+                    self.rows.clear();
+                }
+                (self.epoch, self.time_base_ms) = (epoch, time_base);
+                self.subscribe(out);
+            }
+            Message::Snapshot { id, at, last, rows } if id == self.subscription => {
+                self.introduce(rows, audience);
+                if last {
+                    self.at = Some(at);
+                    audience.stats.count(|counts| counts.snapshots += 1);
+                }
+            }
+            Message::Pulse {} => audience.stats.count(|counts| counts.pulses += 1),
+            Message::Error { code, message } => return Err(format!("error {code}: {message}")),
+            Message::Gap { id } if id == self.subscription => self.at = None,
+            Message::Goaway {} => return Err("the server is shutting down".to_owned()),
+            Message::Snapshot { .. } | Message::Gap { .. } | Message::Pong {} | Message::Pace {} => {}
+        }
+        Ok(())
+    }
+
+    fn say_seen(&mut self, out: &mut Outbox) {
+        self.bytes_seen = self.bytes;
+        out.text(&format!("{{\"type\":\"seen\",\"bytes\":{}}}", self.bytes));
+    }
+}
+
+impl Row {
+    /// How old the reading is: exact for a fleet of this process, by the clocks else.
+    fn age(&self, audience: &Audience) -> Option<Duration> {
+        match (&audience.sent, self.index) {
+            (Some(sent), Some(index)) => sent.age(index, self.time_ms),
+            (Some(_), None) => None,
+            (None, _) => Some(Duration::from_millis((unix_ms() - self.time_ms).max(0) as u64)),
+        }
+    }
+}
+
+impl Speaker for LiveViewer {
+    fn endpoint(&self) -> (&'static str, Option<&'static str>) {
+        ("/v1/live", None)
+    }
+
+    fn open(&mut self, out: &mut Outbox) {
+        (self.bytes, self.bytes_seen, self.heard_at) = (0, 0, Instant::now());
+        let mut hello = serde_json::json!({"type": "hello", "protocol": 1, "encoding": "json"});
+        if !self.epoch.is_empty() {
+            hello["epoch"] = self.epoch.as_str().into();
+        }
+        out.text(&hello.to_string());
+    }
+
+    fn message(&mut self, payload: &[u8], audience: &Audience, out: &mut Outbox) -> Result<(), String> {
+        self.heard_at = Instant::now();
+        if std::mem::take(&mut self.stale) {
+            audience.stats.count(|counts| counts.stale += 1);
+        }
+        self.bytes += payload.len() as u64;
+        if payload.starts_with(b"{\"d\"") {
+            self.delta(payload, audience, out)?;
+        } else {
+            self.other(payload, audience, out)?;
+        }
+        if self.bytes - self.bytes_seen >= SEEN_BYTES {
+            self.say_seen(out);
+        }
+        Ok(())
+    }
+
+    fn tick(&mut self, out: &mut Outbox) {
+        self.ticks += 1;
+        self.stale |= self.heard_at.elapsed() > STALE_AFTER;
+        if self.bytes > self.bytes_seen {
+            self.say_seen(out);
+        }
+        if self.ticks.is_multiple_of(PING_TICKS) {
+            out.text(&format!("{{\"type\":\"ping\",\"n\":{}}}", self.ticks / PING_TICKS));
+        }
+    }
+}
+
+fn unreadable(payload: &[u8], error: &serde_json::Error) -> String {
+    let start = String::from_utf8_lossy(&payload[..payload.len().min(160)]);
+    format!("not a message of docs/protocol.md ({error}): {start}")
+}
