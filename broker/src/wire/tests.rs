@@ -1,1 +1,307 @@
+//! The connection's state machine, driven by bytes and ticks alone.
 
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use proptest::prelude::*;
+use tidegate_telemetry::{Position, Publication, Qos, Reason};
+
+use super::machine::{Admission, Delivered, End, Limits, Machine, Now};
+use super::{Request, SubscribeOutcome};
+use crate::engines::gate::outbox::{Delivery, Message};
+use crate::topics::TopicLimits;
+
+struct Driver {
+    machine: Machine,
+    now: Now,
+}
+
+fn limits() -> Arc<Limits> {
+    Arc::new(Limits {
+        topics: TopicLimits { bytes_max: 64, levels_max: 4 },
+        connect_timeout: Duration::from_secs(10),
+        packet_bytes_max: 1000,
+        client_id_bytes_max: 32,
+        topic_alias_max: 4,
+        receive_max: 8,
+        inflight_bytes_max: 10_000,
+        delivery_inflight_max: 2,
+    })
+}
+
+const CONNECT_V3: &[u8] = b"\x10\x0e\0\x04MQTT\x04\x02\0\x0a\0\x02c1";
+const CONNECT_V5: &[u8] = b"\x10\x0f\0\x04MQTT\x05\x02\0\x0a\0\0\x02c1";
+
+impl Driver {
+    fn new() -> Self {
+        let now = Now { instant: Instant::now(), unix_ms: 1000 };
+        Driver { machine: Machine::new(limits(), now.instant), now }
+    }
+
+    fn connected(connect: &[u8]) -> Self {
+        let mut driver = Driver::new();
+        driver.receive(connect);
+        driver.output();
+        driver
+    }
+
+    /// Receives, lets every client in as session 7, and returns the other requests.
+    fn receive(&mut self, bytes: &[u8]) -> Vec<Request> {
+        let mut requests = Vec::new();
+        self.machine.receive(bytes, self.now, &mut requests);
+        if let Some(Request::Connect(_)) = requests.last()
+            && let Some(Request::Connect(connect)) = requests.pop()
+        {
+            let admission = Admission { session: 7, ..Admission::default() };
+            self.machine.accept(&connect, admission, self.now, &mut requests);
+        }
+        requests
+    }
+
+    fn publications(&mut self, bytes: &[u8]) -> Vec<Publication> {
+        let requests = self.receive(bytes).into_iter();
+        requests.filter_map(|r| if let Request::Publish(publication) = r { Some(*publication) } else { None }).collect()
+    }
+
+    fn output(&mut self) -> Vec<u8> {
+        std::mem::take(self.machine.output())
+    }
+
+    fn refused_for(&self) -> Option<Reason> {
+        match self.machine.ended() {
+            Some(End::Refused { reason, .. }) => Some(*reason),
+            _ => None,
+        }
+    }
+}
+
+fn publish_v3(qos: u8, packet_id: u16, topic: &str, payload: &[u8]) -> Vec<u8> {
+    let mut body = (topic.len() as u16).to_be_bytes().to_vec();
+    body.extend_from_slice(topic.as_bytes());
+    if qos > 0 {
+        body.extend_from_slice(&packet_id.to_be_bytes());
+    }
+    body.extend_from_slice(payload);
+    let mut packet = vec![0x30 | (qos << 1), body.len() as u8];
+    packet.extend_from_slice(&body);
+    packet
+}
+
+#[test]
+fn an_acknowledgement_waits_until_its_entry_is_durable() {
+    let mut driver = Driver::connected(CONNECT_V3);
+    let mut bytes = publish_v3(1, 5, "a", b"1");
+    bytes.extend(publish_v3(2, 6, "a", b"2"));
+    assert_eq!(driver.publications(&bytes).len(), 2);
+    assert_eq!(driver.machine.durable(Position(1_000_000)), 0, "not even in the log");
+    driver.machine.appended(Position(9));
+    assert_eq!(driver.machine.durable(Position(8)), 0);
+    assert_eq!(driver.output(), b"");
+    assert_eq!(driver.machine.durable(Position(9)), 2);
+    assert_eq!(driver.output(), b"\x40\x02\0\x05\x50\x02\0\x06");
+}
+
+#[test]
+fn a_publication_carries_who_sent_it_and_how() {
+    let mut driver = Driver::connected(CONNECT_V3);
+    let publication = driver.publications(&publish_v3(1, 5, "a/b", b"23.5")).remove(0);
+    assert_eq!((publication.client.as_str(), publication.principal.as_str()), ("c1", "anonymous"));
+    assert_eq!((publication.session, publication.packet_id, publication.qos), (7, 5, Qos::AtLeastOnce));
+    assert_eq!((publication.topic.as_str(), &publication.payload[..]), ("a/b", &b"23.5"[..]));
+    assert_eq!(publication.received_ms, 1000);
+}
+
+#[test]
+fn a_repeated_qos_2_publish_makes_no_second_entry_and_no_early_pubrec() {
+    let mut driver = Driver::connected(CONNECT_V3);
+    let publish = publish_v3(2, 6, "a", b"x");
+    assert_eq!(driver.publications(&publish).len(), 1);
+    driver.machine.appended(Position(3));
+    assert_eq!(driver.publications(&publish).len(), 0, "the same identifier before PUBREL");
+    driver.machine.durable(Position(2));
+    assert_eq!(driver.output(), b"", "the first one is not durable yet");
+    driver.machine.durable(Position(3));
+    assert_eq!(driver.output(), b"\x50\x02\0\x06");
+    assert_eq!(driver.publications(&publish).len(), 0);
+    driver.machine.durable(Position(3));
+    assert_eq!(driver.output(), b"\x50\x02\0\x06", "again, for it may have been lost");
+    driver.receive(b"\x62\x02\0\x06");
+    driver.machine.durable(Position(3));
+    assert_eq!(driver.output(), b"\x70\x02\0\x06");
+    assert_eq!(driver.publications(&publish).len(), 1, "after PUBREL the identifier is free");
+}
+
+#[test]
+fn a_pubrel_before_the_entry_is_durable_gets_its_pubcomp_after_it() {
+    let mut driver = Driver::connected(CONNECT_V3);
+    let mut bytes = publish_v3(2, 6, "a", b"x");
+    bytes.extend_from_slice(b"\x62\x02\0\x06");
+    driver.publications(&bytes);
+    driver.machine.appended(Position(3));
+    driver.machine.durable(Position(2));
+    assert_eq!(driver.output(), b"");
+    driver.machine.durable(Position(3));
+    assert_eq!(driver.output(), b"\x50\x02\0\x06\x70\x02\0\x06");
+}
+
+#[test]
+fn what_follows_a_connect_in_the_same_read_waits_for_the_admission() {
+    let mut driver = Driver::new();
+    let mut bytes = CONNECT_V3.to_vec();
+    bytes.extend(publish_v3(0, 0, "a", b"1"));
+    bytes.extend_from_slice(b"\xe0\0");
+    assert_eq!(driver.publications(&bytes).len(), 1);
+    assert_eq!(driver.output(), b"\x20\x02\0\0");
+    assert_eq!(driver.machine.ended(), Some(&End::Disconnected));
+}
+
+#[test]
+fn packet_identifier_zero_is_refused_before_the_protocol_crate_panics() {
+    let mut driver = Driver::connected(CONNECT_V5);
+    assert_eq!(driver.publications(&publish_v3(1, 0, "a", b"")).len(), 0);
+    assert_eq!(driver.refused_for(), Some(Reason::MalformedPacket));
+    assert_eq!(driver.output(), b"\xe0\x01\x81");
+}
+
+#[test]
+fn a_packet_is_too_large_by_its_header_alone() {
+    let mut driver = Driver::connected(CONNECT_V5);
+    driver.receive(b"\x30\xff\xff\xff\x7f");
+    assert_eq!(driver.refused_for(), Some(Reason::PacketTooLarge));
+    assert_eq!(driver.output(), b"\xe0\x01\x95");
+}
+
+#[test]
+fn a_topic_past_a_limit_costs_a_v5_client_the_message_and_a_v3_client_the_connection() {
+    let deep = "a/b/c/d/e";
+    let mut v3 = Driver::connected(CONNECT_V3);
+    v3.receive(&publish_v3(1, 1, deep, b""));
+    assert_eq!(v3.refused_for(), Some(Reason::InvalidTopic));
+
+    let mut v5 = Driver::connected(CONNECT_V5);
+    let requests = v5.receive(b"\x32\x0e\0\x09a/b/c/d/e\0\x05\0");
+    assert!(matches!(&requests[..], [Request::Refused { reason: Reason::InvalidTopic, .. }]), "{requests:?}");
+    v5.machine.durable(Position::START);
+    assert_eq!(v5.output(), b"\x40\x03\0\x05\x90");
+    assert_eq!(v5.machine.ended(), None);
+}
+
+#[test]
+fn silence_ends_a_connection_after_one_and_a_half_keep_alives() {
+    let mut driver = Driver::connected(CONNECT_V5);
+    let start = driver.now.instant;
+    driver.machine.tick(start + Duration::from_millis(14_999));
+    assert_eq!(driver.machine.ended(), None);
+    driver.now.instant = start + Duration::from_secs(14);
+    driver.receive(b"\xc0\0");
+    assert_eq!(driver.output(), b"\xd0\0");
+    driver.machine.tick(start + Duration::from_millis(28_999));
+    assert_eq!(driver.machine.ended(), None);
+    driver.machine.tick(start + Duration::from_secs(29));
+    assert_eq!(driver.machine.ended(), Some(&End::KeepAliveTimeout));
+    assert_eq!(driver.output(), b"\xe0\x01\x8d");
+}
+
+#[test]
+fn a_keep_alive_of_zero_never_times_out_and_a_missing_connect_does() {
+    let mut driver = Driver::connected(b"\x10\x0e\0\x04MQTT\x04\x02\0\0\0\x02c1");
+    assert_eq!(driver.machine.deadline(), None);
+    driver.machine.tick(driver.now.instant + Duration::from_secs(1_000_000));
+    assert_eq!(driver.machine.ended(), None);
+
+    let mut silent = Driver::new();
+    silent.machine.tick(silent.now.instant + Duration::from_secs(10));
+    assert_eq!(silent.machine.ended(), Some(&End::ConnectTimeout));
+}
+
+#[test]
+fn an_unknown_version_is_told_so_in_words_of_3_1_1() {
+    let mut driver = Driver::new();
+    driver.receive(b"\x10\x0e\0\x04MQTT\x03\x02\0\x0a\0\x02c1");
+    assert_eq!(driver.output(), b"\x20\x02\0\x01");
+    assert_eq!(driver.refused_for(), Some(Reason::MalformedPacket));
+}
+
+#[test]
+fn deliveries_keep_within_what_the_client_takes_at_a_time() {
+    let mut driver = Driver::connected(CONNECT_V3);
+    let delivery = Delivery {
+        message: Arc::new(Message::for_tests("t", b"x")),
+        qos: Qos::AtLeastOnce,
+        retain: false,
+        after: Position::START,
+    };
+    assert_eq!(driver.machine.deliver(&delivery, 0), Delivered::Sent);
+    assert_eq!(driver.machine.deliver(&delivery, 0), Delivered::Sent);
+    assert!(!driver.machine.takes(Qos::AtLeastOnce) && driver.machine.takes(Qos::AtMostOnce));
+    assert_eq!(driver.output(), b"\x32\x06\0\x01t\0\x01x\x32\x06\0\x01t\0\x02x");
+    driver.receive(b"\x40\x02\0\x01");
+    assert!(driver.machine.takes(Qos::AtLeastOnce));
+}
+
+#[test]
+fn a_qos_2_delivery_is_released_after_its_pubrec() {
+    let mut driver = Driver::connected(CONNECT_V3);
+    let message = Arc::new(Message::for_tests("t", b"x"));
+    let delivery = Delivery { message, qos: Qos::ExactlyOnce, retain: false, after: Position::START };
+    driver.machine.deliver(&delivery, 0);
+    driver.output();
+    driver.receive(b"\x50\x02\0\x01");
+    assert_eq!(driver.output(), b"\x62\x02\0\x01");
+    driver.receive(b"\x70\x02\0\x01");
+    assert_eq!(driver.machine.ended(), None);
+}
+
+#[test]
+fn a_subscribe_is_answered_filter_by_filter() {
+    let mut driver = Driver::connected(CONNECT_V3);
+    let requests = driver.receive(b"\x82\x0a\0\x09\0\x01a\x01\0\x01+\x02");
+    let [Request::Subscribe { packet_id: 9, filters }] = &requests[..] else { panic!("{requests:?}") };
+    assert_eq!((filters[0].filter.as_str(), filters[1].options.qos), ("a", Qos::ExactlyOnce));
+    driver.machine.subscribed(9, &[SubscribeOutcome::Granted(Qos::AtLeastOnce), SubscribeOutcome::QuotaExceeded]);
+    assert_eq!(driver.output(), b"\x90\x04\0\x09\x01\x80");
+}
+
+#[test]
+fn a_will_is_left_unless_the_client_says_goodbye() {
+    let connect = b"\x10\x15\0\x04MQTT\x04\x06\0\x0a\0\x02c1\0\x01w\0\x02by";
+    let mut lost = Driver::connected(connect);
+    lost.machine.end(End::Lost);
+    let will = lost.machine.take_will(5).expect("a will");
+    assert_eq!((will.topic.as_str(), &will.payload[..], will.received_ms), ("w", &b"by"[..], 5));
+
+    let mut polite = Driver::connected(connect);
+    polite.receive(b"\xe0\0");
+    assert_eq!(polite.machine.take_will(5), None);
+}
+
+proptest! {
+    #[test]
+    fn however_the_bytes_are_cut_the_publications_are_the_same(
+        sizes in prop::collection::vec(0_usize..100, 1..10),
+        cuts in prop::collection::vec(1_usize..40, 1..40),
+    ) {
+        let mut bytes = CONNECT_V3.to_vec();
+        for (n, size) in sizes.iter().enumerate() {
+            bytes.extend(publish_v3(1, n as u16 + 1, "t", &vec![b'x'; *size]));
+        }
+        let mut driver = Driver::new();
+        let mut got = Vec::new();
+        let mut rest = &bytes[..];
+        for cut in cuts.iter().cycle() {
+            let (now, later) = rest.split_at((*cut).min(rest.len()));
+            got.extend(driver.publications(now).into_iter().map(|p| p.payload.len()));
+            rest = later;
+            if rest.is_empty() { break; }
+        }
+        prop_assert_eq!(got, sizes);
+    }
+
+    #[test]
+    fn no_bytes_make_the_machine_panic(noise in prop::collection::vec(any::<u8>(), 0..200), v5 in any::<bool>()) {
+        let mut driver = Driver::connected(if v5 { CONNECT_V5 } else { CONNECT_V3 });
+        driver.receive(&noise);
+        driver.machine.appended(Position(1));
+        driver.machine.durable(Position(1));
+    }
+}

@@ -193,7 +193,7 @@ mod tests {
         assert_eq!(outbox.push(delivery(b"1"), &bounds), Ok(()));
         assert_eq!(outbox.push(delivery(b"2"), &bounds), Ok(()));
         assert_eq!(outbox.push(delivery(b"3"), &bounds), Err(NotQueued::Full));
-        let first = outbox.pop_if(&bounds, |_| true).unwrap();
+        let first = outbox.pop_if(&bounds, |_| true).expect("two were queued");
         assert_eq!(&first.message.payload[..], b"1");
         assert!(outbox.pop_if(&bounds, |_| false).is_none());
         assert_eq!(outbox.close(&bounds), 1);

@@ -1,0 +1,266 @@
+//! A broker over a log in memory, and a client that speaks bytes.
+#![allow(dead_code, clippy::unwrap_used)]
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use std::sync::Mutex;
+use tidegate_broker::{Broker, BrokerConfig};
+use tidegate_log::{AppendError, Log, LogReader, ReadError, Room};
+use tidegate_telemetry::{Entry, Position, Problem, ProblemSink, Publication, Reason};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// A log in memory whose durability the test holds in its hand.
+pub struct MemoryLog {
+    entries: Mutex<Vec<Entry>>,
+    durable: watch::Sender<Position>,
+    follows: AtomicBool,
+    has_room: AtomicBool,
+    roomy: Arc<Notify>,
+}
+
+impl MemoryLog {
+    pub fn new() -> Arc<Self> {
+        Arc::new(MemoryLog {
+            entries: Mutex::default(),
+            durable: watch::Sender::new(Position::START),
+            follows: AtomicBool::new(true),
+            has_room: AtomicBool::new(true),
+            roomy: Arc::default(),
+        })
+    }
+
+    /// From now on nothing becomes durable by itself.
+    pub fn hold(&self) {
+        self.follows.store(false, Ordering::SeqCst);
+    }
+
+    /// Everything appended is durable now, and what comes will be.
+    pub fn release(&self) {
+        self.follows.store(true, Ordering::SeqCst);
+        self.durable.send_replace(self.appended());
+    }
+
+    pub fn set_room(&self, has_room: bool) {
+        self.has_room.store(has_room, Ordering::SeqCst);
+        if has_room {
+            self.roomy.notify_waiters();
+        }
+    }
+
+    pub fn publications(&self) -> Vec<Publication> {
+        let entries = self.entries.lock().unwrap();
+        entries
+            .iter()
+            .map(|entry| match entry {
+                Entry::Publication(publication) => publication.clone(),
+                other => panic!("{other:?}"),
+            })
+            .collect()
+    }
+
+    pub fn payloads(&self) -> Vec<String> {
+        self.publications().iter().map(|p| String::from_utf8_lossy(&p.payload).into_owned()).collect()
+    }
+}
+
+impl Log for MemoryLog {
+    fn append(&self, new: &mut Vec<Entry>) -> Result<Position, AppendError> {
+        let mut entries = self.entries.lock().unwrap();
+        entries.append(new);
+        let position = Position(entries.len() as u64);
+        drop(entries);
+        if self.follows.load(Ordering::SeqCst) {
+            self.durable.send_replace(position);
+        }
+        Ok(position)
+    }
+
+    fn appended(&self) -> Position {
+        Position(self.entries.lock().unwrap().len() as u64)
+    }
+
+    fn durable(&self) -> watch::Receiver<Position> {
+        self.durable.subscribe()
+    }
+
+    fn has_room(&self) -> bool {
+        self.has_room.load(Ordering::SeqCst)
+    }
+
+    fn room(&self) -> Room {
+        let roomy = Arc::clone(&self.roomy).notified_owned();
+        Box::pin(roomy)
+    }
+
+    fn reader(&self, _: Position) -> Result<Box<dyn LogReader>, ReadError> {
+        Err(ReadError::Storage("this log is only written".into()))
+    }
+
+    fn trim(&self, _: Position) {}
+
+    fn bytes_after(&self, _: Position) -> u64 {
+        0
+    }
+
+    fn close(&self) {}
+}
+
+#[derive(Default)]
+pub struct Problems(Mutex<Vec<Problem>>);
+
+impl ProblemSink for Problems {
+    fn report(&self, problem: Problem) {
+        self.0.lock().unwrap().push(problem);
+    }
+}
+
+impl Problems {
+    pub fn count(&self, reason: Reason) -> usize {
+        self.0.lock().unwrap().iter().filter(|problem| problem.reason == reason).count()
+    }
+
+    pub fn details(&self) -> Vec<String> {
+        self.0.lock().unwrap().iter().map(|problem| problem.detail.clone()).collect()
+    }
+}
+
+pub struct Served {
+    pub broker: Broker,
+    pub address: SocketAddr,
+    pub log: Arc<MemoryLog>,
+    pub problems: Arc<Problems>,
+    cancel: CancellationToken,
+    running: tokio::task::JoinHandle<()>,
+}
+
+impl Served {
+    pub fn start() -> Served {
+        Served::with(|_| {})
+    }
+
+    pub fn with(change: impl FnOnce(&mut BrokerConfig)) -> Served {
+        let mut config = BrokerConfig { listen: ([127, 0, 0, 1], 0).into(), ..BrokerConfig::default() };
+        change(&mut config);
+        let log = MemoryLog::new();
+        let problems = Arc::new(Problems::default());
+        let broker = Broker::bind(config, Arc::clone(&log) as _, Arc::clone(&problems) as _, now_ms).unwrap();
+        let (serving, cancel) = (broker.clone(), CancellationToken::new());
+        let until = cancel.clone();
+        let running = tokio::spawn(async move { serving.run(TaskTracker::new(), until).await });
+        Served { address: broker.local_addr(), broker, log, problems, cancel, running }
+    }
+
+    pub fn cancel(&self) {
+        self.cancel.cancel();
+    }
+
+    pub async fn stopped(self) {
+        self.cancel.cancel();
+        tokio::time::timeout(Duration::from_secs(5), self.running).await.expect("it ends in time").unwrap();
+    }
+
+    pub async fn raw(&self) -> Raw {
+        Raw { stream: TcpStream::connect(self.address).await.unwrap() }
+    }
+
+    /// A connected 3.1.1 client with a clean session and no keep-alive.
+    pub async fn v3(&self, client: &str) -> Raw {
+        let mut raw = self.raw().await;
+        raw.connect(4, 2, client).await;
+        assert_eq!(raw.read(4).await, b"\x20\x02\0\0");
+        raw
+    }
+
+    /// Waits until `holds`, for a bounded time.
+    pub async fn until(&self, what: &str, holds: impl Fn(&Served) -> bool) {
+        for _ in 0..500 {
+            if holds(self) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("it never came: {what}");
+    }
+}
+
+fn now_ms() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    since.as_millis() as i64
+}
+
+/// A client that speaks bytes.
+pub struct Raw {
+    pub stream: TcpStream,
+}
+
+impl Raw {
+    pub async fn send(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).await.unwrap();
+    }
+
+    pub async fn connect(&mut self, level: u8, flags: u8, client: &str) {
+        let properties: &[u8] = if level == 5 { b"\0" } else { b"" };
+        let mut packet = vec![0x10, (12 + properties.len() + client.len()) as u8, 0, 4];
+        packet.extend_from_slice(b"MQTT");
+        packet.extend_from_slice(&[level, flags, 0, 0]);
+        packet.extend_from_slice(properties);
+        packet.extend_from_slice(&(client.len() as u16).to_be_bytes());
+        packet.extend_from_slice(client.as_bytes());
+        self.send(&packet).await;
+    }
+
+    pub async fn publish(&mut self, first: u8, packet_id: u16, topic: &[u8], payload: &[u8]) {
+        let mut body = (topic.len() as u16).to_be_bytes().to_vec();
+        body.extend_from_slice(topic);
+        if first & 6 != 0 {
+            body.extend_from_slice(&packet_id.to_be_bytes());
+        }
+        body.extend_from_slice(payload);
+        let mut packet = vec![first, body.len() as u8];
+        packet.extend_from_slice(&body);
+        self.send(&packet).await;
+    }
+
+    pub async fn subscribe(&mut self, filter: &str, qos: u8) {
+        let mut packet = vec![0x82, (5 + filter.len()) as u8, 0, 1];
+        packet.extend_from_slice(&(filter.len() as u16).to_be_bytes());
+        packet.extend_from_slice(filter.as_bytes());
+        packet.push(qos);
+        self.send(&packet).await;
+        assert_eq!(self.read(5).await, [0x90, 3, 0, 1, qos]);
+    }
+
+    pub async fn read(&mut self, count: usize) -> Vec<u8> {
+        let mut bytes = vec![0; count];
+        let read = self.stream.read_exact(&mut bytes);
+        tokio::time::timeout(Duration::from_secs(5), read).await.expect("an answer").unwrap();
+        bytes
+    }
+
+    /// Whatever comes within a little while.
+    pub async fn silence(&mut self) -> bool {
+        let mut byte = [0];
+        tokio::time::timeout(Duration::from_millis(100), self.stream.read(&mut byte)).await.is_err()
+    }
+
+    /// Everything until the server closes.
+    pub async fn rest(&mut self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let read = self.stream.read_to_end(&mut bytes);
+        let _ = tokio::time::timeout(Duration::from_secs(5), read).await.expect("the connection is closed");
+        bytes
+    }
+
+    /// The connection still serves.
+    pub async fn is_served(&mut self) {
+        self.send(b"\xc0\0").await;
+        assert_eq!(self.read(2).await, b"\xd0\0");
+    }
+}
