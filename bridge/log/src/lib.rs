@@ -7,8 +7,11 @@
 //!   - `reader`, `file_cursor`: from files, then from memory
 //!   - `frame`, `segment`, `segments`: what lies on disk, and where
 //!   - `recovery`: what is checked and cut when the log is opened
+//! - `contract` (a feature): what every implementation of the seam must do, as tests
 
 mod config;
+#[cfg(any(test, feature = "contract"))]
+pub mod contract;
 mod embedded;
 mod file_cursor;
 mod frame;
@@ -21,6 +24,8 @@ mod segments;
 mod shared;
 mod state;
 mod tail;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 pub use config::{FailureAction, LogConfig, OpenError};

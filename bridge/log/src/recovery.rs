@@ -187,13 +187,26 @@ fn intact_frame(segment: &[u8], offset: usize, next: Position, salt: u64) -> Opt
 
 /// Judges what follows the last intact frame; see [`crate::frame`] for why a later header is proof of damage.
 fn end_after(rest: &[u8], next: Position, salt: u64) -> End {
-    let Some(last_byte) = rest.iter().rposition(|&byte| byte != 0) else { return End::Clean };
-    let rest = &rest[..=last_byte];
+    let written = bytes_before_zeros(rest);
+    if written == 0 {
+        return End::Clean;
+    }
+    // A header may end in zeros.
+    let rest = &rest[..rest.len().min(written + frame::HEADER_BYTES)];
     let wrong_order = Header::parse(rest, salt).is_some_and(|header| header.first != next);
     if wrong_order || frame::find_header(&rest[1..], next, salt).is_some() {
         return End::Damaged;
     }
-    End::Torn { bytes: rest.len() as u64 }
+    End::Torn { bytes: written as u64 }
+}
+
+/// Length of `bytes` without the zeros it ends with. A preallocated segment is mostly zeros, so pages of them go fast.
+fn bytes_before_zeros(bytes: &[u8]) -> usize {
+    const PAGE_BYTES: usize = 4096;
+    let is_zero = |page: &&[u8]| page.iter().fold(0, |any, byte| any | byte) == 0;
+    let zero_bytes: usize = bytes.rchunks(PAGE_BYTES).take_while(is_zero).map(<[u8]>::len).sum();
+    let bytes = &bytes[..bytes.len() - zero_bytes];
+    bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1)
 }
 
 fn last_received_ms(path: &Path, header: &SegmentHeader, scan: &Scan, segment: &[u8]) -> Result<i64, OpenError> {

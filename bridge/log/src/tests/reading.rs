@@ -1,0 +1,100 @@
+//! From files to memory, trimming, and what is counted.
+
+use metrics_exporter_prometheus::PrometheusBuilder;
+
+use super::*;
+use crate::seam::ReadError;
+
+#[test]
+fn a_reader_crosses_from_files_to_memory_without_gap_or_double() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = LogConfig { unread_bytes_max: u64::MAX, ..small(directory.path()) };
+    let log = EmbeddedLog::open(config).unwrap();
+    commit(&log, (0..2_000).map(|n| publication(n, 40)));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for n in 2_000..12_000 {
+                log.append(&mut vec![publication(n, 40)]).unwrap();
+                if n % 100 == 0 {
+                    std::thread::sleep(Duration::from_micros(300));
+                }
+            }
+        });
+        for start in [0, 1_999, 5] {
+            let got = read_through(&log, Position(start), Position(12_000));
+            assert!(got.iter().map(number).eq(start..12_000));
+        }
+    });
+}
+
+#[test]
+fn trimming_deletes_whole_segments_and_names_what_is_gone() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = EmbeddedLog::open(small(directory.path())).unwrap();
+    for n in 0..300 {
+        commit(&log, [publication(n, 100)]);
+    }
+    let before = segments(directory.path());
+    log.trim(Position(200));
+    let after = segments(directory.path());
+    assert!(after.len() < before.len() && before.ends_with(&after), "{before:?} {after:?}");
+    let refused = log.reader(Position(3)).err().unwrap();
+    let ReadError::Trimmed { first_kept, .. } = refused else { panic!("{refused}") };
+    assert!(first_kept <= Position(200));
+    assert!(read_through(&log, first_kept, Position(300)).iter().map(number).eq(first_kept.0..300));
+    assert_eq!(log.bytes_after(Position(3)), log.bytes_after(first_kept), "what is gone is not replayed");
+    log.trim(Position(u64::MAX - 1));
+    assert_eq!(segments(directory.path()).len(), 1, "the newest segment stays");
+    drop(log);
+    let log = EmbeddedLog::open(small(directory.path())).unwrap();
+    assert_eq!(log.appended(), Position(300));
+    assert_eq!(commit(&log, [Entry::Tick(0)]), Position(301));
+    let tick = read_through(&log, Position(300), Position(301)).remove(0);
+    assert_eq!(tick, Entry::Tick(299), "times stay monotone when the entries before are gone");
+}
+
+#[test]
+fn an_entry_larger_than_a_segment_gets_one_of_its_own() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = LogConfig { record_bytes_max: 1 << 20, ..small(directory.path()) };
+    let log = EmbeddedLog::open(config.clone()).unwrap();
+    for (n, size) in [(0, 10), (1, 500_000), (2, 10)] {
+        commit(&log, [publication(n, size)]);
+    }
+    drop(log);
+    assert_eq!(numbers(&EmbeddedLog::open(config).unwrap()), [0, 1, 2]);
+}
+
+#[test]
+fn a_restart_does_not_grow_a_log_that_nothing_was_added_to() {
+    let directory = killed(3);
+    drop(EmbeddedLog::open(small(directory.path())).unwrap());
+    let once = frames(&segments(directory.path())[0]).len();
+    drop(EmbeddedLog::open(small(directory.path())).unwrap());
+    assert_eq!(frames(&segments(directory.path())[0]).len(), once);
+    assert_eq!(once, 4, "three commits and the mark of an orderly end");
+}
+
+#[test]
+fn commits_and_a_cut_tail_are_counted() {
+    let directory = killed(5);
+    let segment = segments(directory.path()).remove(0);
+    let (start, _) = *frames(&segment).last().unwrap();
+    change(&segment, |bytes| bytes[start + FRAME_HEADER + 10..].fill(0));
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let log = metrics::with_local_recorder(&recorder, || EmbeddedLog::open(small(directory.path()))).unwrap();
+    commit(&log, [publication(9, 20), publication(10, 20)]);
+    log.close();
+    let page = recorder.handle().render();
+    for line in [
+        "tidegate_log_entries_total 2",
+        "tidegate_log_commits_total 1",
+        "tidegate_log_written_bytes_total 4096",
+        "tidegate_log_segments 1",
+        "tidegate_log_torn_tails_total 1",
+        "tidegate_log_torn_tail_bytes_total 42",
+        "tidegate_log_commit_seconds_count 1",
+    ] {
+        assert!(page.lines().any(|found| found == line), "{line} is not in\n{page}");
+    }
+}
