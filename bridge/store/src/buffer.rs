@@ -114,11 +114,6 @@ impl SeriesBuffer {
         points + self.more.as_ref().map_or(0, |more| more.bytes())
     }
 
-    /// All points, in order of arrival as far as it matters.
-    pub(crate) fn run(&self) -> Result<Run, Damaged> {
-        self.compressed().run()
-    }
-
     /// A copy that needs no lock any more: a few KiB at most for a series with an hour in memory.
     pub(crate) fn compressed(&self) -> Snapshot {
         let more = self.more.as_deref();

@@ -4,16 +4,11 @@ use std::collections::BTreeMap;
 
 use crate::catalogue::SeriesId;
 use crate::codec::{self, Damaged};
-use crate::error::StoreError;
 use crate::hour::Hour;
 use crate::point::{Point, Run};
-use crate::sqlite::Database;
 
 /// Points of one row: past a few KiB SQLite puts a row on pages of its own, half empty.
 const POINTS_MAX: usize = 1024;
-/// Bytes of the checksum. SQLite has none, and a wrong bit would give a wrong number without a word.
-const CHECKSUM_BYTES: usize = 2;
-
 /// One row of points.
 #[derive(Debug)]
 pub(crate) struct Chunk<'a> {
@@ -39,36 +34,25 @@ pub(crate) fn cut<E>(run: &Run, mut each: impl FnMut(&Chunk<'_>, usize) -> Resul
 fn close(points: &[Point], run: &Run, hour: Hour, data: &mut Vec<u8>) {
     data.clear();
     codec::encode(points, &run.texts, hour.start_ms(), data);
-    let checksum = checksum(data);
-    data.extend_from_slice(&checksum);
+    codec::put_checksum(data);
 }
 
 /// Appends the points of a row to `run`.
 pub(crate) fn open(data: &[u8], hour: Hour, run: &mut Run) -> Result<(), Damaged> {
-    let (block, found) = data.split_last_chunk::<CHECKSUM_BYTES>().ok_or(Damaged("a row is too short"))?;
-    if checksum(block) != *found {
-        return Err(Damaged("the checksum of a row does not match"));
-    }
-    codec::decode(block, hour.start_ms(), run)
+    codec::decode(codec::checked(data)?, hour.start_ms(), run)
 }
 
 /// Appends the points of many rows of (series, data) to the runs of their series.
 pub(crate) fn open_all(
-    rows: rusqlite::Result<rusqlite::Rows<'_>>,
+    rows: &mut rusqlite::Rows<'_>,
     hour: Hour,
     runs: &mut BTreeMap<SeriesId, Run>,
-    database: &Database,
-) -> Result<(), StoreError> {
-    let mut rows = rows.map_err(|error| database.error(error))?;
-    while let Some(row) = rows.next().map_err(|error| database.error(error))? {
-        let series: u32 = row.get(0).map_err(|error| database.error(error))?;
-        let data = row.get_ref(1).and_then(|data| Ok(data.as_blob()?)).map_err(|error| database.error(error))?;
-        open(data, hour, runs.entry(SeriesId(series)).or_default()).map_err(|what| database.damaged(what))?;
+) -> rusqlite::Result<Option<Damaged>> {
+    while let Some(row) = rows.next()? {
+        let run = runs.entry(SeriesId(row.get(0)?)).or_default();
+        if let Err(damaged) = open(row.get_ref(1)?.as_blob()?, hour, run) {
+            return Ok(Some(damaged));
+        }
     }
-    Ok(())
-}
-
-fn checksum(block: &[u8]) -> [u8; CHECKSUM_BYTES] {
-    let [a, b, ..] = crc32c::crc32c(block).to_le_bytes();
-    [a, b]
+    Ok(None)
 }

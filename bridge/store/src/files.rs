@@ -1,28 +1,67 @@
 //! Which files there are and what they hold, known without reading points.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tidegate_buckets::Bucket;
+
 use crate::catalogue::SeriesId;
+use crate::day::{self, DayFile};
 use crate::error::StoreError;
 use crate::head::{Head, Loaded, Part, Parts};
-use crate::hour::Hour;
+use crate::hour::{Day, Hour, Month};
+use crate::month::{self, MonthFile};
 use crate::point::Run;
 
 /// All files of the store.
 #[derive(Debug)]
 pub(crate) struct Files {
+    pub(crate) directory: PathBuf,
     pub(crate) head: Arc<Head>,
     pub(crate) parts: Parts,
+    pub(crate) days: BTreeMap<Day, DayFile>,
+    pub(crate) months: BTreeMap<Month, MonthFile>,
 }
 
 impl Files {
     pub(crate) fn open(directory: &Path) -> Result<(Self, Loaded), StoreError> {
         let head = Head::open(directory)?;
         let mut loaded = head.load()?;
-        let parts = std::mem::take(&mut loaded.parts);
-        Ok((Files { head: Arc::new(head), parts }, loaded))
+        let mut files = Files {
+            directory: directory.to_owned(),
+            head: Arc::new(head),
+            parts: std::mem::take(&mut loaded.parts),
+            days: BTreeMap::new(),
+            months: BTreeMap::new(),
+        };
+        for name in file_names(directory)? {
+            if let Some(day) = day::day_of(&name) {
+                files.day(day)?;
+            } else if let Some(month) = month::month_of(&name) {
+                files.month(month)?;
+            }
+        }
+        files.close_idle();
+        Ok((files, loaded))
+    }
+
+    /// The file of a day, made when it is missing.
+    pub(crate) fn day(&mut self, day: Day) -> Result<&mut DayFile, StoreError> {
+        use std::collections::btree_map::Entry::{Occupied, Vacant};
+        match self.days.entry(day) {
+            Occupied(file) => Ok(file.into_mut()),
+            Vacant(place) => Ok(place.insert(DayFile::open(&self.directory, day)?)),
+        }
+    }
+
+    /// The file of a month, made when it is missing.
+    pub(crate) fn month(&mut self, month: Month) -> Result<&mut MonthFile, StoreError> {
+        use std::collections::btree_map::Entry::{Occupied, Vacant};
+        match self.months.entry(month) {
+            Occupied(file) => Ok(file.into_mut()),
+            Vacant(place) => Ok(place.insert(MonthFile::open(&self.directory, month)?)),
+        }
     }
 
     pub(crate) fn add_part(&mut self, part: u32, points: &BTreeMap<Hour, u64>) {
@@ -31,28 +70,65 @@ impl Files {
         }
     }
 
-    /// The hours from `first` to `last`, both included, that have points of some series.
-    pub(crate) fn hours(&self, first: Hour, last: Hour) -> impl Iterator<Item = Hour> {
-        self.parts.range(first..=last).map(|(&hour, _)| hour)
+    /// The hours from `first` to `last`, both included, that have points or summaries of some series.
+    pub(crate) fn hours(&self, first: Hour, last: Hour) -> BTreeSet<Hour> {
+        let in_parts = self.parts.range(first..=last).map(|(&hour, _)| hour);
+        let days = self.days.range(first.day()..=last.day());
+        let in_days = days.flat_map(|(_, day)| day.closed.range(first..=last).map(|(&hour, _)| hour));
+        let months = self.months.range(first.month()..=last.month());
+        let in_months = months.flat_map(|(_, month)| month.closed.range(first..=last).copied());
+        in_parts.chain(in_days).chain(in_months).collect()
     }
 
     /// Appends the points of a series in an hour, in order of arrival.
     pub(crate) fn read(&self, hour: Hour, series: SeriesId, run: &mut Run) -> Result<(), StoreError> {
+        if let Some(day) = self.days.get(&hour.day()).filter(|day| day.closed.contains_key(&hour)) {
+            day.read_series(hour, series, run)?;
+        }
         match self.parts.get(&hour) {
             Some(parts) => self.head.read_series(hour, parts, series, run),
             None => Ok(()),
         }
     }
 
+    /// Whether the summaries of an hour hold all of its points: there is no part that they have not seen.
+    pub(crate) fn is_summarized(&self, hour: Hour) -> bool {
+        let month = self.months.get(&hour.month());
+        !self.parts.contains_key(&hour) && month.is_some_and(|month| month.closed.contains(&hour))
+    }
+
+    pub(crate) fn summary(&self, hour: Hour, series: SeriesId) -> Result<Option<Bucket>, StoreError> {
+        self.months.get(&hour.month()).map_or(Ok(None), |month| month.read(hour, series))
+    }
+
     pub(crate) fn points(&self) -> u64 {
-        self.parts.values().flatten().map(|part| part.points).sum()
+        let in_parts: u64 = self.parts.values().flatten().map(|part| part.points).sum();
+        let in_days: u64 = self.days.values().flat_map(|day| day.closed.values()).sum();
+        in_parts + in_days
     }
 
     pub(crate) fn bytes(&self) -> u64 {
-        self.head.database.bytes()
+        let days: u64 = self.days.values().map(|day| day.database.bytes()).sum();
+        let months: u64 = self.months.values().map(|month| month.database.bytes()).sum();
+        self.head.database.bytes() + days + months
     }
 
     pub(crate) fn oldest_ms(&self) -> Option<i64> {
-        self.parts.keys().next().map(|hour| hour.start_ms())
+        let in_parts = self.parts.keys().next();
+        let in_days = self.days.values().find_map(|day| day.closed.keys().next());
+        in_parts.into_iter().chain(in_days).min().map(|hour| hour.start_ms())
     }
+
+    /// Gives back the connections that nobody uses.
+    pub(crate) fn close_idle(&self) {
+        self.days.values().for_each(|day| day.database.close_idle());
+        self.months.values().for_each(|month| month.database.close_idle());
+    }
+}
+
+fn file_names(directory: &Path) -> Result<Vec<String>, StoreError> {
+    let list = || -> std::io::Result<Vec<String>> {
+        std::fs::read_dir(directory)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
+    };
+    list().map_err(|source| StoreError::Directory { directory: directory.to_owned(), source })
 }

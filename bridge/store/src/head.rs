@@ -36,8 +36,9 @@ const SCHEMA: &str = "
         PRIMARY KEY (part, hour, series, slice)
     ) WITHOUT ROWID;
     CREATE TABLE alert_event (
-        position INTEGER, ordinal INTEGER, at_ms INTEGER NOT NULL, alert TEXT NOT NULL, PRIMARY KEY (position, ordinal)
-    ) WITHOUT ROWID;
+        sequence INTEGER PRIMARY KEY, position INTEGER NOT NULL, at_ms INTEGER NOT NULL, alert TEXT NOT NULL
+    );
+    CREATE INDEX alert_event_position ON alert_event (position);
     CREATE TABLE problem (
         sequence INTEGER PRIMARY KEY, reason TEXT NOT NULL, topic TEXT NOT NULL, client TEXT NOT NULL,
         detail TEXT NOT NULL, received_ms INTEGER NOT NULL, payload BLOB NOT NULL,
@@ -109,64 +110,71 @@ impl Head {
         damaged.map_or(Ok(()), |what| Err(self.database.damaged(what)))
     }
 
-    /// Appends the parts' points of an hour for series from `from` to below `to`, by series, in order of arrival.
+    /// The parts' runs of an hour for series from `from` to below `to`, in order of arrival.
     pub(crate) fn read_range(
         &self,
-        connection: &Connection,
         hour: Hour,
         parts: &[Part],
         (from, to): (u32, u32),
-        runs: &mut BTreeMap<SeriesId, Run>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<BTreeMap<SeriesId, Run>, StoreError> {
         let sql = "SELECT series, data FROM chunk WHERE part = ? AND hour = ? AND series >= ? AND series < ?
             ORDER BY series, slice";
-        let mut statement = connection.prepare_cached(sql).map_err(|error| self.database.error(error))?;
-        for part in parts {
-            let rows = statement.query(params![part.part, hour.0, from, to]);
-            chunk::open_all(rows, hour, runs, &self.database)?;
-        }
-        Ok(())
+        let mut runs = BTreeMap::new();
+        let damaged = self.database.read(|connection| {
+            let mut statement = connection.prepare_cached(sql)?;
+            for part in parts {
+                let mut rows = statement.query(params![part.part, hour.0, from, to])?;
+                if let Some(damaged) = chunk::open_all(&mut rows, hour, &mut runs)? {
+                    return Ok(Some(damaged));
+                }
+            }
+            Ok(None)
+        })?;
+        damaged.map_or(Ok(runs), |what| Err(self.database.damaged(what)))
     }
 
     /// The largest series of an hour's parts; `None` when they are empty.
-    pub(crate) fn last_series(
-        &self,
-        connection: &Connection,
-        hour: Hour,
-        parts: &[Part],
-    ) -> Result<Option<u32>, StoreError> {
+    pub(crate) fn last_series(&self, hour: Hour, parts: &[Part]) -> Result<Option<u32>, StoreError> {
         let sql = "SELECT max(series) FROM chunk WHERE part = ? AND hour = ?";
-        let find = || -> rusqlite::Result<Option<u32>> {
+        self.database.read(|connection| {
             let mut statement = connection.prepare_cached(sql)?;
             let mut last = None;
             for part in parts {
                 last = last.max(statement.query_row(params![part.part, hour.0], |row| row.get(0))?);
             }
             Ok(last)
-        };
-        find().map_err(|error| self.database.error(error))
+        })
     }
 
-    /// Alert events before `before`, newest first.
-    pub(crate) fn events(&self, before: Option<Position>, limit: usize) -> Result<Vec<AlertEvent>, StoreError> {
+    /// Adds alert events before `before`, newest first, until there are `limit`; those of one position stay together.
+    pub(crate) fn events(
+        &self,
+        before: Option<Position>,
+        limit: usize,
+        events: &mut Vec<AlertEvent>,
+    ) -> Result<(), StoreError> {
         let sql = "SELECT position, at_ms, alert FROM alert_event WHERE position < ?
-            ORDER BY position DESC, ordinal DESC LIMIT ?";
+            ORDER BY position DESC, sequence DESC";
         // SQLite's integers are signed; no log gets near the end of them.
         let before = before.map_or(i64::MAX, |position| i64::try_from(position.0).unwrap_or(i64::MAX));
-        let rows = self.database.read(|connection| {
-            let event = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get::<_, String>(2)?));
-            connection
-                .prepare_cached(sql)?
-                .query_map(params![before, limit as i64], event)?
-                .collect::<Result<Vec<_>, _>>()
+        let damaged = self.database.read(|connection| {
+            let mut statement = connection.prepare_cached(sql)?;
+            let mut rows = statement.query([before])?;
+            while let Some(row) = rows.next()? {
+                let position = Position(row.get(0)?);
+                if events.len() >= limit && events.last().is_none_or(|last| last.position != position) {
+                    break;
+                }
+                match serde_json::from_str(row.get_ref(2)?.as_str()?) {
+                    Ok(alert) => events.push(AlertEvent { position, at_ms: row.get(1)?, alert }),
+                    Err(error) => return Ok(Some(error)),
+                }
+            }
+            Ok(None)
         })?;
-        let parsed = rows.into_iter().map(|(position, at_ms, alert)| {
-            let alert = serde_json::from_str(&alert)?;
-            Ok(AlertEvent { position: Position(position), at_ms, alert })
-        });
-        parsed.collect::<Result<_, serde_json::Error>>().map_err(|error| StoreError::Damaged {
-            file: self.database.path().to_owned(),
-            what: format!("an alert event is not what was written: {error}"),
+        damaged.map_or(Ok(()), |error| {
+            let what = format!("an alert event is not what was written: {error}");
+            Err(StoreError::Damaged { file: self.database.path().to_owned(), what })
         })
     }
 }
@@ -284,25 +292,22 @@ impl HeadWriter<'_> {
     }
 
     pub(crate) fn events(&self, events: &[AlertEvent]) -> rusqlite::Result<()> {
-        let sql = "INSERT OR REPLACE INTO alert_event VALUES (?, ?, ?, ?)";
+        let sql = "INSERT INTO alert_event (position, at_ms, alert) VALUES (?, ?, ?)";
         let mut statement = self.connection.prepare_cached(sql)?;
-        let mut before = (Position::START, 0);
         for event in events {
-            let ordinal = if event.position == before.0 { before.1 + 1 } else { 0 };
-            before = (event.position, ordinal);
             let alert = serde_json::to_string(&event.alert).expect("an alert is plain data with text keys");
-            statement.execute(params![event.position.0, ordinal, event.at_ms, alert])?;
+            statement.execute(params![event.position.0, event.at_ms, alert])?;
         }
         Ok(())
     }
 
-    /// Deletes events beyond the newest `events_max` and those before `oldest_ms`.
+    /// Deletes events beyond the newest `events_max` and those before `oldest_ms`. Reads what it deletes and no more.
     pub(crate) fn trim_events(&self, events_max: usize, oldest_ms: i64) -> rusqlite::Result<usize> {
-        let surplus = "DELETE FROM alert_event WHERE (position, ordinal) IN (
-            SELECT position, ordinal FROM alert_event ORDER BY position DESC, ordinal DESC LIMIT -1 OFFSET ?)";
-        let by_count = self.connection.execute(surplus, [events_max as i64])?;
-        let by_age = self.connection.execute("DELETE FROM alert_event WHERE at_ms < ?", [oldest_ms])?;
-        Ok(by_count + by_age)
+        let by_count = "DELETE FROM alert_event WHERE sequence <= (SELECT max(sequence) FROM alert_event) - ?";
+        let by_age = "DELETE FROM alert_event WHERE sequence < coalesce(
+            (SELECT sequence FROM alert_event WHERE at_ms >= ? ORDER BY sequence LIMIT 1), 9223372036854775807)";
+        let events_max = i64::try_from(events_max).unwrap_or(i64::MAX);
+        Ok(self.connection.execute(by_count, [events_max])? + self.connection.execute(by_age, [oldest_ms])?)
     }
 
     pub(crate) fn quarantine(&self, changes: &quarantine::Changes) -> rusqlite::Result<()> {

@@ -10,6 +10,10 @@ pub(crate) struct Hour(pub(crate) i64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Day(pub(crate) i64);
 
+/// Number of a month, counted from the year 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Month(pub(crate) i64);
+
 impl Hour {
     pub(crate) const fn of(time_ms: i64) -> Self {
         Hour(time_ms.div_euclid(Rung::Hour.width_ms()))
@@ -27,12 +31,38 @@ impl Hour {
     pub(crate) const fn day(self) -> Day {
         Day(self.0.div_euclid(24))
     }
+
+    pub(crate) const fn month(self) -> Month {
+        let (year, month, _) = self.day().civil();
+        Month::of_civil(year, month)
+    }
+}
+
+impl Month {
+    /// Year, and month from 1 to 12.
+    pub(crate) const fn civil(self) -> (i64, i64) {
+        (self.0.div_euclid(12), self.0.rem_euclid(12) + 1)
+    }
+
+    pub(crate) const fn of_civil(year: i64, month: i64) -> Self {
+        Month(year * 12 + month - 1)
+    }
+
+    /// Unix ms of the first moment after it.
+    pub(crate) const fn end_ms(self) -> i64 {
+        let (year, month) = Month(self.0 + 1).civil();
+        Day::of_civil(year, month, 1).first_hour().start_ms()
+    }
 }
 
 impl Day {
-    /// Its 24 hours: first, and the one after the last.
-    pub(crate) const fn hours(self) -> (Hour, Hour) {
-        (Hour(self.0 * 24), Hour(self.0 * 24 + 24))
+    pub(crate) const fn first_hour(self) -> Hour {
+        Hour(self.0 * 24)
+    }
+
+    /// Unix ms of the first moment after it.
+    pub(crate) const fn end_ms(self) -> i64 {
+        Hour(self.0 * 24 + 23).end_ms()
     }
 
     /// Year, month (1 to 12) and day of the month in the proleptic Gregorian calendar (Howard Hinnant's

@@ -3,9 +3,11 @@
 mod buffer;
 mod catalogue;
 mod chunk;
+mod close;
 mod codec;
 mod config;
 mod counters;
+mod day;
 mod error;
 mod files;
 mod flush;
@@ -13,11 +15,13 @@ mod head;
 mod hour;
 mod maintain;
 mod memory;
+mod month;
 mod point;
 mod quarantine;
 mod query;
 mod sqlite;
 mod store;
+mod summary;
 
 pub use config::StoreConfig;
 pub use error::{OpenError, StoreError};

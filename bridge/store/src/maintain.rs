@@ -1,31 +1,167 @@
-//! What the store does to its files besides flushing.
+//! What the store does to its files besides flushing: closing hours, merging late data, retention.
 
+use crate::close;
 use crate::error::StoreError;
-use crate::head::HeadWriter;
-use crate::store::Store;
+use crate::files::Files;
+use crate::head::{HeadWriter, Part};
+use crate::hour::{Day, Hour, Month};
+use crate::store::{Inner, Store};
+
+const DAY_MS: i64 = 86_400_000;
 
 /// What [`Store::maintain`] did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct MaintainReport {
+    /// Hours whose parts became one, for the first time or because late data had come.
+    pub hours_closed: usize,
+    /// Hours whose summaries were made again from raw readings.
+    pub hours_summarized: usize,
+    /// Files deleted by age or bytes.
+    pub files_deleted: usize,
     /// Alert events deleted by age or number.
     pub events_deleted: usize,
 }
 
 impl Store {
-    /// Keeps the store within its bounds. Call it after each flush and at least once a minute, on the thread that
-    /// flushes; blocks for the disk.
+    /// Closes hours that have ended, merges late data, and keeps the store within its bounds. Call it after each flush
+    /// and at least once a minute, on the thread that flushes; blocks for the disk. `now_ms` is Unix ms.
     ///
     /// # Errors
     /// When a file cannot be read or written, or is damaged.
     pub fn maintain(&self, now_ms: i64) -> Result<MaintainReport, StoreError> {
-        let inner = &self.inner;
+        let inner = &*self.inner;
         let _writing = inner.writing.lock();
-        let head = inner.files.read().head.clone();
-        let connection = head.database.writer()?;
-        let oldest_ms = now_ms - i64::from(inner.config.events_age_days) * 86_400_000;
-        let trimmed = HeadWriter { connection: &connection }.trim_events(inner.config.events_max, oldest_ms);
-        let events_deleted = trimmed.map_err(|error| head.database.error(error))?;
-        head.database.checkpoint(&connection, &inner.written_bytes)?;
-        Ok(MaintainReport { events_deleted })
+        let mut report = MaintainReport::default();
+        report.files_deleted = unlink_expired(inner, now_ms)?;
+        for (hour, parts) in hours_due(inner, now_ms) {
+            close::close_hour(inner, hour, &parts)?;
+            report.hours_closed += 1;
+        }
+        for hour in hours_without_summaries(&inner.files.read()) {
+            close::summarize_hour(inner, hour)?;
+            report.hours_summarized += 1;
+        }
+        report.files_deleted += unlink_surplus(inner)?;
+        report.events_deleted = trim_events(inner, now_ms)?;
+        inner.files.read().close_idle();
+        count(&report);
+        Ok(report)
     }
+}
+
+/// Past hours with parts that are quiet since the last time, or have many.
+fn hours_due(inner: &Inner, now_ms: i64) -> Vec<(Hour, Vec<Part>)> {
+    let files = inner.files.read();
+    let mut seen = inner.parts_seen.lock();
+    let ended = |hour: &Hour| hour.end_ms().saturating_add(inner.config.hour_close_delay_ms) <= now_ms;
+    let past = files.parts.iter().filter(|(hour, _)| ended(hour));
+    let newest_of = |parts: &[Part]| parts.last().map(|part| part.part);
+    let due = past.clone().filter(|(hour, parts)| {
+        parts.len() >= inner.config.late_parts_max || seen.get(hour).copied() == newest_of(parts)
+    });
+    let due = due.map(|(&hour, parts)| (hour, parts.clone())).collect();
+    *seen = past.filter_map(|(&hour, parts)| Some((hour, newest_of(parts)?))).collect();
+    due
+}
+
+fn hours_without_summaries(files: &Files) -> Vec<Hour> {
+    let closed = files.days.values().flat_map(|day| day.closed.keys().copied());
+    let has = |hour: Hour| files.months.get(&hour.month()).is_some_and(|month| month.closed.contains(&hour));
+    closed.filter(|&hour| !has(hour)).collect()
+}
+
+/// Deletes what is older than the configuration keeps.
+fn unlink_expired(inner: &Inner, now_ms: i64) -> Result<usize, StoreError> {
+    let oldest_raw_ms = now_ms - i64::from(inner.config.retention_age_days) * DAY_MS;
+    let oldest_rollup_ms = now_ms - i64::from(inner.config.rollup_retention_age_days) * DAY_MS;
+    let (days, months) = {
+        let files = inner.files.read();
+        let days = files.days.keys().copied().chain(files.parts.keys().map(|hour| hour.day()));
+        let mut days: Vec<Day> = days.filter(|day| day.end_ms() <= oldest_raw_ms).collect();
+        days.sort_unstable();
+        days.dedup();
+        let months = files.months.keys().copied().filter(|month| month.end_ms() <= oldest_rollup_ms);
+        (days, months.collect::<Vec<_>>())
+    };
+    let mut deleted = 0;
+    for day in days {
+        deleted += unlink_day(inner, day)?;
+    }
+    for month in months {
+        deleted += unlink_month(inner, month)?;
+    }
+    Ok(deleted)
+}
+
+/// Deletes the oldest days, then the oldest months of summaries, until the files are within their bytes.
+fn unlink_surplus(inner: &Inner) -> Result<usize, StoreError> {
+    let mut deleted = 0;
+    loop {
+        let (day, month) = {
+            let files = inner.files.read();
+            if files.bytes() <= inner.config.retention_bytes {
+                return Ok(deleted);
+            }
+            let oldest_day = files.days.keys().next().copied().filter(|_| files.days.len() > 1);
+            (oldest_day, files.months.keys().next().copied().filter(|_| files.months.len() > 1))
+        };
+        deleted += match (day, month) {
+            (Some(day), _) => unlink_day(inner, day)?,
+            (None, Some(month)) => unlink_month(inner, month)?,
+            (None, None) => return Ok(deleted),
+        };
+    }
+}
+
+fn unlink_day(inner: &Inner, day: Day) -> Result<usize, StoreError> {
+    let mut files = inner.files.write();
+    let hours: Vec<(Hour, Vec<Part>)> =
+        files.parts.iter().filter(|(hour, _)| hour.day() == day).map(|(&hour, parts)| (hour, parts.clone())).collect();
+    if !hours.is_empty() {
+        let head = files.head.clone();
+        let connection = head.database.writer()?;
+        let writer = HeadWriter { connection: &connection };
+        let remove = || -> rusqlite::Result<()> {
+            writer.begin()?;
+            hours.iter().try_for_each(|(hour, parts)| writer.remove_parts(*hour, parts))?;
+            writer.commit()
+        };
+        remove().map_err(|error| head.database.error(error))?;
+        head.database.checkpoint(&connection, &inner.written_bytes)?;
+        files.parts.retain(|hour, _| hour.day() != day);
+    }
+    match files.days.remove(&day) {
+        Some(file) => unlinked(inner, file.database.unlink()),
+        None => Ok(0),
+    }
+}
+
+fn unlink_month(inner: &Inner, month: Month) -> Result<usize, StoreError> {
+    match inner.files.write().months.remove(&month) {
+        Some(file) => unlinked(inner, file.database.unlink()),
+        None => Ok(0),
+    }
+}
+
+fn unlinked(inner: &Inner, result: std::io::Result<()>) -> Result<usize, StoreError> {
+    let directory = inner.config.directory.clone();
+    result.map(|()| 1).map_err(|source| StoreError::Directory { directory, source })
+}
+
+fn trim_events(inner: &Inner, now_ms: i64) -> Result<usize, StoreError> {
+    let head = inner.files.read().head.clone();
+    let connection = head.database.writer()?;
+    let oldest_ms = now_ms - i64::from(inner.config.events_age_days) * DAY_MS;
+    let trimmed = HeadWriter { connection: &connection }.trim_events(inner.config.events_max, oldest_ms);
+    let deleted = trimmed.map_err(|error| head.database.error(error))?;
+    if deleted > 0 {
+        head.database.checkpoint(&connection, &inner.written_bytes)?;
+    }
+    Ok(deleted)
+}
+
+fn count(report: &MaintainReport) {
+    metrics::counter!("tidegate_store_closed_hours_total").increment(report.hours_closed as u64);
+    metrics::counter!("tidegate_store_deleted_files_total").increment(report.files_deleted as u64);
+    metrics::counter!("tidegate_store_deleted_events_total").increment(report.events_deleted as u64);
 }

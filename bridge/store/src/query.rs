@@ -50,10 +50,7 @@ impl History for Store {
     fn alert_events(&self, before: Option<Position>, limit: usize) -> Result<Vec<AlertEvent>, HistoryError> {
         let files = self.inner.files.read();
         let mut events = self.events_in_memory(before, limit);
-        let left = limit - events.len();
-        if left > 0 {
-            events.extend(files.head.events(before, left)?);
-        }
+        files.head.events(before, limit, &mut events)?;
         Ok(events)
     }
 
@@ -71,7 +68,15 @@ impl Store {
         let memory = self.inner.memory.lock();
         let sealed = memory.sealed.iter().rev().flat_map(|generation| generation.events.iter().rev());
         let newest_first = memory.active.events.iter().rev().chain(sealed);
-        newest_first.filter(|event| before.is_none_or(|before| event.position < before)).take(limit).cloned().collect()
+        let mut events: Vec<AlertEvent> = Vec::new();
+        for event in newest_first.filter(|event| before.is_none_or(|before| event.position < before)) {
+            // Those of one position stay together, so that the next page can begin before it.
+            if events.len() >= limit && events.last().is_none_or(|last| last.position != event.position) {
+                break;
+            }
+            events.push(event.clone());
+        }
+        events
     }
 }
 
@@ -113,8 +118,9 @@ impl<'a> View<'a> {
         }
         let (first, last) = (Hour::of(from_ms), Hour::of(to_ms - 1));
         let in_memory = self.memory.points.iter().map(|point| Hour::of(point.time_ms));
-        let in_memory = in_memory.filter(|hour| (first..=last).contains(hour));
-        self.files.hours(first, last).chain(in_memory).collect()
+        let mut hours = self.files.hours(first, last);
+        hours.extend(in_memory.filter(|hour| (first..=last).contains(hour)));
+        hours
     }
 
     /// All points of an hour, settled.
@@ -129,8 +135,20 @@ impl<'a> View<'a> {
         Ok(run)
     }
 
+    fn has_in_memory(&self, hour: Hour) -> bool {
+        let points = &self.memory.points;
+        let next = points.partition_point(|point| Hour::of(point.time_ms) < hour);
+        points.get(next).is_some_and(|point| Hour::of(point.time_ms) == hour)
+    }
+
     /// Adds the buckets of an hour, from its summary where that says it all.
     fn summarize(&self, hour: Hour, query: &SeriesQuery, buckets: &mut Vec<(i64, Bucket)>) -> Result<(), StoreError> {
+        let whole = query.from_ms <= hour.start_ms() && hour.end_ms() <= query.to_ms;
+        if whole && query.rung >= Rung::Hour && !self.has_in_memory(hour) && self.files.is_summarized(hour) {
+            let summary = self.files.summary(hour, self.series)?;
+            summary.iter().for_each(|summary| add(summary, query.rung, buckets));
+            return Ok(());
+        }
         let mut run = self.hour(hour)?;
         run.clip(query.from_ms, query.to_ms);
         for point in &run.points {

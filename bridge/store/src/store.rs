@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
+use rustc_hash::FxHashMap;
 use tidegate_telemetry::history::StoreStats;
 use tidegate_telemetry::{Change, Position, Problem, ProblemSink};
 
@@ -10,6 +11,7 @@ use crate::config::StoreConfig;
 use crate::error::{OpenError, StoreError};
 use crate::files::Files;
 use crate::flush::Flush;
+use crate::hour::Hour;
 use crate::memory::Memory;
 use crate::quarantine::Quarantine;
 
@@ -31,6 +33,8 @@ pub(crate) struct Inner {
     /// Queries hold it shared from their look into memory to their last row, commits exclusively: so a query sees
     /// each point where it was at the beginning.
     pub(crate) files: RwLock<Files>,
+    /// The newest part of each past hour when maintenance last looked: an hour is merged once it is quiet.
+    pub(crate) parts_seen: Mutex<FxHashMap<Hour, u32>>,
     pub(crate) memory: Mutex<Memory>,
     pub(crate) quarantine: Mutex<Quarantine>,
     pub(crate) written_bytes: AtomicU64,
@@ -55,6 +59,7 @@ impl Store {
                 config,
                 writing: Mutex::new(()),
                 files: RwLock::new(files),
+                parts_seen: Mutex::default(),
                 memory: Mutex::new(memory),
                 quarantine: Mutex::new(quarantine),
                 written_bytes: AtomicU64::new(0),

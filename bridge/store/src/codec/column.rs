@@ -185,27 +185,42 @@ fn as_integers(points: &[Point]) -> (Form, Vec<i64>) {
     (Form::Bits { shift }, integers)
 }
 
-/// The smallest power of ten that brings every sample back bit by bit, and the integers.
 fn as_decimals(points: &[Point]) -> Option<(Form, Vec<i64>)> {
+    let mut integers = vec![0; points.len()];
+    let exponent = to_decimals(|at| points[at].sample, &mut integers)?;
+    Some((Form::Decimal { exponent }, integers))
+}
+
+pub(super) fn decimals<const N: usize>(samples: &[Sample; N]) -> Option<(u8, [i64; N])> {
+    let mut integers = [0; N];
+    let exponent = to_decimals(|at| samples[at], &mut integers)?;
+    Some((exponent, integers))
+}
+
+pub(super) fn decimal(integer: i64, exponent: u8) -> Result<f64, Damaged> {
+    let power = POWERS.get(usize::from(exponent)).ok_or(Damaged("a number has an unknown scale"))?;
+    Ok(unscaled(integer, *power))
+}
+
+/// Finds the smallest power of ten that brings every sample back bit by bit, and fills in the integers.
+fn to_decimals(sample: impl Fn(usize) -> Sample, integers: &mut [i64]) -> Option<u8> {
     let mut exponent = 0;
-    let mut integers = Vec::with_capacity(points.len());
-    let mut next = 0;
-    while let Some(point) = points.get(next) {
-        match scaled(point.sample, exponent) {
+    let mut at = 0;
+    while at < integers.len() {
+        match scaled(sample(at), exponent) {
             Some(integer) => {
-                integers.push(integer);
-                next += 1;
+                integers[at] = integer;
+                at += 1;
             }
             None if exponent == EXPONENT_MAX => return None,
             None => {
                 // A finer scale; the samples before have to come back at it too.
                 exponent += 1;
-                integers.clear();
-                next = 0;
+                at = 0;
             }
         }
     }
-    Some((Form::Decimal { exponent }, integers))
+    Some(exponent)
 }
 
 /// The integer that stands for a number at a scale; `None` when it would not come back bit by bit (so never for

@@ -140,6 +140,36 @@ fn take_texts(rest: &mut &[u8], texts: &mut Vec<Arc<str>>) -> Result<(), Damaged
     Ok(())
 }
 
+/// The smallest power of ten at which all `samples` are integers and come back bit by bit, and the integers.
+pub(crate) fn decimals<const N: usize>(samples: &[Sample; N]) -> Option<(u8, [i64; N])> {
+    column::decimals(samples)
+}
+
+/// The number that [`decimals`] made an integer of.
+pub(crate) fn decimal(integer: i64, exponent: u8) -> Result<f64, Damaged> {
+    column::decimal(integer, exponent)
+}
+
+/// Bytes of a row's checksum. SQLite has none, and a wrong bit would give a wrong number without a word.
+const CHECKSUM_BYTES: usize = 2;
+
+/// Appends the checksum of what `out` holds.
+pub(crate) fn put_checksum(out: &mut Vec<u8>) {
+    let checksum = checksum(out);
+    out.extend_from_slice(&checksum);
+}
+
+/// What comes before the checksum, which must match.
+pub(crate) fn checked(data: &[u8]) -> Result<&[u8], Damaged> {
+    let (content, found) = data.split_last_chunk().ok_or(Damaged("a row is too short"))?;
+    if checksum(content) == *found { Ok(content) } else { Err(Damaged("the checksum of a row does not match")) }
+}
+
+fn checksum(content: &[u8]) -> [u8; CHECKSUM_BYTES] {
+    let [a, b, ..] = crc32c::crc32c(content).to_le_bytes();
+    [a, b]
+}
+
 /// LEB128.
 pub(crate) fn put_varint(mut value: u64, out: &mut Vec<u8>) {
     while value >= 0x80 {
@@ -175,3 +205,6 @@ pub(crate) const fn zigzag(value: i64) -> u64 {
 pub(crate) const fn unzigzag(value: u64) -> i64 {
     ((value >> 1) as i64) ^ -((value & 1) as i64)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,142 @@
+//! `raw-2026-11-22.db`: the closed hours of a day of UTC.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use rusqlite::{Connection, params};
+
+use crate::catalogue::SeriesId;
+use crate::chunk::{self, Chunk};
+use crate::error::StoreError;
+use crate::hour::{Day, Hour};
+use crate::point::Run;
+use crate::sqlite::Database;
+
+const SCHEMA: &str = "
+    CREATE TABLE closed (hour INTEGER PRIMARY KEY, points INTEGER NOT NULL);
+    CREATE TABLE chunk (
+        hour INTEGER, series INTEGER, slice INTEGER, data BLOB NOT NULL, PRIMARY KEY (hour, series, slice)
+    ) WITHOUT ROWID";
+
+const PREFIX: &str = "raw-";
+const SUFFIX: &str = ".db";
+
+/// The file of a day, and what is known of it without reading points.
+#[derive(Debug)]
+pub(crate) struct DayFile {
+    pub(crate) database: Database,
+    /// Closed hours and their points.
+    pub(crate) closed: BTreeMap<Hour, u64>,
+}
+
+impl DayFile {
+    pub(crate) fn open(directory: &Path, day: Day) -> Result<Self, StoreError> {
+        let database = Database::open(directory.join(file_name(day)), SCHEMA)?;
+        let closed = database.read(|connection| {
+            let mut statement = connection.prepare("SELECT hour, points FROM closed")?;
+            let hours = statement.query_map([], |row| Ok((hour_of(day, row.get(0)?), row.get(1)?)))?;
+            hours.collect()
+        })?;
+        Ok(DayFile { database, closed })
+    }
+
+    /// Appends what the file has of a series in an hour.
+    pub(crate) fn read_series(&self, hour: Hour, series: SeriesId, run: &mut Run) -> Result<(), StoreError> {
+        let damaged = self.database.read(|connection| read_series(connection, hour, series, run))?;
+        damaged.map_or(Ok(()), |what| Err(self.database.damaged(what)))
+    }
+
+    /// All runs of an hour for series from `from` to below `to`.
+    pub(crate) fn read_range(&self, hour: Hour, (from, to): (u32, u32)) -> Result<BTreeMap<SeriesId, Run>, StoreError> {
+        let sql = "SELECT series, data FROM chunk WHERE hour = ? AND series >= ? AND series < ? ORDER BY series, slice";
+        let mut runs = BTreeMap::new();
+        let damaged = self.database.read(|connection| {
+            let mut statement = connection.prepare_cached(sql)?;
+            let mut rows = statement.query(params![hour_of_day(hour), from, to])?;
+            chunk::open_all(&mut rows, hour, &mut runs)
+        })?;
+        damaged.map_or(Ok(runs), |what| Err(self.database.damaged(what)))
+    }
+
+    /// The largest series of an hour.
+    pub(crate) fn last_series(&self, hour: Hour) -> Result<Option<u32>, StoreError> {
+        let sql = "SELECT max(series) FROM chunk WHERE hour = ?";
+        self.database.read(|connection| connection.query_row(sql, [hour_of_day(hour)], |row| row.get(0)))
+    }
+}
+
+fn read_series(
+    connection: &Connection,
+    hour: Hour,
+    series: SeriesId,
+    run: &mut Run,
+) -> rusqlite::Result<Option<crate::codec::Damaged>> {
+    let sql = "SELECT data FROM chunk WHERE hour = ? AND series = ? ORDER BY slice";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query(params![hour_of_day(hour), series.0])?;
+    while let Some(row) = rows.next()? {
+        if let Err(damaged) = chunk::open(row.get_ref(0)?.as_blob()?, hour, run) {
+            return Ok(Some(damaged));
+        }
+    }
+    Ok(None)
+}
+
+/// Puts the run of a series in the place of what an hour has of it.
+pub(crate) fn replace(connection: &Connection, hour: Hour, series: SeriesId, run: &Run) -> rusqlite::Result<()> {
+    let key = params![hour_of_day(hour), series.0];
+    connection.prepare_cached("DELETE FROM chunk WHERE hour = ? AND series = ?")?.execute(key)?;
+    append(connection, series, run)
+}
+
+/// Adds a series to an hour that does not have it yet.
+pub(crate) fn append(connection: &Connection, series: SeriesId, run: &Run) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached("INSERT INTO chunk VALUES (?, ?, ?, ?)")?;
+    chunk::cut(run, |Chunk { hour, slice, data }, _| {
+        statement.execute(params![hour_of_day(*hour), series.0, slice, data]).map(|_| ())
+    })
+}
+
+/// Notes that an hour is closed and how many points it has.
+pub(crate) fn close(connection: &Connection, hour: Hour, points: u64) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached("INSERT OR REPLACE INTO closed VALUES (?, ?)")?;
+    statement.execute(params![hour_of_day(hour), points])?;
+    Ok(())
+}
+
+/// 0 to 23: one byte a row less than the hour since 1970.
+fn hour_of_day(hour: Hour) -> i64 {
+    hour.0.rem_euclid(24)
+}
+
+fn hour_of(day: Day, hour_of_day: i64) -> Hour {
+    Hour(day.first_hour().0 + hour_of_day)
+}
+
+fn file_name(day: Day) -> String {
+    let (year, month, date) = day.civil();
+    format!("{PREFIX}{year:04}-{month:02}-{date:02}{SUFFIX}")
+}
+
+/// The day that a file name stands for; `None` for other files.
+pub(crate) fn day_of(file_name: &str) -> Option<Day> {
+    let date = file_name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX)?;
+    let (rest, date) = date.rsplit_once('-')?;
+    let (year, month) = rest.rsplit_once('-')?;
+    Some(Day::of_civil(year.parse().ok()?, month.parse().ok()?, date.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_name_names_its_day() {
+        assert_eq!(file_name(Day(20_779)), "raw-2026-11-22.db");
+        for day in [Day(0), Day(-1), Day(20_779), Day(-800_000)] {
+            assert_eq!(day_of(&file_name(day)), Some(day));
+        }
+        assert_eq!(day_of("raw-2026-11-22.db-wal"), None);
+        assert_eq!(day_of("head.db"), None);
+    }
+}

@@ -1,0 +1,114 @@
+//! `rollup-2026-11.db`: the summaries of the hours of a month. Everything in it is derived from raw readings.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use rusqlite::{Connection, OptionalExtension, params};
+use tidegate_buckets::Bucket;
+
+use crate::catalogue::SeriesId;
+use crate::error::StoreError;
+use crate::hour::{Hour, Month};
+use crate::sqlite::Database;
+use crate::summary;
+
+const SCHEMA: &str = "
+    CREATE TABLE closed (hour INTEGER PRIMARY KEY);
+    CREATE TABLE summary (hour INTEGER, series INTEGER, data BLOB NOT NULL, PRIMARY KEY (hour, series)) WITHOUT ROWID";
+
+const PREFIX: &str = "rollup-";
+const SUFFIX: &str = ".db";
+
+/// The file of a month, and which hours it has.
+#[derive(Debug)]
+pub(crate) struct MonthFile {
+    pub(crate) database: Database,
+    pub(crate) closed: BTreeSet<Hour>,
+}
+
+impl MonthFile {
+    /// Opens the file. A damaged one is moved aside, and an empty one takes its place.
+    pub(crate) fn open(directory: &Path, month: Month) -> Result<Self, StoreError> {
+        let path = directory.join(file_name(month));
+        match Self::try_open(directory, month) {
+            Err(StoreError::Damaged { what, .. }) => {
+                let aside = path.with_extension("db.damaged");
+                let moved = std::fs::rename(&path, &aside);
+                moved.map_err(|source| StoreError::Directory { directory: directory.to_owned(), source })?;
+                metrics::counter!("tidegate_store_rollups_rebuilt_total").increment(1);
+                tracing::warn!(
+                    file = %path.display(), moved_to = %aside.display(), what,
+                    "a file of summaries is damaged: it is made again from the raw readings that are still there"
+                );
+                Self::try_open(directory, month)
+            }
+            opened => opened,
+        }
+    }
+
+    fn try_open(directory: &Path, month: Month) -> Result<Self, StoreError> {
+        let database = Database::open(directory.join(file_name(month)), SCHEMA)?;
+        let closed = database.read(|connection| {
+            let mut statement = connection.prepare("SELECT hour FROM closed")?;
+            let hours = statement.query_map([], |row| Ok(Hour(row.get(0)?)))?;
+            hours.collect()
+        })?;
+        Ok(MonthFile { database, closed })
+    }
+
+    /// The summary of a series' hour; `None` when it has no numbers.
+    pub(crate) fn read(&self, hour: Hour, series: SeriesId) -> Result<Option<Bucket>, StoreError> {
+        let sql = "SELECT data FROM summary WHERE hour = ? AND series = ?";
+        let read = self.database.read(|connection| {
+            let mut statement = connection.prepare_cached(sql)?;
+            let decode = |row: &rusqlite::Row<'_>| Ok(summary::decode(row.get_ref(0)?.as_blob()?, hour));
+            statement.query_row(params![hour.0, series.0], decode).optional()
+        })?;
+        read.transpose().map_err(|what| self.database.damaged(what))
+    }
+}
+
+/// Puts a summary in the place of the one there is.
+pub(crate) fn replace(
+    connection: &Connection,
+    hour: Hour,
+    series: SeriesId,
+    bucket: Option<&Bucket>,
+) -> rusqlite::Result<()> {
+    let Some(bucket) = bucket else {
+        let sql = "DELETE FROM summary WHERE hour = ? AND series = ?";
+        return connection.prepare_cached(sql)?.execute(params![hour.0, series.0]).map(|_| ());
+    };
+    let mut statement = connection.prepare_cached("INSERT OR REPLACE INTO summary VALUES (?, ?, ?)")?;
+    statement.execute(params![hour.0, series.0, summary::encode(bucket, hour)])?;
+    Ok(())
+}
+
+/// Notes that all series of an hour are summarized.
+pub(crate) fn close(connection: &Connection, hour: Hour) -> rusqlite::Result<()> {
+    connection.prepare_cached("INSERT OR IGNORE INTO closed VALUES (?)")?.execute([hour.0])?;
+    Ok(())
+}
+
+fn file_name(month: Month) -> String {
+    let (year, month) = month.civil();
+    format!("{PREFIX}{year:04}-{month:02}{SUFFIX}")
+}
+
+/// The month that a file name stands for; `None` for other files.
+pub(crate) fn month_of(file_name: &str) -> Option<Month> {
+    let (year, month) = file_name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX)?.rsplit_once('-')?;
+    Some(Month::of_civil(year.parse().ok()?, month.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_name_names_its_month() {
+        assert_eq!(file_name(Month::of_civil(2026, 11)), "rollup-2026-11.db");
+        assert_eq!(month_of("rollup-2026-11.db"), Some(Month::of_civil(2026, 11)));
+        assert_eq!(month_of("rollup-2026-11.db.damaged"), None);
+    }
+}
