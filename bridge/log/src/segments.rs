@@ -77,8 +77,14 @@ impl Segments {
         &self.directory
     }
 
+    /// Adds the newest segment. It replaces one that begins with the same entry: that one held none yet, and was too
+    /// small for the first frame.
     pub(crate) fn push(&self, segment: Segment) {
-        self.list.lock().push_back(segment);
+        let mut list = self.list.lock();
+        if list.back().is_some_and(|newest| newest.first == segment.first) {
+            list.pop_back();
+        }
+        list.push_back(segment);
     }
 
     /// Notes a frame of the newest segment.
