@@ -35,8 +35,30 @@ fn content_type(path: &str) -> &'static str {
         Some("css") => "text/css; charset=utf-8",
         Some("svg") => "image/svg+xml",
         Some("woff2") => "font/woff2",
-        Some("json" | "webmanifest" | "map") => "application/json",
+        Some("json" | "map") => "application/json",
+        Some("webmanifest") => "application/manifest+json",
         Some("png") => "image/png",
+        Some("ico") => "image/x-icon",
+        Some("txt") => "text/plain; charset=utf-8",
         _ => "application/octet-stream",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_browser_is_told_what_each_file_is() {
+        assert_eq!(content_type("assets/index-1f.js"), "text/javascript; charset=utf-8");
+        assert_eq!(content_type("manifest.webmanifest"), "application/manifest+json");
+        assert_eq!(content_type("LICENSE"), "application/octet-stream");
+    }
+
+    #[test]
+    fn nothing_outside_the_built_files_is_served() {
+        for path in ["", "../Cargo.toml", "../src/lib.rs", "/etc/passwd", "assets"] {
+            assert!(asset(path).is_none(), "{path}");
+        }
     }
 }

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
 use serde::Deserialize;
 use tidegate_identity::Principal;
@@ -11,7 +11,7 @@ use tidegate_telemetry::{AlertState, Intent};
 use tidegate_views::read::AlertObject;
 
 use super::error::{ApiError, Kind};
-use super::parameters::Parameters;
+use super::parameters::{Name, Parameters};
 use super::{Api, alert_history, now_ms};
 use crate::http::security::refused;
 
@@ -27,7 +27,7 @@ struct Acknowledge {
 /// The first acknowledgement in the log wins. Asking again is answered with who it was: what was wanted is so.
 pub async fn acknowledge(
     State(api): State<Arc<Api>>,
-    Path(id): Path<String>,
+    Name(id): Name,
     uri: Uri,
     headers: HeaderMap,
     body: Body,

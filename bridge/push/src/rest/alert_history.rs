@@ -31,9 +31,12 @@ pub fn fill_with_cleared(
             page.next = Some(Cursor::Cleared(at, seen_there));
             return false;
         }
-        (seen_there, scanned) = (seen_there + 1, scanned + 1);
-        let given_before = start.is_some_and(|(position, skipped)| position == at && seen_there <= skipped);
-        if event.alert.state == AlertState::Cleared && !given_before {
+        seen_there += 1;
+        if start.is_some_and(|(position, skipped)| position == at && seen_there <= skipped) {
+            return true;
+        }
+        scanned += 1;
+        if event.alert.state == AlertState::Cleared {
             page.alerts.extend(Some(AlertObject::from(&event.alert)).filter(&wanted));
         }
         true
@@ -73,5 +76,89 @@ fn each_event(
         if !events.into_iter().all(&mut look) || is_last {
             return Ok(());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::sync::Arc;
+
+    use tidegate_telemetry::history::{
+        ProblemGroup, ReadingsPage, ReadingsQuery, SeriesAnswer, SeriesQuery, StoreStats,
+    };
+    use tidegate_telemetry::{AlertChange, DeviceIndex, Severity};
+
+    use super::*;
+
+    /// Positions of changes, newest first.
+    struct Changes(Vec<u64>);
+
+    impl History for Changes {
+        fn alert_events(&self, before: Option<Position>, limit: usize) -> Result<Vec<AlertEvent>, HistoryError> {
+            let earlier = self.0.iter().filter(|&&at| before.is_none_or(|before| at < before.0));
+            Ok(earlier.take(limit).map(|&at| cleared(at)).collect())
+        }
+
+        fn readings(&self, _: &ReadingsQuery) -> Result<ReadingsPage, HistoryError> {
+            unreachable!("only alerts are asked for")
+        }
+
+        fn series(&self, _: &SeriesQuery) -> Result<SeriesAnswer, HistoryError> {
+            unreachable!("only alerts are asked for")
+        }
+
+        fn problems(&self, _: usize) -> (Vec<ProblemGroup>, u64) {
+            unreachable!("only alerts are asked for")
+        }
+
+        fn stats(&self) -> StoreStats {
+            unreachable!("only alerts are asked for")
+        }
+    }
+
+    fn cleared(at: u64) -> AlertEvent {
+        let name: Arc<str> = "x".into();
+        let alert = AlertChange {
+            id: format!("a-{at}-0").into(),
+            rule: Arc::clone(&name),
+            severity: Severity::Info,
+            device: DeviceIndex(0),
+            device_id: Arc::clone(&name),
+            group: Arc::clone(&name),
+            metric: None,
+            text: name,
+            state: AlertState::Cleared,
+            value: None,
+            raised_ms: 0,
+            acknowledged: None,
+            cleared_ms: Some(0),
+        };
+        AlertEvent { position: Position(at), at_ms: 0, alert }
+    }
+
+    #[test]
+    fn changes_that_one_entry_caused_are_never_parted() {
+        for at_once in [1, 2, BATCH - 1, BATCH, BATCH + 1, 3 * BATCH] {
+            let positions: Vec<u64> = [3, 2, 1].into_iter().flat_map(|at| vec![at; at_once]).collect();
+            let mut seen = Vec::new();
+            let look = |event: AlertEvent| {
+                seen.push(event.position.0);
+                true
+            };
+            each_event(&Changes(positions.clone()), None, look).unwrap();
+            assert_eq!(seen, positions, "{at_once} at once");
+        }
+    }
+
+    #[test]
+    fn a_page_that_finds_nothing_among_many_ends_and_says_where_to_go_on() {
+        let many = (1..=SCANNED_MAX as u64 + 10).rev().collect();
+        let (mut page, history) = (Alerts::default(), Changes(many));
+        fill_with_cleared(&history, &mut page, None, 5, |_| false).unwrap();
+        assert_eq!(page.next, Some(Cursor::Cleared(Position(10), 0)));
+        page.next = None;
+        fill_with_cleared(&history, &mut page, Some((Position(10), 0)), 50, |_| true).unwrap();
+        assert_eq!((page.alerts.len(), page.next), (10, None));
     }
 }

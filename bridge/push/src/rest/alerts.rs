@@ -103,7 +103,10 @@ impl FromStr for Cursor {
         let (number, rest) = text.get(1..).and_then(|text| text.split_once('.')).ok_or(())?;
         match text.as_bytes()[0] {
             b'h' => Ok(Cursor::Held(number.parse().map_err(drop)?, rest.into())),
-            b'c' => Ok(Cursor::Cleared(Position(number.parse().map_err(drop)?), rest.parse().map_err(drop)?)),
+            b'c' => {
+                let position = number.parse().ok().filter(|&position| position < u64::MAX).ok_or(())?;
+                Ok(Cursor::Cleared(Position(position), rest.parse().map_err(drop)?))
+            }
             _ => Err(()),
         }
     }
@@ -118,7 +121,7 @@ mod tests {
         for cursor in [Cursor::Held(-5, "a-7-0".into()), Cursor::Cleared(Position(9), 3)] {
             assert_eq!(cursor.to_string().parse(), Ok(cursor));
         }
-        for wrong in ["", "h", "h1", "c1.x", "x1.2", "é1.2"] {
+        for wrong in ["", "h", "h1", "c1.x", "x1.2", "é1.2", "c18446744073709551615.0"] {
             assert_eq!(wrong.parse::<Cursor>(), Err(()), "{wrong}");
         }
     }

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::Uri;
 use serde::Serialize;
 use tidegate_views::Views;
@@ -9,22 +9,34 @@ use tidegate_views::read::{Device, DevicesPage, DevicesQuery, Group, Lookup};
 
 use super::Api;
 use super::error::{ApiError, Kind};
-use super::parameters::Parameters;
+use super::parameters::{Name, Parameters};
+
+/// Devices read from the views at a time.
+const AT_A_TIME: usize = 256;
 
 /// `GET /v1/devices`
 pub async fn list(State(api): State<Arc<Api>>, uri: Uri) -> Result<Json<DevicesPage>, ApiError> {
     let parameters = Parameters::of(&uri, &["group", "q", "limit", "cursor"])?;
-    let query = DevicesQuery {
-        group: parameters.text("group").unwrap_or_default(),
-        q: parameters.text("q").unwrap_or_default(),
-        cursor: parameters.text("cursor"),
-        limit: parameters.number("limit", 1..=api.config.page_max, api.config.page_default)?,
-    };
-    Ok(Json(api.hub.read(|views| views.devices(&query))))
+    let limit = parameters.number("limit", 1..=api.config.page_max, api.config.page_default)?;
+    let (group, q) = (parameters.text("group").unwrap_or_default(), parameters.text("q").unwrap_or_default());
+    let mut devices = Vec::new();
+    let mut next = parameters.text("cursor").map(Arc::from);
+    // A few at a time, so that what devices say in between does not wait for a long page.
+    while devices.len() < limit {
+        let cursor: Option<Arc<str>> = next.take();
+        let query = DevicesQuery { group, q, cursor: cursor.as_deref(), limit: AT_A_TIME.min(limit - devices.len()) };
+        let part = api.hub.read(|views| views.devices(&query));
+        devices.extend(part.devices);
+        next = part.next;
+        if next.is_none() {
+            break;
+        }
+    }
+    Ok(Json(DevicesPage { devices, next }))
 }
 
 /// `GET /v1/devices/{id}`
-pub async fn one(State(api): State<Arc<Api>>, Path(id): Path<String>, uri: Uri) -> Result<Json<Device>, ApiError> {
+pub async fn one(State(api): State<Arc<Api>>, Name(id): Name, uri: Uri) -> Result<Json<Device>, ApiError> {
     Parameters::of(&uri, &[])?;
     api.hub.read(|views| find(views, &id)).map(Json)
 }

@@ -20,7 +20,6 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::http::{Method, Uri};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
@@ -29,6 +28,7 @@ use tidegate_telemetry::History;
 use crate::config::PushConfig;
 use crate::http::{dashboard, requests, security};
 use crate::hub::Hub;
+use crate::live::{self, Live};
 use crate::ports::{Intents, Operations};
 use archive::Archive;
 use error::{ApiError, Kind};
@@ -51,7 +51,7 @@ pub fn router(
     operations: Arc<dyn Operations>,
 ) -> Router {
     let gatekeeper = Arc::new(security::Gatekeeper::new(&config));
-    let body_limit = DefaultBodyLimit::max(config.body_bytes_max);
+    let sessions = Live::new(Arc::clone(&hub), Arc::clone(&history));
     let archive = Archive::new(history, &config);
     Router::new()
         .route("/v1/devices", get(devices::list))
@@ -64,13 +64,13 @@ pub fn router(
         .route("/v1/problems", get(operations::problems))
         .route("/v1/stats", get(operations::stats))
         .route("/v1/openapi.json", get(operations::description))
+        .route("/v1/live", get(live::upgrade).with_state(sessions))
         .route("/healthz", get(operations::health))
         .route("/readyz", get(operations::readiness))
         .route("/metrics", get(operations::metrics))
         .fallback(dashboard::fallback)
         .method_not_allowed_fallback(wrong_method)
         .with_state(Arc::new(Api { config, hub, archive, intents, operations }))
-        .layer(body_limit)
         .layer(from_fn_with_state(gatekeeper, security::guard))
         .layer(from_fn(requests::count))
 }

@@ -1,8 +1,9 @@
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
-use axum::extract::Query;
+use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::Uri;
+use axum::http::request::Parts;
 
 use super::error::ApiError;
 use super::instant;
@@ -84,6 +85,19 @@ impl Parameters {
         let unreadable =
             || ApiError::parameter("cursor", "cursor is not one of this path: give the `next` of the page before");
         text.parse().map(Some).map_err(|_| unreadable())
+    }
+}
+
+/// The name at the end or in the middle of a path, percent-decoded.
+#[derive(Debug)]
+pub struct Name(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Name {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Name, ApiError> {
+        let unreadable = |_| ApiError::parameter("id", "the path does not decode to UTF-8: percent-encode it as UTF-8");
+        Path::from_request_parts(parts, state).await.map(|Path(name)| Name(name)).map_err(unreadable)
     }
 }
 

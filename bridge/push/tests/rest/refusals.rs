@@ -29,6 +29,8 @@ async fn every_mistake_in_a_question_is_named() {
         ("/v1/devices?limit=5&limit=6", 400, "twice"),
         ("/v1/devices/site/a/dev7?x=1", 400, "x"),
         ("/v1/devices/dev99", 404, "/v1/devices"),
+        ("/v1/devices/%FF", 400, "UTF-8"),
+        ("/v1/devices/", 404, "openapi.json"),
         ("/v1/readings?metric=temperature", 400, "device is missing"),
         ("/v1/readings?device=quiet", 400, "metric is missing"),
         ("/v1/readings?device=quiet&metric=temprature", 404, "candidates"),

@@ -76,6 +76,24 @@ async fn at_shutdown_a_client_that_holds_its_request_back_is_not_waited_for() {
     assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
 }
 
+#[tokio::test]
+async fn a_live_session_opens_from_our_own_pages_only() {
+    let site = Site::new().await;
+    let own = format!("http://{}", site.address);
+    for (origin, status) in [(own.as_str(), "101"), ("http://evil.example", "403"), ("null", "403")] {
+        let request = format!(
+            "GET /v1/live HTTP/1.1\r\nhost: {}\r\norigin: {origin}\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+             sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+            site.address
+        );
+        let mut stream = TcpStream::connect(site.address).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut line = [0; 12];
+        stream.read_exact(&mut line).await.unwrap();
+        assert_eq!(line, *format!("HTTP/1.1 {status}").as_bytes(), "{origin}");
+    }
+}
+
 /// One request and its answer on a connection that stays open.
 async fn exchange(stream: &mut TcpStream) {
     stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();

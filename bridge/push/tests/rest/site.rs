@@ -8,7 +8,9 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use tidegate_push::{Hub, IntentError, Intents, OperationStats, Operations, PushConfig, Readiness, router, serve};
+use tidegate_push::{
+    Hub, IntentError, Intents, LiveConfig, OperationStats, Operations, PushConfig, Readiness, router, serve,
+};
 use tidegate_telemetry::{AlertState, Change, Intent, Position};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -73,9 +75,7 @@ impl Site {
 }
 
 fn fleet_hub() -> Arc<Hub> {
-    let epoch = tidegate_views::Epoch { name: "e".into(), time_base_ms: NOW_MS };
-    let views = tidegate_views::Views::new(epoch, tidegate_views::ViewsConfig::default());
-    let hub = Arc::new(Hub::new(views));
+    let hub = Arc::new(Hub::new(tidegate_views::ViewsConfig::default(), LiveConfig::default(), NOW_MS));
     hub.apply(Position(9), NOW_MS, &fleet::changes());
     hub
 }
