@@ -87,7 +87,7 @@ impl Alerts {
 
     /// Every active alert, and those cleared lately, oldest first.
     pub(crate) fn snapshot(&self, now_ms: i64, config: &ProcessConfig, changes: &mut Vec<Change>) {
-        let since_ms = now_ms - config.alerts_recent_ms;
+        let since_ms = now_ms.saturating_sub(config.alerts_recent_ms);
         let shown = self.alerts.values().filter(|alert| alert.cleared_ms.is_none_or(|at_ms| at_ms >= since_ms));
         changes.extend(shown.cloned().map(Change::Alert));
     }
@@ -99,7 +99,7 @@ impl Alerts {
     }
 
     fn forget_old(&mut self, now_ms: i64, config: &ProcessConfig) {
-        let since_ms = now_ms - config.alerts_recent_ms;
+        let since_ms = now_ms.saturating_sub(config.alerts_recent_ms);
         while let Some(key) = self.cleared.front() {
             let old = self.alerts.get(key).and_then(|alert| alert.cleared_ms).is_none_or(|at_ms| at_ms < since_ms);
             if !old && self.cleared.len() <= config.alerts_recent_max {

@@ -10,33 +10,37 @@ const GAPS_TRUSTED: usize = 3;
 const INTERVAL_MIN_MS: i64 = 1_000;
 
 /// How often a device reports, learnt from its reports.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Interval {
     gaps_ms: [u32; GAPS],
     known: u8,
     next: u8,
-    report_received_ms: i64,
-    report_time_ms: i64,
+    last: Option<Report>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Report {
+    received_ms: i64,
+    time_ms: i64,
 }
 
 impl Interval {
-    /// After the first report.
-    pub(crate) fn new(time_ms: i64, received_ms: i64) -> Self {
-        Interval { gaps_ms: [0; GAPS], known: 0, next: 0, report_received_ms: received_ms, report_time_ms: time_ms }
-    }
-
     /// Takes a reading; `true` when the interval may have changed.
     ///
     /// The gap between receipts is what counts, since that is what "overdue" is measured by. A backlog arrives faster
     /// than it was measured and says nothing about it; nor do late readings.
     pub(crate) fn learn(&mut self, time_ms: i64, received_ms: i64, rebased: bool) -> bool {
-        let gap_ms = received_ms - self.report_received_ms;
-        let measured_ms = time_ms - self.report_time_ms;
+        let report = Report { received_ms, time_ms };
+        let Some(last) = &self.last else {
+            self.last = Some(report);
+            return false;
+        };
+        let gap_ms = received_ms - last.received_ms;
+        let measured_ms = time_ms - last.time_ms;
         if gap_ms < REPORT_GAP_MS || (measured_ms <= 0 && !rebased) {
             return false;
         }
-        self.report_received_ms = received_ms;
-        self.report_time_ms = time_ms;
+        self.last = Some(report);
         if measured_ms > 2 * gap_ms + 1_000 {
             return false;
         }

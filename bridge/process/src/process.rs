@@ -230,7 +230,7 @@ impl Process {
             principal: publication.principal.as_str().into(),
             cells: Vec::with_capacity(reading.metrics.len()),
             clock: Clock::default(),
-            interval: Interval::new(reading.time_ms.unwrap_or(now_ms), now_ms),
+            interval: Interval::default(),
             interval_ms: self.config.interval_default_ms,
             heard_ms: now_ms,
             state: DeviceState::Fresh,

@@ -1,0 +1,92 @@
+//! What a reading costs: 10,000 devices in 200 groups, five metrics a reading, 2,000 readings a second of received
+//! time, rules and aggregates on. `cargo run --release -p tidegate-process --example cost`
+#![allow(clippy::unwrap_used)]
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use tidegate_decode::{DecodeConfig, Decoder};
+use tidegate_process::{Condition, Output, Process, ProcessConfig, RuleConfig};
+use tidegate_telemetry::{Entry, Position, Publication, Qos, Severity};
+
+const DEVICES: usize = 10_000;
+const READINGS: usize = 200_000;
+const T0: i64 = 1_704_723_840_000;
+
+fn main() {
+    let entries: Vec<Entry> = (0..READINGS).map(entry).collect();
+
+    let mut decoder = Decoder::new(DecodeConfig::default());
+    let mut readings = Vec::new();
+    let started = Instant::now();
+    for entry in &entries {
+        let Entry::Publication(publication) = entry else { continue };
+        readings.clear();
+        decoder.decode(Position(1), publication, &mut readings).unwrap();
+    }
+    report("decode", started);
+
+    let above = Condition::Above { threshold: 40.0, hysteresis: 1.0, for_ms: 30_000 };
+    let rule = |name: &str, metric: Option<&str>, condition| RuleConfig {
+        name: name.into(),
+        severity: Severity::Warning,
+        metric: metric.map(Into::into),
+        device: None,
+        group: None,
+        condition,
+    };
+    let rules =
+        vec![rule("hot", Some("temperature"), above), rule("silent", None, Condition::NoReading { for_ms: 60_000 })];
+    let mut process = Process::new(ProcessConfig { rules, ..ProcessConfig::default() });
+    let mut output = Output::default();
+    let started = Instant::now();
+    let mut changes = 0;
+    for (place, entry) in entries.iter().enumerate() {
+        output.clear();
+        process.apply(Position(place as u64 + 1), entry, &mut output);
+        changes += output.changes.len();
+    }
+    report("decode and apply", started);
+    println!("{:.2} changes a reading", changes as f64 / READINGS as f64);
+
+    let started = Instant::now();
+    let checkpoint = process.checkpoint();
+    println!("checkpoint: {} bytes in {:.1} ms", checkpoint.len(), started.elapsed().as_secs_f64() * 1e3);
+    let started = Instant::now();
+    let restored = Process::restore(ProcessConfig::default(), &checkpoint).unwrap();
+    println!("restore of {} devices: {:.1} ms", restored.devices(), started.elapsed().as_secs_f64() * 1e3);
+}
+
+fn entry(n: usize) -> Entry {
+    let device = n % DEVICES;
+    let received_ms = T0 + n as i64 / 2;
+    let x = (n % 97) as f64 / 10.0;
+    let payload = format!(
+        r#"{{"deviceId":"sensor_{device:05}","temperature":{:.1},"humidity":{:.1},"pressure":{:.2},"battery":{},"co2":{},"timestamp":{},"location":"Building {}, Floor {}"}}"#,
+        20.0 + x,
+        40.0 + x,
+        1_000.25 + x,
+        n % 100,
+        400 + n % 300,
+        received_ms - 20,
+        device % 20,
+        device / 20 % 10,
+    );
+    Entry::Publication(Publication {
+        received_ms,
+        client: format!("client_{device}"),
+        principal: "anonymous".into(),
+        session: 1,
+        packet_id: 1,
+        topic: format!("sensors/sensor_{device:05}/telemetry"),
+        payload: Bytes::from(payload),
+        qos: Qos::AtLeastOnce,
+        retain: false,
+        dup: false,
+        properties: None,
+    })
+}
+
+fn report(what: &str, started: Instant) {
+    println!("{what}: {:.2} us a reading", started.elapsed().as_secs_f64() * 1e6 / READINGS as f64);
+}

@@ -1,0 +1,205 @@
+//! Alerts: raised, acknowledged, cleared.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use support::{Fleet, T0, above, alerts, publication, rule};
+use tidegate_process::{Condition, Process, ProcessConfig, RuleConfig};
+use tidegate_telemetry::{AlertState, Severity};
+
+#[test]
+fn a_value_above_the_threshold_raises_at_once() {
+    let mut fleet = Fleet::with_rule(above(8.0, 0.0, 0));
+    assert!(alerts(fleet.feels("dev7", 0, 8.0)).is_empty());
+    let changes = fleet.feels("dev7", 1, 8.1).to_vec();
+    let alert = alerts(&changes)[0];
+    assert_eq!((&*alert.id, alert.state, alert.value), ("a-2-0", AlertState::Raised, Some(8.1)));
+    assert_eq!(&*alert.text, "Above 8.0 °C");
+    assert_eq!((&*alert.device_id, &*alert.group, alert.metric.as_deref()), ("dev7", "hall", Some("temperature")));
+    assert_eq!((alert.severity, alert.raised_ms), (Severity::Warning, T0 + 1_000));
+    assert!(alerts(fleet.feels("dev7", 2, 9.0)).is_empty(), "once");
+}
+
+#[test]
+fn it_clears_only_beyond_the_hysteresis_and_the_next_is_a_new_alert() {
+    let mut fleet = Fleet::with_rule(above(8.0, 1.0, 0));
+    fleet.feels("dev7", 0, 9.0);
+    assert!(alerts(fleet.feels("dev7", 1, 7.5)).is_empty());
+    let changes = fleet.feels("dev7", 2, 7.0).to_vec();
+    let alert = alerts(&changes)[0];
+    assert_eq!((&*alert.id, alert.state, alert.value), ("a-1-0", AlertState::Cleared, Some(7.0)));
+    assert_eq!(alert.cleared_ms, Some(T0 + 2_000));
+    assert_eq!(&*alerts(fleet.feels("dev7", 3, 9.0))[0].id, "a-4-0");
+}
+
+#[test]
+fn below_is_above_upside_down() {
+    let condition = Condition::Below { threshold: 20.0, hysteresis: 5.0, for_ms: 0 };
+    let mut fleet = Fleet::with_rule(rule(Some("battery"), condition));
+    let mut states = |value: i64, at_s: i64| {
+        let changes = fleet.sends("dev7", at_s, at_s, &format!(r#""battery":{value}"#));
+        alerts(changes).first().map(|alert| (alert.text.to_string(), alert.state))
+    };
+    assert_eq!(states(20, 0), None);
+    assert_eq!(states(19, 1), Some(("Below 20%".into(), AlertState::Raised)));
+    assert_eq!(states(24, 2), None);
+    assert_eq!(states(25, 3), Some(("Below 20%".into(), AlertState::Cleared)));
+}
+
+#[test]
+fn a_duration_counts_by_the_devices_own_time() {
+    let mut fleet = Fleet::with_rule(above(8.0, 0.0, 30_000));
+    // A backlog: a minute of readings within a second.
+    assert!(alerts(fleet.sends("dev7", 100, 0, r#""temperature":9"#)).is_empty());
+    assert!(alerts(fleet.sends("dev7", 100, 29, r#""temperature":9"#)).is_empty());
+    let changes = fleet.sends("dev7", 100, 30, r#""temperature":9"#).to_vec();
+    assert_eq!(&*alerts(&changes)[0].text, "Above 8.0 °C for 30 s");
+}
+
+#[test]
+fn a_duration_also_ends_when_no_further_reading_comes() {
+    let mut fleet = Fleet::with_rule(above(8.0, 0.0, 30_000));
+    fleet.feels("dev7", 0, 9.0);
+    let changes = fleet.wait(29);
+    assert!(alerts(&changes).is_empty());
+    let changes = fleet.wait(31);
+    assert_eq!(alerts(&changes)[0].raised_ms, T0 + 30_000);
+}
+
+#[test]
+fn a_dip_starts_the_duration_anew() {
+    let mut fleet = Fleet::with_rule(above(8.0, 0.0, 30_000));
+    for (at_s, value, raises) in
+        [(0, 9.0, false), (20, 8.0, false), (25, 9.0, false), (50, 9.0, false), (55, 9.0, true)]
+    {
+        assert_eq!(alerts(fleet.feels("dev7", at_s, value)).len(), usize::from(raises), "at {at_s}");
+    }
+}
+
+#[test]
+fn late_and_repeated_readings_neither_raise_nor_clear() {
+    let mut fleet = Fleet::with_rule(above(8.0, 0.0, 0));
+    fleet.feels("dev7", 10, 5.0);
+    assert!(alerts(fleet.sends("dev7", 11, 9, r#""temperature":99"#)).is_empty());
+    fleet.feels("dev7", 12, 9.0);
+    assert!(alerts(fleet.sends("dev7", 13, 11, r#""temperature":5"#)).is_empty());
+    assert!(alerts(fleet.sends("dev7", 14, 12, r#""temperature":9"#)).is_empty());
+}
+
+#[test]
+fn the_first_acknowledgement_in_the_log_wins() {
+    let mut fleet = Fleet::with_rule(above(8.0, 0.0, 0));
+    fleet.feels("dev7", 0, 9.0);
+    let changes = fleet.acknowledge(1, "a-1-0", "ann").to_vec();
+    let alert = alerts(&changes)[0];
+    assert_eq!((alert.state, alert.acknowledged.clone()), (AlertState::Acknowledged, Some((T0 + 1_000, "ann".into()))));
+    for id in ["a-1-0", "a-1-1", "a-01-0", "nonsense", ""] {
+        assert!(fleet.acknowledge(2, id, "bob").is_empty(), "{id}");
+        assert_eq!(fleet.output.counts.acknowledgements_ignored, 1);
+    }
+    let changes = fleet.feels("dev7", 3, 1.0).to_vec();
+    assert_eq!(alerts(&changes)[0].acknowledged.as_ref().unwrap().1.as_ref(), "ann", "kept when it clears");
+    assert!(alerts(fleet.acknowledge(4, "a-1-0", "bob")).is_empty());
+}
+
+#[test]
+fn silence_raises_and_the_next_reading_clears() {
+    let mut fleet = Fleet::with_rule(rule(None, Condition::NoReading { for_ms: 300_000 }));
+    for at_s in 0..100 {
+        fleet.feels("dev7", at_s, 1.0);
+    }
+    let changes = fleet.wait(99 + 299);
+    assert!(alerts(&changes).is_empty());
+    let changes = fleet.wait(99 + 301);
+    let alert = alerts(&changes)[0];
+    assert_eq!((&*alert.text, alert.raised_ms), ("No reading for 5 min", T0 + 399_000));
+    assert_eq!((alert.metric.clone(), alert.value), (None, None));
+    let changes = fleet.feels("dev7", 500, 1.0).to_vec();
+    assert_eq!(alerts(&changes)[0].state, AlertState::Cleared);
+    let changes = fleet.wait(900);
+    assert_eq!(alerts(&changes).len(), 1, "and counts anew");
+}
+
+#[test]
+fn silence_of_one_metric_is_noticed_while_others_go_on() {
+    let mut fleet = Fleet::with_rule(rule(Some("humidity"), Condition::NoReading { for_ms: 60_000 }));
+    fleet.sends("dev7", 0, 0, r#""temperature":1,"humidity":40"#);
+    let mut raised = Vec::new();
+    for at_s in 1..100 {
+        raised.extend(alerts(fleet.feels("dev7", at_s, 1.0)).iter().map(|alert| alert.text.to_string()));
+    }
+    assert_eq!(raised, ["No humidity for 1 min"]);
+}
+
+#[test]
+fn selectors_choose_devices_and_groups() {
+    let selective = RuleConfig { device: Some("fridge*".into()), group: Some("A*".into()), ..above(8.0, 0.0, 0) };
+    let mut fleet = Fleet::with_rule(selective);
+    for (device, location, raises) in
+        [("fridge1", "A, 1", true), ("fridge2", "B, 1", false), ("oven1", "A, 1", false), ("fridge3", "A", true)]
+    {
+        let metrics = format!(r#""location":"{location}","temperature":9"#);
+        assert_eq!(alerts(fleet.sends(device, 1, 1, &metrics)).len(), usize::from(raises), "{device}");
+    }
+    let changes = fleet.sends("fridge1", 2, 2, r#""location":"B","temperature":9"#).to_vec();
+    assert_eq!(alerts(&changes)[0].state, AlertState::Cleared, "it moved out of the rule's reach");
+}
+
+#[test]
+fn after_a_restart_alerts_of_vanished_rules_are_cleared_and_the_others_go_on() {
+    let named = |name: &str| RuleConfig { name: name.into(), ..above(8.0, 0.0, 0) };
+    let config = |rules: Vec<RuleConfig>| ProcessConfig { rules, ..ProcessConfig::default() };
+    let mut fleet = Fleet::with(config(vec![named("gone"), named("kept")]));
+    assert_eq!(alerts(fleet.feels("dev7", 0, 9.0)).len(), 2);
+
+    let checkpoint = fleet.process.checkpoint();
+    fleet.process = Process::restore(config(vec![named("new"), named("kept")]), &checkpoint).unwrap();
+    let changes = fleet.feels("dev7", 1, 9.5).to_vec();
+    let told: Vec<_> = alerts(&changes).iter().map(|alert| (alert.rule.to_string(), alert.state)).collect();
+    assert_eq!(told, [("gone".to_owned(), AlertState::Cleared), ("new".to_owned(), AlertState::Raised)]);
+    let changes = fleet.feels("dev7", 2, 1.0).to_vec();
+    let told: Vec<_> = alerts(&changes).iter().map(|alert| alert.rule.to_string()).collect();
+    assert_eq!(told, ["new", "kept"]);
+}
+
+#[test]
+fn the_snapshot_holds_active_alerts_and_recent_ones() {
+    let mut fleet = Fleet::with_rule(above(8.0, 0.0, 0));
+    fleet.feels("dev1", 0, 9.0);
+    fleet.feels("dev2", 0, 9.0);
+    fleet.feels("dev1", 10, 1.0);
+    assert_eq!(alerts(&fleet.process.snapshot()).len(), 2);
+    fleet.tick(10 + 3_601);
+    assert_eq!(alerts(&fleet.process.snapshot()).len(), 1, "cleared more than an hour ago");
+}
+
+#[test]
+fn a_flood_of_cleared_alerts_is_bounded() {
+    let config = ProcessConfig { rules: vec![above(8.0, 0.0, 0)], alerts_recent_max: 10, ..ProcessConfig::default() };
+    let mut fleet = Fleet::with(config);
+    for n in 0..100 {
+        fleet.feels("dev7", n, if n % 2 == 0 { 9.0 } else { 1.0 });
+    }
+    assert_eq!(alerts(&fleet.process.snapshot()).len(), 10);
+}
+
+#[test]
+fn a_text_says_nothing_about_a_threshold() {
+    let mut fleet = Fleet::with_rule(above(8.0, 0.0, 0));
+    fleet.feels("dev7", 0, 9.0);
+    assert!(alerts(fleet.sends("dev7", 1, 1, r#""temperature":"broken""#)).is_empty());
+    let entry = publication(T0, "c1", "site/x/other", "99");
+    assert!(alerts(fleet.apply(&entry)).is_empty());
+}
+
+#[test]
+fn every_mistake_of_a_rule_is_named() {
+    let bad = |condition| RuleConfig { name: String::new(), ..rule(Some("t"), condition) };
+    let rules = vec![
+        bad(Condition::Above { threshold: f64::NAN, hysteresis: -1.0, for_ms: -1 }),
+        bad(Condition::NoReading { for_ms: 0 }),
+    ];
+    let mistakes = ProcessConfig { rules, ..ProcessConfig::default() }.mistakes();
+    assert_eq!(mistakes.len(), 7, "{mistakes:#?}");
+    assert!(ProcessConfig::default().mistakes().is_empty());
+}

@@ -1,0 +1,211 @@
+//! The state is a function of the log, wherever it was interrupted.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use support::{T0, above, publication, rule};
+use tidegate_process::{Condition, Output, Process, ProcessConfig, RestoreError, RuleConfig};
+use tidegate_telemetry::{Change, Entry, Intent, Position, Publication};
+
+fn config() -> ProcessConfig {
+    let named = |name: &str, rule: RuleConfig| RuleConfig { name: name.into(), ..rule };
+    ProcessConfig {
+        devices_max: 6,
+        metrics_per_device_max: 4,
+        groups_max: 4,
+        forget_after_ms: Some(900_000),
+        alerts_recent_max: 3,
+        rules: vec![
+            named("at once", above(3.0, 1.0, 0)),
+            named("lasting", above(2.0, 0.0, 20_000)),
+            named("silent", rule(None, Condition::NoReading { for_ms: 45_000 })),
+            named("metric silent", rule(Some("b"), Condition::NoReading { for_ms: 90_000 })),
+            RuleConfig {
+                group: Some("A*".into()),
+                ..named("any low", rule(None, Condition::Below { threshold: 1.0, hysteresis: 0.5, for_ms: 5_000 }))
+            },
+        ],
+        ..ProcessConfig::default()
+    }
+}
+
+/// What happens, and how long after the entry before, in ms.
+#[derive(Debug, Clone)]
+enum Step {
+    Reading {
+        device: u8,
+        metric: u8,
+        value: i8,
+        age_ms: i64,
+        location: u8,
+    },
+    Value {
+        device: u8,
+        metric: u8,
+        value: i8,
+    },
+    Array {
+        device: u8,
+        values: Vec<i8>,
+    },
+    /// The publication before, once more.
+    Again,
+    Broken,
+    Acknowledge {
+        position: u8,
+    },
+    Tick,
+}
+
+fn step() -> impl Strategy<Value = (i64, Step)> {
+    let age_ms = prop_oneof![4 => 0..3_000i64, 1 => -200_000..200_000i64, 1 => Just(3_600_000)];
+    let step = prop_oneof![
+        6 => (0..7u8, 0..3u8, 0..5i8, age_ms, 0..4u8).prop_map(|(device, metric, value, age_ms, location)| {
+            Step::Reading { device, metric, value, age_ms, location }
+        }),
+        2 => (0..7u8, 0..5u8, 0..5i8).prop_map(|(device, metric, value)| Step::Value { device, metric, value }),
+        1 => (0..7u8, prop::collection::vec(0..5i8, 0..4)).prop_map(|(device, values)| Step::Array { device, values }),
+        1 => Just(Step::Again),
+        1 => Just(Step::Broken),
+        1 => any::<u8>().prop_map(|position| Step::Acknowledge { position }),
+        2 => Just(Step::Tick),
+    ];
+    let gap_ms = prop_oneof![3 => 0..400i64, 4 => 1_000..12_000i64, 1 => 60_000..400_000i64];
+    (gap_ms, step)
+}
+
+fn entries(steps: Vec<(i64, Step)>) -> Vec<Entry> {
+    let mut now_ms = T0;
+    let mut last = None;
+    let entry = |(gap_ms, step): (i64, Step)| {
+        now_ms += gap_ms;
+        let metric = |metric: u8| ["temperature", "b", "c", "d", "e"][usize::from(metric)];
+        let json = |payload: String| publication(now_ms, "c1", "hall/up", &payload);
+        let entry = match step {
+            Step::Again => match last.clone() {
+                Some(Entry::Publication(before)) => Entry::Publication(Publication { received_ms: now_ms, ..before }),
+                _ => Entry::Tick(now_ms),
+            },
+            Step::Reading { device, metric: name, value, age_ms, location } => {
+                let location = ["A", "A, 1", "B, 2", "C, 1, x"][usize::from(location)];
+                json(format!(
+                    r#"{{"deviceId":"d{device}","time":{},"location":"{location}","{}":{value},"c":{value}}}"#,
+                    now_ms - age_ms,
+                    metric(name)
+                ))
+            }
+            Step::Value { device, metric: name, value } => {
+                publication(now_ms, "c2", &format!("hall/d{device}/{}", metric(name)), &value.to_string())
+            }
+            Step::Array { device, values } => {
+                let readings = values.iter().enumerate().map(|(n, value)| {
+                    format!(r#"{{"deviceId":"d{device}","time":{},"temperature":{value}}}"#, now_ms - 10_000 + n as i64)
+                });
+                json(format!("[{}]", readings.collect::<Vec<_>>().join(",")))
+            }
+            Step::Broken => json("{".into()),
+            Step::Acknowledge { position } => Entry::Intent(Intent::AcknowledgeAlert {
+                received_ms: now_ms,
+                alert: format!("a-{position}-0"),
+                by: "ann".into(),
+            }),
+            Step::Tick => Entry::Tick(now_ms),
+        };
+        last = Some(entry.clone());
+        entry
+    };
+    steps.into_iter().map(entry).collect()
+}
+
+fn apply(process: &mut Process, place: usize, entry: &Entry) -> Output {
+    let mut output = Output::default();
+    process.apply(Position(place as u64 + 1), entry, &mut output);
+    output
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
+
+    #[test]
+    fn a_restart_at_every_entry_changes_nothing(steps in prop::collection::vec(step(), 1..120)) {
+        let mut unbroken = Process::new(config());
+        let mut restarted = Process::new(config());
+        for (place, entry) in entries(steps).iter().enumerate() {
+            restarted = Process::restore(config(), &restarted.checkpoint()).unwrap();
+            prop_assert_eq!(restarted.snapshot(), unbroken.snapshot());
+            let (expected, got) = (apply(&mut unbroken, place, entry), apply(&mut restarted, place, entry));
+            prop_assert_eq!(got.changes, expected.changes, "at entry {}", place + 1);
+            prop_assert_eq!(got.problems, expected.problems);
+            prop_assert_eq!(got.counts, expected.counts);
+            prop_assert_eq!(restarted.checkpoint(), unbroken.checkpoint());
+        }
+    }
+
+    #[test]
+    fn ticks_alone_never_run_in_circles(steps in prop::collection::vec(step(), 1..60)) {
+        let mut process = Process::new(config());
+        let entries = entries(steps);
+        for (place, entry) in entries.iter().enumerate() {
+            apply(&mut process, place, entry);
+        }
+        let mut ticks = 0;
+        let mut last_ms = i64::MIN;
+        while let Some(at_ms) = process.next_deadline() {
+            prop_assert!(at_ms > last_ms || ticks == 0, "the deadline {at_ms} came up again");
+            last_ms = at_ms;
+            apply(&mut process, entries.len() + ticks, &Entry::Tick(at_ms));
+            ticks += 1;
+            prop_assert!(ticks < 2_000);
+        }
+        prop_assert_eq!(process.devices(), 0, "in the end all are forgotten");
+    }
+}
+
+#[test]
+fn the_random_steps_reach_what_they_are_meant_to_reach() {
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let (mut raised, mut acknowledged, mut late, mut duplicate, mut forgotten) = (0, 0, 0, 0, 0);
+    for _ in 0..100 {
+        let steps = prop::collection::vec(step(), 120).new_tree(&mut runner).unwrap().current();
+        let mut process = Process::new(config());
+        for (place, entry) in entries(steps).iter().enumerate() {
+            let counts = apply(&mut process, place, entry).counts;
+            raised += counts.alerts_raised;
+            acknowledged += counts.acknowledgements;
+            late += counts.values_late;
+            duplicate += counts.values_duplicate;
+            forgotten += counts.devices_forgotten;
+        }
+    }
+    let reached = [raised, acknowledged, late, duplicate, forgotten];
+    assert!(reached.iter().all(|&count| count > 10), "{reached:?}");
+}
+
+#[test]
+fn a_checkpoint_of_another_version_or_a_damaged_one_is_refused() {
+    let checkpoint = Process::new(config()).checkpoint();
+    let restore = |bytes: &[u8]| Process::restore(config(), bytes).map(drop);
+    assert_eq!(restore(&checkpoint), Ok(()));
+    assert_eq!(restore(&[9, 1, 2]), Err(RestoreError::UnknownVersion(9)));
+    for cut in 0..checkpoint.len() {
+        assert_eq!(restore(&checkpoint[..cut]), Err(RestoreError::Malformed));
+    }
+}
+
+#[test]
+fn the_snapshot_of_a_restored_fleet_tells_everything() {
+    let mut process = Process::new(config());
+    let payload = r#"{"deviceId":"a","location":"A","temperature":9,"b":"on"}"#;
+    apply(&mut process, 0, &publication(T0, "c1", "x", payload));
+    let snapshot = Process::restore(config(), &process.checkpoint()).unwrap().snapshot();
+    let told = |wanted: fn(&Change) -> bool| snapshot.iter().filter(|change| wanted(change)).count();
+    assert_eq!(told(|change| matches!(change, Change::Device { .. })), 1);
+    assert_eq!(told(|change| matches!(change, Change::Metric { .. })), 2);
+    assert_eq!(told(|change| matches!(change, Change::Reading(reading) if reading.cells.len() == 2)), 1);
+    assert_eq!(told(|change| matches!(change, Change::State { .. })), 1);
+    assert_eq!(told(|change| matches!(change, Change::Aggregate(_))), 2);
+    assert_eq!(told(|change| matches!(change, Change::States { .. })), 2);
+    assert_eq!(told(|change| matches!(change, Change::Alert(_))), 1);
+}

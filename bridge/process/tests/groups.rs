@@ -1,0 +1,115 @@
+//! Aggregates of groups and of the whole fleet.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use support::{Fleet, T0};
+use tidegate_process::ProcessConfig;
+use tidegate_telemetry::{AggregateChange, Change, StateCounts};
+
+fn aggregates(changes: &[Change], metric: &str) -> Vec<(String, AggregateChange)> {
+    let aggregate = |change: &Change| match change {
+        Change::Aggregate(aggregate) if &*aggregate.metric == metric => {
+            Some((aggregate.group.to_string(), aggregate.clone()))
+        }
+        _ => None,
+    };
+    changes.iter().filter_map(aggregate).collect()
+}
+
+fn of(changes: &[Change], group: &str) -> AggregateChange {
+    aggregates(changes, "t").into_iter().rfind(|(path, _)| path == group).unwrap_or_else(|| panic!("no {group}")).1
+}
+
+fn counts(changes: &[Change], group: &str) -> StateCounts {
+    let counts = |change: &Change| match change {
+        Change::States { group: path, counts } if &**path == group => Some(*counts),
+        _ => None,
+    };
+    changes.iter().rev().find_map(counts).unwrap_or_else(|| panic!("no {group}"))
+}
+
+fn sends(fleet: &mut Fleet, device: &str, at_s: i64, location: &str, t: f64) -> Vec<Change> {
+    fleet.sends(device, at_s, at_s, &format!(r#""location":"{location}","t":{t}"#)).to_vec()
+}
+
+#[test]
+fn a_group_counts_everything_below_it() {
+    let mut fleet = Fleet::new();
+    for (device, location, t) in [("a", "A, 1", 10.0), ("b", "A, 2", 20.0), ("c", "A, 2", 40.0), ("d", "B", -5.0)] {
+        sends(&mut fleet, device, 0, location, t);
+    }
+    let told = fleet.wait(1);
+    assert_eq!(told, fleet.output.changes);
+    let whole = fleet.process.snapshot();
+    for (group, count, sum, min, max) in [
+        ("", 4, 65.0, -5.0, 40.0),
+        ("A", 3, 70.0, 10.0, 40.0),
+        ("A/2", 2, 60.0, 20.0, 40.0),
+        ("B", 1, -5.0, -5.0, -5.0),
+    ] {
+        let aggregate = of(&whole, group);
+        assert_eq!((aggregate.count, aggregate.devices, aggregate.sum), (count, count, sum), "{group}");
+        assert_eq!((aggregate.min, aggregate.max, aggregate.oldest_ms), (min, max, Some(T0)), "{group}");
+        assert_eq!(counts(&whole, group).fresh, count);
+    }
+}
+
+#[test]
+fn only_what_moved_is_told_and_at_most_once_a_second() {
+    let mut fleet = Fleet::new();
+    sends(&mut fleet, "a", 0, "A", 1.0);
+    sends(&mut fleet, "b", 0, "B", 1.0);
+    fleet.wait(1);
+    let mut rounds = 0;
+    for n in 0..1_000 {
+        let payload = format!(r#"{{"deviceId":"a","location":"A","time":{},"t":{n}}}"#, T0 + 1_500 + n * 10);
+        let changes = fleet.apply(&support::publication(T0 + 1_500 + n * 10, "c1", "x/y", &payload));
+        let told = aggregates(changes, "t");
+        rounds += usize::from(!told.is_empty());
+        assert!(told.iter().all(|(group, _)| group != "B"));
+    }
+    assert!((9..=11).contains(&rounds), "{rounds} rounds in 10 s");
+}
+
+#[test]
+fn a_lost_device_leaves_the_figures_but_stays_in_the_coverage() {
+    let mut fleet = Fleet::new();
+    sends(&mut fleet, "a", 0, "A", 1.0);
+    sends(&mut fleet, "b", 0, "A", 3.0);
+    for at_s in 1..700 {
+        sends(&mut fleet, "a", at_s, "A", 1.0);
+    }
+    fleet.wait(701);
+    let whole = fleet.process.snapshot();
+    let aggregate = of(&whole, "A");
+    assert_eq!((aggregate.count, aggregate.devices, aggregate.sum), (1, 2, 1.0));
+    assert_eq!(counts(&whole, ""), StateCounts { fresh: 1, lost: 1, ..StateCounts::default() });
+}
+
+#[test]
+fn a_device_that_moves_takes_its_values_along() {
+    let mut fleet = Fleet::new();
+    sends(&mut fleet, "a", 0, "A", 1.0);
+    fleet.wait(1);
+    sends(&mut fleet, "a", 2, "B", 2.0);
+    let changes = fleet.output.changes.clone();
+    assert_eq!((of(&changes, "A").devices, of(&changes, "A").oldest_ms), (0, None), "told as empty");
+    assert_eq!(of(&changes, "B").sum, 2.0);
+    assert_eq!(counts(&changes, "A"), StateCounts::default());
+    assert!(aggregates(&fleet.process.snapshot(), "t").iter().all(|(group, _)| group != "A"));
+}
+
+#[test]
+fn beyond_the_limits_devices_count_in_the_nearest_group_and_metrics_not_at_all() {
+    let config = ProcessConfig { groups_max: 2, aggregate_metrics_max: 1, ..ProcessConfig::default() };
+    let mut fleet = Fleet::with(config);
+    sends(&mut fleet, "a", 0, "A, 1, x", 1.0);
+    fleet.sends("b", 0, 0, r#""location":"B","t":2,"u":3"#);
+    fleet.wait(1);
+    let whole = fleet.process.snapshot();
+    let groups: Vec<String> = aggregates(&whole, "t").into_iter().map(|(group, _)| group).collect();
+    assert_eq!(groups, ["", "A"]);
+    assert_eq!(of(&whole, "").sum, 3.0);
+    assert_eq!(aggregates(&whole, "u"), []);
+}

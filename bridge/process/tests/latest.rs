@@ -1,0 +1,149 @@
+//! Which value is the newest.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use support::{Fleet, T0, number, publication, readings};
+use tidegate_telemetry::{Change, DeliveryClass, DeviceIndex, MetricIndex};
+
+#[test]
+fn a_reading_is_told_with_its_device_its_metrics_and_its_class() {
+    let mut fleet = Fleet::new();
+    let changes = fleet.sends("dev7", 1, 0, r#""temperature":23.5,"on":true"#).to_vec();
+    let device = DeviceIndex(0);
+    assert_eq!(changes[0], Change::Device { device, id: "dev7".into(), group: "hall".into() });
+    assert!(matches!(&changes[2], Change::Metric { name, unit: Some(unit), decimals: Some(1), .. }
+        if &**name == "temperature" && &**unit == "°C"));
+    let reading = readings(&changes)[0].clone();
+    assert_eq!((reading.device, reading.time_ms, reading.received_ms), (device, T0, T0 + 1_000));
+    assert_eq!(reading.class, DeliveryClass::Envelope);
+    let cells: Vec<_> = reading.cells.iter().map(|cell| (cell.metric, cell.latest)).collect();
+    assert_eq!(cells, [(MetricIndex(0), true), (MetricIndex(1), true)]);
+}
+
+#[test]
+fn a_late_reading_never_moves_latest() {
+    let mut fleet = Fleet::new();
+    fleet.feels("dev7", 10, 20.0);
+    for (received, time) in [(11, 9), (12, -86_400), (13, 5), (14, 9)] {
+        let changes = fleet.sends("dev7", received, time, r#""temperature":99"#).to_vec();
+        assert!(!readings(&changes)[0].cells[0].latest, "it is told, for history");
+        assert_eq!(fleet.output.counts.values_late, 1);
+        assert_eq!(fleet.latest("temperature"), [(10, number(20.0))]);
+    }
+}
+
+#[test]
+fn a_backlog_after_a_live_reading_never_moves_latest() {
+    let mut fleet = Fleet::new();
+    fleet.feels("dev7", 3_600, 20.0);
+    // An hour of readings, 5 s apart, oldest first, ten a second.
+    for n in 0..700 {
+        let payload = format!(r#"{{"deviceId":"dev7","time":{},"temperature":{n}}}"#, T0 + n * 5_000);
+        fleet.apply(&publication(T0 + 3_600_000 + n * 100, "c1", "hall/telemetry", &payload));
+        assert_eq!(fleet.output.counts.clocks_rebased, 0, "reading {n}");
+    }
+    assert_eq!(fleet.latest("temperature"), [(3_600, number(20.0))]);
+}
+
+#[test]
+fn a_repeated_reading_is_dropped_and_counted() {
+    let mut fleet = Fleet::new();
+    fleet.feels("dev7", 1, 20.0);
+    let payload = r#""temperature":20,"humidity":40"#;
+    let changes = fleet.sends("dev7", 2, 1, payload).to_vec();
+    assert_eq!(fleet.output.counts.values_duplicate, 1);
+    assert_eq!(readings(&changes)[0].cells.len(), 1, "what is new in it is told");
+    assert!(readings(fleet.sends("dev7", 3, 1, payload)).is_empty());
+    assert_eq!(fleet.output.counts.values_duplicate, 2);
+}
+
+#[test]
+fn of_two_values_with_one_time_the_later_arrival_wins() {
+    let mut fleet = Fleet::new();
+    fleet.sends("dev7", 1, 1, r#""temperature":20"#);
+    assert!(readings(fleet.sends("dev7", 2, 1, r#""temperature":21"#))[0].cells[0].latest);
+    assert_eq!(fleet.latest("temperature"), [(1, number(21.0))]);
+}
+
+#[test]
+fn a_clock_that_was_an_hour_ahead_does_not_freeze_it() {
+    let mut fleet = Fleet::new();
+    fleet.sends("dev7", 0, 3_600, r#""temperature":20"#);
+    assert_eq!(fleet.output.counts.readings_skewed, 1);
+    assert_eq!(fleet.latest("temperature"), [(0, number(20.0))], "it ranks by its receipt");
+    assert_eq!(fleet.process.device_figures("dev7").unwrap().skew_ms, Some(3_600_000));
+    fleet.sends("dev7", 5, 5, r#""temperature":21"#);
+    assert_eq!(fleet.latest("temperature"), [(5, number(21.0))]);
+}
+
+#[test]
+fn the_end_of_summer_time_does_not_freeze_it() {
+    // A device west of Greenwich sends local time as if it were UTC: 4 h behind, then 5 h.
+    let mut fleet = Fleet::new();
+    let local = |at_s: i64| at_s - if at_s < 100 { 4 * 3_600 } else { 5 * 3_600 };
+    for at_s in (0..100).step_by(5) {
+        fleet.sends("dev7", at_s, local(at_s), r#""temperature":20,"humidity":40"#);
+    }
+    let newest = local(95);
+    for (at_s, latest) in [(100, newest), (105, newest), (110, local(110)), (115, local(115))] {
+        fleet.sends("dev7", at_s, local(at_s), &format!(r#""temperature":{at_s}"#));
+        assert_eq!(fleet.latest("temperature")[0].0, latest, "at {at_s}");
+    }
+    fleet.sends("dev7", 120, local(120), r#""humidity":41"#);
+    assert_eq!(fleet.latest("humidity"), [(local(120), number(41.0))], "also a metric that was not in those three");
+}
+
+#[test]
+fn a_device_that_sends_batches_gets_its_new_baseline_too() {
+    let mut fleet = Fleet::new();
+    let batch = |minute: i64, shift_s: i64| {
+        let readings = (0..6).map(|n| {
+            let time_ms = T0 + minute * 60_000 + n * 10_000 - 60_000 + shift_s * 1_000;
+            format!(r#"{{"deviceId":"dev7","time":{time_ms},"temperature":{minute}}}"#)
+        });
+        let readings: Vec<String> = readings.collect();
+        publication(T0 + minute * 60_000, "c1", "hall/telemetry", &format!("[{}]", readings.join(",")))
+    };
+    for minute in 0..10 {
+        fleet.apply(&batch(minute, 0));
+    }
+    for minute in 10..13 {
+        fleet.apply(&batch(minute, -3_600));
+    }
+    assert_eq!(fleet.latest("temperature")[0].1, number(12.0));
+}
+
+#[test]
+fn a_value_without_a_time_ranks_by_its_receipt() {
+    let mut fleet = Fleet::new();
+    for (at_ms, value) in [(0, "1"), (1, "2"), (1, "2"), (2, "2")] {
+        fleet.apply(&publication(T0 + at_ms, "c1", "site/dev7/t", value));
+    }
+    let snapshot = fleet.process.snapshot();
+    assert_eq!(readings(&snapshot)[0].time_ms, T0 + 2);
+}
+
+#[test]
+fn decimals_are_learnt_up_to_three() {
+    let mut fleet = Fleet::new();
+    let mut decimals = |value: &str| {
+        let changes = fleet.apply(&publication(T0, "c1", "site/dev7/level", value));
+        changes
+            .iter()
+            .find_map(|change| if let Change::Metric { decimals, .. } = change { Some(*decimals) } else { None })
+    };
+    assert_eq!(decimals("5"), Some(Some(0)));
+    assert_eq!(decimals("1013.25"), Some(Some(2)));
+    assert_eq!(decimals("0.1"), None);
+    assert_eq!(decimals("0.3333333"), Some(Some(3)));
+    assert_eq!(decimals("0.12345"), None);
+}
+
+#[test]
+fn a_device_that_moves_is_told_with_its_new_group() {
+    let mut fleet = Fleet::new();
+    fleet.sends("dev7", 0, 0, r#""location":"A, 1","t":1"#);
+    let moved = fleet.sends("dev7", 1, 1, r#""location":"A, 2","t":1"#);
+    assert_eq!(moved[0], Change::Device { device: DeviceIndex(0), id: "dev7".into(), group: "A/2".into() });
+}

@@ -1,0 +1,119 @@
+//! When a device is fresh, late, asleep, lost.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use support::{Fleet, T0, publication, states};
+use tidegate_process::ProcessConfig;
+use tidegate_telemetry::DeviceState::{Asleep, Fresh, Late, Lost};
+use tidegate_telemetry::{Change, DeviceIndex};
+
+#[test]
+fn a_silent_device_is_late_after_three_intervals_and_lost_after_ten() {
+    let mut fleet = Fleet::new();
+    for n in 0..10 {
+        let changes = fleet.feels("dev7", n * 10, n as f64).to_vec();
+        assert_eq!(states(&changes), if n == 0 { vec![(Fresh, 0)] } else { vec![] });
+    }
+    let changes = fleet.wait(10_000);
+    assert_eq!(states(&changes), [(Late, 90 + 30), (Lost, 90 + 100)]);
+    assert_eq!(states(fleet.feels("dev7", 300, 1.0)), [(Fresh, 300)]);
+}
+
+#[test]
+fn a_device_hardly_known_is_given_the_default_interval() {
+    let mut fleet = Fleet::new();
+    fleet.feels("dev7", 0, 1.0);
+    assert_eq!(states(&fleet.wait(10_000)), [(Late, 180), (Lost, 600)]);
+}
+
+#[test]
+fn without_a_tick_the_next_entry_brings_what_was_due() {
+    let mut fleet = Fleet::new();
+    fleet.feels("dev7", 0, 1.0);
+    let changes = fleet.feels("other", 700, 1.0).to_vec();
+    assert_eq!(states(&changes), [(Late, 180), (Lost, 600), (Fresh, 700)], "at the times it was due");
+}
+
+#[test]
+fn a_device_that_reports_each_ten_minutes_sleeps_in_between() {
+    let mut fleet = Fleet::new();
+    for n in 0..5 {
+        fleet.wait(n * 600);
+        fleet.feels("dev7", n * 600, n as f64);
+    }
+    let heard = 4 * 600;
+    assert_eq!(states(&fleet.wait(heard + 599)), [(Asleep, heard + 60)]);
+    assert_eq!(states(fleet.feels("dev7", heard + 600, 9.0)), [(Fresh, heard + 600)]);
+    let heard = heard + 600;
+    let silent = states(&fleet.wait(heard + 100_000));
+    assert_eq!(silent, [(Asleep, heard + 60), (Late, heard + 1_800), (Lost, heard + 6_000)]);
+}
+
+#[test]
+fn an_outage_and_the_backlog_after_it_do_not_spoil_the_interval() {
+    let mut fleet = Fleet::new();
+    let interval = |fleet: &Fleet| fleet.process.device_figures("dev7").unwrap().interval_ms;
+    for n in 0..10 {
+        fleet.feels("dev7", n * 10, n as f64);
+    }
+    assert_eq!(interval(&fleet), 10_000);
+    // An hour later it is back, and sends what it kept, two a second.
+    for n in 0..300 {
+        let payload = format!(r#"{{"deviceId":"dev7","time":{},"temperature":1}}"#, T0 + 100_000 + n * 10_000);
+        fleet.apply(&publication(T0 + 3_700_000 + n * 500, "c1", "hall/telemetry", &payload));
+    }
+    assert_eq!(interval(&fleet), 10_000);
+}
+
+#[test]
+fn a_batch_a_minute_is_an_interval_of_a_minute() {
+    let mut fleet = Fleet::new();
+    for minute in 0..6 {
+        let readings: Vec<String> = (0..10)
+            .map(|n| format!(r#"{{"deviceId":"dev7","time":{},"t":1}}"#, T0 + minute * 60_000 + n * 6_000 - 60_000))
+            .collect();
+        let payload = format!("[{}]", readings.join(","));
+        fleet.apply(&publication(T0 + minute * 60_000, "c1", "hall/telemetry", &payload));
+    }
+    assert_eq!(fleet.process.device_figures("dev7").unwrap().interval_ms, 60_000);
+}
+
+#[test]
+fn metrics_that_come_one_by_one_are_one_report() {
+    let mut fleet = Fleet::new();
+    for n in 0..10 {
+        for (offset, metric) in ["a", "b", "c", "d"].into_iter().enumerate() {
+            let at_ms = T0 + n * 30_000 + 20 * offset as i64;
+            fleet.apply(&publication(at_ms, "c1", &format!("site/dev7/{metric}"), "1"));
+        }
+    }
+    assert_eq!(fleet.process.device_figures("site/dev7").unwrap().interval_ms, 30_000);
+}
+
+#[test]
+fn a_lost_device_is_forgotten_when_told_so_and_its_number_is_not_used_again() {
+    let config = ProcessConfig { forget_after_ms: Some(3_600_000), ..ProcessConfig::default() };
+    let mut fleet = Fleet::with(config);
+    fleet.feels("dev7", 0, 1.0);
+    let changes = fleet.wait(10_000);
+    assert!(changes.contains(&Change::Removed { device: DeviceIndex(0) }));
+    assert_eq!(fleet.process.devices(), 0);
+    assert_eq!(fleet.process.next_deadline(), None);
+    let back = fleet.feels("dev7", 10_001, 1.0);
+    assert!(matches!(back[0], Change::Device { device: DeviceIndex(1), .. }));
+}
+
+#[test]
+fn a_steady_fleet_wants_few_ticks() {
+    let mut fleet = Fleet::new();
+    let mut ticks = 0;
+    for second in 0..600 {
+        while fleet.process.next_deadline().is_some_and(|at_ms| at_ms < T0 + second * 1_000) {
+            fleet.tick(second);
+            ticks += 1;
+        }
+        fleet.feels(&format!("dev{}", second % 10), second, second as f64);
+    }
+    assert!(ticks < 120, "{ticks} ticks in 600 s");
+}

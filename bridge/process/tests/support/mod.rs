@@ -1,0 +1,146 @@
+//! A fleet in a test: entries go in, changes come out.
+#![allow(dead_code, clippy::unwrap_used)]
+
+use bytes::Bytes;
+use tidegate_process::{Condition, Output, Process, ProcessConfig, RuleConfig};
+use tidegate_telemetry::{
+    AlertChange, AppliedReading, Change, DeviceState, Entry, Intent, Position, Publication, Qos, Reason, Severity,
+    Value,
+};
+
+/// Where the tests' time begins, Unix ms; a whole second.
+pub const T0: i64 = 1_704_723_840_000;
+
+pub struct Fleet {
+    pub process: Process,
+    pub position: u64,
+    pub output: Output,
+}
+
+impl Fleet {
+    pub fn new() -> Self {
+        Fleet::with(ProcessConfig::default())
+    }
+
+    pub fn with(config: ProcessConfig) -> Self {
+        Fleet { process: Process::new(config), position: 0, output: Output::default() }
+    }
+
+    pub fn with_rule(rule: RuleConfig) -> Self {
+        Fleet::with(ProcessConfig { rules: vec![rule], ..ProcessConfig::default() })
+    }
+
+    /// Applies an entry; the output is of it alone.
+    pub fn apply(&mut self, entry: &Entry) -> &[Change] {
+        self.position += 1;
+        self.output.clear();
+        self.process.apply(Position(self.position), entry, &mut self.output);
+        &self.output.changes
+    }
+
+    /// At `received_s` seconds, `device` publishes metrics measured at `time_s` seconds.
+    pub fn sends(&mut self, device: &str, received_s: i64, time_s: i64, metrics: &str) -> &[Change] {
+        let time_ms = T0 + time_s * 1_000;
+        let payload = format!(r#"{{"deviceId":"{device}","timestamp":{time_ms},{metrics}}}"#);
+        self.apply(&publication(T0 + received_s * 1_000, "c1", "hall/telemetry", &payload))
+    }
+
+    /// As [`Fleet::sends`], a temperature measured as it is sent.
+    pub fn feels(&mut self, device: &str, at_s: i64, temperature: f64) -> &[Change] {
+        self.sends(device, at_s, at_s, &format!(r#""temperature":{temperature}"#))
+    }
+
+    pub fn tick(&mut self, at_s: i64) -> &[Change] {
+        self.apply(&Entry::Tick(T0 + at_s * 1_000))
+    }
+
+    pub fn acknowledge(&mut self, at_s: i64, alert: &str, by: &str) -> &[Change] {
+        let received_ms = T0 + at_s * 1_000;
+        self.apply(&Entry::Intent(Intent::AcknowledgeAlert { received_ms, alert: alert.into(), by: by.into() }))
+    }
+
+    /// Writes ticks as they are wanted, up to `until_s`, and returns all they changed.
+    pub fn wait(&mut self, until_s: i64) -> Vec<Change> {
+        let mut changes = Vec::new();
+        while let Some(at_ms) = self.process.next_deadline().filter(|&at_ms| at_ms <= T0 + until_s * 1_000) {
+            changes.extend_from_slice(self.apply(&Entry::Tick(at_ms)));
+        }
+        changes
+    }
+
+    /// Newest values of a metric in the snapshot, with their times in seconds.
+    pub fn latest(&self, metric: &str) -> Vec<(i64, Value)> {
+        let snapshot = self.process.snapshot();
+        let wanted = snapshot.iter().filter_map(|change| match change {
+            Change::Metric { device, metric: index, name, .. } if &**name == metric => Some((*device, *index)),
+            _ => None,
+        });
+        let wanted: Vec<_> = wanted.collect();
+        let mut latest = Vec::new();
+        for reading in readings(&snapshot) {
+            for cell in reading.cells.iter().filter(|cell| wanted.contains(&(reading.device, cell.metric))) {
+                latest.push(((reading.time_ms - T0) / 1_000, cell.value.clone()));
+            }
+        }
+        latest
+    }
+
+    pub fn reasons(&self) -> Vec<Reason> {
+        self.output.problems.iter().map(|problem| problem.reason).collect()
+    }
+}
+
+pub fn publication(received_ms: i64, client: &str, topic: &str, payload: &str) -> Entry {
+    Entry::Publication(Publication {
+        received_ms,
+        client: client.into(),
+        principal: "anonymous".into(),
+        session: 1,
+        packet_id: 1,
+        topic: topic.into(),
+        payload: Bytes::from(payload.to_owned()),
+        qos: Qos::AtLeastOnce,
+        retain: false,
+        dup: false,
+        properties: None,
+    })
+}
+
+pub fn number(value: f64) -> Value {
+    Value::Number(value)
+}
+
+pub fn readings(changes: &[Change]) -> Vec<&AppliedReading> {
+    changes
+        .iter()
+        .filter_map(|change| if let Change::Reading(reading) = change { Some(reading) } else { None })
+        .collect()
+}
+
+pub fn alerts(changes: &[Change]) -> Vec<&AlertChange> {
+    changes.iter().filter_map(|change| if let Change::Alert(alert) = change { Some(alert) } else { None }).collect()
+}
+
+/// State changes, with their times in seconds.
+pub fn states(changes: &[Change]) -> Vec<(DeviceState, i64)> {
+    let state = |change: &Change| match change {
+        Change::State { state, since_ms, .. } => Some((*state, (since_ms - T0) / 1_000)),
+        _ => None,
+    };
+    changes.iter().filter_map(state).collect()
+}
+
+pub fn rule(metric: Option<&str>, condition: Condition) -> RuleConfig {
+    RuleConfig {
+        name: "rule".into(),
+        severity: Severity::Warning,
+        metric: metric.map(Into::into),
+        device: None,
+        group: None,
+        condition,
+    }
+}
+
+pub fn above(threshold: f64, hysteresis: f64, for_ms: i64) -> RuleConfig {
+    rule(Some("temperature"), Condition::Above { threshold, hysteresis, for_ms })
+}
