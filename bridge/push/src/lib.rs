@@ -3,16 +3,19 @@
 //! - [`router`], [`serve`]: every path, and the server around it; limits and names in [`PushConfig`]
 //! - `rest`: the answers under `/v1`, described by `rest/openapi.json`
 //! - `http`: whom the server answers, counts, the dashboard's files
+//! - [`Hub`], `live`: the state that viewers see, and their sessions on `/v1/live`; limits in [`LiveConfig`]
 //! - [`Intents`], [`Operations`]: what push asks of the rest of the program
 
 mod config;
 mod http;
 mod hub;
+mod live;
 mod ports;
 mod rest;
 
 pub use config::PushConfig;
 pub use http::server::serve;
 pub use hub::Hub;
+pub use live::LiveConfig;
 pub use ports::{IntentError, Intents, LogStats, MqttStats, OperationStats, Operations, Readiness, ReadingStats};
 pub use rest::router;

@@ -1,0 +1,171 @@
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+use parking_lot::RwLock;
+use tidegate_telemetry::{Change, Position};
+use tidegate_views::{Epoch, SubscriberId, Views, ViewsConfig};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::live::config::LiveConfig;
+use crate::live::meters::Meters;
+use crate::live::waker::Waker;
+
+/// The state that viewers see, and the sessions that wait for its changes.
+///
+/// One thread applies changes; sessions take the read lock only to build a frame. Nothing is queued for a session: it is
+/// woken, and looks.
+#[derive(Debug)]
+pub struct Hub {
+    state: RwLock<State>,
+    pub(crate) config: LiveConfig,
+    pub(crate) meters: Meters,
+    /// Questions of charts to history under way.
+    pub(crate) history_permits: Arc<Semaphore>,
+    pub(crate) tasks: TaskTracker,
+    closing: AtomicBool,
+    /// Cancelled when sessions that are still writing must end.
+    pub(crate) closed: CancellationToken,
+    sessions: AtomicUsize,
+    sessions_begun: AtomicU64,
+}
+
+/// Everything behind the lock.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub views: Views,
+    wakers: Vec<Option<Arc<Waker>>>,
+    free: Vec<u32>,
+}
+
+impl Hub {
+    /// An empty state in a new epoch; `now_ms` is Unix time.
+    #[must_use]
+    pub fn new(views: ViewsConfig, config: LiveConfig, now_ms: i64) -> Self {
+        let name = RandomState::new().hash_one(now_ms) >> 16;
+        let epoch = Epoch { name: format!("{name:012x}").into(), time_base_ms: now_ms };
+        let state = State { views: Views::new(epoch, views), wakers: Vec::new(), free: Vec::new() };
+        Hub {
+            state: RwLock::new(state),
+            history_permits: Arc::new(Semaphore::new(config.history_concurrency)),
+            config,
+            meters: Meters::new(),
+            tasks: TaskTracker::new(),
+            closing: AtomicBool::new(false),
+            closed: CancellationToken::new(),
+            sessions: AtomicUsize::new(0),
+            sessions_begun: AtomicU64::new(0),
+        }
+    }
+
+    /// Applies what one entry changed, and wakes whom that concerns.
+    pub fn apply(&self, position: Position, received_ms: i64, changes: &[Change]) {
+        self.apply_all(std::iter::once((position, received_ms, changes)));
+    }
+
+    /// Applies what a batch of entries changed, each at its own position and Unix ms of receipt; each session is woken
+    /// once. History that is read meanwhile must count entries the same way.
+    pub fn apply_all<'a>(&self, entries: impl IntoIterator<Item = (Position, i64, &'a [Change])>) {
+        let mut woken: Vec<Arc<Waker>> = Vec::new();
+        {
+            let mut state = self.state.write();
+            let State { views, wakers, .. } = &mut *state;
+            for (position, received_ms, changes) in entries {
+                views.apply(position, received_ms, changes, &mut |SubscriberId(index), lane| {
+                    if let Some(Some(waker)) = wakers.get(index as usize)
+                        && waker.mark(lane, received_ms)
+                    {
+                        woken.push(Arc::clone(waker));
+                    }
+                });
+            }
+        }
+        for waker in woken {
+            waker.wake();
+        }
+    }
+
+    /// Looks at the state. Do not wait inside.
+    pub fn read<T>(&self, look: impl FnOnce(&Views) -> T) -> T {
+        look(&self.state.read().views)
+    }
+
+    /// Live sessions open.
+    #[must_use]
+    pub fn sessions(&self) -> usize {
+        self.sessions.load(Ordering::Relaxed)
+    }
+
+    /// Devices known.
+    #[must_use]
+    pub fn devices(&self) -> usize {
+        self.read(Views::devices_count)
+    }
+
+    /// Tells every session to go, with a spread over `reconnect_spread_ms`, and takes no new ones.
+    pub fn goaway(&self) {
+        self.closing.store(true, Ordering::SeqCst);
+        let wakers: Vec<_> = self.state.read().wakers.iter().flatten().map(Arc::clone).collect();
+        wakers.iter().for_each(|waker| waker.wake());
+        self.tasks.close();
+    }
+
+    /// Waits until every session has ended, after [`Hub::goaway`]; those that cannot be told within
+    /// `goaway_timeout_ms` are cut off.
+    pub async fn drained(&self) {
+        let timeout = std::time::Duration::from_millis(self.config.goaway_timeout_ms);
+        if tokio::time::timeout(timeout, self.tasks.wait()).await.is_err() {
+            self.closed.cancel();
+            self.tasks.wait().await;
+        }
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn write<T>(&self, change: impl FnOnce(&mut Views) -> T) -> T {
+        change(&mut self.state.write().views)
+    }
+
+    /// Takes a session in; `None` when the server is full or closing.
+    pub(crate) fn enter(&self) -> Option<Entered> {
+        if self.is_closing() {
+            return None;
+        }
+        let taken = self.sessions.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |open| {
+            (open < self.config.sessions_max).then_some(open + 1)
+        });
+        taken.ok()?;
+        let waker = Arc::new(Waker::default());
+        let mut state = self.state.write();
+        let index = state.free.pop().unwrap_or_else(|| {
+            state.wakers.push(None);
+            u32::try_from(state.wakers.len() - 1).expect("sessions_max is far below 2^32")
+        });
+        state.wakers[index as usize] = Some(Arc::clone(&waker));
+        self.meters.sessions.increment(1.0);
+        let number = self.sessions_begun.fetch_add(1, Ordering::Relaxed) + 1;
+        Some(Entered { subscriber: SubscriberId(index), waker, number })
+    }
+
+    pub(crate) fn leave(&self, SubscriberId(index): SubscriberId) {
+        let mut state = self.state.write();
+        if state.wakers[index as usize].take().is_some() {
+            state.free.push(index);
+            self.sessions.fetch_sub(1, Ordering::SeqCst);
+            self.meters.sessions.decrement(1.0);
+        }
+    }
+}
+
+/// A session's place in the hub.
+#[derive(Debug)]
+pub(crate) struct Entered {
+    pub subscriber: SubscriberId,
+    pub waker: Arc<Waker>,
+    pub number: u64,
+}

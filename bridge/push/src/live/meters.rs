@@ -1,0 +1,35 @@
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+
+/// Figures of all live sessions.
+#[derive(Debug)]
+pub(crate) struct Meters {
+    pub sessions: Gauge,
+    pub subscriptions: Gauge,
+    pub frames: Counter,
+    pub deltas: Counter,
+    pub bytes: Counter,
+    /// Receipt of the first change to the frame that shows it, in seconds; only frames that nothing held back.
+    pub latency: Histogram,
+    pub held_slow_link: Counter,
+    pub held_byte_limit: Counter,
+    pub held_rate_limit: Counter,
+    pub held_paused: Counter,
+}
+
+impl Meters {
+    pub fn new() -> Self {
+        let held = |reason: &'static str| counter!("tidegate_live_held_back_total", "reason" => reason);
+        Meters {
+            sessions: gauge!("tidegate_live_sessions"),
+            subscriptions: gauge!("tidegate_live_subscriptions"),
+            frames: counter!("tidegate_live_frames_total"),
+            deltas: counter!("tidegate_live_deltas_total"),
+            bytes: counter!("tidegate_live_bytes_total"),
+            latency: histogram!("tidegate_live_latency_seconds"),
+            held_slow_link: held("slow_link"),
+            held_byte_limit: held("byte_limit"),
+            held_rate_limit: held("rate_limit"),
+            held_paused: held("paused"),
+        }
+    }
+}

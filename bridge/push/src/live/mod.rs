@@ -1,0 +1,19 @@
+//! The live protocol (docs/protocol.md): one session type, generic over its transport.
+//!
+//! - [`session`]: what a viewer asked for and what may go out now; [`flow`], [`pace`]: how much, and what is said about it
+//! - [`message`]: messages besides frames of views; [`jobs`]: what is read from history
+//! - [`waker`]: how the hub reaches a session; [`transport`], [`websocket`]: what it speaks through
+
+pub(crate) mod config;
+mod flow;
+mod jobs;
+mod message;
+pub(crate) mod meters;
+mod pace;
+mod session;
+mod transport;
+pub(crate) mod waker;
+mod websocket;
+
+pub use config::LiveConfig;
+pub(crate) use websocket::{Live, upgrade};
