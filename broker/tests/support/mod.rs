@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use std::sync::Mutex;
@@ -19,6 +19,9 @@ use tokio_util::task::TaskTracker;
 /// A log in memory whose durability the test holds in its hand.
 pub struct MemoryLog {
     entries: Mutex<Vec<Entry>>,
+    /// Entries that were appended and not kept.
+    forgotten: AtomicU64,
+    keeps: AtomicBool,
     durable: watch::Sender<Position>,
     follows: AtomicBool,
     has_room: AtomicBool,
@@ -29,6 +32,8 @@ impl MemoryLog {
     pub fn new() -> Arc<Self> {
         Arc::new(MemoryLog {
             entries: Mutex::default(),
+            forgotten: AtomicU64::new(0),
+            keeps: AtomicBool::new(true),
             durable: watch::Sender::new(Position::START),
             follows: AtomicBool::new(true),
             has_room: AtomicBool::new(true),
@@ -39,6 +44,16 @@ impl MemoryLog {
     /// From now on nothing becomes durable by itself.
     pub fn hold(&self) {
         self.follows.store(false, Ordering::SeqCst);
+    }
+
+    /// From now on entries are counted and not kept, for measurements.
+    pub fn forget(&self) {
+        self.keeps.store(false, Ordering::SeqCst);
+    }
+
+    /// Everything appended is durable now; what comes is not.
+    pub fn commit(&self) {
+        self.durable.send_replace(self.appended());
     }
 
     /// Everything appended is durable now, and what comes will be.
@@ -52,6 +67,10 @@ impl MemoryLog {
         if has_room {
             self.roomy.notify_waiters();
         }
+    }
+
+    fn position(&self, entries: &[Entry]) -> Position {
+        Position(entries.len() as u64 + self.forgotten.load(Ordering::Relaxed))
     }
 
     pub fn publications(&self) -> Vec<Publication> {
@@ -73,8 +92,13 @@ impl MemoryLog {
 impl Log for MemoryLog {
     fn append(&self, new: &mut Vec<Entry>) -> Result<Position, AppendError> {
         let mut entries = self.entries.lock().unwrap();
-        entries.append(new);
-        let position = Position(entries.len() as u64);
+        if self.keeps.load(Ordering::Relaxed) {
+            entries.append(new);
+        } else {
+            self.forgotten.fetch_add(new.len() as u64, Ordering::Relaxed);
+            new.clear();
+        }
+        let position = self.position(&entries);
         drop(entries);
         if self.follows.load(Ordering::SeqCst) {
             self.durable.send_replace(position);
@@ -83,7 +107,7 @@ impl Log for MemoryLog {
     }
 
     fn appended(&self) -> Position {
-        Position(self.entries.lock().unwrap().len() as u64)
+        self.position(&self.entries.lock().unwrap())
     }
 
     fn durable(&self) -> watch::Receiver<Position> {

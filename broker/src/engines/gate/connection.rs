@@ -14,7 +14,7 @@ use tidegate_log::{AppendError, Room};
 use tidegate_telemetry::{Entry, Position, Reason};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::hub::{Hub, Publisher, Seat};
 use super::outbox::EndOrder;
@@ -23,25 +23,31 @@ use crate::sessions::{Session, SubscriptionOptions};
 use crate::topics::TopicError;
 use crate::wire::{ConnectRequest, Delivered, End, Filter, Machine, Now, Request, SubscribeOutcome};
 
-/// Serves one client until its connection ends.
-pub(super) async fn serve(hub: Arc<Hub>, stream: TcpStream, peer: SocketAddr) {
+/// Serves one client until its connection ends, then gives its place back.
+///
+/// Not an `async fn`: the arguments would live in the future a second time.
+pub(super) fn serve(
+    hub: Arc<Hub>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    place: OwnedSemaphorePermit,
+) -> impl Future<Output = ()> + Send {
     let seat = hub.seat();
-    let machine = Machine::new(Arc::clone(&hub.limits), Instant::now());
-    let durable = hub.log.durable();
     let mut connection = Connection {
-        hub,
-        stream,
-        peer,
-        seat,
-        machine,
-        durable,
+        machine: Machine::new(Arc::clone(&hub.limits), Instant::now()),
+        durable: hub.log.durable(),
         requests: Vec::new(),
         holds: None,
         subscriptions: HashMap::new(),
         is_admitted: false,
         noted_inflight: 0,
+        hub,
+        stream,
+        peer,
+        seat,
+        _place: place,
     };
-    connection.run().await;
+    async move { connection.run().await }
 }
 
 /// The thin edge around a [`Machine`]: moves bytes between socket and machine, and requests between machine and hub.
@@ -60,6 +66,7 @@ struct Connection {
     subscriptions: HashMap<Arc<str>, SubscriptionOptions>,
     is_admitted: bool,
     noted_inflight: usize,
+    _place: OwnedSemaphorePermit,
 }
 
 /// Bytes read at once. The buffer belongs to the thread: an idle connection has none.
@@ -116,7 +123,13 @@ impl Connection {
             let is_read = !held_by_us && drain_until.is_none();
             match self.wait(is_read, awaits_disk, timer.as_mut(), &mut room).await {
                 Wake::Read(Ok(0)) | Wake::Read(Err(_)) => self.machine.end(End::Lost),
-                Wake::Read(Ok(_)) => self.serve_requests().await,
+                Wake::Read(Ok(_)) => {
+                    // Boxed, as the farewell is: what happens once must not make every idle connection larger.
+                    if let Some(connect) = self.take_connect() {
+                        Box::pin(self.connect(&connect)).await;
+                    }
+                    self.serve_requests();
+                }
                 Wake::Room => room = None,
                 Wake::Timer => {
                     self.guarded(|machine| machine.tick(Instant::now()));
@@ -126,7 +139,7 @@ impl Connection {
                 Wake::Progress => {}
             }
         }
-        self.say_farewell().await;
+        Box::pin(self.say_farewell()).await;
     }
 
     async fn wait(
@@ -227,15 +240,20 @@ impl Connection {
         }
     }
 
-    /// Serves what one read asked for: all its publications with one append.
-    async fn serve_requests(&mut self) {
-        let mut requests = std::mem::take(&mut self.requests);
-        if let Some(Request::Connect(_)) = requests.last()
-            && let Some(Request::Connect(connect)) = requests.pop()
-        {
-            self.connect(&connect).await;
-            requests.append(&mut self.requests);
+    /// A CONNECT is the last request of its read: the machine waits for the answer.
+    fn take_connect(&mut self) -> Option<Box<ConnectRequest>> {
+        match self.requests.pop()? {
+            Request::Connect(connect) => Some(connect),
+            other => {
+                self.requests.push(other);
+                None
+            }
         }
+    }
+
+    /// Serves what one read asked for: all its publications with one append.
+    fn serve_requests(&mut self) {
+        let requests = std::mem::take(&mut self.requests);
         let mut entries = Vec::with_capacity(requests.len());
         for request in requests {
             match request {
@@ -245,8 +263,7 @@ impl Connection {
                 Request::Refused { reason, detail, topic, payload } => {
                     self.hub.refused(reason, detail, self.machine.client(), &topic, payload);
                 }
-                // A machine asks once, and not while it has other requests.
-                Request::Connect(_) => {}
+                Request::Connect(_) => unreachable!("taken before, and a machine asks once"),
             }
         }
         if !entries.is_empty() {
@@ -422,5 +439,40 @@ fn guarded<T>(peer: SocketAddr, machine: &mut Machine, step: impl FnOnce(&mut Ma
             machine.abandon(End::Refused { reason: Reason::Internal, detail, sample: Bytes::new() });
             None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::topics::TopicLimits;
+    use crate::wire::Limits;
+
+    #[test]
+    fn a_panic_in_a_step_ends_the_machine_and_nothing_else() {
+        let limits = Limits {
+            topics: TopicLimits { bytes_max: 10, levels_max: 10 },
+            connect_timeout: Duration::from_secs(1),
+            packet_bytes_max: 10,
+            client_id_bytes_max: 10,
+            topic_alias_max: 0,
+            receive_max: 1,
+            inflight_bytes_max: 1,
+            delivery_inflight_max: 1,
+        };
+        let mut machine = Machine::new(Arc::new(limits), Instant::now());
+        let peer = ([127, 0, 0, 1], 1).into();
+        assert_eq!(guarded(peer, &mut machine, |_| 7), Some(7));
+        assert_eq!(guarded::<()>(peer, &mut machine, |_| panic!("as the protocol crate may")), None);
+        assert!(matches!(machine.ended(), Some(End::Refused { reason: Reason::Internal, .. })));
+    }
+
+    #[test]
+    fn the_task_of_a_connection_stays_small() {
+        fn future_bytes<F>(_: fn(Arc<Hub>, TcpStream, SocketAddr, OwnedSemaphorePermit) -> F) -> usize {
+            size_of::<F>()
+        }
+        let bytes = future_bytes(serve);
+        assert!(bytes <= 2048, "{bytes} bytes a connection: did a buffer or a rare step get into the future?");
     }
 }

@@ -63,11 +63,7 @@ impl Gate {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%peer, %error, "TCP_NODELAY could not be set");
         }
-        let hub = Arc::clone(&self.hub);
-        tracker.spawn(async move {
-            connection::serve(hub, stream, peer).await;
-            drop(place);
-        });
+        tracker.spawn(connection::serve(Arc::clone(&self.hub), stream, peer, place));
     }
 
     async fn accept_until(&self, tracker: &TaskTracker, cancel: &CancellationToken) {

@@ -1,0 +1,93 @@
+//! Measurements, run by hand: `cargo test --release -p tidegate-broker --test load -- --ignored --nocapture`.
+//! Client and broker share the process and the cores; what the log costs is not in the figures.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::io::{Read, Write};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use support::Served;
+
+fn resident_bytes() -> usize {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
+    statm.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement"]
+async fn an_idle_connection_holds_little_memory() {
+    const COUNT: usize = 8000;
+    let served = Served::start();
+    served.v3("first").await;
+    let before = resident_bytes();
+    let mut clients = Vec::new();
+    for n in 0..COUNT {
+        let mut client = std::net::TcpStream::connect(served.address).unwrap();
+        let id = format!("{n:06}");
+        client.write_all(b"\x10\x12\0\x04MQTT\x04\x02\0\x3c\0\x06").unwrap();
+        client.write_all(id.as_bytes()).unwrap();
+        clients.push(client);
+    }
+    served.until("all are in", |s| s.broker.stats().connections >= COUNT).await;
+    for client in &mut clients {
+        client.read_exact(&mut [0; 4]).unwrap();
+    }
+    let each = (resident_bytes() - before) / COUNT;
+    println!("{each} bytes an idle connection");
+    assert!(each < 3200, "{each} bytes an idle connection");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement"]
+async fn qos_1_publications_are_acknowledged_fast_over_a_hundred_connections() {
+    const CONNECTIONS: usize = 100;
+    const EACH: usize = 10_000;
+    const WINDOW: usize = 50;
+    let served = Arc::new(Served::start());
+    served.log.forget();
+    served.log.hold();
+    let committing = {
+        let log = Arc::clone(&served.log);
+        tokio::spawn(async move {
+            let mut tick = tokio::time::interval(Duration::from_millis(2));
+            loop {
+                tick.tick().await;
+                log.commit();
+            }
+        })
+    };
+    let mut batch = Vec::new();
+    for n in 0..WINDOW {
+        let topic = b"site/b/floor1/dev7/temperature";
+        let payload = b"{\"temperature\":23.5,\"humidity\":41.2,\"battery\":3.01}";
+        batch.extend_from_slice(&[0x32, (4 + topic.len() + payload.len()) as u8, 0, topic.len() as u8]);
+        batch.extend_from_slice(topic);
+        batch.extend_from_slice(&(n as u16 + 1).to_be_bytes());
+        batch.extend_from_slice(payload);
+    }
+    let batch = Arc::new(batch);
+    let mut clients = Vec::new();
+    for n in 0..CONNECTIONS {
+        clients.push(served.v3(&format!("c{n}")).await);
+    }
+    let start = Instant::now();
+    let mut tasks = Vec::new();
+    for mut client in clients {
+        let batch = Arc::clone(&batch);
+        tasks.push(tokio::spawn(async move {
+            for _ in 0..EACH / WINDOW {
+                client.send(&batch).await;
+                client.read(WINDOW * 4).await;
+            }
+        }));
+    }
+    for task in tasks {
+        task.await.unwrap();
+    }
+    let rate = (CONNECTIONS * EACH) as f64 / start.elapsed().as_secs_f64();
+    committing.abort();
+    println!("{rate:.0} acknowledged publications a second");
+    assert!(rate > 150_000.0, "{rate:.0} acknowledged publications a second");
+}
