@@ -1,6 +1,7 @@
 //! The commands: arguments in, a summary line out.
 
 use crate::{
+    bench::{self, BenchConfig, Step},
     fleet::{Fleet, FleetConfig},
     model::{FleetPlan, QosChoice, Scenario},
     mqtt::raise_open_files,
@@ -27,6 +28,8 @@ enum Command {
     Replay(ReplayArgs),
     /// Viewers on Tidegate's live protocol: latency, bytes, and whether every delta fits.
     Viewers(ViewersArgs),
+    /// The benchmarks, with Mosquitto as the peer in the same run.
+    Bench(BenchArgs),
 }
 
 /// Arguments of `fleet`.
@@ -124,6 +127,47 @@ pub struct ViewersArgs {
     seed: u64,
 }
 
+/// Arguments of `bench`.
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// Steps to run; without: all.
+    #[arg(long, value_enum, num_args = 1..)]
+    only: Vec<Step>,
+    /// Write the figures to this file too.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// The server under test.
+    #[arg(long, default_value = "target/release/tidegate", value_name = "PROGRAM")]
+    tidegate: PathBuf,
+    /// The peer.
+    #[arg(long, default_value = "/usr/sbin/mosquitto", value_name = "PROGRAM")]
+    mosquitto: PathBuf,
+    /// Length of each measurement.
+    #[arg(long, default_value = "20s", value_parser = parse_duration)]
+    measure: Duration,
+    /// Devices connected.
+    #[arg(long, default_value_t = 10_000)]
+    devices: usize,
+    /// Viewers.
+    #[arg(long, default_value_t = 1000)]
+    viewers: usize,
+    /// Devices each viewer watches.
+    #[arg(long, default_value_t = 100)]
+    devices_each: usize,
+    /// Publishers of the durable step and of the hour.
+    #[arg(long, default_value_t = 100)]
+    publishers: usize,
+    /// Publications each publisher has in flight.
+    #[arg(long, default_value_t = 100)]
+    window: usize,
+    /// How much of the hour is published.
+    #[arg(long, default_value = "60m", value_parser = parse_duration)]
+    hour: Duration,
+    /// QoS of the peer's viewers.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=1))]
+    peer_qos: u8,
+}
+
 impl Cli {
     /// Does what was asked.
     ///
@@ -134,6 +178,7 @@ impl Cli {
             Command::Fleet(args) => fleet(args).await,
             Command::Replay(args) => replay(args).await,
             Command::Viewers(args) => viewers(args).await,
+            Command::Bench(args) => bench(args).await,
         }
     }
 }
@@ -230,6 +275,33 @@ async fn viewers(args: ViewersArgs) -> anyhow::Result<()> {
     println!("viewers: {measured}");
     let whole = measured.counts.wrong_bases == 0 && measured.counts.sessions_lost == 0;
     anyhow::ensure!(whole, "not every session was whole: {:?}", measured.failures);
+    Ok(())
+}
+
+async fn bench(args: BenchArgs) -> anyhow::Result<()> {
+    anyhow::ensure!(args.publishers > 0 && args.window > 0, "--publishers and --window must be above 0");
+    let config = BenchConfig {
+        tidegate: args.tidegate,
+        mosquitto: args.mosquitto,
+        only: args.only,
+        measure: args.measure,
+        devices: args.devices,
+        viewers: args.viewers,
+        devices_each: args.devices_each,
+        publishers: args.publishers,
+        window: args.window.min(usize::from(u16::MAX)),
+        hour: args.hour,
+        peer_qos: args.peer_qos,
+    };
+    let table = tokio::select! {
+        table = bench::run(&config) => table?,
+        () = end_signal(None) => anyhow::bail!("stopped; the servers are ended"),
+    };
+    println!("{table}");
+    if let Some(file) = args.json {
+        let json = serde_json::to_string_pretty(&table)?;
+        std::fs::write(&file, json).with_context(|| format!("cannot write {}", file.display()))?;
+    }
     Ok(())
 }
 

@@ -6,8 +6,10 @@
 //! - [`latency`]: from device to viewer, exactly
 //! - [`replay`]: recorded series with their own times
 //! - [`viewers`]: WebSocket sessions that measure what reaches a page
+//! - [`bench`]: the figures of Tidegate and of its peer under the same load
 //! - [`cli`]: the commands
 
+pub mod bench;
 pub mod cli;
 pub mod fleet;
 pub mod latency;

@@ -92,14 +92,14 @@ impl Replay {
         };
         let started = Instant::now();
         let mut run = Run { replay: self, points, shift_ms, next: 0, started, client, totals };
-        run.to_the_end().await?;
+        run.play().await?;
         run.totals.resent = run.client.resent();
         Ok(run.totals)
     }
 }
 
 impl Run<'_> {
-    async fn to_the_end(&mut self) -> io::Result<()> {
+    async fn play(&mut self) -> io::Result<()> {
         let mut failures = 0;
         loop {
             let before = self.totals.acknowledged;

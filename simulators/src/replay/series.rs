@@ -93,9 +93,9 @@ impl Series {
         let value = find_value(&header, &sample, columns, time)?;
         let mut series = Self { points: Vec::new(), mistakes: Vec::new() };
         for (index, record) in records.enumerate() {
-            match record.map_err(|error| error.to_string()).and_then(|record| {
+            match record.map_err(|error| error.to_string()).map(|record| {
                 let line = record.position().map_or(index as u64 + 2, csv::Position::line);
-                Ok((line, point(&record, time, value)))
+                (line, point(&record, time, value))
             }) {
                 Ok((_, Ok(point))) => series.points.push(point),
                 Ok((line, Err(reason))) => series.mistakes.push(LineError { line, reason }),

@@ -1,0 +1,138 @@
+//! Devices to viewers: latency, bytes, and what the server spends on it.
+
+use super::{
+    BenchConfig,
+    server::{Kind, Server, Usage, usage_of},
+    table::Table,
+};
+use crate::{
+    fleet::{Fleet, FleetConfig},
+    latency::SentTimes,
+    model::{FleetPlan, QosChoice, Scenario},
+    viewers::{Measured, Protocol, Viewers, ViewersConfig},
+};
+use std::{io, sync::Arc, time::Duration};
+use tokio::time::{Instant, sleep};
+
+const CONNECT_RATE: f64 = 2000.0;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(90);
+const WARM_UP: Duration = Duration::from_secs(3);
+
+/// What one server did.
+struct Outcome {
+    measured: Measured,
+    /// CPU time a second, in cores.
+    cores: f64,
+    resident_bytes: u64,
+    written_bytes: u64,
+    acknowledged: u64,
+    /// The load tool's own, in cores: near 1.0 it is what is being measured.
+    tool_cores: f64,
+}
+
+/// Both servers at this rate.
+///
+/// # Errors
+/// When a server cannot be started or does not take the connections.
+pub async fn run(config: &BenchConfig, rate: f64, table: &mut Table) -> io::Result<()> {
+    let tidegate = one(config, rate, Kind::Tidegate).await?;
+    let peer = one(config, rate, Kind::Mosquitto).await?;
+    let load = format!("{} devices, {rate}/s, {} viewers x {}", config.devices, config.viewers, config.devices_each);
+    let (fast, goals) = (rate > 5000.0, ["ratio 1.0", "ratio 1.0", "2", "10"]);
+    let [p50_goal, p99_goal] = if fast { [goals[2], goals[3]] } else { [goals[0], goals[1]] };
+    let mut add = |figure, read: &dyn Fn(&Outcome) -> f64, goal| {
+        table.add(&load, figure, read(&tidegate), Some(read(&peer)), goal);
+    };
+    add("device to viewer p50, ms", &|outcome| outcome.measured.p50_ms, p50_goal);
+    add("device to viewer p99, ms", &|outcome| outcome.measured.p99_ms, p99_goal);
+    add("device to viewer longest, ms", &|outcome| outcome.measured.max_ms, "");
+    add("updates delivered/s", &|outcome| outcome.measured.counts.updates as f64 / outcome.measured.seconds, "");
+    add("bytes an update on the wire", &|outcome| outcome.measured.bytes_an_update, "80");
+    add("server CPU, cores", &|outcome| outcome.cores, if fast { "" } else { "0.5" });
+    add("resident memory, MB", &|outcome| outcome.resident_bytes as f64 / 1e6, "");
+    add("load tool CPU, cores", &|outcome| outcome.tool_cores, "");
+    add("publications acknowledged/s", &|outcome| outcome.acknowledged as f64 / outcome.measured.seconds, "");
+    let written = |outcome: &Outcome| outcome.written_bytes as f64 / outcome.acknowledged.max(1) as f64;
+    table.add(&load, "bytes written to the device a reading", written(&tidegate), None, "report it");
+    let trouble = tidegate.measured.counts.wrong_bases + tidegate.measured.counts.sessions_lost;
+    table.add(&load, "wrong bases and lost sessions", trouble as f64, None, "0");
+    Ok(())
+}
+
+async fn one(config: &BenchConfig, rate: f64, kind: Kind) -> io::Result<Outcome> {
+    let program = if kind == Kind::Tidegate { &config.tidegate } else { &config.mosquitto };
+    let server = Server::start(kind, program).await?;
+    let plan = FleetPlan {
+        devices: config.devices,
+        buildings: 10,
+        interval: Duration::from_secs_f64(config.devices as f64 / rate),
+        scenario: Scenario::Steady,
+        qos: QosChoice::Fixed(1),
+        seed: 1,
+    };
+    let sent = Arc::new(SentTimes::new(config.devices));
+    let names = plan.specs().into_iter().map(|spec| spec.name).collect();
+    let interval = plan.interval;
+    let fleet_config =
+        FleetConfig { plan, mqtt: server.mqtt, connect_rate: CONNECT_RATE, handshakes_max: 512, report: None };
+    let fleet = Fleet::start(&fleet_config, Some(Arc::clone(&sent)))?;
+    until("devices connect", || fleet.totals().connected >= config.devices as u64).await?;
+    sleep(interval).await;
+    let viewers = Viewers::start(viewers_config(config, &server, names), Some(sent));
+    until("viewers have their view", || viewers.measured().counts.snapshots >= config.viewers as u64).await?;
+    sleep(WARM_UP).await;
+    let outcome = measure(config, &server, &fleet, &viewers).await?;
+    eprintln!("bench: {kind:?} at {rate}/s: {}; {:.2} cores", outcome.measured, outcome.cores);
+    for (reason, count) in &outcome.measured.failures {
+        eprintln!("bench: {count} sessions: {reason}");
+    }
+    viewers.stop().await;
+    fleet.stop().await;
+    server.stop().await?;
+    Ok(outcome)
+}
+
+fn viewers_config(config: &BenchConfig, server: &Server, devices: Vec<String>) -> ViewersConfig {
+    let protocol = match server.kind {
+        Kind::Tidegate => Protocol::Live,
+        Kind::Mosquitto => Protocol::Mqtt { qos: config.peer_qos },
+    };
+    ViewersConfig {
+        address: server.web,
+        protocol,
+        count: config.viewers,
+        devices_each: config.devices_each,
+        devices,
+        rate: None,
+        connect_rate: 500.0,
+        seed: 1,
+    }
+}
+
+async fn measure(config: &BenchConfig, server: &Server, fleet: &Fleet, viewers: &Viewers) -> io::Result<Outcome> {
+    viewers.restart_measuring();
+    let (before, tool_before, acknowledged) = (server.usage()?, usage_of("self")?, fleet.totals().acknowledged);
+    sleep(config.measure).await;
+    let (after, tool_after) = (server.usage()?, usage_of("self")?);
+    let measured = viewers.measured();
+    let cores = |before: &Usage, after: &Usage| (after.cpu_s - before.cpu_s) / measured.seconds;
+    Ok(Outcome {
+        cores: cores(&before, &after),
+        tool_cores: cores(&tool_before, &tool_after),
+        resident_bytes: after.resident_bytes,
+        written_bytes: after.written_bytes - before.written_bytes,
+        acknowledged: fleet.totals().acknowledged - acknowledged,
+        measured,
+    })
+}
+
+async fn until(what: &str, mut done: impl FnMut() -> bool) -> io::Result<()> {
+    let deadline = Instant::now() + CONNECT_TIMEOUT;
+    while !done() {
+        if Instant::now() > deadline {
+            return Err(io::Error::other(format!("waited 90 s in vain until {what}; look at the server's limits")));
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
+    Ok(())
+}
