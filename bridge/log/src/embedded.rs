@@ -90,7 +90,7 @@ impl Log for EmbeddedLog {
         match self.shared.segments.trim(through) {
             Ok(()) => self.shared.meters.segments.set(self.shared.segments.len() as f64),
             Err(error) => {
-                tracing::warn!(%error, "an old log segment could not be deleted; it takes space until the next start")
+                tracing::warn!(%error, "an old log segment could not be deleted; it takes space until a later trim succeeds")
             }
         }
     }

@@ -126,16 +126,18 @@ impl Segments {
     /// a crash never leaves a gap. The newest stays.
     pub(crate) fn trim(&self, through: Position) -> io::Result<()> {
         let _one_at_a_time = self.trimming.lock();
-        while let Some(oldest) = self.pop_before(through.next()) {
-            std::fs::remove_file(segment::path(&self.directory, oldest.first))?;
+        while let Some(oldest) = self.oldest_before(through.next()) {
+            // One that cannot be deleted stays the oldest: deleting the next one would leave a gap.
+            std::fs::remove_file(segment::path(&self.directory, oldest))?;
+            self.list.lock().pop_front();
             segment::sync_directory(&self.directory)?;
         }
         Ok(())
     }
 
-    /// Takes the oldest segment out when all of it lies before `position`.
-    fn pop_before(&self, position: Position) -> Option<Segment> {
-        let mut list = self.list.lock();
-        if list.get(1)?.first <= position { list.pop_front() } else { None }
+    /// First position of the oldest segment when all of it lies before `position`.
+    fn oldest_before(&self, position: Position) -> Option<Position> {
+        let list = self.list.lock();
+        (list.get(1)?.first <= position).then(|| list[0].first)
     }
 }

@@ -54,6 +54,26 @@ fn trimming_deletes_whole_segments_and_names_what_is_gone() {
 }
 
 #[test]
+fn a_segment_that_cannot_be_deleted_keeps_those_after_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = EmbeddedLog::open(small(directory.path())).unwrap();
+    for n in 0..12 {
+        commit(&log, [publication(n, 8_000)]);
+    }
+    let paths = segments(directory.path());
+    assert!(paths.len() >= 3, "{paths:?}");
+    let aside = directory.path().join("aside");
+    std::fs::rename(&paths[0], &aside).unwrap();
+    std::fs::create_dir(&paths[0]).unwrap();
+    log.trim(log.appended());
+    assert!(paths.iter().all(|path| path.exists()), "no gap");
+    std::fs::remove_dir(&paths[0]).unwrap();
+    std::fs::rename(&aside, &paths[0]).unwrap();
+    log.trim(log.appended());
+    assert_eq!(segments(directory.path()), paths[paths.len() - 1..]);
+}
+
+#[test]
 fn an_entry_larger_than_a_segment_gets_one_of_its_own() {
     let directory = tempfile::tempdir().unwrap();
     let config = LogConfig { record_bytes_max: 1 << 20, ..small(directory.path()) };
