@@ -54,9 +54,9 @@ async fn rumqttc_5_keeps_its_properties_on_the_way() {
     };
     client.publish_with_properties("r/t", QoS::ExactlyOnce, false, "23.5", properties).await.unwrap();
     let publish = loop {
-        match tokio::time::timeout(PATIENCE, events.poll()).await.expect("an event").unwrap() {
-            Event::Incoming(Packet::Publish(publish)) => break publish,
-            _ => {}
+        let event = tokio::time::timeout(PATIENCE, events.poll()).await.expect("an event").unwrap();
+        if let Event::Incoming(Packet::Publish(publish)) = event {
+            break publish;
         }
     };
     let properties = publish.properties.unwrap();

@@ -195,3 +195,38 @@ async fn qos_0_read_as_the_room_ran_out_is_dropped_and_reported() {
     assert_eq!(served.log.payloads(), ["1"]);
     assert_eq!(served.problems.count(Reason::Overload), 1);
 }
+
+#[tokio::test]
+async fn subscription_options_of_version_5_are_kept() {
+    let served = Served::start();
+    let mut client = served.raw().await;
+    client.connect(5, 2, "c").await;
+    let connack = client.read(2).await;
+    client.read(connack[1] as usize).await;
+    client.send(b"\x31\x05\0\x01r\0k").await;
+    served.until("the retained message", |s| s.broker.stats().retained == 1).await;
+    // No local; retain handling 2; retain as published with retain handling 1, new and then known.
+    for (filter, options) in [(b'l', 0x04), (b'r', 0x20), (b'r', 0x18)] {
+        client.send(&[0x82, 7, 0, 1, 0, 0, 1, filter, options]).await;
+        assert_eq!(client.read(6).await, b"\x90\x04\0\x01\0\0");
+    }
+    assert!(client.silence().await, "no retained message was asked for");
+    client.send(b"\x30\x05\0\x01l\0x\x31\x05\0\x01r\0x").await;
+    assert_eq!(client.read(7).await, b"\x31\x05\0\x01r\0x", "its own, with the retain flag, and not what is no local");
+    client.send(b"\xa2\x09\0\x02\0\0\x01r\0\x01z").await;
+    assert_eq!(client.read(7).await, b"\xb0\x05\0\x02\0\0\x11");
+}
+
+#[tokio::test]
+async fn a_client_may_leave_its_identifier_to_the_server() {
+    let served = Served::start();
+    let mut client = served.raw().await;
+    client.connect(4, 2, "").await;
+    assert_eq!(client.read(4).await, b"\x20\x02\0\0");
+    client.publish(0x32, 1, b"a", b"x").await;
+    client.read(4).await;
+    assert!(served.log.publications()[0].client.starts_with("tidegate-"));
+    let mut refused = served.raw().await;
+    refused.connect(4, 0, "").await;
+    assert_eq!(refused.rest().await, b"\x20\x02\0\x02", "a session needs a name");
+}

@@ -157,7 +157,7 @@ impl Hub {
     ) -> (Admission, HashMap<Arc<str>, SubscriptionOptions>) {
         self.expire(now.unix_ms);
         let kept = self.sessions.take(client);
-        let longest_s = u32::try_from(self.config.session_expiry_max.as_secs()).unwrap_or(u32::MAX);
+        let longest_s = self.expiry_max_s();
         let mut admission = Admission {
             assigned_client_id: (connect.client_id.is_empty()).then(|| client.to_owned()),
             expiry_s: (connect.expiry_s > longest_s).then_some(longest_s),
@@ -182,8 +182,14 @@ impl Hub {
         }
     }
 
+    fn expiry_max_s(&self) -> u32 {
+        u32::try_from(self.config.session_expiry_max.as_secs()).unwrap_or(u32::MAX)
+    }
+
     /// Keeps the session of a connection that ended, or ends it as well.
     pub(crate) fn park(&self, client: &str, session: Session, expiry_s: u32, unix_ms: i64) {
+        // A DISCONNECT may have asked for more than the CONNECT was granted.
+        let expiry_s = expiry_s.min(self.expiry_max_s());
         let expires_ms = unix_ms.saturating_add(i64::from(expiry_s) * 1000);
         let id = session.id;
         let filters: Vec<Arc<str>> = session.subscriptions.keys().cloned().collect();
