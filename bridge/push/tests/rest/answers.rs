@@ -191,6 +191,24 @@ async fn problems_and_stats_show_what_the_program_knows() {
     assert_eq!((&stats["refused"]["not_utf8"], &stats["viewers"]), (&json!(3), &json!(0)));
 }
 
+#[tokio::test]
+async fn every_example_of_the_documentation_is_answered() {
+    let site = Site::new().await;
+    let commands = include_str!("../../../../docs/rest.md").lines().filter_map(|line| line.strip_prefix("$ curl "));
+    let mut described = BTreeSet::new();
+    for command in commands {
+        let (options, url) = command.split_once("http://localhost:8080").unwrap();
+        let target = url.split(['\'', ' ']).next().unwrap();
+        let method = if options.contains("-X POST") { "POST" } else { "GET" };
+        let body = options.split_once("-d '").map_or("", |(_, rest)| rest.split('\'').next().unwrap());
+        let accept = if options.contains("text/csv") { "text/csv" } else { "*/*" };
+        let answer = site.ask(method, target, &[("accept", accept)], body).await;
+        assert_eq!(answer.status, 200, "{command}: {}", answer.text());
+        described.extend(description::judge(method, target, &answer));
+    }
+    assert_eq!(described, description::operations().into_iter().collect());
+}
+
 /// The `id` of every entry of every page.
 async fn pages(site: &Site, target: &str, field: &str) -> Vec<String> {
     let (mut ids, mut cursor) = (Vec::new(), String::new());
