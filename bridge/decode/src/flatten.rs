@@ -39,6 +39,7 @@ enum Meaning {
 
 impl<'a> Draft<'a> {
     pub(crate) fn new(config: &'a DecodeConfig, names: &'a mut Names, flaws: &'a mut Flaws) -> Self {
+        names.begin_reading();
         Draft {
             config,
             names,
@@ -186,10 +187,10 @@ impl<'a> Draft<'a> {
     fn name_below(&mut self, key: &str) -> Option<Arc<str>> {
         let outer = self.prefix.len();
         let named = if outer == 0 {
-            self.names.name("metric name", key)
+            self.names.metric(key)
         } else {
             self.prefix.push_str(key);
-            self.names.name("metric name", &self.prefix)
+            self.names.metric(&self.prefix)
         };
         self.prefix.truncate(outer);
         named.map_err(|rejection| self.leave_out(rejection)).ok()

@@ -9,6 +9,9 @@ use crate::topic;
 /// Texts longer than this are rarely repeated, and not kept.
 const TEXT_KEPT_BYTES_MAX: usize = 32;
 
+/// Metric names of one reading that are compared before they are looked up.
+const ROW_MAX: usize = 64;
+
 /// Names seen before, so that a known name costs one look-up and no allocation.
 ///
 /// Only a cache: what it holds never shows in a reading. The keys come from strangers, hence the standard library's
@@ -17,13 +20,24 @@ const TEXT_KEPT_BYTES_MAX: usize = 32;
 pub(crate) struct Names {
     known: HashSet<Arc<str>>,
     groups_by_location: HashMap<Box<str>, Arc<str>>,
+    /// Metric names of the reading before, in order: most devices of a fleet send the same ones.
+    row: Vec<Arc<str>>,
+    /// How many metric names the reading at hand had so far.
+    row_place: usize,
     cached_max: usize,
     name_bytes_max: usize,
 }
 
 impl Names {
     pub(crate) fn new(cached_max: usize, name_bytes_max: usize) -> Self {
-        Names { known: HashSet::new(), groups_by_location: HashMap::new(), cached_max, name_bytes_max }
+        Names {
+            known: HashSet::new(),
+            groups_by_location: HashMap::new(),
+            row: Vec::new(),
+            row_place: 0,
+            cached_max,
+            name_bytes_max,
+        }
     }
 
     /// A device identifier, group path or metric name, checked.
@@ -35,6 +49,30 @@ impl Names {
         }
         self.check(what, name)?;
         Ok(self.keep(name))
+    }
+
+    /// A new reading begins.
+    pub(crate) fn begin_reading(&mut self) {
+        self.row_place = 0;
+    }
+
+    /// The next metric name of the reading at hand, checked. Where it is the one that the reading before had here, a
+    /// comparison finds it.
+    pub(crate) fn metric(&mut self, name: &str) -> Result<Arc<str>, Rejection> {
+        let place = self.row_place;
+        self.row_place += 1;
+        if let Some(expected) = self.row.get(place)
+            && **expected == *name
+        {
+            return Ok(expected.clone());
+        }
+        let name = self.name("metric name", name)?;
+        if place < self.row.len() {
+            self.row[place] = name.clone();
+        } else if place == self.row.len() && place < ROW_MAX {
+            self.row.push(name.clone());
+        }
+        Ok(name)
     }
 
     /// A text value.
