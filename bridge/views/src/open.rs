@@ -448,7 +448,8 @@ impl Views {
         let added = change.add.iter().map(|name| Ok((name, self.resolve(name)?)));
         let added = added.collect::<Result<Vec<_>, ViewError>>()?;
         for name in &change.remove {
-            view.missing.retain(|missing| **missing != **name);
+            // A name that stands for nobody may be written in full or not: both are the same wish.
+            view.missing.retain(|missing| short_name(missing) != short_name(name));
             let Found::Unique(row) = self.directory.find(name) else { continue };
             if let (Some(at), Some(place)) = (view.rows.iter().position(|&other| other == row), place.as_deref_mut()) {
                 *place -= usize::from(at < *place);

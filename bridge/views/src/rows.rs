@@ -187,12 +187,11 @@ impl Row {
 
     /// `true` when a viewer who stands at `since` can be told every extreme after it.
     pub fn knows_extremes_since(&self, since: u64) -> bool {
-        since >= self.previous_value_version
-            || self.columns.iter().all(|column| {
-                column.value_version <= since
-                    || !column.promised
-                    || column.envelope.as_ref().is_some_and(|envelope| envelope.covers(since))
-            })
+        self.columns.iter().all(|column| {
+            column.value_version <= since
+                || !column.promised
+                || column.envelope.as_ref().is_some_and(|envelope| envelope.covers(since))
+        })
     }
 }
 

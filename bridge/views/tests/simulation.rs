@@ -1,0 +1,417 @@
+//! The test that matters: whatever happens to a client, its map ends equal to the server's view, no delta shows what the
+//! view at its version does not hold, and no envelope hides an extreme.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod support;
+
+use proptest::prelude::*;
+use serde_json::Value;
+use smallvec::smallvec;
+use support::ClientView;
+use tidegate_telemetry::{
+    AggregateChange, AlertChange, AlertState, AppliedCell, AppliedReading, Change, DeliveryClass, DeviceIndex,
+    DeviceState, MetricIndex, Position, Severity, StateCounts, Value as Measured,
+};
+use tidegate_views::{Epoch, Frame, Since, SubscriberId, Subscription, UpdateSpec, ViewSpec, Views, ViewsConfig};
+
+const BASE_MS: i64 = 1_704_700_000_000;
+
+/// A small generator (splitmix64): the seed is all there is.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % sides
+    }
+
+    fn one_in(&mut self, sides: u64) -> bool {
+        self.roll(sides) == 0
+    }
+}
+
+/// One client and its only view.
+struct Client {
+    spec: ViewSpec,
+    view: ClientView,
+    cursor: Option<Subscription>,
+    /// The list as the client changed it.
+    names: Vec<String>,
+    /// A change of the list may not have been answered yet: the position belongs to the list before.
+    list_pending: bool,
+    bytes_max: usize,
+}
+
+struct World {
+    dice: Dice,
+    views: Views,
+    version: u64,
+    now_ms: i64,
+    /// Next device number; groups of those that are there.
+    devices: Vec<Option<u64>>,
+    /// Promised values: version, row, column, value.
+    promised: Vec<(u64, u64, usize, f64)>,
+    alerts: Vec<AlertChange>,
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        let mut dice = Dice(seed);
+        let config = ViewsConfig {
+            membership_entries_max: 4 + dice.roll(40) as usize,
+            alert_events_max: 4 + dice.roll(40) as usize,
+            cleared_alert_ms: 5_000,
+            envelope_linger_ms: 1 + dice.roll(20_000) as i64,
+            ..ViewsConfig::default()
+        };
+        let epoch = Epoch { name: "e".into(), time_base_ms: BASE_MS };
+        let views = Views::new(epoch, config);
+        World {
+            dice,
+            views,
+            version: 0,
+            now_ms: BASE_MS,
+            devices: Vec::new(),
+            promised: Vec::new(),
+            alerts: Vec::new(),
+        }
+    }
+
+    /// One entry of the log, with one to three changes.
+    fn happen(&mut self) {
+        self.version += 1 + self.dice.roll(2);
+        self.now_ms += self.dice.roll(1_500) as i64;
+        let changes: Vec<Change> = (0..=self.dice.roll(3)).flat_map(|_| self.change()).collect();
+        let (position, now_ms) = (Position(self.version), self.now_ms);
+        self.views.apply(position, now_ms, &changes, &mut |_, _| ());
+    }
+
+    fn change(&mut self) -> Vec<Change> {
+        let number = self.dice.roll(24) as usize;
+        if number >= self.devices.len() || self.devices[number].is_none() {
+            return if self.dice.one_in(3) || self.devices.len() < 4 { self.appear() } else { Vec::new() };
+        }
+        let device = DeviceIndex(number as u32);
+        match self.dice.roll(24) {
+            0 => self.appear(),
+            1 => {
+                self.devices[number] = Some(self.dice.roll(3));
+                vec![self.device(number)]
+            }
+            2 if self.dice.one_in(2) => {
+                self.devices[number] = None;
+                vec![Change::Removed { device }]
+            }
+            3 | 4 => {
+                let states = [DeviceState::Fresh, DeviceState::Late, DeviceState::Asleep, DeviceState::Lost];
+                let state = states[self.dice.roll(4) as usize];
+                vec![Change::State { device, state, since_ms: self.now_ms }]
+            }
+            5 => vec![metric(device, self.dice.roll(3) as u16, true)],
+            6 | 7 => self.alert(device),
+            8 | 9 => self.aggregate(),
+            _ => vec![self.reading(device)],
+        }
+    }
+
+    fn appear(&mut self) -> Vec<Change> {
+        if self.devices.len() >= 200 {
+            return Vec::new();
+        }
+        let number = self.devices.len();
+        self.devices.push(Some(self.dice.roll(3)));
+        let device = DeviceIndex(number as u32);
+        let mut changes = vec![self.device(number)];
+        changes.extend((0..3).map(|column| metric(device, column, false)));
+        changes
+    }
+
+    fn device(&self, number: usize) -> Change {
+        let group = self.devices[number].unwrap();
+        Change::Device {
+            device: DeviceIndex(number as u32),
+            id: format!("site/dev{number}").into(),
+            group: ["a", "a/b", "c"][group as usize].into(),
+        }
+    }
+
+    fn reading(&mut self, device: DeviceIndex) -> Change {
+        let class = [DeliveryClass::Latest, DeliveryClass::Envelope, DeliveryClass::Every][self.dice.roll(3) as usize];
+        let (mut cells, late) = (smallvec![], self.dice.one_in(6));
+        for column in 0..3_u16 {
+            if self.dice.one_in(2) {
+                continue;
+            }
+            let number = self.dice.roll(1_000) as f64 / 10.0;
+            let value = if self.dice.one_in(12) { Measured::Text("on".into()) } else { Measured::Number(number) };
+            if class != DeliveryClass::Latest && !late && value.as_number().is_some() {
+                self.promised.push((self.version, u64::from(device.0), usize::from(column), number));
+            }
+            cells.push(AppliedCell { metric: MetricIndex(column), value, latest: !late });
+        }
+        let time_ms = self.now_ms - if late { 60_000 } else { 0 };
+        Change::Reading(AppliedReading { device, time_ms, received_ms: self.now_ms, class, cells })
+    }
+
+    fn alert(&mut self, device: DeviceIndex) -> Vec<Change> {
+        let open = self.alerts.iter().position(|alert| alert.device == device && alert.state != AlertState::Cleared);
+        let Some(at) = open else {
+            let alert = AlertChange {
+                id: format!("a-{}-{}", self.version, self.alerts.len()).into(),
+                rule: "hot".into(),
+                severity: [Severity::Info, Severity::Warning, Severity::Critical][self.dice.roll(3) as usize],
+                device,
+                device_id: format!("site/dev{}", device.0).into(),
+                group: "a".into(),
+                metric: None,
+                text: "Above 8.0 °C".into(),
+                state: AlertState::Raised,
+                value: Some(9.5),
+                raised_ms: self.now_ms,
+                acknowledged: None,
+                cleared_ms: None,
+            };
+            self.alerts.push(alert.clone());
+            return vec![Change::Alert(alert)];
+        };
+        self.alerts[at].state = AlertState::Cleared;
+        self.alerts[at].cleared_ms = Some(self.now_ms);
+        vec![Change::Alert(self.alerts[at].clone())]
+    }
+
+    fn aggregate(&mut self) -> Vec<Change> {
+        let group = ["", "a", "a/b", "c"][self.dice.roll(4) as usize];
+        let devices = self.dice.roll(3) as u32;
+        if self.dice.one_in(2) {
+            let counts = StateCounts { fresh: devices, ..StateCounts::default() };
+            return vec![Change::States { group: group.into(), counts }];
+        }
+        vec![Change::Aggregate(AggregateChange {
+            group: group.into(),
+            metric: ["t", "h"][self.dice.roll(2) as usize].into(),
+            count: devices.min(1),
+            devices,
+            sum: self.dice.roll(100) as f64,
+            min: 1.0,
+            max: 2.0,
+            oldest_ms: Some(self.now_ms),
+        })]
+    }
+
+    fn client(&mut self) -> Client {
+        let names: Vec<String> = (0..12).map(|_| self.name()).collect();
+        let (kind, spec) = match self.dice.roll(8) {
+            0 | 1 => (
+                "devices",
+                ViewSpec::Devices {
+                    devices: Some(names.clone()),
+                    group: None,
+                    metrics: None,
+                    after: None,
+                    limit: None,
+                },
+            ),
+            2 => ("devices", ViewSpec::Device { device: names[0].clone(), metrics: None }),
+            3 => (
+                "devices",
+                ViewSpec::Devices { devices: None, group: Some("a".into()), metrics: None, after: None, limit: None },
+            ),
+            4 => (
+                "devices",
+                ViewSpec::Devices {
+                    devices: None,
+                    group: Some(String::new()),
+                    metrics: None,
+                    after: Some("site/dev1".into()),
+                    limit: Some(5),
+                },
+            ),
+            5 => ("fleet", ViewSpec::Fleet { group: "a".into(), metric: Some("m1".into()) }),
+            6 => ("group", ViewSpec::Group { group: String::new(), depth: 1, metrics: None }),
+            _ => ("alerts", ViewSpec::Alerts { group: String::new() }),
+        };
+        let bytes_max = [400, 1_500, 16_384][self.dice.roll(3) as usize];
+        Client { spec, view: ClientView::new(kind), cursor: None, names, list_pending: false, bytes_max }
+    }
+
+    fn name(&mut self) -> String {
+        let number = self.dice.roll(30);
+        if self.dice.one_in(2) { format!("dev{number}") } else { format!("site/dev{number}") }
+    }
+
+    /// Connects, or comes back.
+    fn connect(&mut self, client: &mut Client) {
+        if let ViewSpec::Devices { devices: Some(devices), .. } = &mut client.spec {
+            devices.clone_from(&client.names);
+        }
+        let same_epoch = !self.dice.one_in(20);
+        let at = client.view.at.filter(|_| !std::mem::take(&mut client.list_pending));
+        let since = at.map(|at| Since { position: Position(at), same_epoch });
+        let view = ClientView::new(client.view.kind);
+        // The frames of a half-received snapshot are worth nothing; the map that was reached is.
+        client.view = ClientView { at, map: std::mem::take(&mut client.view.map), ..view };
+        client.cursor = Some(self.views.open(SubscriberId(1), 1, &client.spec, since).unwrap());
+    }
+
+    /// Sends the client one message; `false` when there is none.
+    fn serve(&mut self, client: &mut Client) -> bool {
+        let Some(cursor) = &mut client.cursor else { return false };
+        let mut out = Vec::new();
+        loop {
+            match self.views.frame(cursor, &mut out, client.bytes_max) {
+                Frame::Nothing => {
+                    client.list_pending = false;
+                    return false;
+                }
+                Frame::MustFollow => self.views.follow(cursor),
+                Frame::WantsEvents { after, through } => {
+                    // A store that has none of them: the client is told, and gets a snapshot.
+                    self.views.supply_events(cursor, (after, through), Vec::new(), false);
+                }
+                Frame::Written => break,
+            }
+        }
+        assert!(out.len() <= client.bytes_max.max(1_200), "{} bytes: {}", out.len(), String::from_utf8_lossy(&out));
+        let message: Value = serde_json::from_slice(&out).unwrap();
+        self.check_envelopes(&message, client);
+        let in_one_part = message["part"] == 0 || message.get("d").is_some();
+        let stands = client.view.apply(&message);
+        if stands && in_one_part && !client.cursor.as_ref().unwrap().has_more() && client.view.at == Some(self.version)
+        {
+            self.compare(client);
+        }
+        true
+    }
+
+    /// Everything that is due is sent; then the client's map is the server's view.
+    fn settle(&mut self, client: &mut Client) {
+        for _ in 0..10_000 {
+            if !self.serve(client) {
+                return self.compare(client);
+            }
+        }
+        panic!("a view never comes to rest: {:?}", client.spec);
+    }
+
+    /// The map is what a newcomer would see.
+    fn compare(&mut self, client: &Client) {
+        let mut spec = client.spec.clone();
+        if let ViewSpec::Devices { devices: Some(devices), .. } = &mut spec {
+            devices.clone_from(&client.names);
+        }
+        let mut cursor = self.views.open(SubscriberId(2), 2, &spec, None).unwrap();
+        let mut fresh = ClientView::new(client.view.kind);
+        let mut out = Vec::new();
+        while self.views.frame(&mut cursor, &mut out, 1 << 20) == Frame::Written {
+            fresh.apply(&serde_json::from_slice(&out).unwrap());
+            out.clear();
+        }
+        self.views.close(cursor);
+        let keys = client.view.map.keys().chain(fresh.map.keys());
+        for key in keys {
+            let (has, should) = (client.view.map.get(key), fresh.map.get(key));
+            assert_eq!(has, should, "{key} of {:?} at {:?} of {}", client.spec, client.view.at, self.version);
+        }
+    }
+
+    fn check_envelopes(&self, message: &Value, client: &Client) {
+        if client.view.kind != "devices" || message.get("d").is_none() {
+            return;
+        }
+        let (from, to) = (message["d"][1].as_u64().unwrap(), message["d"][2].as_u64().unwrap());
+        for row in message["r"].as_array().into_iter().flatten() {
+            for (column, cell) in row.as_array().unwrap()[2..].iter().enumerate().filter(|(_, cell)| !cell.is_null()) {
+                let number = |key: &str| cell.get(key).unwrap_or(cell).as_f64();
+                let (low, high) = (number("lo"), number("hi"));
+                let (low, high) = (low.unwrap_or(f64::INFINITY), high.unwrap_or(f64::NEG_INFINITY));
+                let newest = number("v").unwrap_or(low);
+                let between = self.promised.iter().filter(|(version, of, at, _)| {
+                    (*version, *of, *at) == ((*version).clamp(from + 1, to), row[0].as_u64().unwrap(), column)
+                });
+                for (_, _, _, value) in between {
+                    assert!(low.min(newest) <= *value && *value <= high.max(newest), "{value} is hidden: {message}");
+                }
+            }
+        }
+    }
+}
+
+fn metric(device: DeviceIndex, column: u16, unit: bool) -> Change {
+    Change::Metric {
+        device,
+        metric: MetricIndex(column),
+        name: format!("m{column}").into(),
+        unit: unit.then(|| "°C".into()),
+        decimals: unit.then_some(1),
+    }
+}
+
+fn step(world: &mut World, client: &mut Client) {
+    match world.dice.roll(12) {
+        0 => {
+            // The connection breaks, at whatever step.
+            if let Some(cursor) = client.cursor.take() {
+                world.views.close(cursor);
+            }
+        }
+        1 | 2 if client.cursor.is_none() => world.connect(client),
+        3 if matches!(client.spec, ViewSpec::Devices { devices: Some(_), .. }) && client.cursor.is_some() => {
+            let (added, removed) =
+                (world.name(), client.names[world.dice.roll(client.names.len() as u64) as usize].clone());
+            let change =
+                UpdateSpec { add: vec![added.clone()], remove: vec![removed.clone()], ..UpdateSpec::default() };
+            world.views.update(client.cursor.as_mut().unwrap(), &change).unwrap();
+            let is_removed = |name: &String| name.trim_start_matches("site/") == removed.trim_start_matches("site/");
+            client.list_pending = true;
+            client.names.retain(|name| !is_removed(name));
+            client.names.push(added);
+        }
+        4..=8 => {
+            world.serve(client);
+        }
+        // Asleep, or behind a slow link.
+        _ => {}
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_clients_final_map_equals_the_servers_view(seed in any::<u64>()) {
+        let mut world = World::new(seed);
+        let mut clients: Vec<Client> = (0..6).map(|_| world.client()).collect();
+        for _ in 0..120 {
+            world.happen();
+            for client in &mut clients {
+                step(&mut world, client);
+            }
+        }
+        for client in &mut clients {
+            if client.cursor.is_none() {
+                world.connect(client);
+            }
+            world.settle(client);
+        }
+    }
+}
+
+#[test]
+fn twenty_thousand_subscriptions_come_and_go_among_changes() {
+    let mut world = World::new(7);
+    for round in 0..20_000 {
+        if round % 4 == 0 {
+            world.happen();
+        }
+        let mut client = world.client();
+        world.connect(&mut client);
+        for _ in 0..world.dice.roll(3) {
+            world.serve(&mut client);
+        }
+        world.views.close(client.cursor.take().unwrap());
+    }
+}
