@@ -1,0 +1,87 @@
+import { createEffect, For, lazy, Match, Show, Suspense, Switch } from "solid-js";
+import { raisedCount } from "./lib/alerts.js";
+import { help, KEYS, setHelp } from "./lib/keys.js";
+import { isStale } from "./lib/live.js";
+import { href, route, type Page } from "./lib/router.js";
+import { nextTheme } from "./lib/theme.js";
+import { Alerts } from "./pages/Alerts.js";
+import { Fleet } from "./pages/Fleet.js";
+import { Problems } from "./pages/Problems.js";
+import { Status } from "./pages/Status.js";
+import { Find } from "./parts/Find.js";
+import { GroupTree } from "./parts/GroupTree.js";
+import { Pill } from "./parts/Pill.js";
+
+// The charts come with their own library: only who looks at a device loads it.
+const Device = lazy(() => import("./pages/Device.js"));
+
+const TITLES: readonly [Page, string][] = [
+  ["fleet", "Fleet"],
+  ["alerts", "Alerts"],
+  ["problems", "Problems"],
+  ["status", "Status"],
+];
+
+export function App() {
+  createEffect(() => {
+    const count = raisedCount();
+    document.title = `${count > 0 ? `(${count}) ` : ""}Tidegate`;
+  });
+  return (
+    <div class="app" classList={{ stale: isStale() }}>
+      <header class="top">
+        <a class="brand" href="/">
+          <svg width="20" height="20" viewBox="0 0 20 20" fill="none" stroke="currentColor" stroke-width="1.8" stroke-linecap="round" aria-hidden="true">
+            <path d="M4 2v16M16 2v16" />
+            <path d="M4 7c2-2 4-2 6 0s4 2 6 0M4 12c2-2 4-2 6 0s4 2 6 0" />
+          </svg>
+          Tidegate
+        </a>
+        <nav class="nav" aria-label="Pages"><Links /></nav>
+        <div class="grow" />
+        <Find />
+        <button class="quiet theme" type="button" onClick={nextTheme} title="Switch between light and dark">Light/dark</button>
+        <Pill />
+      </header>
+      <aside class="side"><GroupTree /></aside>
+      <main class="main">
+        <Switch>
+          <Match when={route().page === "fleet"}><Fleet /></Match>
+          <Match when={route().page === "device" && route().name} keyed>
+            {(id) => <Suspense fallback={<div class="skeleton tall" />}><Device id={id} /></Suspense>}
+          </Match>
+          <Match when={route().page === "alerts"}><Alerts /></Match>
+          <Match when={route().page === "problems"}><Problems /></Match>
+          <Match when={route().page === "status"}><Status /></Match>
+        </Switch>
+      </main>
+      <nav class="tabs" aria-label="Pages"><Links /></nav>
+      <Show when={help()}><Help /></Show>
+    </div>
+  );
+}
+
+function Links() {
+  const isOn = (page: Page): boolean => route().page === page || (page === "fleet" && route().page === "device");
+  return (
+    <For each={TITLES}>
+      {([page, title]) => (
+        <a href={href(page)} classList={{ on: isOn(page) }} aria-current={isOn(page) ? "page" : undefined}>
+          {title}
+          <Show when={page === "alerts" && raisedCount() > 0}><span class="count">{raisedCount()}</span></Show>
+        </a>
+      )}
+    </For>
+  );
+}
+
+function Help() {
+  return (
+    <div class="veil" onClick={() => setHelp(false)}>
+      <div class="sheet" role="dialog" aria-label="Keyboard">
+        <h2>Keyboard</h2>
+        <dl class="dl"><For each={KEYS}>{([keys, meaning]) => <><dt>{meaning}</dt><dd><kbd>{keys}</kbd></dd></>}</For></dl>
+      </div>
+    </div>
+  );
+}

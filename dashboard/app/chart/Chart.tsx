@@ -1,0 +1,158 @@
+// The one place that knows uPlot.
+import { createEffect, on, onCleanup, onMount } from "solid-js";
+import uPlot from "uplot";
+import "uplot/dist/uPlot.min.css";
+import type { Alert } from "../../client/index.js";
+import { formatNumber } from "../lib/format.js";
+import { onFrame } from "../lib/frame.js";
+import { colour, palette } from "../lib/theme.js";
+import { threshold, type Columns } from "./data.js";
+
+interface Props {
+  columns: Columns;
+  /** Seconds; glides with the clock. */
+  from: number;
+  to: number;
+  height: number;
+  decimals: number | null;
+  alerts: Alert[];
+  live: boolean;
+  label: string;
+  onZoom: (from_ms: number, to_ms: number) => void;
+  onReset: () => void;
+  onHover: (at: { time: number; mean: number; lowest: number; highest: number } | null) => void;
+  onWidth: (pixels: number) => void;
+}
+
+export function Chart(props: Props) {
+  let box!: HTMLDivElement;
+  let plot: uPlot | null = null;
+
+  const build = (): void => {
+    plot?.destroy();
+    plot = new uPlot(options(props, box.clientWidth), props.columns, box);
+    plot.over.addEventListener("dblclick", () => props.onReset());
+  };
+  const refresh = (): void => {
+    if (!plot) return;
+    plot.batch(() => {
+      plot?.setData(props.columns, false);
+      plot?.setScale("x", { min: props.from, max: props.to });
+    });
+  };
+  createEffect(on([() => props.columns, () => props.from, () => props.to, () => props.alerts], () => onFrame(refresh), { defer: true }));
+  createEffect(on([palette, () => props.label], () => plot && build(), { defer: true }));
+  onMount(() => {
+    build();
+    const observer = new ResizeObserver(() => {
+      plot?.setSize({ width: box.clientWidth, height: props.height });
+      props.onWidth(box.clientWidth);
+    });
+    observer.observe(box);
+    onCleanup(() => observer.disconnect());
+  });
+  onCleanup(() => plot?.destroy());
+  return <div class="chart" ref={box} role="img" aria-label={props.label} />;
+}
+
+function options(props: Props, width: number): uPlot.Options {
+  const accent = colour("accent");
+  const axis = { stroke: colour("muted"), font: "11px Inter Variable, sans-serif", grid: { stroke: colour("line"), width: 1 }, ticks: { show: false } };
+  return {
+    width,
+    height: props.height,
+    legend: { show: false },
+    padding: [8, 8, 0, 0],
+    scales: { x: { time: true, auto: false, min: props.from, max: props.to }, y: { range: (_, low, high) => paddedRange(low, high) } },
+    axes: [
+      { ...axis, grid: { show: false }, space: 80, values: [[86400, "{D} {MMM}", null, null, null, null, null, null, 1], [60, "{HH}:{mm}", "\n{D} {MMM}", null, null, null, null, null, 1], [1, "{HH}:{mm}:{ss}", null, null, null, null, null, null, 1]] },
+      { ...axis, size: 52, values: (_, splits) => splits.map((split, i) => formatNumber(split, decimalsOf((splits[1] ?? split) - (splits[0] ?? 0), i))) },
+    ],
+    series: [
+      {},
+      { stroke: accent, width: 1.6, points: { show: false } },
+      { stroke: "transparent", points: { show: false } },
+      { stroke: "transparent", points: { show: false } },
+    ],
+    bands: [{ series: [3, 2], fill: fade(accent, 0.22) }],
+    cursor: { y: false, drag: { x: true, y: false, setScale: false }, points: { size: 7 } },
+    hooks: {
+      drawAxes: [(plot) => tintAlerts(plot, props.alerts)],
+      draw: [(plot) => (drawRules(plot, props.alerts), props.live && drawPresent(plot, accent))],
+      setSelect: [(plot) => select(plot, props)],
+      setCursor: [(plot) => hover(plot, props)],
+    },
+  };
+}
+
+/** Some air above and below, and a band for a value that never moves. */
+function paddedRange(low: number | null, high: number | null): [number, number] {
+  if (low === null || high === null) return [0, 1];
+  const air = Math.max((high - low) * 0.12, Math.abs(high) * 0.005, 0.05);
+  return [low - air, high + air];
+}
+
+function decimalsOf(step: number, _index: number): number {
+  return step >= 1 || step <= 0 ? 0 : Math.min(4, Math.ceil(-Math.log10(step)));
+}
+
+function select(plot: uPlot, props: Props): void {
+  const { left, width } = plot.select;
+  if (width < 4) return;
+  props.onZoom(Math.round(plot.posToVal(left, "x") * 1000), Math.round(plot.posToVal(left + width, "x") * 1000));
+  plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+}
+
+function hover(plot: uPlot, props: Props): void {
+  const at = plot.cursor.idx;
+  const inside = (plot.cursor.left ?? -1) >= 0;
+  const [times, means, lows, highs] = plot.data as unknown as Columns;
+  const mean = inside && typeof at === "number" ? means[at] : null;
+  if (typeof at !== "number" || typeof mean !== "number") return props.onHover(null);
+  props.onHover({ time: (times[at] ?? 0) * 1000, mean, lowest: lows[at] ?? mean, highest: highs[at] ?? mean });
+}
+
+function tintAlerts(plot: uPlot, alerts: Alert[]): void {
+  const { ctx: context, bbox } = plot;
+  for (const alert of alerts) {
+    const left = Math.max(bbox.left, plot.valToPos(alert.raised / 1000, "x", true));
+    const right = Math.min(bbox.left + bbox.width, alert.cleared === null ? Infinity : plot.valToPos(alert.cleared / 1000, "x", true));
+    context.fillStyle = fade(colour(alert.severity === "info" ? "accent" : alert.severity), 0.14);
+    if (right > left) context.fillRect(left, bbox.top, right - left, bbox.height);
+  }
+}
+
+function drawRules(plot: uPlot, alerts: Alert[]): void {
+  const { ctx: context, bbox } = plot;
+  const texts = new Map(alerts.map((alert) => [alert.text, alert.severity]));
+  for (const [text, severity] of texts) {
+    const limit = threshold(text);
+    const y = limit === null ? -1 : plot.valToPos(limit, "y", true);
+    if (y < bbox.top || y > bbox.top + bbox.height) continue;
+    context.save();
+    context.strokeStyle = context.fillStyle = colour(severity === "info" ? "accent" : severity);
+    context.setLineDash([4 * devicePixelRatio, 4 * devicePixelRatio]);
+    context.beginPath();
+    context.moveTo(bbox.left, y);
+    context.lineTo(bbox.left + bbox.width, y);
+    context.stroke();
+    context.font = `${11 * devicePixelRatio}px Inter Variable, sans-serif`;
+    context.fillText(text, bbox.left + 6 * devicePixelRatio, y - 5 * devicePixelRatio);
+    context.restore();
+  }
+}
+
+function drawPresent(plot: uPlot, style: string): void {
+  const [times, means] = plot.data as unknown as Columns;
+  const at = means.length - 1;
+  const mean = means[at];
+  if (typeof mean !== "number") return;
+  plot.ctx.fillStyle = style;
+  plot.ctx.beginPath();
+  plot.ctx.arc(plot.valToPos(times[at] ?? 0, "x", true), plot.valToPos(mean, "y", true), 3.5 * devicePixelRatio, 0, 7);
+  plot.ctx.fill();
+}
+
+function fade(rgb: string, alpha: number): string {
+  return rgb.replace("rgb(", "rgba(").replace(")", `, ${alpha})`);
+}

@@ -1,0 +1,38 @@
+import type { Bucket } from "../../client/index.js";
+
+/** Columns as the chart takes them: seconds, mean, lowest, highest. A `null` row breaks the line. */
+export type Columns = [number[], (number | null)[], (number | null)[], (number | null)[]];
+
+/** A gap is a space much longer than the usual one between two buckets: nothing is drawn across it. */
+const GAP_FACTOR = 3;
+
+export function toColumns(line: readonly Bucket[], rung_ms: number): Columns {
+  const columns: Columns = [[], [], [], []];
+  const widest = GAP_FACTOR * Math.max(rung_ms, usualStep(line));
+  let before: number | null = null;
+  for (const { start, mean, lowest, highest } of line) {
+    if (before !== null && start - before > widest) push(columns, before + rung_ms, null, null, null);
+    push(columns, start, mean, lowest, highest);
+    before = start;
+  }
+  return columns;
+}
+
+function push(columns: Columns, time: number, mean: number | null, lowest: number | null, highest: number | null): void {
+  columns[0].push(time / 1000);
+  columns[1].push(mean);
+  columns[2].push(lowest);
+  columns[3].push(highest);
+}
+
+/** Median of the steps between buckets, ms. */
+function usualStep(line: readonly Bucket[]): number {
+  const steps = line.slice(1).map((bucket, i) => bucket.start - (line[i] as Bucket).start).sort((a, b) => a - b);
+  return steps[steps.length >> 1] ?? 0;
+}
+
+/** The number a threshold rule's text names, e.g. 8 of `Above 8.0 °C for 30 s`. */
+export function threshold(text: string): number | null {
+  const found = /^(?:above|below|over|under)\s+([-−]?\d+(?:\.\d+)?)/i.exec(text);
+  return found ? Number((found[1] as string).replace("−", "-")) : null;
+}

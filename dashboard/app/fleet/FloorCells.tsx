@@ -1,0 +1,133 @@
+import { createEffect, on, onCleanup, onMount } from "solid-js";
+import type { FleetCell } from "../../client/index.js";
+import { onFrame } from "../lib/frame.js";
+import { compareNames } from "../lib/groups.js";
+import { openView } from "../lib/live.js";
+import { palette } from "../lib/theme.js";
+import { paintCell, PITCH, type Look } from "./paint.js";
+
+export interface Focus {
+  cell: FleetCell;
+  /** Where the cell is in the window. */
+  left: number;
+  top: number;
+}
+
+interface Props {
+  group: string;
+  metric: string | undefined;
+  look: () => Look;
+  label: string;
+  onFocus: (focus: Focus | null) => void;
+  onOpen: (cell: FleetCell) => void;
+  onValues: (group: string, values: number[] | null) => void;
+}
+
+/** The devices of one group on one canvas. Subscribed while it exists, which is while it is near the screen. */
+export function FloorCells(props: Props) {
+  let canvas!: HTMLCanvasElement;
+  let cells: FleetCell[] = [];
+  let places = new Map<number, number>();
+  let columns = 1;
+  let focused = -1;
+  let whole = true;
+  const dirty = new Set<number>();
+
+  const live = openView<"fleet">({ kind: "fleet", group: props.group, ...(props.metric ? { metric: props.metric } : {}) }, (change, table) => {
+    if (change && !change.structure) for (const row of change.keys) dirty.add(row);
+    else {
+      cells = [...table.cells.values()].filter((cell) => cell.group === props.group).sort((a, b) => compareNames(a.id, b.id));
+      places = new Map(cells.map((cell, i) => [cell.row, i]));
+      whole = true;
+      props.onValues(props.group, numbers());
+    }
+    onFrame(draw);
+  });
+  const numbers = (): number[] => cells.flatMap((cell) => (typeof cell.value === "number" && cell.state !== "lost" ? [cell.value] : []));
+  const report = setInterval(() => props.onValues(props.group, numbers()), 5000);
+
+  const layout = (): CanvasRenderingContext2D | null => {
+    const ratio = devicePixelRatio;
+    const width = canvas.parentElement?.clientWidth ?? 0;
+    columns = Math.max(1, Math.floor(width / PITCH));
+    const rows = Math.max(1, Math.ceil(cells.length / columns));
+    canvas.width = columns * PITCH * ratio;
+    canvas.height = rows * PITCH * ratio;
+    canvas.style.width = `${columns * PITCH}px`;
+    canvas.style.height = `${rows * PITCH}px`;
+    const context = canvas.getContext("2d");
+    context?.scale(ratio, ratio);
+    return context;
+  };
+  const paint = (context: CanvasRenderingContext2D, index: number): void => {
+    const cell = cells[index];
+    if (cell) paintCell(context, (index % columns) * PITCH, Math.floor(index / columns) * PITCH, cell, props.look(), index === focused);
+  };
+  const draw = (): void => {
+    if (!canvas.isConnected) return;
+    const context = whole ? layout() : canvas.getContext("2d");
+    if (!context) return;
+    if (whole) cells.forEach((_, index) => paint(context, index));
+    else for (const row of dirty) paint(context, places.get(row) ?? -1);
+    whole = false;
+    dirty.clear();
+  };
+  const redraw = (): void => {
+    whole = true;
+    onFrame(draw);
+  };
+
+  const focus = (index: number): void => {
+    for (const changed of [focused, index]) if (cells[changed]) dirty.add((cells[changed] as FleetCell).row);
+    focused = index;
+    onFrame(draw);
+    const cell = cells[index];
+    if (!cell) return props.onFocus(null);
+    const box = canvas.getBoundingClientRect();
+    props.onFocus({ cell, left: box.left + (index % columns) * PITCH, top: box.top + Math.floor(index / columns) * PITCH });
+  };
+  const indexAt = (event: MouseEvent): number => {
+    const box = canvas.getBoundingClientRect();
+    const column = Math.floor((event.clientX - box.left) / PITCH);
+    const index = Math.floor((event.clientY - box.top) / PITCH) * columns + column;
+    return column < columns && index >= 0 && index < cells.length ? index : -1;
+  };
+  const onKey = (event: KeyboardEvent): void => {
+    const steps: Record<string, number> = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns };
+    const by = steps[event.key];
+    if (by !== undefined) {
+      event.preventDefault();
+      const next = focused + by;
+      if (next >= 0 && next < cells.length) focus(next);
+      else neighbour(canvas, Math.sign(by))?.focus();
+    } else if (event.key === "Enter" && cells[focused]) props.onOpen(cells[focused] as FleetCell);
+  };
+
+  createEffect(on(() => props.metric, (metric) => metric && live.view.update({ metric }), { defer: true }));
+  createEffect(on([() => props.look(), palette], redraw, { defer: true }));
+  onMount(() => {
+    const observer = new ResizeObserver(redraw);
+    observer.observe(canvas.parentElement as HTMLElement);
+    onCleanup(() => observer.disconnect());
+  });
+  onCleanup(() => {
+    clearInterval(report);
+    props.onValues(props.group, null);
+  });
+  return (
+    <canvas ref={canvas} class="cells" tabindex="0" role="application" aria-label={props.label}
+      onPointerMove={(event) => event.pointerType === "mouse" && focus(indexAt(event))} onPointerLeave={() => document.activeElement !== canvas && focus(-1)}
+      onClick={(event) => {
+        const index = indexAt(event);
+        if (!cells[index]) return;
+        focus(index);
+        props.onOpen(cells[index] as FleetCell);
+      }}
+      onFocus={() => canvas.matches(":focus-visible") && focused < 0 && focus(0)} onBlur={() => focus(-1)} onKeyDown={onKey} />
+  );
+}
+
+function neighbour(canvas: HTMLCanvasElement, by: number): HTMLCanvasElement | undefined {
+  const all = [...document.querySelectorAll<HTMLCanvasElement>("canvas.cells")];
+  return all[all.indexOf(canvas) + by];
+}

@@ -1,0 +1,71 @@
+// Alerts are everywhere: the badge, the sound, the charts and the page share one view.
+import { createMemo, createRoot, createSignal } from "solid-js";
+import type { Alert } from "../../client/index.js";
+import { api } from "./api.js";
+import { openView } from "./live.js";
+import { chime } from "./sound.js";
+
+const [pending, setPending] = createSignal<ReadonlySet<string>>(new Set());
+const [failures, setFailures] = createSignal<ReadonlyMap<string, string>>(new Map());
+export { pending, failures };
+
+const RANK = { critical: 0, warning: 1, info: 2 } as const;
+
+const shared = createRoot(() => {
+  const live = openView<"alerts">({ kind: "alerts" }, (change, table) => {
+    if (!change) return;
+    const raised = table.events.filter((event) => event.alert.state === "raised");
+    if (raised.length > 0) chime(raised.some((event) => event.alert.severity === "critical"));
+    for (const event of table.events) settle(event.alert);
+  });
+  const all = createMemo<Alert[] | null>(() => {
+    const table = live.table();
+    return table ? [...table.alerts.values()] : null;
+  });
+  return { all };
+});
+
+export const allAlerts = shared.all;
+
+/** Unacknowledged first, then by gravity, then newest first. */
+export function activeAlerts(): Alert[] {
+  const order = (alert: Alert): number => (alert.state === "raised" ? 0 : 10) + RANK[alert.severity];
+  return (allAlerts() ?? []).filter((alert) => alert.state !== "cleared").sort((a, b) => order(a) - order(b) || b.raised - a.raised);
+}
+
+export function clearedAlerts(): Alert[] {
+  return (allAlerts() ?? []).filter((alert) => alert.state === "cleared").sort((a, b) => (b.cleared ?? 0) - (a.cleared ?? 0));
+}
+
+export const raisedCount = (): number => (allAlerts() ?? []).filter((alert) => alert.state === "raised").length;
+
+/** Asks at once, and shows it as asked until the log has decided. */
+export async function acknowledge(alert: Alert): Promise<void> {
+  setPending((ids) => new Set(ids).add(alert.id));
+  setFailures((all) => without(all, alert.id));
+  try {
+    await api.acknowledge(alert.id);
+    setTimeout(() => setPending((ids) => new Set([...ids].filter((id) => id !== alert.id))), 5000);
+  } catch (failure) {
+    setPending((ids) => new Set([...ids].filter((id) => id !== alert.id)));
+    setFailures((all) => new Map(all).set(alert.id, (failure as Error).message));
+  }
+}
+
+function settle(alert: Alert): void {
+  if (alert.state === "raised" || !pending().has(alert.id)) return;
+  setPending((ids) => new Set([...ids].filter((id) => id !== alert.id)));
+}
+
+function without(all: ReadonlyMap<string, string>, id: string): ReadonlyMap<string, string> {
+  const rest = new Map(all);
+  rest.delete(id);
+  return rest;
+}
+
+/** Who took an alert on and when: the protocol gives two fields, REST one object. */
+export function acknowledgement(alert: Alert): { time: number; by: string } | null {
+  const given = alert.acknowledged as number | { time: number; by: string } | null;
+  if (given === null || given === undefined) return null;
+  return typeof given === "object" ? given : { time: given, by: alert.acknowledged_by ?? "somebody" };
+}

@@ -1,0 +1,75 @@
+import { createSignal, onCleanup, type Accessor } from "solid-js";
+import type { Alert, Scalar, Severity, State, StateCounts } from "../../client/index.js";
+
+export interface ApiDevice {
+  id: string;
+  group: string;
+  state: State;
+  since: number;
+  alert: Severity | null;
+  metrics: Record<string, { value: Scalar | null; time: number | null; unit: string | null; decimals: number | null }>;
+}
+
+export interface ApiProblem {
+  reason: string;
+  topic: string;
+  client: string;
+  detail: string;
+  count: number;
+  first: number;
+  last: number;
+  sample: string;
+  sample_hex?: string;
+}
+
+export type Figures = { [name: string]: number | string | boolean | null | Figures };
+export type Stats = Figures & { devices?: StateCounts; readings?: { applied_per_second?: number } };
+
+/** What the server said was wrong, in its own words. */
+async function request<T>(path: string, init?: RequestInit): Promise<T> {
+  let response: Response;
+  try {
+    response = await fetch(path, { ...init, headers: { accept: "application/json", ...(init?.body ? { "content-type": "application/json" } : {}) } });
+  } catch {
+    throw new Error("The server does not answer. Check that it runs; this page keeps trying.");
+  }
+  if (response.ok) return (await response.json()) as T;
+  const problem = (await response.json().catch(() => ({}))) as { detail?: string; title?: string };
+  throw new Error(problem.detail ?? problem.title ?? `The server answered ${response.status}.`);
+}
+
+const segment = (id: string): string => id.split("/").map(encodeURIComponent).join("/");
+
+export const api = {
+  device: (id: string) => request<ApiDevice>(`/v1/devices/${segment(id)}`),
+  devices: (query: string, limit: number) => request<{ devices: ApiDevice[] }>(`/v1/devices?q=${encodeURIComponent(query)}&limit=${limit}`),
+  devicesOf: (group: string, limit: number) => request<{ devices: ApiDevice[] }>(`/v1/devices?group=${encodeURIComponent(group)}&limit=${limit}`),
+  alerts: () => request<{ alerts: Alert[] }>("/v1/alerts"),
+  acknowledge: (id: string) => request<unknown>(`/v1/alerts/${encodeURIComponent(id)}/acknowledge`, { method: "POST" }),
+  problems: () => request<{ problems: ApiProblem[]; dropped: number }>("/v1/problems"),
+  stats: () => request<Stats>("/v1/stats"),
+};
+
+/** Asks every `interval_ms` while the page is visible and the owner lives. Keeps the last answer when one fails. */
+export function poll<T>(ask: () => Promise<T>, interval_ms: number): { value: Accessor<T | null>; error: Accessor<string | null> } {
+  const [value, setValue] = createSignal<T | null>(null);
+  const [error, setError] = createSignal<string | null>(null);
+  let alive = true;
+  const run = async (): Promise<void> => {
+    if (document.visibilityState === "hidden") return;
+    try {
+      const answer = await ask();
+      if (alive) setValue(() => answer);
+      setError(null);
+    } catch (failure) {
+      setError((failure as Error).message);
+    }
+  };
+  void run();
+  const timer = setInterval(run, interval_ms);
+  onCleanup(() => {
+    alive = false;
+    clearInterval(timer);
+  });
+  return { value, error };
+}

@@ -1,0 +1,88 @@
+// Numbers and times as a person reads them: a true minus, thin grouping, tabular.
+
+const THIN = "\u202f";
+const MINUS = "\u2212";
+
+/** Decimals that fit the size of a number when its metric names none. */
+function naturalDecimals(value: number): number {
+  const size = Math.abs(value);
+  if (Number.isInteger(value) || size >= 1000) return 0;
+  return size >= 100 ? 1 : size >= 1 ? 2 : 3;
+}
+
+export function formatNumber(value: number | null | undefined, decimals?: number | null): string {
+  if (value === null || value === undefined || !Number.isFinite(value)) return "–";
+  const [whole = "0", fraction] = Math.abs(value).toFixed(decimals ?? naturalDecimals(value)).split(".");
+  const grouped = whole.replace(/\B(?=(\d{3})+$)/g, THIN);
+  const digits = fraction === undefined ? grouped : `${grouped}.${fraction}`;
+  return value < 0 && /[1-9]/.test(digits) ? MINUS + digits : digits;
+}
+
+export function formatValue(value: number | string | boolean | null | undefined, decimals?: number | null): string {
+  if (value === null || value === undefined) return "–";
+  if (typeof value === "boolean") return value ? "on" : "off";
+  return typeof value === "number" ? formatNumber(value, decimals) : value;
+}
+
+export function formatBytes(bytes: number | null | undefined): string {
+  if (bytes === null || bytes === undefined) return "–";
+  let scaled = bytes;
+  const unit = ["B", "kB", "MB", "GB", "TB"].find((_, i, all) => scaled < 1000 || i === all.length - 1 || ((scaled /= 1000), false)) ?? "TB";
+  return `${formatNumber(scaled, unit === "B" || scaled >= 100 ? 0 : 1)}${THIN}${unit}`;
+}
+
+/** A span of time, with the one unit that says enough. */
+export function formatSpan(span_ms: number): string {
+  const seconds = Math.max(0, Math.floor(span_ms / 1000));
+  if (seconds < 60) return `${seconds} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
+  if (seconds < 86_400) return `${Math.floor(seconds / 3600)} h`;
+  return `${Math.floor(seconds / 86_400)} d`;
+}
+
+const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const date = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+const exact = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "medium" });
+
+/** Relative under an hour, clock time today, date beyond. */
+export function formatTime(time: number | null | undefined, now: number): string {
+  if (time === null || time === undefined) return "–";
+  const age = now - time;
+  if (age < -1000) return `${formatSpan(-age)} ahead`;
+  if (age < 3_600_000) return age < 1000 ? "now" : `${formatSpan(age)} ago`;
+  return new Date(time).toDateString() === new Date(now).toDateString() ? clock.format(time) : date.format(time);
+}
+
+/** Clock time today, date beyond: for tables, where a start does not move. */
+export function formatClock(time: number | null | undefined, now: number): string {
+  if (time === null || time === undefined) return "–";
+  return new Date(time).toDateString() === new Date(now).toDateString() ? clock.format(time) : date.format(time);
+}
+
+/** For tooltips: with the offset from UTC. */
+export function formatExact(time: number | null | undefined): string {
+  if (time === null || time === undefined) return "";
+  const offset = -new Date(time).getTimezoneOffset();
+  const sign = offset < 0 ? MINUS : "+";
+  const two = (n: number): string => String(n).padStart(2, "0");
+  return `${exact.format(time)} ${sign}${two(Math.floor(Math.abs(offset) / 60))}:${two(Math.abs(offset) % 60)}`;
+}
+
+export function plural(count: number, one: string, many = `${one}s`): string {
+  return `${formatNumber(count)} ${count === 1 ? one : many}`;
+}
+
+/** `door_open` and `battery.level` as words. */
+export function metricLabel(name: string): string {
+  const words = name.replace(/[_.]+/g, " ").trim();
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}
+
+/** Last level of a full identifier. */
+export function shortName(id: string): string {
+  return id.slice(id.lastIndexOf("/") + 1);
+}
+
+export function groupWords(path: string): string {
+  return path === "" ? "No group" : path.split("/").join(" · ");
+}

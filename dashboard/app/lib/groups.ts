@@ -1,0 +1,45 @@
+// The fleet's groups, their states and aggregates: one view for the tree and the page.
+import { createMemo, createRoot } from "solid-js";
+import type { Aggregate, GroupTable, StateCounts } from "../../client/index.js";
+import { openView } from "./live.js";
+
+/** Levels of groups that are shown; deeper ones count in the group above. */
+const DEPTH = 8;
+
+const shared = createRoot(() => {
+  const live = openView<"group">({ kind: "group", group: "", depth: DEPTH });
+  /** Paths in natural order; changes only when a group comes or goes. */
+  const paths = createMemo<string[]>(
+    () => [...(live.table()?.states.keys() ?? [])].sort((a, b) => comparePaths(a, b)),
+    [],
+    { equals: (a, b) => a.length === b.length && a.every((path, i) => path === b[i]) },
+  );
+  return { live, paths };
+});
+
+export const groupPaths = shared.paths;
+export const groupTable = (): GroupTable | null => shared.live.table();
+
+export const total = (counts: StateCounts | undefined): number => (counts ? counts.fresh + counts.late + counts.asleep + counts.lost : 0);
+
+export function statesOf(path: string): StateCounts {
+  return groupTable()?.states.get(path) ?? { fresh: 0, late: 0, asleep: 0, lost: 0 };
+}
+
+export function aggregateOf(path: string, metric: string): Aggregate | undefined {
+  return groupTable()?.aggregates.get(path)?.get(metric);
+}
+
+export const parentOf = (path: string): string => (path.includes("/") ? path.slice(0, path.lastIndexOf("/")) : "");
+export const lastLevel = (path: string): string => path.slice(path.lastIndexOf("/") + 1);
+export const isBelow = (path: string, group: string): boolean => group === "" || path === group || path.startsWith(`${group}/`);
+
+const collator = new Intl.Collator("en", { numeric: true });
+const comparePaths = (a: string, b: string): number => collator.compare(a.replaceAll("/", "\u0001"), b.replaceAll("/", "\u0001"));
+export const compareNames = (a: string, b: string): number => collator.compare(a, b);
+
+/** Devices that stand in the group itself, not below it. */
+export function directCount(path: string, paths: readonly string[]): number {
+  const below = paths.filter((other) => other !== path && other !== "" && parentOf(other) === path);
+  return total(statesOf(path)) - below.reduce((sum, child) => sum + total(statesOf(child)), 0);
+}

@@ -1,0 +1,57 @@
+import { createSignal } from "solid-js";
+
+export type Page = "fleet" | "device" | "alerts" | "problems" | "status";
+
+export interface Route {
+  page: Page;
+  /** Group path, or device identifier. */
+  name: string;
+  query: URLSearchParams;
+}
+
+const PAGES: readonly Page[] = ["fleet", "device", "alerts", "problems", "status"];
+
+function parse(): Route {
+  const [first = "", ...rest] = location.pathname.slice(1).split("/");
+  const page = PAGES.find((known) => known === first) ?? "fleet";
+  return { page, name: rest.map(decodeURIComponent).join("/"), query: new URLSearchParams(location.search) };
+}
+
+const [route, setRoute] = createSignal<Route>(parse());
+export { route };
+
+window.addEventListener("popstate", () => setRoute(parse()));
+
+export function href(page: Page, name = ""): string {
+  const tail = name === "" ? "" : `/${name.split("/").map(encodeURIComponent).join("/")}`;
+  return page === "fleet" && name === "" ? "/" : `/${page}${tail}`;
+}
+
+export function go(address: string): void {
+  history.pushState(null, "", address);
+  setRoute(parse());
+  document.querySelector("main")?.scrollTo(0, 0);
+}
+
+/** Writes into the address without a step in the history. */
+export function setQuery(values: Record<string, string | null>): void {
+  const url = new URL(location.href);
+  for (const [name, value] of Object.entries(values)) {
+    if (value === null) url.searchParams.delete(name);
+    else url.searchParams.set(name, value);
+  }
+  history.replaceState(null, "", url);
+  setRoute(parse());
+}
+
+/** Links stay links (new tab, copy); a plain click stays in the page. */
+export function followLinks(): void {
+  document.addEventListener("click", (event) => {
+    const link = (event.target as Element).closest?.("a[href]");
+    if (!link || event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey) return;
+    const address = link.getAttribute("href") ?? "";
+    if (!address.startsWith("/") || address.startsWith("/v1/")) return;
+    event.preventDefault();
+    go(address);
+  });
+}

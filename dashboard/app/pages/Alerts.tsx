@@ -1,0 +1,74 @@
+import { createSignal, For, Show } from "solid-js";
+import type { Alert } from "../../client/index.js";
+import { acknowledge, acknowledgement, activeAlerts, allAlerts, clearedAlerts, failures, pending } from "../lib/alerts.js";
+import { formatClock, formatExact, formatSpan, formatValue, groupWords, plural, shortName } from "../lib/format.js";
+import { now } from "../lib/live.js";
+import { href } from "../lib/router.js";
+import { muted, setMuted } from "../lib/sound.js";
+
+export function Alerts() {
+  const [recent, setRecent] = createSignal(false);
+  const shown = (): Alert[] => (recent() ? clearedAlerts() : activeAlerts());
+  const acknowledged = (): number => activeAlerts().filter((alert) => alert.state === "acknowledged").length;
+  return (
+    <>
+      <div class="head">
+        <h1>Alerts</h1>
+        <span class="sub">{plural(activeAlerts().length, "active alert")}<Show when={acknowledged() > 0}>, {acknowledged()} acknowledged</Show></span>
+        <div class="tools">
+          <div class="segments" role="group" aria-label="Which alerts">
+            <button type="button" classList={{ on: !recent() }} aria-pressed={!recent()} onClick={() => setRecent(false)}>Active</button>
+            <button type="button" classList={{ on: recent() }} aria-pressed={recent()} onClick={() => setRecent(true)}>Recent</button>
+          </div>
+          <button class="button" type="button" aria-pressed={muted()} onClick={() => setMuted(!muted())}>{muted() ? "Sound is off" : "Mute sound"}</button>
+        </div>
+      </div>
+      <Show when={allAlerts()} fallback={<div class="skeleton tall" aria-label="Loading" />}>
+        <Show when={shown().length > 0} fallback={<Nothing recent={recent()} />}>
+          <table class="list alerts">
+            <thead><tr><th /><th>Alert</th><th>Device</th><th>Where</th><th class="right">Value</th><th class="right">{recent() ? "Cleared" : "Since"}</th><th /></tr></thead>
+            <tbody><For each={shown()}>{(alert) => <Row alert={alert} />}</For></tbody>
+          </table>
+        </Show>
+      </Show>
+    </>
+  );
+}
+
+function Nothing(props: { recent: boolean }) {
+  return (
+    <div class="empty">
+      <h2>{props.recent ? "No alert cleared in the last hour." : "No alert. Everything within its rules."}</h2>
+      <Show when={!props.recent}><p>Rules are in the configuration under <code>[[alerts]]</code>. An alert is here within a second of the reading.</p></Show>
+    </div>
+  );
+}
+
+function Row(props: { alert: Alert }) {
+  const alert = () => props.alert;
+  const start = () => (alert().state === "cleared" ? alert().cleared : alert().raised);
+  return (
+    <tr data-row tabindex="0" classList={{ done: alert().state !== "raised" }}>
+      <td class="severity"><i class={alert().state === "raised" ? alert().severity : "none"} title={alert().severity} /></td>
+      <td class="what">{alert().text}<span class="only-phone sub"> · {alert().severity}</span></td>
+      <td class="device"><a href={href("device", alert().device)}>{shortName(alert().device)}</a></td>
+      <td class="where sub">{groupWords(alert().group)}</td>
+      <td class="right value">{formatValue(alert().value)}</td>
+      <td class="right since" title={formatExact(start())}>{formatClock(start(), now())} <span class="sub">{formatSpan(now() - (start() ?? now()))}</span></td>
+      <td class="right act"><Act alert={alert()} /></td>
+    </tr>
+  );
+}
+
+/** The button, or what became of it. Nothing is called acknowledged before the server's log says so. */
+export function Act(props: { alert: Alert }) {
+  const taken = () => acknowledgement(props.alert);
+  return (
+    <Show when={props.alert.state === "raised"} fallback={<span class="sub" title={formatExact(taken()?.time)}>{taken() ? `${taken()?.by}, ${formatClock(taken()?.time, now())}` : "cleared by itself"}</span>}>
+      <Show when={failures().get(props.alert.id)}>{(why) => <span class="wrong" role="alert">{why()} </span>}</Show>
+      <button class="button primary" type="button" data-acknowledge disabled={pending().has(props.alert.id)} onClick={() => void acknowledge(props.alert)}>
+        {pending().has(props.alert.id) ? "Asked…" : "Acknowledge"}
+      </button>
+    </Show>
+  );
+}

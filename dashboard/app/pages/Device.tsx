@@ -1,0 +1,161 @@
+import { createEffect, createMemo, createSignal, For, on, Show } from "solid-js";
+import type { Device as DeviceRow, Metric, Tables } from "../../client/index.js";
+import { Chart } from "../chart/Chart.js";
+import { toColumns, type Columns } from "../chart/data.js";
+import { Spark } from "../chart/Spark.js";
+import { readRange, WINDOWS, type Range } from "../chart/windows.js";
+import { allAlerts } from "../lib/alerts.js";
+import { formatClock, formatExact, formatNumber, formatSpan, formatTime, formatValue, groupWords, metricLabel, shortName } from "../lib/format.js";
+import { isStale, now, openView, type Live } from "../lib/live.js";
+import { href, route, setQuery } from "../lib/router.js";
+import { Glyph, STATE_WORDS } from "../parts/Glyph.js";
+import { Act } from "./Alerts.js";
+
+const TREND_MS = 3_600_000;
+const TREND_PIXELS = 240;
+const EMPTY: Columns = [[], [], [], []];
+
+export default function Device(props: { id: string }) {
+  const live = openView<"device">({ kind: "device", device: props.id });
+  const device = createMemo<DeviceRow | undefined>(() => {
+    const row = [...(live.table()?.rows.values() ?? [])][0];
+    return row && { ...row };
+  });
+  const names = createMemo(() => device()?.metrics.map((metric) => metric.name).join("\n") ?? "");
+  return (
+    <Show when={device()} fallback={<Missing id={props.id} isMissing={(live.table()?.missing.length ?? 0) > 0} why={live.refused()} />}>
+      {(one) => (
+        <>
+          <Heading device={one()} />
+          <Show when={names()} keyed fallback={<p class="sub">No value yet.</p>}><Body device={one} /></Show>
+        </>
+      )}
+    </Show>
+  );
+}
+
+function Missing(props: { id: string; isMissing: boolean; why: string | null }) {
+  return (
+    <Show when={props.isMissing || props.why} fallback={<div class="skeleton tall" aria-label="Loading" />}>
+      <div class="empty"><h2>{props.why ?? `No device is called ${props.id}.`}</h2><p>It appears here by itself when it is first heard of. Or find another with <kbd>/</kbd>.</p></div>
+    </Show>
+  );
+}
+
+function Heading(props: { device: DeviceRow }) {
+  const windowIs = (name: string): boolean => !route().query.has("from") && (route().query.get("window") ?? "15m") === name;
+  return (
+    <div class="head">
+      <h1 title={props.device.id}>{shortName(props.device.id)}</h1>
+      <span class="chip" title={`Since ${formatExact(props.device.since)}`}><Glyph state={props.device.state} alert={props.device.alert !== null} />{STATE_WORDS[props.device.state]}{props.device.alert ? `, ${props.device.alert} alert` : ""}</span>
+      <a class="sub" href={href("fleet", props.device.group)}>{groupWords(props.device.group)}</a>
+      <div class="tools">
+        <div class="segments" role="group" aria-label="Window">
+          <For each={WINDOWS}>{(one) => <button type="button" classList={{ on: windowIs(one.name) }} aria-pressed={windowIs(one.name)} onClick={() => setQuery({ window: one.name, from: null, to: null })}>{one.words}</button>}</For>
+        </div>
+      </div>
+    </div>
+  );
+}
+
+/** Built anew when the device gets another metric: its charts subscribe by metric. */
+function Body(props: { device: () => DeviceRow }) {
+  const metrics = props.device().metrics;
+  const series = metrics.map((metric) => ({ device: props.device().id, metric: metric.name }));
+  const trend = openView<"series">({ kind: "series", series, last: TREND_MS, width: TREND_PIXELS });
+  const chosen = createMemo(() => Math.max(0, metrics.findIndex((metric) => metric.name === route().query.get("metric"))));
+  const alerts = () => (allAlerts() ?? []).filter((alert) => alert.device === props.device().id);
+  return (
+    <>
+      <div class="metrics">
+        <For each={metrics}>
+          {(metric, i) => <MetricCard metric={props.device().metrics[i()] ?? metric} cell={props.device().cells[i()] ?? null} columns={columnsOf(trend, i())} isOn={chosen() === i()} />}
+        </For>
+      </div>
+      <div class="split">
+        <Show when={metrics[chosen()]} keyed>{(metric) => <History device={props.device().id} metric={metric} alerts={alerts().filter((alert) => alert.metric === null || alert.metric === metric.name)} />}</Show>
+        <div class="box facts">
+          <dl class="dl">
+            <dt>Last reading</dt><dd title={formatExact(props.device().time)}>{formatTime(props.device().time, now())}</dd>
+            <dt>State</dt><dd>{STATE_WORDS[props.device().state]} since {formatClock(props.device().since, now())}</dd>
+            <dt>Identifier</dt><dd class="breaks">{props.device().id}</dd>
+            <dt>Group</dt><dd class="breaks">{groupWords(props.device().group)}</dd>
+          </dl>
+          <h2>Alerts</h2>
+          <For each={alerts()} fallback={<p class="sub">None active, none in the last hour.</p>}>
+            {(alert) => (
+              <div class="alert" data-row tabindex="0">
+                <i class={alert.state === "raised" ? alert.severity : "none"} />
+                <span>{alert.text}<br /><span class="sub" title={formatExact(alert.raised)}>{formatValue(alert.value)}, since {formatClock(alert.raised, now())}</span></span>
+                <Act alert={alert} />
+              </div>
+            )}
+          </For>
+        </div>
+      </div>
+    </>
+  );
+}
+
+function columnsOf(live: Live<"series">, index: number): Columns {
+  const table: Tables["series"] | null = live.table();
+  return table ? toColumns(table.lines[index] ?? [], table.rung_ms) : EMPTY;
+}
+
+function MetricCard(props: { metric: Metric; cell: DeviceRow["cells"][number]; columns: Columns; isOn: boolean }) {
+  const change = (): string => {
+    const known = props.columns[1].filter((mean): mean is number => mean !== null);
+    if (known.length < 2) return "";
+    const moved = (known[known.length - 1] as number) - (known[0] as number);
+    const text = formatNumber(moved, props.metric.decimals ?? 1);
+    if (!/[1-9]/.test(text)) return "steady";
+    const span = ((props.columns[0][props.columns[0].length - 1] ?? 0) - (props.columns[0][0] ?? 0)) * 1000;
+    return `${moved > 0 ? "+" : ""}${text} in ${formatSpan(span)}`;
+  };
+  return (
+    <button class="box metric" type="button" classList={{ on: props.isOn }} aria-pressed={props.isOn} onClick={() => setQuery({ metric: props.metric.name })}>
+      <span class="title"><span>{metricLabel(props.metric.name)}</span><span>{change()}</span></span>
+      <span class="value" title={formatExact(props.cell?.time)}>{formatValue(props.cell?.value, props.metric.decimals)}<small>{props.metric.unit}</small></span>
+      <Spark columns={props.columns} from={now() / 1000 - TREND_MS / 1000} to={now() / 1000} />
+    </button>
+  );
+}
+
+type Hover = { time: number; mean: number; lowest: number; highest: number } | null;
+
+function History(props: { device: string; metric: Metric; alerts: NonNullable<ReturnType<typeof allAlerts>> }) {
+  const [hover, setHover] = createSignal<Hover>(null);
+  const range = createMemo<Range>(() => readRange(route().query), readRange(route().query), { equals: (a, b) => JSON.stringify(a) === JSON.stringify(b) });
+  let width = 800;
+  const live = openView<"series">({ kind: "series", series: [{ device: props.device, metric: props.metric.name }], ...range(), width });
+  createEffect(on(range, (asked) => live.view.update({ ...asked, width }), { defer: true }));
+  const resize = (pixels: number): void => {
+    if (Math.abs(pixels - width) < 40 || pixels < 100) return;
+    width = pixels;
+    live.view.update({ ...range(), width });
+  };
+  const edges = createMemo<{ from: number; to: number }>(() => {
+    const asked = range();
+    return "last" in asked ? { from: (now() - asked.last) / 1000, to: now() / 1000 } : { from: asked.from / 1000, to: asked.to / 1000 };
+  });
+  const columns = createMemo(() => {
+    const table = live.table();
+    if (table && "last" in range()) table.trim(edges().from * 1000);
+    return columnsOf(live, 0);
+  });
+  const number = (value: number): string => formatNumber(value, props.metric.decimals ?? 1);
+  return (
+    <div class="box">
+      <div class="title">
+        <span>{metricLabel(props.metric.name)}{props.metric.unit ? `, ${props.metric.unit}` : ""}</span>
+        <Show when={hover()} fallback={<span>{"from" in range() ? "double click returns" : "line: mean · band: minimum to maximum · drag to zoom"}</span>}>
+          {(at) => <span class="hovered" title={formatExact(at().time)}>{formatClock(at().time, now())} · <b>{number(at().mean)}</b> · {number(at().lowest)} to {number(at().highest)}</span>}
+        </Show>
+      </div>
+      <Show when={live.refused()}>{(why) => <p class="wrong" role="alert">{why()}</p>}</Show>
+      <Chart columns={columns()} from={edges().from} to={edges().to} height={320} decimals={props.metric.decimals} alerts={props.alerts} live={"last" in range() && !isStale()} label={`${metricLabel(props.metric.name)} over time`}
+        onZoom={(from, to) => setQuery({ from: String(from), to: String(to) })} onReset={() => setQuery({ from: null, to: null })} onHover={setHover} onWidth={resize} />
+      <Show when={live.table() && columns()[0].length === 0}><p class="sub">No value in this window.</p></Show>
+    </div>
+  );
+}

@@ -1,0 +1,214 @@
+import { batch, createEffect, createMemo, createSignal, For, on, onCleanup, onMount, Show } from "solid-js";
+import { createStore, reconcile } from "solid-js/store";
+import type { Aggregate, FleetCell, State } from "../../client/index.js";
+import { FloorCells, type Focus } from "../fleet/FloorCells.js";
+import { PITCH, readPalette, type Look } from "../fleet/paint.js";
+import { niceEnds, settleEnds, type Ends } from "../fleet/ramp.js";
+import { api, poll } from "../lib/api.js";
+import { formatNumber, formatTime, formatValue, groupWords, metricLabel, plural, shortName } from "../lib/format.js";
+import { aggregateOf, directCount, groupPaths, groupTable, isBelow, lastLevel, parentOf, statesOf, total } from "../lib/groups.js";
+import { now, status } from "../lib/live.js";
+import { go, href, route, setQuery } from "../lib/router.js";
+import { palette } from "../lib/theme.js";
+import { NoDevice } from "../parts/Empty.js";
+import { Glyph, STATES, STATE_WORDS } from "../parts/Glyph.js";
+import { SidePanel } from "../parts/SidePanel.js";
+
+const METRICS_MAX = 5;
+
+interface Unit {
+  unit: string | null;
+  decimals: number | null;
+}
+
+export function Fleet() {
+  const group = (): string => route().name;
+  const stats = poll(api.stats, 5000);
+  const [focus, setFocus] = createSignal<Focus | null>(null);
+  const [opened, setOpened] = createSignal<string | null>(null);
+  const [filter, setFilter] = createSignal("");
+  const [onlyState, setOnlyState] = createSignal<State | null>(null);
+  const [units, setUnits] = createStore<Record<string, Unit>>({});
+  const [ends, setEnds] = createSignal<Ends | null>(null);
+  const values = new Map<string, number[]>();
+
+  const metrics = createMemo<string[]>(
+    () => {
+      const all = [...(groupTable()?.aggregates.get(group()) ?? new Map<string, Aggregate>())];
+      return all.filter(([, one]) => one.devices > 0).sort((a, b) => b[1].devices - a[1].devices || a[0].localeCompare(b[0])).slice(0, METRICS_MAX).map(([name]) => name).sort();
+    },
+    [],
+    { equals: (a, b) => a.join() === b.join() },
+  );
+  /** The chosen metric; `undefined` shows states alone. */
+  const metric = createMemo(() => {
+    const asked = route().query.get("metric");
+    if (asked === "state") return undefined;
+    if (asked && metrics().includes(asked)) return asked;
+    return metrics().find((name) => name === "temperature") ?? metrics()[0];
+  });
+  const unit = (): Unit => units[metric() ?? ""] ?? { unit: null, decimals: null };
+
+  createEffect(on([metric, group], async ([name, path]) => {
+    batch(() => (values.clear(), setEnds(null)));
+    if (!name || units[name]) return;
+    const answer = await api.devicesOf(path, 100).catch(() => ({ devices: [] }));
+    const found = answer.devices.map((device) => device.metrics[name]).find((one) => one);
+    if (found) setUnits(reconcile({ ...units, [name]: { unit: found.unit, decimals: found.decimals } }));
+  }));
+  const takeValues = (path: string, fresh: number[] | null): void => {
+    if (fresh) values.set(path, fresh);
+    else values.delete(path);
+    const wanted = niceEnds([...values.values()].flat());
+    if (wanted && metric()) setEnds((old) => settleEnds(old, wanted));
+  };
+  const look = createMemo<Look>(() => {
+    palette();
+    const text = filter().toLowerCase();
+    const state = onlyState();
+    return {
+      palette: readPalette(),
+      ends: metric() ? (ends() ?? { low: 0, high: 1 }) : null,
+      matches: (cell) => (!state || cell.state === state) && (text === "" || cell.id.toLowerCase().includes(text)),
+    };
+  });
+
+  const rows = createMemo<string[]>(
+    () => groupPaths().filter((path) => isBelow(path, group()) && directCount(path, groupPaths()) > 0 && (!onlyState() || statesOf(path)[onlyState() as State] > 0)),
+    [],
+    { equals: (a, b) => a.join("\n") === b.join("\n") },
+  );
+  const sections = createMemo(() => [...new Set(rows().map((path) => (path === group() ? path : parentOf(path))))]);
+  const counts = () => statesOf(group());
+  const open = (cell: FleetCell): void => {
+    if (opened() === cell.id) go(href("device", cell.id));
+    else setOpened(cell.id);
+  };
+
+  return (
+    <Show when={groupTable()} fallback={<Waiting />}>
+      <Show when={total(statesOf("")) > 0} fallback={<NoDevice />}>
+        <div class="head">
+          <h1>{group() === "" ? "All devices" : lastLevel(group())}</h1>
+          <span class="sub">{group().includes("/") ? `${groupWords(parentOf(group()))} · ` : ""}{plural(total(counts()), "device")} in {plural(rows().length, "group")}</span>
+          <div class="tools">
+            <input class="filter" type="search" placeholder="Filter by name" aria-label="Filter by name" onInput={(event) => setFilter(event.currentTarget.value.trim())} />
+            <div class="segments" role="group" aria-label="Metric">
+              <For each={metrics()}>{(name) => <button type="button" classList={{ on: metric() === name }} aria-pressed={metric() === name} onClick={() => setQuery({ metric: name })}>{metricLabel(name)}</button>}</For>
+              <button type="button" classList={{ on: !metric() }} aria-pressed={!metric()} onClick={() => setQuery({ metric: "state" })}>State</button>
+            </div>
+            <Show when={metric() ? ends() : null}>
+              {(range) => <span class="legend">{formatNumber(range().low)} {unit().unit}<i class="ramp" />{formatNumber(range().high)} {unit().unit}</span>}
+            </Show>
+          </div>
+        </div>
+        <div class="figures">
+          <div class="figure"><b>{formatNumber(total(counts()))}</b><span>devices</span></div>
+          <For each={STATES}>
+            {(state) => (
+              <button class="figure" type="button" classList={{ on: onlyState() === state, none: counts()[state] === 0 }} aria-pressed={onlyState() === state} title={`Show only ${state} devices`} onClick={() => setOnlyState(onlyState() === state ? null : state)}>
+                <b>{formatNumber(counts()[state])}</b><span><Glyph state={state} />{STATE_WORDS[state]}</span>
+              </button>
+            )}
+          </For>
+          <Show when={stats.value()?.readings?.applied_per_second !== undefined}>
+            <div class="figure"><b>{formatNumber(stats.value()?.readings?.applied_per_second, 0)}</b><span>readings a second</span></div>
+          </Show>
+        </div>
+        <For each={sections()} fallback={<p class="sub">No group here has a device{onlyState() ? ` that is ${onlyState()}` : ""}.</p>}>
+          {(section) => (
+            <section class="section">
+              <h2>{section === "" ? "Fleet" : lastLevel(section)}<SectionWords path={section} metric={metric()} unit={unit()} /></h2>
+              <For each={rows().filter((path) => (path === group() ? path : parentOf(path)) === section)}>
+                {(path) => <Floor path={path} metric={metric()} unit={unit()} look={look} onFocus={setFocus} onOpen={open} onValues={takeValues} />}
+              </For>
+            </section>
+          )}
+        </For>
+        <Show when={focus()}>{(at) => <Tip focus={at()} metric={metric()} unit={unit()} />}</Show>
+        <Show when={opened()} keyed>{(id) => <SidePanel id={id} onClose={() => setOpened(null)} />}</Show>
+      </Show>
+    </Show>
+  );
+}
+
+function Waiting() {
+  return (
+    <Show when={status().phase === "offline"} fallback={<div class="skeleton tall" aria-label="Loading" />}>
+      <div class="empty"><h2>The server does not answer.</h2><p>Check that tidegate runs. This page connects again by itself.</p></div>
+    </Show>
+  );
+}
+
+function SectionWords(props: { path: string; metric: string | undefined; unit: Unit }) {
+  const mean = () => (props.metric ? aggregateOf(props.path, props.metric)?.mean : null);
+  return (
+    <span class="sub">
+      {plural(total(statesOf(props.path)), "device")}
+      <Show when={typeof mean() === "number"}>, {formatNumber(mean(), props.unit.decimals ?? 1)} {props.unit.unit} on average</Show>
+    </span>
+  );
+}
+
+interface FloorProps {
+  path: string;
+  metric: string | undefined;
+  unit: Unit;
+  look: () => Look;
+  onFocus: (focus: Focus | null) => void;
+  onOpen: (cell: FleetCell) => void;
+  onValues: (group: string, values: number[] | null) => void;
+}
+
+/** One group of devices: name, cells, aggregates. Only near the screen does it hold a canvas and a subscription. */
+function Floor(props: FloorProps) {
+  let box!: HTMLDivElement;
+  const [near, setNear] = createSignal(false);
+  const [width, setWidth] = createSignal(600);
+  onMount(() => {
+    const watcher = new IntersectionObserver(([entry]) => setNear(entry?.isIntersecting ?? false), { rootMargin: "300px" });
+    watcher.observe(box);
+    setWidth(box.clientWidth);
+    onCleanup(() => watcher.disconnect());
+  });
+  const count = (): number => directCount(props.path, groupPaths());
+  const height = (): string => `${Math.ceil(count() / Math.max(1, Math.floor(width() / PITCH))) * PITCH}px`;
+  const figures = () => (props.metric ? aggregateOf(props.path, props.metric) : undefined);
+  const digits = () => props.unit.decimals ?? 1;
+  const label = () => `${groupWords(props.path)}: ${plural(count(), "device")}, ${statesOf(props.path).fresh} fresh`;
+  return (
+    <div class="floor" data-row>
+      <a class="name clip" href={href("fleet", props.path)}>{lastLevel(props.path) || "No group"}</a>
+      <div class="holder" ref={box} style={{ "min-height": height() }}>
+        <Show when={near()}>
+          <FloorCells group={props.path} metric={props.metric} look={props.look} label={label()} onFocus={props.onFocus} onOpen={props.onOpen} onValues={props.onValues} />
+        </Show>
+      </div>
+      <dl class="aggregate">
+        <Show when={figures()}>
+          {(one) => (
+            <>
+              <dt>mean</dt><dd>{formatNumber(one().mean, digits())} <small>{props.unit.unit}</small></dd>
+              <dt class="wide">min to max</dt><dd class="wide">{formatNumber(one().lowest, digits())} to {formatNumber(one().highest, digits())}</dd>
+              <dt class="wide" title="Devices whose value is in the figures">counted</dt><dd class="wide">{formatNumber(one().count)} of {formatNumber(one().devices)}</dd>
+            </>
+          )}
+        </Show>
+        <Show when={!figures()}><dt>fresh</dt><dd>{formatNumber(statesOf(props.path).fresh)} of {formatNumber(total(statesOf(props.path)))}</dd></Show>
+      </dl>
+    </div>
+  );
+}
+
+function Tip(props: { focus: Focus; metric: string | undefined; unit: Unit }) {
+  const left = () => Math.min(props.focus.left + PITCH + 4, innerWidth - 240);
+  const top = () => Math.min(props.focus.top + PITCH + 4, innerHeight - 110);
+  const cell = () => props.focus.cell;
+  return (
+    <div class="tip" role="status" style={{ left: `${left()}px`, top: `${top()}px` }}>
+      <b>{shortName(cell().id)}</b>
+      <Show when={props.metric}><span class="big">{formatValue(cell().value, props.unit.decimals)} <small>{props.unit.unit}</small></span></Show>
+      <span class="sub with-glyph"><Glyph state={cell().state} alert={cell().alert !== null} />{STATE_WORDS[cell().state]}{cell().alert ? `, ${cell().alert} alert` : ""} · {formatTime(cell().time, now())}</span>
+    </div>
+  );
+}

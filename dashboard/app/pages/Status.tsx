@@ -1,0 +1,62 @@
+import { For, Show } from "solid-js";
+import { api, poll, type Figures } from "../lib/api.js";
+import { formatBytes, formatExact, formatNumber, formatSpan, metricLabel } from "../lib/format.js";
+import { client, now, status } from "../lib/live.js";
+
+const WORDS: Record<string, string> = {
+  mqtt: "MQTT",
+  refused: "Refused, by reason",
+  publications_per_second: "Publications a second",
+  applied_per_second: "Applied a second",
+  memory_bytes: "Memory",
+  file_bytes: "Files",
+  written_bytes: "Written since the start",
+};
+
+/** The program's own state: what came in, where it stands, who watches. */
+export function Status() {
+  const stats = poll(api.stats, 2000);
+  const plain = () => Object.entries(stats.value() ?? {}).filter(([, value]) => typeof value !== "object" || value === null);
+  const nested = () => Object.entries(stats.value() ?? {}).filter((entry): entry is [string, Figures] => typeof entry[1] === "object" && entry[1] !== null);
+  return (
+    <>
+      <div class="head"><h1>Status</h1><span class="sub">Every message is counted somewhere below</span></div>
+      <Show when={stats.error()}>{(why) => <p class="wrong" role="alert">{why()}</p>}</Show>
+      <div class="columns">
+        <section>
+          <h2>This page</h2>
+          <dl class="dl">
+            <dt>Connection</dt><dd>{metricLabel(status().phase)}</dd>
+            <dt>Way from the server</dt><dd>{formatNumber(status().way_ms, 1)} <small>ms</small></dd>
+            <dt>Coming in</dt><dd>{formatBytes(status().bytes_per_second)}/s</dd>
+            <dt>This clock against the server's</dt><dd>{formatNumber((Date.now() - (now(), client.serverNow())) / 1000, 1)} <small>s</small></dd>
+          </dl>
+        </section>
+        <Show when={stats.value()} fallback={<div class="skeleton lines" />}>
+          <section><h2>Program</h2><List entries={plain()} /></section>
+          <For each={nested()}>{([name, figures]) => <section><h2>{WORDS[name] ?? metricLabel(name)}</h2><List entries={Object.entries(figures)} /></section>}</For>
+        </Show>
+      </div>
+    </>
+  );
+}
+
+function List(props: { entries: [string, unknown][] }) {
+  return (
+    <dl class="dl">
+      <For each={props.entries} fallback={<dt>None</dt>}>
+        {([name, value]) => <><dt>{WORDS[name] ?? metricLabel(name)}</dt><dd title={isTime(name) ? formatExact(value as number) : ""}>{words(name, value)}</dd></>}
+      </For>
+    </dl>
+  );
+}
+
+const isTime = (name: string): boolean => ["time", "started", "oldest"].includes(name);
+
+function words(name: string, value: unknown): string {
+  if (typeof value !== "number") return value === null ? "–" : String(value);
+  if (name === "started" || name === "oldest") return `${formatSpan(now() - value)} ago`;
+  if (name === "time") return formatExact(value);
+  if (name === "bytes" || name.endsWith("_bytes")) return formatBytes(value);
+  return formatNumber(value, Number.isInteger(value) ? 0 : 1);
+}

@@ -1,0 +1,20 @@
+import { createSignal } from "solid-js";
+
+const LINE = `mosquitto_pub -h 127.0.0.1 -t site/a/floor1/dev1 -q 1 -m '{"temperature":21.5,"humidity":45.2}'`;
+
+/** What a new installation shows. */
+export function NoDevice() {
+  const [copied, setCopied] = createSignal(false);
+  const copy = async (): Promise<void> => {
+    await navigator.clipboard?.writeText(LINE).catch(() => undefined);
+    setCopied(true);
+    setTimeout(() => setCopied(false), 2000);
+  };
+  return (
+    <div class="empty">
+      <h2>No device yet. Publish one:</h2>
+      <div class="command"><code>{LINE}</code><button class="button" type="button" onClick={copy}>{copied() ? "Copied" : "Copy"}</button></div>
+      <p>Any MQTT client will do. The device appears here by itself; the topic's levels above its name are its group.</p>
+    </div>
+  );
+}

@@ -1,0 +1,30 @@
+import { Match, Show, Switch } from "solid-js";
+import { formatBytes, formatExact, formatNumber, formatSpan } from "../lib/format.js";
+import { client, now, status } from "../lib/live.js";
+
+const REASONS = { slow_link: "slow link", paused: "hidden", rate_limit: "rate limit", byte_limit: "byte limit", full: "" } as const;
+
+/** How the connection is and how old what you see may be: always in sight. */
+export function Pill() {
+  const since = (): string => (status().heard === null ? "" : formatSpan((now(), Date.now()) - (status().heard as number)));
+  const wait = (): string => formatSpan(Math.max(0, (status().retry_at ?? 0) - (now(), Date.now())) + 999);
+  const details = (): string => [status().message, status().heard && `Last heard ${formatExact(status().heard)}`].filter(Boolean).join(" ");
+  return (
+    <button class={`pill ${status().phase}`} type="button" title={details()} onClick={() => client.retryNow()} aria-live="polite">
+      <i class="dot" />
+      <Switch>
+        <Match when={status().phase === "live"}>
+          <span>Live</span>
+          <span class="more">
+            <Show when={status().way_ms !== null}>· {formatNumber(status().way_ms, (status().way_ms ?? 0) < 10 ? 1 : 0)} ms </Show>· {formatBytes(status().bytes_per_second)}/s
+          </span>
+        </Match>
+        <Match when={status().phase === "slowed"}>Slowed, {REASONS[status().reason ?? "full"]}<Show when={status().rate}> · {formatNumber(status().rate, 1)}/s</Show></Match>
+        <Match when={status().phase === "paused"}>Paused</Match>
+        <Match when={status().phase === "stale"}>Stale since {since()}</Match>
+        <Match when={status().phase === "connecting"}>Connecting</Match>
+        <Match when={status().phase === "offline"}>Offline<Show when={status().retry_at}> · again in {wait()}</Show></Match>
+      </Switch>
+    </button>
+  );
+}

@@ -1,0 +1,34 @@
+import { For, onCleanup, onMount, Show } from "solid-js";
+import { formatExact, formatTime, formatValue, groupWords, metricLabel, shortName } from "../lib/format.js";
+import { now, openView } from "../lib/live.js";
+import { href } from "../lib/router.js";
+import { Glyph, STATE_WORDS } from "./Glyph.js";
+
+/** A device beside the fleet: what it says now. */
+export function SidePanel(props: { id: string; onClose: () => void }) {
+  const live = openView<"device">({ kind: "device", device: props.id });
+  const device = () => [...(live.table()?.rows.values() ?? [])].map((row) => ({ ...row }))[0];
+  const onKey = (event: KeyboardEvent): void => void (event.key === "Escape" && props.onClose());
+  onMount(() => document.addEventListener("keydown", onKey));
+  onCleanup(() => document.removeEventListener("keydown", onKey));
+  return (
+    <aside class="panel" aria-label={`Device ${shortName(props.id)}`}>
+      <div class="head"><h1 class="clip" title={props.id}>{shortName(props.id)}</h1><button class="quiet" type="button" onClick={() => props.onClose()}>Close</button></div>
+      <Show when={device()} fallback={<div class="skeleton lines" />}>
+        {(one) => (
+          <>
+            <p class="sub with-glyph"><Glyph state={one().state} alert={one().alert !== null} />{STATE_WORDS[one().state]}{one().alert ? `, ${one().alert} alert` : ""}</p>
+            <p class="sub">{groupWords(one().group)}</p>
+            <dl class="dl">
+              <For each={one().metrics}>
+                {(metric, column) => <><dt>{metricLabel(metric.name)}</dt><dd title={formatExact(one().cells[column()]?.time)}>{formatValue(one().cells[column()]?.value, metric.decimals)} <small>{metric.unit}</small></dd></>}
+              </For>
+              <dt>Last reading</dt><dd title={formatExact(one().time)}>{formatTime(one().time, now())}</dd>
+            </dl>
+            <a class="button primary" href={href("device", one().id)}>Open device</a>
+          </>
+        )}
+      </Show>
+    </aside>
+  );
+}

@@ -1,0 +1,140 @@
+// Every message of docs/protocol.md, as types.
+
+export type State = "fresh" | "late" | "asleep" | "lost";
+export type Severity = "critical" | "warning" | "info";
+export type Scalar = number | boolean | string;
+
+/** A value that says more than itself. Times are relative to `time_base`. */
+export interface Envelope {
+  v: Scalar;
+  t?: number;
+  n?: number;
+  lo?: number;
+  hi?: number;
+  ft?: number;
+}
+
+export type WireCell = Scalar | Envelope | null;
+/** Name, unit, decimals. */
+export type WireMetric = [name: string, unit: string | null, decimals: number | null];
+
+export interface Alert {
+  id: string;
+  rule: string;
+  severity: Severity;
+  device: string;
+  group: string;
+  metric: string | null;
+  text: string;
+  state: "raised" | "acknowledged" | "cleared";
+  value: number | null;
+  raised: number;
+  acknowledged: number | null;
+  acknowledged_by: string | null;
+  cleared: number | null;
+}
+
+export interface SeriesName {
+  device: string;
+  metric: string;
+}
+
+export interface DeviceSpec { kind: "device"; device: string; metrics?: string[] }
+export interface DevicesSpec { kind: "devices"; devices?: string[]; group?: string; metrics?: string[]; after?: string; limit?: number }
+export interface FleetSpec { kind: "fleet"; group?: string; metric?: string }
+export interface GroupSpec { kind: "group"; group: string; depth?: number; metrics?: string[] }
+export interface SeriesSpec { kind: "series"; series: SeriesName[]; from?: number; to?: number; last?: number; width: number }
+export interface AlertsSpec { kind: "alerts"; group?: string }
+export type ViewSpec = DeviceSpec | DevicesSpec | FleetSpec | GroupSpec | SeriesSpec | AlertsSpec;
+
+export type ClientMessage =
+  | { type: "hello"; protocol: 1; encoding: "json"; max_rate?: number; max_bytes_per_second?: number; epoch?: string }
+  | { type: "subscribe"; id: number; view: ViewSpec; since?: number; rate?: number }
+  | ({ type: "update"; id: number } & ViewUpdate)
+  | { type: "unsubscribe"; id: number }
+  | { type: "seen"; bytes: number }
+  | { type: "pause" }
+  | { type: "continue" }
+  | { type: "ping"; n: number };
+
+/** What may change while a subscription keeps its place. */
+export interface ViewUpdate {
+  add?: string[];
+  remove?: string[];
+  from?: number;
+  to?: number;
+  last?: number;
+  width?: number;
+  metric?: string;
+  rate?: number;
+}
+
+export interface Welcome {
+  type: "welcome";
+  protocol: number;
+  session: string;
+  epoch: string;
+  time_base: number;
+  time: number;
+  pulse_ms: number;
+  limits: { subscriptions: number; rows: number; message_bytes: number; bytes_in_flight: number };
+}
+
+export interface Snapshot {
+  type: "snapshot";
+  id: number;
+  part: number;
+  at: number;
+  last: boolean;
+  rows: unknown[];
+  groups?: string[];
+  rung_ms?: number;
+  missing?: string[];
+}
+
+export interface Delta {
+  d: [id: number, from: number, to: number];
+  r?: unknown[];
+  s?: [row: number, state: State, since: number, alert: Severity | null][];
+  m?: [row: number, column: number, name: string, unit: string | null, decimals: number | null][];
+  a?: unknown[];
+  x?: unknown[];
+  e?: [position: number, time: number, alert: Alert][];
+}
+
+export type PaceReason = "slow_link" | "paused" | "rate_limit" | "byte_limit" | "full";
+export interface Pace { type: "pace"; rate: number | null; reason: PaceReason }
+export interface Pulse { type: "pulse"; time: number; at: number; sent: number }
+export interface Pong { type: "pong"; n: number; time: number }
+export interface Gap { type: "gap"; id: number; from: number; to: number; reason: "epoch" | "horizon"; done: "snapshot" | "store" }
+export interface Goaway { type: "goaway"; reconnect_after_ms: number }
+export interface ProtocolError { type: "error"; code: number; id?: number; message: string; retry: boolean; retry_after_ms?: number }
+
+export type ServerMessage = Welcome | Snapshot | Pace | Pulse | Pong | Gap | Goaway | ProtocolError;
+
+/** A frame, or `null` when it is not one this client understands (a newer server may send such). */
+export function parseFrame(text: string): ServerMessage | Delta | null {
+  let frame: unknown;
+  try {
+    frame = JSON.parse(text);
+  } catch {
+    return null;
+  }
+  if (typeof frame !== "object" || frame === null) return null;
+  return "d" in frame || "type" in frame ? (frame as ServerMessage | Delta) : null;
+}
+
+export function isDelta(frame: ServerMessage | Delta): frame is Delta {
+  return "d" in frame;
+}
+
+/** Bytes of `text` in UTF-8: what `seen` counts. */
+export function utf8Bytes(text: string): number {
+  let bytes = text.length;
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    if (unit < 0x80) continue;
+    bytes += unit < 0x800 || (unit >= 0xd800 && unit <= 0xdfff) ? 1 : 2;
+  }
+  return bytes;
+}

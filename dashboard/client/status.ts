@@ -1,0 +1,44 @@
+import type { PaceReason } from "./protocol.js";
+
+export type Phase = "connecting" | "live" | "slowed" | "paused" | "stale" | "offline";
+
+/** How the connection is, for people. */
+export interface Status {
+  phase: Phase;
+  /** Why updates are held back, as the server said. */
+  reason: PaceReason | null;
+  /** Deltas a second while slowed. */
+  rate: number | null;
+  /** Unix ms (this machine's clock) of the newest frame. */
+  heard: number | null;
+  /** Half a round trip, ms. */
+  way_ms: number | null;
+  bytes_per_second: number;
+  /** Unix ms of the next attempt while offline. */
+  retry_at: number | null;
+  /** What the server said when it closed or refused. */
+  message: string | null;
+}
+
+/** A page is stale after this long without any frame (docs/protocol.md, Liveness). */
+export const STALE_AFTER_MS = 12_000;
+/** While paused, pulses come every 30 s, so silence means something only later. */
+export const STALE_AFTER_PAUSED_MS = 40_000;
+/** The connection is dead after this long without any frame. */
+export const DEAD_AFTER_MS = 60_000;
+
+const WINDOW_MS = 5_000;
+
+/** Bytes a second over the last 5 s. */
+export class ByteRate {
+  private readonly seen: [time: number, bytes: number][] = [];
+
+  add(now: number, bytes: number): void {
+    this.seen.push([now, bytes]);
+  }
+
+  at(now: number): number {
+    while (this.seen[0] && this.seen[0][0] < now - WINDOW_MS) this.seen.shift();
+    return this.seen.reduce((sum, [, bytes]) => sum + bytes, 0) / (WINDOW_MS / 1000);
+  }
+}

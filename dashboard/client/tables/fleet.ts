@@ -1,0 +1,55 @@
+import type { Delta, Scalar, Severity, Snapshot, State } from "../protocol.js";
+import type { Change, Table, TimeBase } from "./table.js";
+
+/** A device as the fleet shows it: how it is, and one metric. */
+export interface FleetCell {
+  row: number;
+  id: string;
+  group: string;
+  state: State;
+  alert: Severity | null;
+  value: Scalar | null;
+  /** Unix ms of the value. */
+  time: number | null;
+}
+
+type WireRow = [row: number, id: string, group: number | string, state: State, alert: Severity | null, value: Scalar | null, time: number | null];
+type WireChange = [row: number, state: State, alert: Severity | null, value: Scalar | null, time: number | null];
+
+/** View `fleet`: a compact cell for each device of a group. */
+export class FleetTable implements Table<number> {
+  readonly cells = new Map<number, FleetCell>();
+  private readonly groups: string[] = [];
+
+  constructor(private readonly base: TimeBase) {}
+
+  load(part: Snapshot): void {
+    this.groups.push(...(part.groups ?? []));
+    for (const row of part.rows as WireRow[]) this.join(row);
+  }
+
+  apply(delta: Delta): Change<number> {
+    const keys: number[] = [];
+    for (const row of (delta.x ?? []) as number[]) this.cells.delete(row);
+    for (const row of (delta.a ?? []) as WireRow[]) this.join(row);
+    for (const [row, state, alert, value, time] of (delta.r ?? []) as WireChange[]) {
+      const cell = this.cells.get(row);
+      if (!cell) continue;
+      cell.state = state;
+      cell.alert = alert;
+      cell.value = value;
+      cell.time = this.unix(time);
+      keys.push(row);
+    }
+    return { structure: Boolean(delta.a?.length || delta.x?.length), keys };
+  }
+
+  private join([row, id, group, state, alert, value, time]: WireRow): void {
+    const path = typeof group === "string" ? group : (this.groups[group] ?? "");
+    this.cells.set(row, { row, id, group: path, state, alert, value, time: this.unix(time) });
+  }
+
+  private unix(relative: number | null): number | null {
+    return relative === null ? null : this.base.time_base + relative;
+  }
+}

@@ -1,0 +1,66 @@
+import type { Delta, Snapshot } from "../protocol.js";
+import type { Change, Table, TimeBase } from "./table.js";
+
+/** One metric over a group and everything below it. `count` of `devices` is the coverage. */
+export interface Aggregate {
+  count: number;
+  devices: number;
+  mean: number | null;
+  lowest: number | null;
+  highest: number | null;
+  /** Unix ms of the oldest value in the figures. */
+  oldest: number | null;
+}
+
+export interface StateCounts {
+  fresh: number;
+  late: number;
+  asleep: number;
+  lost: number;
+}
+
+type WireAggregate = [group: string, metric: string, count: number, devices: number, mean: number | null, lowest: number | null, highest: number | null, oldest: number | null];
+type WireStates = [group: string, metric: null, fresh: number, late: number, asleep: number, lost: number];
+
+/** View `group`: aggregates by group and metric, and devices by state. Keys are group paths. */
+export class GroupTable implements Table<string> {
+  readonly states = new Map<string, StateCounts>();
+  readonly aggregates = new Map<string, Map<string, Aggregate>>();
+
+  constructor(private readonly base: TimeBase) {}
+
+  load(part: Snapshot): void {
+    for (const row of part.rows as (WireAggregate | WireStates)[]) this.set(row);
+  }
+
+  apply(delta: Delta): Change<string> {
+    const keys = new Set<string>();
+    let structure = false;
+    for (const [group, metric] of (delta.x ?? []) as [string, string | null][]) {
+      structure = true;
+      if (metric === null) this.states.delete(group);
+      else this.aggregates.get(group)?.delete(metric);
+    }
+    for (const row of [...(delta.a ?? []), ...(delta.r ?? [])] as (WireAggregate | WireStates)[]) {
+      if (this.set(row)) structure = true;
+      keys.add(row[0]);
+    }
+    return { structure, keys: [...keys] };
+  }
+
+  /** Whether the row's key is new. */
+  private set(row: WireAggregate | WireStates): boolean {
+    if (row[1] === null) {
+      const [group, , fresh, late, asleep, lost] = row as WireStates;
+      const isNew = !this.states.has(group);
+      this.states.set(group, { fresh, late, asleep, lost });
+      return isNew;
+    }
+    const [group, metric, count, devices, mean, lowest, highest, oldest] = row as WireAggregate;
+    let metrics = this.aggregates.get(group);
+    if (!metrics) this.aggregates.set(group, (metrics = new Map()));
+    const isNew = !metrics.has(metric);
+    metrics.set(metric, { count, devices, mean, lowest, highest, oldest: oldest === null ? null : this.base.time_base + oldest });
+    return isNew;
+  }
+}

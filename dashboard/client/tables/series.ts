@@ -1,0 +1,67 @@
+import type { Delta, Snapshot } from "../protocol.js";
+import type { Change, Table } from "./table.js";
+
+export interface Bucket {
+  /** Unix ms. */
+  start: number;
+  count: number;
+  mean: number;
+  lowest: number;
+  highest: number;
+  last: number;
+}
+
+type WireBucket = [index: number, start: number, count: number, mean: number, lowest: number, highest: number, last: number];
+
+/** View `series`: buckets of each series, oldest first. History and live are the same buckets. */
+export class SeriesTable implements Table<number> {
+  /** By index in the view's `series`. */
+  readonly lines: Bucket[][] = [];
+  /** Width of a bucket; 0 before the first part. */
+  rung_ms = 0;
+
+  load(part: Snapshot): void {
+    if (part.rung_ms !== undefined) this.rung_ms = part.rung_ms;
+    for (const row of part.rows as WireBucket[]) this.put(row);
+  }
+
+  apply(delta: Delta): Change<number> {
+    const keys = new Set<number>();
+    for (const row of (delta.r ?? []) as WireBucket[]) {
+      this.put(row);
+      keys.add(row[0]);
+    }
+    return { structure: false, keys: [...keys] };
+  }
+
+  /** Drops what ended before `time` (Unix ms): a window that follows the clock would else grow for ever. */
+  trim(time: number): void {
+    for (const line of this.lines) {
+      const kept = line.findIndex((bucket) => bucket.start + this.rung_ms > time);
+      if (kept > 0) line.splice(0, kept);
+    }
+  }
+
+  private put([index, start, count, mean, lowest, highest, last]: WireBucket): void {
+    while (this.lines.length <= index) this.lines.push([]);
+    const line = this.lines[index] as Bucket[];
+    const bucket = { start, count, mean, lowest, highest, last };
+    const at = place(line, start);
+    if (line[at]?.start === start) line[at] = bucket;
+    else line.splice(at, 0, bucket);
+  }
+}
+
+/** Index of the first bucket that starts at or after `start`. Mostly the end, so it looks there first. */
+function place(line: Bucket[], start: number): number {
+  const newest = line[line.length - 1];
+  if (!newest || newest.start < start) return line.length;
+  let low = 0;
+  let high = line.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((line[middle] as Bucket).start < start) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}

@@ -1,0 +1,78 @@
+import type { Delta, Gap, ProtocolError, Snapshot, ViewSpec, ViewUpdate } from "./protocol.js";
+import { emptyTable, type AnyTable, type Tables } from "./tables/index.js";
+import type { Change, TimeBase } from "./tables/table.js";
+
+export interface ViewListener {
+  /** The table is another one (a snapshot arrived): show it anew. */
+  replaced(): void;
+  /** The table took a delta. */
+  changed(change: Change<never>): void;
+  /** The server refused the view. */
+  refused?(error: ProtocolError): void;
+  /** What was missed while away. */
+  gap?(gap: Gap): void;
+}
+
+/** Where a view's owner reaches the connection. */
+export interface ViewHost {
+  changeView(view: View, update: ViewUpdate): void;
+  closeView(view: View): void;
+}
+
+/** One subscription and what is known through it. It outlives connections. */
+export class View<Kind extends ViewSpec["kind"] = ViewSpec["kind"]> {
+  /** Number on the wire; another after each fresh start. */
+  id = 0;
+  /** Position the table stands at; `null` before the first whole snapshot. */
+  at: number | null = null;
+  private current: AnyTable | null = null;
+  private staged: AnyTable | null = null;
+
+  constructor(
+    public spec: ViewSpec,
+    readonly listener: ViewListener,
+    private readonly base: TimeBase,
+    private readonly host: ViewHost,
+  ) {}
+
+  /** The newest whole picture; `null` before the first. */
+  get table(): Tables[Kind] | null {
+    return this.current as Tables[Kind] | null;
+  }
+
+  update(update: ViewUpdate): void {
+    this.host.changeView(this as unknown as View, update);
+  }
+
+  close(): void {
+    this.host.closeView(this as unknown as View);
+  }
+
+  /** Takes a part; shows the picture when it is whole. */
+  takeSnapshot(part: Snapshot): void {
+    if (part.part === 0 || !this.staged) this.staged = emptyTable(this.spec.kind, this.base);
+    this.staged.load(part);
+    if (!part.last) return;
+    this.current = this.staged;
+    this.staged = null;
+    this.at = part.at;
+    this.listener.replaced();
+  }
+
+  /** Takes a delta; `false` when it does not start where this view stands. */
+  takeDelta(delta: Delta): boolean {
+    const [, from, to] = delta.d;
+    if (!this.current || this.at !== from) return false;
+    const change = this.current.apply(delta);
+    this.at = to;
+    this.listener.changed(change as Change<never>);
+    return true;
+  }
+
+  /** Forgets the place, keeps the picture until a new one is whole. */
+  restart(id: number): void {
+    this.id = id;
+    this.at = null;
+    this.staged = null;
+  }
+}
