@@ -8,7 +8,7 @@ use super::{
     table::Table,
 };
 use crate::{
-    model::{Device, FleetPlan, QosChoice, Scenario},
+    model::{Device, FleetPlan, QosChoice, Scenario, rng::Rng},
     unix_ms,
     viewers::rest,
 };
@@ -21,6 +21,8 @@ use tokio::{task::JoinSet, time::sleep};
 
 const INTERVAL: Duration = Duration::from_secs(5);
 const CAUGHT_UP_TIMEOUT: Duration = Duration::from_secs(60);
+/// A device's reading is up to this late.
+const JITTER_MS: i64 = 20;
 const METRICS_A_READING: u64 = 5;
 
 /// Tidegate alone: the peer stores nothing.
@@ -86,12 +88,15 @@ impl Convoy {
         let mut publishers = JoinSet::new();
         let mut devices = std::mem::take(&mut self.devices);
         let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
-        let mut number = 0;
+        let mut number = 0u64;
         while !devices.is_empty() {
             let mine = devices.split_off(devices.len().saturating_sub(share));
-            let mut lane =
-                Lane { devices: mine, rounds, start_ms: self.now_ms, round: 0, next: 0, done: sender.clone() };
-            let template = lane.template(number);
+            let jitter = Rng::new(1, number);
+            let (start_ms, done) = (self.now_ms, sender.clone());
+            let mut lane = Lane { devices: mine, rounds, start_ms, round: 0, next: 0, jitter, done };
+            // Every reading replaces it; only the client's name stays.
+            let nothing = b"{\"timestamp\":0000000000000}";
+            let template = Template::of(&format!("convoy-{number}"), "sensors/none", nothing);
             number += 1;
             let acknowledged = Arc::clone(&acknowledged);
             let next = move |template: &mut Template| lane.next(template);
@@ -116,22 +121,22 @@ struct Lane {
     start_ms: i64,
     round: i64,
     next: usize,
+    jitter: Rng,
     done: tokio::sync::mpsc::UnboundedSender<Vec<Device>>,
 }
 
 impl Lane {
-    fn template(&mut self, number: usize) -> Template {
-        let name = format!("convoy-{number}");
-        Template::of(&name, "sensors/none", b"{\"timestamp\":0000000000000}")
-    }
-
     /// Makes the next device's reading the packet to send; `false` at the end.
     fn next(&mut self, template: &mut Template) -> bool {
         if self.round == self.rounds {
             return false;
         }
-        let time_ms = self.start_ms + self.round * INTERVAL.as_millis() as i64;
-        let publication = self.devices[self.next].publish(time_ms).swap_remove(0);
+        // Real clocks are not in step: each device has its own phase, and wakes some milliseconds late.
+        let device = &mut self.devices[self.next];
+        let phase_ms = (device.spec.index as i64 * 37) % (INTERVAL.as_millis() as i64 - JITTER_MS);
+        let late_ms = self.jitter.below(JITTER_MS as u64) as i64;
+        let time_ms = self.start_ms + self.round * INTERVAL.as_millis() as i64 + phase_ms + late_ms;
+        let publication = device.publish(time_ms).swap_remove(0);
         template.replace(&publication.topic, &publication.payload);
         self.next += 1;
         if self.next == self.devices.len() {
