@@ -14,6 +14,8 @@ pub struct BrokerConfig {
     pub connect_timeout: Duration,
     /// Largest MQTT packet a client may send, its fixed header included.
     pub packet_bytes_max: usize,
+    /// When PUBACK and PUBREC leave.
+    pub acknowledge: Acknowledge,
     /// Longest client identifier.
     pub client_id_bytes_max: usize,
     /// Longest topic name or filter.
@@ -49,6 +51,15 @@ pub struct BrokerConfig {
     pub shutdown_grace: Duration,
 }
 
+/// When a publication is acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Acknowledge {
+    /// When it survives a crash.
+    Durable,
+    /// When it is in order in memory: a crash loses what was not committed yet, though it was acknowledged.
+    Appended,
+}
+
 impl Default for BrokerConfig {
     fn default() -> Self {
         BrokerConfig {
@@ -57,6 +68,7 @@ impl Default for BrokerConfig {
             connections_max: 100_000,
             connect_timeout: Duration::from_secs(10),
             packet_bytes_max: 256 * 1024,
+            acknowledge: Acknowledge::Durable,
             client_id_bytes_max: 256,
             topic_bytes_max: 1024,
             topic_levels_max: 32,

@@ -16,6 +16,6 @@ mod topics;
 mod wire;
 
 pub use broker::Broker;
-pub use config::BrokerConfig;
+pub use config::{Acknowledge, BrokerConfig};
 pub use engines::{BrokerStats, Engine};
 pub use sessions::{MemorySessions, Session, SessionStore, SubscriptionOptions};

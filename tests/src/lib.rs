@@ -19,7 +19,11 @@ use std::time::{Duration, Instant};
 ///
 /// # Panics
 /// When there is none within `limit`; the message says what was waited for.
-pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, limit: Duration, mut ask: impl FnMut() -> F) -> T {
+pub async fn eventually<T, F: Future<Output = Option<T>>>(
+    what: &str,
+    limit: Duration,
+    mut ask: impl FnMut() -> F,
+) -> T {
     let end = Instant::now() + limit;
     loop {
         if let Some(answer) = ask().await {

@@ -41,7 +41,8 @@ impl Live {
     /// # Panics
     /// When the server does not answer with a welcome.
     pub async fn connect(server: SocketAddr, hello: Value) -> Live {
-        let (socket, _) = tokio_tungstenite::connect_async(format!("ws://{server}/v1/live")).await.expect("it upgrades");
+        let (socket, _) =
+            tokio_tungstenite::connect_async(format!("ws://{server}/v1/live")).await.expect("it upgrades");
         let mut live = Live { socket, welcome: Value::Null, bytes: 0, seen: 0 };
         let mut message = json!({"type": "hello", "protocol": 1, "encoding": "json"});
         for (key, value) in hello.as_object().into_iter().flatten() {
@@ -185,7 +186,8 @@ impl Rows {
     fn change(&mut self, change: &Value) {
         let number = change[0].as_u64().expect("a row number");
         let change = change.as_array().expect("a row of values");
-        let cells = self.row(&change[0])["cells"].as_array_mut().expect("a row of values");
+        let row = self.rows.get_mut(&number).expect("a delta speaks of rows the map has");
+        let cells = row["cells"].as_array_mut().expect("a row of values");
         cells.resize(cells.len().max(change.len() - 1), Value::Null);
         cells[0] = change[1].clone();
         for (column, cell) in change[2..].iter().enumerate().filter(|(_, cell)| !cell.is_null()) {

@@ -48,7 +48,8 @@ pub async fn run(program: impl AsRef<Path>, arguments: &[&str]) -> String {
 /// When it cannot be started.
 pub fn start(program: impl AsRef<Path>, arguments: &[&str]) -> Child {
     let program = program.as_ref();
-    let child = Command::new(program).args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true).spawn();
+    let child =
+        Command::new(program).args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true).spawn();
     child.unwrap_or_else(|error| panic!("{}: {error}; run tests/setup", program.display()))
 }
 

@@ -52,8 +52,7 @@ fn run(arguments: Run) -> Result<()> {
     }
     config.broker.listen = arguments.mqtt.unwrap_or(config.broker.listen);
     config.http = arguments.http.unwrap_or(config.http);
-    let exposure =
-        if arguments.insecure_allow_anonymous { Exposure::AnonymousAllowed } else { Exposure::LoopbackOnly };
+    let exposure = if arguments.insecure_allow_anonymous { Exposure::AnonymousAllowed } else { Exposure::LoopbackOnly };
 
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();

@@ -130,7 +130,10 @@ impl Pipeline {
     fn tick_if_due(&self) {
         let now_ms = clock::now_ms();
         let due = self.process.next_deadline().is_some_and(|deadline| deadline <= now_ms);
-        if due && *self.applied.borrow() == self.log.appended() && self.log.append(&mut vec![Entry::Tick(now_ms)]).is_err() {
+        if due
+            && *self.applied.borrow() == self.log.appended()
+            && self.log.append(&mut vec![Entry::Tick(now_ms)]).is_err()
+        {
             tracing::debug!("no tick: the log is closed");
         }
     }

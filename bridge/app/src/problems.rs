@@ -16,7 +16,9 @@ pub struct Ledger {
 impl Ledger {
     /// A ledger in front of a store's quarantine.
     pub fn new(store: Store) -> Ledger {
-        let count = |reason: Reason| (reason, AtomicU64::new(0), counter!("tidegate_problems_total", "reason" => reason.name()));
+        let count = |reason: Reason| {
+            (reason, AtomicU64::new(0), counter!("tidegate_problems_total", "reason" => reason.name()))
+        };
         Ledger { store, counts: Reason::ALL.into_iter().map(count).collect() }
     }
 

@@ -90,8 +90,7 @@ pub async fn run(config: Config, exposure: Exposure) -> Result<()> {
 
     state.hub.goaway();
     cancel.cancel();
-    gate.await?;
-    serving.await?;
+    tokio::join!(state.hub.drained(), async { gate.await.and(serving.await) }).1?;
     tracker.close();
     tracker.wait().await;
     let log = state.log;
@@ -124,14 +123,15 @@ impl State {
     fn open(config: &Config) -> Result<State> {
         let store = Store::open(config.store.clone())?;
         let begin_after = store.flushed();
-        let log: Arc<dyn Log> = Arc::new(EmbeddedLog::open(tidegate_log::LogConfig { begin_after, ..config.log.clone() })?);
+        let log: Arc<dyn Log> =
+            Arc::new(EmbeddedLog::open(tidegate_log::LogConfig { begin_after, ..config.log.clone() })?);
         let checkpoint = CheckpointFile::new(&config.data);
         let (from, process) = match checkpoint.load()? {
             Some((position, state)) => (position, Process::restore(config.process.clone(), &state)?),
             None => (Position::START, Process::new(config.process.clone())),
         };
         let (from, mut reader) = reader(log.as_ref(), from, store.flushed())?;
-        let hub = Arc::new(Hub::new(config.views.clone(), config.push.live.clone(), clock::now_ms()));
+        let hub = Arc::new(Hub::new(config.views.clone(), config.live.clone(), clock::now_ms()));
         let problems = Arc::new(Ledger::new(store.clone()));
         let (figures, flush_status) = (Arc::new(Figures::default()), Arc::new(FlushStatus::default()));
         let (flusher, flush_thread) =

@@ -49,7 +49,8 @@ async fn recorded_series_are_replayed_with_their_own_times() {
     let server = Server::start().await;
     let file = tool::file("tests/browser/node_modules/vega-datasets/data/sf-temps.csv");
     let mqtt = server.mqtt.to_string();
-    let replay = ["replay", file.to_str().unwrap(), "--mqtt", &mqtt, "--device", "sf", "--metric", "temperature", "--at-once"];
+    let replay =
+        ["replay", file.to_str().unwrap(), "--mqtt", &mqtt, "--device", "sf", "--metric", "temperature", "--at-once"];
     let said = tool::run(tool::binary("tidegate-sim"), &replay).await;
     let lines = std::fs::read_to_string(&file).unwrap().lines().filter(|line| !line.is_empty()).count() - 1;
     let now = now_ms();

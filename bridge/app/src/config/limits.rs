@@ -2,11 +2,11 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use tidegate_broker::BrokerConfig;
+use tidegate_broker::{Acknowledge, BrokerConfig};
 use tidegate_decode::DecodeConfig;
 use tidegate_log::LogConfig;
 use tidegate_process::ProcessConfig;
-use tidegate_push::PushConfig;
+use tidegate_push::{LiveConfig, PushConfig};
 use tidegate_store::StoreConfig;
 use tidegate_views::ViewsConfig;
 
@@ -22,6 +22,11 @@ pub fn broker(reader: &mut Reader) -> BrokerConfig {
         backlog: s.count("backlog", d.backlog, "Connections the system holds until they are accepted."),
         connections_max: s.count("connections_max", d.connections_max, "Connections at one time."),
         connect_timeout: s.duration("connect_timeout", d.connect_timeout, "Time until a connection has to say CONNECT."),
+        acknowledge: s.choice(
+"acknowledge",
+                &[("durable", Acknowledge::Durable), ("appended", Acknowledge::Appended)],
+                "When PUBACK leaves. \"durable\": when the reading is on disk. \"appended\": at once; a crash loses what was not committed yet.",
+            ),
         packet_bytes_max: s.bytes("packet_bytes_max", d.packet_bytes_max, "Largest MQTT packet, its header included."),
         client_id_bytes_max: s.bytes("client_id_bytes_max", d.client_id_bytes_max, "Longest client identifier."),
         topic_bytes_max: s.bytes("topic_bytes_max", d.topic_bytes_max, "Longest topic name or filter."),
@@ -60,11 +65,19 @@ pub fn log(reader: &mut Reader) -> LogConfig {
     LogConfig {
         segment_bytes: s.bytes("segment_bytes", d.segment_bytes, "Size of a segment file, allocated at once."),
         commit_bytes: s.bytes("commit_bytes", d.commit_bytes, "A commit starts as soon as this many bytes wait."),
-        commit_interval: s.duration("commit_interval", d.commit_interval, "And this long after the first one at the latest."),
+        commit_interval: s.duration(
+            "commit_interval",
+            d.commit_interval,
+            "And this long after the first one at the latest.",
+        ),
         record_bytes_max: s.bytes("record_bytes_max", d.record_bytes_max, "Largest entry."),
         undurable_bytes_max: s.bytes("undurable_bytes_max", d.undurable_bytes_max, "Bytes that may wait for the disk."),
         unread_bytes_max: s.bytes("unread_bytes_max", d.unread_bytes_max, "Bytes that may wait for processing."),
-        tail_bytes_max: s.bytes("tail_bytes_max", d.tail_bytes_max, "Newest bytes kept in memory for readers that are behind."),
+        tail_bytes_max: s.bytes(
+            "tail_bytes_max",
+            d.tail_bytes_max,
+            "Newest bytes kept in memory for readers that are behind.",
+        ),
         read_entries_max: s.count("read_entries_max", d.read_entries_max, "Entries processed in one pass."),
         ..d
     }
@@ -74,7 +87,11 @@ pub fn flush(reader: &mut Reader) -> FlushConfig {
     let d = FlushConfig::default();
     let mut s = reader.section("flush", "When the newest history and the state of processing go to their files.");
     FlushConfig {
-        log_bytes: s.bytes("log_bytes", d.log_bytes, "Bytes of log after which they do: what a restart replays at most."),
+        log_bytes: s.bytes(
+            "log_bytes",
+            d.log_bytes,
+            "Bytes of log after which they do: what a restart replays at most.",
+        ),
         interval: s.duration("interval", d.interval, "Time after which they do in any case."),
     }
 }
@@ -89,18 +106,38 @@ pub fn store(reader: &mut Reader) -> StoreConfig {
             d.rollup_retention_age_days,
             "Days that hourly summaries are kept.",
         ),
-        retention_bytes: s.bytes("retention_bytes", d.retention_bytes, "Bytes of all files; past it the oldest days go."),
-        memory_bytes_max: s.bytes("memory_bytes_max", d.memory_bytes_max, "Bytes of points in memory that ask for a flush."),
+        retention_bytes: s.bytes(
+            "retention_bytes",
+            d.retention_bytes,
+            "Bytes of all files; past it the oldest days go.",
+        ),
+        memory_bytes_max: s.bytes(
+            "memory_bytes_max",
+            d.memory_bytes_max,
+            "Bytes of points in memory that ask for a flush.",
+        ),
         hour_close_delay_ms: s.duration_ms(
             "hour_close_delay",
             d.hour_close_delay_ms,
             "Time after its end at which an hour is written for good.",
         ),
-        late_parts_max: s.count("late_parts_max", d.late_parts_max, "Parts of late data at which a past hour is merged."),
+        late_parts_max: s.count(
+            "late_parts_max",
+            d.late_parts_max,
+            "Parts of late data at which a past hour is merged.",
+        ),
         events_max: s.count("events_max", d.events_max, "Alert events kept."),
         events_age_days: s.count("events_age_days", d.events_age_days, "Days that alert events are kept."),
-        quarantine_bytes_max: s.bytes("quarantine_bytes_max", d.quarantine_bytes_max, "Bytes of payloads not understood."),
-        quarantine_groups_max: s.count("quarantine_groups_max", d.quarantine_groups_max, "Problems (topic and reason) kept."),
+        quarantine_bytes_max: s.bytes(
+            "quarantine_bytes_max",
+            d.quarantine_bytes_max,
+            "Bytes of payloads not understood.",
+        ),
+        quarantine_groups_max: s.count(
+            "quarantine_groups_max",
+            d.quarantine_groups_max,
+            "Problems (topic and reason) kept.",
+        ),
         quarantine_payloads_per_group_max: s.count(
             "quarantine_payloads_per_group_max",
             d.quarantine_payloads_per_group_max,
@@ -125,7 +162,11 @@ pub fn views(reader: &mut Reader) -> ViewsConfig {
             "Appearances, moves and removals of devices that a cursor can follow.",
         ),
         alert_events_max: s.count("alert_events_max", d.alert_events_max, "Alert events in memory."),
-        cleared_alert_ms: s.duration_ms("cleared_alert_time", d.cleared_alert_ms, "Time a cleared alert stays in sight."),
+        cleared_alert_ms: s.duration_ms(
+            "cleared_alert_time",
+            d.cleared_alert_ms,
+            "Time a cleared alert stays in sight.",
+        ),
         envelope_linger_ms: s.duration_ms(
             "envelope_linger",
             d.envelope_linger_ms,
@@ -148,21 +189,108 @@ pub fn push(reader: &mut Reader) -> (SocketAddr, PushConfig) {
     let listen = s.address("listen", listen, "Address of the listener; port 0 picks one; --http overrides it.");
     let push = PushConfig {
         hosts: s.texts("hosts", &d.hosts, "Host names besides loopback's under which the server may be asked."),
-        origins: s.texts("origins", &d.origins, "Origins besides its own whose pages may open streams and change things."),
+        origins: s.texts(
+            "origins",
+            &d.origins,
+            "Origins besides its own whose pages may open streams and change things.",
+        ),
         connections_max: s.count("connections_max", d.connections_max, "Connections at one time; past it 503."),
-        header_timeout_ms: millis(s.duration_ms("header_timeout", signed(d.header_timeout_ms), "Time to send a request's headers.")),
+        header_timeout_ms: millis(s.duration_ms(
+            "header_timeout",
+            signed(d.header_timeout_ms),
+            "Time to send a request's headers.",
+        )),
         header_bytes_max: s.bytes("header_bytes_max", d.header_bytes_max, "Bytes of a request's headers."),
-        body_timeout_ms: millis(s.duration_ms("body_timeout", signed(d.body_timeout_ms), "Time to send a request's body.")),
+        body_timeout_ms: millis(s.duration_ms(
+            "body_timeout",
+            signed(d.body_timeout_ms),
+            "Time to send a request's body.",
+        )),
         body_bytes_max: s.bytes("body_bytes_max", d.body_bytes_max, "Bytes of a request's body."),
-        drain_timeout_ms: millis(s.duration_ms("drain_timeout", signed(d.drain_timeout_ms), "At shutdown: time for requests under way.")),
+        drain_timeout_ms: millis(s.duration_ms(
+            "drain_timeout",
+            signed(d.drain_timeout_ms),
+            "At shutdown: time for requests under way.",
+        )),
         page_default: s.count("page_default", d.page_default, "Entries of a page when the request names no limit."),
         page_max: s.count("page_max", d.page_max, "Entries of a page at most."),
         width_max: s.count("width_max", d.width_max, "Width of a chart at most, pixels."),
-        history_concurrency: s.count("history_concurrency", d.history_concurrency, "Questions to the history at the same time."),
-        history_wait_ms: millis(s.duration_ms("history_wait", signed(d.history_wait_ms), "Time a question waits for its turn; then 503.")),
-        intent_timeout_ms: millis(s.duration_ms("intent_timeout", signed(d.intent_timeout_ms), "Time an acknowledgement may take; then 503.")),
+        history_concurrency: s.count(
+            "history_concurrency",
+            d.history_concurrency,
+            "Questions to the history at the same time.",
+        ),
+        history_wait_ms: millis(s.duration_ms(
+            "history_wait",
+            signed(d.history_wait_ms),
+            "Time a question waits for its turn; then 503.",
+        )),
+        intent_timeout_ms: millis(s.duration_ms(
+            "intent_timeout",
+            signed(d.intent_timeout_ms),
+            "Time an acknowledgement may take; then 503.",
+        )),
     };
     (listen, push)
+}
+
+pub fn live(reader: &mut Reader) -> LiveConfig {
+    let d = LiveConfig::default();
+    let mut s = reader.section("live", "Sessions of the live protocol.");
+    let mut time = |key, default, meaning| millis(s.duration_ms(key, signed(default), meaning));
+    let hello_timeout_ms = time("hello_timeout", d.hello_timeout_ms, "Time to say hello.");
+    let pulse_ms = time("pulse", d.pulse_ms, "Between two pulses.");
+    let pulse_paused_ms = time("pulse_paused", d.pulse_paused_ms, "Between two pulses of a hidden page.");
+    let group_interval_ms = time("group_interval", d.group_interval_ms, "Between two deltas of a group view at least.");
+    let fleet_interval_ms = time("fleet_interval", d.fleet_interval_ms, "Between two deltas of a fleet view at least.");
+    let pace_after_ms = time("pace_after", d.pace_after_ms, "Updates held back for so long are told to the client.");
+    let reconnect_spread_ms =
+        time("reconnect_spread", d.reconnect_spread_ms, "Clients come back within this time after a shutdown.");
+    let goaway_timeout_ms = time("goaway_timeout", d.goaway_timeout_ms, "Time to tell clients to go at shutdown.");
+    LiveConfig {
+        sessions_max: s.count("sessions_max", d.sessions_max, "Sessions; past it 503."),
+        sessions_per_address_max: s.count(
+            "sessions_per_address_max",
+            d.sessions_per_address_max,
+            "Sessions of one address; past it 503.",
+        ),
+        subscriptions_max: s.count("subscriptions_max", d.subscriptions_max, "Subscriptions of one session."),
+        rows_max: s.count("rows_max", d.rows_max, "Rows of all subscriptions of one session."),
+        message_bytes_max: s.bytes("message_bytes_max", d.message_bytes_max, "Largest message of a client."),
+        frame_bytes_max: s.bytes(
+            "frame_bytes_max",
+            d.frame_bytes_max,
+            "Largest frame, but for one row that is larger.",
+        ),
+        bytes_in_flight_start: s.bytes(
+            "bytes_in_flight_start",
+            d.bytes_in_flight_start,
+            "Bytes sent and not yet seen, until the link was measured.",
+        ),
+        bytes_in_flight_max: s.bytes(
+            "bytes_in_flight_max",
+            d.bytes_in_flight_max,
+            "Bytes sent and not yet seen at most.",
+        ),
+        history_concurrency: s.count(
+            "history_concurrency",
+            d.history_concurrency,
+            "Charts whose history is read at the same time.",
+        ),
+        event_fill_max: s.count(
+            "event_fill_max",
+            d.event_fill_max,
+            "Alert events read from the store for a client that comes back; past it a snapshot.",
+        ),
+        hello_timeout_ms,
+        pulse_ms,
+        pulse_paused_ms,
+        group_interval_ms,
+        fleet_interval_ms,
+        pace_after_ms,
+        reconnect_spread_ms,
+        goaway_timeout_ms,
+    }
 }
 
 fn signed(duration_ms: u64) -> i64 {
@@ -183,11 +311,23 @@ pub fn decode(reader: &mut Reader) -> DecodeConfig {
         metrics_max: s.count("metrics_max", d.metrics_max, "Most metrics of one reading."),
         readings_max: s.count("readings_max", d.readings_max, "Most readings of one publication."),
         text_bytes_max: s.bytes("text_bytes_max", d.text_bytes_max, "Longest text that counts as a value."),
-        name_bytes_max: s.bytes("name_bytes_max", d.name_bytes_max, "Longest device identifier, group path or metric name."),
-        names_cached_max: s.count("names_cached_max", d.names_cached_max, "Names kept so that a repeated one costs nothing."),
+        name_bytes_max: s.bytes(
+            "name_bytes_max",
+            d.name_bytes_max,
+            "Longest device identifier, group path or metric name.",
+        ),
+        names_cached_max: s.count(
+            "names_cached_max",
+            d.names_cached_max,
+            "Names kept so that a repeated one costs nothing.",
+        ),
         identifier_keys: s.texts("identifier_keys", &d.identifier_keys, "JSON keys that name the device, best first."),
         time_keys: s.texts("time_keys", &d.time_keys, "JSON keys that hold the time, best first."),
-        location_keys: s.texts("location_keys", &d.location_keys, "JSON keys that say where the device is, best first."),
+        location_keys: s.texts(
+            "location_keys",
+            &d.location_keys,
+            "JSON keys that say where the device is, best first.",
+        ),
         sources,
     }
 }
@@ -206,7 +346,11 @@ pub fn process(reader: &mut Reader) -> ProcessConfig {
             d.devices_per_client_max,
             "Most devices that one MQTT client may bring in.",
         ),
-        metrics_per_device_max: s.count("metrics_per_device_max", d.metrics_per_device_max, "Most metrics of one device."),
+        metrics_per_device_max: s.count(
+            "metrics_per_device_max",
+            d.metrics_per_device_max,
+            "Most metrics of one device.",
+        ),
         groups_max: s.count("groups_max", d.groups_max, "Most groups; devices of further ones count in an ancestor."),
         aggregate_metrics_max: s.count(
             "aggregate_metrics_max",
@@ -218,7 +362,11 @@ pub fn process(reader: &mut Reader) -> ProcessConfig {
             d.aggregate_interval_ms,
             "Shortest time between two rounds of aggregates.",
         ),
-        future_max_ms: s.duration_ms("future_max", d.future_max_ms, "A time further ahead than this counts as its receipt."),
+        future_max_ms: s.duration_ms(
+            "future_max",
+            d.future_max_ms,
+            "A time further ahead than this counts as its receipt.",
+        ),
         interval_default_ms: s.duration_ms(
             "interval_default",
             d.interval_default_ms,
@@ -233,7 +381,11 @@ pub fn process(reader: &mut Reader) -> ProcessConfig {
             d.sleeper_interval_ms,
             "A device that reports this rarely, or rarer, sleeps between its reports.",
         ),
-        asleep_after_ms: s.duration_ms("asleep_after", d.asleep_after_ms, "It counts as asleep this long after a report."),
+        asleep_after_ms: s.duration_ms(
+            "asleep_after",
+            d.asleep_after_ms,
+            "It counts as asleep this long after a report.",
+        ),
         forget_after_ms: Some(s.duration_ms(
             "forget_after",
             d.forget_after_ms.unwrap_or(0),

@@ -17,7 +17,7 @@ use std::time::Duration;
 use tidegate_broker::BrokerConfig;
 use tidegate_log::LogConfig;
 use tidegate_process::ProcessConfig;
-use tidegate_push::PushConfig;
+use tidegate_push::{LiveConfig, PushConfig};
 use tidegate_store::StoreConfig;
 use tidegate_views::ViewsConfig;
 
@@ -41,8 +41,10 @@ pub struct Config {
     pub store: StoreConfig,
     /// What a viewer sees.
     pub views: ViewsConfig,
-    /// The HTTP server and live sessions.
+    /// The HTTP server.
     pub push: PushConfig,
+    /// Live sessions.
+    pub live: LiveConfig,
     /// When state and history are written out.
     pub flush: FlushConfig,
 }
@@ -71,7 +73,11 @@ impl Config {
         let mut reader = Reader::new(text);
         let config = read(&mut reader);
         let (mut mistakes, _) = reader.finish();
-        mistakes.extend(config.process.mistakes().into_iter().map(|what| Mistake { line: 1, key: String::new(), what }));
+        mistakes.extend(config.process.mistakes().into_iter().map(|what| Mistake {
+            line: 1,
+            key: String::new(),
+            what,
+        }));
         if mistakes.is_empty() { Ok(config) } else { Err(mistakes) }
     }
 }
@@ -89,7 +95,8 @@ pub fn sample() -> String {
 
 fn read(reader: &mut Reader) -> Config {
     let mut section = reader.section("data", "Where everything is kept.");
-    let data = section.text("directory", "data", "Folder of the log, the store and the checkpoint; --data overrides it.");
+    let data =
+        section.text("directory", "data", "Folder of the log, the store and the checkpoint; --data overrides it.");
     let data = PathBuf::from(data);
     let (http, push) = limits::push(reader);
     Config {
@@ -98,6 +105,7 @@ fn read(reader: &mut Reader) -> Config {
         store: StoreConfig { directory: data.join("store"), ..limits::store(reader) },
         process: limits::process(reader),
         views: limits::views(reader),
+        live: limits::live(reader),
         flush: limits::flush(reader),
         push,
         http,

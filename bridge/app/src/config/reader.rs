@@ -162,7 +162,8 @@ impl Section<'_> {
 
     /// A number of bytes: `65536` or `"64 KiB"`.
     pub fn bytes<N: TryFrom<u64> + TryInto<u64> + Copy>(&mut self, key: &str, default: N, meaning: &str) -> N {
-        let shown = default.try_into().map_or_else(|_| String::new(), |bytes| format!("\"{}\"", units::bytes_text(bytes)));
+        let shown =
+            default.try_into().map_or_else(|_| String::new(), |bytes| format!("\"{}\"", units::bytes_text(bytes)));
         self.key(key, default, &shown, meaning, |item| {
             let bytes = match (item.as_integer(), item.as_str()) {
                 (Some(number), _) => u64::try_from(number).map_err(|_| "cannot be negative".to_owned())?,
@@ -186,11 +187,6 @@ impl Section<'_> {
     pub fn duration(&mut self, key: &str, default: std::time::Duration, meaning: &str) -> std::time::Duration {
         let default_ms = i64::try_from(default.as_millis()).unwrap_or(i64::MAX);
         std::time::Duration::from_millis(self.duration_ms(key, default_ms, meaning).unsigned_abs())
-    }
-
-    /// A number.
-    pub fn number(&mut self, key: &str, default: f64, meaning: &str) -> f64 {
-        self.key(key, default, &format!("{default:?}"), meaning, |item| number(item).ok_or_else(|| "is a number".into()))
     }
 
     /// An address to listen on, `host:port` with a literal address.
@@ -218,12 +214,13 @@ impl Section<'_> {
         })
     }
 
-    /// One word of a few.
-    pub fn choice<T: Copy>(&mut self, key: &str, default: &str, choices: &[(&str, T)], meaning: &str) -> Option<T> {
-        let named = |text: &str| choices.iter().find(|(name, _)| *name == text).map(|(_, value)| *value);
-        self.key(key, named(default), &format!("{default:?}"), meaning, |item| {
+    /// One word of a few; the first is the default.
+    pub fn choice<T: Copy>(&mut self, key: &str, choices: &[(&str, T)], meaning: &str) -> T {
+        let (word, default) = choices[0];
+        self.key(key, default, &format!("{word:?}"), meaning, |item| {
+            let named = choices.iter().find(|(name, _)| item.as_str() == Some(*name)).map(|(_, value)| *value);
             let names = || choices.iter().map(|(name, _)| format!("{name:?}")).collect::<Vec<_>>().join(", ");
-            item.as_str().and_then(named).map(Some).ok_or_else(|| format!("is one of {}", names()))
+            named.ok_or_else(|| format!("is one of {}", names()))
         })
     }
 

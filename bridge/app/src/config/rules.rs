@@ -82,7 +82,8 @@ pub fn metrics(reader: &mut Reader) -> Vec<MetricConfig> {
         let mut section = reader.at(&path);
         let unit = text(&mut section, "unit");
         let decimals = section.optional("decimals", |item| {
-            let decimals = item.as_integer().and_then(|whole| u8::try_from(whole).ok()).filter(|decimals| *decimals <= 9);
+            let decimals =
+                item.as_integer().and_then(|whole| u8::try_from(whole).ok()).filter(|decimals| *decimals <= 9);
             decimals.ok_or_else(|| "is a whole number from 0 to 9".into())
         });
         MetricConfig { name, unit, decimals }

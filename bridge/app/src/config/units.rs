@@ -35,7 +35,8 @@ pub fn parse_duration_ms(text: &str) -> Result<i64, String> {
 
 /// The largest unit that divides a size.
 pub fn bytes_text(bytes: u64) -> String {
-    let fits = |(_, factor): &&(&str, u64)| bytes >= *factor && bytes.is_multiple_of(*factor) && factor.is_power_of_two();
+    let fits =
+        |(_, factor): &&(&str, u64)| bytes >= *factor && bytes.is_multiple_of(*factor) && factor.is_power_of_two();
     SIZES.iter().find(fits).map_or_else(|| format!("{bytes} B"), |(unit, factor)| format!("{} {unit}", bytes / factor))
 }
 
@@ -44,7 +45,10 @@ pub fn duration_text(duration_ms: i64) -> String {
     let mut units = DURATIONS;
     units.sort_by_key(|(_, factor)| std::cmp::Reverse(*factor));
     let fits = |(_, factor): &&(&str, i64)| duration_ms >= *factor && duration_ms % factor == 0;
-    units.iter().find(fits).map_or_else(|| format!("{duration_ms} ms"), |(unit, factor)| format!("{} {unit}", duration_ms / factor))
+    units
+        .iter()
+        .find(fits)
+        .map_or_else(|| format!("{duration_ms} ms"), |(unit, factor)| format!("{} {unit}", duration_ms / factor))
 }
 
 fn split(text: &str) -> (&str, &str) {

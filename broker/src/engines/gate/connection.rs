@@ -18,6 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::hub::{Hub, Publisher, Seat};
 use super::outbox::EndOrder;
+use crate::config::Acknowledge;
 use crate::metrics::{self, Dropped};
 use crate::sessions::{Session, SubscriptionOptions};
 use crate::topics::TopicError;
@@ -179,7 +180,11 @@ impl Connection {
     /// Lets out what may go out: acknowledgements, deliveries, bytes. Returns whether something waits for the disk.
     fn pump(&mut self) -> bool {
         let durable = *self.durable.borrow_and_update();
-        let acknowledged = self.guarded(|machine| machine.durable(durable)).unwrap_or(0);
+        let acknowledge = match self.hub.config.acknowledge {
+            Acknowledge::Durable => durable,
+            Acknowledge::Appended => self.hub.log.appended(),
+        };
+        let acknowledged = self.guarded(|machine| machine.durable(acknowledge)).unwrap_or(0);
         self.hub.metrics.acknowledgements.increment(acknowledged as u64);
         let delivery_waits = self.deliver(durable);
         self.write();
