@@ -15,9 +15,19 @@ pub(crate) const ATTEMPTS_MAX: u32 = 400;
 /// An answer, and what it was asked for.
 #[derive(Debug)]
 pub(crate) enum Answer {
-    Chart { id: u32, line: usize, query: SeriesQuery, attempt: u32, answer: Result<SeriesAnswer, HistoryError> },
+    Chart {
+        id: u32,
+        line: usize,
+        query: SeriesQuery,
+        attempt: u32,
+        answer: Result<SeriesAnswer, HistoryError>,
+    },
     /// `Ok` with whether it is complete; oldest first.
-    Events { id: u32, span: (u64, u64), answer: Result<(Vec<AlertEvent>, bool), HistoryError> },
+    Events {
+        id: u32,
+        span: (u64, u64),
+        answer: Result<(Vec<AlertEvent>, bool), HistoryError>,
+    },
 }
 
 /// Where answers come from.

@@ -76,11 +76,31 @@ impl Update {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 pub(crate) enum ServerMessage<'a> {
-    Welcome { protocol: u32, session: &'a str, epoch: &'a str, time_base: i64, time: i64, pulse_ms: u64, limits: Limits },
-    Pace { rate: Option<f64>, reason: &'static str },
-    Pulse { time: i64, at: u64, sent: u64 },
-    Pong { n: i64, time: i64 },
-    Goaway { reconnect_after_ms: u64 },
+    Welcome {
+        protocol: u32,
+        session: &'a str,
+        epoch: &'a str,
+        time_base: i64,
+        time: i64,
+        pulse_ms: u64,
+        limits: Limits,
+    },
+    Pace {
+        rate: Option<f64>,
+        reason: &'static str,
+    },
+    Pulse {
+        time: i64,
+        at: u64,
+        sent: u64,
+    },
+    Pong {
+        n: i64,
+        time: i64,
+    },
+    Goaway {
+        reconnect_after_ms: u64,
+    },
     Error(ErrorMessage),
 }
 

@@ -11,6 +11,8 @@ mod message;
 pub(crate) mod meters;
 mod pace;
 mod session;
+#[cfg(test)]
+mod tests;
 mod transport;
 pub(crate) mod waker;
 mod websocket;

@@ -184,9 +184,7 @@ impl<T: Transport> Session<T> {
 
     async fn obey(&mut self, message: ClientMessage) -> Result<(), Gone> {
         let refused = match message {
-            ClientMessage::Hello(_) => {
-                Err(ErrorMessage::new(Code::NotUnderstood, None, "`hello` was said already"))
-            }
+            ClientMessage::Hello(_) => Err(ErrorMessage::new(Code::NotUnderstood, None, "`hello` was said already")),
             ClientMessage::Subscribe(wish) => self.subscribe(&wish),
             ClientMessage::Update(wish) => self.update(wish),
             ClientMessage::Unsubscribe { id } => self.unsubscribe(id),
@@ -223,8 +221,7 @@ impl<T: Transport> Session<T> {
             let max = config.subscriptions_max;
             return refuse(Code::TooMany, format!("{max} subscriptions are open, more are not allowed"));
         }
-        let since =
-            wish.since.map(|since| Since { position: Position(since), same_epoch: self.same_epoch });
+        let since = wish.since.map(|since| Since { position: Position(since), same_epoch: self.same_epoch });
         let spec = wish.spec()?;
         let cursor = self.hub.write(|views| views.open(self.place.subscriber, wish.id, &spec, since));
         let cursor = cursor.map_err(|error| ErrorMessage::of_view(wish.id, &error))?;

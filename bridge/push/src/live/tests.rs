@@ -1,0 +1,256 @@
+//! The protocol's document is true, and sessions keep its promises; over channels and over real sockets.
+
+#![allow(clippy::unwrap_used)]
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::get;
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tidegate_telemetry::history::{
+    AlertEvent, ProblemGroup, ReadingsPage, ReadingsQuery, SeriesAnswer, SeriesQuery, StoreStats,
+};
+use tidegate_telemetry::{
+    AppliedCell, AppliedReading, Change, DeliveryClass, DeviceIndex, History, HistoryError, MetricIndex, Position,
+    Value as Measured,
+};
+use tidegate_views::ViewsConfig;
+use tokio_tungstenite::MaybeTlsStream;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::hub::Hub;
+use crate::live::message::ClientMessage;
+use crate::live::{Live, LiveConfig, upgrade};
+
+const BASE_MS: i64 = 1_704_700_000_000;
+
+struct NoHistory;
+
+impl History for NoHistory {
+    fn readings(&self, _: &ReadingsQuery) -> Result<ReadingsPage, HistoryError> {
+        Ok(ReadingsPage { points: Vec::new(), next_ms: None })
+    }
+
+    fn series(&self, _: &SeriesQuery) -> Result<SeriesAnswer, HistoryError> {
+        Ok(SeriesAnswer { buckets: Vec::new(), through: Position(1) })
+    }
+
+    fn alert_events(&self, _: Option<Position>, _: usize) -> Result<Vec<AlertEvent>, HistoryError> {
+        Ok(Vec::new())
+    }
+
+    fn problems(&self, _: usize) -> (Vec<ProblemGroup>, u64) {
+        (Vec::new(), 0)
+    }
+
+    fn stats(&self) -> StoreStats {
+        StoreStats::default()
+    }
+}
+
+/// A hub with a number of five-metric devices, served on a socket.
+struct Site {
+    hub: Arc<Hub>,
+    address: SocketAddr,
+    position: u64,
+}
+
+impl Site {
+    async fn new(devices: u32, config: LiveConfig) -> Self {
+        let hub = Arc::new(Hub::new(ViewsConfig::default(), config, BASE_MS));
+        let mut changes = Vec::new();
+        for number in 0..devices {
+            let device = DeviceIndex(number);
+            changes.push(Change::Device { device, id: format!("site/dev{number}").into(), group: "site".into() });
+            for (column, name) in ["temperature", "humidity", "pressure", "co2", "battery"].into_iter().enumerate() {
+                let metric = MetricIndex(u16::try_from(column).unwrap());
+                changes.push(Change::Metric { device, metric, name: name.into(), unit: None, decimals: Some(1) });
+            }
+        }
+        hub.apply(Position(1), BASE_MS, &changes);
+        let routes = get(upgrade).with_state(Live::new(Arc::clone(&hub), Arc::new(NoHistory)));
+        let router = Router::new().route("/v1/live", routes);
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let service = router.into_make_service_with_connect_info::<SocketAddr>();
+        tokio::spawn(async move { axum::serve(listener, service).await });
+        Site { hub, address, position: 7_123_459 }
+    }
+
+    fn publish(&mut self, device: u32, first: f64) {
+        self.position += 1;
+        let values = [first, 45.2, 1013.2, 412.0, 3.1];
+        let cells = values.iter().enumerate().map(|(column, &value)| AppliedCell {
+            metric: MetricIndex(u16::try_from(column).unwrap()),
+            value: Measured::Number(value),
+            latest: true,
+        });
+        let time_ms = BASE_MS + 23_850_000 + i64::try_from(self.position).unwrap();
+        let reading = AppliedReading {
+            device: DeviceIndex(device),
+            time_ms,
+            received_ms: time_ms,
+            class: DeliveryClass::Envelope,
+            cells: cells.collect(),
+        };
+        self.hub.apply(Position(self.position), time_ms, &[Change::Reading(reading)]);
+    }
+
+    async fn connect(&self) -> Client {
+        let (socket, _) = tokio_tungstenite::connect_async(format!("ws://{}/v1/live", self.address)).await.unwrap();
+        let mut client = Client { socket, received: 0 };
+        client.say(json!({"type":"hello","protocol":1,"encoding":"json"})).await;
+        assert_eq!(client.hear().await["type"], "welcome");
+        client
+    }
+}
+
+struct Client {
+    socket: WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>,
+    received: usize,
+}
+
+impl Client {
+    async fn say(&mut self, message: Value) {
+        self.socket.send(Message::text(message.to_string())).await.unwrap();
+    }
+
+    async fn hear_text(&mut self) -> String {
+        let message =
+            tokio::time::timeout(Duration::from_secs(10), self.socket.next()).await.unwrap().unwrap().unwrap();
+        let text = message.into_text().unwrap().to_string();
+        self.received += text.len();
+        text
+    }
+
+    async fn hear(&mut self) -> Value {
+        serde_json::from_str(&self.hear_text().await).unwrap()
+    }
+
+    async fn seen(&mut self) {
+        self.say(json!({"type":"seen","bytes":self.received})).await;
+    }
+
+    /// The next delta, whatever else comes before.
+    async fn delta(&mut self) -> Value {
+        loop {
+            let message = self.hear().await;
+            if message.get("d").is_some() {
+                return message;
+            }
+        }
+    }
+}
+
+#[test]
+fn every_client_example_of_the_document_is_understood() {
+    let document = include_str!("../../../../docs/protocol.md");
+    let (mut clients, mut servers) = (0, 0);
+    for block in document.split("```json\n").skip(1).map(|rest| rest.split("```").next().unwrap()) {
+        let example: Value = serde_json::from_str(block).unwrap();
+        match example["type"].as_str() {
+            Some("hello" | "subscribe" | "seen" | "pause") => {
+                let message: ClientMessage = serde_json::from_str(block).unwrap();
+                if let ClientMessage::Subscribe(subscribe) = message {
+                    subscribe.spec().unwrap();
+                }
+                clients += 1;
+            }
+            Some("welcome" | "snapshot" | "pace" | "pulse" | "gap" | "error") => servers += 1,
+            None if example.get("d").is_some() => servers += 1,
+            other => panic!("{other:?} is no message of the protocol: {block}"),
+        }
+    }
+    assert!(clients >= 3 && servers >= 8, "{clients} of clients, {servers} of the server");
+}
+
+#[tokio::test]
+async fn a_five_metric_update_takes_at_most_eighty_bytes() {
+    let mut site = Site::new(400, LiveConfig::default()).await;
+    let mut client = site.connect().await;
+    client.say(json!({"type":"subscribe","id":1,"view":{"kind":"devices","devices":["dev342"]}})).await;
+    assert_eq!(client.hear().await["rows"][0]["id"], "site/dev342");
+    site.publish(342, 23.5);
+    client.delta().await;
+    site.publish(342, 23.6);
+    let text = client.hear_text().await;
+    println!("a five-metric update: {} bytes: {text}", text.len());
+    assert!(text.len() <= 80, "{text}");
+}
+
+#[tokio::test]
+async fn a_page_that_slept_resumes_with_one_delta_that_shows_the_spike() {
+    let mut site = Site::new(10, LiveConfig::default()).await;
+    let mut client = site.connect().await;
+    client.say(json!({"type":"subscribe","id":1,"view":{"kind":"devices","group":""}})).await;
+    let at = client.hear().await["at"].clone();
+    client.say(json!({"type":"pause"})).await;
+    client.say(json!({"type":"ping","n":1})).await;
+    while client.hear().await["type"] != "pong" {}
+    for value in [20.0, 99.0, 21.0] {
+        site.publish(3, value);
+    }
+    client.say(json!({"type":"continue"})).await;
+    let delta = client.delta().await;
+    assert_eq!((&delta["d"][1], &delta["d"][2]), (&at, &json!(site.position)));
+    let cell = &delta["r"][0][2];
+    assert_eq!((&cell["v"], &cell["hi"], &cell["n"]), (&json!(21), &json!(99), &json!(3)));
+}
+
+#[tokio::test]
+async fn a_reader_that_stops_costs_nobody_and_catches_up() {
+    let mut site = Site::new(100, LiveConfig::default()).await;
+    let (mut slow, mut quick) = (site.connect().await, site.connect().await);
+    for client in [&mut slow, &mut quick] {
+        client.say(json!({"type":"subscribe","id":1,"view":{"kind":"devices","devices":["dev1"]}})).await;
+        client.hear().await;
+    }
+    for round in 0..2_000 {
+        site.publish(1, f64::from(round));
+        let delta = quick.delta().await;
+        assert_eq!(delta["d"][2], site.position);
+        if round % 20 == 0 {
+            quick.seen().await;
+        }
+    }
+    let mut last = Value::Null;
+    while last["d"][2] != site.position {
+        last = slow.delta().await;
+        slow.seen().await;
+    }
+    assert!(slow.received < 30_000, "{} bytes for 2,000 readings", slow.received);
+    assert_eq!(last["r"][0][2]["v"], 1999);
+}
+
+#[tokio::test]
+async fn on_shutdown_a_viewer_is_told_when_to_come_back() {
+    let site = Site::new(1, LiveConfig::default()).await;
+    let mut client = site.connect().await;
+    site.hub.goaway();
+    let goaway = client.hear().await;
+    assert_eq!(goaway["type"], "goaway");
+    assert!(goaway["reconnect_after_ms"].as_u64().unwrap() >= 1_000);
+    site.hub.drained().await;
+    assert_eq!(site.hub.sessions(), 0);
+}
+
+#[tokio::test]
+async fn mistakes_are_told_by_number_and_the_session_goes_on() {
+    let site = Site::new(1, LiveConfig::default()).await;
+    let mut client = site.connect().await;
+    for (message, code) in [
+        (json!({"type":"dance"}), 4000),
+        (json!({"type":"subscribe","id":1,"view":{"kind":"devices"}}), 4101),
+        (json!({"type":"subscribe","id":1,"view":{"kind":"nothing"}}), 4101),
+        (json!({"type":"unsubscribe","id":9}), 4100),
+    ] {
+        client.say(message).await;
+        assert_eq!(client.hear().await["code"], code);
+    }
+    client.say(json!({"type":"ping","n":7})).await;
+    assert_eq!(client.hear().await["n"], 7);
+}
