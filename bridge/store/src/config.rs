@@ -37,7 +37,7 @@ impl Default for StoreConfig {
     fn default() -> Self {
         StoreConfig {
             directory: PathBuf::from("data/store"),
-            retention_age_days: 31,
+            retention_age_days: 400,
             rollup_retention_age_days: 731,
             retention_bytes: 10 << 30,
             memory_bytes_max: 64 << 20,
