@@ -115,9 +115,12 @@ fn relay(mut from: TcpStream, mut to: TcpStream) {
     });
 }
 
+/// First byte and packet identifier of each PUBLISH.
+type Heard = Arc<parking_lot::Mutex<Vec<(u8, u16)>>>;
+
 /// Accepts MQTT 3.1.1 and 5, keeps the first PUBLISH of the first connection unanswered and hangs up; acknowledges
-/// everything afterwards. Returns the first bytes of every PUBLISH.
-fn forgetful_server(stop: Arc<AtomicBool>) -> (std::net::SocketAddr, Arc<parking_lot::Mutex<Vec<(u8, u16)>>>) {
+/// everything afterwards. Returns what it heard.
+fn forgetful_server(stop: Arc<AtomicBool>) -> (std::net::SocketAddr, Heard) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = listener.local_addr().unwrap();
     let seen = Arc::new(parking_lot::Mutex::new(Vec::new()));

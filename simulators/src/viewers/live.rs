@@ -273,3 +273,81 @@ fn unreadable(payload: &[u8], error: &serde_json::Error) -> String {
     let start = String::from_utf8_lossy(&payload[..payload.len().min(160)]);
     format!("not a message of docs/protocol.md ({error}): {start}")
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::{latency::SentTimes, viewers::Stats};
+    use std::sync::Arc;
+    use tokio_util::sync::CancellationToken;
+
+    const TIME_BASE_MS: i64 = 1_704_700_000_000;
+
+    fn audience() -> Audience {
+        let sent = SentTimes::new(1);
+        sent.sent(0, TIME_BASE_MS + 23_850_000);
+        Audience {
+            index: [("dev7".into(), 0)].into_iter().collect(),
+            sent: Some(Arc::new(sent)),
+            stats: Stats::default(),
+            stop: CancellationToken::new(),
+        }
+    }
+
+    /// What the viewer says to these messages.
+    fn tell(viewer: &mut LiveViewer, audience: &Audience, messages: &[&str]) -> String {
+        let mut out = Outbox::default();
+        for message in messages {
+            viewer.message(message.as_bytes(), audience, &mut out).unwrap();
+        }
+        String::from_utf8_lossy(&out.0).into_owned()
+    }
+
+    const WELCOME: &str =
+        r#"{"type":"welcome","protocol":1,"session":"s-17","epoch":"6f1c2a9b","time_base":1704700000000}"#;
+    const SNAPSHOT: &str = r#"{"type":"snapshot","id":1,"part":0,"at":7123460,"last":true,"rows":[
+        {"row":342,"id":"dev7","group":"b","state":"fresh","since":1,"alert":null,"metrics":[],"cells":[23845000,23.5]}]}"#;
+    const DELTA: &str = r#"{"d":[1,7123460,7123502],"r":[[342,23850000,{"v":23.6,"n":3},45.1]]}"#;
+
+    #[test]
+    fn a_delta_on_its_base_is_applied_and_its_latency_measured() {
+        let (audience, mut viewer) = (audience(), LiveViewer::new(vec!["dev7".to_owned()], None));
+        let said = tell(&mut viewer, &audience, &[WELCOME, SNAPSHOT, DELTA]);
+        assert!(said.contains(r#""devices":["dev7"]"#), "{said}");
+        assert_eq!(viewer.at, Some(7_123_502));
+        assert_eq!(viewer.rows[&342].time_ms, TIME_BASE_MS + 23_850_000);
+        let measured = audience.stats.measured();
+        assert_eq!((measured.counts.updates, measured.samples, measured.counts.wrong_bases), (1, 1, 0));
+    }
+
+    #[test]
+    fn a_delta_on_another_base_is_refused_and_the_view_asked_for_anew() {
+        let (audience, mut viewer) = (audience(), LiveViewer::new(vec!["dev7".to_owned()], None));
+        let gap = DELTA.replace("7123460", "7123461");
+        let said = tell(&mut viewer, &audience, &[WELCOME, SNAPSHOT, &gap]);
+        assert!(said.contains(r#"{"type":"unsubscribe","id":1}"#) && said.contains(r#""id":2"#), "{said}");
+        assert_eq!((viewer.at, audience.stats.measured().counts.wrong_bases), (None, 1));
+    }
+
+    #[test]
+    fn what_was_received_is_confirmed_after_four_kilobytes() {
+        let (audience, mut viewer) = (audience(), LiveViewer::new(vec!["dev7".to_owned()], None));
+        tell(&mut viewer, &audience, &[WELCOME, SNAPSHOT]);
+        let padding = format!(r#"{{"type":"pulse","time":1,"at":2,"sent":3,"padding":"{}"}}"#, "x".repeat(4096));
+        let said = tell(&mut viewer, &audience, &[&padding]);
+        let bytes = WELCOME.len() + SNAPSHOT.len() + padding.len();
+        assert!(said.contains(&format!(r#"{{"type":"seen","bytes":{bytes}}}"#)), "{said}");
+    }
+
+    #[test]
+    fn a_session_that_comes_back_says_where_it_stood() {
+        let (audience, mut viewer) = (audience(), LiveViewer::new(vec!["dev7".to_owned()], None));
+        tell(&mut viewer, &audience, &[WELCOME, SNAPSHOT, DELTA]);
+        let mut out = Outbox::default();
+        viewer.open(&mut out);
+        assert!(String::from_utf8_lossy(&out.0).contains(r#""epoch":"6f1c2a9b""#));
+        let said = tell(&mut viewer, &audience, &[WELCOME]);
+        assert!(said.contains(r#""since":7123502"#), "{said}");
+    }
+}
