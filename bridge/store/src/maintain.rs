@@ -37,7 +37,8 @@ impl Store {
             close::close_hour(inner, hour, &parts)?;
             report.hours_closed += 1;
         }
-        for hour in hours_without_summaries(&inner.files.read()) {
+        let unsummarized = hours_without_summaries(&inner.files.read());
+        for hour in unsummarized {
             close::summarize_hour(inner, hour)?;
             report.hours_summarized += 1;
         }

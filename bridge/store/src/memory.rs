@@ -80,12 +80,14 @@ impl Memory {
     }
 
     /// Takes what is to be written. The cost does not grow with the number of points.
-    pub(crate) fn seal(&mut self, through: Position) {
+    pub(crate) fn seal(&mut self, through: Position) -> Position {
         let empty = Generation { buffers: Vec::with_capacity(self.active.buffers.len()), ..Generation::default() };
         let mut sealed = std::mem::replace(&mut self.active, empty);
-        sealed.through = through.max(self.applied);
+        let through = through.max(self.applied);
+        sealed.through = through;
         sealed.rows = self.catalogue.take_unsaved();
         self.sealed.push_back(Arc::new(sealed));
+        through
     }
 
     /// The files have the oldest sealed generation. Returns it, so that it is freed outside of the lock.

@@ -163,7 +163,9 @@ impl Quarantine {
         }
         let mut added: Vec<Row> = self.groups.values().flat_map(|group| group.rows(self.saved)).collect();
         added.sort_unstable_by_key(|row| row.sequence);
-        Changes { added, removed: self.removed.clone(), saved: self.next }
+        let mut removed = self.removed.clone();
+        removed.sort_unstable();
+        Changes { added, removed, saved: self.next }
     }
 
     /// The file has learnt it.
@@ -172,9 +174,8 @@ impl Quarantine {
         let kept = |sequence: &u64| changes.removed.binary_search(sequence).is_err();
         self.removed.retain(kept);
         let gone = changes.added.iter().filter(|row| !self.holds(row)).map(|row| row.sequence);
-        let mut removed: Vec<u64> = gone.collect();
-        self.removed.append(&mut removed);
-        self.removed.sort_unstable();
+        let gone: Vec<u64> = gone.collect();
+        self.removed.extend(gone);
         self.saved = changes.saved;
     }
 

@@ -93,11 +93,11 @@ impl Store {
         }
     }
 
-    /// Sets apart what was applied up to now, which must be up to `through`, to be written by [`Flush::run`].
-    /// Cheap: it belongs on the thread that applies.
+    /// Sets apart what was applied up to now, to be written by [`Flush::run`]. `through` is the position of the last
+    /// entry that was read, whether or not it changed anything. Cheap: it belongs on the thread that applies.
     #[must_use = "nothing is written before the flush runs"]
     pub fn seal(&self, through: Position) -> Flush {
-        self.inner.memory.lock().seal(through);
+        let through = self.inner.memory.lock().seal(through);
         Flush { store: self.clone(), through }
     }
 

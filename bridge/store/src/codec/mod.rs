@@ -8,7 +8,7 @@
 //! stream of bits with the residuals of both. Times are residuals of a line or of a steady step; samples are decimals
 //! scaled to integers where every one of them comes back bit by bit, else their bits in order of size. At 16 to 512
 //! points `pco` needs more bytes (its header and bins are made for thousands) and more time; see
-//! `examples/codec.rs`.
+//! `comparison.rs`.
 
 mod bits;
 mod column;
@@ -206,5 +206,7 @@ pub(crate) const fn unzigzag(value: u64) -> i64 {
     ((value >> 1) as i64) ^ -((value & 1) as i64)
 }
 
+#[cfg(test)]
+mod comparison;
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,233 @@
+//! What the store costs.
+//!
+//! `cargo test --release -p tidegate-store --test figures -- --ignored --nocapture --test-threads 1`
+#![allow(clippy::unwrap_used)]
+
+use std::time::{Duration, Instant};
+
+use smallvec::SmallVec;
+use tidegate_store::{Store, StoreConfig};
+use tidegate_telemetry::history::ReadingsQuery;
+use tidegate_telemetry::{
+    AppliedCell, AppliedReading, Change, DeliveryClass, DeviceIndex, History, MetricIndex, Position, Value,
+};
+
+/// 2026-11-22, midnight.
+const MIDNIGHT_MS: i64 = 20_779 * 86_400_000;
+
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, range: i64) -> i64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % range as u64) as i64
+    }
+}
+
+/// A fleet whose readings look like rooms: a day's wave, noise, 0 to 2 decimals by metric.
+struct Fleet {
+    devices: u32,
+    metrics: u16,
+    random: Random,
+    position: u64,
+}
+
+impl Fleet {
+    fn new(devices: u32, metrics: u16, store: &Store) -> Self {
+        for device in (0..devices).map(DeviceIndex) {
+            let mut changes =
+                vec![Change::Device { device, id: format!("building/floor/dev{}", device.0).into(), group: "".into() }];
+            changes.extend((0..metrics).map(|metric| Change::Metric {
+                device,
+                metric: MetricIndex(metric),
+                name: format!("metric{metric}").into(),
+                unit: None,
+                decimals: None,
+            }));
+            store.apply(Position(1), &changes);
+        }
+        Fleet { devices, metrics, random: Random(88_172_645_463_325_252), position: 1 }
+    }
+
+    fn reading(&mut self, device: u32, time_ms: i64) -> Change {
+        let cell = |metric: u16, random: &mut Random| {
+            let scale = [1.0, 10.0, 100.0][usize::from(metric % 3)];
+            let day = (time_ms % 86_400_000) as f64 / 86_400_000.0 * std::f64::consts::TAU;
+            let number = 20.0 + f64::from(device % 10) + 3.0 * day.sin() + (random.below(100) - 50) as f64 / 1_000.0;
+            let value = Value::Number((number * scale).round() / scale);
+            AppliedCell { metric: MetricIndex(metric), value, latest: true }
+        };
+        let cells: SmallVec<_> = (0..self.metrics).map(|metric| cell(metric, &mut self.random)).collect();
+        let (device, class) = (DeviceIndex(device), DeliveryClass::Envelope);
+        Change::Reading(AppliedReading { device, time_ms, received_ms: time_ms, class, cells })
+    }
+
+    /// Readings of all devices around a time, spread over the interval.
+    fn round(&mut self, at_ms: i64, interval_ms: i64) -> Vec<Change> {
+        (0..self.devices)
+            .map(|device| {
+                let offset = i64::from(device) * interval_ms / i64::from(self.devices);
+                let time_ms = at_ms + offset + self.random.below(9);
+                self.reading(device, time_ms)
+            })
+            .collect()
+    }
+
+    fn apply(&mut self, changes: &[Change], store: &Store) -> Duration {
+        let begun = cpu();
+        for change in changes {
+            self.position += 1;
+            store.apply(Position(self.position), std::slice::from_ref(change));
+        }
+        cpu() - begun
+    }
+}
+
+/// CPU time of the process, in steps of 10 ms.
+fn cpu() -> Duration {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let after_name = stat.rsplit_once(')').unwrap().1;
+    let ticks: u64 = after_name.split_whitespace().skip(11).take(2).map(|field| field.parse::<u64>().unwrap()).sum();
+    Duration::from_millis(ticks * 10)
+}
+
+fn resident_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/statm").unwrap();
+    status.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 4096
+}
+
+fn device_bytes() -> u64 {
+    let io = std::fs::read_to_string("/proc/self/io").unwrap();
+    let line = io.lines().find_map(|line| line.strip_prefix("write_bytes: ")).unwrap();
+    line.parse().unwrap()
+}
+
+fn open(directory: &std::path::Path) -> Store {
+    Store::open(StoreConfig { directory: directory.to_owned(), ..StoreConfig::default() }).unwrap()
+}
+
+fn day_query(store: &Store, metric: u16) -> (usize, Duration) {
+    let query = ReadingsQuery {
+        device: "building/floor/dev7".into(),
+        metric: format!("metric{metric}").into(),
+        from_ms: MIDNIGHT_MS,
+        to_ms: MIDNIGHT_MS + 86_400_000,
+        limit: usize::MAX,
+    };
+    let begun = Instant::now();
+    let points = store.readings(&query).unwrap().points.len();
+    (points, begun.elapsed())
+}
+
+#[test]
+#[ignore = "a measurement: run it with --release and --nocapture"]
+fn a_day_of_five_hundred_devices() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    let mut fleet = Fleet::new(500, 4, &store);
+    let (mut apply_cpu, mut flush_cpu) = (Duration::ZERO, Duration::ZERO);
+    for round in 0..2_880 {
+        let at_ms = MIDNIGHT_MS + round * 30_000;
+        let changes = fleet.round(at_ms, 30_000);
+        apply_cpu += fleet.apply(&changes, &store);
+        if round % 3 == 2 {
+            let begun = cpu();
+            store.seal(Position(fleet.position)).run().unwrap();
+            store.maintain(at_ms).unwrap();
+            flush_cpu += cpu() - begun;
+        }
+    }
+    let end_ms = MIDNIGHT_MS + 2 * 86_400_000;
+    store.maintain(end_ms).unwrap();
+    store.maintain(end_ms).unwrap();
+    let stats = store.stats();
+    let points = stats.points as f64;
+    println!("{} points, {:.2} bytes a point in files", stats.points, stats.file_bytes as f64 / points);
+    for file in std::fs::read_dir(directory.path()).unwrap() {
+        let file = file.unwrap();
+        println!("  {} {}", file.file_name().to_string_lossy(), file.metadata().unwrap().len());
+    }
+    let ns = |cpu: Duration| cpu.as_nanos() as f64 / points;
+    println!("CPU a point: apply {:.0} ns, flush and close {:.0} ns", ns(apply_cpu), ns(flush_cpu));
+    println!("written {:.1} bytes a point", stats.written_bytes as f64 / points);
+    for metric in 0..4 {
+        let (points, first) = day_query(&store, metric);
+        let best = (0..20).map(|_| day_query(&store, metric).1).min().unwrap();
+        println!("day of one series: {points} points, first {first:?}, then {best:?}");
+    }
+    drop(store);
+    let begun = Instant::now();
+    let store = open(directory.path());
+    println!("open: {:?}, {} series", begun.elapsed(), store.stats().series);
+}
+
+#[test]
+#[ignore = "a measurement: run it with --release and --nocapture"]
+fn an_hour_of_ten_thousand_devices_in_memory() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    let mut fleet = Fleet::new(10_000, 5, &store);
+    let before = resident_bytes();
+    let mut apply_cpu = Duration::ZERO;
+    for round in 0..720 {
+        let changes = fleet.round(MIDNIGHT_MS + round * 5_000, 5_000);
+        apply_cpu += fleet.apply(&changes, &store);
+    }
+    let (points, bytes) = (store.stats().points, store.stats().memory_bytes);
+    println!("{points} points in memory: {} MB counted", bytes / 1_000_000);
+    println!("resident {} MB, of it before the readings {} MB", resident_bytes() / 1_000_000, before / 1_000_000);
+    println!("apply {:.0} ns a point", apply_cpu.as_nanos() as f64 / points as f64);
+    let begun = Instant::now();
+    let report = store.seal(Position(fleet.position)).run().unwrap();
+    println!("flush of all: {:?}, {} bytes", begun.elapsed(), report.written_bytes);
+}
+
+#[test]
+#[ignore = "a measurement: run it with --release and --nocapture"]
+fn an_hour_of_two_thousand_readings_a_second_with_flushes() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    let mut fleet = Fleet::new(10_000, 5, &store);
+    let device_before = device_bytes();
+    let (mut flush_longest, mut maintain_longest) = (Duration::ZERO, Duration::ZERO);
+    let (mut apply_cpu, mut all_cpu) = (Duration::ZERO, Duration::ZERO);
+    let mut resident = 0;
+    for round in 0..(75 * 12) {
+        let at_ms = MIDNIGHT_MS + round * 5_000;
+        let changes = fleet.round(at_ms, 5_000);
+        apply_cpu += fleet.apply(&changes, &store);
+        if round % 16 == 15 {
+            let cpu_before = cpu();
+            let report = store.seal(Position(fleet.position)).run().unwrap();
+            flush_longest = flush_longest.max(report.took);
+            let begun = Instant::now();
+            let maintained = store.maintain(at_ms).unwrap();
+            maintain_longest = maintain_longest.max(begun.elapsed());
+            all_cpu += cpu() - cpu_before;
+            resident = resident.max(resident_bytes());
+            if maintained.hours_closed > 0 {
+                println!("closed an hour in {:?}; file bytes {}", begun.elapsed(), store.stats().file_bytes);
+            }
+        }
+    }
+    let stats = store.stats();
+    let readings = (75 * 12 * 10_000) as f64;
+    println!("longest flush {flush_longest:?}, longest maintenance {maintain_longest:?}");
+    println!(
+        "CPU a point: apply {:.0} ns, flush and close {:.0} ns",
+        apply_cpu.as_nanos() as f64 / readings / 5.0,
+        all_cpu.as_nanos() as f64 / readings / 5.0
+    );
+    println!(
+        "written a reading of five metrics: {:.1} bytes counted, {:.1} by the system",
+        stats.written_bytes as f64 / readings,
+        (device_bytes() - device_before) as f64 / readings
+    );
+    println!("resident at most {} MB, memory {} MB", resident / 1_000_000, stats.memory_bytes / 1_000_000);
+    for file in std::fs::read_dir(directory.path()).unwrap() {
+        let file = file.unwrap();
+        println!("  {} {}", file.file_name().to_string_lossy(), file.metadata().unwrap().len());
+    }
+}

@@ -1,0 +1,334 @@
+//! One promise a test.
+#![allow(clippy::unwrap_used)]
+
+mod fixture;
+
+use bytes::Bytes;
+use fixture::{DEVICE, Fixture, METRIC, number, reading};
+use tidegate_buckets::Rung;
+use tidegate_store::{Store, StoreConfig, StoreError};
+use tidegate_telemetry::{
+    AlertChange, AlertState, Change, DeviceIndex, History, MetricIndex, Position, Problem, ProblemSink, Reason,
+    Severity, Value,
+};
+
+const HOUR_MS: i64 = 3_600_000;
+const DAY_MS: i64 = 24 * HOUR_MS;
+/// 2026-11-22, midnight.
+const MIDNIGHT_MS: i64 = 20_779 * DAY_MS;
+
+/// A reading a minute, from a time on.
+fn minutes(store: &mut Fixture, from_ms: i64, count: i64) {
+    for at in 0..count {
+        store.reading(from_ms + at * 60_000, number((at % 50) as f64 / 10.0));
+    }
+}
+
+/// Twice, since an hour is merged once it is quiet.
+fn maintain(store: &Fixture, now_ms: i64) {
+    store.store().maintain(now_ms).unwrap();
+    store.store().maintain(now_ms).unwrap();
+}
+
+fn file_names(store: &Fixture) -> Vec<String> {
+    let files = std::fs::read_dir(store.directory()).unwrap();
+    let mut names: Vec<String> = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    names.retain(|name| name.ends_with(".db") || name.ends_with(".damaged"));
+    names.sort();
+    names
+}
+
+#[test]
+fn what_is_not_finite_is_refused_and_its_neighbours_are_kept() {
+    let mut store = Fixture::new();
+    store.apply([f64::NAN, 1.5, f64::INFINITY].map(|wrong| reading(MIDNIGHT_MS, number(wrong))).to_vec());
+    assert_eq!(store.all(), [(MIDNIGHT_MS, number(1.5))]);
+}
+
+#[test]
+fn the_last_to_arrive_of_two_readings_of_one_time_wins_wherever_the_first_is() {
+    let mut store = Fixture::new();
+    store.reading(MIDNIGHT_MS, number(1.0));
+    store.reading(MIDNIGHT_MS, number(2.0));
+    assert_eq!(store.all(), [(MIDNIGHT_MS, number(2.0))]);
+    store.flush();
+    store.reading(MIDNIGHT_MS, number(3.0));
+    assert_eq!(store.all(), [(MIDNIGHT_MS, number(3.0))]);
+    store.flush();
+    maintain(&store, MIDNIGHT_MS + 2 * HOUR_MS);
+    store.reading(MIDNIGHT_MS, number(4.0));
+    assert_eq!(store.all(), [(MIDNIGHT_MS, number(4.0))]);
+    assert_eq!(store.series(i64::MIN, i64::MAX, Rung::Hour).0[0].1.count, 1);
+}
+
+#[test]
+fn a_seal_hides_nothing_from_queries_and_a_later_reading_is_not_in_it() {
+    let mut store = Fixture::new();
+    let first = store.reading(MIDNIGHT_MS, number(1.0));
+    let flush = store.store().seal(first);
+    store.reading(MIDNIGHT_MS + 1, number(2.0));
+    assert_eq!(store.all().len(), 2);
+    flush.run().unwrap();
+    assert_eq!(store.flushed(), first);
+    assert_eq!(store.all().len(), 2);
+    store.restart();
+    assert_eq!(store.all(), [(MIDNIGHT_MS, number(1.0))]);
+}
+
+#[test]
+fn a_late_reading_mends_the_summary_of_a_closed_hour() {
+    let mut store = Fixture::new();
+    minutes(&mut store, MIDNIGHT_MS, 60);
+    store.flush();
+    maintain(&store, MIDNIGHT_MS + 2 * HOUR_MS);
+    assert_eq!(file_names(&store), ["head.db", "raw-2026-11-22.db", "rollup-2026-11.db"]);
+    store.reading(MIDNIGHT_MS + 30_500, number(99.0));
+    for stage in ["in memory", "in a part", "merged"] {
+        let (buckets, _) = store.series(i64::MIN, i64::MAX, Rung::Hour);
+        assert_eq!((buckets[0].1.count, buckets[0].1.max), (61, 99.0), "{stage}");
+        match stage {
+            "in memory" => store.flush(),
+            _ => maintain(&store, MIDNIGHT_MS + 2 * HOUR_MS),
+        }
+    }
+    assert_eq!(store.store().stats().points, 61);
+}
+
+#[test]
+fn an_hour_is_not_merged_while_its_data_is_coming() {
+    let mut store = Fixture::new();
+    minutes(&mut store, MIDNIGHT_MS, 30);
+    store.flush();
+    assert_eq!(store.store().maintain(MIDNIGHT_MS + HOUR_MS + 1_000).unwrap().hours_closed, 0, "it has just ended");
+    let later_ms = MIDNIGHT_MS + 2 * HOUR_MS;
+    assert_eq!(store.store().maintain(later_ms).unwrap().hours_closed, 0, "it may not be quiet yet");
+    assert_eq!(store.store().maintain(later_ms).unwrap().hours_closed, 1);
+    assert_eq!(store.store().maintain(later_ms).unwrap().hours_closed, 0);
+}
+
+#[test]
+fn days_past_their_age_are_unlinked_and_their_summaries_stay() {
+    let mut store = Fixture::with(StoreConfig { retention_age_days: 2, ..StoreConfig::default() });
+    for day in 0..4 {
+        minutes(&mut store, MIDNIGHT_MS + day * DAY_MS, 60);
+    }
+    store.flush();
+    maintain(&store, MIDNIGHT_MS + DAY_MS + 2 * HOUR_MS);
+    assert!(file_names(&store).contains(&"raw-2026-11-22.db".to_owned()));
+    let report = store.store().maintain(MIDNIGHT_MS + 3 * DAY_MS + HOUR_MS).unwrap();
+    assert_eq!(report.files_deleted, 1);
+    assert!(!file_names(&store).contains(&"raw-2026-11-22.db".to_owned()));
+    assert_eq!(store.all().first().map(|point| point.0), Some(MIDNIGHT_MS + DAY_MS));
+    let (hours, _) = store.series(i64::MIN, i64::MAX, Rung::Hour);
+    assert_eq!(hours.iter().map(|(start_ms, hour)| (*start_ms, hour.count)).collect::<Vec<_>>().len(), 4);
+    assert_eq!(hours[0].1.count, 60);
+}
+
+#[test]
+fn a_reading_older_than_the_retention_makes_no_file() {
+    let mut store = Fixture::with(StoreConfig { retention_age_days: 2, ..StoreConfig::default() });
+    let Change::Reading(mut old) = reading(MIDNIGHT_MS - 3 * DAY_MS, number(1.0)) else { unreachable!() };
+    old.received_ms = MIDNIGHT_MS;
+    store.apply(vec![Change::Reading(old)]);
+    assert_eq!(store.all(), []);
+}
+
+#[test]
+fn past_the_bytes_the_oldest_day_goes_first_and_the_newest_stays() {
+    let mut store = Fixture::with(StoreConfig { retention_bytes: 1, ..StoreConfig::default() });
+    for day in 0..3 {
+        minutes(&mut store, MIDNIGHT_MS + day * DAY_MS, 60);
+    }
+    store.flush();
+    maintain(&store, MIDNIGHT_MS + 3 * DAY_MS);
+    assert_eq!(file_names(&store), ["head.db", "raw-2026-11-24.db", "rollup-2026-11.db"]);
+    assert_eq!(store.all().len(), 60);
+}
+
+#[test]
+fn a_damaged_day_stops_the_start_with_its_name_and_what_to_do() {
+    let mut store = Fixture::new();
+    minutes(&mut store, MIDNIGHT_MS, 60);
+    store.flush();
+    maintain(&store, MIDNIGHT_MS + 2 * HOUR_MS);
+    let directory = store.directory().to_owned();
+    let file = directory.join("raw-2026-11-22.db");
+    store.into_directory(|| {
+        std::fs::write(&file, b"this is no database, whatever its name says").unwrap();
+        let error = Store::open(StoreConfig { directory: directory.clone(), ..StoreConfig::default() }).unwrap_err();
+        assert!(matches!(&error, StoreError::Damaged { file: named, .. } if *named == file), "{error}");
+        assert!(error.to_string().contains("move it away"), "{error}");
+    });
+}
+
+#[test]
+fn a_damaged_rollup_is_moved_aside_and_made_again() {
+    let mut store = Fixture::new();
+    minutes(&mut store, MIDNIGHT_MS, 60);
+    store.flush();
+    maintain(&store, MIDNIGHT_MS + 2 * HOUR_MS);
+    let before = store.series(i64::MIN, i64::MAX, Rung::Day);
+    let directory = store.directory().to_owned();
+    store.into_directory(|| {
+        for suffix in ["-wal", "-shm"] {
+            let _ = std::fs::remove_file(directory.join(format!("rollup-2026-11.db{suffix}")));
+        }
+        std::fs::write(directory.join("rollup-2026-11.db"), [7; 8192]).unwrap();
+        let mended = Fixture::on(StoreConfig { directory: directory.clone(), ..StoreConfig::default() });
+        assert_eq!(mended.series(i64::MIN, i64::MAX, Rung::Day).0, before.0, "from raw readings meanwhile");
+        assert_eq!(mended.store().maintain(MIDNIGHT_MS + 2 * HOUR_MS).unwrap().hours_summarized, 1);
+        assert_eq!(mended.series(i64::MIN, i64::MAX, Rung::Day).0, before.0);
+    });
+}
+
+#[test]
+fn booleans_and_texts_come_back_as_such_and_charts_leave_texts_out() {
+    let mut store = Fixture::new();
+    let values = [Value::Bool(true), Value::Text("heating".into()), number(2.0), Value::Text("ON".into())];
+    let expected: Vec<(i64, Value)> = (MIDNIGHT_MS..).step_by(60_000).zip(values).collect();
+    for (time_ms, value) in &expected {
+        store.reading(*time_ms, value.clone());
+    }
+    for stage in 0..3 {
+        assert_eq!(store.all(), expected, "stage {stage}");
+        let (buckets, _) = store.series(i64::MIN, i64::MAX, Rung::Hour);
+        assert_eq!((buckets[0].1.count, buckets[0].1.sum), (2, 3.0));
+        if stage == 0 { store.flush() } else { maintain(&store, MIDNIGHT_MS + 2 * HOUR_MS) }
+    }
+}
+
+#[test]
+fn a_device_with_a_new_number_keeps_its_history() {
+    let mut store = Fixture::new();
+    store.reading(MIDNIGHT_MS, number(1.0));
+    store.flush();
+    store.restart();
+    let device = DeviceIndex(7);
+    let metric = MetricIndex(3);
+    let Change::Reading(mut moved) = reading(MIDNIGHT_MS + 1, number(2.0)) else { unreachable!() };
+    (moved.device, moved.cells[0].metric) = (device, metric);
+    store.apply(vec![
+        Change::Device { device, id: DEVICE.into(), group: "".into() },
+        Change::Metric { device, metric, name: METRIC.into(), unit: None, decimals: None },
+        Change::Reading(moved),
+    ]);
+    assert_eq!(store.all().len(), 2);
+    assert_eq!(store.store().stats().series, 1);
+}
+
+fn alert(id: &str, state: AlertState, raised_ms: i64) -> Change {
+    Change::Alert(AlertChange {
+        id: id.into(),
+        rule: "too warm".into(),
+        severity: Severity::Critical,
+        device: DeviceIndex(0),
+        device_id: DEVICE.into(),
+        group: "".into(),
+        metric: Some(METRIC.into()),
+        text: "Above 8.0 °C for 30 s".into(),
+        state,
+        value: Some(8.25),
+        raised_ms,
+        acknowledged: None,
+        cleared_ms: (state == AlertState::Cleared).then_some(raised_ms + 1),
+    })
+}
+
+fn shown(store: &Fixture, before: Option<Position>, limit: usize) -> Vec<(u64, String, i64)> {
+    let events = store.store().alert_events(before, limit).unwrap();
+    events.into_iter().map(|event| (event.position.0, event.alert.id.to_string(), event.at_ms)).collect()
+}
+
+#[test]
+fn alert_events_are_newest_first_across_files_and_memory_and_survive_a_restart() {
+    let mut store = Fixture::new();
+    store.apply(vec![alert("a", AlertState::Raised, 10), alert("b", AlertState::Raised, 10)]);
+    store.flush();
+    store.apply(vec![alert("a", AlertState::Cleared, 10)]);
+    let all = [(3, "a".to_owned(), 11), (2, "b".to_owned(), 10), (2, "a".to_owned(), 10)];
+    assert_eq!(shown(&store, None, 10), all);
+    assert_eq!(shown(&store, None, 1), all[..1]);
+    assert_eq!(shown(&store, Some(Position(3)), 1), all[1..], "events of one position are not torn apart");
+    store.restart();
+    assert_eq!(shown(&store, None, 10), all[1..]);
+    store.replay();
+    assert_eq!(shown(&store, None, 10), all);
+}
+
+#[test]
+fn alert_events_are_bounded_by_number_and_by_age() {
+    let mut store = Fixture::with(StoreConfig { events_max: 3, events_age_days: 1, ..StoreConfig::default() });
+    for at in 0..10 {
+        store.apply(vec![alert("a", AlertState::Raised, MIDNIGHT_MS + at)]);
+    }
+    store.flush();
+    store.store().maintain(MIDNIGHT_MS).unwrap();
+    assert_eq!(shown(&store, None, 10).len(), 3);
+    store.store().maintain(MIDNIGHT_MS + DAY_MS + 9).unwrap();
+    assert_eq!(shown(&store, None, 10), [(11, "a".to_owned(), MIDNIGHT_MS + 9)]);
+}
+
+fn problem(topic: &str, received_ms: i64, payload: &'static [u8]) -> Problem {
+    Problem {
+        reason: Reason::InvalidJson,
+        detail: format!("at {received_ms}"),
+        topic: topic.into(),
+        client: "c1".into(),
+        received_ms,
+        payload: Bytes::from_static(payload),
+    }
+}
+
+#[test]
+fn the_quarantine_folds_by_topic_keeps_the_payload_and_survives_a_restart() {
+    let mut store = Fixture::with(StoreConfig { quarantine_payload_bytes_max: 4, ..StoreConfig::default() });
+    store.store().report(problem("x", 1, b"{\"a\":"));
+    store.store().report(problem("y", 2, b"["));
+    store.store().report(problem("x", 3, b"{\"b\":"));
+    store.flush();
+    store.restart();
+    let (groups, dropped) = store.store().problems(10);
+    assert_eq!(dropped, 0);
+    let x = &groups[0];
+    assert_eq!((&*x.topic, x.count, x.first_ms, x.last_ms, &x.sample[..]), ("x", 2, 1, 3, &b"{\"b\""[..]));
+    assert_eq!(&*groups[1].topic, "y");
+    let payloads: Vec<_> = store.store().quarantined().into_iter().map(|problem| problem.payload).collect();
+    assert_eq!(payloads, [&b"{\"a\""[..], b"[", b"{\"b\""]);
+}
+
+#[test]
+fn one_bad_device_does_not_push_the_others_out_of_the_quarantine() {
+    let store = Fixture::with(StoreConfig {
+        quarantine_payloads_per_group_max: 3,
+        quarantine_groups_max: 5,
+        ..StoreConfig::default()
+    });
+    store.store().report(problem("quiet", 0, b"?"));
+    for at in 1..=1_000 {
+        store.store().report(problem("flood", at, b"!"));
+    }
+    let (groups, dropped) = store.store().problems(10);
+    assert_eq!(
+        groups.iter().map(|group| (&*group.topic, group.count)).collect::<Vec<_>>(),
+        [("flood", 1_000), ("quiet", 1)]
+    );
+    assert_eq!(dropped, 997);
+    for at in 0..20 {
+        store.store().report(problem(&format!("topic {at}"), 2_000 + at, b"?"));
+    }
+    assert_eq!(store.store().problems(100).0.len(), 5);
+}
+
+#[test]
+fn what_left_the_quarantine_leaves_its_file_too() {
+    let mut store = Fixture::with(StoreConfig { quarantine_payloads_per_group_max: 2, ..StoreConfig::default() });
+    for round in 0..5 {
+        for at in 0..3 {
+            store.store().report(problem("x", round * 3 + at, b"?"));
+        }
+        store.flush();
+    }
+    store.restart();
+    assert_eq!(store.store().quarantined().iter().map(|kept| kept.received_ms).collect::<Vec<_>>(), [13, 14]);
+    assert_eq!(store.store().problems(1).0[0].count, 15);
+}
