@@ -9,11 +9,14 @@ use tidegate_telemetry::{AlertChange, AlertState, Severity};
 
 use crate::rows::row_of;
 
+/// What holds for one device.
+type Active = SmallVec<[(Arc<str>, Severity); 1]>;
+
 /// The alerts view's state.
 #[derive(Debug, Default)]
 pub(crate) struct Alerts {
     alerts: BTreeMap<Arc<str>, Alert>,
-    active_by_row: FxHashMap<u32, SmallVec<[(Arc<str>, Severity); 1]>>,
+    active_by_row: FxHashMap<u32, Active>,
     /// Cleared alerts in the order they will leave: Unix ms of clearing, identifier.
     leaving: VecDeque<(i64, Arc<str>)>,
     removed: VecDeque<(u64, Arc<str>)>,

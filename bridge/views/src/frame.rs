@@ -281,7 +281,9 @@ impl Views {
             let mut used = lists.len() + left.len();
             while let Some(&number) = view.joining.last() {
                 let Some(row) = self.rows.get(number) else {
+                    // Removed since the delta began: the next one says so, for the client may have an older row of it.
                     view.joining.pop();
+                    view.rows.push(number);
                     continue;
                 };
                 let before = joined.len();

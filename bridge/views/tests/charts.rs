@@ -1,0 +1,64 @@
+//! History and live are one line.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod support;
+
+use serde_json::json;
+use smallvec::smallvec;
+use support::ClientView;
+use tidegate_buckets::Bucket;
+use tidegate_telemetry::history::SeriesAnswer;
+use tidegate_telemetry::{
+    AppliedCell, AppliedReading, Change, DeliveryClass, DeviceIndex, MetricIndex, Position, Value,
+};
+use tidegate_views::{Epoch, Frame, Seeded, SubscriberId, ViewSpec, Views, ViewsConfig};
+
+const NOW_MS: i64 = 1_704_723_840_000;
+
+fn reading(time_ms: i64, number: f64, latest: bool) -> Change {
+    let cells = smallvec![AppliedCell { metric: MetricIndex(0), value: Value::Number(number), latest }];
+    let class = DeliveryClass::Envelope;
+    Change::Reading(AppliedReading { device: DeviceIndex(0), time_ms, received_ms: NOW_MS, class, cells })
+}
+
+#[test]
+fn a_chart_counts_each_reading_once_across_the_seam_and_late_ones_too() {
+    let mut views = Views::new(Epoch { name: "e".into(), time_base_ms: NOW_MS }, ViewsConfig::default());
+    let device = Change::Device { device: DeviceIndex(0), id: "dev7".into(), group: "".into() };
+    let metric = MetricIndex(0);
+    let column = Change::Metric { device: DeviceIndex(0), metric, name: "t".into(), unit: None, decimals: None };
+    views.apply(Position(1), NOW_MS, &[device, column], &mut |_, _| ());
+    let view = json!({"kind":"series","series":[{"device":"dev7","metric":"t"}],"last":900_000,"width":15});
+    let spec: ViewSpec = serde_json::from_value(view).unwrap();
+    let mut cursor = views.open(SubscriberId(0), 1, &spec, None).unwrap();
+    let (line, query) = views.wanted_history(&cursor).remove(0);
+
+    // Two readings arrive while history is read; history holds the first of them and knows nothing of the second.
+    views.apply(Position(2), NOW_MS, &[reading(NOW_MS, 2.0, true)], &mut |_, _| ());
+    views.apply(Position(3), NOW_MS, &[reading(NOW_MS + 1, 3.0, true)], &mut |_, _| ());
+    let mut bucket = Bucket::of(NOW_MS - 1, 1.0);
+    let early = SeriesAnswer { buckets: vec![(NOW_MS - 60_000, bucket)], through: Position(0) };
+    assert_eq!(views.seed(&mut cursor, line, &query, &early), Seeded::HistoryBehind);
+    let ahead = SeriesAnswer { buckets: Vec::new(), through: Position(9) };
+    assert_eq!(views.seed(&mut cursor, line, &query, &ahead), Seeded::ViewsBehind);
+    bucket = Bucket::of(NOW_MS, 2.0);
+    let old = Bucket::of(NOW_MS - 1, 1.0);
+    let answer = SeriesAnswer { buckets: vec![(NOW_MS - 60_000, old), (NOW_MS, bucket)], through: Position(2) };
+    assert_eq!(views.seed(&mut cursor, line, &query, &answer), Seeded::Done);
+
+    let mut client = ClientView::new("series");
+    let mut out = Vec::new();
+    assert_eq!(views.frame(&mut cursor, &mut out, 16_384), Frame::Written);
+    client.apply(&serde_json::from_slice(&out).unwrap());
+    assert_eq!(client.map[&json!([0, NOW_MS]).to_string()], json!([0, NOW_MS, 2, 2.5, 2, 3, 3]));
+
+    // A late reading is a changed cell of an old bucket.
+    views.apply(Position(4), NOW_MS, &[reading(NOW_MS - 30_000, 9.0, false)], &mut |_, _| ());
+    out.clear();
+    assert_eq!(views.frame(&mut cursor, &mut out, 16_384), Frame::Written);
+    client.apply(&serde_json::from_slice(&out).unwrap());
+    let start = NOW_MS - 60_000;
+    assert_eq!(client.map[&json!([0, start]).to_string()], json!([0, start, 2, 5, 1, 9, 1]));
+    views.close(cursor);
+}
