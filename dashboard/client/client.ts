@@ -67,7 +67,7 @@ export class LiveClient implements ViewHost {
 
   changeView(view: View, update: ViewUpdate): void {
     const { rate: _, ...fields } = update;
-    view.spec = mergeUpdate(view.spec, fields);
+    if (Object.keys(fields).length > 0) view.move(mergeUpdate(view.spec, fields));
     if (this.welcomed && this.views.get(view.id) === view) this.send({ type: "update", id: view.id, ...update });
   }
 
@@ -144,6 +144,7 @@ export class LiveClient implements ViewHost {
     this.welcomed = false;
     this.pace = null;
     this.pinged.clear();
+    for (const view of this.views.values()) view.interrupt();
     this.cancelSeen?.();
     this.cancelSeen = null;
     const delay = this.askedDelay ?? reconnectDelay(this.attempt, this.clock.random());
@@ -229,7 +230,7 @@ export class LiveClient implements ViewHost {
   }
 
   private subscribe(view: View): void {
-    this.send({ type: "subscribe", id: view.id, view: view.spec, ...(view.at === null ? {} : { since: view.at }) });
+    this.send({ type: "subscribe", id: view.id, view: view.spec, ...(view.since === null ? {} : { since: view.since }) });
   }
 
   private count(bytes: number): void {

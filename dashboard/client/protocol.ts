@@ -100,6 +100,8 @@ export interface Delta {
   a?: unknown[];
   x?: unknown[];
   e?: [position: number, time: number, alert: Alert][];
+  /** A part of a delta too large for one frame; the part without it completes the delta. */
+  more?: boolean;
 }
 
 export type PaceReason = "slow_link" | "paused" | "rate_limit" | "byte_limit" | "full";

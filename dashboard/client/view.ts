@@ -27,6 +27,8 @@ export class View<Kind extends ViewSpec["kind"] = ViewSpec["kind"]> {
   at: number | null = null;
   private current: AnyTable | null = null;
   private staged: AnyTable | null = null;
+  private parts: Delta[] = [];
+  private isMoved = false;
 
   constructor(
     public spec: ViewSpec,
@@ -56,6 +58,8 @@ export class View<Kind extends ViewSpec["kind"] = ViewSpec["kind"]> {
     this.current = this.staged;
     this.staged = null;
     this.at = part.at;
+    this.parts = [];
+    this.isMoved = false;
     this.listener.replaced();
   }
 
@@ -63,16 +67,37 @@ export class View<Kind extends ViewSpec["kind"] = ViewSpec["kind"]> {
   takeDelta(delta: Delta): boolean {
     const [, from, to] = delta.d;
     if (!this.current || this.at !== from) return false;
-    const change = this.current.apply(delta);
+    this.parts.push(delta);
+    if (delta.more) return true;
+    const parts = this.parts;
+    this.parts = [];
     this.at = to;
-    this.listener.changed(change as Change<never>);
+    this.isMoved = false;
+    for (const part of parts) this.listener.changed(this.current.apply(part) as Change<never>);
     return true;
+  }
+
+  /** Where a new session may go on from; `null` when it needs the whole picture. */
+  get since(): number | null {
+    return this.isMoved ? null : this.at;
+  }
+
+  /** Takes a new wish; the position belongs to the view before until an answer has shown the change. */
+  move(spec: ViewSpec): void {
+    this.spec = spec;
+    this.isMoved = true;
+  }
+
+  /** The link broke: a delta or snapshot that was under way will not be completed. */
+  interrupt(): void {
+    this.parts = [];
+    this.staged = null;
   }
 
   /** Forgets the place, keeps the picture until a new one is whole. */
   restart(id: number): void {
     this.id = id;
     this.at = null;
-    this.staged = null;
+    this.interrupt();
   }
 }

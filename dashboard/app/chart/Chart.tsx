@@ -66,7 +66,7 @@ function options(props: Props, width: number): uPlot.Options {
     scales: { x: { time: true, auto: false, min: props.from, max: props.to }, y: { range: (_, low, high) => paddedRange(low, high) } },
     axes: [
       { ...axis, grid: { show: false }, space: 80, values: [[86400, "{D} {MMM}", null, null, null, null, null, null, 1], [60, "{HH}:{mm}", "\n{D} {MMM}", null, null, null, null, null, 1], [1, "{HH}:{mm}:{ss}", null, null, null, null, null, null, 1]] },
-      { ...axis, size: 52, values: (_, splits) => splits.map((split, i) => formatNumber(split, decimalsOf((splits[1] ?? split) - (splits[0] ?? 0), i))) },
+      { ...axis, size: 52, values: (_, splits) => splits.map((split) => formatNumber(split, decimalsOf((splits[1] ?? 1) - (splits[0] ?? 0)))) },
     ],
     series: [
       {},
@@ -92,8 +92,9 @@ function paddedRange(low: number | null, high: number | null): [number, number] 
   return [low - air, high + air];
 }
 
-function decimalsOf(step: number, _index: number): number {
-  return step >= 1 || step <= 0 ? 0 : Math.min(4, Math.ceil(-Math.log10(step)));
+/** The fewest decimals that write a step without rounding it. */
+function decimalsOf(step: number): number {
+  return [0, 1, 2, 3].find((digits) => Math.abs(step * 10 ** digits - Math.round(step * 10 ** digits)) < 1e-6) ?? 4;
 }
 
 function select(plot: uPlot, props: Props): void {

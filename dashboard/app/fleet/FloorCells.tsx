@@ -31,6 +31,8 @@ export function FloorCells(props: Props) {
   let columns = 1;
   let focused = -1;
   let whole = true;
+  /** The values of another metric were asked for. */
+  let awaited = false;
   const dirty = new Set<number>();
 
   const live = openView<"fleet">({ kind: "fleet", group: props.group, ...(props.metric ? { metric: props.metric } : {}) }, (change, table) => {
@@ -38,6 +40,11 @@ export function FloorCells(props: Props) {
     else {
       cells = [...table.cells.values()].filter((cell) => cell.group === props.group).sort((a, b) => compareNames(a.id, b.id));
       places = new Map(cells.map((cell, i) => [cell.row, i]));
+      whole = true;
+      props.onValues(props.group, numbers());
+    }
+    if (awaited) {
+      awaited = false;
       whole = true;
       props.onValues(props.group, numbers());
     }
@@ -103,7 +110,11 @@ export function FloorCells(props: Props) {
     } else if (event.key === "Enter" && cells[focused]) props.onOpen(cells[focused] as FleetCell);
   };
 
-  createEffect(on(() => props.metric, (metric) => metric && live.view.update({ metric }), { defer: true }));
+  createEffect(on(() => props.metric, (metric) => {
+    if (!metric) return;
+    awaited = true;
+    live.view.update({ metric });
+  }, { defer: true }));
   createEffect(on([() => props.look(), palette], redraw, { defer: true }));
   onMount(() => {
     const observer = new ResizeObserver(redraw);

@@ -1,0 +1,36 @@
+import { expect, test } from "vitest";
+import { threshold, toColumns } from "../chart/data.js";
+import { niceEnds } from "../fleet/ramp.js";
+import { formatBytes, formatNumber, formatTime } from "../lib/format.js";
+
+test("numbers have a true minus, thin grouping and their own precision", () => {
+  expect(formatNumber(-67, 0)).toBe("\u221267");
+  expect(formatNumber(1013.25, 1)).toBe("1\u202f013.3");
+  expect(formatNumber(-0.01, 1)).toBe("0.0");
+  expect(formatNumber(null)).toBe("–");
+  expect(formatBytes(1400)).toBe("1.4\u202fkB");
+});
+
+test("times are relative under an hour, a clock today, a date beyond", () => {
+  const now = new Date(2026, 5, 15, 14, 0, 0).getTime();
+  expect(formatTime(now - 2000, now)).toBe("2 s ago");
+  expect(formatTime(now - 59 * 60_000, now)).toBe("59 min ago");
+  expect(formatTime(now - 2 * 3_600_000, now)).toBe("12:00:00");
+  expect(formatTime(now - 48 * 3_600_000, now)).toMatch(/13 Jun/);
+});
+
+test("a line is never drawn across missing data", () => {
+  const at = (start: number) => ({ start, count: 1, mean: 1, lowest: 1, highest: 1, last: 1 });
+  expect(toColumns([at(0), at(5000), at(10_000), at(60_000)], 1000)[1]).toEqual([1, 1, 1, null, 1]);
+});
+
+test("a rule's text names its threshold", () => {
+  expect(threshold("Above 8.0 °C for 30 s")).toBe(8);
+  expect(threshold("Below −18 °C for 5 min")).toBe(-18);
+  expect(threshold("No reading for 10 min")).toBeNull();
+});
+
+test("one wild value does not squash the ramp", () => {
+  const ends = niceEnds([...Array.from({ length: 300 }, (_, i) => 18 + i / 50), 4000])!;
+  expect(ends.high).toBeLessThan(30);
+});

@@ -1,0 +1,146 @@
+import { expect, test } from "vitest";
+import { reconnectDelay } from "../backoff.js";
+import { utf8Bytes } from "../protocol.js";
+import { DEV7, harness, silent } from "./fakes.js";
+
+function opened() {
+  const h = harness();
+  h.client.start();
+  h.welcome();
+  const view = h.client.open<"devices">({ kind: "devices", devices: ["dev7"] }, silent);
+  h.receive({ type: "snapshot", id: view.id, part: 0, at: 7123460, last: true, rows: [DEV7] });
+  const dev7 = () => view.table!.rows.get(342)!;
+  return { ...h, view, dev7 };
+}
+
+test("a snapshot is shown when its last part has come", () => {
+  const h = harness();
+  h.client.start();
+  h.welcome();
+  const view = h.client.open<"devices">({ kind: "devices", group: "site" }, silent);
+  h.receive({ type: "snapshot", id: view.id, part: 0, at: 5, last: false, rows: [DEV7] });
+  expect(view.table).toBeNull();
+  h.receive({ type: "snapshot", id: view.id, part: 1, at: 5, last: true, rows: [{ ...DEV7, row: 343, id: "site/b/floor1/dev8" }] });
+  expect([...view.table!.rows.keys()]).toEqual([342, 343]);
+});
+
+test("a delta changes only the columns it names", () => {
+  const { receive, view, dev7 } = opened();
+  receive({ d: [view.id, 7123460, 7123502], r: [[342, 23850000, null, 45.9]] });
+  expect(dev7().cells.map((cell) => cell?.value)).toEqual([23.5, 45.9]);
+  expect(dev7().cells[0]!.time).toBe(1_704_700_000_000 + 23_845_000);
+  expect(view.at).toBe(7123502);
+});
+
+test("an envelope says what lay between two deltas", () => {
+  const { receive, view, dev7 } = opened();
+  receive({ d: [view.id, 7123460, 7123533], r: [[342, 23865000, { v: 23.6, n: 3, lo: 19.2, hi: 31.4, ft: 23855000 }, 45.1]] });
+  expect(dev7().cells[0]).toEqual({ value: 23.6, time: 1_704_723_865_000, between: { count: 3, lowest: 19.2, highest: 31.4, since: 1_704_723_855_000 } });
+});
+
+test("a delta from another base is not applied, and the view is asked for anew under a new number", () => {
+  const { receive, sent, view, dev7 } = opened();
+  const old = view.id;
+  receive({ d: [old, 99, 100], r: [[342, 1, 50]] });
+  expect(dev7().cells[0]!.value).toBe(23.5);
+  expect(sent().slice(-2)).toEqual([{ type: "unsubscribe", id: old }, { type: "subscribe", id: view.id, view: view.spec }]);
+  expect(view.id).not.toBe(old);
+});
+
+test("the parts of a large delta are applied together", () => {
+  const { receive, view, dev7 } = opened();
+  receive({ d: [view.id, 7123460, 7123600], more: true, r: [[342, 23850000, 30]] });
+  expect(dev7().cells[0]!.value).toBe(23.5);
+  receive({ d: [view.id, 7123460, 7123600], r: [[342, 23851000, null, 50]] });
+  expect(dev7().cells.map((cell) => cell?.value)).toEqual([30, 50]);
+});
+
+test("a part of a delta is forgotten when the link breaks", () => {
+  const h = opened();
+  h.receive({ d: [h.view.id, 7123460, 7123600], more: true, r: [[342, 23850000, 30]] });
+  h.drop();
+  h.pass(1000);
+  h.welcome();
+  expect(h.sent()).toContainEqual({ type: "subscribe", id: h.view.id, view: h.view.spec, since: 7123460 });
+  h.receive({ d: [h.view.id, 7123460, 7123700], r: [[342, 23852000, null, 51]] });
+  expect(h.dev7().cells.map((cell) => cell?.value)).toEqual([23.5, 51]);
+});
+
+test("states, new columns, joining and leaving rows are taken", () => {
+  const { receive, view, dev7 } = opened();
+  receive({ d: [view.id, 7123460, 1], s: [[342, "late", 23860000, "warning"]], m: [[342, 2, "co2", "ppm", 0]], r: [[342, 23860000, null, null, 612]], a: [{ ...DEV7, row: 9, id: "dev9" }] });
+  expect(dev7()).toMatchObject({ state: "late", alert: "warning" });
+  expect(dev7().metrics[2]).toEqual({ name: "co2", unit: "ppm", decimals: 0 });
+  expect(dev7().cells[2]!.value).toBe(612);
+  receive({ d: [view.id, 1, 2], x: [342] });
+  expect([...view.table!.rows.keys()]).toEqual([9]);
+});
+
+test("coming back sends the old epoch and the position reached", () => {
+  const h = opened();
+  h.drop();
+  expect(h.client.status().phase).toBe("offline");
+  h.pass(999);
+  expect(h.links).toHaveLength(1);
+  h.pass(1);
+  h.welcome();
+  expect(h.sent()[0]).toEqual({ type: "hello", protocol: 1, encoding: "json", epoch: "6f1c2a9b" });
+  expect(h.sent()).toContainEqual({ type: "subscribe", id: h.view.id, view: h.view.spec, since: 7123460 });
+});
+
+test("a list that was changed has no position until a delta has shown the change", () => {
+  const h = opened();
+  h.view.update({ add: ["dev9"], remove: ["dev7"] });
+  h.drop();
+  h.pass(1000);
+  h.welcome();
+  expect(h.sent()).toContainEqual({ type: "subscribe", id: h.view.id, view: { kind: "devices", devices: ["dev9"] } });
+});
+
+test("a page is stale after 12 s of silence and dead after 60", () => {
+  const h = opened();
+  h.pass(11_000);
+  expect(h.client.status().phase).toBe("live");
+  h.pass(2_000);
+  expect(h.client.status().phase).toBe("stale");
+  h.pass(48_000);
+  expect(h.links[0]!.closed).toBe(true);
+  expect(h.client.status().phase).toBe("offline");
+});
+
+test("what was received is acknowledged within a second, or after 4096 bytes", () => {
+  const h = opened();
+  h.pass(1000);
+  const seen = () => h.sent().filter((message) => message.type === "seen");
+  expect(seen()).toHaveLength(1);
+  h.receive({ type: "pulse", time: 1, at: 1, sent: 1, filling: "x".repeat(5000) });
+  expect(seen()).toHaveLength(2);
+});
+
+test("a hidden page is paused, and goes on when it is back", () => {
+  const h = opened();
+  h.client.setHidden(true);
+  expect(h.sent().at(-1)).toEqual({ type: "pause" });
+  expect(h.client.status().phase).toBe("paused");
+  h.client.setHidden(false);
+  expect(h.sent().at(-1)).toEqual({ type: "continue" });
+});
+
+test("goaway says when to come back", () => {
+  const h = opened();
+  h.receive({ type: "goaway", reconnect_after_ms: 2140 });
+  h.drop();
+  h.pass(2139);
+  expect(h.links).toHaveLength(1);
+  h.pass(1);
+  expect(h.links).toHaveLength(2);
+});
+
+test("waits double up to 30 s, with up to a second of chance", () => {
+  expect([0, 1, 2, 3, 4, 5, 50].map((attempt) => reconnectDelay(attempt, 0))).toEqual([1000, 2000, 4000, 8000, 16000, 30000, 30000]);
+  expect(reconnectDelay(0, 0.999)).toBe(1999);
+});
+
+test("bytes are counted as UTF-8", () => {
+  for (const text of ["abc", "°C", "–", "😀 x"]) expect(utf8Bytes(text)).toBe(Buffer.byteLength(text));
+});

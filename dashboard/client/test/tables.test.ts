@@ -1,0 +1,34 @@
+import { expect, test } from "vitest";
+import { FleetTable } from "../tables/fleet.js";
+import { GroupTable } from "../tables/groups.js";
+import { SeriesTable } from "../tables/series.js";
+
+const base = { time_base: 1_000_000 };
+const part = (rows: unknown[], more: object = {}) => ({ type: "snapshot" as const, id: 1, part: 0, at: 1, last: true, rows, ...more });
+
+test("groups of a fleet are numbered on from the part before", () => {
+  const fleet = new FleetTable(base);
+  fleet.load(part([[1, "a", 0, "fresh", null, 20, 5]], { groups: ["A"] }));
+  fleet.load(part([[2, "b", 1, "lost", null, null, null]], { groups: ["B"] }));
+  expect([...fleet.cells.values()].map((cell) => [cell.id, cell.group, cell.time])).toEqual([["a", "A", 1_000_005], ["b", "B", null]]);
+  expect(fleet.apply({ d: [1, 1, 2], x: [1], a: [[3, "c", "C", "fresh", null, 1, 1]], r: [[2, "fresh", "warning", 7, 9]] })).toEqual({ structure: true, keys: [2] });
+  expect([...fleet.cells.values()].map((cell) => cell.value)).toEqual([7, 1]);
+});
+
+test("a late bucket lands in its place and an open one is replaced", () => {
+  const series = new SeriesTable();
+  series.load(part([[0, 1000, 1, 1, 1, 1, 1], [0, 3000, 1, 3, 3, 3, 3]], { rung_ms: 1000 }));
+  series.apply({ d: [1, 1, 2], r: [[0, 2000, 1, 2, 2, 2, 2], [0, 3000, 2, 3.5, 3, 4, 4]] });
+  expect(series.lines[0]!.map((bucket) => [bucket.start, bucket.mean])).toEqual([[1000, 1], [2000, 2], [3000, 3.5]]);
+  series.trim(2000);
+  expect(series.lines[0]!.map((bucket) => bucket.start)).toEqual([2000, 3000]);
+});
+
+test("states and aggregates of a group are kept apart", () => {
+  const groups = new GroupTable(base);
+  groups.load(part([["A", "temperature", 118, 120, 21.42, 16.1, 27.9, 9], ["A", null, 100, 5, 10, 5]]));
+  expect(groups.states.get("A")).toEqual({ fresh: 100, late: 5, asleep: 10, lost: 5 });
+  groups.apply({ d: [1, 1, 2], x: [["A", "temperature"]] });
+  expect(groups.aggregates.get("A")!.has("temperature")).toBe(false);
+  expect(groups.states.has("A")).toBe(true);
+});
