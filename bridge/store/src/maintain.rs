@@ -31,8 +31,8 @@ impl Store {
     pub fn maintain(&self, now_ms: i64) -> Result<MaintainReport, StoreError> {
         let inner = &*self.inner;
         let _writing = inner.writing.lock();
-        let mut report = MaintainReport::default();
-        report.files_deleted = unlink_expired(inner, now_ms)?;
+        let files_deleted = unlink_expired(inner, now_ms)?;
+        let mut report = MaintainReport { files_deleted, ..MaintainReport::default() };
         for (hour, parts) in hours_due(inner, now_ms) {
             close::close_hour(inner, hour, &parts)?;
             report.hours_closed += 1;
@@ -44,7 +44,12 @@ impl Store {
         }
         report.files_deleted += unlink_surplus(inner)?;
         report.events_deleted = trim_events(inner, now_ms)?;
-        inner.files.read().close_idle();
+        let files = inner.files.read();
+        files.close_idle();
+        if report.hours_closed > 0 {
+            files.head.database.shrink(&inner.written_bytes)?;
+        }
+        drop(files);
         count(&report);
         Ok(report)
     }

@@ -32,20 +32,20 @@ impl Database {
     /// Opens the file, makes it with `schema` when it is missing, and checks its format.
     pub(crate) fn open(path: PathBuf, schema: &str) -> Result<Self, StoreError> {
         let database = Database { path, idle_readers: Mutex::new(Vec::new()) };
-        let writer = database.writer()?;
-        let format = database.prepare(&writer, schema).map_err(|error| database.error(error))?;
+        let format = if database.path.exists() { database.format()? } else { 0 };
         if format > FORMAT {
             return Err(StoreError::Format { file: database.path, format, supported: FORMAT });
+        }
+        if format == 0 {
+            // New, or the crash came before its first commit.
+            let create = format!("BEGIN IMMEDIATE;{schema};PRAGMA user_version = {FORMAT};COMMIT");
+            database.writer()?.execute_batch(&create).map_err(|error| database.error(error))?;
         }
         Ok(database)
     }
 
-    fn prepare(&self, writer: &Connection, schema: &str) -> rusqlite::Result<i64> {
-        let format = writer.pragma_query_value(None, "user_version", |row| row.get(0))?;
-        if format == 0 {
-            writer.execute_batch(&format!("BEGIN;{schema};PRAGMA user_version = {FORMAT};COMMIT"))?;
-        }
-        Ok(format)
+    fn format(&self) -> Result<i64, StoreError> {
+        self.read(|connection| connection.pragma_query_value(None, "user_version", |row| row.get(0)))
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -57,6 +57,8 @@ impl Database {
         let open = || {
             let connection = Connection::open(&self.path)?;
             connection.pragma_update(None, "page_size", PAGE_BYTES)?;
+            // Takes effect when the file is made.
+            connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
             connection.pragma_update(None, "journal_mode", "WAL")?;
             connection.pragma_update(None, "synchronous", "FULL")?;
             // Checkpoints are made after the commit, where no query waits for them.
@@ -111,6 +113,20 @@ impl Database {
         let copied_bytes = u64::try_from(copied).unwrap_or(0) * PAGE_BYTES;
         written_bytes.fetch_add(logged_bytes + copied_bytes, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Gives pages that hold nothing any more back to the disk, those of the write-ahead log too.
+    pub(crate) fn shrink(&self, written_bytes: &AtomicU64) -> Result<(), StoreError> {
+        let writer = self.writer()?;
+        let step_through = |sql: &str| -> rusqlite::Result<()> {
+            let mut statement = writer.prepare(sql)?;
+            let mut rows = statement.query([])?;
+            while rows.next()?.is_some() {}
+            Ok(())
+        };
+        step_through("PRAGMA incremental_vacuum").map_err(|error| self.error(error))?;
+        self.checkpoint(&writer, written_bytes)?;
+        step_through("PRAGMA wal_checkpoint(TRUNCATE)").map_err(|error| self.error(error))
     }
 
     /// Bytes of the file and of its write-ahead log.

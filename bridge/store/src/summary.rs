@@ -53,15 +53,13 @@ pub(crate) fn decode(data: &[u8], hour: Hour) -> Result<Bucket, Damaged> {
     let sum = take_number(&mut rest)?;
     let exponent = take_byte(&mut rest)?;
     let mut values = [0.0; 4];
-    let mut before = 0;
-    for at in 0..values.len() {
-        values[at] = if exponent == AS_BITS {
+    let mut smallest = None;
+    for value in &mut values {
+        *value = if exponent == AS_BITS {
             take_number(&mut rest)?
         } else {
-            let integer = unzigzag(take_varint(&mut rest)?).wrapping_add(before);
-            if at == 0 {
-                before = integer;
-            }
+            let integer = unzigzag(take_varint(&mut rest)?).wrapping_add(smallest.unwrap_or(0));
+            smallest.get_or_insert(integer);
             codec::decimal(integer, exponent)?
         };
     }

@@ -107,6 +107,23 @@ fn an_hour_is_not_merged_while_its_data_is_coming() {
 }
 
 #[test]
+fn the_space_of_merged_parts_goes_back_to_the_disk() {
+    let mut store = Fixture::new();
+    for at in 0..3_000 {
+        store.reading(MIDNIGHT_MS + at * 1_000, number((at * at % 977) as f64 / 7.0));
+        if at % 20 == 0 {
+            store.flush();
+        }
+    }
+    store.flush();
+    let head_bytes = |store: &Fixture| store.directory().join("head.db").metadata().unwrap().len();
+    let before = head_bytes(&store);
+    maintain(&store, MIDNIGHT_MS + 2 * HOUR_MS);
+    assert!(head_bytes(&store) + 16_384 < before, "{before} before, {} after", head_bytes(&store));
+    assert_eq!(store.all().len(), 3_000);
+}
+
+#[test]
 fn days_past_their_age_are_unlinked_and_their_summaries_stay() {
     let mut store = Fixture::with(StoreConfig { retention_age_days: 2, ..StoreConfig::default() });
     for day in 0..4 {

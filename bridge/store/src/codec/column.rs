@@ -138,7 +138,7 @@ pub(super) struct Samples {
 impl Samples {
     pub(super) fn choose(points: &[Point]) -> Self {
         let (form, integers) = as_integers(points);
-        let candidates = (0..=2.min(integers.len() as u8 - 1)).map(|order| residuals_of(&integers, order));
+        let candidates = (0..=2.min(integers.len() - 1) as u8).map(|order| residuals_of(&integers, order));
         let (order, (heads, residuals)) = (0..)
             .zip(candidates)
             .min_by_key(|(_, (heads, residuals))| rice::cost_bits(residuals) + 8 * heads.len() as u64)
@@ -229,8 +229,7 @@ fn scaled(sample: Sample, exponent: u8) -> Option<i64> {
     let number = f64::from_bits(sample.0);
     let power = POWERS[usize::from(exponent)];
     let rounded = (number * power).round_ties_even();
-    // Not `>`: it must also refuse what is no number.
-    if !(rounded.abs() <= SCALED_MAX) {
+    if rounded.is_nan() || rounded.abs() > SCALED_MAX {
         return None;
     }
     (unscaled(rounded as i64, power).to_bits() == sample.0).then_some(rounded as i64)

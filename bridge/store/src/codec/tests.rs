@@ -118,6 +118,20 @@ proptest! {
     }
 }
 
+/// 256 points once were taken for none.
+#[test]
+fn points_of_every_count_come_back() {
+    for count in 1..1_100 {
+        let sample = |at: i64| Sample::number((at * at % 31) as f64 / 7.0);
+        let points: Vec<Point> = (0..count).map(|at| Point { time_ms: at * 1_000, sample: sample(at) }).collect();
+        let mut block = Vec::new();
+        encode(&points, &[], 0, &mut block);
+        let mut run = Run::default();
+        decode(&block, 0, &mut run).unwrap();
+        assert_eq!(run.points, points);
+    }
+}
+
 /// A room's temperature: a slow wave and noise, two decimals, a reading each 5 s with some ms of jitter.
 #[test]
 fn a_rooms_hour_takes_less_than_two_bytes_a_point() {
