@@ -166,7 +166,7 @@ function Floor(props: FloorProps) {
   const [near, setNear] = createSignal(false);
   const [width, setWidth] = createSignal(600);
   onMount(() => {
-    const watcher = new IntersectionObserver(([entry]) => setNear(entry?.isIntersecting ?? false), { rootMargin: "300px" });
+    const watcher = new IntersectionObserver((entries) => setNear(entries[entries.length - 1]?.isIntersecting ?? false), { root: box.closest("main"), rootMargin: "300px 0px" });
     watcher.observe(box);
     setWidth(box.clientWidth);
     onCleanup(() => watcher.disconnect());
