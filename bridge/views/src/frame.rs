@@ -116,7 +116,7 @@ impl Views {
     fn must_follow(&self, view: &RowsView) -> bool {
         view.members_at < self.directory.horizon
             || self.directory.moved_since(view.members_at).iter().any(|moved| match &view.selector {
-                Selector::Names => view.rows.contains(&moved.row) || self.is_wanted(view, moved.row),
+                Selector::Names => view.has(moved.row) || self.is_wanted(view, moved.row),
                 Selector::Group(group) | Selector::Page { group, .. } => {
                     moved.before.as_ref().is_some_and(|before| is_within(before, group))
                         || self.rows.get(moved.row).is_some_and(|row| is_within(&row.group, group))

@@ -582,7 +582,7 @@ impl RowsView {
         }
     }
 
-    fn has(&self, row: u32) -> bool {
+    pub(crate) fn has(&self, row: u32) -> bool {
         self.rows.contains(&row) || self.joining.contains(&row)
     }
 
