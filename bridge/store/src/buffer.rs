@@ -12,6 +12,9 @@ const TAIL_POINTS: usize = 24;
 /// Small blocks before they become one large block: a short block pays for its head.
 const SMALL_BLOCKS: usize = 8;
 
+/// Bytes of a block's pointer and of the allocator's rounding.
+const BLOCK_OVERHEAD_BYTES: usize = 32;
+
 /// Forty bytes while empty, since there are as many as series.
 #[derive(Debug, Default)]
 pub(crate) struct SeriesBuffer {
@@ -28,6 +31,8 @@ struct More {
     large: Vec<Box<[u8]>>,
     /// Blocks of `TAIL_POINTS` points after them.
     small: Vec<Box<[u8]>>,
+    /// Bytes of all blocks and of what the allocator keeps beside them.
+    block_bytes: usize,
     /// Points that came when a newer one was there already, in order of arrival. They win over all of the above.
     late: Vec<Point>,
     /// What text samples of the tail and of `late` index.
@@ -98,6 +103,7 @@ impl SeriesBuffer {
         let more = self.more.get_or_insert_default();
         let mut block = Vec::with_capacity(TAIL_POINTS * 4);
         codec::encode(&self.tail, &more.texts, 0, &mut block);
+        more.block_bytes += block.len() + BLOCK_OVERHEAD_BYTES;
         more.small.push(block.into_boxed_slice());
         self.tail.clear();
         if more.small.len() == SMALL_BLOCKS {
@@ -137,11 +143,11 @@ impl More {
         codec::encode(&run.points, &run.texts, 0, &mut block);
         self.large.push(block.into_boxed_slice());
         self.small.clear();
+        self.block_bytes = self.large.iter().map(|block| block.len() + BLOCK_OVERHEAD_BYTES).sum();
     }
 
     fn bytes(&self) -> usize {
-        let blocks: usize = self.large.iter().chain(&self.small).map(|block| block.len() + 32).sum();
-        blocks + self.late.capacity() * size_of::<Point>() + self.texts.len() * 32 + size_of::<More>()
+        self.block_bytes + self.late.capacity() * size_of::<Point>() + self.texts.len() * 32 + size_of::<More>()
     }
 }
 

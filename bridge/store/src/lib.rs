@@ -1,4 +1,19 @@
 //! History: what was measured, what was alarming, and what could not be understood.
+//!
+//! A point is in memory until a flush wrote it, in a part of `head.db` until its hour is closed, then in the file of
+//! its day. Retention unlinks days.
+//!
+//! - memory: `catalogue` (names), `memory` (what is not in files yet), `buffer` (one series), `point`, `codec`
+//! - files: `head` (all that a flush writes, with its position), `day` and `month` (closed hours and their
+//!   summaries), `chunk` and `summary` (their rows), `files` (which there are), `sqlite`
+//! - what is done: `flush`, `close` (hours, late data), `maintain` (retention), `query` (the `History` port)
+//! - `quarantine`: what was refused, within bounds. Its totals are about right after a crash: what was reported
+//!   since the last flush is reported again by the replay, or lost when it never entered the log.
+//!
+//! Counters: `tidegate_store_refused_points_total` (by `reason`: `not_finite`, `older_than_retention`,
+//! `unknown_series`), `tidegate_store_flushed_points_total`, `tidegate_store_written_bytes_total`,
+//! `tidegate_store_flush_seconds`, `tidegate_store_closed_hours_total`, `tidegate_store_deleted_files_total`,
+//! `tidegate_store_deleted_events_total`, `tidegate_store_rollups_rebuilt_total`.
 
 mod buffer;
 mod catalogue;

@@ -232,3 +232,23 @@ fn an_hour_of_two_thousand_readings_a_second_with_flushes() {
         println!("  {} {}", file.file_name().to_string_lossy(), file.metadata().unwrap().len());
     }
 }
+
+#[test]
+#[ignore = "a measurement: run it with --release and --nocapture"]
+fn opening_a_year_of_files() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    let mut fleet = Fleet::new(100, 1, &store);
+    for day in 0..365 {
+        let changes = fleet.round(MIDNIGHT_MS + day * 86_400_000, 30_000);
+        fleet.apply(&changes, &store);
+    }
+    store.seal(Position(fleet.position)).run().unwrap();
+    let end_ms = MIDNIGHT_MS + 365 * 86_400_000;
+    store.maintain(end_ms).unwrap();
+    store.maintain(end_ms).unwrap();
+    drop(store);
+    let begun = Instant::now();
+    let store = open(directory.path());
+    println!("open: {:?}, {} points", begun.elapsed(), store.stats().points);
+}
