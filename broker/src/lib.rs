@@ -10,6 +10,7 @@
 mod broker;
 mod config;
 mod engines;
+mod listeners;
 mod metrics;
 mod sessions;
 mod topics;
@@ -18,4 +19,5 @@ mod wire;
 pub use broker::Broker;
 pub use config::{Acknowledge, BrokerConfig};
 pub use engines::{BrokerStats, Engine};
+pub use listeners::{Peer, PeerCertificate, Transport};
 pub use sessions::{MemorySessions, Session, SessionStore, SubscriptionOptions};

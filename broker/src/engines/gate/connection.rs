@@ -2,46 +2,53 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tidegate_log::{AppendError, Room};
 use tidegate_telemetry::{Entry, Position, Reason};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::hub::{Hub, Publisher, Seat};
 use super::outbox::EndOrder;
 use crate::config::Acknowledge;
+use crate::listeners::Peer;
 use crate::metrics::{self, Dropped};
 use crate::sessions::{Session, SubscriptionOptions};
 use crate::topics::TopicError;
 use crate::wire::{ConnectRequest, Delivered, End, Filter, Machine, Now, Request, SubscribeOutcome};
 
-/// Serves one client until its connection ends, then gives its place back.
+/// What carries a connection's bytes. The connection is compiled for each kind, so that plain TCP pays for no other.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+
+/// Serves one client until its connection ends, then gives its place back. The CONNECT is due `connect_timeout` after
+/// `accepted`, whatever came before it.
 ///
 /// Not an `async fn`: the arguments would live in the future a second time.
-pub(super) fn serve(
+pub(super) fn serve<S: Stream>(
     hub: Arc<Hub>,
-    stream: TcpStream,
-    peer: SocketAddr,
+    stream: S,
+    peer: Peer,
+    accepted: Instant,
     place: OwnedSemaphorePermit,
 ) -> impl Future<Output = ()> + Send {
     let seat = hub.seat();
     let mut connection = Connection {
-        machine: Machine::new(Arc::clone(&hub.limits), Instant::now()),
+        machine: Machine::new(Arc::clone(&hub.limits), accepted),
         durable: hub.log.durable(),
         requests: Vec::new(),
         holds: None,
         subscriptions: HashMap::new(),
         is_admitted: false,
         noted_inflight: 0,
+        is_unflushed: false,
         hub,
         stream,
         peer,
@@ -54,10 +61,10 @@ pub(super) fn serve(
 /// The thin edge around a [`Machine`]: moves bytes between socket and machine, and requests between machine and hub.
 ///
 /// What it holds while idle is small: reads go to a buffer of the thread, and what is written is given back at once.
-struct Connection {
+struct Connection<S: Stream> {
     hub: Arc<Hub>,
-    stream: TcpStream,
-    peer: SocketAddr,
+    stream: S,
+    peer: Peer,
     seat: Seat,
     machine: Machine,
     durable: watch::Receiver<Position>,
@@ -67,6 +74,8 @@ struct Connection {
     subscriptions: HashMap<Arc<str>, SubscriptionOptions>,
     is_admitted: bool,
     noted_inflight: usize,
+    /// Written bytes wait in the stream, such as encrypted ones that the socket did not take.
+    is_unflushed: bool,
     _place: OwnedSemaphorePermit,
 }
 
@@ -98,7 +107,7 @@ enum Wake {
     Progress,
 }
 
-impl Connection {
+impl<S: Stream> Connection<S> {
     async fn run(&mut self) {
         let mut timer = pin!(tokio::time::sleep(self.hub.config.connect_timeout));
         let mut room: Option<Room> = None;
@@ -150,11 +159,10 @@ impl Connection {
         timer: Pin<&mut tokio::time::Sleep>,
         room: &mut Option<Room>,
     ) -> Wake {
-        let has_output = !self.machine.output().is_empty();
+        let has_output = self.is_unflushed || !self.machine.output().is_empty();
         let is_read = is_read && self.machine.output().len() < OUTPUT_BYTES_MAX;
-        let (mut reader, writer) = self.stream.split();
         let (machine, requests, hub, seat) = (&mut self.machine, &mut self.requests, &self.hub, &self.seat);
-        let peer = self.peer;
+        let (stream, is_unflushed, peer) = (&mut self.stream, &mut self.is_unflushed, &self.peer);
         tokio::select! {
             biased;
             changed = self.durable.changed(), if awaits_disk => match changed {
@@ -166,13 +174,19 @@ impl Connection {
             () = poll_fn(|cx| room.as_mut().map_or(Poll::Pending, |room| room.as_mut().poll(cx))), if room.is_some() => {
                 Wake::Room
             }
-            _ = writer.writable(), if has_output => Wake::Progress,
-            read = poll_fn(|cx| {
-                poll_receive(&mut reader, cx, |bytes| {
+            wake = poll_fn(|cx| {
+                if has_output && let Poll::Ready(written) = poll_write(stream, cx, machine.output(), is_unflushed) {
+                    return Poll::Ready(written.map_or_else(|error| Wake::Read(Err(error)), |()| Wake::Progress));
+                }
+                if !is_read {
+                    return Poll::Pending;
+                }
+                let read = ready!(poll_receive(stream, cx, |bytes| {
                     let now = hub.now();
                     guarded(peer, machine, |machine| machine.receive(bytes, now, requests));
-                })
-            }), if is_read => Wake::Read(read),
+                }));
+                Poll::Ready(Wake::Read(read))
+            }) => wake,
             () = timer => Wake::Timer,
         }
     }
@@ -212,20 +226,15 @@ impl Connection {
         waits
     }
 
+    /// Writes what the stream takes at once; [`Connection::wait`] waits until it takes more.
     fn write(&mut self) {
-        let output = self.machine.output();
-        let mut written = 0;
-        while written < output.len() {
-            match self.stream.try_write(&output[written..]) {
-                Ok(bytes) => written += bytes,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(_) => return self.machine.end(End::Lost),
+        let cx = &mut Context::from_waker(Waker::noop());
+        while self.is_unflushed || !self.machine.output().is_empty() {
+            match poll_write(&mut self.stream, cx, self.machine.output(), &mut self.is_unflushed) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(_)) => return self.machine.end(End::Lost),
+                Poll::Pending => return,
             }
-        }
-        if written == output.len() {
-            *output = Vec::new();
-        } else {
-            output.drain(..written);
         }
     }
 
@@ -354,7 +363,7 @@ impl Connection {
     }
 
     fn guarded<T>(&mut self, step: impl FnOnce(&mut Machine) -> T) -> Option<T> {
-        guarded(self.peer, &mut self.machine, step)
+        guarded(&self.peer, &mut self.machine, step)
     }
 
     /// Writes the last bytes, and gives the client time to read them: closing a socket with unread bytes would reset
@@ -387,7 +396,7 @@ impl Connection {
     }
 }
 
-impl Drop for Connection {
+impl<S: Stream> Drop for Connection<S> {
     /// However the task ends, the client's will, session and place are seen to, in this order: a connection that
     /// takes the client identifier over waits for the last step.
     fn drop(&mut self) {
@@ -416,6 +425,30 @@ impl Drop for Connection {
     }
 }
 
+/// Takes one step of writing `output`: what the stream took leaves it. Pending when the stream takes nothing.
+fn poll_write(
+    stream: &mut (impl AsyncWrite + Unpin),
+    cx: &mut Context<'_>,
+    output: &mut Vec<u8>,
+    is_unflushed: &mut bool,
+) -> Poll<io::Result<()>> {
+    if !output.is_empty() {
+        let written = ready!(Pin::new(&mut *stream).poll_write(cx, output))?;
+        if written == 0 {
+            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+        }
+        *is_unflushed = true;
+        if written < output.len() {
+            output.drain(..written);
+            return Poll::Ready(Ok(()));
+        }
+        *output = Vec::new();
+    }
+    ready!(Pin::new(stream).poll_flush(cx))?;
+    *is_unflushed = false;
+    Poll::Ready(Ok(()))
+}
+
 /// Reads once into the thread's buffer and hands the bytes on.
 fn poll_receive(
     reader: &mut (impl AsyncRead + Unpin),
@@ -435,7 +468,7 @@ fn poll_receive(
 
 /// Runs a step of the protocol. A panic in it, such as the protocol crate's on input it did not expect, ends this
 /// connection and no other.
-fn guarded<T>(peer: SocketAddr, machine: &mut Machine, step: impl FnOnce(&mut Machine) -> T) -> Option<T> {
+fn guarded<T>(peer: &Peer, machine: &mut Machine, step: impl FnOnce(&mut Machine) -> T) -> Option<T> {
     match catch_unwind(AssertUnwindSafe(|| step(machine))) {
         Ok(value) => Some(value),
         Err(_) => {
@@ -449,7 +482,10 @@ fn guarded<T>(peer: SocketAddr, machine: &mut Machine, step: impl FnOnce(&mut Ma
 
 #[cfg(test)]
 mod tests {
+    use tokio::net::TcpStream;
+
     use super::*;
+    use crate::listeners::Transport;
     use crate::topics::TopicLimits;
     use crate::wire::Limits;
 
@@ -466,7 +502,8 @@ mod tests {
             delivery_inflight_max: 1,
         };
         let mut machine = Machine::new(Arc::new(limits), Instant::now());
-        let peer = ([127, 0, 0, 1], 1).into();
+        let peer = Peer { transport: Transport::Unix, address: None, certificate: None };
+        let peer = &peer;
         assert_eq!(guarded(peer, &mut machine, |_| 7), Some(7));
         assert_eq!(guarded::<()>(peer, &mut machine, |_| panic!("as the protocol crate may")), None);
         assert!(matches!(machine.ended(), Some(End::Refused { reason: Reason::Internal, .. })));
@@ -474,10 +511,10 @@ mod tests {
 
     #[test]
     fn the_task_of_a_connection_stays_small() {
-        fn future_bytes<F>(_: fn(Arc<Hub>, TcpStream, SocketAddr, OwnedSemaphorePermit) -> F) -> usize {
+        fn future_bytes<F>(_: fn(Arc<Hub>, TcpStream, Peer, Instant, OwnedSemaphorePermit) -> F) -> usize {
             size_of::<F>()
         }
-        let bytes = future_bytes(serve);
+        let bytes = future_bytes(serve::<TcpStream>);
         assert!(bytes <= 2048, "{bytes} bytes a connection: did a buffer or a rare step get into the future?");
     }
 }

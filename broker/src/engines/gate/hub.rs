@@ -1,5 +1,4 @@
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
@@ -12,6 +11,7 @@ use tidegate_telemetry::{Entry, Position, Problem, ProblemSink, Publication, Qos
 use super::outbox::{Delivery, EndOrder, Message, NotQueued, Outbox, QueueBounds};
 use crate::config::BrokerConfig;
 use crate::engines::BrokerStats;
+use crate::listeners::Peer;
 use crate::metrics::{self, Dropped, Metrics};
 use crate::sessions::{Session, SessionStore, SubscriptionOptions};
 use crate::topics::{Retained, TopicLimits, TopicTrie};
@@ -397,7 +397,7 @@ impl Hub {
         self.problems.report(Problem { reason, detail, topic, client, received_ms, payload });
     }
 
-    pub(crate) fn connection_refused(&self, peer: SocketAddr) {
+    pub(crate) fn connection_refused(&self, peer: &Peer) {
         let detail = format!(
             "mqtt.connections_max ({}) connections are open: close some or raise the limit",
             self.config.connections_max

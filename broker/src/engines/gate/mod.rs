@@ -9,7 +9,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tidegate_log::Log;
@@ -22,6 +22,7 @@ use tokio_util::task::TaskTracker;
 use self::hub::Hub;
 use super::{BrokerStats, Engine};
 use crate::config::BrokerConfig;
+use crate::listeners::{Peer, Transport};
 use crate::sessions::SessionStore;
 
 /// The gate: accepts connections and gives each a task.
@@ -55,15 +56,16 @@ impl Gate {
         Ok(Gate { hub, listener, local_addr, places })
     }
 
-    fn admit(&self, tracker: &TaskTracker, stream: TcpStream, peer: SocketAddr) {
+    fn admit(&self, tracker: &TaskTracker, stream: TcpStream, address: SocketAddr) {
+        let peer = Peer { transport: Transport::Tcp, address: Some(address), certificate: None };
         let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
-            return self.hub.connection_refused(peer);
+            return self.hub.connection_refused(&peer);
         };
         // Acknowledgements are small; waiting to fill a segment would only add latency.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%peer, %error, "TCP_NODELAY could not be set");
         }
-        tracker.spawn(connection::serve(Arc::clone(&self.hub), stream, peer, place));
+        tracker.spawn(connection::serve(Arc::clone(&self.hub), stream, peer, Instant::now(), place));
     }
 
     async fn accept_until(&self, tracker: &TaskTracker, cancel: &CancellationToken) {
