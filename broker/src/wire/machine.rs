@@ -9,12 +9,13 @@ use mqtt_protocol_core::mqtt::packet::{GenericPacketTrait, Packet, PacketType};
 use mqtt_protocol_core::mqtt::result_code::{DisconnectReasonCode, MqttError};
 use mqtt_protocol_core::mqtt::{Connection, Version, role};
 use tidegate_identity::Principal;
-use tidegate_telemetry::{Position, Publication, Qos, Reason};
+use tidegate_telemetry::{Position, Publication, Reason};
 
+use super::answers::{Pending, UNPLACED};
+use super::end::End;
 use super::frame::{self, FrameError};
 use super::inbound::{self, ConnectRequest, Inbound, Request, Will};
-use super::outbound::{self, Answer, Refusal, SubscribeOutcome};
-use crate::engines::gate::outbox::Delivery;
+use super::outbound::{self, Refusal, SubscribeOutcome};
 use crate::topics::TopicLimits;
 
 /// One MQTT connection as a pure state machine: bytes, ticks and answers go in, requests and bytes come out.
@@ -23,28 +24,28 @@ use crate::topics::TopicLimits;
 /// publication it asked for to the log, then [`Machine::appended`], and [`Machine::durable`] as the log's disk follows.
 /// Acknowledgements come out of `durable` only, in the order of the publications.
 pub(crate) struct Machine {
-    mqtt: Connection<role::Server>,
-    limits: Arc<Limits>,
-    phase: Phase,
-    v5: bool,
+    pub(super) mqtt: Connection<role::Server>,
+    pub(super) limits: Arc<Limits>,
+    pub(super) phase: Phase,
+    pub(super) v5: bool,
     /// The beginning of a packet whose end has not come yet; also what came before the CONNECT was answered.
-    partial: Vec<u8>,
+    pub(super) partial: Vec<u8>,
     /// To be written to the socket.
-    output: Vec<u8>,
-    client: String,
-    session: u64,
-    principal: Principal,
-    will: Option<Box<Will>>,
-    expiry_s: u32,
-    keep_alive: Option<Duration>,
-    heard: Instant,
-    pending: VecDeque<Pending>,
-    pending_bytes: usize,
+    pub(super) output: Vec<u8>,
+    pub(super) client: String,
+    pub(super) session: u64,
+    pub(super) principal: Principal,
+    pub(super) will: Option<Box<Will>>,
+    pub(super) expiry_s: u32,
+    pub(super) keep_alive: Option<Duration>,
+    pub(super) heard: Instant,
+    pub(super) pending: VecDeque<Pending>,
+    pub(super) pending_bytes: usize,
     /// How many at the end of `pending` have been handed out as requests and have no place in the log yet.
-    unplaced: usize,
-    received: HashMap<u16, Position>,
-    deliveries_inflight: u16,
-    deliveries_max: u16,
+    pub(super) unplaced: usize,
+    pub(super) received: HashMap<u16, Position>,
+    pub(super) deliveries_inflight: u16,
+    pub(super) deliveries_max: u16,
 }
 
 /// Limits on what one client may do.
@@ -79,50 +80,8 @@ pub(crate) struct Admission {
     pub expiry_s: Option<u32>,
 }
 
-/// Why a connection ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum End {
-    /// The client said goodbye.
-    Disconnected,
-    /// The client said goodbye and wants its will published.
-    DisconnectedWithWill,
-    /// The socket closed or failed.
-    Lost,
-    /// The client did something that is not allowed.
-    Refused { reason: Reason, detail: String, sample: Bytes },
-    /// Nothing was heard for one and a half times the keep-alive (MQTT-3.1.2-22).
-    KeepAliveTimeout,
-    /// No CONNECT came in time.
-    ConnectTimeout,
-    /// Another connection has the client identifier now.
-    TakenOver,
-    /// The broker stops.
-    Shutdown,
-}
-
-impl End {
-    /// Value of the `reason` label.
-    pub(crate) fn name(&self) -> &'static str {
-        match self {
-            End::Disconnected => "disconnected",
-            End::DisconnectedWithWill => "disconnected_with_will",
-            End::Lost => "lost",
-            End::Refused { reason, .. } => reason.name(),
-            End::KeepAliveTimeout => "keep_alive_timeout",
-            End::ConnectTimeout => "connect_timeout",
-            End::TakenOver => "taken_over",
-            End::Shutdown => "shutdown",
-        }
-    }
-
-    /// Whether the will is published (MQTT-3.1.2-8). At shutdown it is not: the client did not fail, we did.
-    fn leaves_a_will(&self) -> bool {
-        !matches!(self, End::Disconnected | End::Shutdown)
-    }
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Phase {
+pub(super) enum Phase {
     AwaitingConnect,
     /// The CONNECT was handed out and is not answered yet.
     AwaitingAdmission,
@@ -130,30 +89,8 @@ enum Phase {
     Ended(End),
 }
 
-/// An answer that waits for the disk.
-#[derive(Debug, Clone, Copy)]
-struct Pending {
-    position: Position,
-    packet_id: u16,
-    answer: Answer,
-    bytes: u32,
-}
-
-/// Later than everything durable.
-const UNPLACED: Position = Position(u64::MAX);
-
 /// How much of a refused packet is kept as a sample.
 const SAMPLE_BYTES_MAX: usize = 256;
-
-/// What became of a delivery.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Delivered {
-    Sent,
-    /// Its expiry interval passed (MQTT-3.3.2-5).
-    Expired,
-    /// The client takes no packets that large (MQTT-3.1.2-24).
-    TooLarge,
-}
 
 impl Machine {
     pub(crate) fn new(limits: Arc<Limits>, now: Instant) -> Self {
@@ -372,92 +309,6 @@ impl Machine {
         })));
     }
 
-    fn expect_answer(&mut self, publish: &Inbound<'_>) {
-        let answer = match publish.qos {
-            Qos::AtMostOnce => return,
-            Qos::AtLeastOnce => Answer::Puback,
-            Qos::ExactlyOnce => {
-                self.received.insert(publish.packet_id, UNPLACED);
-                Answer::Pubrec
-            }
-        };
-        self.unplaced += 1;
-        let bytes = u32::try_from(publish.payload.len() + publish.topic.len()).unwrap_or(u32::MAX);
-        self.push_pending(Pending { position: UNPLACED, packet_id: publish.packet_id, answer, bytes });
-    }
-
-    fn answer_refused(&mut self, publish: &Inbound<'_>) {
-        let answer = match publish.qos {
-            Qos::AtMostOnce => return,
-            Qos::AtLeastOnce => Answer::PubackTopicInvalid,
-            Qos::ExactlyOnce => Answer::PubrecTopicInvalid,
-        };
-        self.push_answer(Position::START, publish.packet_id, answer);
-    }
-
-    /// A QoS 2 PUBLISH came again before its PUBREL: it gets its PUBREC, and no second entry (MQTT-4.3.3-10).
-    fn answer_repeated(&mut self, packet_id: u16) {
-        let waiting = self.pending.iter().any(|p| p.packet_id == packet_id && p.answer == Answer::Pubrec);
-        if !waiting {
-            let position = self.received.get(&packet_id).copied().unwrap_or(Position::START);
-            self.push_answer(position, packet_id, Answer::Pubrec);
-        }
-    }
-
-    fn released(&mut self, packet_id: u16) {
-        match self.received.remove(&packet_id) {
-            Some(position) => self.push_answer(position, packet_id, Answer::Pubcomp),
-            None => self.push_answer(Position::START, packet_id, Answer::PubcompNotFound),
-        }
-    }
-
-    /// Adds an answer to something that is in the log already, or is among the publications not yet placed.
-    fn push_answer(&mut self, position: Position, packet_id: u16, answer: Answer) {
-        // What stands behind an unplaced answer is placed with it, at the latest when the client's batch is.
-        if position == UNPLACED || self.unplaced > 0 {
-            self.unplaced += 1;
-        }
-        self.push_pending(Pending { position, packet_id, answer, bytes: 0 });
-    }
-
-    fn push_pending(&mut self, pending: Pending) {
-        self.pending_bytes += pending.bytes as usize;
-        self.pending.push_back(pending);
-    }
-
-    /// Everything handed out as [`Request::Publish`] so far stands in the log at or before `position`.
-    pub(crate) fn appended(&mut self, position: Position) {
-        let from = self.pending.len() - self.unplaced;
-        for pending in self.pending.range_mut(from..) {
-            pending.position = position;
-            if pending.answer == Answer::Pubrec
-                && let Some(place) = self.received.get_mut(&pending.packet_id)
-                && *place == UNPLACED
-            {
-                *place = position;
-            }
-        }
-        self.unplaced = 0;
-    }
-
-    /// Lets out the acknowledgements of everything up to `durable`; returns how many.
-    pub(crate) fn durable(&mut self, durable: Position) -> usize {
-        let mut count = 0;
-        while let Some(first) = self.pending.front()
-            && first.position <= durable
-        {
-            let (answer, packet_id, bytes) = (first.answer, first.packet_id, first.bytes);
-            self.pending.pop_front();
-            self.pending_bytes -= bytes as usize;
-            self.send(outbound::answer(self.v5, answer, packet_id));
-            count += 1;
-        }
-        if self.pending.is_empty() {
-            self.pending = VecDeque::new();
-        }
-        count
-    }
-
     /// Answers a SUBSCRIBE, one outcome for each filter.
     pub(crate) fn subscribed(&mut self, packet_id: u16, outcomes: &[SubscribeOutcome]) {
         self.send(outbound::suback(self.v5, packet_id, outcomes));
@@ -466,44 +317,6 @@ impl Machine {
     /// Answers an UNSUBSCRIBE: whether each filter was subscribed to.
     pub(crate) fn unsubscribed(&mut self, packet_id: u16, existed: &[bool]) {
         self.send(outbound::unsuback(self.v5, packet_id, existed));
-    }
-
-    /// Whether the client takes a delivery of that quality of service now (MQTT-3.3.4-9).
-    pub(crate) fn takes(&self, qos: Qos) -> bool {
-        self.phase == Phase::Open && (qos == Qos::AtMostOnce || self.deliveries_inflight < self.deliveries_max)
-    }
-
-    /// Sends a publication to the client, which [`Machine::takes`] it.
-    pub(crate) fn deliver(&mut self, delivery: &Delivery, unix_ms: i64) -> Delivered {
-        let expiry = delivery.message.properties.as_ref().and_then(|properties| properties.message_expiry_interval_s);
-        let waited_s = u32::try_from((unix_ms - delivery.message.received_ms).max(0) / 1000).unwrap_or(u32::MAX);
-        let left_s = expiry.map(|expiry_s| expiry_s.saturating_sub(waited_s));
-        if left_s == Some(0) {
-            return Delivered::Expired;
-        }
-        let packet_id = match delivery.qos {
-            Qos::AtMostOnce => None,
-            _ => match self.mqtt.acquire_packet_id() {
-                Ok(packet_id) => Some(packet_id),
-                Err(_) => return Delivered::TooLarge,
-            },
-        };
-        let before = self.output.len();
-        if let Ok(packet) = outbound::publish(self.v5, delivery, packet_id, left_s) {
-            self.send(packet);
-        }
-        if self.output.len() == before {
-            if let Some(packet_id) = packet_id {
-                self.mqtt.release_packet_id(packet_id);
-            }
-            return Delivered::TooLarge;
-        }
-        self.deliveries_inflight += u16::from(packet_id.is_some());
-        Delivered::Sent
-    }
-
-    fn delivered(&mut self) {
-        self.deliveries_inflight = self.deliveries_inflight.saturating_sub(1);
     }
 
     fn disconnected(&mut self, disconnect: &mqtt_protocol_core::mqtt::packet::v5_0::Disconnect, raw: &[u8]) {
@@ -604,7 +417,7 @@ impl Machine {
         self.phase = Phase::Ended(End::Refused { reason, detail, sample });
     }
 
-    fn send(&mut self, packet: Packet) {
+    pub(super) fn send(&mut self, packet: Packet) {
         for event in self.mqtt.send(packet) {
             if let Event::RequestSendPacket { packet, .. } = event {
                 self.write(&packet);

@@ -2,9 +2,15 @@
 //!
 //! - `frame`: a light check of the raw bytes, before the protocol crate sees them
 //! - `machine`: one connection as a pure state machine, driven by bytes and ticks
+//!   - `answers`: acknowledgements that wait for the disk
+//!   - `deliveries`: what goes to the client
+//!   - `end`: why it ended
 //! - `inbound`: packets of both versions as version-free requests
 //! - `outbound`: answers and deliveries as packets of the connection's version
 
+mod answers;
+mod deliveries;
+mod end;
 mod frame;
 mod inbound;
 mod machine;
@@ -12,6 +18,8 @@ mod outbound;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use deliveries::Delivered;
+pub(crate) use end::End;
 pub(crate) use inbound::{ConnectRequest, Filter, Request};
-pub(crate) use machine::{Admission, Delivered, End, Limits, Machine, Now};
+pub(crate) use machine::{Admission, Limits, Machine, Now};
 pub(crate) use outbound::SubscribeOutcome;

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 use tidegate_telemetry::{Position, Publication, Qos, Reason};
 
-use super::machine::{Admission, Delivered, End, Limits, Machine, Now};
-use super::{Request, SubscribeOutcome};
+use super::machine::{Admission, Limits, Machine, Now};
+use super::{Delivered, End, Request, SubscribeOutcome};
 use crate::engines::gate::outbox::{Delivery, Message};
 use crate::topics::TopicLimits;
 

@@ -1,0 +1,44 @@
+use bytes::Bytes;
+use tidegate_telemetry::Reason;
+
+/// Why a connection ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The client said goodbye.
+    Disconnected,
+    /// The client said goodbye and wants its will published.
+    DisconnectedWithWill,
+    /// The socket closed or failed.
+    Lost,
+    /// The client did something that is not allowed.
+    Refused { reason: Reason, detail: String, sample: Bytes },
+    /// Nothing was heard for one and a half times the keep-alive (MQTT-3.1.2-22).
+    KeepAliveTimeout,
+    /// No CONNECT came in time.
+    ConnectTimeout,
+    /// Another connection has the client identifier now.
+    TakenOver,
+    /// The broker stops.
+    Shutdown,
+}
+
+impl End {
+    /// Value of the `reason` label.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            End::Disconnected => "disconnected",
+            End::DisconnectedWithWill => "disconnected_with_will",
+            End::Lost => "lost",
+            End::Refused { reason, .. } => reason.name(),
+            End::KeepAliveTimeout => "keep_alive_timeout",
+            End::ConnectTimeout => "connect_timeout",
+            End::TakenOver => "taken_over",
+            End::Shutdown => "shutdown",
+        }
+    }
+
+    /// Whether the will is published (MQTT-3.1.2-8). At shutdown it is not: the client did not fail, we did.
+    pub(super) fn leaves_a_will(&self) -> bool {
+        !matches!(self, End::Disconnected | End::Shutdown)
+    }
+}
