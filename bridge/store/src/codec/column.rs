@@ -334,6 +334,10 @@ impl SamplesHead {
         })
     }
 
+    pub(super) fn may_be_texts(&self) -> bool {
+        matches!(self.form, Form::Bits { .. } | Form::Text)
+    }
+
     fn sample(&self, integer: i64) -> Sample {
         match self.form {
             Form::Decimal { exponent } => Sample(unscaled(integer, POWERS[usize::from(exponent)]).to_bits()),

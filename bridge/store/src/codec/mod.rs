@@ -83,7 +83,7 @@ pub(crate) fn decode(bytes: &[u8], base_ms: i64, run: &mut Run) -> Result<(), Da
             point.sample = sample;
         }
     })?;
-    if modes & TEXTS_FLAG != 0 { own_texts(run, start, offset) } else { Ok(()) }
+    if samples.may_be_texts() { own_texts(run, start, offset) } else { Ok(()) }
 }
 
 /// Gives the samples of points from `start` on their place in the run's texts.

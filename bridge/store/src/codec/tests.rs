@@ -118,6 +118,15 @@ proptest! {
     }
 }
 
+#[test]
+fn a_block_that_refers_to_texts_it_does_not_hold_is_refused() {
+    let points = [Point { time_ms: 0, sample: Sample::text(0) }];
+    let mut block = Vec::new();
+    encode_columns(&points, &[], 0, &mut block);
+    let mut run = Run { points: Vec::new(), texts: words() };
+    assert_eq!(decode(&block, 0, &mut run), Err(Damaged("a block refers to a text that it does not hold")));
+}
+
 /// 256 points once were taken for none.
 #[test]
 fn points_of_every_count_come_back() {
