@@ -5,6 +5,8 @@
 
 mod support;
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use proptest::prelude::*;
 use serde_json::Value;
 use smallvec::smallvec;
@@ -44,6 +46,10 @@ struct Client {
     /// A change of the list may not have been answered yet: the position belongs to the list before.
     list_pending: bool,
     bytes_max: usize,
+    /// Rows that the client was told to drop, and versions at which rows came that it did not have: what such a device
+    /// went through before is not owed.
+    left: BTreeSet<u64>,
+    joined: BTreeMap<u64, u64>,
 }
 
 struct World {
@@ -235,7 +241,16 @@ impl World {
             _ => ("alerts", ViewSpec::Alerts { group: String::new() }),
         };
         let bytes_max = [400, 1_500, 16_384][self.dice.roll(3) as usize];
-        Client { spec, view: ClientView::new(kind), cursor: None, names, list_pending: false, bytes_max }
+        Client {
+            spec,
+            view: ClientView::new(kind),
+            cursor: None,
+            names,
+            list_pending: false,
+            bytes_max,
+            left: BTreeSet::new(),
+            joined: BTreeMap::new(),
+        }
     }
 
     fn name(&mut self) -> String {
@@ -277,6 +292,7 @@ impl World {
         }
         assert!(out.len() <= client.bytes_max.max(1_200), "{} bytes: {}", out.len(), String::from_utf8_lossy(&out));
         let message: Value = serde_json::from_slice(&out).unwrap();
+        self.note_joined(&message, client);
         self.check_envelopes(&message, client);
         let in_one_part = message["part"] == 0 || message.get("d").is_some();
         let stands = client.view.apply(&message);
@@ -318,6 +334,18 @@ impl World {
         }
     }
 
+    fn note_joined(&self, message: &Value, client: &mut Client) {
+        if client.view.kind != "devices" || message.get("d").is_none() {
+            return;
+        }
+        client.left.extend(message["x"].as_array().into_iter().flatten().filter_map(Value::as_u64));
+        for row in message["a"].as_array().into_iter().flatten().filter_map(|row| row["row"].as_u64()) {
+            if client.left.remove(&row) || !client.view.map.contains_key(&row.to_string()) {
+                client.joined.insert(row, self.version);
+            }
+        }
+    }
+
     fn check_envelopes(&self, message: &Value, client: &Client) {
         if client.view.kind != "devices" || message.get("d").is_none() {
             return;
@@ -325,12 +353,14 @@ impl World {
         let (from, to) = (message["d"][1].as_u64().unwrap(), message["d"][2].as_u64().unwrap());
         for row in message["r"].as_array().into_iter().flatten() {
             for (column, cell) in row.as_array().unwrap()[2..].iter().enumerate().filter(|(_, cell)| !cell.is_null()) {
-                let number = |key: &str| cell.get(key).unwrap_or(cell).as_f64();
-                let (low, high) = (number("lo"), number("hi"));
+                let figure = |key: &str| cell.get(key).unwrap_or(cell).as_f64();
+                let (low, high) = (figure("lo"), figure("hi"));
                 let (low, high) = (low.unwrap_or(f64::INFINITY), high.unwrap_or(f64::NEG_INFINITY));
-                let newest = number("v").unwrap_or(low);
+                let newest = figure("v").unwrap_or(low);
+                let number = row[0].as_u64().unwrap();
+                let owed_after = from.max(client.joined.get(&number).copied().unwrap_or(0));
                 let between = self.promised.iter().filter(|(version, of, at, _)| {
-                    (*version, *of, *at) == ((*version).clamp(from + 1, to), row[0].as_u64().unwrap(), column)
+                    *version > owed_after && *version <= to && (*of, *at) == (number, column)
                 });
                 for (_, _, _, value) in between {
                     assert!(low.min(newest) <= *value && *value <= high.max(newest), "{value} is hidden: {message}");
