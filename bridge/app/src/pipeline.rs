@@ -46,10 +46,23 @@ pub struct Pipeline {
 struct Batch {
     entries: Vec<(Position, Arc<Entry>)>,
     output: Output,
-    /// Where each entry's changes end in the output.
-    ends: Vec<(Position, usize)>,
+    /// Each entry's position, Unix ms of receipt, and where its changes end in the output.
+    ends: Vec<(Position, i64, usize)>,
     last: Position,
     received_ms: i64,
+}
+
+impl Batch {
+    /// What each entry changed, at its own position: history skips entries it already has, and a chart goes on live
+    /// right behind the entry its history ends with.
+    fn changes(&self) -> impl Iterator<Item = (Position, i64, &[Change])> {
+        let mut start = 0;
+        self.ends.iter().map(move |&(position, received_ms, end)| {
+            let changes = &self.output.changes[start..end];
+            start = end;
+            (position, received_ms, changes)
+        })
+    }
 }
 
 impl Pipeline {
@@ -84,7 +97,7 @@ impl Pipeline {
         while reader.read(self.wait(), &mut batch.entries)? {
             if !batch.entries.is_empty() {
                 self.process(&mut batch);
-                self.hub.apply(batch.last, batch.received_ms, &batch.output.changes);
+                self.hub.apply_all(batch.changes());
                 self.remember(&batch);
                 self.applied.send_replace(batch.last);
                 meters.add(&batch);
@@ -101,23 +114,16 @@ impl Pipeline {
         batch.ends.clear();
         for (position, entry) in batch.entries.drain(..) {
             self.process.apply(position, &entry, &mut batch.output);
-            batch.ends.push((position, batch.output.changes.len()));
             (batch.last, batch.received_ms) = (position, entry.received_ms());
+            batch.ends.push((batch.last, batch.received_ms, batch.output.changes.len()));
         }
         for problem in batch.output.problems.drain(..) {
             self.problems.report(problem);
         }
     }
 
-    /// History takes each entry at its own position: it skips those it already has.
     fn remember(&self, batch: &Batch) {
-        let mut start = 0;
-        let entries = batch.ends.iter().map(|&(position, end)| {
-            let changes = &batch.output.changes[start..end];
-            start = end;
-            (position, changes)
-        });
-        self.store.apply_all(entries);
+        self.store.apply_all(batch.changes().map(|(position, _, changes)| (position, changes)));
         self.figures.add(&batch.output.counts);
     }
 

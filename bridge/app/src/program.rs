@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use tidegate_broker::Broker;
+use tidegate_broker::{Broker, ListenAddress, ListenerConfig, Transport};
 use tidegate_identity::Exposure;
 use tidegate_log::{EmbeddedLog, Log, LogReader, ReadError};
 use tidegate_process::Process;
@@ -42,15 +42,18 @@ const SHUTDOWN_MAX: Duration = Duration::from_secs(10);
 pub async fn run(config: Config, exposure: Exposure) -> Result<()> {
     exposure.check("mqtt.listen", config.broker.listen)?;
     exposure.check("http.listen", config.http)?;
+    for listener in &config.broker.listeners {
+        check_exposure(exposure, listener)?;
+    }
     raise_open_files();
     let prometheus = PrometheusBuilder::new().install_recorder().context("the metrics recorder")?;
     std::fs::create_dir_all(&config.data).with_context(|| format!("cannot make {}", config.data.display()))?;
 
     let state = State::open(&config)?;
     let http = TcpListener::bind(config.http).await.with_context(|| format!("cannot listen on {}", config.http))?;
-    let broker = Broker::bind(config.broker.clone(), state.log.clone(), state.problems.clone(), clock::now_ms)
-        .with_context(|| format!("cannot listen on {}", config.broker.listen))?;
+    let broker = Broker::bind(config.broker.clone(), state.log.clone(), state.problems.clone(), clock::now_ms)?;
     let (mqtt_addr, http_addr) = (broker.local_addr(), http.local_addr()?);
+    let listeners = broker.listeners();
 
     let pipeline = thread::Builder::new().name("pipeline".into()).spawn({
         let (pipeline, mut reader) = (state.pipeline, state.reader);
@@ -83,7 +86,7 @@ pub async fn run(config: Config, exposure: Exposure) -> Result<()> {
         async move { broker.run(tracker, cancel).await }
     });
 
-    announce(mqtt_addr, http_addr)?;
+    announce(mqtt_addr, http_addr, &listeners)?;
     stop_signal().await?;
     tracing::info!("stopping");
     end_whatever_hangs();
@@ -174,11 +177,27 @@ fn raise_open_files() {
     }
 }
 
+/// A certificate that is required says who connects, so such a listener may be reached from anywhere.
+fn check_exposure(exposure: Exposure, listener: &ListenerConfig) -> Result<()> {
+    match listener.at {
+        ListenAddress::Tcp(address) if !listener.tls.as_ref().is_some_and(|tls| tls.require_certificate) => {
+            exposure.check("listener.address", address).context("a [[listener]] without require_certificate = true")
+        }
+        ListenAddress::Tcp(_) | ListenAddress::Unix(_) => Ok(()),
+    }
+}
+
 /// The line that says where everything is; programs wait for it.
-fn announce(mqtt: SocketAddr, http: SocketAddr) -> Result<()> {
+fn announce(mqtt: SocketAddr, http: SocketAddr, listeners: &[(Transport, ListenAddress)]) -> Result<()> {
+    let mut line = format!("tidegate ready: mqtt {mqtt} http {http}");
+    for (transport, at) in listeners {
+        let name = if *transport == Transport::WebSocket { "ws" } else { transport.name() };
+        tracing::info!(transport = transport.name(), %at, "listening");
+        line += &format!(" {name} {at}");
+    }
     tracing::info!(%mqtt, %http, "ready");
     let mut stdout = std::io::stdout();
-    writeln!(stdout, "tidegate ready: mqtt {mqtt} http {http}")?;
+    writeln!(stdout, "{line}")?;
     stdout.flush().context("stdout")
 }
 

@@ -19,9 +19,10 @@ pub fn broker(reader: &mut Reader) -> BrokerConfig {
     let mut s = reader.section("mqtt", "The MQTT listener and what a client may do.");
     BrokerConfig {
         listen: s.address("listen", d.listen, "Address of the listener; port 0 picks one; --mqtt overrides it."),
+        listeners: Vec::new(),
         backlog: s.count("backlog", d.backlog, "Connections the system holds until they are accepted."),
         connections_max: s.count("connections_max", d.connections_max, "Connections at one time."),
-        connect_timeout: s.duration("connect_timeout", d.connect_timeout, "Time until a connection has to say CONNECT."),
+        connect_timeout: s.duration("connect_timeout", d.connect_timeout, "Time until a connection has to say CONNECT, handshakes included."),
         acknowledge: s.choice(
 "acknowledge",
                 &[("durable", Acknowledge::Durable), ("appended", Acknowledge::Appended)],

@@ -3,9 +3,11 @@
 //! - [`Config::parse`]: from a file's text; every mistake at once
 //! - [`sample`]: the text of a configuration that holds every key with its default
 //! - `reader`, `units`: how keys are read; sizes and durations as people write them
+//! - `listeners`: the ways in besides the plain listener
 //! - `rules`: alert rules and the catalogue of metrics
 
 mod limits;
+mod listeners;
 mod reader;
 mod rules;
 mod units;
@@ -100,7 +102,7 @@ fn read(reader: &mut Reader) -> Config {
     let data = PathBuf::from(data);
     let (http, push) = limits::push(reader);
     Config {
-        broker: limits::broker(reader),
+        broker: BrokerConfig { listeners: listeners::listeners(reader), ..limits::broker(reader) },
         log: LogConfig { directory: data.join("log"), ..limits::log(reader) },
         store: StoreConfig { directory: data.join("store"), ..limits::store(reader) },
         process: limits::process(reader),
