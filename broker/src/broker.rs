@@ -1,4 +1,3 @@
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -10,6 +9,7 @@ use tokio_util::task::TaskTracker;
 use crate::config::BrokerConfig;
 use crate::engines::gate::Gate;
 use crate::engines::{BrokerStats, Engine};
+use crate::listeners::{BindError, ListenAddress, Transport};
 use crate::sessions::MemorySessions;
 
 /// The MQTT edge. Cheap to clone; clones are the same edge.
@@ -19,17 +19,17 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// Binds the listener; connections are accepted once [`Broker::run`] runs. Needs a tokio runtime, and the metrics
+    /// Binds the listeners; connections are accepted once [`Broker::run`] runs. Needs a tokio runtime, and the metrics
     /// recorder installed before. `clock` gives the time of receipt in Unix ms.
     ///
     /// # Errors
-    /// When the address cannot be listened on.
+    /// When an address or path cannot be listened on, or a listener's certificates cannot be used.
     pub fn bind(
         config: BrokerConfig,
         log: Arc<dyn Log>,
         problems: Arc<dyn ProblemSink>,
         clock: fn() -> i64,
-    ) -> io::Result<Broker> {
+    ) -> Result<Broker, BindError> {
         let sessions = Arc::new(MemorySessions::new(config.sessions_max));
         Ok(Broker { engine: Arc::new(Gate::bind(config, log, problems, clock, sessions)?) })
     }
@@ -38,6 +38,12 @@ impl Broker {
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.engine.local_addr()
+    }
+
+    /// Every further listener: what connections come over, and where.
+    #[must_use]
+    pub fn listeners(&self) -> Vec<(Transport, ListenAddress)> {
+        self.engine.listeners()
     }
 
     /// Figures of now.

@@ -1,16 +1,20 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use crate::listeners::ListenerConfig;
+
 /// Settings and limits of the MQTT edge.
 #[derive(Debug, Clone)]
 pub struct BrokerConfig {
     /// Address of the MQTT listener (TCP); port 0 picks a free one.
     pub listen: SocketAddr,
-    /// Connections the system may hold before the gate accepts them (listen(2)).
+    /// Listeners besides that one.
+    pub listeners: Vec<ListenerConfig>,
+    /// Connections the system may hold for each listener before the gate accepts them (listen(2)).
     pub backlog: u32,
     /// Connections at one time; a further one is closed at once.
     pub connections_max: u32,
-    /// A connection that has not sent its CONNECT by then is closed.
+    /// A connection that has not sent its CONNECT by then is closed; handshakes before it count.
     pub connect_timeout: Duration,
     /// Largest MQTT packet a client may send, its fixed header included.
     pub packet_bytes_max: usize,
@@ -64,6 +68,7 @@ impl Default for BrokerConfig {
     fn default() -> Self {
         BrokerConfig {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 1883)),
+            listeners: Vec::new(),
             backlog: 4096,
             connections_max: 100_000,
             connect_timeout: Duration::from_secs(10),

@@ -3,6 +3,7 @@
 //!
 //! - [`Broker`]: bind, run, figures; [`BrokerConfig`] with every limit
 //! - [`engines`](Engine): what serves MQTT; the gate is Tidegate's own
+//! - [`ListenerConfig`], [`Peer`]: the ways in, over TCP, TLS, WebSocket and Unix sockets, and who came
 //! - `wire`: one connection as a pure state machine; the only room that names the protocol crate
 //! - `topics`: names and filters, the trie of subscriptions, retained messages
 //! - [`SessionStore`]: what outlives a connection; in memory now
@@ -19,5 +20,8 @@ mod wire;
 pub use broker::Broker;
 pub use config::{Acknowledge, BrokerConfig};
 pub use engines::{BrokerStats, Engine};
-pub use listeners::{Peer, PeerCertificate, Transport};
+pub use listeners::{
+    BindError, CERTIFICATE_CHECK_INTERVAL, ListenAddress, ListenerConfig, Peer, PeerCertificate, SOCKET_MODE,
+    TlsConfig, TlsError, Transport,
+};
 pub use sessions::{MemorySessions, Session, SessionStore, SubscriptionOptions};

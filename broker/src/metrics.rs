@@ -3,6 +3,8 @@
 use metrics::{Counter, Gauge, counter, gauge};
 use tidegate_telemetry::{Qos, Reason};
 
+use crate::listeners::OpenError;
+
 /// Handles of what is counted often; the rest is looked up when it happens.
 pub(crate) struct Metrics {
     pub publications: [Counter; 3],
@@ -30,6 +32,9 @@ impl Metrics {
         }
         for why in Dropped::ALL {
             dropped(why, 0);
+        }
+        for reason in OpenError::REASONS {
+            unopened(reason, 0);
         }
         Metrics {
             publications: ["0", "1", "2"].map(|qos| counter!("tidegate_mqtt_publications_total", "qos" => qos)),
@@ -95,6 +100,11 @@ pub(crate) fn dropped(why: Dropped, count: u64) {
 
 pub(crate) fn refused(reason: Reason, count: u64) {
     counter!("tidegate_mqtt_refused_total", "reason" => reason.name()).increment(count);
+}
+
+/// A connection that did not get as far as MQTT.
+pub(crate) fn unopened(reason: &'static str, count: u64) {
+    counter!("tidegate_mqtt_connections_unopened_total", "reason" => reason).increment(count);
 }
 
 pub(crate) fn closed(why: &'static str) {

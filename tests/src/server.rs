@@ -17,6 +17,8 @@ pub struct Server {
     /// Where people connect.
     pub http: SocketAddr,
     child: Child,
+    /// What the ready line names: each listener, and where it is.
+    ready: Vec<(String, String)>,
     folder: TempDir,
     listeners: (String, String),
 }
@@ -35,8 +37,8 @@ impl Server {
         let folder = tempfile::tempdir().expect("a temporary folder");
         std::fs::write(folder.path().join("tidegate.toml"), config).expect("the configuration can be written");
         let listeners = ("127.0.0.1:0".to_owned(), "127.0.0.1:0".to_owned());
-        let (child, mqtt, http) = spawn(folder.path(), &listeners).await;
-        Server { mqtt, http, child, folder, listeners }
+        let (child, ready) = spawn(folder.path(), &listeners).await;
+        Server { mqtt: parsed(&ready, "mqtt"), http: parsed(&ready, "http"), child, ready, folder, listeners }
     }
 
     /// Ends it at once (SIGKILL) and starts it again on the same data and ports.
@@ -56,8 +58,17 @@ impl Server {
     /// Starts it again on the same data and ports.
     pub async fn restart(&mut self) {
         self.listeners = (self.mqtt.to_string(), self.http.to_string());
-        let (child, mqtt, http) = spawn(self.folder.path(), &self.listeners).await;
-        (self.child, self.mqtt, self.http) = (child, mqtt, http);
+        (self.child, self.ready) = spawn(self.folder.path(), &self.listeners).await;
+        (self.mqtt, self.http) = (self.address("mqtt"), self.address("http"));
+    }
+
+    /// Where a listener of the ready line is: `"tls"`, `"ws"`, ….
+    ///
+    /// # Panics
+    /// When the line names none.
+    #[must_use]
+    pub fn address(&self, name: &str) -> SocketAddr {
+        parsed(&self.ready, name)
     }
 
     /// Ends it as an operator does (SIGTERM) and waits.
@@ -107,7 +118,7 @@ impl Server {
     }
 }
 
-async fn spawn(folder: &Path, listeners: &(String, String)) -> (Child, SocketAddr, SocketAddr) {
+async fn spawn(folder: &Path, listeners: &(String, String)) -> (Child, Vec<(String, String)>) {
     let log = File::options().create(true).append(true).open(folder.join("log")).expect("a log file");
     let mut child = Command::new(tool::binary("tidegate"))
         .current_dir(folder)
@@ -129,9 +140,10 @@ async fn spawn(folder: &Path, listeners: &(String, String)) -> (Child, SocketAdd
     let said = || std::fs::read_to_string(folder.join("log")).unwrap_or_default();
     let ready = ready.await.expect("it is ready within 30 s").unwrap_or_else(|| panic!("it ended: {}", said()));
     let words: Vec<&str> = ready.split(' ').collect();
-    let address = |name: &str| {
-        let place = words.iter().position(|word| *word == name).expect("the ready line names both listeners");
-        words[place + 1].parse().expect("the ready line gives addresses")
-    };
-    (child, address("mqtt"), address("http"))
+    (child, words.chunks_exact(2).map(|pair| (pair[0].to_owned(), pair[1].to_owned())).collect())
+}
+
+fn parsed(ready: &[(String, String)], name: &str) -> SocketAddr {
+    let found = ready.iter().find(|(listener, _)| listener == name);
+    found.expect("the ready line names the listener").1.parse().expect("the ready line gives addresses")
 }

@@ -9,6 +9,8 @@ use std::pin::Pin;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::listeners::{ListenAddress, Transport};
+
 /// Figures of the MQTT edge, for the status page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct BrokerStats {
@@ -30,6 +32,9 @@ pub struct BrokerStats {
 pub trait Engine: Send + Sync + 'static {
     /// Where clients connect.
     fn local_addr(&self) -> SocketAddr;
+
+    /// Every further listener: what connections come over, and where.
+    fn listeners(&self) -> Vec<(Transport, ListenAddress)>;
 
     /// Figures of now.
     fn stats(&self) -> BrokerStats;

@@ -11,7 +11,7 @@ use tidegate_telemetry::{Entry, Position, Problem, ProblemSink, Publication, Qos
 use super::outbox::{Delivery, EndOrder, Message, NotQueued, Outbox, QueueBounds};
 use crate::config::BrokerConfig;
 use crate::engines::BrokerStats;
-use crate::listeners::Peer;
+use crate::listeners::{OpenError, Peer};
 use crate::metrics::{self, Dropped, Metrics};
 use crate::sessions::{Session, SessionStore, SubscriptionOptions};
 use crate::topics::{Retained, TopicLimits, TopicTrie};
@@ -403,6 +403,12 @@ impl Hub {
             self.config.connections_max
         );
         self.refused(Reason::ClientLimit, detail, &peer.to_string(), "", Bytes::new());
+    }
+
+    /// A connection did not get as far as MQTT. It is no problem of a client that has a name, so it is only counted.
+    pub(crate) fn arrival_refused(&self, peer: &Peer, error: &OpenError) {
+        metrics::unopened(error.reason(), 1);
+        tracing::debug!(%peer, transport = peer.transport.name(), %error, "connection not opened");
     }
 
     /// Asks every connection to end.

@@ -1,20 +1,19 @@
-//! Tidegate's own MQTT edge: one listener, one task a connection.
+//! Tidegate's own MQTT edge: any number of listeners, one task a connection.
 
+mod accept;
 mod connection;
 mod hub;
 pub(crate) mod outbox;
 
 use std::future::Future;
-use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use socket2::{Domain, Protocol, Socket, Type};
+use futures_util::future::join_all;
 use tidegate_log::Log;
 use tidegate_telemetry::ProblemSink;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -22,66 +21,58 @@ use tokio_util::task::TaskTracker;
 use self::hub::Hub;
 use super::{BrokerStats, Engine};
 use crate::config::BrokerConfig;
-use crate::listeners::{Peer, Transport};
+use crate::listeners::{BindError, ListenAddress, Listener, Transport};
 use crate::sessions::SessionStore;
 
 /// The gate: accepts connections and gives each a task.
 pub(crate) struct Gate {
     hub: Arc<Hub>,
-    listener: TcpListener,
+    /// The plain listener of `mqtt.listen` first.
+    listeners: Vec<Listener>,
     local_addr: SocketAddr,
     /// One permit a connection; all of them back means that all connections ended.
     places: Arc<Semaphore>,
 }
 
-/// Pause after a failed accept: the process is out of descriptors, and trying again at once would spin.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-
 /// How often expired sessions are looked for.
 const EXPIRE_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Gate {
-    /// Binds the listener. Needs a tokio runtime.
+    /// Binds the listeners. Needs a tokio runtime.
     pub(crate) fn bind(
         config: BrokerConfig,
         log: Arc<dyn Log>,
         problems: Arc<dyn ProblemSink>,
         clock: fn() -> i64,
         sessions: Arc<dyn SessionStore>,
-    ) -> io::Result<Self> {
-        let listener = listen(config.listen, config.backlog)?;
-        let local_addr = listener.local_addr()?;
+    ) -> Result<Self, BindError> {
+        let listeners = Listener::bind_all(config.listen, &config.listeners, config.backlog, config.packet_bytes_max)?;
+        let local_addr = match listeners[0].at() {
+            ListenAddress::Tcp(address) => *address,
+            ListenAddress::Unix(_) => unreachable!("mqtt.listen is an address"),
+        };
         let places = Arc::new(Semaphore::new(config.connections_max as usize));
         let hub = Arc::new(Hub::new(config, log, problems, clock, sessions));
-        Ok(Gate { hub, listener, local_addr, places })
-    }
-
-    fn admit(&self, tracker: &TaskTracker, stream: TcpStream, address: SocketAddr) {
-        let peer = Peer { transport: Transport::Tcp, address: Some(address), certificate: None };
-        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
-            return self.hub.connection_refused(&peer);
-        };
-        // Acknowledgements are small; waiting to fill a segment would only add latency.
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%peer, %error, "TCP_NODELAY could not be set");
-        }
-        tracker.spawn(connection::serve(Arc::clone(&self.hub), stream, peer, Instant::now(), place));
+        Ok(Gate { hub, listeners, local_addr, places })
     }
 
     async fn accept_until(&self, tracker: &TaskTracker, cancel: &CancellationToken) {
-        let mut expire = tokio::time::interval(EXPIRE_INTERVAL);
+        let accepting = self.listeners.iter().map(|listener| self.accept_from(listener, tracker, cancel));
+        let following = self.listeners.iter().map(Listener::follow_certificates);
+        tokio::select! {
+            () = cancel.cancelled() => {}
+            () = self.expire() => {}
+            _ = join_all(accepting) => {}
+            _ = join_all(following) => {}
+        }
+    }
+
+    /// Ends sessions whose time is over; never ends itself.
+    async fn expire(&self) {
+        let mut interval = tokio::time::interval(EXPIRE_INTERVAL);
         loop {
-            tokio::select! {
-                () = cancel.cancelled() => return,
-                _ = expire.tick() => self.hub.expire(self.hub.now().unix_ms),
-                accepted = self.listener.accept() => match accepted {
-                    Ok((stream, peer)) => self.admit(tracker, stream, peer),
-                    Err(error) => {
-                        tracing::warn!(%error, "a connection could not be accepted; raise the limit of open files");
-                        tokio::time::sleep(ACCEPT_PAUSE).await;
-                    }
-                },
-            }
+            interval.tick().await;
+            self.hub.expire(self.hub.now().unix_ms);
         }
     }
 
@@ -101,6 +92,10 @@ impl Engine for Gate {
         self.local_addr
     }
 
+    fn listeners(&self) -> Vec<(Transport, ListenAddress)> {
+        self.listeners.iter().skip(1).map(|listener| (listener.way.transport, listener.at().clone())).collect()
+    }
+
     fn stats(&self) -> BrokerStats {
         self.hub.stats()
     }
@@ -111,14 +106,4 @@ impl Engine for Gate {
             self.drain().await;
         })
     }
-}
-
-fn listen(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    // A restart must not wait for connections of the run before to time out.
-    socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
-    TcpListener::from_std(socket.into())
 }

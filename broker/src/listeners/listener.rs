@@ -1,0 +1,255 @@
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use metrics::counter;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
+use tokio_rustls::server::TlsStream;
+use tokio_tungstenite::tungstenite;
+
+use super::config::{ListenAddress, ListenerConfig};
+use super::proxy::{self, ProxyError};
+use super::tls::{self, Reload, Tls, TlsError};
+use super::unix::UnixSocket;
+use super::websocket::{WebSocket, WebSocketRules};
+use super::{Peer, PeerCertificate, Transport};
+
+/// A bound listener.
+pub(crate) struct Listener {
+    pub way: Arc<Way>,
+    at: ListenAddress,
+    socket: Bound,
+}
+
+enum Bound {
+    Tcp(TcpListener),
+    Unix(UnixSocket),
+}
+
+/// What a connection of a listener goes through before it speaks MQTT.
+pub(crate) struct Way {
+    pub transport: Transport,
+    proxy_protocol: bool,
+    tls: Option<Tls>,
+    websocket: WebSocketRules,
+}
+
+/// Why a listener does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// The address or path cannot be listened on.
+    #[error("cannot listen on {at} ({}): {source}", transport.name())]
+    Address {
+        /// Where.
+        at: ListenAddress,
+        /// For what.
+        transport: Transport,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Its certificates cannot be used.
+    #[error("the listener on {at} ({}) has no certificate it can use: {source}", transport.name())]
+    Tls {
+        /// Where.
+        at: ListenAddress,
+        /// For what.
+        transport: Transport,
+        /// What is wrong with them.
+        source: TlsError,
+    },
+}
+
+/// A connection as it was accepted.
+pub(crate) enum Accepted {
+    Tcp(TcpStream, SocketAddr),
+    Unix(UnixStream),
+}
+
+/// A connection that is ready for MQTT.
+pub(crate) enum Opened {
+    Tcp(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+    WebSocket(Box<WebSocket<TcpStream>>),
+    Wss(Box<WebSocket<TlsStream<TcpStream>>>),
+}
+
+/// Why a connection did not get as far as MQTT.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OpenError {
+    #[error("it was not open within mqtt.connect_timeout")]
+    Timeout,
+    #[error("it was lost: {0}")]
+    Lost(#[from] io::Error),
+    #[error(transparent)]
+    Proxy(#[from] ProxyError),
+    #[error("the TLS handshake failed: {0}")]
+    Tls(io::Error),
+    #[error("the client's certificate cannot be read")]
+    Certificate,
+    #[error("the WebSocket handshake failed: {0}")]
+    WebSocket(Box<tungstenite::Error>),
+}
+
+impl OpenError {
+    /// Every value of the `reason` label.
+    pub(crate) const REASONS: [&str; 7] =
+        ["timeout", "lost", "proxy_header", "tls", "client_certificate", "origin", "websocket"];
+
+    /// Value of the `reason` label.
+    pub(crate) fn reason(&self) -> &'static str {
+        match self {
+            OpenError::Timeout => "timeout",
+            OpenError::Lost(_) | OpenError::Proxy(ProxyError::Lost(_)) => "lost",
+            OpenError::Proxy(_) => "proxy_header",
+            OpenError::Tls(error) => tls::reason_of(error),
+            OpenError::Certificate => "client_certificate",
+            OpenError::WebSocket(error) => match error.as_ref() {
+                tungstenite::Error::Http(response) if response.status() == 403 => "origin",
+                tungstenite::Error::Io(_) => "lost",
+                _ => "websocket",
+            },
+        }
+    }
+}
+
+impl Listener {
+    /// The plain listener of `mqtt.listen`, and the further ones behind it.
+    pub(crate) fn bind_all(
+        plain: SocketAddr,
+        further: &[ListenerConfig],
+        backlog: u32,
+        packet_bytes_max: usize,
+    ) -> Result<Vec<Listener>, BindError> {
+        let first = ListenerConfig::new(Transport::Tcp, ListenAddress::Tcp(plain));
+        let all = std::iter::once(&first).chain(further);
+        all.map(|config| Listener::bind(config, backlog, packet_bytes_max)).collect()
+    }
+
+    fn bind(config: &ListenerConfig, backlog: u32, packet_bytes_max: usize) -> Result<Listener, BindError> {
+        let refused = |source| BindError::Address { at: config.at.clone(), transport: config.transport, source };
+        let tls = match config.tls.as_ref().filter(|_| config.transport.is_encrypted()) {
+            Some(files) => {
+                // The protocol inside, so that no other server's client is talked into it (RFC 7301, ALPACA).
+                let alpn: &[u8] = if config.transport.is_websocket() { b"http/1.1" } else { b"mqtt" };
+                let loaded = Tls::load(files.clone(), alpn);
+                Some(loaded.map_err(|source| BindError::Tls {
+                    at: config.at.clone(),
+                    transport: config.transport,
+                    source,
+                })?)
+            }
+            None if config.transport.is_encrypted() => {
+                return Err(refused(io::Error::new(io::ErrorKind::InvalidInput, "it needs a certificate and a key")));
+            }
+            None => None,
+        };
+        let backlog = i32::try_from(backlog).unwrap_or(i32::MAX);
+        let (socket, at) = match &config.at {
+            ListenAddress::Tcp(address) => {
+                let socket = listen(*address, backlog).map_err(refused)?;
+                let bound = socket.local_addr().map_err(refused)?;
+                (Bound::Tcp(socket), ListenAddress::Tcp(bound))
+            }
+            ListenAddress::Unix(path) => {
+                let socket = UnixSocket::bind(path, config.socket_mode, backlog).map_err(refused)?;
+                (Bound::Unix(socket), config.at.clone())
+            }
+        };
+        let websocket = WebSocketRules {
+            origins: config.origins.iter().map(|origin| origin.to_ascii_lowercase()).collect(),
+            // A client may put several packets into one message; a whole one of the largest must pass.
+            message_bytes_max: packet_bytes_max.max(MESSAGE_BYTES_MIN),
+        };
+        let (transport, proxy_protocol) = (config.transport, config.proxy_protocol);
+        Ok(Listener { way: Arc::new(Way { transport, proxy_protocol, tls, websocket }), at, socket })
+    }
+
+    /// Where it is, with the port that was picked.
+    pub(crate) fn at(&self) -> &ListenAddress {
+        &self.at
+    }
+
+    pub(crate) async fn accept(&self) -> io::Result<Accepted> {
+        match &self.socket {
+            Bound::Tcp(listener) => listener.accept().await.map(|(stream, from)| Accepted::Tcp(stream, from)),
+            Bound::Unix(listener) => listener.accept().await.map(Accepted::Unix),
+        }
+    }
+
+    /// Follows the files of the certificates; never ends.
+    pub(crate) async fn follow_certificates(&self) {
+        let Some(interval) = self.way.tls.as_ref().map(Tls::check_interval) else {
+            return std::future::pending().await;
+        };
+        loop {
+            tokio::time::sleep(interval).await;
+            let way = Arc::clone(&self.way);
+            let looked = tokio::task::spawn_blocking(move || way.tls.as_ref().map(Tls::reload)).await;
+            match looked {
+                Ok(Some(Reload::Loaded)) => {
+                    counter!("tidegate_mqtt_certificate_reloads_total", "result" => "loaded").increment(1);
+                    tracing::info!(listener = %self.at, "new certificates are in use");
+                }
+                Ok(Some(Reload::Refused(error))) => {
+                    counter!("tidegate_mqtt_certificate_reloads_total", "result" => "refused").increment(1);
+                    tracing::error!(listener = %self.at, %error, "changed certificates cannot be used, the ones before stay");
+                }
+                Ok(Some(Reload::Unchanged) | None) | Err(_) => {}
+            }
+        }
+    }
+}
+
+/// Messages up to this size are taken even where packets have to be smaller.
+const MESSAGE_BYTES_MIN: usize = 64 * 1024;
+
+impl Way {
+    /// Whether a connection speaks MQTT from its first byte.
+    pub(crate) fn is_plain(&self) -> bool {
+        matches!(self.transport, Transport::Tcp | Transport::Unix) && !self.proxy_protocol
+    }
+
+    /// Brings a connection as far as MQTT; `peer` learns on the way. Takes as long as the client does.
+    pub(crate) async fn open(&self, mut stream: TcpStream, peer: &mut Peer) -> Result<Opened, OpenError> {
+        // Whoever sends nothing holds a socket and no more.
+        stream.readable().await?;
+        if self.proxy_protocol
+            && let Some(address) = proxy::read_header(&mut stream).await?
+        {
+            peer.address = Some(address);
+        }
+        let Some(tls) = &self.tls else {
+            return Ok(match self.transport.is_websocket() {
+                true => Opened::WebSocket(Box::new(self.upgrade(stream).await?)),
+                false => Opened::Tcp(stream),
+            });
+        };
+        let stream = tls.acceptor().accept(stream).await.map_err(OpenError::Tls)?;
+        if let Some([certificate, ..]) = stream.get_ref().1.peer_certificates() {
+            let names = PeerCertificate::parse(certificate).ok_or(OpenError::Certificate)?;
+            peer.certificate = Some(Box::new(names));
+        }
+        Ok(match self.transport.is_websocket() {
+            true => Opened::Wss(Box::new(self.upgrade(stream).await?)),
+            false => Opened::Tls(Box::new(stream)),
+        })
+    }
+
+    async fn upgrade<S>(&self, stream: S) -> Result<WebSocket<S>, OpenError>
+    where
+        S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+    {
+        WebSocket::accept(stream, &self.websocket).await.map_err(|error| OpenError::WebSocket(Box::new(error)))
+    }
+}
+
+fn listen(address: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // A restart must not wait for connections of the run before to time out.
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(backlog)?;
+    TcpListener::from_std(socket.into())
+}
