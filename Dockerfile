@@ -4,7 +4,6 @@ WORKDIR /src/dashboard
 COPY dashboard/package.json dashboard/package-lock.json ./
 RUN npm ci --no-audit --no-fund
 COPY dashboard/ ./
-COPY docs/protocol.md /src/docs/protocol.md
 RUN npm run build
 
 FROM rust:1-bookworm AS build

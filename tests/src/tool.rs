@@ -68,7 +68,12 @@ pub async fn node(script: &str, arguments: &[&str]) -> String {
 /// Runs a script of `tests/clients` with the Python that has paho-mqtt.
 pub async fn python(script: &str, arguments: &[&str]) -> String {
     let script = file("tests/clients").join(script);
-    run(cache().join("paho/bin/python"), &[&[script.to_str().expect("a path of plain text")], arguments].concat()).await
+    python_with(&[&[script.to_str().expect("a path of plain text")], arguments].concat()).await
+}
+
+/// Runs the Python that has the packages of `tests/setup`.
+pub async fn python_with(arguments: &[&str]) -> String {
+    run(cache().join("python/bin/python"), arguments).await
 }
 
 /// Where `tests/setup` puts what the tests need.

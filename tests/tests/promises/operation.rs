@@ -89,3 +89,16 @@ async fn one_client_with_a_hundred_thousand_names_hurts_nobody() {
     assert!(refused["count"].as_u64().unwrap() >= 15, "each publication with names too many is counted: {refused}");
     assert!(refused["detail"].as_str().unwrap().contains("devices_per_client_max"), "{refused}");
 }
+
+/// As far as it can be checked without a container engine.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_compose_file_fits_the_schema_of_compose() {
+    let compose = tool::file("compose.yaml");
+    let check = ["-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", compose.to_str().unwrap()];
+    tool::python_with(&check).await;
+    let dockerfile = std::fs::read_to_string(tool::file("Dockerfile")).unwrap();
+    for copied in ["dashboard/package-lock.json", "Cargo.lock"] {
+        assert!(tool::file(copied).exists(), "the container's build needs {copied}");
+    }
+    assert!(dockerfile.contains("--insecure-allow-anonymous"), "an open address needs it");
+}
