@@ -3,6 +3,7 @@
 
 mod alerts;
 mod arrival;
+mod browser;
 mod durability;
 mod live;
 mod operation;

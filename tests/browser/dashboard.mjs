@@ -1,0 +1,232 @@
+// What the dashboard promises, in Chromium against a running server: dashboard.mjs SCENE HTTP MQTT
+import assert from "node:assert/strict";
+import { inBrowser, PATIENCE_MS, publisher, say, shows } from "./page.mjs";
+
+const MINUTE_MS = 60_000;
+const [scene, http, mqtt] = process.argv.slice(2);
+const base = `http://${http}`;
+const device = (id) => `/device/${id}`;
+const value = ".metric .value";
+
+const scenes = { arrival, alert, keyboard, outage, hidden, chart, problems, phone };
+await (scenes[scene] ?? (() => assert.fail(`usage: dashboard.mjs ${Object.keys(scenes).join("|")} HTTP MQTT`)))();
+
+/** An empty server teaches; what real clients then publish is on the pages that were open all the time. */
+async function arrival() {
+  await inBrowser(base, async (open) => {
+    const fleet = await open("/");
+    await shows(fleet, ".empty", "mosquitto_pub");
+    const pages = {
+      "22.5": await open(device("site/a/f1/paho-5-1")),
+      "23.5": await open(device("site/a/f1/mqttjs-5-1")),
+      "24.5": await open(device("site/a/f1/mosquitto")),
+    };
+    for (const page of Object.values(pages)) await shows(page, ".empty", "No device is called");
+    say("open");
+    for (const [text, page] of Object.entries(pages)) await shows(page, value, text);
+    await shows(fleet, ".head", "13 devices");
+    await fleet.locator("canvas.cells").focus();
+    await fleet.keyboard.press("ArrowRight");
+    await shows(fleet, ".tip", /mqttjs|paho|mosquitto/);
+    await fleet.keyboard.press("Enter");
+    await shows(fleet, ".panel", /2[234]\.5/);
+  });
+}
+
+/** An alert is there within a second, and says who took it on. */
+async function alert() {
+  const { publish, end } = await publisher(mqtt);
+  await publish("lab/data", { deviceId: "dev1", temperature: 20 });
+  await inBrowser(base, async (open) => {
+    const page = await open("/alerts");
+    await shows(page, ".empty", "No alert");
+    const seen = page.evaluate(() => new Promise((resolve) => {
+      new MutationObserver(() => document.querySelector(".alerts [data-acknowledge]") && resolve(Date.now())).observe(document.body, { childList: true, subtree: true });
+    }));
+    const published = Date.now();
+    await publish("lab/data", { deviceId: "dev1", temperature: 31.5 });
+    const way_ms = (await seen) - published;
+    say(`alert on the page ${way_ms} ms after the publication`);
+    assert.ok(way_ms < 1000, `an alert is on the page within a second, not after ${way_ms} ms`);
+    await shows(page, ".alerts tr", "dev1");
+    await shows(page, ".nav .count", "1");
+    await page.locator("[data-acknowledge]").click();
+    await shows(page, ".alerts .act", /anonymous, \d\d:\d\d:\d\d/);
+    await page.reload();
+    await shows(page, ".alerts .act", /anonymous, \d\d:\d\d:\d\d/);
+    await publish("lab/data", { deviceId: "dev1", temperature: 20 });
+    await shows(page, ".empty", "No alert");
+    await page.getByRole("button", { name: "Recent" }).click();
+    await shows(page, ".alerts tr", "dev1");
+  });
+  await end();
+}
+
+/** Everything a person does all day is on a key. */
+async function keyboard() {
+  const { publish, end } = await publisher(mqtt);
+  for (const name of ["dev1", "dev2"]) await publish(`site/a/f1/${name}/temperature`, "31.5");
+  await inBrowser(base, async (open) => {
+    const page = await open("/");
+    await shows(page, "h1", "All devices");
+    await page.keyboard.press("/");
+    await page.keyboard.type("dev2");
+    await shows(page, ".hits", "dev2");
+    await page.keyboard.press("Enter");
+    await shows(page, "h1", "dev2");
+    await page.keyboard.press("g");
+    await page.keyboard.press("a");
+    await shows(page, "h1", "Alerts");
+    await page.locator(".alerts tbody tr").nth(1).waitFor();
+    const focused = () => page.evaluate(() => [...document.querySelectorAll("main [data-row]")].indexOf(document.activeElement));
+    for (const [key, row] of [["j", 0], ["j", 1], ["k", 0]]) {
+      await page.keyboard.press(key);
+      assert.equal(await focused(), row, `${key} goes to row ${row}`);
+    }
+    await page.keyboard.press("a");
+    await shows(page, ".alerts .act", "anonymous");
+    await page.keyboard.press("g");
+    await page.keyboard.press("f");
+    await shows(page, "h1", "All devices");
+    await page.keyboard.press("?");
+    await shows(page, "[role=dialog]", "Keyboard");
+    await page.keyboard.press("Escape");
+    await page.locator("[role=dialog]").waitFor({ state: "detached" });
+  });
+  await end();
+}
+
+/** The page says that it is cut off, and mends itself. The test kills and restarts the server meanwhile. */
+async function outage() {
+  const { publish, end } = await publisher(mqtt);
+  await publish("site/a/f1/dev1/temperature", "21.5");
+  await end();
+  await inBrowser(base, async (open) => {
+    const page = await open(device("site/a/f1/dev1"));
+    await shows(page, value, "21.5");
+    await shows(page, ".pill.live", "Live");
+    await page.evaluate(() => (window.isTheSamePage = true));
+    say("live");
+    await shows(page, ".pill.offline", "Offline");
+    await page.locator(".app.stale").waitFor();
+    await shows(page, value, "21.5");
+    say("offline");
+    await shows(page, value, "25.5");
+    await shows(page, ".pill.live", "Live");
+    await page.locator(".app:not(.stale)").waitFor();
+    assert.ok(await page.evaluate(() => window.isTheSamePage), "nobody reloaded it");
+  }, { forgive: /ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE|WebSocket/ });
+}
+
+/** A hidden page asks for nothing, and catches up when it is looked at. */
+async function hidden() {
+  const { publish, end } = await publisher(mqtt);
+  await publish("site/a/f1/dev1/temperature", "21.5");
+  await inBrowser(base, async (open) => {
+    const page = await open(device("site/a/f1/dev1"));
+    await shows(page, value, "21.5");
+    const setVisibility = (state) => page.evaluate((wanted) => {
+      Object.defineProperty(document, "visibilityState", { value: wanted, configurable: true });
+      document.dispatchEvent(new Event("visibilitychange"));
+    }, state);
+    await setVisibility("hidden");
+    await shows(page, ".pill.paused", "Paused");
+    await publish("site/a/f1/dev1/temperature", "22.5");
+    await publish("site/a/f1/dev1/temperature", "23.5");
+    await page.waitForFunction(async () => (await (await fetch("/v1/devices/dev1")).json()).metrics.temperature.value === 23.5);
+    assert.match(await page.locator(value).innerText(), /21\.5/, "a page that is not seen is sent nothing");
+    await setVisibility("visible");
+    await shows(page, value, "23.5");
+    await shows(page, ".pill.live", "Live");
+  });
+  await end();
+}
+
+/** History and live are one line; the address says what is shown. */
+async function chart() {
+  const { publish, end } = await publisher(mqtt);
+  const now = Date.now();
+  const past = Array.from({ length: 60 }, (_, i) => ({ deviceId: "dev1", temperature: 20, timestamp: now - (60 - i) * 10_000 - MINUTE_MS }));
+  await publish("lab/data", past);
+  await inBrowser(base, async (open) => {
+    const page = await open(device("dev1"));
+    const over = page.locator(".u-over");
+    const at = async (share) => {
+      const box = await over.boundingBox();
+      return [box.x + box.width * share, box.y + box.height / 2];
+    };
+    const reads = (share, text) => page.waitForFunction(async ([x, y, wanted]) => {
+      const target = document.querySelector(".u-over");
+      target?.dispatchEvent(new MouseEvent("mousemove", { clientX: x, clientY: y, bubbles: true }));
+      await new Promise(requestAnimationFrame);
+      return document.querySelector(".hovered b")?.textContent === wanted;
+    }, [...share, text], { polling: 100, timeout: PATIENCE_MS });
+
+    await over.waitFor();
+    await reads(await at(0.6), "20.0");
+    await publish("lab/data", { deviceId: "dev1", temperature: 31.5, timestamp: Date.now() });
+    await reads(await at(0.999), "31.5");
+    await reads(await at(0.6), "20.0");
+
+    await page.getByRole("button", { name: "6 h", exact: true }).click();
+    await page.waitForURL(/window=6h/);
+    await reads(await at(0.985), "20.0");
+    const [left, y] = await at(0.25);
+    const [right] = await at(0.75);
+    await page.mouse.move(left, y);
+    await page.mouse.down();
+    await page.mouse.move(right, y, { steps: 5 });
+    await page.mouse.up();
+    await page.waitForURL(/from=\d+&to=\d+/);
+    const { searchParams } = new URL(page.url());
+    const span_ms = searchParams.get("to") - searchParams.get("from");
+    assert.ok(Math.abs(span_ms - 180 * MINUTE_MS) < 5 * MINUTE_MS, `half of six hours were chosen, not ${span_ms} ms`);
+    await page.reload();
+    await shows(page, ".box .title", "double click returns");
+    await over.dblclick();
+    await page.waitForURL((url) => !url.searchParams.has("from") && url.searchParams.get("window") === "6h");
+  });
+  await end();
+}
+
+/** What could not be understood is shown with its reason, topic and first bytes. */
+async function problems() {
+  const { publish, end } = await publisher(mqtt);
+  await inBrowser(base, async (open) => {
+    const page = await open("/problems");
+    await shows(page, ".empty", "No problem");
+    await publish("lab/broken/dev9", '{"temperature":');
+    await shows(page, ".problems .what", "Invalid JSON");
+    await shows(page, ".problems .device", "lab/broken/dev9");
+    await shows(page, ".problems .sample", '{"temperature":');
+  });
+  await end();
+}
+
+/** Every page fits a phone, and a thumb finds what it needs. */
+async function phone() {
+  const { publish, end } = await publisher(mqtt);
+  await publish("lab/data", { deviceId: "a-device-with-a-rather-long-name-0001", temperature: 31.5, humidity: 40.5, location: "Building A, Floor 3, Room with a long name" });
+  await publish("lab/broken/dev9", `{"temperature":${"9".repeat(200)}`);
+  await inBrowser(base, async (open) => {
+    for (const path of ["/", "/alerts", "/problems", "/status", device("a-device-with-a-rather-long-name-0001")]) {
+      const page = await open(path);
+      await page.locator("main h1").first().waitFor();
+      await page.locator("main .skeleton").first().waitFor({ state: "detached" });
+      const wide = await page.evaluate(() => [document.documentElement, document.querySelector("main")].map((box) => box.scrollWidth - box.clientWidth));
+      assert.deepEqual(wide, [0, 0], `${path} does not scroll sideways`);
+      await thumbSized(page, ".tabs a");
+      if (path === "/alerts") await thumbSized(page, "[data-acknowledge]");
+      await page.close();
+    }
+  }, { phone: true });
+  await end();
+}
+
+async function thumbSized(page, selector) {
+  await page.locator(selector).first().waitFor();
+  for (const target of await page.locator(selector).all()) {
+    const { width, height } = await target.boundingBox();
+    assert.ok(width >= 44 && height >= 44, `${selector} is ${width} x ${height}, less than a thumb`);
+  }
+}
