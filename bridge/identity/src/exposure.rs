@@ -8,13 +8,17 @@ pub enum Exposure {
     LoopbackOnly,
     /// From everywhere: the network around the listener is closed, and the operator said so.
     AnonymousAllowed,
+    /// From everywhere: who connects has to prove who it is.
+    Identified,
 }
 
 /// A listener that would serve anybody.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
     "{key} = \"{address}\" can be reached from other machines, and nothing asks who connects: listen on a loopback address \
-     such as 127.0.0.1, or, inside a closed network such as a container's, start with --insecure-allow-anonymous"
+     such as 127.0.0.1, or, for MQTT, say in [identity] how devices prove who they are (password_file, token_keys, \
+     certificate_name; see docs/security.md), or, inside a closed network such as a container's, start with \
+     --insecure-allow-anonymous"
 )]
 pub struct ExposureError {
     /// Configuration key of the listener.
@@ -31,7 +35,7 @@ impl Exposure {
     pub fn check(self, key: &'static str, address: SocketAddr) -> Result<(), ExposureError> {
         match self {
             Exposure::LoopbackOnly if !address.ip().to_canonical().is_loopback() => Err(ExposureError { key, address }),
-            Exposure::LoopbackOnly | Exposure::AnonymousAllowed => Ok(()),
+            Exposure::LoopbackOnly | Exposure::AnonymousAllowed | Exposure::Identified => Ok(()),
         }
     }
 }

@@ -18,6 +18,10 @@ pub enum Reason {
     InvalidTopic,
     /// A limit on connections, subscriptions or queued bytes was met.
     ClientLimit,
+    /// A user, password, token or certificate that is wrong, or too many of them.
+    BadCredentials,
+    /// Something the client has no right to.
+    NotAuthorized,
     /// A panic inside one connection.
     Internal,
     /// The payload is not UTF-8.
@@ -52,11 +56,13 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, so that counters exist from the start.
-    pub const ALL: [Reason; 19] = [
+    pub const ALL: [Reason; 21] = [
         Reason::MalformedPacket,
         Reason::PacketTooLarge,
         Reason::InvalidTopic,
         Reason::ClientLimit,
+        Reason::BadCredentials,
+        Reason::NotAuthorized,
         Reason::Internal,
         Reason::NotUtf8,
         Reason::NotUnderstood,
@@ -82,6 +88,8 @@ impl Reason {
             Reason::PacketTooLarge => "packet_too_large",
             Reason::InvalidTopic => "invalid_topic",
             Reason::ClientLimit => "client_limit",
+            Reason::BadCredentials => "bad_credentials",
+            Reason::NotAuthorized => "not_authorized",
             Reason::Internal => "internal",
             Reason::NotUtf8 => "not_utf8",
             Reason::NotUnderstood => "not_understood",

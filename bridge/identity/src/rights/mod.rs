@@ -1,0 +1,221 @@
+//! Who may publish and subscribe where.
+
+mod pattern;
+mod trie;
+
+use self::pattern::Glob;
+use self::trie::{Access, Grant, Node, Query, Who};
+
+/// One rule, as the operator writes it: whoever fits `user`, `group` and `client` may do this in the topics of `topic`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Right {
+    /// Users it is for, `*` is any text: `"*"` is everybody who proved who it is. None: also those who did not.
+    pub user: Option<String>,
+    /// Groups it is for.
+    pub group: Option<String>,
+    /// Client identifiers it is for.
+    pub client: Option<String>,
+    /// A topic filter; `%c` stands for the client identifier and `%u` for the user.
+    pub topic: String,
+    /// Publishing is allowed.
+    pub publish: bool,
+    /// Subscribing is allowed.
+    pub subscribe: bool,
+    /// Publishing with the retain flag is allowed, where publishing is.
+    pub retain: bool,
+}
+
+/// A rule that cannot be used.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{what}")]
+pub struct RightError {
+    /// Place of the rule, counted from 0.
+    pub index: usize,
+    /// What is wrong.
+    pub what: &'static str,
+}
+
+/// Whoever asks for something.
+#[derive(Debug, Clone, Copy)]
+pub struct Subject<'a> {
+    /// Client identifier.
+    pub client: &'a str,
+    /// The principal's name; none for those who proved nothing.
+    pub user: Option<&'a str>,
+    /// Groups of the principal.
+    pub groups: &'a [Box<str>],
+}
+
+/// All rules, as a trie over the levels of their topics. Rules only allow; without any rule everything is allowed, with
+/// the first one nothing is that none allows. A decision looks at the topic's levels, not at the number of rules.
+#[derive(Debug, Default)]
+pub struct Rights {
+    root: Node,
+    rules: usize,
+}
+
+impl Rights {
+    /// Builds the trie.
+    ///
+    /// # Errors
+    /// The first rule that cannot be used.
+    pub fn new(rules: &[Right]) -> Result<Self, RightError> {
+        let mut rights = Rights { rules: rules.len(), ..Rights::default() };
+        for (index, rule) in rules.iter().enumerate() {
+            check(rule).map_err(|what| RightError { index, what })?;
+            let glob = |text: &Option<String>| text.as_deref().map(Glob::new);
+            let who = Who { user: glob(&rule.user), group: glob(&rule.group), client: glob(&rule.client) };
+            let access = Access::new(rule.publish, rule.subscribe, rule.publish && rule.retain);
+            rights.root.add(&rule.topic, Grant { who, access });
+        }
+        Ok(rights)
+    }
+
+    /// Whether there are no rules: then everything is allowed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rules == 0
+    }
+
+    /// Number of rules.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.rules
+    }
+
+    /// Whether someone may publish to a topic; `retain`: with the retain flag.
+    #[must_use]
+    pub fn may_publish(&self, subject: Subject<'_>, topic: &str, retain: bool) -> bool {
+        let wanted = Access::new(true, false, retain);
+        self.rules == 0 || self.root.grants(&Query { subject, text: topic, is_filter: false }, wanted)
+    }
+
+    /// Whether someone may subscribe to a filter: one rule's topic has to hold all of the filter's.
+    #[must_use]
+    pub fn may_subscribe(&self, subject: Subject<'_>, filter: &str) -> bool {
+        let wanted = Access::new(false, true, false);
+        let text = match filter.strip_prefix("$share/") {
+            Some(shared) => shared.split_once('/').map_or("", |(_, filter)| filter),
+            None => filter,
+        };
+        self.rules == 0 || self.root.grants(&Query { subject, text, is_filter: true }, wanted)
+    }
+}
+
+fn check(rule: &Right) -> Result<(), &'static str> {
+    if rule.topic.is_empty() {
+        return Err("needs a topic");
+    }
+    if !rule.publish && !rule.subscribe {
+        return Err("allows nothing: set publish or subscribe");
+    }
+    if rule.retain && !rule.publish {
+        return Err("retain needs publish");
+    }
+    let mut levels = rule.topic.split('/').peekable();
+    while let Some(level) = levels.next() {
+        let is_wild = level == "+" || (level == "#" && levels.peek().is_none());
+        if !is_wild && level.contains(['+', '#']) {
+            return Err("the topic uses a wildcard where none may stand: + fills a level, # is the last level");
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn right(topic: &str) -> Right {
+        Right { topic: topic.into(), publish: true, subscribe: true, ..Right::default() }
+    }
+
+    fn subject<'a>(client: &'a str, user: &'a str, groups: &'a [Box<str>]) -> Subject<'a> {
+        Subject { client, user: Some(user).filter(|user| !user.is_empty()), groups }
+    }
+
+    fn publishes(rights: &Rights, client: &str, user: &str, topic: &str) -> bool {
+        rights.may_publish(subject(client, user, &[]), topic, false)
+    }
+
+    fn subscribes(rights: &Rights, filter: &str) -> bool {
+        rights.may_subscribe(subject("c1", "u1", &[]), filter)
+    }
+
+    #[test]
+    fn without_rules_all_is_allowed_and_with_one_only_what_it_says() {
+        let none = Rights::default();
+        assert!(none.may_publish(subject("c", "", &[]), "a", true) && subscribes(&none, "#"));
+        let one = Rights::new(&[right("a/+/b")]).expect("a good rule");
+        assert!(publishes(&one, "c", "", "a/x/b") && !publishes(&one, "c", "", "a/x/c"));
+        assert!(!publishes(&one, "c", "", "a/x") && !publishes(&one, "c", "", "a/x/b/c"));
+        assert!(!one.may_publish(subject("c", "", &[]), "a/x/b", true), "retain is a right of its own");
+    }
+
+    #[test]
+    fn a_client_and_a_user_speak_under_their_own_names_alone() {
+        let rights = Rights::new(&[right("dev/%c/#"), right("user/%u"), right("both/%u-%c")]).expect("good rules");
+        assert!(publishes(&rights, "c1", "u1", "dev/c1/temperature") && publishes(&rights, "c1", "u1", "dev/c1"));
+        assert!(!publishes(&rights, "c1", "u1", "dev/c2/temperature"));
+        assert!(publishes(&rights, "c1", "u1", "user/u1") && !publishes(&rights, "c1", "u1", "user/u2"));
+        assert!(publishes(&rights, "c1", "u1", "both/u1-c1") && !publishes(&rights, "c1", "", "both/-c1"));
+        assert!(rights.may_subscribe(subject("c1", "u1", &[]), "dev/c1/#"));
+        assert!(!rights.may_subscribe(subject("+", "u1", &[]), "dev/+/#"), "a client that calls itself a wildcard");
+        assert!(!rights.may_subscribe(subject("#", "u1", &[]), "dev/#"));
+        assert!(!rights.may_subscribe(subject("c1/#", "u1", &[]), "dev/c1/#"));
+    }
+
+    #[test]
+    fn a_subscription_needs_a_rule_that_holds_all_of_it() {
+        let rights = Rights::new(&[right("a/+/c"), right("b/#")]).expect("good rules");
+        for allowed in ["a/+/c", "a/x/c", "b/#", "b/+/x", "b", "b/x/#", "$share/g/b/#"] {
+            assert!(subscribes(&rights, allowed), "{allowed}");
+        }
+        for denied in ["#", "+/#", "a/#", "a/+/+", "+/x/c", "+", "a/+/#", "$share/g/#", "$share/g", "$SYS/#"] {
+            assert!(!subscribes(&rights, denied), "{denied}");
+        }
+        let all = Rights::new(&[right("#")]).expect("a good rule");
+        assert!(subscribes(&all, "#") && subscribes(&all, "+/a"));
+        assert!(!subscribes(&all, "$SYS/#"), "wildcards do not reach topics that begin with $ (MQTT-4.7.2-1)");
+    }
+
+    #[test]
+    fn a_rule_is_for_the_users_groups_and_clients_it_names() {
+        let users = Rights::new(&[Right { user: Some("truck-*".into()), ..right("t") }]).expect("a good rule");
+        assert!(publishes(&users, "c", "truck-7", "t") && !publishes(&users, "c", "car", "t"));
+        let known = Rights::new(&[Right { user: Some("*".into()), ..right("t") }]).expect("a good rule");
+        assert!(
+            publishes(&known, "c", "anyone", "t") && !publishes(&known, "c", "", "t"),
+            "who proved nothing is nobody"
+        );
+        let both = Right { group: Some("g".into()), client: Some("c*".into()), ..right("t") };
+        let both = Rights::new(&[both]).expect("a good rule");
+        let groups = [Box::from("g")];
+        assert!(both.may_publish(subject("c1", "u", &groups), "t", false));
+        assert!(!both.may_publish(subject("d1", "u", &groups), "t", false));
+        assert!(!both.may_publish(subject("c1", "u", &[]), "t", false));
+    }
+
+    #[test]
+    fn what_two_rules_allow_adds_up() {
+        let retain = Right { subscribe: false, retain: true, ..right("a/b") };
+        let rights = Rights::new(&[Right { publish: false, ..right("a/#") }, retain]).expect("good rules");
+        assert!(rights.may_publish(subject("c", "", &[]), "a/b", true));
+        assert!(rights.may_subscribe(subject("c", "", &[]), "a/b"));
+        assert!(!rights.may_publish(subject("c", "", &[]), "a/c", false));
+    }
+
+    #[test]
+    fn a_rule_that_cannot_be_used_is_named() {
+        for (rule, what) in [
+            (right(""), "needs a topic"),
+            (Right { publish: false, subscribe: false, ..right("a") }, "allows nothing"),
+            (Right { publish: false, retain: true, ..right("a") }, "retain needs publish"),
+            (right("a/#/b"), "wildcard"),
+            (right("a+"), "wildcard"),
+        ] {
+            let error = Rights::new(&[right("fine"), rule]).expect_err("a mistake");
+            assert!(error.index == 1 && error.what.contains(what), "{error}");
+        }
+    }
+}
