@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -20,6 +20,9 @@ use crate::clock;
 
 /// Pause after a failed flush.
 const RETRY_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Retention and the closing of hours go on when nothing is flushed for so long.
+const MAINTAIN_INTERVAL: Duration = Duration::from_secs(60);
 
 struct Job {
     flush: Flush,
@@ -99,7 +102,15 @@ impl Flusher {
 
 impl Worker {
     fn run(self, jobs: &Receiver<Job>) {
-        for job in jobs {
+        loop {
+            let job = match jobs.recv_timeout(MAINTAIN_INTERVAL) {
+                Ok(job) => job,
+                Err(RecvTimeoutError::Timeout) => {
+                    self.maintain();
+                    continue;
+                }
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
             while let Err(error) = self.write(&job) {
                 self.status.failing.store(true, Ordering::Relaxed);
                 counter!("tidegate_flush_failures_total").increment(1);
@@ -110,10 +121,11 @@ impl Worker {
                 thread::sleep(RETRY_INTERVAL);
             }
             self.status.failing.store(false, Ordering::Relaxed);
-            self.status.busy.store(false, Ordering::Release);
             if job.last {
                 return;
             }
+            self.maintain();
+            self.status.busy.store(false, Ordering::Release);
         }
     }
 
@@ -123,8 +135,17 @@ impl Worker {
         let report = job.flush.run()?;
         self.checkpoint.save(job.position, &job.state)?;
         self.log.trim(job.position);
-        let swept = self.store.maintain(clock::now_ms())?;
-        tracing::debug!(?report, ?swept, checkpoint_bytes = job.state.len(), "flushed");
+        tracing::debug!(?report, checkpoint_bytes = job.state.len(), "flushed");
         Ok(())
+    }
+
+    fn maintain(&self) {
+        match self.store.maintain(clock::now_ms()) {
+            Ok(swept) => tracing::debug!(?swept, "maintained"),
+            Err(error) => {
+                counter!("tidegate_flush_failures_total").increment(1);
+                tracing::error!(%error, "old hours could not be closed or deleted: check the disk; it is tried again");
+            }
+        }
     }
 }

@@ -12,6 +12,7 @@ mod pipeline;
 mod problems;
 mod program;
 
+use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -55,9 +56,23 @@ fn run(arguments: Run) -> Result<()> {
     let exposure = if arguments.insecure_allow_anonymous { Exposure::AnonymousAllowed } else { Exposure::LoopbackOnly };
 
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let colours = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours).init();
+    end_with_vital_threads();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the runtime")?;
     runtime.block_on(program::run(config, exposure))
+}
+
+/// The program cannot do its work without these threads: when one panics, it ends instead of going on half alive.
+/// Whatever was acknowledged is in the log and is replayed at the next start.
+fn end_with_vital_threads() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        report(panic);
+        if matches!(std::thread::current().name(), Some("pipeline" | "flush" | "log-writer")) {
+            std::process::abort();
+        }
+    }));
 }
 
 fn load(file: Option<&Path>) -> Result<Config> {
