@@ -57,7 +57,12 @@ pub async fn run(config: Config, exposure: Exposure) -> Result<()> {
 
     let pipeline = thread::Builder::new().name("pipeline".into()).spawn({
         let (pipeline, mut reader) = (state.pipeline, state.reader);
-        move || pipeline.run(reader.as_mut())
+        move || {
+            if let Err(error) = pipeline.run(reader.as_mut()) {
+                tracing::error!(%error, "nothing can be processed any more: check the disk, then start again");
+                std::process::abort();
+            }
+        }
     })?;
     let program = Arc::new(Program {
         started_ms: clock::now_ms(),
@@ -99,11 +104,10 @@ pub async fn run(config: Config, exposure: Exposure) -> Result<()> {
     let log = state.log;
     tokio::task::spawn_blocking(move || {
         log.close();
-        pipeline.join().expect("the pipeline does not panic").context("the log could not be read")?;
-        state.flush_thread.join().expect("the flush thread does not panic");
-        anyhow::Ok(())
+        pipeline.join().expect("a panic there has ended the program");
+        state.flush_thread.join().expect("a panic there has ended the program");
     })
-    .await??;
+    .await?;
     tracing::info!("stopped");
     Ok(())
 }
