@@ -31,6 +31,7 @@ test: dashboard/dist/index.html
 bench: build
 	tests/setup
 	target/release/tidegate-sim bench $(BENCH)
+	$(CARGO) test --release --package tidegate-store --test figures -- --ignored --nocapture --test-threads 1
 
 screenshots: build
 	tests/setup
