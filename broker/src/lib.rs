@@ -21,7 +21,7 @@ pub use broker::Broker;
 pub use config::{Acknowledge, BrokerConfig};
 pub use engines::{BrokerStats, Engine};
 pub use listeners::{
-    BindError, CERTIFICATE_CHECK_INTERVAL, ListenAddress, ListenerConfig, Peer, PeerCertificate, SOCKET_MODE,
-    TlsConfig, TlsError, Transport,
+    BindError, CERTIFICATE_CHECK_INTERVAL, ListenAddress, ListenerConfig, Peer, SOCKET_MODE, TlsConfig, TlsError,
+    Transport,
 };
 pub use sessions::{MemorySessions, Session, SessionStore, SubscriptionOptions};

@@ -13,7 +13,7 @@ use super::proxy::{self, ProxyError};
 use super::tls::{self, Reload, Tls, TlsError};
 use super::unix::UnixSocket;
 use super::websocket::{WebSocket, WebSocketRules};
-use super::{Peer, PeerCertificate, Transport};
+use super::{Peer, Transport, certificate};
 
 /// A bound listener.
 pub(crate) struct Listener {
@@ -56,7 +56,7 @@ pub enum BindError {
         /// For what.
         transport: Transport,
         /// What is wrong with them.
-        source: TlsError,
+        source: Box<TlsError>,
     },
 }
 
@@ -136,7 +136,7 @@ impl Listener {
                 Some(loaded.map_err(|source| BindError::Tls {
                     at: config.at.clone(),
                     transport: config.transport,
-                    source,
+                    source: Box::new(source),
                 })?)
             }
             None if config.transport.is_encrypted() => {
@@ -226,8 +226,8 @@ impl Way {
             });
         };
         let stream = tls.acceptor().accept(stream).await.map_err(OpenError::Tls)?;
-        if let Some([certificate, ..]) = stream.get_ref().1.peer_certificates() {
-            let names = PeerCertificate::parse(certificate).ok_or(OpenError::Certificate)?;
+        if let Some([shown, ..]) = stream.get_ref().1.peer_certificates() {
+            let names = certificate::names(shown).ok_or(OpenError::Certificate)?;
             peer.certificate = Some(Box::new(names));
         }
         Ok(match self.transport.is_websocket() {

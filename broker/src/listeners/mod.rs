@@ -13,7 +13,6 @@ mod tls;
 mod unix;
 mod websocket;
 
-pub use certificate::PeerCertificate;
 pub use config::{CERTIFICATE_CHECK_INTERVAL, ListenAddress, ListenerConfig, SOCKET_MODE, TlsConfig};
 pub use listener::BindError;
 pub(crate) use listener::{Accepted, Listener, OpenError, Opened, Way};

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 
-use super::certificate::PeerCertificate;
+use tidegate_identity::CertificateNames;
 
 /// Who is at the other end of a connection, as far as the way it came tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,8 +10,8 @@ pub struct Peer {
     pub transport: Transport,
     /// Where the client is; behind a proxy, what the proxy said. A client on a Unix socket has none.
     pub address: Option<SocketAddr>,
-    /// The client's certificate, verified against the listener's `client_ca`.
-    pub certificate: Option<Box<PeerCertificate>>,
+    /// Names in the client's certificate, which was verified against the listener's `client_ca`.
+    pub certificate: Option<Box<CertificateNames>>,
 }
 
 /// The way a connection came.

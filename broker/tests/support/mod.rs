@@ -150,6 +150,10 @@ impl Problems {
         self.0.lock().unwrap().iter().filter(|problem| problem.reason == reason).count()
     }
 
+    pub fn clients(&self) -> Vec<String> {
+        self.0.lock().unwrap().iter().map(|problem| problem.client.to_string()).collect()
+    }
+
     pub fn details(&self) -> Vec<String> {
         self.0.lock().unwrap().iter().map(|problem| problem.detail.clone()).collect()
     }
@@ -212,6 +216,11 @@ impl Served {
         }
         panic!("it never came: {what}");
     }
+}
+
+/// Binds a broker that is not served.
+pub fn bind(config: BrokerConfig) -> Result<Broker, tidegate_broker::BindError> {
+    Broker::bind(config, MemoryLog::new(), Arc::new(Problems::default()), now_ms)
 }
 
 fn now_ms() -> i64 {
