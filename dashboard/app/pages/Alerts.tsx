@@ -39,7 +39,7 @@ function Nothing(props: { recent: boolean }) {
   return (
     <div class="empty">
       <h2>{props.recent ? "No alert cleared in the last hour." : "No alert. Everything within its rules."}</h2>
-      <Show when={!props.recent}><p>Rules are in the configuration under <code>[[alerts]]</code>. An alert is here within a second of the reading.</p></Show>
+      <Show when={!props.recent}><p>Rules are in the configuration under <code>[[alert]]</code>. An alert is here within a second of the reading.</p></Show>
     </div>
   );
 }
