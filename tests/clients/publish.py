@@ -1,6 +1,6 @@
 """Publishes one value with paho-mqtt in each MQTT version and QoS, and waits until each is acknowledged.
 
-Usage: publish.py HOST PORT PREFIX
+Usage: publish.py HOST PORT PREFIX [tcp|websockets [CA]]
 """
 
 import sys
@@ -8,8 +8,14 @@ import sys
 import paho.mqtt.client as mqtt
 
 host, port, prefix = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+transport = sys.argv[4] if len(sys.argv) > 4 else "tcp"
+ca = sys.argv[5] if len(sys.argv) > 5 else None
 for name, version in (("311", mqtt.MQTTv311), ("5", mqtt.MQTTv5)):
-    client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=f"{prefix}-{name}", protocol=version)
+    client = mqtt.Client(
+        mqtt.CallbackAPIVersion.VERSION2, client_id=f"{prefix}-{name}", protocol=version, transport=transport
+    )
+    if ca:
+        client.tls_set(ca_certs=ca)
     client.connect(host, port, keepalive=10)
     client.loop_start()
     for qos in (0, 1, 2):

@@ -8,3 +8,4 @@ mod durability;
 mod live;
 mod operation;
 mod time;
+mod transports;
