@@ -2,6 +2,7 @@ import { reconnectDelay } from "./backoff.js";
 import type { Clock, Connect, Link } from "./ports.js";
 import { isDelta, parseFrame, utf8Bytes, type ClientMessage, type Delta, type Pace, type ProtocolError, type ServerMessage, type ViewSpec, type ViewUpdate, type Welcome } from "./protocol.js";
 import { ByteRate, DEAD_AFTER_MS, STALE_AFTER_MS, STALE_AFTER_PAUSED_MS, type Status } from "./status.js";
+import { DeviceWay } from "./way.js";
 import { View, type ViewHost, type ViewListener } from "./view.js";
 
 const SEEN_BYTES = 4096;
@@ -15,6 +16,7 @@ export class LiveClient implements ViewHost {
   private readonly views = new Map<number, View>();
   private readonly watchers = new Set<(status: Status) => void>();
   private readonly rate = new ByteRate();
+  private readonly way = new DeviceWay();
   private nextId = 1;
   private nextPing = 1;
   private pinged = new Map<number, number>();
@@ -80,6 +82,7 @@ export class LiveClient implements ViewHost {
   setHidden(hidden: boolean): void {
     if (hidden === this.hidden) return;
     this.hidden = hidden;
+    this.way.forget();
     if (this.welcomed) this.send({ type: hidden ? "pause" : "continue" });
     if (!hidden && this.retryAt !== null) this.dial();
     this.tell();
@@ -109,6 +112,7 @@ export class LiveClient implements ViewHost {
       rate: this.pace?.rate ?? null,
       heard: this.heard,
       way_ms: this.wayMs,
+      device_way_ms: this.way.median(),
       bytes_per_second: this.rate.at(now),
       retry_at: this.retryAt,
       message: this.message,
@@ -144,6 +148,7 @@ export class LiveClient implements ViewHost {
     this.welcomed = false;
     this.pace = null;
     this.pinged.clear();
+    this.way.forget();
     for (const view of this.views.values()) view.interrupt();
     this.cancelSeen?.();
     this.cancelSeen = null;
@@ -166,7 +171,9 @@ export class LiveClient implements ViewHost {
 
   private onDelta(delta: Delta): void {
     const view = this.views.get(delta.d[0]);
-    if (!view || view.takeDelta(delta)) return;
+    if (!view) return;
+    this.way.take(view.spec.kind, delta, this.base.time_base, this.serverNow());
+    if (view.takeDelta(delta)) return;
     // Not from where this view stands: ask anew under a new number, since frames of the old one may be under way.
     this.views.delete(view.id);
     this.send({ type: "unsubscribe", id: view.id });

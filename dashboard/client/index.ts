@@ -2,12 +2,13 @@
 //   client.ts    a session that reconnects and resumes
 //   view.ts      one subscription, its position and its table
 //   tables/      what each kind of view holds, and how deltas apply
+//   way.ts       how long readings take to get here
 //   protocol.ts  the messages; ports.ts  what it needs from outside
 export { LiveClient } from "./client.js";
 export { View, type ViewListener } from "./view.js";
 export { STALE_AFTER_MS, type Phase, type Status } from "./status.js";
 export type { Clock, Connect, Link, LinkEvents } from "./ports.js";
-export type { Alert, Scalar, SeriesName, Severity, State, ViewSpec, ViewUpdate } from "./protocol.js";
+export type { Alert, Gap, Scalar, SeriesName, Severity, State, ViewSpec, ViewUpdate } from "./protocol.js";
 export type { Tables } from "./tables/index.js";
 export type { Change } from "./tables/table.js";
 export type { Cell, Device, DeviceTable, Metric } from "./tables/devices.js";

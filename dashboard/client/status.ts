@@ -13,6 +13,8 @@ export interface Status {
   heard: number | null;
   /** Half a round trip, ms. */
   way_ms: number | null;
+  /** From a device's measurement to here, ms, by the devices' clocks; `null` while no reading came. */
+  device_way_ms: number | null;
   bytes_per_second: number;
   /** Unix ms of the next attempt while offline. */
   retry_at: number | null;

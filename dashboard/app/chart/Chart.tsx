@@ -6,7 +6,8 @@ import type { Alert } from "../../client/index.js";
 import { formatNumber } from "../lib/format.js";
 import { onFrame } from "../lib/frame.js";
 import { colour, palette } from "../lib/theme.js";
-import { threshold, type Columns } from "./data.js";
+import { threshold } from "../lib/rules.js";
+import { isolated, type Columns } from "./data.js";
 
 interface Props {
   columns: Columns;
@@ -70,7 +71,8 @@ function options(props: Props, width: number): uPlot.Options {
     ],
     series: [
       {},
-      { stroke: accent, width: 1.6, points: { show: false } },
+      // A value with nothing beside it has no line: only a point shows it.
+      { stroke: accent, width: 1.6, points: { show: true, size: 4, width: 0, fill: accent, filter: (plot) => isolated((plot.data as unknown as Columns)[1]) } },
       { stroke: "transparent", points: { show: false } },
       { stroke: "transparent", points: { show: false } },
     ],

@@ -1,7 +1,7 @@
 import { createEffect, on, onMount } from "solid-js";
 import { onFrame } from "../lib/frame.js";
 import { colour, palette } from "../lib/theme.js";
-import type { Columns } from "./data.js";
+import { isolated, type Columns } from "./data.js";
 
 const HEIGHT = 36;
 
@@ -33,6 +33,8 @@ export function Spark(props: { columns: Columns; from: number; to: number }) {
       pen = true;
     });
     context.stroke();
+    context.fillStyle = colour("accent");
+    for (const i of isolated(means)) context.fillRect((((times[i] ?? 0) - props.from) / (props.to - props.from)) * (width - 2) - 1, HEIGHT / 2 - (((means[i] ?? middle) - middle) / span) * (HEIGHT - 8) - 1, 2, 2);
   };
   onMount(() => onFrame(draw));
   createEffect(on([() => props.columns, palette], () => onFrame(draw), { defer: true }));

@@ -31,8 +31,8 @@ function usualStep(line: readonly Bucket[]): number {
   return steps[steps.length >> 1] ?? 0;
 }
 
-/** The number a threshold rule's text names, e.g. 8 of `Above 8.0 °C for 30 s`. */
-export function threshold(text: string): number | null {
-  const found = /^(?:above|below|over|under)\s+([-−]?\d+(?:\.\d+)?)/i.exec(text);
-  return found ? Number((found[1] as string).replace("−", "-")) : null;
+/** Indices of values with nothing on either side. */
+export function isolated(means: readonly (number | null)[]): number[] {
+  const isThere = (i: number): boolean => typeof means[i] === "number";
+  return means.flatMap((_, i) => (isThere(i) && !isThere(i - 1) && !isThere(i + 1) ? [i] : []));
 }

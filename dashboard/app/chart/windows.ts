@@ -10,6 +10,7 @@ const DAY = 24 * HOUR;
 
 export const WINDOWS: readonly Window[] = [
   { name: "15m", words: "15 min", span_ms: 15 * MINUTE },
+  { name: "1h", words: "1 h", span_ms: HOUR },
   { name: "6h", words: "6 h", span_ms: 6 * HOUR },
   { name: "24h", words: "24 h", span_ms: DAY },
   { name: "7d", words: "7 d", span_ms: 7 * DAY },

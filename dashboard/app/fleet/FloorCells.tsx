@@ -1,16 +1,17 @@
-import { createEffect, on, onCleanup, onMount } from "solid-js";
+import { createEffect, createSignal, on, onCleanup, onMount } from "solid-js";
 import type { FleetCell } from "../../client/index.js";
 import { onFrame } from "../lib/frame.js";
 import { compareNames } from "../lib/groups.js";
 import { openView } from "../lib/live.js";
 import { palette } from "../lib/theme.js";
-import { paintCell, PITCH, type Look } from "./paint.js";
+import { paintCell, type Look } from "./paint.js";
 
 export interface Focus {
   cell: FleetCell;
   /** Where the cell is in the window. */
   left: number;
   top: number;
+  size: number;
 }
 
 interface Props {
@@ -31,9 +32,11 @@ export function FloorCells(props: Props) {
   let columns = 1;
   let focused = -1;
   let whole = true;
+  const [count, setCount] = createSignal(0);
   /** The values of another metric were asked for. */
   let awaited = false;
   const dirty = new Set<number>();
+  const pitch = (): number => props.look().pitch;
 
   const live = openView<"fleet">({ kind: "fleet", group: props.group, ...(props.metric ? { metric: props.metric } : {}) }, (change, table) => {
     if (change && !change.structure) for (const row of change.keys) dirty.add(row);
@@ -41,6 +44,7 @@ export function FloorCells(props: Props) {
       cells = [...table.cells.values()].filter((cell) => cell.group === props.group).sort((a, b) => compareNames(a.id, b.id));
       places = new Map(cells.map((cell, i) => [cell.row, i]));
       whole = true;
+      setCount(cells.length);
       props.onValues(props.group, numbers());
     }
     if (awaited) {
@@ -56,19 +60,19 @@ export function FloorCells(props: Props) {
   const layout = (): CanvasRenderingContext2D | null => {
     const ratio = devicePixelRatio;
     const width = canvas.parentElement?.clientWidth ?? 0;
-    columns = Math.max(1, Math.floor(width / PITCH));
+    columns = Math.max(1, Math.floor(width / pitch()));
     const rows = Math.max(1, Math.ceil(cells.length / columns));
-    canvas.width = columns * PITCH * ratio;
-    canvas.height = rows * PITCH * ratio;
-    canvas.style.width = `${columns * PITCH}px`;
-    canvas.style.height = `${rows * PITCH}px`;
+    canvas.width = columns * pitch() * ratio;
+    canvas.height = rows * pitch() * ratio;
+    canvas.style.width = `${columns * pitch()}px`;
+    canvas.style.height = `${rows * pitch()}px`;
     const context = canvas.getContext("2d");
     context?.scale(ratio, ratio);
     return context;
   };
   const paint = (context: CanvasRenderingContext2D, index: number): void => {
     const cell = cells[index];
-    if (cell) paintCell(context, (index % columns) * PITCH, Math.floor(index / columns) * PITCH, cell, props.look(), index === focused);
+    if (cell) paintCell(context, (index % columns) * pitch(), Math.floor(index / columns) * pitch(), cell, props.look(), index === focused);
   };
   const draw = (): void => {
     if (!canvas.isConnected) return;
@@ -91,12 +95,12 @@ export function FloorCells(props: Props) {
     const cell = cells[index];
     if (!cell) return props.onFocus(null);
     const box = canvas.getBoundingClientRect();
-    props.onFocus({ cell, left: box.left + (index % columns) * PITCH, top: box.top + Math.floor(index / columns) * PITCH });
+    props.onFocus({ cell, left: box.left + (index % columns) * pitch(), top: box.top + Math.floor(index / columns) * pitch(), size: pitch() });
   };
   const indexAt = (event: MouseEvent): number => {
     const box = canvas.getBoundingClientRect();
-    const column = Math.floor((event.clientX - box.left) / PITCH);
-    const index = Math.floor((event.clientY - box.top) / PITCH) * columns + column;
+    const column = Math.floor((event.clientX - box.left) / pitch());
+    const index = Math.floor((event.clientY - box.top) / pitch()) * columns + column;
     return column < columns && index >= 0 && index < cells.length ? index : -1;
   };
   const onKey = (event: KeyboardEvent): void => {
@@ -126,7 +130,7 @@ export function FloorCells(props: Props) {
     props.onValues(props.group, null);
   });
   return (
-    <canvas ref={canvas} class="cells" tabindex="0" role="application" aria-label={props.label}
+    <canvas ref={canvas} class="cells" data-cells={count()} tabindex="0" role="application" aria-label={props.label}
       onPointerMove={(event) => event.pointerType === "mouse" && focus(indexAt(event))} onPointerLeave={() => document.activeElement !== canvas && focus(-1)}
       onClick={(event) => {
         const index = indexAt(event);

@@ -2,8 +2,11 @@ import type { FleetCell } from "../../client/index.js";
 import { colour } from "../lib/theme.js";
 import { rampColours, share, type Ends } from "./ramp.js";
 
-export const CELL = 12;
-export const PITCH = 15;
+/** From one cell to the next, CSS pixels: a small fleet gets large cells, all floors the same. */
+const PITCHES = [30, 26, 22, 18] as const;
+const PITCH_MIN = 15;
+/** Between two cells. */
+const SPACE = 3;
 const RAMP_STEPS = 48;
 
 export interface Palette {
@@ -30,22 +33,29 @@ export function readPalette(): Palette {
 }
 
 export interface Look {
+  pitch: number;
   palette: Palette;
   ends: Ends | null;
   /** Cells that do not match the filter lose their ink. */
   matches: (cell: FleetCell) => boolean;
 }
 
-/** Draws one cell into its own square of PITCH: nothing it draws reaches a neighbour. */
+/** The largest pitch at which the largest floor needs one line of `width` pixels, else the smallest. */
+export function pitchFor(cells: number, width: number): number {
+  return PITCHES.find((pitch) => cells * pitch <= width) ?? PITCH_MIN;
+}
+
+/** Draws one cell into its own square of `look.pitch`: nothing it draws reaches a neighbour. */
 export function paintCell(context: CanvasRenderingContext2D, x: number, y: number, cell: FleetCell, look: Look, focused: boolean): void {
-  const { palette } = look;
-  context.clearRect(x, y, PITCH, PITCH);
+  const { palette, pitch } = look;
+  const size = pitch - SPACE;
+  context.clearRect(x, y, pitch, pitch);
   context.globalAlpha = look.matches(cell) ? 1 : 0.16;
   const [left, top] = [x + 1.5, y + 1.5];
-  const inset = cell.alert ? 2.5 : 0;
-  paintState(context, left + inset, top + inset, CELL - 2 * inset, cell, look);
-  if (cell.alert) outline(context, left, top, CELL, 2, palette[cell.alert]);
-  if (focused) outline(context, x + 0.5, y + 0.5, PITCH - 1, 1.5, palette.text);
+  const inset = cell.alert ? 3 : 0;
+  paintState(context, left + inset, top + inset, size - 2 * inset, cell, look);
+  if (cell.alert) outline(context, left, top, size, 2, palette[cell.alert]);
+  if (focused) outline(context, x + 0.5, y + 0.5, pitch - 1, 1.5, palette.text);
   context.globalAlpha = 1;
 }
 

@@ -33,8 +33,29 @@ export function activeAlerts(): Alert[] {
   return (allAlerts() ?? []).filter((alert) => alert.state !== "cleared").sort((a, b) => order(a) - order(b) || b.raised - a.raised);
 }
 
+const PAGE = 200;
+const [history, setHistory] = createSignal<Alert[]>([]);
+/** Of the next page of the history; `null` when there is none. */
+const [older, setOlder] = createSignal<string | null>(null);
+const [historyError, setHistoryError] = createSignal<string | null>(null);
+export { older, historyError };
+
+/** Alerts that cleared, newest first: what the live view holds, and what was asked of the history. */
 export function clearedAlerts(): Alert[] {
-  return (allAlerts() ?? []).filter((alert) => alert.state === "cleared").sort((a, b) => (b.cleared ?? 0) - (a.cleared ?? 0));
+  const known = new Map([...history(), ...(allAlerts() ?? [])].map((alert) => [alert.id, alert]));
+  return [...known.values()].filter((alert) => alert.state === "cleared").sort((a, b) => (b.cleared ?? 0) - (a.cleared ?? 0));
+}
+
+/** Asks for a page of the history: the newest, or the one at `cursor`. */
+export async function loadHistory(cursor: string | null): Promise<void> {
+  try {
+    const page = await api.alerts(PAGE, cursor);
+    setHistory((known) => (cursor === null ? page.alerts : [...known, ...page.alerts]));
+    setOlder(page.next);
+    setHistoryError(null);
+  } catch (failure) {
+    setHistoryError((failure as Error).message);
+  }
 }
 
 export const raisedCount = (): number => (allAlerts() ?? []).filter((alert) => alert.state === "raised").length;

@@ -38,13 +38,10 @@ async function request<T>(path: string, init?: RequestInit): Promise<T> {
   throw new Error(problem.detail ?? problem.title ?? `The server answered ${response.status}.`);
 }
 
-const segment = (id: string): string => id.split("/").map(encodeURIComponent).join("/");
-
 export const api = {
-  device: (id: string) => request<ApiDevice>(`/v1/devices/${segment(id)}`),
   devices: (query: string, limit: number) => request<{ devices: ApiDevice[] }>(`/v1/devices?q=${encodeURIComponent(query)}&limit=${limit}`),
   devicesOf: (group: string, limit: number) => request<{ devices: ApiDevice[] }>(`/v1/devices?group=${encodeURIComponent(group)}&limit=${limit}`),
-  alerts: () => request<{ alerts: Alert[] }>("/v1/alerts"),
+  alerts: (limit: number, cursor: string | null) => request<{ alerts: Alert[]; next: string | null }>(`/v1/alerts?state=all&limit=${limit}${cursor === null ? "" : `&cursor=${encodeURIComponent(cursor)}`}`),
   acknowledge: (id: string) => request<unknown>(`/v1/alerts/${encodeURIComponent(id)}/acknowledge`, { method: "POST" }),
   problems: () => request<{ problems: ApiProblem[]; dropped: number }>("/v1/problems"),
   stats: () => request<Stats>("/v1/stats"),

@@ -1,6 +1,6 @@
 // The one place where the SDK meets the browser.
 import { createSignal, onCleanup, type Accessor } from "solid-js";
-import { LiveClient, type Change, type Clock, type Status, type Tables, type View, type ViewSpec } from "../../client/index.js";
+import { LiveClient, type Change, type Clock, type Gap, type Status, type Tables, type View, type ViewSpec } from "../../client/index.js";
 import { onFrame } from "./frame.js";
 
 const clock: Clock = {
@@ -25,7 +25,9 @@ export const client = new LiveClient((events) => {
 
 const [status, setStatus] = createSignal<Status>(client.status());
 const [now, setNow] = createSignal(Date.now());
-export { status, now };
+/** The newest gap the server told of: what was missed while away, and how it was mended. */
+const [gap, setGap] = createSignal<(Gap & { told: number }) | null>(null);
+export { status, now, gap };
 
 /** Whether what is on screen may no longer be true. */
 export const isStale = (): boolean => status().phase === "stale" || status().phase === "offline";
@@ -76,6 +78,7 @@ export function openView<Kind extends ViewSpec["kind"]>(
       touch();
     },
     refused: (error) => setRefused(error.message),
+    gap: (missed) => setGap({ ...missed, told: now() }),
   });
   onCleanup(() => {
     open = false;

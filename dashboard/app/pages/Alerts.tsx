@@ -1,14 +1,20 @@
 import { createSignal, For, Show } from "solid-js";
 import type { Alert } from "../../client/index.js";
-import { acknowledge, acknowledgement, activeAlerts, allAlerts, clearedAlerts, failures, pending } from "../lib/alerts.js";
+import { acknowledge, acknowledgement, activeAlerts, allAlerts, clearedAlerts, failures, historyError, loadHistory, older, pending } from "../lib/alerts.js";
 import { formatClock, formatExact, formatSpan, formatValue, groupWords, plural, shortName } from "../lib/format.js";
 import { now } from "../lib/live.js";
 import { href } from "../lib/router.js";
+import { alertTitle, thresholdUnit } from "../lib/rules.js";
 import { muted, setMuted } from "../lib/sound.js";
+import { unitOf } from "../lib/units.js";
 
 export function Alerts() {
   const [recent, setRecent] = createSignal(false);
   const shown = (): Alert[] => (recent() ? clearedAlerts() : activeAlerts());
+  const showRecent = (): void => {
+    setRecent(true);
+    void loadHistory(null);
+  };
   const acknowledged = (): number => activeAlerts().filter((alert) => alert.state === "acknowledged").length;
   return (
     <>
@@ -18,7 +24,7 @@ export function Alerts() {
         <div class="tools">
           <div class="segments" role="group" aria-label="Which alerts">
             <button type="button" classList={{ on: !recent() }} aria-pressed={!recent()} onClick={() => setRecent(false)}>Active</button>
-            <button type="button" classList={{ on: recent() }} aria-pressed={recent()} onClick={() => setRecent(true)}>Recent</button>
+            <button type="button" classList={{ on: recent() }} aria-pressed={recent()} onClick={showRecent}>Recent</button>
           </div>
           <button class="button" type="button" aria-pressed={muted()} onClick={() => setMuted(!muted())}>{muted() ? "Sound is off" : "Mute sound"}</button>
         </div>
@@ -30,6 +36,10 @@ export function Alerts() {
             <tbody><For each={shown()}>{(alert) => <Row alert={alert} />}</For></tbody>
           </table>
         </Show>
+        <Show when={recent()}>
+          <Show when={historyError()}>{(why) => <p class="wrong" role="alert">{why()}</p>}</Show>
+          <Show when={older()}>{(cursor) => <p><button class="button" type="button" onClick={() => void loadHistory(cursor())}>Show older</button></p>}</Show>
+        </Show>
       </Show>
     </>
   );
@@ -38,7 +48,7 @@ export function Alerts() {
 function Nothing(props: { recent: boolean }) {
   return (
     <div class="empty">
-      <h2>{props.recent ? "No alert cleared in the last hour." : "No alert. Everything within its rules."}</h2>
+      <h2>{props.recent ? "No alert has cleared yet." : "No alert. Everything within its rules."}</h2>
       <Show when={!props.recent}><p>Rules are in the configuration under <code>[[alert]]</code>. An alert is here within a second of the reading.</p></Show>
     </div>
   );
@@ -50,10 +60,10 @@ function Row(props: { alert: Alert }) {
   return (
     <tr data-row tabindex="0" classList={{ done: alert().state !== "raised" }}>
       <td class="severity"><i class={alert().state === "raised" ? alert().severity : "none"} title={alert().severity} /></td>
-      <td class="what">{alert().text}<span class="only-phone sub"> · {alert().severity}</span></td>
+      <td class="what">{alertTitle(alert())} <span class="sub severity-word">{alert().severity}</span></td>
       <td class="device"><a href={href("device", alert().device)}>{shortName(alert().device)}</a></td>
       <td class="where sub">{groupWords(alert().group)}</td>
-      <td class="right value">{formatValue(alert().value)}</td>
+      <td class="right value">{formatValue(alert().value, unitOf(alert().metric).decimals)} <small>{thresholdUnit(alert().text)}</small></td>
       <td class="right since" title={formatExact(start())}>{formatClock(start(), now())} <span class="sub">{formatSpan(now() - (start() ?? now()))}</span></td>
       <td class="right act"><Act alert={alert()} /></td>
     </tr>

@@ -8,6 +8,8 @@ import { allAlerts } from "../lib/alerts.js";
 import { formatClock, formatExact, formatNumber, formatSpan, formatTime, formatValue, groupWords, metricLabel, shortName } from "../lib/format.js";
 import { isStale, now, openView, type Live } from "../lib/live.js";
 import { href, route, setQuery } from "../lib/router.js";
+import { alertTitle, thresholdUnit } from "../lib/rules.js";
+import { learnUnits, unitOf } from "../lib/units.js";
 import { Glyph, STATE_WORDS } from "../parts/Glyph.js";
 import { Act } from "./Alerts.js";
 
@@ -63,8 +65,14 @@ function Body(props: { device: () => DeviceRow }) {
   const metrics = props.device().metrics;
   const series = metrics.map((metric) => ({ device: props.device().id, metric: metric.name }));
   const trend = openView<"series">({ kind: "series", series, last: TREND_MS, width: TREND_PIXELS });
-  const chosen = createMemo(() => Math.max(0, metrics.findIndex((metric) => metric.name === route().query.get("metric"))));
   const alerts = () => (allAlerts() ?? []).filter((alert) => alert.device === props.device().id);
+  /** The metric that was asked for, else the one that is in alert, else the first. */
+  const chosen = createMemo(() => {
+    const troubled = alerts().find((alert) => alert.state !== "cleared" && alert.metric !== null)?.metric;
+    const place = (name: string | null | undefined): number => metrics.findIndex((metric) => metric.name === name);
+    return [place(route().query.get("metric")), place(troubled)].find((index) => index >= 0) ?? 0;
+  });
+  learnUnits(metrics);
   return (
     <>
       <div class="metrics">
@@ -86,7 +94,7 @@ function Body(props: { device: () => DeviceRow }) {
             {(alert) => (
               <div class="alert" data-row tabindex="0">
                 <i class={alert.state === "raised" ? alert.severity : "none"} />
-                <span>{alert.text}<br /><span class="sub" title={formatExact(alert.raised)}>{formatValue(alert.value)}, since {formatClock(alert.raised, now())}</span></span>
+                <span>{alertTitle(alert)}<br /><span class="sub" title={formatExact(alert.raised)}>{formatValue(alert.value, unitOf(alert.metric).decimals)} {thresholdUnit(alert.text)}, since {formatClock(alert.raised, now())}</span></span>
                 <Act alert={alert} />
               </div>
             )}

@@ -1,8 +1,7 @@
-import { batch, createEffect, createMemo, createSignal, For, on, onCleanup, onMount, Show } from "solid-js";
-import { createStore, reconcile } from "solid-js/store";
+import { createEffect, createMemo, createSignal, For, on, onCleanup, onMount, Show } from "solid-js";
 import type { Aggregate, FleetCell, State } from "../../client/index.js";
 import { FloorCells, type Focus } from "../fleet/FloorCells.js";
-import { PITCH, readPalette, type Look } from "../fleet/paint.js";
+import { pitchFor, readPalette, type Look } from "../fleet/paint.js";
 import { niceEnds, settleEnds, type Ends } from "../fleet/ramp.js";
 import { api, poll } from "../lib/api.js";
 import { formatNumber, formatTime, formatValue, groupWords, metricLabel, plural, shortName } from "../lib/format.js";
@@ -10,16 +9,12 @@ import { aggregateOf, directCount, groupPaths, groupTable, isBelow, lastLevel, p
 import { now, status } from "../lib/live.js";
 import { go, href, route, setQuery } from "../lib/router.js";
 import { palette } from "../lib/theme.js";
+import { findUnit, unitOf, type Unit } from "../lib/units.js";
 import { NoDevice } from "../parts/Empty.js";
 import { Glyph, STATES, STATE_WORDS } from "../parts/Glyph.js";
 import { SidePanel } from "../parts/SidePanel.js";
 
 const METRICS_MAX = 5;
-
-interface Unit {
-  unit: string | null;
-  decimals: number | null;
-}
 
 export function Fleet() {
   const group = (): string => route().name;
@@ -28,7 +23,6 @@ export function Fleet() {
   const [opened, setOpened] = createSignal<string | null>(null);
   const [filter, setFilter] = createSignal("");
   const [onlyState, setOnlyState] = createSignal<State | null>(null);
-  const [units, setUnits] = createStore<Record<string, Unit>>({});
   const [ends, setEnds] = createSignal<Ends | null>(null);
   const values = new Map<string, number[]>();
 
@@ -47,14 +41,12 @@ export function Fleet() {
     if (asked && metrics().includes(asked)) return asked;
     return metrics().find((name) => name === "temperature") ?? metrics()[0];
   });
-  const unit = (): Unit => units[metric() ?? ""] ?? { unit: null, decimals: null };
+  const unit = (): Unit => unitOf(metric());
 
-  createEffect(on([metric, group], async ([name, path]) => {
-    batch(() => (values.clear(), setEnds(null)));
-    if (!name || units[name]) return;
-    const answer = await api.devicesOf(path, 100).catch(() => ({ devices: [] }));
-    const found = answer.devices.map((device) => device.metrics[name]).find((one) => one);
-    if (found) setUnits(reconcile({ ...units, [name]: { unit: found.unit, decimals: found.decimals } }));
+  createEffect(on([metric, group], ([name, path]) => {
+    values.clear();
+    setEnds(null);
+    if (name) void findUnit(name, path);
   }));
   const takeValues = (path: string, fresh: number[] | null): void => {
     if (fresh) values.set(path, fresh);
@@ -62,22 +54,26 @@ export function Fleet() {
     const wanted = niceEnds([...values.values()].flat());
     if (wanted && metric()) setEnds((old) => settleEnds(old, wanted));
   };
+  const rows = createMemo<string[]>(
+    () => groupPaths().filter((path) => isBelow(path, group()) && directCount(path, groupPaths()) > 0 && (!onlyState() || statesOf(path)[onlyState() as State] > 0)),
+    [],
+    { equals: (a, b) => a.join("\n") === b.join("\n") },
+  );
+  /** Width of the cells' column. */
+  const [width, setWidth] = createSignal(0);
+  const pitch = createMemo(() => pitchFor(Math.max(0, ...rows().map((path) => directCount(path, groupPaths()))), width()));
   const look = createMemo<Look>(() => {
     palette();
     const text = filter().toLowerCase();
     const state = onlyState();
     return {
+      pitch: pitch(),
       palette: readPalette(),
       ends: metric() ? (ends() ?? { low: 0, high: 1 }) : null,
       matches: (cell) => (!state || cell.state === state) && (text === "" || cell.id.toLowerCase().includes(text)),
     };
   });
 
-  const rows = createMemo<string[]>(
-    () => groupPaths().filter((path) => isBelow(path, group()) && directCount(path, groupPaths()) > 0 && (!onlyState() || statesOf(path)[onlyState() as State] > 0)),
-    [],
-    { equals: (a, b) => a.join("\n") === b.join("\n") },
-  );
   const sections = createMemo(() => [...new Set(rows().map((path) => (path === group() ? path : parentOf(path))))]);
   const counts = () => statesOf(group());
   const open = (cell: FleetCell): void => {
@@ -120,7 +116,7 @@ export function Fleet() {
             <section class="section">
               <h2>{section === "" ? "Fleet" : lastLevel(section)}<SectionWords path={section} metric={metric()} unit={unit()} /></h2>
               <For each={rows().filter((path) => (path === group() ? path : parentOf(path)) === section)}>
-                {(path) => <Floor path={path} metric={metric()} unit={unit()} look={look} onFocus={setFocus} onOpen={open} onValues={takeValues} />}
+                {(path) => <Floor path={path} metric={metric()} unit={unit()} look={look} onWidth={setWidth} onFocus={setFocus} onOpen={open} onValues={takeValues} />}
               </For>
             </section>
           )}
@@ -141,11 +137,11 @@ function Waiting() {
 }
 
 function SectionWords(props: { path: string; metric: string | undefined; unit: Unit }) {
-  const mean = () => (props.metric ? aggregateOf(props.path, props.metric)?.mean : null);
+  const figures = () => (props.metric ? aggregateOf(props.path, props.metric) : undefined);
   return (
     <span class="sub">
       {plural(total(statesOf(props.path)), "device")}
-      <Show when={typeof mean() === "number"}>, {formatNumber(mean(), props.unit.decimals ?? 1)} {props.unit.unit} on average</Show>
+      <Show when={(figures()?.count ?? 0) > 0}>, {formatNumber(figures()?.mean, props.unit.decimals ?? 1)} {props.unit.unit} on average over {formatNumber(figures()?.count)} of {formatNumber(figures()?.devices)}</Show>
     </span>
   );
 }
@@ -155,6 +151,7 @@ interface FloorProps {
   metric: string | undefined;
   unit: Unit;
   look: () => Look;
+  onWidth: (pixels: number) => void;
   onFocus: (focus: Focus | null) => void;
   onOpen: (cell: FleetCell) => void;
   onValues: (group: string, values: number[] | null) => void;
@@ -166,13 +163,20 @@ function Floor(props: FloorProps) {
   const [near, setNear] = createSignal(false);
   const [width, setWidth] = createSignal(600);
   onMount(() => {
+    const measure = new ResizeObserver(() => {
+      setWidth(box.clientWidth);
+      props.onWidth(box.clientWidth);
+    });
+    measure.observe(box);
     const watcher = new IntersectionObserver((entries) => setNear(entries[entries.length - 1]?.isIntersecting ?? false), { root: box.closest("main"), rootMargin: "300px 0px" });
     watcher.observe(box);
-    setWidth(box.clientWidth);
-    onCleanup(() => watcher.disconnect());
+    onCleanup(() => {
+      watcher.disconnect();
+      measure.disconnect();
+    });
   });
   const count = (): number => directCount(props.path, groupPaths());
-  const height = (): string => `${Math.ceil(count() / Math.max(1, Math.floor(width() / PITCH))) * PITCH}px`;
+  const height = (): string => `${Math.ceil(count() / Math.max(1, Math.floor(width() / props.look().pitch))) * props.look().pitch}px`;
   const figures = () => (props.metric ? aggregateOf(props.path, props.metric) : undefined);
   const digits = () => props.unit.decimals ?? 1;
   const label = () => `${groupWords(props.path)}: ${plural(count(), "device")}, ${statesOf(props.path).fresh} fresh`;
@@ -201,8 +205,8 @@ function Floor(props: FloorProps) {
 }
 
 function Tip(props: { focus: Focus; metric: string | undefined; unit: Unit }) {
-  const left = () => Math.min(props.focus.left + PITCH + 4, innerWidth - 240);
-  const top = () => Math.min(props.focus.top + PITCH + 4, innerHeight - 110);
+  const left = () => Math.min(props.focus.left + props.focus.size + 4, innerWidth - 240);
+  const top = () => Math.min(props.focus.top + props.focus.size + 4, innerHeight - 110);
   const cell = () => props.focus.cell;
   return (
     <div class="tip" role="status" style={{ left: `${left()}px`, top: `${top()}px` }}>

@@ -1,6 +1,6 @@
 import { For, Show } from "solid-js";
 import { api, poll } from "../lib/api.js";
-import { formatExact, formatNumber, formatTime, plural } from "../lib/format.js";
+import { formatExact, formatNumber, formatTime, metricLabel, plural } from "../lib/format.js";
 import { now } from "../lib/live.js";
 
 /** What was published and could not be understood, and what to do. */
@@ -22,7 +22,7 @@ export function Problems() {
               <For each={problems()}>
                 {(problem) => (
                   <tr data-row tabindex="0">
-                    <td class="what"><b>{problem.reason.replaceAll("_", " ")}</b><div class="sub">{problem.detail}</div></td>
+                    <td class="what"><b>{metricLabel(problem.reason)}</b><div class="sub">{problem.detail}</div></td>
                     <td class="device"><code>{problem.topic || "no topic"}</code><div class="sub">{problem.client}</div></td>
                     <td class="sample"><code title={problem.sample_hex}>{problem.sample || "empty"}</code></td>
                     <td class="right value">{formatNumber(problem.count)}</td>

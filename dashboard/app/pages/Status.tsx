@@ -2,6 +2,7 @@ import { For, Show } from "solid-js";
 import { api, poll, type Figures } from "../lib/api.js";
 import { formatBytes, formatExact, formatNumber, formatSpan, metricLabel } from "../lib/format.js";
 import { client, now, status } from "../lib/live.js";
+import { gapWords } from "../parts/Pill.js";
 
 const WORDS: Record<string, string> = {
   mqtt: "MQTT",
@@ -28,8 +29,10 @@ export function Status() {
           <dl class="dl">
             <dt>Connection</dt><dd>{metricLabel(status().phase)}</dd>
             <dt>Way from the server</dt><dd>{formatNumber(status().way_ms, 1)} <small>ms</small></dd>
+            <dt>Way from the devices</dt><dd title="Median of the last updates, by the devices' clocks">{formatNumber(status().device_way_ms, 0)} <small>ms</small></dd>
             <dt>Coming in</dt><dd>{formatBytes(status().bytes_per_second)}/s</dd>
             <dt>This clock against the server's</dt><dd>{formatNumber((Date.now() - (now(), client.serverNow())) / 1000, 1)} <small>s</small></dd>
+            <Show when={gapWords()}>{(words) => <><dt>Interrupted</dt><dd>{words()}</dd></>}</Show>
           </dl>
         </section>
         <Show when={stats.value()} fallback={<div class="skeleton lines" />}>

@@ -1,6 +1,6 @@
 import { createSignal } from "solid-js";
 
-const LINE = `mosquitto_pub -h 127.0.0.1 -t site/a/floor1/dev1 -q 1 -m '{"temperature":21.5,"humidity":45.2}'`;
+const LINE = `mosquitto_pub -h ${location.hostname} -t site/a/floor1/dev1 -q 1 -m '{"temperature":21.5,"humidity":45.2}'`;
 
 /** What a new installation shows. */
 export function NoDevice() {

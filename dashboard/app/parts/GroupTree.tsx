@@ -35,7 +35,7 @@ export function StateBar(props: { counts: StateCounts }) {
   const words = createMemo(() => STATES.map((state) => `${props.counts[state]} ${state}`).join(", "));
   return (
     <span class="bar" title={words()} role="img" aria-label={words()}>
-      <For each={STATES}>{(state) => <i class={state} style={{ "flex-grow": props.counts[state] / Math.max(1, total(props.counts)) }} />}</For>
+      <For each={STATES.filter((state) => props.counts[state] > 0)}>{(state) => <i class={state} style={{ "flex-grow": props.counts[state] / Math.max(1, total(props.counts)) }} />}</For>
     </span>
   );
 }

@@ -1,6 +1,6 @@
 import { Match, Show, Switch } from "solid-js";
-import { formatBytes, formatExact, formatNumber, formatSpan } from "../lib/format.js";
-import { client, now, status } from "../lib/live.js";
+import { formatBytes, formatClock, formatExact, formatNumber, formatSpan } from "../lib/format.js";
+import { client, gap, now, status } from "../lib/live.js";
 
 const REASONS = { slow_link: "slow link", paused: "hidden", rate_limit: "rate limit", byte_limit: "byte limit", full: "" } as const;
 
@@ -8,7 +8,17 @@ const REASONS = { slow_link: "slow link", paused: "hidden", rate_limit: "rate li
 export function Pill() {
   const since = (): string => (status().heard === null ? "" : formatSpan((now(), Date.now()) - (status().heard as number)));
   const wait = (): string => formatSpan(Math.max(0, (status().retry_at ?? 0) - (now(), Date.now())) + 999);
-  const details = (): string => [status().message, status().heard && `Last heard ${formatExact(status().heard)}`].filter(Boolean).join(" ");
+  /** From the device while readings come, else from the server. */
+  const way = (): number | null => status().device_way_ms ?? status().way_ms;
+  const milliseconds = (value: number | null): string => `${formatNumber(value, (value ?? 0) < 10 ? 1 : 0)} ms`;
+  const details = (): string =>
+    [
+      status().message,
+      status().heard && `Last heard ${formatExact(status().heard)}.`,
+      status().device_way_ms !== null && `From the device's measurement to this screen: ${milliseconds(status().device_way_ms)}, by the device's clock.`,
+      status().way_ms !== null && `From the server: ${milliseconds(status().way_ms)}.`,
+      gapWords(),
+    ].filter(Boolean).join("\n");
   return (
     <button class={`pill ${status().phase}`} type="button" title={details()} onClick={() => client.retryNow()} aria-live="polite">
       <i class="dot" />
@@ -16,7 +26,7 @@ export function Pill() {
         <Match when={status().phase === "live"}>
           <span>Live</span>
           <span class="more">
-            <Show when={status().way_ms !== null}>· {formatNumber(status().way_ms, (status().way_ms ?? 0) < 10 ? 1 : 0)} ms </Show>· {formatBytes(status().bytes_per_second)}/s
+            <Show when={way() !== null}>· {milliseconds(way())} </Show>· {formatBytes(status().bytes_per_second)}/s
           </span>
         </Match>
         <Match when={status().phase === "slowed"}>Slowed, {REASONS[status().reason ?? "full"]}<Show when={status().rate}> · {formatNumber(status().rate, 1)}/s</Show></Match>
@@ -27,4 +37,12 @@ export function Pill() {
       </Switch>
     </button>
   );
+}
+
+/** What was missed while away, and where it is. */
+export function gapWords(): string {
+  const missed = gap();
+  if (!missed) return "";
+  const mended = missed.done === "store" ? "filled from the store" : "shown anew; values in between are in the charts";
+  return `Caught up ${formatClock(missed.told, now())}: ${mended}.`;
 }

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { threshold, toColumns } from "../chart/data.js";
+import { isolated, toColumns } from "../chart/data.js";
+import { alertTitle, threshold, thresholdUnit } from "../lib/rules.js";
 import { niceEnds } from "../fleet/ramp.js";
 import { formatBytes, formatNumber, formatTime } from "../lib/format.js";
 
@@ -33,4 +34,18 @@ test("a rule's text names its threshold", () => {
 test("one wild value does not squash the ramp", () => {
   const ends = niceEnds([...Array.from({ length: 300 }, (_, i) => 18 + i / 50), 4000])!;
   expect(ends.high).toBeLessThan(30);
+});
+
+test("an alert's title names its metric, and its unit comes from its rule", () => {
+  const alert = { metric: "co2", text: "Above 1500 ppm for 10 s" };
+  expect(alertTitle(alert)).toBe("CO₂ above 1500 ppm for 10 s");
+  expect(thresholdUnit(alert.text)).toBe("ppm");
+  expect(thresholdUnit("Below 15%")).toBe("%");
+  expect(thresholdUnit("Above 3 for 10 s")).toBeNull();
+  expect(alertTitle({ metric: null, text: "No reading for 10 min" })).toBe("No reading for 10 min");
+});
+
+test("a value between two gaps stands alone", () => {
+  expect(isolated([1, 2, null, 3, null, 4, 5])).toEqual([3]);
+  expect(isolated([null, 1])).toEqual([1]);
 });
