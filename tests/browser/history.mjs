@@ -4,8 +4,8 @@ import mqtt from "mqtt";
 
 const [url, base] = process.argv.slice(2);
 const SPAN_MS = 6 * 3_600_000;
-const STEP_MS = 60_000;
-const READINGS_AT_ONCE = 90;
+const STEP_MS = 30_000;
+const READINGS_AT_ONCE = 120;
 const SWING = { temperature: 1.2, humidity: 4, pressure: 1.5, co2: 180 };
 
 const { devices } = await (await fetch(new URL("/v1/devices?limit=1000", base))).json();
@@ -22,9 +22,14 @@ for (const [number, device] of devices.entries()) {
 await client.endAsync();
 
 function reading(device, number, time, age_ms) {
-  const hours = age_ms / 3_600_000;
-  const curve = Math.sin(hours * 1.1 + number) - Math.sin(number) + 0.25 * (Math.sin(hours * 9 + number * 2) - Math.sin(number * 2)) + (Math.random() - 0.5) * 0.2;
   const metrics = Object.entries(device.metrics).filter(([, metric]) => typeof metric.value === "number");
-  const values = metrics.map(([name, { value, decimals }]) => [name, Number((value + curve * (SWING[name] ?? 0)).toFixed(decimals ?? 3))]);
+  const values = metrics.map(([name, { value, decimals }], i) => [name, Number((value + curve(age_ms / 3_600_000, number + 2 * i) * (SWING[name] ?? 0)).toFixed(decimals ?? 3))]);
   return { deviceId: device.id, timestamp: time, location: device.group.replaceAll("/", ", "), ...Object.fromEntries(values) };
+}
+
+/** 0 at the present, gentle before it; each `phase` goes another way. */
+function curve(hours, phase) {
+  const slow = Math.sin(hours * 1.1 + phase) - Math.sin(phase);
+  const quick = Math.sin(hours * 9 + phase * 2) - Math.sin(phase * 2);
+  return slow + 0.25 * quick + (Math.random() - 0.5) * 0.15;
 }

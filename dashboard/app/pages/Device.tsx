@@ -156,7 +156,7 @@ function History(props: { device: string; metric: Metric; alerts: NonNullable<Re
     <div class="box">
       <div class="title">
         <span>{metricLabel(props.metric.name)}{props.metric.unit ? `, ${props.metric.unit}` : ""}</span>
-        <Show when={hover()} fallback={<span>{"from" in range() ? "double click returns" : "line: mean · band: minimum to maximum · drag to zoom"}</span>}>
+        <Show when={hover()} fallback={<span class="hint">{"from" in range() ? "double click returns" : "line: mean · band: minimum to maximum · drag to zoom"}</span>}>
           {(at) => <span class="hovered" title={formatExact(at().time)}>{formatClock(at().time, now())} · <b>{number(at().mean)}</b> · {number(at().lowest)} to {number(at().highest)}</span>}
         </Show>
       </div>

@@ -8,8 +8,8 @@ const REASONS = { slow_link: "slow link", paused: "hidden", rate_limit: "rate li
 export function Pill() {
   const since = (): string => (status().heard === null ? "" : formatSpan((now(), Date.now()) - (status().heard as number)));
   const wait = (): string => formatSpan(Math.max(0, (status().retry_at ?? 0) - (now(), Date.now())) + 999);
-  /** From the device while readings come, else from the server. */
-  const way = (): number | null => status().device_way_ms ?? status().way_ms;
+  /** From the device while readings come, else from the server; no shorter than that, whatever a device's clock says. */
+  const way = (): number | null => (status().way_ms === null ? status().device_way_ms : Math.max(status().device_way_ms ?? 0, status().way_ms ?? 0));
   const milliseconds = (value: number | null): string => `${formatNumber(value, (value ?? 0) < 10 ? 1 : 0)} ms`;
   const details = (): string =>
     [
