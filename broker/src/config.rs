@@ -1,5 +1,8 @@
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
+
+use tidegate_identity::Authority;
 
 use crate::listeners::ListenerConfig;
 
@@ -14,6 +17,18 @@ pub struct BrokerConfig {
     pub backlog: u32,
     /// Connections at one time; a further one is closed at once.
     pub connections_max: u32,
+    /// Who is let in, and what they may do.
+    pub authority: Arc<Authority>,
+    /// Connections of one address (IPv6: of a /64) at one time, past it closed at once; 0: no limit.
+    pub connections_per_address_max: u32,
+    /// Connections an address may open a second, past its burst; a further one is closed at once. 0: no limit.
+    pub connect_rate_per_address: u32,
+    /// Connections an address may open at once.
+    pub connect_burst_per_address: u32,
+    /// Publications of one client a second; past it the client is not read for a while. 0: no limit.
+    pub publish_rate_max: u32,
+    /// Bytes of topics and payloads one client publishes a second; past it it is not read for a while. 0: no limit.
+    pub publish_bytes_rate_max: usize,
     /// A connection that has not sent its CONNECT by then is closed; handshakes before it count.
     pub connect_timeout: Duration,
     /// Largest MQTT packet a client may send, its fixed header included.
@@ -71,6 +86,12 @@ impl Default for BrokerConfig {
             listeners: Vec::new(),
             backlog: 4096,
             connections_max: 100_000,
+            authority: Arc::new(Authority::anybody()),
+            connections_per_address_max: 50_000,
+            connect_rate_per_address: 2000,
+            connect_burst_per_address: 50_000,
+            publish_rate_max: 200_000,
+            publish_bytes_rate_max: 128 * 1024 * 1024,
             connect_timeout: Duration::from_secs(10),
             packet_bytes_max: 256 * 1024,
             acknowledge: Acknowledge::Durable,

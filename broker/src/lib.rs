@@ -4,10 +4,12 @@
 //! - [`Broker`]: bind, run, figures; [`BrokerConfig`] with every limit
 //! - [`engines`](Engine): what serves MQTT; the gate is Tidegate's own
 //! - [`ListenerConfig`], [`Peer`]: the ways in, over TCP, TLS, WebSocket and Unix sockets, and who came
+//! - `access`: who is let in, what they may do, and how much of it
 //! - `wire`: one connection as a pure state machine; the only room that names the protocol crate
 //! - `topics`: names and filters, the trie of subscriptions, retained messages
 //! - [`SessionStore`]: what outlives a connection; in memory now
 
+mod access;
 mod broker;
 mod config;
 mod engines;

@@ -26,6 +26,8 @@ impl Metrics {
             Reason::PacketTooLarge,
             Reason::InvalidTopic,
             Reason::ClientLimit,
+            Reason::BadCredentials,
+            Reason::NotAuthorized,
             Reason::Internal,
         ] {
             refused(reason, 0);

@@ -48,4 +48,11 @@ pub enum Command {
     },
     /// Prints a configuration that holds every key with its default.
     SampleConfig,
+    /// Adds a user to a password file, or changes its password, which is read from the terminal or stdin.
+    Passwd {
+        /// The file; it is made if there is none.
+        file: PathBuf,
+        /// The user.
+        user: String,
+    },
 }

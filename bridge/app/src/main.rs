@@ -8,6 +8,7 @@ mod figures;
 mod flush;
 mod intents;
 mod operations;
+mod passwd;
 mod pipeline;
 mod problems;
 mod program;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
             print!("{}", config::sample());
             Ok(())
         }
+        Some(Command::Passwd { file, user }) => passwd::run(&file, &user),
         None => run(cli.run),
     };
     match done {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tidegate_broker::{Broker, ListenAddress, ListenerConfig, Transport};
-use tidegate_identity::Exposure;
+use tidegate_identity::{Authority, Exposure};
 use tidegate_log::{EmbeddedLog, Log, LogReader, ReadError};
 use tidegate_process::Process;
 use tidegate_push::Hub;
@@ -39,14 +39,16 @@ const SHUTDOWN_MAX: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// What kept it from starting, with what to do.
-pub async fn run(config: Config, exposure: Exposure) -> Result<()> {
-    exposure.check("mqtt.listen", config.broker.listen)?;
+pub async fn run(mut config: Config, exposure: Exposure) -> Result<()> {
+    let prometheus = PrometheusBuilder::new().install_recorder().context("the metrics recorder")?;
+    let authority = Arc::new(Authority::open(config.identity.clone()).context("[identity]")?);
+    config.broker.authority = authority.clone();
+    authority.exposure(exposure).check("mqtt.listen", config.broker.listen)?;
     exposure.check("http.listen", config.http)?;
     for listener in &config.broker.listeners {
-        check_exposure(exposure, listener)?;
+        check_exposure(authority.exposure(exposure), listener)?;
     }
     raise_open_files();
-    let prometheus = PrometheusBuilder::new().install_recorder().context("the metrics recorder")?;
     std::fs::create_dir_all(&config.data).with_context(|| format!("cannot make {}", config.data.display()))?;
 
     let state = State::open(&config)?;
@@ -86,6 +88,7 @@ pub async fn run(config: Config, exposure: Exposure) -> Result<()> {
         tracker.clone().spawn(async move { tidegate_push::serve(&push, http, router, tracker, cancel).await })
     };
     tracker.spawn(each_second(program, prometheus, cancel.child_token()));
+    tracker.spawn(follow_files(authority, cancel.child_token()));
     let gate = tracker.spawn({
         let (tracker, cancel) = (tracker.clone(), cancel.child_token());
         async move { broker.run(tracker, cancel).await }
@@ -210,6 +213,17 @@ async fn each_second(program: Arc<Program>, prometheus: PrometheusHandle, cancel
     while cancel.run_until_cancelled(interval.tick()).await.is_some() {
         program.rates.sample(program.figures.sample());
         prometheus.run_upkeep();
+    }
+}
+
+/// Password files and keys that change count within a second or two.
+async fn follow_files(authority: Arc<Authority>, cancel: CancellationToken) {
+    let mut interval = tokio::time::interval(Duration::from_secs(1));
+    while cancel.run_until_cancelled(interval.tick()).await.is_some() {
+        let authority = authority.clone();
+        if let Err(error) = tokio::task::spawn_blocking(move || authority.refresh()).await {
+            tracing::error!(%error, "the files of [identity] could not be looked at");
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use tidegate_telemetry::{Position, Qos};
 
 use super::inbound::Inbound;
 use super::machine::Machine;
-use super::outbound::{self, Answer};
+use super::outbound::{self, Answer, Denial};
 
 /// An answer that waits for the disk.
 #[derive(Debug, Clone, Copy)]
@@ -34,11 +34,11 @@ impl Machine {
         self.push_pending(Pending { position: UNPLACED, packet_id: publish.packet_id, answer, bytes });
     }
 
-    pub(super) fn answer_refused(&mut self, publish: &Inbound<'_>) {
+    pub(super) fn answer_refused(&mut self, publish: &Inbound<'_>, why: Denial) {
         let answer = match publish.qos {
             Qos::AtMostOnce => return,
-            Qos::AtLeastOnce => Answer::PubackTopicInvalid,
-            Qos::ExactlyOnce => Answer::PubrecTopicInvalid,
+            Qos::AtLeastOnce => Answer::PubackDenied(why),
+            Qos::ExactlyOnce => Answer::PubrecDenied(why),
         };
         self.push_answer(Position::START, publish.packet_id, answer);
     }

@@ -33,8 +33,26 @@ pub(crate) struct ConnectRequest {
     pub will: Option<Box<Will>>,
     /// How many deliveries the client takes at a time.
     pub receive_max: u16,
+    pub user: Option<String>,
+    pub password: Option<Password>,
     /// The client wants to authenticate in a way of its own (MQTT 5.0 section 4.12), which is not served.
     pub enhanced_authentication: bool,
+}
+
+/// A password or token, which no log ever shows.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Password(Box<[u8]>);
+
+impl Password {
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Password {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Password(…)")
+    }
 }
 
 /// What to publish when the connection ends without a word (MQTT 5.0 section 3.1.2.5).
@@ -112,6 +130,8 @@ pub(super) fn connect_v3(connect: &v3_1_1::Connect) -> ConnectRequest {
             })
         }),
         receive_max: u16::MAX,
+        user: connect.user_name().map(str::to_owned),
+        password: connect.password().map(|password| Password(password.into())),
         enhanced_authentication: false,
     }
 }
@@ -133,6 +153,8 @@ pub(super) fn connect_v5(connect: &v5_0::Connect) -> ConnectRequest {
             })
         }),
         receive_max: u16::MAX,
+        user: connect.user_name().map(str::to_owned),
+        password: connect.password().map(|password| Password(password.into())),
         enhanced_authentication: false,
     };
     for property in connect.props() {

@@ -8,14 +8,14 @@ use mqtt_protocol_core::mqtt::connection::Event;
 use mqtt_protocol_core::mqtt::packet::{GenericPacketTrait, Packet, PacketType};
 use mqtt_protocol_core::mqtt::result_code::{DisconnectReasonCode, MqttError};
 use mqtt_protocol_core::mqtt::{Connection, Version, role};
-use tidegate_identity::Principal;
 use tidegate_telemetry::{Position, Publication, Reason};
 
 use super::answers::{Pending, UNPLACED};
 use super::end::End;
 use super::frame::{self, FrameError};
 use super::inbound::{self, ConnectRequest, Inbound, Request, Will};
-use super::outbound::{self, Refusal, SubscribeOutcome};
+use super::outbound::{self, Denial, Refusal, SubscribeOutcome};
+use crate::access::Speaker;
 use crate::topics::TopicLimits;
 
 /// One MQTT connection as a pure state machine: bytes, ticks and answers go in, requests and bytes come out.
@@ -34,7 +34,9 @@ pub(crate) struct Machine {
     pub(super) output: Vec<u8>,
     pub(super) client: String,
     pub(super) session: u64,
-    pub(super) principal: Principal,
+    pub(super) speaker: Speaker,
+    /// When the client's credentials end.
+    pub(super) credentials_end: Option<Instant>,
     pub(super) will: Option<Box<Will>>,
     pub(super) expiry_s: u32,
     pub(super) keep_alive: Option<Duration>,
@@ -90,7 +92,7 @@ pub(super) enum Phase {
 }
 
 /// How much of a refused packet is kept as a sample.
-const SAMPLE_BYTES_MAX: usize = 256;
+pub(super) const SAMPLE_BYTES_MAX: usize = 256;
 
 impl Machine {
     pub(crate) fn new(limits: Arc<Limits>, now: Instant) -> Self {
@@ -107,7 +109,8 @@ impl Machine {
             output: Vec::new(),
             client: String::new(),
             session: 0,
-            principal: Principal::anonymous(),
+            speaker: Speaker::anonymous(),
+            credentials_end: None,
             will: None,
             expiry_s: 0,
             keep_alive: None,
@@ -271,7 +274,7 @@ impl Machine {
         self.refuse(Refusal::Busy, Reason::ClientLimit, detail);
     }
 
-    fn refuse(&mut self, refusal: Refusal, reason: Reason, detail: &str) {
+    pub(super) fn refuse(&mut self, refusal: Refusal, reason: Reason, detail: &str) {
         self.send(outbound::refusal(self.v5, refusal));
         self.phase = Phase::Ended(End::Refused { reason, detail: detail.to_owned(), sample: Bytes::new() });
     }
@@ -285,7 +288,7 @@ impl Machine {
                 let code = DisconnectReasonCode::TopicNameInvalid;
                 return self.end_with(code, Reason::InvalidTopic, error.to_string(), raw);
             }
-            self.answer_refused(publish);
+            self.answer_refused(publish, Denial::TopicInvalid);
             return requests.push(Request::Refused {
                 reason: Reason::InvalidTopic,
                 detail: error.to_string(),
@@ -293,11 +296,14 @@ impl Machine {
                 payload: Bytes::copy_from_slice(&publish.payload[..publish.payload.len().min(SAMPLE_BYTES_MAX)]),
             });
         }
+        if self.is_denied(publish, raw, requests) {
+            return;
+        }
         self.expect_answer(publish);
         requests.push(Request::Publish(Box::new(Publication {
             received_ms: now.unix_ms,
             client: self.client.clone(),
-            principal: self.principal.name().to_owned(),
+            principal: self.speaker.principal().name().to_owned(),
             session: self.session,
             packet_id: publish.packet_id,
             topic: publish.topic.to_owned(),
@@ -332,8 +338,9 @@ impl Machine {
         });
     }
 
-    /// Ends the connection when the client was silent for too long; to be called at [`Machine::deadline`].
+    /// Ends the connection when the client was silent for too long or its credentials end; to be called at [`Machine::deadline`].
     pub(crate) fn tick(&mut self, now: Instant) {
+        self.end_with_credentials(now);
         match (&self.phase, self.deadline()) {
             (Phase::AwaitingConnect, Some(at)) if at <= now => self.phase = Phase::Ended(End::ConnectTimeout),
             (Phase::Open, Some(at)) if at <= now => {
@@ -348,7 +355,10 @@ impl Machine {
     pub(crate) fn deadline(&self) -> Option<Instant> {
         match self.phase {
             Phase::AwaitingConnect => Some(self.heard + self.limits.connect_timeout),
-            Phase::Open => self.keep_alive.map(|keep_alive| self.heard + keep_alive),
+            Phase::Open => {
+                let silence = self.keep_alive.map(|keep_alive| self.heard + keep_alive);
+                silence.into_iter().chain(self.credentials_end).min()
+            }
             Phase::AwaitingAdmission | Phase::Ended(_) => None,
         }
     }
@@ -411,7 +421,7 @@ impl Machine {
         self.end_with(error.into(), reason, detail, raw);
     }
 
-    fn end_with(&mut self, code: DisconnectReasonCode, reason: Reason, detail: String, raw: &[u8]) {
+    pub(super) fn end_with(&mut self, code: DisconnectReasonCode, reason: Reason, detail: String, raw: &[u8]) {
         self.farewell(code);
         let sample = Bytes::copy_from_slice(&raw[..raw.len().min(SAMPLE_BYTES_MAX)]);
         self.phase = Phase::Ended(End::Refused { reason, detail, sample });
@@ -480,7 +490,7 @@ impl Machine {
         self.ended().is_some_and(End::leaves_a_will).then(|| Publication {
             received_ms: unix_ms,
             client: self.client.clone(),
-            principal: self.principal.name().to_owned(),
+            principal: self.speaker.principal().name().to_owned(),
             session: self.session,
             packet_id: 0,
             topic: will.topic,
@@ -501,7 +511,7 @@ fn packet_id_of(packet: &Packet) -> u16 {
     }
 }
 
-fn sample_of(topic: &str) -> String {
+pub(super) fn sample_of(topic: &str) -> String {
     topic.chars().take(SAMPLE_BYTES_MAX / 4).collect()
 }
 

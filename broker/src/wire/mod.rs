@@ -6,6 +6,7 @@
 //!   - `deliveries`: what goes to the client
 //!   - `end`: why it ended
 //! - `inbound`: packets of both versions as version-free requests
+//! - `rights`: who the client is, and what it may do
 //! - `outbound`: answers and deliveries as packets of the connection's version
 
 mod answers;
@@ -15,11 +16,12 @@ mod frame;
 mod inbound;
 mod machine;
 mod outbound;
+mod rights;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use deliveries::Delivered;
 pub(crate) use end::End;
-pub(crate) use inbound::{ConnectRequest, Filter, Request};
+pub(crate) use inbound::{ConnectRequest, Filter, Password, Request};
 pub(crate) use machine::{Admission, Limits, Machine, Now};
 pub(crate) use outbound::SubscribeOutcome;

@@ -3,6 +3,7 @@ use mqtt_protocol_core::mqtt::result_code::{
     ConnectReasonCode, ConnectReturnCode, DisconnectReasonCode, MqttError, PubackReasonCode, PubcompReasonCode,
     PubrecReasonCode, SubackReasonCode, SubackReturnCode, UnsubackReasonCode,
 };
+use tidegate_identity::Refusal as WhyRefused;
 use tidegate_telemetry::{PublishProperties, Qos};
 
 use super::machine::{Admission, Limits};
@@ -15,6 +16,16 @@ pub(crate) enum SubscribeOutcome {
     Invalid,
     NotShared,
     QuotaExceeded,
+    NotAuthorized,
+}
+
+/// Why a publication is refused while the connection goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Denial {
+    /// A limit of ours refuses the topic.
+    TopicInvalid,
+    /// The client has no right to it.
+    NotAuthorized,
 }
 
 /// An answer to a publication, in the order the publications came (MQTT-4.6.0-2).
@@ -22,9 +33,8 @@ pub(crate) enum SubscribeOutcome {
 pub(super) enum Answer {
     Puback,
     Pubrec,
-    /// A limit of ours refuses the topic.
-    PubackTopicInvalid,
-    PubrecTopicInvalid,
+    PubackDenied(Denial),
+    PubrecDenied(Denial),
     Pubcomp,
     PubcompNotFound,
 }
@@ -33,10 +43,10 @@ const BUILT: &str = "a packet of valid parts is valid";
 
 pub(super) fn answer(v5: bool, answer: Answer, packet_id: u16) -> Packet {
     match (v5, answer) {
-        (false, Answer::Puback | Answer::PubackTopicInvalid) => {
+        (false, Answer::Puback | Answer::PubackDenied(_)) => {
             v3_1_1::Puback::builder().packet_id(packet_id).build().expect(BUILT).into()
         }
-        (false, Answer::Pubrec | Answer::PubrecTopicInvalid) => {
+        (false, Answer::Pubrec | Answer::PubrecDenied(_)) => {
             v3_1_1::Pubrec::builder().packet_id(packet_id).build().expect(BUILT).into()
         }
         (false, Answer::Pubcomp | Answer::PubcompNotFound) => {
@@ -45,15 +55,21 @@ pub(super) fn answer(v5: bool, answer: Answer, packet_id: u16) -> Packet {
         (true, Answer::Puback) => v5_0::Puback::builder().packet_id(packet_id).build().expect(BUILT).into(),
         (true, Answer::Pubrec) => v5_0::Pubrec::builder().packet_id(packet_id).build().expect(BUILT).into(),
         (true, Answer::Pubcomp) => v5_0::Pubcomp::builder().packet_id(packet_id).build().expect(BUILT).into(),
-        (true, Answer::PubackTopicInvalid) => v5_0::Puback::builder()
+        (true, Answer::PubackDenied(why)) => v5_0::Puback::builder()
             .packet_id(packet_id)
-            .reason_code(PubackReasonCode::TopicNameInvalid)
+            .reason_code(match why {
+                Denial::TopicInvalid => PubackReasonCode::TopicNameInvalid,
+                Denial::NotAuthorized => PubackReasonCode::NotAuthorized,
+            })
             .build()
             .expect(BUILT)
             .into(),
-        (true, Answer::PubrecTopicInvalid) => v5_0::Pubrec::builder()
+        (true, Answer::PubrecDenied(why)) => v5_0::Pubrec::builder()
             .packet_id(packet_id)
-            .reason_code(PubrecReasonCode::TopicNameInvalid)
+            .reason_code(match why {
+                Denial::TopicInvalid => PubrecReasonCode::TopicNameInvalid,
+                Denial::NotAuthorized => PubrecReasonCode::NotAuthorized,
+            })
             .build()
             .expect(BUILT)
             .into(),
@@ -114,6 +130,8 @@ pub(super) enum Refusal {
     Authentication,
     WillTopic,
     Busy,
+    /// It is not who it says, or may not come in.
+    Identity(WhyRefused),
 }
 
 pub(super) fn refusal(v5: bool, refusal: Refusal) -> Packet {
@@ -122,14 +140,22 @@ pub(super) fn refusal(v5: bool, refusal: Refusal) -> Packet {
             Refusal::ClientId => ConnectReasonCode::ClientIdentifierNotValid,
             Refusal::Authentication => ConnectReasonCode::BadAuthenticationMethod,
             Refusal::WillTopic => ConnectReasonCode::TopicNameInvalid,
-            Refusal::Busy => ConnectReasonCode::ServerBusy,
+            Refusal::Busy | Refusal::Identity(WhyRefused::Busy) => ConnectReasonCode::ServerBusy,
+            Refusal::Identity(WhyRefused::BadCredentials) => ConnectReasonCode::BadUserNameOrPassword,
+            Refusal::Identity(WhyRefused::NotAuthorized) => ConnectReasonCode::NotAuthorized,
+            Refusal::Identity(WhyRefused::Throttled { .. }) => ConnectReasonCode::ConnectionRateExceeded,
         };
         return v5_0::Connack::builder().session_present(false).reason_code(code).build().expect(BUILT).into();
     }
     let code = match refusal {
         Refusal::ClientId => ConnectReturnCode::IdentifierRejected,
-        Refusal::Authentication | Refusal::WillTopic => ConnectReturnCode::NotAuthorized,
-        Refusal::Busy => ConnectReturnCode::ServerUnavailable,
+        Refusal::Identity(WhyRefused::BadCredentials) => ConnectReturnCode::BadUserNameOrPassword,
+        Refusal::Authentication | Refusal::WillTopic | Refusal::Identity(WhyRefused::NotAuthorized) => {
+            ConnectReturnCode::NotAuthorized
+        }
+        Refusal::Busy | Refusal::Identity(WhyRefused::Busy | WhyRefused::Throttled { .. }) => {
+            ConnectReturnCode::ServerUnavailable
+        }
     };
     v3_1_1::Connack::builder().session_present(false).return_code(code).build().expect(BUILT).into()
 }
@@ -145,6 +171,7 @@ pub(super) fn suback(v5: bool, packet_id: u16, outcomes: &[SubscribeOutcome]) ->
                 SubscribeOutcome::Invalid => SubackReasonCode::TopicFilterInvalid,
                 SubscribeOutcome::NotShared => SubackReasonCode::SharedSubscriptionsNotSupported,
                 SubscribeOutcome::QuotaExceeded => SubackReasonCode::QuotaExceeded,
+                SubscribeOutcome::NotAuthorized => SubackReasonCode::NotAuthorized,
             })
             .collect();
         return v5_0::Suback::builder().packet_id(packet_id).reason_codes(codes).build().expect(BUILT).into();

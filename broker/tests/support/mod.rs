@@ -261,6 +261,32 @@ impl Raw {
         self.send(&packet).await;
     }
 
+    /// As [`Raw::publish`], for a v5 client without properties.
+    pub async fn publish_v5(&mut self, first: u8, packet_id: u16, topic: &str, payload: &[u8]) {
+        let rest = [&packet_id.to_be_bytes()[..], &[0], payload].concat();
+        let topic_bytes = (topic.len() as u16).to_be_bytes();
+        let mut packet = vec![first, (2 + topic.len() + rest.len()) as u8];
+        packet.extend([&topic_bytes[..], topic.as_bytes(), &rest].concat());
+        self.send(&packet).await;
+    }
+
+    /// Subscribes with QoS 1 and gives the code that is answered.
+    pub async fn suback(&mut self, level: u8, filter: &str) -> u8 {
+        let properties: &[u8] = if level == 5 { b"\0" } else { b"" };
+        let topic_bytes = (filter.len() as u16).to_be_bytes();
+        let body = [&[0, 9], properties, &topic_bytes[..], filter.as_bytes(), &[1]].concat();
+        self.send(&[&[0x82, body.len() as u8], &body[..]].concat()).await;
+        let head = self.read(2).await;
+        *self.read(head[1].into()).await.last().unwrap()
+    }
+
+    /// Reads what is left of a CONNACK with properties.
+    pub async fn drained(&mut self) {
+        let mut bytes = [0; 256];
+        let read = tokio::time::timeout(Duration::from_millis(50), self.stream.read(&mut bytes));
+        let _ = read.await;
+    }
+
     pub async fn subscribe(&mut self, filter: &str, qos: u8) {
         let mut packet = vec![0x82, (5 + filter.len()) as u8, 0, 1];
         packet.extend_from_slice(&(filter.len() as u16).to_be_bytes());

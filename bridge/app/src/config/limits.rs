@@ -22,6 +22,32 @@ pub fn broker(reader: &mut Reader) -> BrokerConfig {
         listeners: Vec::new(),
         backlog: s.count("backlog", d.backlog, "Connections the system holds until they are accepted."),
         connections_max: s.count("connections_max", d.connections_max, "Connections at one time."),
+        authority: d.authority,
+        connections_per_address_max: s.count(
+            "connections_per_address_max",
+            d.connections_per_address_max,
+            "Connections of one address (IPv6: of a /64) at one time; 0: no limit.",
+        ),
+        connect_rate_per_address: s.count(
+            "connect_rate_per_address",
+            d.connect_rate_per_address,
+            "Connections an address may open a second, past its burst; 0: no limit.",
+        ),
+        connect_burst_per_address: s.count(
+            "connect_burst_per_address",
+            d.connect_burst_per_address,
+            "Connections an address may open at once.",
+        ),
+        publish_rate_max: s.count(
+            "publish_rate_max",
+            d.publish_rate_max,
+            "Publications of one client a second; past it the client is read slower. 0: no limit.",
+        ),
+        publish_bytes_rate_max: s.bytes(
+            "publish_bytes_rate_max",
+            d.publish_bytes_rate_max,
+            "Bytes one client publishes a second; past it the client is read slower. 0: no limit.",
+        ),
         connect_timeout: s.duration("connect_timeout", d.connect_timeout, "Time until a connection has to say CONNECT, handshakes included."),
         acknowledge: s.choice(
 "acknowledge",

@@ -4,8 +4,10 @@
 //! - [`sample`]: the text of a configuration that holds every key with its default
 //! - `reader`, `units`: how keys are read; sizes and durations as people write them
 //! - `listeners`: the ways in besides the plain listener
+//! - `identity`: who is let in, and rights
 //! - `rules`: alert rules and the catalogue of metrics
 
+mod identity;
 mod limits;
 mod listeners;
 mod reader;
@@ -17,6 +19,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use tidegate_broker::BrokerConfig;
+use tidegate_identity::IdentityConfig;
 use tidegate_log::LogConfig;
 use tidegate_process::ProcessConfig;
 use tidegate_push::{LiveConfig, PushConfig};
@@ -33,6 +36,8 @@ pub struct Config {
     pub data: PathBuf,
     /// Address of the HTTP listener.
     pub http: SocketAddr,
+    /// Who is let in, and what they may do.
+    pub identity: IdentityConfig,
     /// The MQTT edge.
     pub broker: BrokerConfig,
     /// The durable log.
@@ -103,6 +108,7 @@ fn read(reader: &mut Reader) -> Config {
     let (http, push) = limits::push(reader);
     Config {
         broker: BrokerConfig { listeners: listeners::listeners(reader), ..limits::broker(reader) },
+        identity: identity::identity(reader),
         log: LogConfig { directory: data.join("log"), ..limits::log(reader) },
         store: StoreConfig { directory: data.join("store"), ..limits::store(reader) },
         process: limits::process(reader),

@@ -16,6 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::hub::{Hub, Publisher, Seat};
 use super::outbox::EndOrder;
+use crate::access::{AddressPlace, PublishRate};
 use crate::config::Acknowledge;
 use crate::listeners::Peer;
 use crate::metrics::{self, Dropped};
@@ -40,8 +41,16 @@ pub(super) fn serve<S: Stream>(
     place: OwnedSemaphorePermit,
 ) -> impl Future<Output = ()> + Send {
     let seat = hub.seat();
+    let mut machine = Machine::new(Arc::clone(&hub.limits), accepted);
+    let address_place = hub.access.enter(&peer).unwrap_or_else(|detail| {
+        machine.abandon(End::Refused { reason: Reason::ClientLimit, detail, sample: Bytes::new() });
+        None
+    });
     let mut connection = Connection {
-        machine: Machine::new(Arc::clone(&hub.limits), accepted),
+        machine,
+        rate: PublishRate::new(),
+        held_until: None,
+        _address_place: address_place,
         durable: hub.log.durable(),
         requests: Vec::new(),
         holds: None,
@@ -76,6 +85,10 @@ struct Connection<S: Stream> {
     noted_inflight: usize,
     /// Written bytes wait in the stream, such as encrypted ones that the socket did not take.
     is_unflushed: bool,
+    rate: PublishRate,
+    /// The client is not read before: it published faster than it may.
+    held_until: Option<Instant>,
+    _address_place: Option<AddressPlace>,
     _place: OwnedSemaphorePermit,
 }
 
@@ -121,11 +134,13 @@ impl<S: Stream> Connection<S> {
             if room.is_none() && !self.hub.log.has_room() {
                 room = Some(self.hub.log.room());
             }
-            let held_by_us = room.is_some() || self.machine.is_saturated();
+            self.held_until = self.held_until.filter(|at| *at > Instant::now());
+            let held_by_us = room.is_some() || self.machine.is_saturated() || self.held_until.is_some();
             if held_by_us {
                 self.machine.forgive_silence(Instant::now());
             }
-            let at = drain_until.or(self.machine.deadline()).unwrap_or_else(|| Instant::now() + FAR).into();
+            let due = drain_until.or(self.machine.deadline()).into_iter().chain(self.held_until).min();
+            let at = due.unwrap_or_else(|| Instant::now() + FAR).into();
             // The timer is moved when it fires, not with every packet; only an earlier deadline moves it at once.
             if at < timer.deadline() {
                 timer.as_mut().reset(at);
@@ -281,6 +296,7 @@ impl<S: Stream> Connection<S> {
             }
         }
         if !entries.is_empty() {
+            self.held_until = self.rate.took(&entries, &self.hub.config, Instant::now());
             self.publish(&mut entries);
         }
     }
@@ -304,8 +320,9 @@ impl<S: Stream> Connection<S> {
             "" => self.hub.new_client_id(),
             given => given.to_owned(),
         };
-        let before = self.hub.hold(&client, &self.seat.outbox);
-        self.holds = Some(client.clone());
+        let Some(key) = self.identify(connect, &client).await else { return };
+        let before = self.hub.hold(&key, &self.seat.outbox);
+        self.holds = Some(key.clone());
         if let Some(before) = before
             && tokio::time::timeout(TAKE_OVER_MAX, before.ended.notified()).await.is_err()
         {
@@ -314,19 +331,42 @@ impl<S: Stream> Connection<S> {
             return;
         }
         let now = self.hub.now();
-        let (admission, subscriptions) = self.hub.admit(&client, connect, &self.seat, now);
+        let (mut admission, subscriptions) = self.hub.admit(&key, connect, &self.seat, now);
+        admission.assigned_client_id = connect.client_id.is_empty().then_some(client);
         self.subscriptions = subscriptions;
         self.is_admitted = true;
+        // What the session subscribed to under other rights does not come back.
+        let denied = |filter: &&Arc<str>| !self.machine.may_subscribe(filter);
+        for filter in self.subscriptions.keys().filter(denied).cloned().collect::<Vec<_>>() {
+            self.hub.unsubscribe(admission.session, &mut self.subscriptions, &filter);
+        }
         let mut requests = Vec::new();
         self.guarded(|machine| machine.accept(connect, admission, now, &mut requests));
         self.requests = requests;
+    }
+
+    /// Asks who the client is. Returns under what its session is held, or nothing when it was turned away.
+    async fn identify(&mut self, connect: &ConnectRequest, client: &str) -> Option<String> {
+        let now = self.hub.now();
+        let asked_at = tidegate_identity::Now { instant: now.instant, unix_ms: now.unix_ms };
+        match self.hub.access.let_in(connect, &self.peer, asked_at).await {
+            Ok(speaker) => {
+                let key = speaker.session_key(client);
+                self.machine.identify(speaker, now);
+                Some(key)
+            }
+            Err(refused) => {
+                self.guarded(|machine| machine.turn_away_unknown(refused));
+                None
+            }
+        }
     }
 
     fn subscribe(&mut self, packet_id: u16, filters: &[Filter]) {
         let session = self.machine.session();
         let outcomes: Vec<SubscribeOutcome> = filters
             .iter()
-            .map(|filter| match self.hub.subscribe(session, &self.seat, &mut self.subscriptions, filter) {
+            .map(|filter| match self.subscribe_to(session, filter) {
                 Ok(SubscribeOutcome::QuotaExceeded) => {
                     let detail = "mqtt.subscriptions_per_client_max or mqtt.subscriptions_max is met".to_owned();
                     self.refused_filter(Reason::ClientLimit, detail, filter);
@@ -343,6 +383,15 @@ impl<S: Stream> Connection<S> {
             })
             .collect();
         self.guarded(|machine| machine.subscribed(packet_id, &outcomes));
+    }
+
+    fn subscribe_to(&mut self, session: u64, filter: &Filter) -> Result<SubscribeOutcome, TopicError> {
+        if !self.machine.may_subscribe(&filter.filter) {
+            let detail = format!("the client has no right to subscribe to {:?}", filter.filter);
+            self.refused_filter(Reason::NotAuthorized, detail, filter);
+            return Ok(SubscribeOutcome::NotAuthorized);
+        }
+        self.hub.subscribe(session, &self.seat, &mut self.subscriptions, filter)
     }
 
     fn refused_filter(&self, reason: Reason, detail: String, filter: &Filter) {

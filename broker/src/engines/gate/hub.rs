@@ -9,6 +9,7 @@ use tidegate_log::{AppendError, Log};
 use tidegate_telemetry::{Entry, Position, Problem, ProblemSink, Publication, Qos, Reason};
 
 use super::outbox::{Delivery, EndOrder, Message, NotQueued, Outbox, QueueBounds};
+use crate::access::Access;
 use crate::config::BrokerConfig;
 use crate::engines::BrokerStats;
 use crate::listeners::{OpenError, Peer};
@@ -24,6 +25,7 @@ use crate::wire::{Admission, ConnectRequest, Filter, Limits, Now, SubscribeOutco
 pub(crate) struct Hub {
     pub(crate) config: BrokerConfig,
     pub(crate) limits: Arc<Limits>,
+    pub(crate) access: Access,
     pub(crate) log: Arc<dyn Log>,
     pub(crate) metrics: Metrics,
     pub(crate) queues: QueueBounds,
@@ -83,6 +85,7 @@ impl Hub {
         let first_session = u64::try_from(clock()).unwrap_or(0) << 20;
         Hub {
             limits: Arc::new(limits),
+            access: Access::new(&config),
             metrics: Metrics::new(),
             queues: QueueBounds {
                 each_bytes_max: config.queue_bytes_max,
