@@ -5,10 +5,15 @@
 mod support;
 
 use std::io::{Read, Write};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use support::Served;
+use support::authority::{Authority, loopback};
+use tidegate_broker::{ListenAddress, ListenerConfig, Transport};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::ServerName;
 
 fn resident_bytes() -> usize {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
@@ -90,4 +95,97 @@ async fn qos_1_publications_are_acknowledged_fast_over_a_hundred_connections() {
     committing.abort();
     println!("{rate:.0} acknowledged publications a second");
     assert!(rate > 150_000.0, "{rate:.0} acknowledged publications a second");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement"]
+async fn a_half_open_connection_holds_little_memory() {
+    const COUNT: usize = 4000;
+    let authority = Authority::new("an authority");
+    let tls = ListenerConfig { tls: Some(authority.issue("server")), ..loopback(Transport::Tls) };
+    let served = Served::with(|config| {
+        config.connect_timeout = Duration::from_secs(60);
+        config.listeners = vec![tls, loopback(Transport::WebSocket)];
+    });
+    let mut addresses = vec![("tcp", served.address)];
+    for (transport, at) in served.broker.listeners() {
+        let ListenAddress::Tcp(address) = at else { panic!("it has an address") };
+        addresses.push((transport.name(), address));
+    }
+    let mut all = Vec::new();
+    for (name, address) in addresses {
+        for (what, bytes) in [("nothing", &b""[..]), ("one byte", b"\x16")] {
+            let before = resident_bytes();
+            for _ in 0..COUNT {
+                let mut client = std::net::TcpStream::connect(address).unwrap();
+                client.write_all(bytes).unwrap();
+                all.push(client);
+            }
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            let each = resident_bytes().saturating_sub(before) / COUNT;
+            println!("{each} bytes a connection over {name} that sent {what}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement, against Mosquitto"]
+async fn tls_handshakes_are_as_fast_as_mosquittos() {
+    let authority = Authority::new("an authority");
+    let files = authority.issue("server");
+    let tls = ListenerConfig { tls: Some(files.clone()), ..loopback(Transport::Tls) };
+    let served = Served::with(|config| config.listeners.push(tls));
+    let ListenAddress::Tcp(ours) = served.broker.listeners()[0].1.clone() else { panic!("it has an address") };
+
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let config = authority.folder.path().join("mosquitto.conf");
+    let text = format!(
+        "user root\nlistener {port} 127.0.0.1\nallow_anonymous true\ncertfile {}\nkeyfile {}\n",
+        files.certificate.display(),
+        files.key.display()
+    );
+    std::fs::write(&config, text).unwrap();
+    let mut mosquitto = std::process::Command::new("mosquitto").arg("-c").arg(&config).spawn().unwrap();
+    let theirs = SocketAddr::from(([127, 0, 0, 1], port));
+    while std::net::TcpStream::connect(theirs).is_err() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    for resumes in [false, true] {
+        for (name, address) in [("mosquitto", theirs), ("tidegate", ours), ("mosquitto", theirs), ("tidegate", ours)] {
+            let rate = handshakes(authority.client_that(resumes), address).await;
+            println!("{name}: {rate:.0} handshakes a second, {}", if resumes { "resumed" } else { "full" });
+        }
+    }
+    mosquitto.kill().unwrap();
+    mosquitto.wait().unwrap();
+}
+
+/// Handshakes a second, each with a CONNECT and its CONNACK, eight at a time.
+async fn handshakes(connector: TlsConnector, address: SocketAddr) -> f64 {
+    const TASKS: usize = 8;
+    const EACH: usize = 250;
+    handshake(&connector, address).await;
+    let start = Instant::now();
+    let mut tasks = Vec::new();
+    for _ in 0..TASKS {
+        let connector = connector.clone();
+        tasks.push(tokio::spawn(async move {
+            for _ in 0..EACH {
+                handshake(&connector, address).await;
+            }
+        }));
+    }
+    for task in tasks {
+        task.await.unwrap();
+    }
+    (TASKS * EACH) as f64 / start.elapsed().as_secs_f64()
+}
+
+async fn handshake(connector: &TlsConnector, address: SocketAddr) {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let name = ServerName::from(std::net::IpAddr::from([127, 0, 0, 1]));
+    let mut stream = connector.connect(name, stream).await.unwrap();
+    stream.write_all(b"\x10\x0c\0\x04MQTT\x04\x02\0\0\0\0").await.unwrap();
+    stream.read_exact(&mut [0; 4]).await.unwrap();
 }

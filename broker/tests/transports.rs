@@ -5,85 +5,24 @@ mod support;
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt, StreamExt};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SanType};
 use support::Served;
-use tempfile::TempDir;
+use support::authority::{Authority, loopback};
 use tidegate_broker::{ListenAddress, ListenerConfig, TlsConfig, Transport};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
-use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use tokio_rustls::rustls::{ClientConfig, HandshakeKind, RootCertStore};
+use tokio_rustls::rustls::HandshakeKind;
+use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message, http};
 
 const CONNECT: &[u8] = b"\x10\x0d\0\x04MQTT\x04\x02\0\0\0\x01x";
 const CONNACK: &[u8] = b"\x20\x02\0\0";
-
-/// An authority with a folder for what it issues.
-struct Authority {
-    issuer: CertifiedIssuer<'static, KeyPair>,
-    folder: TempDir,
-}
-
-impl Authority {
-    fn new(name: &str) -> Authority {
-        let mut params = CertificateParams::default();
-        params.distinguished_name.push(DnType::CommonName, name);
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("ca.pem"), issuer.pem()).unwrap();
-        Authority { issuer, folder }
-    }
-
-    fn ca(&self) -> PathBuf {
-        self.folder.path().join("ca.pem")
-    }
-
-    /// Certificate and key for 127.0.0.1 and localhost.
-    fn issue(&self, common_name: &str) -> TlsConfig {
-        let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-        params.subject_alt_names.push(SanType::IpAddress([127, 0, 0, 1].into()));
-        params.distinguished_name.push(DnType::CommonName, common_name);
-        let file = |ending: &str| self.folder.path().join(format!("{common_name}.{ending}"));
-        std::fs::write(file("pem"), params.signed_by(&key, &self.issuer).unwrap().pem()).unwrap();
-        std::fs::write(file("key"), key.serialize_pem()).unwrap();
-        TlsConfig { check_interval: Duration::from_millis(20), ..TlsConfig::new(file("pem"), file("key")) }
-    }
-
-    /// A client that trusts this authority, and shows a certificate if it has one.
-    fn client(&self, shows: Option<&TlsConfig>, alpn: &[&[u8]]) -> TlsConnector {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.issuer.der().clone()).unwrap();
-        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
-        let builder = builder.with_safe_default_protocol_versions().unwrap().with_root_certificates(roots);
-        let mut config = match shows {
-            None => builder.with_no_client_auth(),
-            Some(files) => {
-                let certificate = CertificateDer::from_pem_file(&files.certificate).unwrap();
-                builder
-                    .with_client_auth_cert(vec![certificate], PrivateKeyDer::from_pem_file(&files.key).unwrap())
-                    .unwrap()
-            }
-        };
-        config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
-        TlsConnector::from(Arc::new(config))
-    }
-}
-
-fn tcp(transport: Transport) -> ListenerConfig {
-    ListenerConfig::new(transport, ListenAddress::Tcp(([127, 0, 0, 1], 0).into()))
-}
 
 fn serve(listener: ListenerConfig) -> (Served, SocketAddr) {
     let served = Served::with(|config| config.listeners.push(listener));
@@ -108,7 +47,7 @@ async fn converse(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result
 #[tokio::test]
 async fn a_client_is_served_over_tls_with_its_protocol_named_and_its_session_resumed() {
     let authority = Authority::new("an authority");
-    let (_served, address) = serve(ListenerConfig { tls: Some(authority.issue("server")), ..tcp(Transport::Tls) });
+    let (_served, address) = serve(ListenerConfig { tls: Some(authority.issue("server")), ..loopback(Transport::Tls) });
     for alpn in [&[][..], &[&b"mqtt"[..]], &[b"x-other", b"mqtt"]] {
         assert_eq!(converse(tls(&authority.client(None, alpn), address).await.unwrap()).await.unwrap(), CONNACK);
     }
@@ -127,7 +66,7 @@ async fn a_client_is_served_over_tls_with_its_protocol_named_and_its_session_res
 #[tokio::test]
 async fn bytes_that_are_not_tls_end_their_own_connection_only() {
     let authority = Authority::new("an authority");
-    let (_served, address) = serve(ListenerConfig { tls: Some(authority.issue("server")), ..tcp(Transport::Tls) });
+    let (_served, address) = serve(ListenerConfig { tls: Some(authority.issue("server")), ..loopback(Transport::Tls) });
     let mut plain = TcpStream::connect(address).await.unwrap();
     plain.write_all(CONNECT).await.unwrap();
     let mut answer = Vec::new();
@@ -143,7 +82,7 @@ async fn a_large_exchange_over_tls_and_wss_arrives_whole() {
     const PAYLOAD: usize = 200_000;
     let authority = Authority::new("an authority");
     for transport in [Transport::Tls, Transport::Wss] {
-        let (served, address) = serve(ListenerConfig { tls: Some(authority.issue("server")), ..tcp(transport) });
+        let (served, address) = serve(ListenerConfig { tls: Some(authority.issue("server")), ..loopback(transport) });
         let stream = tls(&authority.client(None, &[]), address).await.unwrap();
         let mut packet = vec![0x30];
         let length = 3 + PAYLOAD;
@@ -184,7 +123,7 @@ async fn a_client_shows_its_certificate_or_is_refused() {
     let authority = Authority::new("the devices' authority");
     let (device, stranger) = (authority.issue("device-7"), Authority::new("a stranger"));
     let files = TlsConfig { client_ca: Some(authority.ca()), require_certificate: true, ..authority.issue("server") };
-    let (served, address) = serve(ListenerConfig { tls: Some(files.clone()), ..tcp(Transport::Tls) });
+    let (served, address) = serve(ListenerConfig { tls: Some(files.clone()), ..loopback(Transport::Tls) });
 
     let known = authority.client(Some(&device), &[]);
     assert_eq!(converse(tls(&known, address).await.unwrap()).await.unwrap(), CONNACK);
@@ -205,7 +144,7 @@ async fn a_client_shows_its_certificate_or_is_refused() {
     drop(served);
 
     let optional = TlsConfig { require_certificate: false, ..files };
-    let (_served, address) = serve(ListenerConfig { tls: Some(optional), ..tcp(Transport::Tls) });
+    let (_served, address) = serve(ListenerConfig { tls: Some(optional), ..loopback(Transport::Tls) });
     assert_eq!(converse(tls(&authority.client(None, &[]), address).await.unwrap()).await.unwrap(), CONNACK);
     assert_eq!(converse(tls(&known, address).await.unwrap()).await.unwrap(), CONNACK);
 }
@@ -214,7 +153,7 @@ async fn a_client_shows_its_certificate_or_is_refused() {
 async fn changed_certificates_are_used_without_a_restart_and_bad_ones_are_not() {
     let (before, after) = (Authority::new("before"), Authority::new("after"));
     let files = before.issue("server");
-    let (_served, address) = serve(ListenerConfig { tls: Some(files.clone()), ..tcp(Transport::Tls) });
+    let (_served, address) = serve(ListenerConfig { tls: Some(files.clone()), ..loopback(Transport::Tls) });
     let (old, new) = (before.client(None, &[]), after.client(None, &[]));
     let mut stands = tls(&old, address).await.unwrap();
 
@@ -248,7 +187,7 @@ async fn certificates_that_cannot_be_used_are_named_at_the_start() {
     ] {
         let config = tidegate_broker::BrokerConfig {
             listen: ([127, 0, 0, 1], 0).into(),
-            listeners: vec![ListenerConfig { tls: Some(files), ..tcp(Transport::Tls) }],
+            listeners: vec![ListenerConfig { tls: Some(files), ..loopback(Transport::Tls) }],
             ..Default::default()
         };
         let error = support::bind(config).err().expect("it does not start").to_string();
@@ -284,7 +223,7 @@ async fn read_frames<S: AsyncRead + AsyncWrite + Unpin>(
 
 #[tokio::test]
 async fn mqtt_over_websocket_is_served_however_frames_cut_the_packets() {
-    let (_served, address) = serve(tcp(Transport::WebSocket));
+    let (_served, address) = serve(loopback(Transport::WebSocket));
     let request = upgrade(&format!("ws://{address}/mqtt"), Some("mqtt"), None);
     let (mut socket, response) = tokio_tungstenite::connect_async(request).await.unwrap();
     assert_eq!(response.headers()["sec-websocket-protocol"], "mqtt");
@@ -307,7 +246,7 @@ async fn mqtt_over_websocket_is_served_however_frames_cut_the_packets() {
 
 #[tokio::test]
 async fn a_websocket_is_opened_to_its_subprotocol_and_its_origins_only() {
-    let listener = ListenerConfig { origins: vec!["https://wall.example".into()], ..tcp(Transport::WebSocket) };
+    let listener = ListenerConfig { origins: vec!["https://wall.example".into()], ..loopback(Transport::WebSocket) };
     let (_served, address) = serve(listener);
     let same = format!("http://{}:8080", address.ip());
     for (protocol, origin, expected) in [
@@ -330,7 +269,7 @@ async fn a_websocket_is_opened_to_its_subprotocol_and_its_origins_only() {
 
 #[tokio::test]
 async fn a_message_larger_than_a_packet_may_be_ends_its_websocket() {
-    let listener = tcp(Transport::WebSocket);
+    let listener = loopback(Transport::WebSocket);
     let (_served, address) = serve(listener);
     let request = upgrade(&format!("ws://{address}/"), Some("mqtt"), None);
     let (mut socket, _) = tokio_tungstenite::connect_async(request).await.unwrap();
@@ -354,7 +293,7 @@ async fn a_client_is_served_over_a_unix_socket() {
 
 #[tokio::test]
 async fn behind_a_proxy_every_connection_says_where_it_comes_from() {
-    let listener = ListenerConfig { proxy_protocol: true, ..tcp(Transport::Tcp) };
+    let listener = ListenerConfig { proxy_protocol: true, ..loopback(Transport::Tcp) };
     let (served, address) = serve(listener);
     let mut header = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c".to_vec();
     header.extend([203, 0, 113, 9, 127, 0, 0, 1, 0x30, 0x39, 0x07, 0x5b]);
@@ -384,9 +323,9 @@ async fn half_open_connections_end_at_the_deadline_and_hurt_nobody() {
     let served = Served::with(|config| {
         config.connect_timeout = deadline;
         config.listeners = vec![
-            ListenerConfig { tls: Some(files.clone()), ..tcp(Transport::Tls) },
-            tcp(Transport::WebSocket),
-            ListenerConfig { proxy_protocol: true, ..tcp(Transport::Tcp) },
+            ListenerConfig { tls: Some(files.clone()), ..loopback(Transport::Tls) },
+            loopback(Transport::WebSocket),
+            ListenerConfig { proxy_protocol: true, ..loopback(Transport::Tcp) },
         ];
     });
     let mut bystander = served.v3("bystander").await;
@@ -435,7 +374,7 @@ async fn half_open_connections_end_at_the_deadline_and_hurt_nobody() {
 #[tokio::test]
 async fn a_shutdown_does_not_wait_for_handshakes() {
     let authority = Authority::new("an authority");
-    let (served, address) = serve(ListenerConfig { tls: Some(authority.issue("server")), ..tcp(Transport::Tls) });
+    let (served, address) = serve(ListenerConfig { tls: Some(authority.issue("server")), ..loopback(Transport::Tls) });
     let mut silent = TcpStream::connect(address).await.unwrap();
     served.v3("another").await;
     let begun = Instant::now();

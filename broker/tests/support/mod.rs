@@ -1,6 +1,8 @@
 //! A broker over a log in memory, and a client that speaks bytes.
 #![allow(dead_code, clippy::unwrap_used)]
 
+pub mod authority;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
