@@ -32,6 +32,8 @@ const WELL_KNOWN: &[(&[&str], &str, u8)] = &[
 #[derive(Debug)]
 pub(crate) struct Catalogue {
     configured: HashMap<String, Style>,
+    /// By the last part of the name. Made once, so that all devices share the text of a unit.
+    well_known: HashMap<&'static str, Style>,
 }
 
 /// How a metric is shown.
@@ -46,7 +48,13 @@ impl Catalogue {
     pub(crate) fn new(configured: &[MetricConfig]) -> Self {
         let style =
             |metric: &MetricConfig| Style { unit: metric.unit.as_deref().map(Arc::from), decimals: metric.decimals };
-        Catalogue { configured: configured.iter().map(|metric| (metric.name.clone(), style(metric))).collect() }
+        let mut well_known = HashMap::new();
+        for (names, unit, decimals) in WELL_KNOWN {
+            let style = Style { unit: Some((*unit).into()), decimals: Some(*decimals) };
+            well_known.extend(names.iter().map(|name| (*name, style.clone())));
+        }
+        let configured = configured.iter().map(|metric| (metric.name.clone(), style(metric))).collect();
+        Catalogue { configured, well_known }
     }
 
     /// The style of a metric: as configured, else by the last part of its name.
@@ -55,11 +63,7 @@ impl Catalogue {
             return style.clone();
         }
         let last = metric.rsplit('.').next().unwrap_or(metric).to_lowercase();
-        WELL_KNOWN
-            .iter()
-            .find(|(names, ..)| names.contains(&last.as_str()))
-            .map(|(_, unit, decimals)| Style { unit: Some((*unit).into()), decimals: Some(*decimals) })
-            .unwrap_or_default()
+        self.well_known.get(&*last).cloned().unwrap_or_default()
     }
 }
 

@@ -140,7 +140,9 @@ impl Catalogue {
         let id = SeriesId(self.series);
         self.series += 1;
         let metric = self.interned(metric);
-        self.devices[device as usize].metrics.push((metric, id));
+        let metrics = &mut self.devices[device as usize].metrics;
+        metrics.reserve_exact(1);
+        metrics.push((metric, id));
         id
     }
 
@@ -167,6 +169,7 @@ impl Indexed {
     fn set(&mut self, index: u16, id: SeriesId) -> bool {
         let index = usize::from(index);
         if index >= self.series.len() {
+            self.series.reserve_exact(index + 1 - self.series.len());
             self.series.resize(index + 1, None);
         }
         self.series[index].replace(id) != Some(id)

@@ -146,8 +146,10 @@ impl Row {
         version: u64,
     ) {
         let index = usize::from(metric.0);
-        while self.columns.len() <= index {
-            self.columns.push(Column::unnamed());
+        if self.columns.len() <= index {
+            // Devices are many and stay as they are: doubling would leave three columns of five empty.
+            self.columns.reserve_exact(index + 1 - self.columns.len());
+            self.columns.resize_with(index + 1, Column::unnamed);
         }
         let column = &mut self.columns[index];
         column.name = Arc::clone(name);
