@@ -11,7 +11,7 @@ pub struct LiveConfig {
     pub rows_max: usize,
     /// Bytes of a client's message at most.
     pub message_bytes_max: usize,
-    /// Bytes of a frame at most, but for a single row that is larger.
+    /// Bytes of a frame at most, but for a single row that is larger. Each connection keeps a buffer of its largest.
     pub frame_bytes_max: usize,
     /// Bytes sent and not yet seen, before the link was measured.
     pub bytes_in_flight_start: u64,
@@ -47,7 +47,7 @@ impl Default for LiveConfig {
             subscriptions_max: 64,
             rows_max: 20_000,
             message_bytes_max: 65_536,
-            frame_bytes_max: 16_384,
+            frame_bytes_max: 4_096,
             bytes_in_flight_start: 16_384,
             bytes_in_flight_max: 1_048_576,
             hello_timeout_ms: 10_000,

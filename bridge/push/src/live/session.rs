@@ -235,6 +235,8 @@ impl<T: Transport> Session<T> {
         self.hub.meters.subscriptions.increment(1.0);
         let due = Instant::now();
         let rate = wish.rate.filter(|rate| *rate > 0.0);
+        // Most sessions have one or two: doubling would begin with room for four.
+        self.subscriptions.reserve_exact(1);
         self.subscriptions.push(Open { cursor, dirty: true, reading: false, rate, due });
         // Alerts first.
         self.subscriptions.sort_by_key(|open| open.cursor.lane());
@@ -381,10 +383,14 @@ impl<T: Transport> Session<T> {
             }
             let bytes_max = if is_alert { config.frame_bytes_max } else { config.frame_bytes_max.min(room) };
             let mut out = Vec::with_capacity(128);
-            let frame = loop {
-                match self.hub.read(|views| views.frame(&mut open.cursor, &mut out, bytes_max)) {
+            let (frame, at) = loop {
+                let (frame, at) = self.hub.read(|views| {
+                    let frame = views.frame(&mut open.cursor, &mut out, bytes_max);
+                    (frame, views.position())
+                });
+                match frame {
                     Frame::MustFollow => self.hub.write(|views| views.follow(&mut open.cursor)),
-                    frame => break frame,
+                    frame => break (frame, at),
                 }
             };
             match frame {
@@ -397,6 +403,8 @@ impl<T: Transport> Session<T> {
                 Frame::Written | Frame::MustFollow => {
                     if !open.cursor.has_more() {
                         open.due = now + open.interval(config, self.max_rate);
+                        // Whatever comes after `at` marks its lane: there is no need to look again.
+                        open.dirty = open.cursor.at() != at;
                     }
                     return Some(out);
                 }
