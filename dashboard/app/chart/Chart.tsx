@@ -139,6 +139,8 @@ function drawRules(plot: uPlot, alerts: Alert[]): void {
     context.moveTo(bbox.left, y);
     context.lineTo(bbox.left + bbox.width, y);
     context.stroke();
+    context.textAlign = "left";
+    context.textBaseline = "alphabetic";
     context.font = `${11 * devicePixelRatio}px Inter Variable, sans-serif`;
     context.fillText(text, bbox.left + 6 * devicePixelRatio, y - 5 * devicePixelRatio);
     context.restore();
