@@ -5,6 +5,7 @@ mod alerts;
 mod arrival;
 mod browser;
 mod durability;
+mod identity;
 mod live;
 mod operation;
 mod time;
