@@ -10,7 +10,7 @@ use crate::config::BrokerConfig;
 use crate::engines::gate::Gate;
 use crate::engines::{BrokerStats, Engine};
 use crate::listeners::{BindError, ListenAddress, Transport};
-use crate::sessions::MemorySessions;
+use crate::sessions::{SessionStore, SessionStoreError};
 
 /// The MQTT edge. Cheap to clone; clones are the same edge.
 #[derive(Clone)]
@@ -18,19 +18,32 @@ pub struct Broker {
     engine: Arc<dyn Engine>,
 }
 
+/// Why the edge could not be made ready.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BrokerError {
+    /// A listener.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The sessions of the run before, or what the log has after them.
+    #[error(transparent)]
+    Sessions(#[from] SessionStoreError),
+}
+
 impl Broker {
-    /// Binds the listeners; connections are accepted once [`Broker::run`] runs. Needs a tokio runtime, and the metrics
+    /// Brings back the sessions and what they are owed, and binds the listeners; connections are accepted once [`Broker::run`] runs. Needs a tokio runtime, and the metrics
     /// recorder installed before. `clock` gives the time of receipt in Unix ms.
     ///
     /// # Errors
-    /// When an address or path cannot be listened on, or a listener's certificates cannot be used.
+    /// When an address or path cannot be listened on, or a listener's certificates cannot be used; when the
+    /// sessions or the log cannot be read.
     pub fn bind(
         config: BrokerConfig,
         log: Arc<dyn Log>,
+        sessions: SessionStore,
         problems: Arc<dyn ProblemSink>,
         clock: fn() -> i64,
-    ) -> Result<Broker, BindError> {
-        let sessions = Arc::new(MemorySessions::new(config.sessions_max));
+    ) -> Result<Broker, BrokerError> {
         Ok(Broker { engine: Arc::new(Gate::bind(config, log, problems, clock, sessions)?) })
     }
 
@@ -54,7 +67,7 @@ impl Broker {
 
     /// Serves until `cancel`. Then no connection is accepted or read any more; each ends once what it published is
     /// durable and acknowledged, or after `shutdown_grace`; v5 clients are told (0x8B). The log must stay open until
-    /// this returns.
+    /// this returns. The session store is closed at the end.
     pub async fn run(&self, tracker: TaskTracker, cancel: CancellationToken) {
         self.engine.run(tracker, cancel).await;
     }

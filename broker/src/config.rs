@@ -41,7 +41,7 @@ pub struct BrokerConfig {
     pub topic_bytes_max: usize,
     /// Most levels of a topic name or filter.
     pub topic_levels_max: usize,
-    /// Topic aliases a client may set up (MQTT 5.0 section 3.2.2.3.8).
+    /// Topic aliases a client may set up (MQTT 5.0 section 3.2.2.3.8), and that are set up towards a client.
     pub topic_alias_max: u16,
     /// QoS 1 and 2 publications of one client that are not yet acknowledged: the MQTT 5 receive maximum. A 3.1.1
     /// client past it is not read until acknowledgements went out.
@@ -66,6 +66,9 @@ pub struct BrokerConfig {
     pub sessions_max: usize,
     /// Longest time a session is kept for a client that is away; shortens what a client asks for.
     pub session_expiry_max: Duration,
+    /// Longest keep-alive; an MQTT 5 client that asks for more, or for none, is told this one (section 3.2.2.3.14).
+    /// `ZERO`: whatever the client asks for.
+    pub keep_alive_max: Duration,
     /// At shutdown: longest wait for publications to become durable and be acknowledged.
     pub shutdown_grace: Duration,
 }
@@ -110,6 +113,7 @@ impl Default for BrokerConfig {
             retained_bytes_max: 32 * 1024 * 1024,
             sessions_max: 100_000,
             session_expiry_max: Duration::from_secs(7 * 24 * 3600),
+            keep_alive_max: Duration::ZERO,
             shutdown_grace: Duration::from_secs(3),
         }
     }

@@ -7,7 +7,7 @@
 //! - `access`: who is let in, what they may do, and how much of it
 //! - `wire`: one connection as a pure state machine; the only room that names the protocol crate
 //! - `topics`: names and filters, the trie of subscriptions, retained messages
-//! - [`SessionStore`]: what outlives a connection; in memory now
+//! - `sessions`, [`SessionStore`]: what outlives a connection, and what survives the program; the invariant is there
 
 mod access;
 mod broker;
@@ -19,11 +19,11 @@ mod sessions;
 mod topics;
 mod wire;
 
-pub use broker::Broker;
+pub use broker::{Broker, BrokerError};
 pub use config::{Acknowledge, BrokerConfig};
 pub use engines::{BrokerStats, Engine};
 pub use listeners::{
     BindError, CERTIFICATE_CHECK_INTERVAL, ListenAddress, ListenerConfig, Peer, SOCKET_MODE, TlsConfig, TlsError,
     Transport,
 };
-pub use sessions::{MemorySessions, Session, SessionStore, SubscriptionOptions};
+pub use sessions::{SessionStore, SessionStoreConfig, SessionStoreError, SubscriptionOptions};

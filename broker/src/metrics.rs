@@ -64,7 +64,7 @@ pub(crate) enum Dropped {
     Overload,
     /// The subscriber's queue, or all queues together, were full.
     QueueFull,
-    /// The subscriber is away; its session keeps no messages yet.
+    /// The subscriber is away, and the message is not kept: QoS 0, or a session that ends with its connection.
     Offline,
     /// The message's expiry interval passed in the queue.
     Expired,
@@ -72,16 +72,22 @@ pub(crate) enum Dropped {
     TooLarge,
     /// No room among the retained messages; it was still delivered.
     RetainedFull,
+    /// The oldest of a mailbox that is too large, or the largest when all together are.
+    MailboxFull,
+    /// It lay in a mailbox for too long.
+    MailboxAge,
 }
 
 impl Dropped {
-    const ALL: [Dropped; 6] = [
+    const ALL: [Dropped; 8] = [
         Dropped::Overload,
         Dropped::QueueFull,
         Dropped::Offline,
         Dropped::Expired,
         Dropped::TooLarge,
         Dropped::RetainedFull,
+        Dropped::MailboxFull,
+        Dropped::MailboxAge,
     ];
 
     const fn name(self) -> &'static str {
@@ -92,6 +98,8 @@ impl Dropped {
             Dropped::Expired => "expired",
             Dropped::TooLarge => "too_large",
             Dropped::RetainedFull => "retained_full",
+            Dropped::MailboxFull => "mailbox_full",
+            Dropped::MailboxAge => "mailbox_age",
         }
     }
 }

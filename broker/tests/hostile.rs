@@ -66,18 +66,19 @@ async fn a_truncated_packet_is_nothing() {
 #[tokio::test]
 async fn a_v5_client_is_told_what_it_did_wrong() {
     let served = Served::start();
-    for (bytes, answer) in [
-        (&b"\x32\x06\0\x01a\0\0\0"[..], &b"\xe0\x01\x81"[..]),
-        (b"\x30\x80\x80\x80\x01", b"\xe0\x01\x95"),
-        (b"\x30\x06\0\x03a/+\0", b"\xe0\x01\x90"),
-        (b"\x30\x06\0\0\x03\x23\0\x01", b"\xe0\x01\x94"),
+    for (bytes, code) in [
+        (&b"\x32\x06\0\x01a\0\0\0"[..], 0x81),
+        (b"\x30\x80\x80\x80\x01", 0x95),
+        (b"\x30\x06\0\x03a/+\0", 0x90),
+        (b"\x30\x06\0\0\x03\x23\0\x01", 0x94),
     ] {
         let mut client = served.raw().await;
         client.connect(5, 2, "c").await;
         let connack = client.read(2).await;
         client.read(connack[1] as usize).await;
         client.send(bytes).await;
-        assert_eq!(client.rest().await, answer, "{bytes:x?}");
+        let told = client.rest().await;
+        assert_eq!((told[0], told[2]), (0xe0, code), "{bytes:x?}");
     }
 }
 

@@ -10,6 +10,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use metrics::counter;
+use tidegate_broker::SessionStore;
 use tidegate_log::Log;
 use tidegate_store::{Flush, Store};
 use tidegate_telemetry::Position;
@@ -54,6 +55,7 @@ impl FlushStatus {
 struct Worker {
     log: Arc<dyn Log>,
     store: Store,
+    sessions: SessionStore,
     checkpoint: CheckpointFile,
     runtime: Handle,
     status: Arc<FlushStatus>,
@@ -67,12 +69,13 @@ impl Flusher {
     pub fn spawn(
         log: Arc<dyn Log>,
         store: Store,
+        sessions: SessionStore,
         checkpoint: CheckpointFile,
         runtime: Handle,
         status: Arc<FlushStatus>,
     ) -> std::io::Result<(Flusher, JoinHandle<()>)> {
         let (jobs, waiting) = sync_channel(1);
-        let worker = Worker { log, store, checkpoint, runtime, status: Arc::clone(&status) };
+        let worker = Worker { log, store, sessions, checkpoint, runtime, status: Arc::clone(&status) };
         let thread = thread::Builder::new().name("flush".into()).spawn(move || worker.run(&waiting))?;
         Ok((Flusher { jobs, status }, thread))
     }
@@ -134,7 +137,8 @@ impl Worker {
         self.runtime.block_on(durable.wait_for(|durable| *durable >= job.position))?;
         let report = job.flush.run()?;
         self.checkpoint.save(job.position, &job.state)?;
-        self.log.trim(job.position);
+        // What sleeping MQTT clients are owed is derived from the log: it stays until their mailboxes have it.
+        self.log.trim(job.position.min(self.sessions.complete()));
         tracing::debug!(?report, checkpoint_bytes = job.state.len(), "flushed");
         Ok(())
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use tidegate_broker::{Broker, ListenAddress, ListenerConfig, Transport};
+use tidegate_broker::{Broker, ListenAddress, ListenerConfig, SessionStore, Transport};
 use tidegate_identity::{Authority, Exposure};
 use tidegate_log::{EmbeddedLog, Log, LogReader, ReadError};
 use tidegate_process::Process;
@@ -53,7 +53,8 @@ pub async fn run(mut config: Config, exposure: Exposure) -> Result<()> {
 
     let state = State::open(&config)?;
     let http = TcpListener::bind(config.http).await.with_context(|| format!("cannot listen on {}", config.http))?;
-    let broker = Broker::bind(config.broker.clone(), state.log.clone(), state.problems.clone(), clock::now_ms)?;
+    let broker =
+        Broker::bind(config.broker.clone(), state.log.clone(), state.sessions, state.problems.clone(), clock::now_ms)?;
     let (mqtt_addr, http_addr) = (broker.local_addr(), http.local_addr()?);
     let listeners = broker.listeners();
 
@@ -119,6 +120,7 @@ pub async fn run(mut config: Config, exposure: Exposure) -> Result<()> {
 struct State {
     log: Arc<dyn Log>,
     store: Store,
+    sessions: SessionStore,
     hub: Arc<Hub>,
     pipeline: Pipeline,
     reader: Box<dyn LogReader>,
@@ -132,6 +134,7 @@ struct State {
 impl State {
     fn open(config: &Config) -> Result<State> {
         let store = Store::open(config.store.clone())?;
+        let sessions = SessionStore::open(config.sessions.clone())?;
         let begin_after = store.flushed();
         let log: Arc<dyn Log> =
             Arc::new(EmbeddedLog::open(tidegate_log::LogConfig { begin_after, ..config.log.clone() })?);
@@ -144,8 +147,14 @@ impl State {
         let hub = Arc::new(Hub::new(config.views.clone(), config.live.clone(), clock::now_ms()));
         let problems = Arc::new(Ledger::new(store.clone()));
         let (figures, flush_status) = (Arc::new(Figures::default()), Arc::new(FlushStatus::default()));
-        let (flusher, flush_thread) =
-            Flusher::spawn(log.clone(), store.clone(), checkpoint, Handle::current(), flush_status.clone())?;
+        let (flusher, flush_thread) = Flusher::spawn(
+            log.clone(),
+            store.clone(),
+            sessions.clone(),
+            checkpoint,
+            Handle::current(),
+            flush_status.clone(),
+        )?;
         let (applied_sender, applied) = watch::channel(from);
         let mut pipeline = Pipeline {
             log: log.clone(),
@@ -159,7 +168,19 @@ impl State {
             figures: figures.clone(),
         };
         pipeline.replay(reader.as_mut(), from)?;
-        Ok(State { log, store, hub, pipeline, reader, applied, figures, problems, flush_status, flush_thread })
+        Ok(State {
+            log,
+            store,
+            sessions,
+            hub,
+            pipeline,
+            reader,
+            applied,
+            figures,
+            problems,
+            flush_status,
+            flush_thread,
+        })
     }
 }
 

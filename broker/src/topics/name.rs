@@ -18,7 +18,7 @@ pub(crate) enum TopicError {
         "the filter uses a wildcard where none may stand: + fills a level by itself, # is the last level by itself"
     )]
     MisplacedWildcard,
-    #[error("shared subscriptions ($share) are not served")]
+    #[error("a shared subscription is $share/GROUP/FILTER, with a group that is not empty and has no wildcard")]
     Shared,
     #[error("the topic has {bytes} bytes, mqtt.topic_bytes_max is {max}")]
     TooLong { bytes: usize, max: usize },
@@ -49,10 +49,15 @@ impl TopicLimits {
         if filter.contains('\0') {
             return Err(TopicError::Nul);
         }
-        if filter.starts_with("$share/") {
-            return Err(TopicError::Shared);
-        }
         self.check_size(filter)?;
+        // MQTT-4.8.2-1, MQTT-4.8.2-2
+        let filter = match filter.strip_prefix("$share/").map(|shared| shared.split_once('/')) {
+            Some(Some((group, filter))) if !group.is_empty() && !group.contains(['+', '#']) && !filter.is_empty() => {
+                filter
+            }
+            Some(_) => return Err(TopicError::Shared),
+            None => filter,
+        };
         let mut levels = filter.split('/').peekable();
         while let Some(level) = levels.next() {
             let misplaced = match level {
@@ -126,7 +131,11 @@ mod tests {
         for bad in ["a#", "#/a", "a+", "a/+b", "a/#/b"] {
             assert_eq!(LIMITS.check_filter(bad), Err(TopicError::MisplacedWildcard), "{bad}");
         }
-        assert_eq!(LIMITS.check_filter("$share/g/a"), Err(TopicError::Shared));
+        assert_eq!(LIMITS.check_filter("$share/g/a"), Ok(()));
+        assert_eq!(LIMITS.check_filter("$share/g/a#"), Err(TopicError::MisplacedWildcard));
+        for bad in ["$share/g", "$share//a", "$share/+/a", "$share/g/"] {
+            assert_eq!(LIMITS.check_filter(bad), Err(TopicError::Shared), "{bad}");
+        }
     }
 
     #[test]

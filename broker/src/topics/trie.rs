@@ -42,6 +42,7 @@ impl<S> TopicTrie<S> {
     }
 
     /// Number of subscriptions.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.subscriptions
     }

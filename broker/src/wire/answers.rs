@@ -1,15 +1,17 @@
 use std::collections::VecDeque;
 
+use mqtt_protocol_core::mqtt::packet::Packet;
 use tidegate_telemetry::{Position, Qos};
 
-use super::inbound::Inbound;
+use super::inbound::{Inbound, Request};
 use super::machine::Machine;
 use super::outbound::{self, Answer, Denial};
 
-/// An answer that waits for the disk.
+/// An answer that waits for the disk: for its entry in the log, for a change of the session in the store, or both.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pending {
-    pub position: Position,
+    position: Position,
+    ticket: u64,
     packet_id: u16,
     answer: Answer,
     bytes: u32,
@@ -17,6 +19,9 @@ pub(super) struct Pending {
 
 /// Later than everything durable.
 pub(super) const UNPLACED: Position = Position(u64::MAX);
+
+/// A change of the session whose ticket is not known yet.
+const UNSTORED: u64 = u64::MAX;
 
 /// Acknowledgements of what the client publishes: they leave when it is durable, in the order it came.
 impl Machine {
@@ -31,7 +36,7 @@ impl Machine {
         };
         self.unplaced += 1;
         let bytes = u32::try_from(publish.payload.len() + publish.topic.len()).unwrap_or(u32::MAX);
-        self.push_pending(Pending { position: UNPLACED, packet_id: publish.packet_id, answer, bytes });
+        self.push_pending(Pending { position: UNPLACED, ticket: 0, packet_id: publish.packet_id, answer, bytes });
     }
 
     pub(super) fn answer_refused(&mut self, publish: &Inbound<'_>, why: Denial) {
@@ -40,7 +45,7 @@ impl Machine {
             Qos::AtLeastOnce => Answer::PubackDenied(why),
             Qos::ExactlyOnce => Answer::PubrecDenied(why),
         };
-        self.push_answer(Position::START, publish.packet_id, answer);
+        self.push_answer(Position::START, 0, publish.packet_id, answer);
     }
 
     /// A QoS 2 PUBLISH came again before its PUBREL: it gets its PUBREC, and no second entry (MQTT-4.3.3-10).
@@ -48,27 +53,39 @@ impl Machine {
         let waiting = self.pending.iter().any(|p| p.packet_id == packet_id && p.answer == Answer::Pubrec);
         if !waiting {
             let position = self.received.get(&packet_id).copied().unwrap_or(Position::START);
-            self.push_answer(position, packet_id, Answer::Pubrec);
+            self.push_answer(position, 0, packet_id, Answer::Pubrec);
         }
     }
 
-    pub(super) fn released(&mut self, packet_id: u16) {
+    /// PUBREL: the identifier is free. Where the session outlives the connection the PUBCOMP waits until that is
+    /// stored: else the client's next message of that identifier would count as a repetition after a crash.
+    pub(super) fn released(&mut self, packet_id: u16, requests: &mut Vec<Request>) {
         match self.received.remove(&packet_id) {
-            Some(position) => self.push_answer(position, packet_id, Answer::Pubcomp),
-            None => self.push_answer(Position::START, packet_id, Answer::PubcompNotFound),
+            Some(position) if self.keeps => {
+                requests.push(Request::Released { packet_id });
+                self.push_answer(position, UNSTORED, packet_id, Answer::Pubcomp);
+            }
+            Some(position) => self.push_answer(position, 0, packet_id, Answer::Pubcomp),
+            None => self.push_answer(Position::START, 0, packet_id, Answer::PubcompNotFound),
         }
+    }
+
+    /// PUBREL towards a subscriber, which waits until its PUBREC is stored: after a crash a PUBLISH must not be sent
+    /// again to a client that has forgotten the identifier.
+    pub(super) fn release_when_stored(&mut self, packet_id: u16) {
+        self.push_answer(Position::START, UNSTORED, packet_id, Answer::Pubrel);
     }
 
     /// Adds an answer to something that is in the log already, or is among the publications not yet placed.
-    pub(super) fn push_answer(&mut self, position: Position, packet_id: u16, answer: Answer) {
+    fn push_answer(&mut self, position: Position, ticket: u64, packet_id: u16, answer: Answer) {
         // What stands behind an unplaced answer is placed with it, at the latest when the client's batch is.
         if position == UNPLACED || self.unplaced > 0 {
             self.unplaced += 1;
         }
-        self.push_pending(Pending { position, packet_id, answer, bytes: 0 });
+        self.push_pending(Pending { position, ticket, packet_id, answer, bytes: 0 });
     }
 
-    pub(super) fn push_pending(&mut self, pending: Pending) {
+    fn push_pending(&mut self, pending: Pending) {
         self.pending_bytes += pending.bytes as usize;
         self.pending.push_back(pending);
     }
@@ -88,21 +105,45 @@ impl Machine {
         self.unplaced = 0;
     }
 
-    /// Lets out the acknowledgements of everything up to `durable`; returns how many.
-    pub(crate) fn durable(&mut self, durable: Position) -> usize {
+    /// Every change of the session that was handed out as a request so far is stored with `ticket`.
+    pub(crate) fn changed(&mut self, ticket: u64) {
+        for pending in self.pending.iter_mut().filter(|pending| pending.ticket == UNSTORED) {
+            pending.ticket = ticket;
+        }
+    }
+
+    /// Lets out the answers to everything up to `durable` in the log and `stored` in the session store; returns how
+    /// many publications were acknowledged.
+    pub(crate) fn durable(&mut self, durable: Position, stored: u64) -> usize {
         let mut count = 0;
         while let Some(first) = self.pending.front()
             && first.position <= durable
+            && first.ticket <= stored
         {
             let (answer, packet_id, bytes) = (first.answer, first.packet_id, first.bytes);
             self.pending.pop_front();
             self.pending_bytes -= bytes as usize;
-            self.send(outbound::answer(self.v5, answer, packet_id));
-            count += 1;
+            let packet = outbound::answer(self.v5, answer, packet_id);
+            self.send(packet);
+            count += usize::from(answer != Answer::Pubrel);
         }
         if self.pending.is_empty() {
             self.pending = VecDeque::new();
         }
+        while let Some((ticket, _)) = self.grants.front()
+            && *ticket <= stored
+            && let Some((_, packet)) = self.grants.pop_front()
+        {
+            self.send(*packet);
+        }
         count
+    }
+
+    /// Sends a SUBACK or UNSUBACK once the subscriptions are stored with `ticket`; 0 where nothing is to be stored.
+    pub(super) fn grant(&mut self, ticket: u64, packet: Packet) {
+        if ticket == 0 && self.grants.is_empty() {
+            return self.send(packet);
+        }
+        self.grants.push_back((ticket, Box::new(packet)));
     }
 }

@@ -15,6 +15,12 @@ pub(crate) enum Request {
     Subscribe { packet_id: u16, filters: Vec<Filter> },
     /// Unsubscribe; answered by [`super::Machine::unsubscribed`].
     Unsubscribe { packet_id: u16, filters: Vec<String> },
+    /// The client released a QoS 2 publication of its own; to be stored, then [`super::Machine::changed`].
+    Released { packet_id: u16 },
+    /// The subscriber has a QoS 2 delivery; to be stored, then [`super::Machine::changed`].
+    Taken { number: u64 },
+    /// The subscriber is done with a delivery.
+    Settled { number: u64 },
     /// A publication was refused, and the connection goes on.
     Refused { reason: Reason, detail: String, topic: String, payload: Bytes },
 }
@@ -33,6 +39,8 @@ pub(crate) struct ConnectRequest {
     pub will: Option<Box<Will>>,
     /// How many deliveries the client takes at a time.
     pub receive_max: u16,
+    /// Topic aliases the client takes.
+    pub alias_max: u16,
     pub user: Option<String>,
     pub password: Option<Password>,
     /// The client wants to authenticate in a way of its own (MQTT 5.0 section 4.12), which is not served.
@@ -63,6 +71,8 @@ pub(crate) struct Will {
     pub qos: Qos,
     pub retain: bool,
     pub properties: Option<Box<PublishProperties>>,
+    /// How long it waits for the client to come back (MQTT 5.0 section 3.1.3.2.2).
+    pub delay_s: u32,
 }
 
 /// One entry of a SUBSCRIBE.
@@ -127,9 +137,11 @@ pub(super) fn connect_v3(connect: &v3_1_1::Connect) -> ConnectRequest {
                 qos: qos(connect.will_qos()),
                 retain: connect.will_retain(),
                 properties: None,
+                delay_s: 0,
             })
         }),
         receive_max: u16::MAX,
+        alias_max: 0,
         user: connect.user_name().map(str::to_owned),
         password: connect.password().map(|password| Password(password.into())),
         enhanced_authentication: false,
@@ -150,9 +162,11 @@ pub(super) fn connect_v5(connect: &v5_0::Connect) -> ConnectRequest {
                 qos: qos(connect.will_qos()),
                 retain: connect.will_retain(),
                 properties: properties(connect.will_props()),
+                delay_s: will_delay_s(connect.will_props()),
             })
         }),
         receive_max: u16::MAX,
+        alias_max: 0,
         user: connect.user_name().map(str::to_owned),
         password: connect.password().map(|password| Password(password.into())),
         enhanced_authentication: false,
@@ -161,6 +175,7 @@ pub(super) fn connect_v5(connect: &v5_0::Connect) -> ConnectRequest {
         match property {
             Property::SessionExpiryInterval(seconds) => request.expiry_s = seconds.val(),
             Property::ReceiveMaximum(count) => request.receive_max = count.val(),
+            Property::TopicAliasMaximum(count) => request.alias_max = count.val(),
             Property::AuthenticationMethod(_) => request.enhanced_authentication = true,
             _ => {}
         }
@@ -169,7 +184,11 @@ pub(super) fn connect_v5(connect: &v5_0::Connect) -> ConnectRequest {
 }
 
 /// Entries of a SUBSCRIBE. A 3.1.1 client sets no options but the quality of service.
-pub(super) fn filters(entries: &[packet::SubEntry]) -> Vec<Filter> {
+pub(super) fn filters(entries: &[packet::SubEntry], properties: &[Property]) -> Vec<Filter> {
+    let identifier = properties.iter().find_map(|property| match property {
+        Property::SubscriptionIdentifier(identifier) => Some(identifier.val()),
+        _ => None,
+    });
     entries
         .iter()
         .map(|entry| Filter {
@@ -178,10 +197,19 @@ pub(super) fn filters(entries: &[packet::SubEntry]) -> Vec<Filter> {
                 qos: qos(entry.sub_opts().qos()),
                 no_local: entry.sub_opts().nl(),
                 retain_as_published: entry.sub_opts().rap(),
+                identifier,
             },
             retain_handling: entry.sub_opts().rh() as u8,
         })
         .collect()
+}
+
+fn will_delay_s(properties: &[Property]) -> u32 {
+    let delay = |property: &Property| match property {
+        Property::WillDelayInterval(seconds) => Some(seconds.val()),
+        _ => None,
+    };
+    properties.iter().find_map(delay).unwrap_or(0)
 }
 
 /// Session expiry of a DISCONNECT, in seconds.

@@ -11,6 +11,7 @@ use mqtt_protocol_core::mqtt::{Connection, Version, role};
 use tidegate_telemetry::{Position, Publication, Reason};
 
 use super::answers::{Pending, UNPLACED};
+use super::deliveries::Deliveries;
 use super::end::End;
 use super::frame::{self, FrameError};
 use super::inbound::{self, ConnectRequest, Inbound, Request, Will};
@@ -46,8 +47,15 @@ pub(crate) struct Machine {
     /// How many at the end of `pending` have been handed out as requests and have no place in the log yet.
     pub(super) unplaced: usize,
     pub(super) received: HashMap<u16, Position>,
-    pub(super) deliveries_inflight: u16,
+    /// SUBACKs and UNSUBACKs that wait for the session store, with their tickets.
+    pub(super) grants: VecDeque<(u64, Box<Packet>)>,
+    /// Made with the first delivery: most clients only publish.
+    pub(super) deliveries: Option<Box<Deliveries>>,
     pub(super) deliveries_max: u16,
+    /// Topic aliases towards the client.
+    pub(super) alias_max: u16,
+    /// The session outlives the connection.
+    pub(super) keeps: bool,
 }
 
 /// Limits on what one client may do.
@@ -61,6 +69,7 @@ pub(crate) struct Limits {
     pub receive_max: u16,
     pub inflight_bytes_max: usize,
     pub delivery_inflight_max: u16,
+    pub keep_alive_max_s: u16,
 }
 
 /// The present, passed in.
@@ -75,6 +84,8 @@ pub(crate) struct Now {
 pub(crate) struct Admission {
     pub session: u64,
     pub session_present: bool,
+    /// The session outlives the connection.
+    pub keeps: bool,
     /// QoS 2 identifiers of the session that are not yet released.
     pub received: HashMap<u16, Position>,
     pub assigned_client_id: Option<String>,
@@ -119,7 +130,10 @@ impl Machine {
             pending_bytes: 0,
             unplaced: 0,
             received: HashMap::new(),
-            deliveries_inflight: 0,
+            grants: VecDeque::new(),
+            deliveries: None,
+            alias_max: 0,
+            keeps: false,
         }
     }
 
@@ -147,6 +161,10 @@ impl Machine {
                 return self.refuse_frame(&error, packet);
             }
             self.heard = now.instant;
+            if self.completes_released_before(packet, requests) {
+                bytes = &bytes[packet.len()..];
+                continue;
+            }
             for event in self.mqtt.recv(&mut Cursor::new(packet)) {
                 self.event(event, packet, now, requests);
             }
@@ -181,23 +199,30 @@ impl Machine {
             Packet::V5_0Publish(publish) => self.publish(&Inbound::from(&publish), raw, now, requests),
             Packet::V3_1_1Connect(connect) => self.connect(inbound::connect_v3(&connect), requests),
             Packet::V5_0Connect(connect) => self.connect(inbound::connect_v5(&connect), requests),
-            Packet::V3_1_1Puback(_) | Packet::V5_0Puback(_) => self.delivered(),
-            Packet::V3_1_1Pubrec(pubrec) => self.send(outbound::pubrel(false, pubrec.packet_id())),
+            Packet::V3_1_1Puback(puback) => self.delivered(puback.packet_id(), requests),
+            Packet::V5_0Puback(puback) => self.delivered(puback.packet_id(), requests),
+            Packet::V3_1_1Pubrec(pubrec) => self.taken(pubrec.packet_id(), requests),
             Packet::V5_0Pubrec(pubrec) => match pubrec.reason_code() {
-                Some(code) if code.is_failure() => self.delivered(),
-                _ => self.send(outbound::pubrel(true, pubrec.packet_id())),
+                Some(code) if code.is_failure() => self.delivered(pubrec.packet_id(), requests),
+                _ => self.taken(pubrec.packet_id(), requests),
             },
-            Packet::V3_1_1Pubcomp(_) | Packet::V5_0Pubcomp(_) => self.delivered(),
-            Packet::V3_1_1Pubrel(pubrel) => self.released(pubrel.packet_id()),
-            Packet::V5_0Pubrel(pubrel) => self.released(pubrel.packet_id()),
+            Packet::V3_1_1Pubcomp(pubcomp) => self.delivered(pubcomp.packet_id(), requests),
+            Packet::V5_0Pubcomp(pubcomp) => self.delivered(pubcomp.packet_id(), requests),
+            Packet::V3_1_1Pubrel(pubrel) => self.released(pubrel.packet_id(), requests),
+            Packet::V5_0Pubrel(pubrel) => self.released(pubrel.packet_id(), requests),
             Packet::V3_1_1Subscribe(subscribe) => requests.push(Request::Subscribe {
                 packet_id: subscribe.packet_id(),
-                filters: inbound::filters(subscribe.entries()),
+                filters: inbound::filters(subscribe.entries(), &[]),
             }),
-            Packet::V5_0Subscribe(subscribe) => requests.push(Request::Subscribe {
-                packet_id: subscribe.packet_id(),
-                filters: inbound::filters(subscribe.entries()),
-            }),
+            Packet::V5_0Subscribe(subscribe) => {
+                let filters = inbound::filters(subscribe.entries(), subscribe.props());
+                let shared_no_local = |f: &inbound::Filter| f.options.no_local && f.filter.starts_with("$share/");
+                if filters.iter().any(shared_no_local) {
+                    // MQTT-3.8.3-4
+                    return self.protocol_error(MqttError::ProtocolError, raw);
+                }
+                requests.push(Request::Subscribe { packet_id: subscribe.packet_id(), filters });
+            }
             Packet::V3_1_1Unsubscribe(unsubscribe) => requests.push(Request::Unsubscribe {
                 packet_id: unsubscribe.packet_id(),
                 filters: unsubscribe.entries().iter().map(|filter| filter.as_str().to_owned()).collect(),
@@ -242,6 +267,14 @@ impl Machine {
         requests.push(Request::Connect(Box::new(connect)));
     }
 
+    /// The client has its session; it is let in by [`Machine::accept`]. If the connection ends before, it has no will.
+    pub(crate) fn admit(&mut self, connect: &ConnectRequest, admission: &Admission) {
+        self.session = admission.session;
+        self.expiry_s = admission.expiry_s.unwrap_or(connect.expiry_s);
+        self.keeps = admission.keeps;
+        self.received.clone_from(&admission.received);
+    }
+
     /// Lets the client in and goes on with what it sent after its CONNECT.
     pub(crate) fn accept(
         &mut self,
@@ -251,19 +284,23 @@ impl Machine {
         requests: &mut Vec<Request>,
     ) {
         self.phase = Phase::Open;
-        self.session = admission.session;
-        self.expiry_s = admission.expiry_s.unwrap_or(connect.expiry_s);
+        self.admit(connect, &admission);
         self.will.clone_from(&connect.will);
         self.deliveries_max = connect.receive_max.min(self.limits.delivery_inflight_max);
-        self.keep_alive =
-            (connect.keep_alive_s > 0).then(|| Duration::from_millis(u64::from(connect.keep_alive_s) * 1500));
+        self.alias_max = connect.alias_max.min(self.limits.topic_alias_max);
+        // A 3.1.1 client cannot be told of another keep-alive than its own.
+        let server_keep_alive = match (connect.v5, connect.keep_alive_s, self.limits.keep_alive_max_s) {
+            (true, asked, max) if max > 0 && (asked == 0 || asked > max) => Some(max),
+            _ => None,
+        };
+        let keep_alive_s = server_keep_alive.unwrap_or(connect.keep_alive_s);
+        self.keep_alive = (keep_alive_s > 0).then(|| Duration::from_millis(u64::from(keep_alive_s) * 1500));
         self.heard = now.instant;
         if let Some(assigned) = &admission.assigned_client_id {
             self.client.clone_from(assigned);
         }
         self.mqtt.restore_qos2_publish_handled(admission.received.keys().copied().collect());
-        let connack = outbound::connack(self.v5, &admission, &self.limits);
-        self.received = admission.received;
+        let connack = outbound::connack(self.v5, &admission, &self.limits, server_keep_alive);
         self.send(connack);
         let held = std::mem::take(&mut self.partial);
         self.frames(&held, now, requests);
@@ -275,7 +312,7 @@ impl Machine {
     }
 
     pub(super) fn refuse(&mut self, refusal: Refusal, reason: Reason, detail: &str) {
-        self.send(outbound::refusal(self.v5, refusal));
+        self.send_explained(|v5, why| outbound::refusal(v5, refusal, why), detail);
         self.phase = Phase::Ended(End::Refused { reason, detail: detail.to_owned(), sample: Bytes::new() });
     }
 
@@ -315,14 +352,14 @@ impl Machine {
         })));
     }
 
-    /// Answers a SUBSCRIBE, one outcome for each filter.
-    pub(crate) fn subscribed(&mut self, packet_id: u16, outcomes: &[SubscribeOutcome]) {
-        self.send(outbound::suback(self.v5, packet_id, outcomes));
+    /// Answers a SUBSCRIBE, one outcome for each filter, once `ticket` is stored; 0 where nothing is to be stored.
+    pub(crate) fn subscribed(&mut self, packet_id: u16, outcomes: &[SubscribeOutcome], ticket: u64) {
+        self.grant(ticket, outbound::suback(self.v5, packet_id, outcomes));
     }
 
     /// Answers an UNSUBSCRIBE: whether each filter was subscribed to.
-    pub(crate) fn unsubscribed(&mut self, packet_id: u16, existed: &[bool]) {
-        self.send(outbound::unsuback(self.v5, packet_id, existed));
+    pub(crate) fn unsubscribed(&mut self, packet_id: u16, existed: &[bool], ticket: u64) {
+        self.grant(ticket, outbound::unsuback(self.v5, packet_id, existed));
     }
 
     fn disconnected(&mut self, disconnect: &mqtt_protocol_core::mqtt::packet::v5_0::Disconnect, raw: &[u8]) {
@@ -394,7 +431,7 @@ impl Machine {
     /// A DISCONNECT is sent to v5 clients that got their CONNACK, to nobody else.
     fn farewell(&mut self, code: DisconnectReasonCode) {
         if self.v5 && self.phase == Phase::Open {
-            self.send(outbound::disconnect(code));
+            self.send(outbound::disconnect(code, None));
         }
     }
 
@@ -422,9 +459,21 @@ impl Machine {
     }
 
     pub(super) fn end_with(&mut self, code: DisconnectReasonCode, reason: Reason, detail: String, raw: &[u8]) {
-        self.farewell(code);
+        if self.v5 && self.phase == Phase::Open {
+            self.send_explained(|_, why| outbound::disconnect(code, why), &detail);
+        }
         let sample = Bytes::copy_from_slice(&raw[..raw.len().min(SAMPLE_BYTES_MAX)]);
         self.phase = Phase::Ended(End::Refused { reason, detail, sample });
+    }
+
+    /// Sends a packet with a reason string, without it where it would be too large for the client (MQTT-3.2.2-19,
+    /// MQTT-3.14.2-3).
+    fn send_explained(&mut self, packet: impl Fn(bool, Option<&str>) -> Packet, why: &str) {
+        let before = self.output.len();
+        self.send(packet(self.v5, Some(why)));
+        if self.output.len() == before {
+            self.send(packet(self.v5, None));
+        }
     }
 
     pub(super) fn send(&mut self, packet: Packet) {
@@ -454,7 +503,12 @@ impl Machine {
 
     /// Number of answers that wait for the disk.
     pub(crate) fn pending(&self) -> usize {
-        self.pending.len()
+        self.pending.len() + self.grants.len()
+    }
+
+    /// Whether the session outlives the connection.
+    pub(crate) fn keeps(&self) -> bool {
+        self.keeps
     }
 
     pub(crate) fn client(&self) -> &str {
@@ -484,22 +538,31 @@ impl Machine {
         (received, self.expiry_s)
     }
 
-    /// After the end: the will as a publication, if it is to be published.
-    pub(crate) fn take_will(&mut self, unix_ms: i64) -> Option<Publication> {
+    /// After the end: the will as a publication and its delay in seconds, if it is to be published.
+    pub(crate) fn take_will(&mut self, unix_ms: i64) -> Option<(Publication, u32)> {
         let will = self.will.take()?;
-        self.ended().is_some_and(End::leaves_a_will).then(|| Publication {
+        self.ended().is_some_and(End::leaves_a_will).then(|| (self.will_publication(&will, unix_ms), will.delay_s))
+    }
+
+    /// The will as it would be published now.
+    pub(crate) fn will(&self, unix_ms: i64) -> Option<(Publication, u32)> {
+        self.will.as_ref().map(|will| (self.will_publication(will, unix_ms), will.delay_s))
+    }
+
+    fn will_publication(&self, will: &Will, unix_ms: i64) -> Publication {
+        Publication {
             received_ms: unix_ms,
             client: self.client.clone(),
             principal: self.speaker.principal().name().to_owned(),
             session: self.session,
             packet_id: 0,
-            topic: will.topic,
-            payload: will.payload,
+            topic: will.topic.clone(),
+            payload: will.payload.clone(),
             qos: will.qos,
             retain: will.retain,
             dup: false,
-            properties: will.properties,
-        })
+            properties: will.properties.clone(),
+        }
     }
 }
 

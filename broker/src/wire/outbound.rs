@@ -14,7 +14,6 @@ use crate::engines::gate::outbox::Delivery;
 pub(crate) enum SubscribeOutcome {
     Granted(Qos),
     Invalid,
-    NotShared,
     QuotaExceeded,
     NotAuthorized,
 }
@@ -37,6 +36,8 @@ pub(super) enum Answer {
     PubrecDenied(Denial),
     Pubcomp,
     PubcompNotFound,
+    /// To a subscriber, when its PUBREC is stored.
+    Pubrel,
 }
 
 const BUILT: &str = "a packet of valid parts is valid";
@@ -52,6 +53,7 @@ pub(super) fn answer(v5: bool, answer: Answer, packet_id: u16) -> Packet {
         (false, Answer::Pubcomp | Answer::PubcompNotFound) => {
             v3_1_1::Pubcomp::builder().packet_id(packet_id).build().expect(BUILT).into()
         }
+        (v5, Answer::Pubrel) => pubrel(v5, packet_id),
         (true, Answer::Puback) => v5_0::Puback::builder().packet_id(packet_id).build().expect(BUILT).into(),
         (true, Answer::Pubrec) => v5_0::Pubrec::builder().packet_id(packet_id).build().expect(BUILT).into(),
         (true, Answer::Pubcomp) => v5_0::Pubcomp::builder().packet_id(packet_id).build().expect(BUILT).into(),
@@ -91,7 +93,7 @@ pub(super) fn pubrel(v5: bool, packet_id: u16) -> Packet {
 }
 
 /// CONNACK of an accepted connection; a v5 client learns what is served and what is not.
-pub(super) fn connack(v5: bool, admission: &Admission, limits: &Limits) -> Packet {
+pub(super) fn connack(v5: bool, admission: &Admission, limits: &Limits, server_keep_alive_s: Option<u16>) -> Packet {
     if !v5 {
         return v3_1_1::Connack::builder()
             .session_present(admission.session_present)
@@ -105,9 +107,10 @@ pub(super) fn connack(v5: bool, admission: &Admission, limits: &Limits) -> Packe
         packet::ReceiveMaximum::new(limits.receive_max.max(1)).expect(BUILT).into(),
         packet::MaximumPacketSize::new(packet_bytes_max.max(1)).expect(BUILT).into(),
         packet::TopicAliasMaximum::new(limits.topic_alias_max).expect(BUILT).into(),
-        packet::SubscriptionIdentifierAvailable::new(0).expect(BUILT).into(),
-        packet::SharedSubscriptionAvailable::new(0).expect(BUILT).into(),
     ];
+    if let Some(seconds) = server_keep_alive_s {
+        properties.push(packet::ServerKeepAlive::new(seconds).expect(BUILT).into());
+    }
     if let Some(assigned) = &admission.assigned_client_id {
         properties.push(packet::AssignedClientIdentifier::new(assigned.as_str()).expect(BUILT).into());
     }
@@ -134,7 +137,7 @@ pub(super) enum Refusal {
     Identity(WhyRefused),
 }
 
-pub(super) fn refusal(v5: bool, refusal: Refusal) -> Packet {
+pub(super) fn refusal(v5: bool, refusal: Refusal, why: Option<&str>) -> Packet {
     if v5 {
         let code = match refusal {
             Refusal::ClientId => ConnectReasonCode::ClientIdentifierNotValid,
@@ -145,7 +148,8 @@ pub(super) fn refusal(v5: bool, refusal: Refusal) -> Packet {
             Refusal::Identity(WhyRefused::NotAuthorized) => ConnectReasonCode::NotAuthorized,
             Refusal::Identity(WhyRefused::Throttled { .. }) => ConnectReasonCode::ConnectionRateExceeded,
         };
-        return v5_0::Connack::builder().session_present(false).reason_code(code).build().expect(BUILT).into();
+        let connack = v5_0::Connack::builder().session_present(false).reason_code(code).props(reason_string(why));
+        return connack.build().expect(BUILT).into();
     }
     let code = match refusal {
         Refusal::ClientId => ConnectReturnCode::IdentifierRejected,
@@ -169,7 +173,6 @@ pub(super) fn suback(v5: bool, packet_id: u16, outcomes: &[SubscribeOutcome]) ->
                 SubscribeOutcome::Granted(Qos::AtLeastOnce) => SubackReasonCode::GrantedQos1,
                 SubscribeOutcome::Granted(Qos::ExactlyOnce) => SubackReasonCode::GrantedQos2,
                 SubscribeOutcome::Invalid => SubackReasonCode::TopicFilterInvalid,
-                SubscribeOutcome::NotShared => SubackReasonCode::SharedSubscriptionsNotSupported,
                 SubscribeOutcome::QuotaExceeded => SubackReasonCode::QuotaExceeded,
                 SubscribeOutcome::NotAuthorized => SubackReasonCode::NotAuthorized,
             })
@@ -202,16 +205,27 @@ pub(super) fn unsuback(v5: bool, packet_id: u16, existed: &[bool]) -> Packet {
 }
 
 /// DISCONNECT, which a server sends to v5 clients only.
-pub(super) fn disconnect(code: DisconnectReasonCode) -> Packet {
-    v5_0::Disconnect::builder().reason_code(code).build().expect(BUILT).into()
+pub(super) fn disconnect(code: DisconnectReasonCode, why: Option<&str>) -> Packet {
+    let disconnect = v5_0::Disconnect::builder().reason_code(code);
+    match why {
+        Some(_) => disconnect.props(reason_string(why)).build().expect(BUILT).into(),
+        None => disconnect.build().expect(BUILT).into(),
+    }
 }
 
-/// A delivery as PUBLISH; `packet_id` is `None` for QoS 0. `expiry_s` is what is left of the message's life.
+/// The words for a person who reads the client's log (MQTT 5.0 section 4.13); none where they are no valid string.
+fn reason_string(why: Option<&str>) -> Vec<Property> {
+    why.and_then(|why| packet::ReasonString::new(why).ok()).map(Property::from).into_iter().collect()
+}
+
+/// A delivery as PUBLISH; `packet_id` is `None` for QoS 0. `expiry_s` is what is left of the message's life,
+/// `alias` the topic's alias and whether the client learns it now.
 pub(super) fn publish(
     v5: bool,
     delivery: &Delivery,
     packet_id: Option<u16>,
     expiry_s: Option<u32>,
+    alias: Option<(u16, bool)>,
 ) -> Result<Packet, MqttError> {
     let message = &delivery.message;
     let qos = match delivery.qos {
@@ -220,22 +234,35 @@ pub(super) fn publish(
         Qos::ExactlyOnce => packet::Qos::ExactlyOnce,
     };
     if v5 {
+        let topic = if matches!(alias, Some((_, false))) { "" } else { &*message.topic };
         let mut builder = v5_0::Publish::builder()
-            .topic_name(&*message.topic)?
+            .topic_name(topic)?
             .qos(qos)
+            .dup(delivery.packet_id != 0)
             .retain(delivery.retain)
             .payload(&message.payload[..]);
         if let Some(packet_id) = packet_id {
             builder = builder.packet_id(packet_id);
         }
-        if let Some(from) = &message.properties {
-            builder = builder.props(properties(from, expiry_s)?);
+        let mut props = match &message.properties {
+            Some(from) => properties(from, expiry_s)?,
+            None => Vec::new(),
+        };
+        if let Some((alias, _)) = alias {
+            props.push(packet::TopicAlias::new(alias)?.into());
+        }
+        for identifier in &delivery.identifiers {
+            props.push(packet::SubscriptionIdentifier::new(*identifier)?.into());
+        }
+        if !props.is_empty() {
+            builder = builder.props(props);
         }
         return Ok(builder.build()?.into());
     }
     let mut builder = v3_1_1::Publish::builder()
         .topic_name(&*message.topic)?
         .qos(qos)
+        .dup(delivery.packet_id != 0)
         .retain(delivery.retain)
         .payload(&message.payload[..]);
     if let Some(packet_id) = packet_id {

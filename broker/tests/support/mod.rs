@@ -4,12 +4,13 @@
 pub mod authority;
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use std::sync::Mutex;
-use tidegate_broker::{Broker, BrokerConfig};
+use tidegate_broker::{Broker, BrokerConfig, SessionStore, SessionStoreConfig};
 use tidegate_log::{AppendError, Log, LogReader, ReadError, Room};
 use tidegate_telemetry::{Entry, Position, Problem, ProblemSink, Publication, Reason};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -41,6 +42,16 @@ impl MemoryLog {
             has_room: AtomicBool::new(true),
             roomy: Arc::default(),
         })
+    }
+
+    /// What is left after a crash: the entries that were durable.
+    pub fn after_crash(&self) -> Arc<Self> {
+        let durable = *self.durable.borrow();
+        let log = MemoryLog::new();
+        let kept = self.entries.lock().unwrap()[..durable.0 as usize].to_vec();
+        *log.entries.lock().unwrap() = kept;
+        log.durable.send_replace(durable);
+        log
     }
 
     /// From now on nothing becomes durable by itself.
@@ -125,8 +136,10 @@ impl Log for MemoryLog {
         Box::pin(roomy)
     }
 
-    fn reader(&self, _: Position) -> Result<Box<dyn LogReader>, ReadError> {
-        Err(ReadError::Storage("this log is only written".into()))
+    fn reader(&self, after: Position) -> Result<Box<dyn LogReader>, ReadError> {
+        let entries = self.entries.lock().unwrap();
+        let from = usize::try_from(after.0).unwrap();
+        Ok(Box::new(MemoryReader { after, entries: entries[from..].to_vec() }))
     }
 
     fn trim(&self, _: Position) {}
@@ -136,6 +149,22 @@ impl Log for MemoryLog {
     }
 
     fn close(&self) {}
+}
+
+/// Reads what was there when it was made.
+struct MemoryReader {
+    after: Position,
+    entries: Vec<Entry>,
+}
+
+impl LogReader for MemoryReader {
+    fn read(&mut self, _: Duration, out: &mut Vec<(Position, Arc<Entry>)>) -> Result<bool, ReadError> {
+        for entry in self.entries.drain(..) {
+            self.after = self.after.next();
+            out.push((self.after, Arc::new(entry)));
+        }
+        Ok(true)
+    }
 }
 
 #[derive(Default)]
@@ -166,6 +195,7 @@ pub struct Served {
     pub address: SocketAddr,
     pub log: Arc<MemoryLog>,
     pub problems: Arc<Problems>,
+    pub sessions: SessionStore,
     cancel: CancellationToken,
     running: tokio::task::JoinHandle<()>,
 }
@@ -176,15 +206,36 @@ impl Served {
     }
 
     pub fn with(change: impl FnOnce(&mut BrokerConfig)) -> Served {
+        Served::over(MemoryLog::new(), SessionStoreConfig::default(), change)
+    }
+
+    /// With sessions in `directory`, which may hold those of a run before.
+    pub fn keeping(log: Arc<MemoryLog>, directory: &Path) -> Served {
+        let config = SessionStoreConfig { directory: Some(directory.to_owned()), ..SessionStoreConfig::default() };
+        Served::over(log, config, |_| {})
+    }
+
+    pub fn over(log: Arc<MemoryLog>, sessions: SessionStoreConfig, change: impl FnOnce(&mut BrokerConfig)) -> Served {
         let mut config = BrokerConfig { listen: ([127, 0, 0, 1], 0).into(), ..BrokerConfig::default() };
         change(&mut config);
-        let log = MemoryLog::new();
+        let sessions = SessionStore::open(sessions).unwrap();
         let problems = Arc::new(Problems::default());
-        let broker = Broker::bind(config, Arc::clone(&log) as _, Arc::clone(&problems) as _, now_ms).unwrap();
+        let (to, reports) = (Arc::clone(&log) as _, Arc::clone(&problems) as _);
+        let broker = Broker::bind(config, to, sessions.clone(), reports, now_ms).unwrap();
         let (serving, cancel) = (broker.clone(), CancellationToken::new());
         let until = cancel.clone();
         let running = tokio::spawn(async move { serving.run(TaskTracker::new(), until).await });
-        Served { address: broker.local_addr(), broker, log, problems, cancel, running }
+        Served { address: broker.local_addr(), broker, log, problems, sessions, cancel, running }
+    }
+
+    /// Ends as a crash would: what was not written is lost. Returns the log that is left.
+    pub async fn crash(self) -> Arc<MemoryLog> {
+        let sessions = self.sessions.clone();
+        tokio::task::spawn_blocking(move || sessions.abandon()).await.unwrap();
+        let left = self.log.after_crash();
+        self.running.abort();
+        let _ = self.running.await;
+        left
     }
 
     pub fn cancel(&self) {
@@ -221,8 +272,9 @@ impl Served {
 }
 
 /// Binds a broker that is not served.
-pub fn bind(config: BrokerConfig) -> Result<Broker, tidegate_broker::BindError> {
-    Broker::bind(config, MemoryLog::new(), Arc::new(Problems::default()), now_ms)
+pub fn bind(config: BrokerConfig) -> Result<Broker, tidegate_broker::BrokerError> {
+    let sessions = SessionStore::open(SessionStoreConfig::default()).unwrap();
+    Broker::bind(config, MemoryLog::new(), sessions, Arc::new(Problems::default()), now_ms)
 }
 
 fn now_ms() -> i64 {

@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use tidegate_broker::{Acknowledge, BrokerConfig};
+use tidegate_broker::{Acknowledge, BrokerConfig, SessionStoreConfig};
 use tidegate_decode::DecodeConfig;
 use tidegate_log::LogConfig;
 use tidegate_process::ProcessConfig;
@@ -58,7 +58,7 @@ pub fn broker(reader: &mut Reader) -> BrokerConfig {
         client_id_bytes_max: s.bytes("client_id_bytes_max", d.client_id_bytes_max, "Longest client identifier."),
         topic_bytes_max: s.bytes("topic_bytes_max", d.topic_bytes_max, "Longest topic name or filter."),
         topic_levels_max: s.count("topic_levels_max", d.topic_levels_max, "Most levels of a topic name or filter."),
-        topic_alias_max: s.count("topic_alias_max", d.topic_alias_max, "Topic aliases a client may set up (MQTT 5)."),
+        topic_alias_max: s.count("topic_alias_max", d.topic_alias_max, "Topic aliases of an MQTT 5 client, each way."),
         receive_max: s.count("receive_max", d.receive_max, "Publications of one client that wait for their acknowledgement."),
         inflight_bytes_max: s.bytes("inflight_bytes_max", d.inflight_bytes_max, "Bytes of one client that wait for it."),
         delivery_inflight_max: s.count(
@@ -82,7 +82,38 @@ pub fn broker(reader: &mut Reader) -> BrokerConfig {
         retained_bytes_max: s.bytes("retained_bytes_max", d.retained_bytes_max, "Bytes of the retained messages."),
         sessions_max: s.count("sessions_max", d.sessions_max, "Sessions kept for clients that are away."),
         session_expiry_max: s.duration("session_expiry_max", d.session_expiry_max, "Longest time such a session is kept."),
+        keep_alive_max: s.duration(
+            "keep_alive_max",
+            d.keep_alive_max,
+            "Longest keep-alive of MQTT 5 clients, told to those that ask for more; \"0 ms\": as they ask.",
+        ),
         shutdown_grace: s.duration("shutdown_grace", d.shutdown_grace, "At shutdown: longest wait for acknowledgements."),
+    }
+}
+
+pub fn sessions(reader: &mut Reader) -> SessionStoreConfig {
+    let d = SessionStoreConfig::default();
+    let mut s =
+        reader.section("sessions", "What survives a restart for MQTT clients: sessions, mailboxes, retained, wills.");
+    SessionStoreConfig {
+        commit_interval: s.duration("commit_interval", d.commit_interval, "Longest wait of a change nobody waits for."),
+        unwritten_bytes_max: s.bytes(
+            "unwritten_bytes_max",
+            d.unwritten_bytes_max,
+            "Message bytes that may wait for the disk; past it clients are read slower.",
+        ),
+        mailbox_bytes_max: s.bytes(
+            "mailbox_bytes_max",
+            d.mailbox_bytes_max,
+            "Bytes kept for one client that is away; past it the oldest messages go.",
+        ),
+        mailbox_bytes_total_max: s.bytes(
+            "mailbox_bytes_total_max",
+            d.mailbox_bytes_total_max,
+            "Bytes kept for all of them; past it the oldest of the largest go.",
+        ),
+        mailbox_age_max: s.duration("mailbox_age_max", d.mailbox_age_max, "Age at which such a message goes."),
+        ..d
     }
 }
 

@@ -18,7 +18,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tidegate_broker::BrokerConfig;
+use tidegate_broker::{BrokerConfig, SessionStoreConfig};
 use tidegate_identity::IdentityConfig;
 use tidegate_log::LogConfig;
 use tidegate_process::ProcessConfig;
@@ -32,7 +32,7 @@ use reader::Reader;
 /// Everything the program can be told.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Folder of the log, the store and the checkpoint.
+    /// Folder of the log, the sessions, the store and the checkpoint.
     pub data: PathBuf,
     /// Address of the HTTP listener.
     pub http: SocketAddr,
@@ -40,6 +40,8 @@ pub struct Config {
     pub identity: IdentityConfig,
     /// The MQTT edge.
     pub broker: BrokerConfig,
+    /// What MQTT clients that are away are owed.
+    pub sessions: SessionStoreConfig,
     /// The durable log.
     pub log: LogConfig,
     /// Processing, with decoding and alert rules.
@@ -102,13 +104,17 @@ pub fn sample() -> String {
 
 fn read(reader: &mut Reader) -> Config {
     let mut section = reader.section("data", "Where everything is kept.");
-    let data =
-        section.text("directory", "data", "Folder of the log, the store and the checkpoint; --data overrides it.");
+    let data = section.text(
+        "directory",
+        "data",
+        "Folder of the log, the sessions, the store and the checkpoint; --data overrides it.",
+    );
     let data = PathBuf::from(data);
     let (http, push) = limits::push(reader);
     Config {
         broker: BrokerConfig { listeners: listeners::listeners(reader), ..limits::broker(reader) },
         identity: identity::identity(reader),
+        sessions: SessionStoreConfig { directory: Some(data.join("sessions")), ..limits::sessions(reader) },
         log: LogConfig { directory: data.join("log"), ..limits::log(reader) },
         store: StoreConfig { directory: data.join("store"), ..limits::store(reader) },
         process: limits::process(reader),
@@ -124,6 +130,7 @@ fn read(reader: &mut Reader) -> Config {
 impl Config {
     /// Moves everything that is kept to another folder.
     pub fn keep_in(&mut self, data: PathBuf) {
+        self.sessions.directory = Some(data.join("sessions"));
         self.log.directory = data.join("log");
         self.store.directory = data.join("store");
         self.data = data;

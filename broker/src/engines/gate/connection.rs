@@ -1,5 +1,4 @@
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::future::poll_fn;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,19 +9,20 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tidegate_log::{AppendError, Room};
-use tidegate_telemetry::{Entry, Position, Reason};
+use tidegate_telemetry::{Entry, Position, Qos, Reason};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
-use super::hub::{Hub, Publisher, Seat};
-use super::outbox::EndOrder;
+use super::bell::EndOrder;
+use super::hub::{Admitted, Hub, Publisher, Seat};
+use super::outbox::Delivery;
+use super::routes::Subscriptions;
 use crate::access::{AddressPlace, PublishRate};
 use crate::config::Acknowledge;
 use crate::listeners::Peer;
-use crate::metrics::{self, Dropped};
-use crate::sessions::{Session, SubscriptionOptions};
-use crate::topics::TopicError;
-use crate::wire::{ConnectRequest, Delivered, End, Filter, Machine, Now, Request, SubscribeOutcome};
+use crate::metrics;
+use crate::sessions::{Change, Session};
+use crate::wire::{ConnectRequest, End, Filter, Machine, Now, Request, SubscribeOutcome};
 
 /// What carries a connection's bytes. The connection is compiled for each kind, so that plain TCP pays for no other.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -52,9 +52,10 @@ pub(super) fn serve<S: Stream>(
         held_until: None,
         _address_place: address_place,
         durable: hub.log.durable(),
+        stored: hub.store.stored(),
         requests: Vec::new(),
         holds: None,
-        subscriptions: HashMap::new(),
+        subscriptions: Subscriptions::new(),
         is_admitted: false,
         noted_inflight: 0,
         is_unflushed: false,
@@ -77,10 +78,12 @@ struct Connection<S: Stream> {
     seat: Seat,
     machine: Machine,
     durable: watch::Receiver<Position>,
+    /// Ticket up to which changes of sessions are on disk.
+    stored: watch::Receiver<u64>,
     requests: Vec<Request>,
     /// The client identifier this connection holds.
     holds: Option<String>,
-    subscriptions: HashMap<Arc<str>, SubscriptionOptions>,
+    subscriptions: Subscriptions,
     is_admitted: bool,
     noted_inflight: usize,
     /// Written bytes wait in the stream, such as encrypted ones that the socket did not take.
@@ -135,7 +138,9 @@ impl<S: Stream> Connection<S> {
                 room = Some(self.hub.log.room());
             }
             self.held_until = self.held_until.filter(|at| *at > Instant::now());
-            let held_by_us = room.is_some() || self.machine.is_saturated() || self.held_until.is_some();
+            let store_is_full = self.hub.store.is_full();
+            let held_by_us =
+                room.is_some() || store_is_full || self.machine.is_saturated() || self.held_until.is_some();
             if held_by_us {
                 self.machine.forgive_silence(Instant::now());
             }
@@ -146,7 +151,7 @@ impl<S: Stream> Connection<S> {
                 timer.as_mut().reset(at);
             }
             let is_read = !held_by_us && drain_until.is_none();
-            match self.wait(is_read, awaits_disk, timer.as_mut(), &mut room).await {
+            match self.wait(is_read, awaits_disk || store_is_full, timer.as_mut(), &mut room).await {
                 Wake::Read(Ok(0)) | Wake::Read(Err(_)) => self.machine.end(End::Lost),
                 Wake::Read(Ok(_)) => {
                     // Boxed, as the farewell is: what happens once must not make every idle connection larger.
@@ -185,7 +190,11 @@ impl<S: Stream> Connection<S> {
                 // The log is gone, nothing becomes durable any more.
                 Err(_) => Wake::Read(Err(io::ErrorKind::BrokenPipe.into())),
             },
-            () = seat.outbox.rung() => Wake::Progress,
+            changed = self.stored.changed(), if awaits_disk => match changed {
+                Ok(()) => Wake::Progress,
+                Err(_) => Wake::Read(Err(io::ErrorKind::BrokenPipe.into())),
+            },
+            () = seat.bell.rung() => Wake::Progress,
             () = poll_fn(|cx| room.as_mut().map_or(Poll::Pending, |room| room.as_mut().poll(cx))), if room.is_some() => {
                 Wake::Room
             }
@@ -213,32 +222,36 @@ impl<S: Stream> Connection<S> {
             Acknowledge::Durable => durable,
             Acknowledge::Appended => self.hub.log.appended(),
         };
-        let acknowledged = self.guarded(|machine| machine.durable(acknowledge)).unwrap_or(0);
+        let stored = *self.stored.borrow_and_update();
+        let acknowledged = self.guarded(|machine| machine.durable(acknowledge, stored)).unwrap_or(0);
         self.hub.metrics.acknowledgements.increment(acknowledged as u64);
-        let delivery_waits = self.deliver(durable);
+        self.deliver(durable, stored);
         self.write();
         self.note_inflight();
-        self.machine.pending() > 0 || delivery_waits
+        self.machine.pending() > 0 || self.machine.holds_deliveries()
     }
 
-    /// Returns whether the next delivery waits for the disk.
-    fn deliver(&mut self, durable: Position) -> bool {
-        let mut waits = false;
+    /// Takes what the client takes from its outbox, and sends what may be sent.
+    fn deliver(&mut self, durable: Position, stored: u64) {
+        let Some(outbox) = self.seat.outbox.clone() else { return };
+        let (hub, session) = (Arc::clone(&self.hub), self.machine.session());
         while self.machine.output().len() < OUTPUT_BYTES_MAX {
             let machine = &self.machine;
-            let next = self.seat.outbox.pop_if(&self.hub.queues, |delivery| {
-                waits = delivery.after > durable;
-                !waits && machine.takes(delivery.qos)
-            });
-            let Some(delivery) = next else { break };
-            let unix_ms = self.hub.now().unix_ms;
-            match self.guarded(|machine| machine.deliver(&delivery, unix_ms)) {
-                Some(Delivered::Sent) => self.hub.metrics.delivered(delivery.qos),
-                Some(Delivered::Expired) => metrics::dropped(Dropped::Expired, 1),
-                Some(Delivered::TooLarge) | None => metrics::dropped(Dropped::TooLarge, 1),
+            let next = outbox.pop_if(&hub.queues, |delivery| machine.takes(delivery.qos));
+            if next.is_none() && !self.machine.holds_deliveries() {
+                break;
+            }
+            let has_next = next.is_some();
+            if let Some(delivery) = next {
+                self.guarded(|machine| line_up(&hub, machine, session, delivery));
+            }
+            let unix_ms = hub.now().unix_ms;
+            match self.guarded(|machine| machine.send_next(durable, stored, unix_ms)).flatten() {
+                Some((delivery, delivered)) => hub.note_delivery(session, &delivery, delivered),
+                None if !has_next => break,
+                None => {}
             }
         }
-        waits
     }
 
     /// Writes what the stream takes at once; [`Connection::wait`] waits until it takes more.
@@ -255,7 +268,7 @@ impl<S: Stream> Connection<S> {
 
     /// Does as the broker orders. At shutdown the connection goes on until what it published is acknowledged.
     fn obey(&mut self, drain_until: &mut Option<Instant>) {
-        match self.seat.outbox.end_order() {
+        match self.seat.bell.end_order() {
             None => {}
             Some(EndOrder::TakenOver) => {
                 self.guarded(|machine| machine.end(End::TakenOver));
@@ -280,29 +293,59 @@ impl<S: Stream> Connection<S> {
         }
     }
 
-    /// Serves what one read asked for: all its publications with one append.
+    /// Serves what one read asked for, in its order: publications that follow each other with one append.
     fn serve_requests(&mut self) {
         let requests = std::mem::take(&mut self.requests);
         let mut entries = Vec::with_capacity(requests.len());
+        let session = self.machine.session();
+        let mut ticket = 0;
         for request in requests {
-            match request {
-                Request::Publish(publication) => entries.push(Entry::Publication(*publication)),
-                Request::Subscribe { packet_id, filters } => self.subscribe(packet_id, &filters),
-                Request::Unsubscribe { packet_id, filters } => self.unsubscribe(packet_id, &filters),
+            let change = match request {
+                Request::Publish(publication) => {
+                    entries.push(Entry::Publication(*publication));
+                    continue;
+                }
+                Request::Settled { number } => {
+                    self.hub.store.note(Change::Settle { session, number });
+                    continue;
+                }
+                Request::Taken { number } => Change::Take { session, number },
+                Request::Released { packet_id } => {
+                    // After the publication itself, whose identifier this frees.
+                    self.publish(&mut entries);
+                    Change::Release { session, packet_id }
+                }
+                Request::Subscribe { packet_id, filters } => {
+                    self.publish(&mut entries);
+                    self.subscribe(packet_id, &filters);
+                    continue;
+                }
+                Request::Unsubscribe { packet_id, filters } => {
+                    self.publish(&mut entries);
+                    self.unsubscribe(packet_id, &filters);
+                    continue;
+                }
                 Request::Refused { reason, detail, topic, payload } => {
                     self.hub.refused(reason, detail, self.machine.client(), &topic, payload);
+                    continue;
                 }
                 Request::Connect(_) => unreachable!("taken before, and a machine asks once"),
-            }
+            };
+            ticket = self.hub.store.change(change);
         }
-        if !entries.is_empty() {
-            self.held_until = self.rate.took(&entries, &self.hub.config, Instant::now());
-            self.publish(&mut entries);
+        self.publish(&mut entries);
+        if ticket > 0 {
+            self.machine.changed(ticket);
         }
     }
 
     fn publish(&mut self, entries: &mut Vec<Entry>) {
-        let from = Publisher { session: self.machine.session(), client: self.machine.client() };
+        if entries.is_empty() {
+            return;
+        }
+        self.held_until = self.rate.took(entries, &self.hub.config, Instant::now()).or(self.held_until);
+        let (session, keeps) = (self.machine.session(), self.machine.keeps());
+        let from = Publisher { session, client: self.machine.client(), keeps };
         let refused =
             |reason, error: &AppendError| End::Refused { reason, detail: error.to_string(), sample: Bytes::new() };
         match self.hub.publish(from, entries) {
@@ -321,7 +364,7 @@ impl<S: Stream> Connection<S> {
             given => given.to_owned(),
         };
         let Some(key) = self.identify(connect, &client).await else { return };
-        let before = self.hub.hold(&key, &self.seat.outbox);
+        let before = self.hub.hold(&key, &self.seat.bell);
         self.holds = Some(key.clone());
         if let Some(before) = before
             && tokio::time::timeout(TAKE_OVER_MAX, before.ended.notified()).await.is_err()
@@ -331,18 +374,26 @@ impl<S: Stream> Connection<S> {
             return;
         }
         let now = self.hub.now();
-        let (mut admission, subscriptions) = self.hub.admit(&key, connect, &self.seat, now);
+        let Admitted { mut admission, subscriptions, ticket } = self.hub.admit(&key, connect, &mut self.seat, now);
         admission.assigned_client_id = connect.client_id.is_empty().then_some(client);
         self.subscriptions = subscriptions;
         self.is_admitted = true;
+        // From here on the end of the connection parks this session, whatever happens before its CONNACK.
+        self.guarded(|machine| machine.admit(connect, &admission));
         // What the session subscribed to under other rights does not come back.
         let denied = |filter: &&Arc<str>| !self.machine.may_subscribe(filter);
         for filter in self.subscriptions.keys().filter(denied).cloned().collect::<Vec<_>>() {
-            self.hub.unsubscribe(admission.session, &mut self.subscriptions, &filter);
+            self.hub.unsubscribe(admission.session, &self.seat, &mut self.subscriptions, &filter);
+        }
+        if self.stored.wait_for(|stored| *stored >= ticket).await.is_err() {
+            return self.machine.abandon(End::Lost);
         }
         let mut requests = Vec::new();
         self.guarded(|machine| machine.accept(connect, admission, now, &mut requests));
         self.requests = requests;
+        if let Some((will, delay_s)) = self.machine.will(now.unix_ms) {
+            self.hub.remember_will(will, delay_s);
+        }
     }
 
     /// Asks who the client is. Returns under what its session is held, or nothing when it was turned away.
@@ -364,32 +415,37 @@ impl<S: Stream> Connection<S> {
 
     fn subscribe(&mut self, packet_id: u16, filters: &[Filter]) {
         let session = self.machine.session();
+        let mut stored_with = 0;
         let outcomes: Vec<SubscribeOutcome> = filters
             .iter()
             .map(|filter| match self.subscribe_to(session, filter) {
-                Ok(SubscribeOutcome::QuotaExceeded) => {
+                Ok((SubscribeOutcome::QuotaExceeded, _)) => {
                     let detail = "mqtt.subscriptions_per_client_max or mqtt.subscriptions_max is met".to_owned();
                     self.refused_filter(Reason::ClientLimit, detail, filter);
                     SubscribeOutcome::QuotaExceeded
                 }
-                Ok(outcome) => outcome,
+                Ok((outcome, ticket)) => {
+                    stored_with = ticket.max(stored_with);
+                    outcome
+                }
                 Err(error) => {
                     self.refused_filter(Reason::InvalidTopic, error.to_string(), filter);
-                    match error {
-                        TopicError::Shared => SubscribeOutcome::NotShared,
-                        _ => SubscribeOutcome::Invalid,
-                    }
+                    SubscribeOutcome::Invalid
                 }
             })
             .collect();
-        self.guarded(|machine| machine.subscribed(packet_id, &outcomes));
+        self.guarded(|machine| machine.subscribed(packet_id, &outcomes, stored_with));
     }
 
-    fn subscribe_to(&mut self, session: u64, filter: &Filter) -> Result<SubscribeOutcome, TopicError> {
+    fn subscribe_to(
+        &mut self,
+        session: u64,
+        filter: &Filter,
+    ) -> Result<(SubscribeOutcome, u64), crate::topics::TopicError> {
         if !self.machine.may_subscribe(&filter.filter) {
             let detail = format!("the client has no right to subscribe to {:?}", filter.filter);
             self.refused_filter(Reason::NotAuthorized, detail, filter);
-            return Ok(SubscribeOutcome::NotAuthorized);
+            return Ok((SubscribeOutcome::NotAuthorized, 0));
         }
         self.hub.subscribe(session, &self.seat, &mut self.subscriptions, filter)
     }
@@ -400,9 +456,10 @@ impl<S: Stream> Connection<S> {
 
     fn unsubscribe(&mut self, packet_id: u16, filters: &[String]) {
         let session = self.machine.session();
-        let existed: Vec<bool> =
-            filters.iter().map(|filter| self.hub.unsubscribe(session, &mut self.subscriptions, filter)).collect();
-        self.guarded(|machine| machine.unsubscribed(packet_id, &existed));
+        let unsubscribe = |filter: &String| self.hub.unsubscribe(session, &self.seat, &mut self.subscriptions, filter);
+        let (existed, tickets): (Vec<bool>, Vec<u64>) = filters.iter().map(unsubscribe).unzip();
+        let ticket = tickets.into_iter().max().unwrap_or(0);
+        self.guarded(|machine| machine.unsubscribed(packet_id, &existed, ticket));
     }
 
     fn note_inflight(&mut self) {
@@ -454,24 +511,46 @@ impl<S: Stream> Drop for Connection<S> {
             self.machine.abandon(End::Lost);
         }
         self.report_end(now);
-        if let Some(will) = self.machine.take_will(now.unix_ms) {
-            let from = Publisher { session: self.machine.session(), client: self.machine.client() };
-            if let Err(error) = self.hub.publish(from, &mut vec![Entry::Publication(will)]) {
-                tracing::warn!(%error, client = self.machine.client(), "a will was not published");
-            }
+        let session = self.machine.session();
+        let had_will = self.machine.will(now.unix_ms).is_some();
+        let will = self.machine.take_will(now.unix_ms);
+        let (received, expiry_s) = self.machine.take_state();
+        match will {
+            Some((will, delay_s)) => self.hub.leave_will(will, delay_s, expiry_s, now.unix_ms),
+            None if had_will => self.hub.forgive_will(session),
+            None => {}
         }
         if let Some(client) = self.holds.take() {
-            if self.is_admitted {
-                let (received, expiry_s) = self.machine.take_state();
+            if self.is_admitted
+                && let Some(outbox) = self.seat.outbox.take()
+            {
                 let subscriptions = std::mem::take(&mut self.subscriptions);
-                let session = Session { id: self.machine.session(), subscriptions, received };
+                let session = Session { id: session, subscriptions, received, outbox };
                 self.hub.park(&client, session, expiry_s, now.unix_ms);
             }
-            self.hub.release(&client, &self.seat.outbox);
+            self.hub.release(&client, &self.seat.bell);
         }
         self.hub.note_inflight(self.noted_inflight, 0);
         self.hub.leave(&self.seat);
     }
+}
+
+/// Gives a delivery its packet identifier and its place in line. One of QoS 2 that is kept waits until the store has the
+/// identifier: after a crash it has to be sent with the same one.
+fn line_up(hub: &Hub, machine: &mut Machine, session: u64, delivery: Delivery) {
+    let packet_id = machine.bind(&delivery);
+    let mut ticket = 0;
+    if let Some(packet_id) = packet_id
+        && delivery.number > 0
+        && delivery.packet_id == 0
+    {
+        let change = Change::Send { session, number: delivery.number, packet_id };
+        match delivery.qos {
+            Qos::ExactlyOnce => ticket = hub.store.change(change),
+            _ => hub.store.note(change),
+        }
+    }
+    machine.deliver(delivery, packet_id, ticket);
 }
 
 /// Takes one step of writing `output`: what the stream took leaves it. Pending when the stream takes nothing.
@@ -549,6 +628,7 @@ mod tests {
             receive_max: 1,
             inflight_bytes_max: 1,
             delivery_inflight_max: 1,
+            keep_alive_max_s: 0,
         };
         let mut machine = Machine::new(Arc::new(limits), Instant::now());
         let peer = Peer { transport: Transport::Unix, address: None, certificate: None };
@@ -564,6 +644,6 @@ mod tests {
             size_of::<F>()
         }
         let bytes = future_bytes(serve::<TcpStream>);
-        assert!(bytes <= 2048, "{bytes} bytes a connection: did a buffer or a rare step get into the future?");
+        assert!(bytes <= 2304, "{bytes} bytes a connection: did a buffer or a rare step get into the future?");
     }
 }

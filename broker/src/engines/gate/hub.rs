@@ -4,19 +4,22 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use bytes::Bytes;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
 use tidegate_log::{AppendError, Log};
 use tidegate_telemetry::{Entry, Position, Problem, ProblemSink, Publication, Qos, Reason};
 
-use super::outbox::{Delivery, EndOrder, Message, NotQueued, Outbox, QueueBounds};
+use super::bell::{Bell, EndOrder};
+use super::outbox::{Delivery, Kept, Message, NotQueued, Outbox, QueueBounds};
+use super::routes::{Routed, Routes, Subscriber, Subscriptions, durable_for};
+use super::wills::Wills;
 use crate::access::Access;
 use crate::config::BrokerConfig;
 use crate::engines::BrokerStats;
 use crate::listeners::{OpenError, Peer};
 use crate::metrics::{self, Dropped, Metrics};
-use crate::sessions::{Session, SessionStore, SubscriptionOptions};
-use crate::topics::{Retained, TopicLimits, TopicTrie};
-use crate::wire::{Admission, ConnectRequest, Filter, Limits, Now, SubscribeOutcome};
+use crate::sessions::{Change, Parked, Session, SessionStore};
+use crate::topics::{Retained, TopicLimits};
+use crate::wire::{Admission, ConnectRequest, Delivered, Filter, Limits, Now, SubscribeOutcome};
 
 /// What all connections of the gate share: who is online, who subscribed to what, what is retained, and the log.
 ///
@@ -28,32 +31,50 @@ pub(crate) struct Hub {
     pub(crate) access: Access,
     pub(crate) log: Arc<dyn Log>,
     pub(crate) metrics: Metrics,
-    pub(crate) queues: QueueBounds,
+    pub(crate) queues: Arc<QueueBounds>,
+    pub(crate) store: SessionStore,
     pub(crate) inflight: AtomicUsize,
     problems: Arc<dyn ProblemSink>,
     clock: fn() -> i64,
-    sessions: Arc<dyn SessionStore>,
+    pub(super) parked: Parked,
     next_session: AtomicU64,
+    pub(super) next_message: AtomicU64,
     /// Every connection, so that all can be told to end.
-    connections: Mutex<HashMap<u64, Arc<Outbox>>>,
+    connections: Mutex<HashMap<u64, Arc<Bell>>>,
     next_connection: AtomicU64,
     /// The connection that holds a client identifier.
-    holders: Mutex<HashMap<Arc<str>, Arc<Outbox>>>,
-    subscribers: RwLock<TopicTrie<Subscriber>>,
-    subscriptions: AtomicUsize,
-    retained: Mutex<Retained>,
+    holders: Mutex<HashMap<Arc<str>, Arc<Bell>>>,
+    pub(super) routes: Routes,
+    pub(super) subscriptions: AtomicUsize,
+    pub(super) retained: Mutex<Retained>,
+    pub(super) wills: Mutex<Wills>,
+    /// The newest message of each `$SYS` topic.
+    pub(super) system: Mutex<Vec<Arc<Message>>>,
+    pub(super) started: Instant,
+    pub(super) traffic: Traffic,
 }
 
-#[derive(Debug, Clone)]
-struct Subscriber {
-    outbox: Arc<Outbox>,
-    options: SubscriptionOptions,
+/// What `$SYS` counts besides what the metrics do.
+#[derive(Debug, Default)]
+pub(super) struct Traffic {
+    pub received: AtomicU64,
+    pub sent: AtomicU64,
 }
 
 /// A connection's place among the connections.
 pub(crate) struct Seat {
     pub number: u64,
-    pub outbox: Arc<Outbox>,
+    pub bell: Arc<Bell>,
+    /// The session's, once the client is let in.
+    pub outbox: Option<Arc<Outbox>>,
+}
+
+/// A client that is let in.
+pub(crate) struct Admitted {
+    pub admission: Admission,
+    pub subscriptions: Subscriptions,
+    /// What the CONNACK waits for in the store; 0 for nothing.
+    pub ticket: u64,
 }
 
 /// Who publishes, for `no local` and the counters.
@@ -61,6 +82,8 @@ pub(crate) struct Seat {
 pub(crate) struct Publisher<'a> {
     pub session: u64,
     pub client: &'a str,
+    /// The session outlives the connection.
+    pub keeps: bool,
 }
 
 impl Hub {
@@ -69,7 +92,7 @@ impl Hub {
         log: Arc<dyn Log>,
         problems: Arc<dyn ProblemSink>,
         clock: fn() -> i64,
-        sessions: Arc<dyn SessionStore>,
+        store: SessionStore,
     ) -> Self {
         let limits = Limits {
             topics: TopicLimits { bytes_max: config.topic_bytes_max, levels_max: config.topic_levels_max },
@@ -80,6 +103,7 @@ impl Hub {
             receive_max: config.receive_max,
             inflight_bytes_max: config.inflight_bytes_max,
             delivery_inflight_max: config.delivery_inflight_max,
+            keep_alive_max_s: u16::try_from(config.keep_alive_max.as_secs()).unwrap_or(u16::MAX),
         };
         // Numbers of sessions differ over restarts too, as long as the clock moves on a millisecond between them.
         let first_session = u64::try_from(clock()).unwrap_or(0) << 20;
@@ -87,25 +111,35 @@ impl Hub {
             limits: Arc::new(limits),
             access: Access::new(&config),
             metrics: Metrics::new(),
-            queues: QueueBounds {
+            queues: Arc::new(QueueBounds {
                 each_bytes_max: config.queue_bytes_max,
                 total_bytes_max: config.queue_bytes_total_max,
                 total_bytes: AtomicUsize::new(0),
-            },
+            }),
             inflight: AtomicUsize::new(0),
             next_session: AtomicU64::new(first_session),
             connections: Mutex::default(),
             next_connection: AtomicU64::new(0),
             holders: Mutex::default(),
-            subscribers: RwLock::new(TopicTrie::new()),
+            next_message: AtomicU64::new(1),
+            routes: Routes::new(),
             subscriptions: AtomicUsize::new(0),
             retained: Mutex::new(Retained::new(config.retained_max, config.retained_bytes_max)),
+            wills: Mutex::default(),
+            system: Mutex::default(),
+            started: Instant::now(),
+            traffic: Traffic::default(),
+            parked: Parked::new(config.sessions_max),
             config,
             log,
             problems,
             clock,
-            sessions,
+            store,
         }
+    }
+
+    pub(super) fn clock(&self) -> fn() -> i64 {
+        self.clock
     }
 
     pub(crate) fn now(&self) -> Now {
@@ -113,8 +147,9 @@ impl Hub {
     }
 
     pub(crate) fn seat(&self) -> Seat {
-        let seat = Seat { number: self.next_connection.fetch_add(1, Ordering::Relaxed), outbox: Arc::default() };
-        self.connections.lock().insert(seat.number, Arc::clone(&seat.outbox));
+        let number = self.next_connection.fetch_add(1, Ordering::Relaxed);
+        let seat = Seat { number, bell: Arc::default(), outbox: None };
+        self.connections.lock().insert(seat.number, Arc::clone(&seat.bell));
         self.metrics.connections_accepted.increment(1);
         self.metrics.connections.increment(1.0);
         seat
@@ -125,22 +160,20 @@ impl Hub {
         if self.connections.lock().remove(&seat.number).is_some() {
             self.metrics.connections.decrement(1.0);
         }
-        let waiting = seat.outbox.close(&self.queues);
-        metrics::dropped(Dropped::Offline, waiting as u64);
-        seat.outbox.ended.notify_one();
+        seat.bell.ended.notify_one();
     }
 
-    /// Makes `outbox` the holder of the client identifier and asks the holder before, if any, to end. Each holder has
+    /// Makes `bell`'s connection the holder of the client identifier and asks the holder before, if any, to end. Each holder has
     /// one successor, which waits for `ended`; so two connections never use one session.
-    pub(crate) fn hold(&self, client: &str, outbox: &Arc<Outbox>) -> Option<Arc<Outbox>> {
-        let before = self.holders.lock().insert(Arc::from(client), Arc::clone(outbox));
+    pub(crate) fn hold(&self, client: &str, bell: &Arc<Bell>) -> Option<Arc<Bell>> {
+        let before = self.holders.lock().insert(Arc::from(client), Arc::clone(bell));
         before.inspect(|before| before.end(EndOrder::TakenOver))
     }
 
     /// Gives the client identifier up, unless somebody holds it by now.
-    pub(crate) fn release(&self, client: &str, outbox: &Arc<Outbox>) {
+    pub(crate) fn release(&self, client: &str, bell: &Arc<Bell>) {
         let mut holders = self.holders.lock();
-        if holders.get(client).is_some_and(|holder| Arc::ptr_eq(holder, outbox)) {
+        if holders.get(client).is_some_and(|holder| Arc::ptr_eq(holder, bell)) {
             holders.remove(client);
         }
     }
@@ -150,39 +183,47 @@ impl Hub {
         format!("tidegate-{:x}", self.next_session.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Finds or makes the client's session and subscribes it again (MQTT-3.1.2-4 to 6).
-    pub(crate) fn admit(
-        &self,
-        client: &str,
-        connect: &ConnectRequest,
-        seat: &Seat,
-        now: Now,
-    ) -> (Admission, HashMap<Arc<str>, SubscriptionOptions>) {
+    /// Finds or makes the client's session (MQTT-3.1.2-4 to 6). The CONNACK waits until the ticket is stored.
+    pub(crate) fn admit(&self, client: &str, connect: &ConnectRequest, seat: &mut Seat, now: Now) -> Admitted {
         self.expire(now.unix_ms);
-        let kept = self.sessions.take(client);
         let longest_s = self.expiry_max_s();
+        let expiry_s = connect.expiry_s.min(longest_s);
         let mut admission = Admission {
             assigned_client_id: (connect.client_id.is_empty()).then(|| client.to_owned()),
             expiry_s: (connect.expiry_s > longest_s).then_some(longest_s),
             ..Admission::default()
         };
-        match kept {
+        let admitted = match self.parked.take(client) {
             Some(session) if !connect.clean => {
-                for (filter, options) in &session.subscriptions {
-                    let subscriber = Subscriber { outbox: Arc::clone(&seat.outbox), options: *options };
-                    self.subscribers.write().insert(filter, session.id, subscriber);
-                }
-                admission.session = session.id;
+                let ticket = self.store.change(Change::Resume { session: session.id, expiry_s });
+                self.cancel_will(session.id);
                 admission.session_present = true;
+                // Whether it will outlive this connection as well is seen at its end; until then it is stored.
+                admission.keeps = true;
+                admission.session = session.id;
                 admission.received = session.received;
-                (admission, session.subscriptions)
+                seat.outbox = Some(session.outbox);
+                Admitted { admission, subscriptions: session.subscriptions, ticket }
             }
             other => {
-                other.inspect(|session| self.forget(session.id, session.subscriptions.keys()));
-                admission.session = self.next_session.fetch_add(1, Ordering::Relaxed);
-                (admission, HashMap::new())
+                let mut ticket = other.map_or(0, |session| self.forget(&session));
+                let id = self.next_session.fetch_add(1, Ordering::Relaxed);
+                admission.session = id;
+                admission.keeps = expiry_s > 0;
+                let mut outbox = Outbox::default();
+                if admission.keeps {
+                    let kept = Kept { session: id, store: self.store.clone(), bounds: Arc::clone(&self.queues) };
+                    outbox = Outbox::kept(kept, 0);
+                    ticket = self.store.change(Change::Open { session: id, client: Arc::from(client), expiry_s });
+                }
+                seat.outbox = Some(Arc::new(outbox));
+                Admitted { admission, subscriptions: Subscriptions::new(), ticket }
             }
+        };
+        if let Some(outbox) = &seat.outbox {
+            outbox.attach(&seat.bell);
         }
+        admitted
     }
 
     fn expiry_max_s(&self) -> u32 {
@@ -191,90 +232,97 @@ impl Hub {
 
     /// Keeps the session of a connection that ended, or ends it as well.
     pub(crate) fn park(&self, client: &str, session: Session, expiry_s: u32, unix_ms: i64) {
+        metrics::dropped(Dropped::Offline, session.outbox.detach(&self.queues) as u64);
         // A DISCONNECT may have asked for more than the CONNECT was granted.
         let expiry_s = expiry_s.min(self.expiry_max_s());
-        let expires_ms = unix_ms.saturating_add(i64::from(expiry_s) * 1000);
-        let id = session.id;
-        let filters: Vec<Arc<str>> = session.subscriptions.keys().cloned().collect();
         if expiry_s == 0 {
-            return self.forget(id, filters.iter());
+            self.forget(&session);
+            return;
         }
-        if !self.sessions.put(client, session, expires_ms) {
-            self.forget(id, filters.iter());
+        let expires_ms = unix_ms.saturating_add(i64::from(expiry_s) * 1000);
+        self.store.change(Change::Park { session: session.id, expires_ms });
+        if let Err(session) = self.parked.put(client, session, expires_ms) {
+            self.forget(&session);
             let detail = "no room for the session: mqtt.sessions_max clients that are away have one".to_owned();
             self.refused(Reason::ClientLimit, detail, client, "", Bytes::new());
         }
     }
 
-    /// Ends the sessions whose time is over.
+    /// Ends the sessions whose time is over and publishes the wills that waited long enough.
     pub(crate) fn expire(&self, unix_ms: i64) {
-        for session in self.sessions.expire(unix_ms) {
-            self.forget(session.id, session.subscriptions.keys());
+        for session in self.parked.expire(unix_ms) {
+            self.forget(&session);
         }
+        self.publish_due_wills(unix_ms);
     }
 
-    fn forget<'a>(&self, session: u64, filters: impl Iterator<Item = &'a Arc<str>>) {
-        let mut subscribers = self.subscribers.write();
-        for filter in filters {
-            subscribers.remove(filter, session);
+    /// Ends a session; a will that waited for its client is published (MQTT-3.1.3-9). Returns the ticket of that.
+    pub(super) fn forget(&self, session: &Session) -> u64 {
+        for filter in session.subscriptions.keys() {
+            self.routes.unsubscribe(filter, session.id);
         }
-        self.note_subscriptions(&subscribers);
+        self.note_subscriptions(session.subscriptions.len(), 0);
+        self.publish_will_of(session.id);
+        if session.outbox.is_kept() { self.store.change(Change::Close { session: session.id }) } else { 0 }
     }
 
-    fn note_subscriptions(&self, subscribers: &TopicTrie<Subscriber>) {
-        self.subscriptions.store(subscribers.len(), Ordering::Relaxed);
-        self.metrics.subscriptions.set(subscribers.len() as f64);
+    pub(super) fn note_subscriptions(&self, before: usize, after: usize) {
+        let all = match after >= before {
+            true => self.subscriptions.fetch_add(after - before, Ordering::Relaxed) + (after - before),
+            false => self.subscriptions.fetch_sub(before - after, Ordering::Relaxed) - (before - after),
+        };
+        self.metrics.subscriptions.set(all as f64);
     }
 
-    /// Subscribes and queues the retained messages that are due.
+    /// Subscribes and queues the retained messages that are due. The SUBACK waits until the ticket is stored.
     pub(crate) fn subscribe(
         &self,
         session: u64,
         seat: &Seat,
-        mine: &mut HashMap<Arc<str>, SubscriptionOptions>,
+        mine: &mut Subscriptions,
         filter: &Filter,
-    ) -> Result<SubscribeOutcome, crate::topics::TopicError> {
+    ) -> Result<(SubscribeOutcome, u64), crate::topics::TopicError> {
         self.limits.topics.check_filter(&filter.filter)?;
+        let Some(outbox) = &seat.outbox else { return Ok((SubscribeOutcome::QuotaExceeded, 0)) };
         let is_known = mine.contains_key(filter.filter.as_str());
         let full = self.subscriptions.load(Ordering::Relaxed) >= self.config.subscriptions_max;
         if !is_known && (full || mine.len() >= self.config.subscriptions_per_client_max) {
-            return Ok(SubscribeOutcome::QuotaExceeded);
+            return Ok((SubscribeOutcome::QuotaExceeded, 0));
         }
-        let subscriber = Subscriber { outbox: Arc::clone(&seat.outbox), options: filter.options };
-        {
-            let mut subscribers = self.subscribers.write();
-            subscribers.insert(&filter.filter, session, subscriber);
-            self.note_subscriptions(&subscribers);
+        let (options, since) = (filter.options, self.log.appended());
+        let name: Arc<str> = Arc::from(filter.filter.as_str());
+        self.routes.subscribe(&name, Subscriber { session, outbox: Arc::clone(outbox), options, since });
+        self.note_subscriptions(usize::from(is_known), 1);
+        mine.insert(Arc::clone(&name), options);
+        let is_shared = name.starts_with("$share/");
+        if !is_shared && (filter.retain_handling == 0 || (filter.retain_handling == 1 && !is_known)) {
+            self.send_retained(outbox, filter);
         }
-        mine.insert(Arc::from(filter.filter.as_str()), filter.options);
-        if filter.retain_handling == 0 || (filter.retain_handling == 1 && !is_known) {
-            self.send_retained(&seat.outbox, filter);
-        }
-        Ok(SubscribeOutcome::Granted(filter.options.qos))
+        let ticket = match outbox.is_kept() {
+            true => self.store.change(Change::Subscribe { session, filter: name, options, since }),
+            false => 0,
+        };
+        Ok((SubscribeOutcome::Granted(options.qos), ticket))
     }
 
-    fn send_retained(&self, outbox: &Outbox, filter: &Filter) {
-        let matching = self.retained.lock().matching(&filter.filter);
+    fn send_retained(&self, outbox: &Arc<Outbox>, filter: &Filter) {
+        let mut matching = self.retained.lock().matching(&filter.filter);
+        matching.extend(self.system_matching(&filter.filter));
         for (position, message) in matching {
             let qos = message.qos.min(filter.options.qos);
-            self.queue(outbox, Delivery { message, qos, retain: true, after: durable_for(qos, position) });
+            let mut delivery = Delivery::new(message, qos, true, durable_for(qos, position));
+            delivery.identifiers.extend(filter.options.identifier);
+            self.queue(outbox, delivery);
         }
     }
 
-    /// Ends a subscription; returns whether there was one.
-    pub(crate) fn unsubscribe(
-        &self,
-        session: u64,
-        mine: &mut HashMap<Arc<str>, SubscriptionOptions>,
-        filter: &str,
-    ) -> bool {
-        let existed = mine.remove(filter).is_some();
-        if existed {
-            let mut subscribers = self.subscribers.write();
-            subscribers.remove(filter, session);
-            self.note_subscriptions(&subscribers);
-        }
-        existed
+    /// Ends a subscription; returns whether there was one, and the ticket of its end.
+    pub(crate) fn unsubscribe(&self, session: u64, seat: &Seat, mine: &mut Subscriptions, filter: &str) -> (bool, u64) {
+        let Some((filter, _)) = mine.remove_entry(filter) else { return (false, 0) };
+        self.routes.unsubscribe(&filter, session);
+        self.note_subscriptions(1, 0);
+        let is_kept = seat.outbox.as_ref().is_some_and(|outbox| outbox.is_kept());
+        (true, if is_kept { self.store.change(Change::Unsubscribe { session, filter }) } else { 0 })
     }
 
     /// Appends publications to the log in one go, then hands them to subscribers and keeps the retained ones.
@@ -292,26 +340,60 @@ impl Hub {
         if entries.is_empty() {
             return Ok(None);
         }
-        let mut routes = Vec::new();
+        let mut routed = Vec::new();
         let mut retain = Vec::new();
+        let mut received = Vec::new();
         let anybody = self.subscriptions.load(Ordering::Relaxed) > 0;
+        self.traffic.received.fetch_add(entries.len() as u64, Ordering::Relaxed);
         for entry in entries.iter() {
             let Entry::Publication(publication) = entry else { continue };
             self.metrics.publications[usize::from(publication.qos.level())].increment(1);
             self.metrics.publication_bytes.increment(publication.payload.len() as u64);
             if anybody || publication.retain {
-                self.route(from.session, publication, &mut routes, &mut retain);
+                self.route(publication, None, &mut routed, &mut retain);
+            }
+            if from.keeps && publication.qos == Qos::ExactlyOnce {
+                received.push(publication.packet_id);
             }
         }
+        // The store cuts its batches while nobody is in here: what it says is complete was routed.
+        let _routing = self.store.routing();
         let position = self.log.append(entries)?;
-        for (outbox, mut delivery) in routes {
+        for packet_id in received {
+            self.store.note(Change::Receive { session: from.session, packet_id });
+        }
+        self.hand_out(from.client, position, routed, &retain);
+        Ok(Some(position))
+    }
+
+    /// Finds what a publication makes: deliveries, and a retained message.
+    pub(super) fn route(
+        &self,
+        publication: &Publication,
+        at: Option<Position>,
+        routed: &mut Routed,
+        retain: &mut Vec<Arc<Message>>,
+    ) {
+        let mut message: Option<Arc<Message>> = None;
+        let mut shared = || {
+            let new = || Arc::new(Message::of(publication, self.next_message.fetch_add(1, Ordering::Relaxed)));
+            Arc::clone(message.get_or_insert_with(new))
+        };
+        if publication.retain {
+            retain.push(shared());
+        }
+        self.routes.route(publication, at, &self.queues, shared, routed);
+    }
+
+    /// Queues deliveries and keeps retained messages of publications that stand in the log up to `position`.
+    pub(super) fn hand_out(&self, client: &str, position: Position, routed: Routed, retain: &[Arc<Message>]) {
+        for (outbox, mut delivery) in routed {
             delivery.after = durable_for(delivery.qos, position);
             self.queue(&outbox, delivery);
         }
         if !retain.is_empty() {
-            self.retain(from, position, &retain);
+            self.retain(client, position, retain);
         }
-        Ok(Some(position))
     }
 
     fn drop_qos_0(&self, from: Publisher<'_>, entries: &mut Vec<Entry>) {
@@ -333,46 +415,15 @@ impl Hub {
         }
     }
 
-    fn route(
-        &self,
-        from: u64,
-        publication: &Publication,
-        routes: &mut Vec<(Arc<Outbox>, Delivery)>,
-        retain: &mut Vec<Arc<Message>>,
-    ) {
-        let mut message: Option<Arc<Message>> = None;
-        let mut shared = || Arc::clone(message.get_or_insert_with(|| Arc::new(Message::of(publication))));
-        if publication.retain {
-            retain.push(shared());
-        }
-        let first = routes.len();
-        let mut sessions = Vec::new();
-        self.subscribers.read().for_each_match(&publication.topic, |session, subscriber| {
-            if subscriber.options.no_local && session == from {
-                return;
-            }
-            let qos = publication.qos.min(subscriber.options.qos);
-            let delivery = Delivery {
-                message: shared(),
-                qos,
-                retain: publication.retain && subscriber.options.retain_as_published,
-                after: Position::START,
-            };
-            sessions.push((session, first + sessions.len()));
-            routes.push((Arc::clone(&subscriber.outbox), delivery));
-        });
-        if sessions.len() > 1 {
-            once_a_session(first, &mut sessions, routes);
-        }
-    }
-
-    fn retain(&self, from: Publisher<'_>, position: Position, messages: &[Arc<Message>]) {
+    fn retain(&self, client: &str, position: Position, messages: &[Arc<Message>]) {
         let mut retained = self.retained.lock();
         for message in messages {
-            if !retained.put(position, message) {
+            if retained.put(position, message) {
+                self.store.note(Change::Retain { position, message: Arc::clone(message) });
+            } else {
                 metrics::dropped(Dropped::RetainedFull, 1);
                 let detail = "it was delivered but not retained: mqtt.retained_max or mqtt.retained_bytes_max is met";
-                self.report(Reason::ClientLimit, detail.to_owned(), from.client, &message.topic, Bytes::new());
+                self.report(Reason::ClientLimit, detail.to_owned(), client, &message.topic, Bytes::new());
             }
         }
         let (count, bytes) = retained.size();
@@ -380,11 +431,26 @@ impl Hub {
         self.metrics.retained_bytes.set(bytes as f64);
     }
 
-    fn queue(&self, outbox: &Outbox, delivery: Delivery) {
+    pub(super) fn queue(&self, outbox: &Arc<Outbox>, delivery: Delivery) {
         match outbox.push(delivery, &self.queues) {
             Ok(()) => {}
             Err(NotQueued::Full) => metrics::dropped(Dropped::QueueFull, 1),
             Err(NotQueued::Offline) => metrics::dropped(Dropped::Offline, 1),
+        }
+    }
+
+    /// A delivery left its outbox; one that cannot be sent is settled.
+    pub(crate) fn note_delivery(&self, session: u64, delivery: &Delivery, delivered: Delivered) {
+        match delivered {
+            Delivered::Sent => {
+                self.traffic.sent.fetch_add(1, Ordering::Relaxed);
+                return self.metrics.delivered(delivery.qos);
+            }
+            Delivered::Expired => metrics::dropped(Dropped::Expired, 1),
+            Delivered::TooLarge => metrics::dropped(Dropped::TooLarge, 1),
+        }
+        if delivery.number > 0 {
+            self.store.note(Change::Settle { session, number: delivery.number });
         }
     }
 
@@ -416,8 +482,8 @@ impl Hub {
 
     /// Asks every connection to end.
     pub(crate) fn shut_down(&self) {
-        for outbox in self.connections.lock().values() {
-            outbox.end(EndOrder::Shutdown);
+        for bell in self.connections.lock().values() {
+            bell.end(EndOrder::Shutdown);
         }
     }
 
@@ -442,39 +508,5 @@ impl Hub {
             inflight: self.inflight.load(Ordering::Relaxed),
             queued_bytes: self.queues.total_bytes.load(Ordering::Relaxed),
         }
-    }
-}
-
-/// A client with overlapping subscriptions gets a publication once, with the highest of their qualities of service
-/// (MQTT-3.3.4-2).
-fn once_a_session(first: usize, sessions: &mut [(u64, usize)], routes: &mut Vec<(Arc<Outbox>, Delivery)>) {
-    sessions.sort_unstable();
-    let mut extra = Vec::new();
-    let mut kept = sessions[0];
-    for next in &sessions[1..] {
-        if next.0 != kept.0 {
-            kept = *next;
-            continue;
-        }
-        let (qos, retain) = (routes[next.1].1.qos, routes[next.1].1.retain);
-        let delivery = &mut routes[kept.1].1;
-        delivery.qos = delivery.qos.max(qos);
-        delivery.retain |= retain;
-        extra.push(next.1);
-    }
-    if !extra.is_empty() {
-        let mut index = 0;
-        routes.retain(|_| {
-            index += 1;
-            index <= first || !extra.contains(&(index - 1))
-        });
-    }
-}
-
-/// QoS 2 goes out only when durable; for the others being appended is enough.
-fn durable_for(qos: Qos, position: Position) -> Position {
-    match qos {
-        Qos::ExactlyOnce => position,
-        Qos::AtMostOnce | Qos::AtLeastOnce => Position::START,
     }
 }

@@ -1,9 +1,15 @@
 //! Tidegate's own MQTT edge: any number of listeners, one task a connection.
 
 mod accept;
+mod bell;
 mod connection;
+mod groups;
 mod hub;
 pub(crate) mod outbox;
+mod recovery;
+mod routes;
+mod system;
+mod wills;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -20,8 +26,9 @@ use tokio_util::task::TaskTracker;
 
 use self::hub::Hub;
 use super::{BrokerStats, Engine};
+use crate::broker::BrokerError;
 use crate::config::BrokerConfig;
-use crate::listeners::{BindError, ListenAddress, Listener, Transport};
+use crate::listeners::{ListenAddress, Listener, Transport};
 use crate::sessions::SessionStore;
 
 /// The gate: accepts connections and gives each a task.
@@ -34,6 +41,9 @@ pub(crate) struct Gate {
     places: Arc<Semaphore>,
 }
 
+/// How often `$SYS` topics get their values, as other brokers do by default.
+const SYSTEM_INTERVAL: Duration = Duration::from_secs(10);
+
 /// How often expired sessions are looked for.
 const EXPIRE_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -44,15 +54,16 @@ impl Gate {
         log: Arc<dyn Log>,
         problems: Arc<dyn ProblemSink>,
         clock: fn() -> i64,
-        sessions: Arc<dyn SessionStore>,
-    ) -> Result<Self, BindError> {
+        store: SessionStore,
+    ) -> Result<Self, BrokerError> {
         let listeners = Listener::bind_all(config.listen, &config.listeners, config.backlog, config.packet_bytes_max)?;
         let local_addr = match listeners[0].at() {
             ListenAddress::Tcp(address) => *address,
             ListenAddress::Unix(_) => unreachable!("mqtt.listen is an address"),
         };
         let places = Arc::new(Semaphore::new(config.connections_max as usize));
-        let hub = Arc::new(Hub::new(config, log, problems, clock, sessions));
+        let hub = Arc::new(Hub::new(config, log, problems, clock, store));
+        hub.recover()?;
         Ok(Gate { hub, listeners, local_addr, places })
     }
 
@@ -62,6 +73,7 @@ impl Gate {
         tokio::select! {
             () = cancel.cancelled() => {}
             () = self.expire() => {}
+            () = self.publish_system() => {}
             _ = join_all(accepting) => {}
             _ = join_all(following) => {}
         }
@@ -73,6 +85,15 @@ impl Gate {
         loop {
             interval.tick().await;
             self.hub.expire(self.hub.now().unix_ms);
+        }
+    }
+
+    /// Publishes the `$SYS` topics; never ends itself.
+    async fn publish_system(&self) {
+        let mut interval = tokio::time::interval(SYSTEM_INTERVAL);
+        loop {
+            interval.tick().await;
+            self.hub.publish_system();
         }
     }
 
@@ -104,6 +125,8 @@ impl Engine for Gate {
         Box::pin(async move {
             self.accept_until(&tracker, &cancel).await;
             self.drain().await;
+            let store = self.hub.store.clone();
+            tokio::task::spawn_blocking(move || store.close()).await.expect("closing does not panic");
         })
     }
 }

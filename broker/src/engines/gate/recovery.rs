@@ -1,0 +1,116 @@
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tidegate_log::ReadError;
+use tidegate_telemetry::{Entry, Position, Publication, Qos};
+
+use super::hub::Hub;
+use super::outbox::{Kept, Outbox};
+use super::routes::Subscriber;
+use crate::sessions::{Change, Recovered, RecoveredSession, Session, SessionStoreError};
+
+/// How long one read of the log waits; what is asked for is there.
+const READ_WAIT: Duration = Duration::from_millis(100);
+
+impl Hub {
+    /// Brings back what the store holds, and routes again what the log has after it. Clients are not served yet.
+    pub(crate) fn recover(&self) -> Result<(), SessionStoreError> {
+        let mut recovered = self.store.recover()?;
+        let complete = recovered.complete;
+        if complete.is_some_and(|complete| complete > self.log.appended()) {
+            tracing::warn!("the log ends before what the sessions have seen: it is another log, or was cut");
+            let subscriptions = recovered.sessions.iter_mut().flat_map(|session| &mut session.subscriptions);
+            subscriptions.for_each(|(_, _, since)| *since = Position::START);
+        }
+        self.restore(recovered);
+        // Until all is routed again no batch may be cut: it would call the mailboxes complete.
+        let _routing = self.store.routing();
+        self.store.start(Arc::clone(&self.log), self.clock())?;
+        if let Some(complete) = complete {
+            self.route_after(complete.min(self.log.appended()))?;
+        }
+        Ok(())
+    }
+
+    fn restore(&self, recovered: Recovered) {
+        let now_ms = self.now().unix_ms;
+        self.next_message.store(recovered.next_message.max(1), Ordering::Relaxed);
+        {
+            let mut retained = self.retained.lock();
+            for (position, message) in &recovered.retained {
+                // More than fits now fitted under the limits of another run.
+                let _ = retained.put(*position, message);
+            }
+        }
+        for will in recovered.wills {
+            let expiry_s = recovered.sessions.iter().find(|s| s.id == will.will.session).map_or(0, |s| s.expiry_s);
+            let wait_ms = i64::from(will.delay_s.min(expiry_s)) * 1000;
+            self.await_will(will.will, will.due_ms.unwrap_or(now_ms.saturating_add(wait_ms)));
+        }
+        for session in recovered.sessions {
+            self.restore_session(session, now_ms);
+        }
+    }
+
+    fn restore_session(&self, session: RecoveredSession, now_ms: i64) {
+        let id = session.id;
+        let kept = Kept { session: id, store: self.store.clone(), bounds: Arc::clone(&self.queues) };
+        let outbox = Arc::new(Outbox::kept(kept, session.next_number - 1));
+        let mut restored = Session { id, outbox: Arc::clone(&outbox), ..Session::default() };
+        restored.received = session.received.into_iter().map(|packet_id| (packet_id, Position::START)).collect();
+        for (filter, options, since) in session.subscriptions {
+            self.routes.subscribe(&filter, Subscriber { session: id, outbox: Arc::clone(&outbox), options, since });
+            restored.subscriptions.insert(filter, options);
+        }
+        self.note_subscriptions(0, restored.subscriptions.len());
+        let expires_ms = session.expires_ms.unwrap_or(now_ms.saturating_add(i64::from(session.expiry_s) * 1000));
+        self.park_restored(&session.client, restored, expires_ms);
+    }
+
+    fn park_restored(&self, client: &str, session: Session, expires_ms: i64) {
+        if let Err(session) = self.parked.put(client, session, expires_ms) {
+            tracing::warn!(client, "a stored session was ended: more are stored than mqtt.sessions_max");
+            self.forget(&session);
+        }
+    }
+
+    /// Routes what the log has after `complete` to the mailboxes.
+    fn route_after(&self, complete: Position) -> Result<(), SessionStoreError> {
+        let end = self.log.appended();
+        let mut at = complete;
+        let mut reader = match self.log.reader(at) {
+            Ok(reader) => reader,
+            Err(ReadError::Trimmed { first_kept, .. }) => {
+                tracing::warn!(?complete, ?first_kept, "entries that mailboxes were to get are no longer in the log");
+                at = first_kept;
+                self.log.reader(at).map_err(unread)?
+            }
+            Err(error) => return Err(unread(error)),
+        };
+        let mut entries = Vec::new();
+        while at < end && reader.read(READ_WAIT, &mut entries).map_err(unread)? {
+            for (position, entry) in entries.drain(..).filter(|(position, _)| *position <= end) {
+                at = position;
+                if let Entry::Publication(publication) = &*entry {
+                    self.route_again(position, publication);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn route_again(&self, position: Position, publication: &Publication) {
+        let (mut routed, mut retain) = (Vec::new(), Vec::new());
+        self.route(publication, Some(position), &mut routed, &mut retain);
+        if publication.qos == Qos::ExactlyOnce && self.parked.receive(&publication.client, publication) {
+            self.store.note(Change::Receive { session: publication.session, packet_id: publication.packet_id });
+        }
+        self.hand_out(&publication.client, position, routed, &retain);
+    }
+}
+
+fn unread(error: ReadError) -> SessionStoreError {
+    SessionStoreError::Directory(io::Error::other(error))
+}

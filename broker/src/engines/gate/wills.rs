@@ -1,0 +1,75 @@
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use tidegate_telemetry::{Entry, Publication, Reason};
+
+use super::hub::{Hub, Publisher};
+use crate::sessions::Change;
+
+/// Wills of clients that are away and may still come back (MQTT 5.0 section 3.1.3.2.2), by session: when each is due
+/// in Unix ms.
+#[derive(Debug, Default)]
+pub(crate) struct Wills {
+    waiting: HashMap<u64, (i64, Publication)>,
+}
+
+impl Hub {
+    /// A connection with a will began; the store has it in case the program does not see the end.
+    pub(crate) fn remember_will(&self, will: Publication, delay_s: u32) {
+        self.store.change(Change::Will { will: Box::new(will), delay_s, due_ms: None });
+    }
+
+    /// A connection with a will ended in a way that forgives it.
+    pub(crate) fn forgive_will(&self, session: u64) {
+        self.store.note(Change::NoWill { session });
+    }
+
+    /// A connection with a will ended: it is published after its delay, at the latest when the session ends.
+    pub(crate) fn leave_will(&self, will: Publication, delay_s: u32, expiry_s: u32, unix_ms: i64) {
+        let wait_s = delay_s.min(expiry_s);
+        if wait_s == 0 {
+            return self.publish_will(will);
+        }
+        let due_ms = unix_ms.saturating_add(i64::from(wait_s) * 1000);
+        self.store.change(Change::Will { will: Box::new(will.clone()), delay_s, due_ms: Some(due_ms) });
+        self.await_will(will, due_ms);
+    }
+
+    /// A will waits until `due_ms` (Unix ms).
+    pub(super) fn await_will(&self, will: Publication, due_ms: i64) {
+        self.wills.lock().waiting.insert(will.session, (due_ms, will));
+    }
+
+    /// The client is back in time.
+    pub(super) fn cancel_will(&self, session: u64) {
+        if self.wills.lock().waiting.remove(&session).is_some() {
+            self.forgive_will(session);
+        }
+    }
+
+    pub(super) fn publish_due_wills(&self, unix_ms: i64) {
+        let due: Vec<(i64, Publication)> = {
+            let mut wills = self.wills.lock();
+            wills.waiting.extract_if(|_, (due_ms, _)| *due_ms <= unix_ms).map(|(_, will)| will).collect()
+        };
+        due.into_iter().for_each(|(_, will)| self.publish_will(will));
+    }
+
+    /// The session ended: its will does not wait any longer.
+    pub(super) fn publish_will_of(&self, session: u64) {
+        let waiting = self.wills.lock().waiting.remove(&session);
+        if let Some((_, will)) = waiting {
+            self.publish_will(will);
+        }
+    }
+
+    fn publish_will(&self, mut will: Publication) {
+        will.received_ms = self.now().unix_ms;
+        let (session, client) = (will.session, will.client.clone());
+        let from = Publisher { session, client: &client, keeps: false };
+        if let Err(error) = self.publish(from, &mut vec![Entry::Publication(will)]) {
+            self.refused(Reason::Internal, format!("a will was not published: {error}"), &client, "", Bytes::new());
+        }
+        self.forgive_will(session);
+    }
+}

@@ -1,0 +1,152 @@
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tidegate_telemetry::{Position, Publication};
+
+use super::SubscriptionOptions;
+use crate::engines::gate::outbox::{Delivery, Message};
+
+/// One change of what the store holds.
+#[derive(Debug)]
+pub(crate) enum Change {
+    /// A session begins.
+    Open {
+        session: u64,
+        client: Arc<str>,
+        expiry_s: u32,
+    },
+    /// Its client is back.
+    Resume {
+        session: u64,
+        expiry_s: u32,
+    },
+    /// Its client is away.
+    Park {
+        session: u64,
+        expires_ms: i64,
+    },
+    /// It ends, with everything of it.
+    Close {
+        session: u64,
+    },
+    Subscribe {
+        session: u64,
+        filter: Arc<str>,
+        options: SubscriptionOptions,
+        since: Position,
+    },
+    Unsubscribe {
+        session: u64,
+        filter: Arc<str>,
+    },
+    /// A QoS 2 publication of the client came.
+    Receive {
+        session: u64,
+        packet_id: u16,
+    },
+    /// The client released it.
+    Release {
+        session: u64,
+        packet_id: u16,
+    },
+    /// The session is owed a delivery.
+    Owe {
+        session: u64,
+        delivery: Delivery,
+    },
+    /// It is sent with this packet identifier.
+    Send {
+        session: u64,
+        number: u64,
+        packet_id: u16,
+    },
+    /// The client has it (PUBREC).
+    Take {
+        session: u64,
+        number: u64,
+    },
+    /// The client is done with it, or it is not to be delivered any more.
+    Settle {
+        session: u64,
+        number: u64,
+    },
+    /// The topic's retained message; an empty payload removes it.
+    Retain {
+        position: Position,
+        message: Arc<Message>,
+    },
+    /// A connection's will.
+    Will {
+        will: Box<Publication>,
+        delay_s: u32,
+        due_ms: Option<i64>,
+    },
+    NoWill {
+        session: u64,
+    },
+}
+
+/// Changes in order. A delivery that is settled before it was written is never written.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    changes: Vec<Option<Change>>,
+    owed: HashMap<(u64, u64), usize>,
+    bytes: usize,
+}
+
+impl Batch {
+    pub(super) fn push(&mut self, change: Change) {
+        match &change {
+            Change::Owe { session, delivery } => {
+                self.owed.insert((*session, delivery.number), self.changes.len());
+                self.bytes += delivery.message.bytes();
+            }
+            Change::Settle { session, number } => {
+                if let Some(at) = self.owed.remove(&(*session, *number)) {
+                    if let Some(Change::Owe { delivery, .. }) = self.changes[at].take() {
+                        self.bytes -= delivery.message.bytes();
+                    }
+                    return;
+                }
+            }
+            _ => {}
+        }
+        self.changes.push(Some(change));
+    }
+
+    /// Bytes of messages that wait.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+
+    pub(super) fn into_changes(self) -> impl Iterator<Item = Change> {
+        self.changes.into_iter().flatten()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_acknowledged_before_it_was_written_is_never_written() {
+        let mut batch = Batch::default();
+        for number in 1..=3 {
+            let delivery = Delivery { number, ..Delivery::for_tests("t", b"x") };
+            batch.push(Change::Owe { session: 7, delivery });
+        }
+        batch.push(Change::Settle { session: 7, number: 2 });
+        batch.push(Change::Settle { session: 8, number: 1 });
+        let bytes = batch.bytes();
+        let left: Vec<Change> = batch.into_changes().collect();
+        assert!(matches!(
+            &left[..],
+            [Change::Owe { .. }, Change::Owe { .. }, Change::Settle { session: 8, number: 1 }]
+        ));
+        assert_eq!(bytes, 2 * Message::for_tests("t", b"x").bytes());
+    }
+}

@@ -1,0 +1,69 @@
+//! What of a client outlives its connection (MQTT 5.0 section 4.1), and what survives the program.
+//!
+//! - `parked`: sessions of clients that are away, in memory: subscriptions and identifiers, no messages
+//! - [`SessionStore`]: sessions, mailboxes, retained messages and wills on disk
+//!   - `batch`: changes that wait to be written, with what undoes itself left out
+//!   - `database`: the SQLite file
+//!   - `recovery`: what the file holds when it is opened
+//!
+//! A mailbox holds the payload once and a reference for each session. It is a view of the log:
+//!
+//! **Invariant.** The file says `complete`, a position of the log. For every session in it and every entry up to
+//! `complete` that a subscription of the session matched with QoS 1 or 2, the mailbox holds the delivery, or the client
+//! has acknowledged it, or a named limit dropped it (and was counted). Entries after `complete` are still in the log
+//! ([`SessionStore::complete`] bounds its trim) and are routed again when the program starts.
+//!
+//! It holds because a batch is cut while no publisher stands between its append and its routing, is written as one
+//! transaction together with `complete`, and only once the log is durable up to there. What follows:
+//!
+//! - A PUBACK needs the log alone: what sleepers are owed can be derived from it.
+//! - QoS 1: a delivery acknowledged after the last commit is delivered again, which QoS 1 allows.
+//! - QoS 2 towards subscribers: PUBLISH leaves once its packet identifier is in the file, PUBREL once the PUBREC is;
+//!   so after a crash the same identifier is used again, or only the PUBREL is.
+//! - QoS 2 from publishers: an identifier is known from the file or from the log after `complete`; PUBCOMP leaves once
+//!   its release is in the file.
+//! - SUBACK and UNSUBACK of such a session, and a CONNACK that makes or ends one, wait for the file.
+
+mod batch;
+mod database;
+mod parked;
+mod recovery;
+mod store;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tidegate_telemetry::{Position, Qos};
+
+use crate::engines::gate::outbox::Outbox;
+
+pub(crate) use batch::Change;
+pub(crate) use parked::Parked;
+pub(crate) use recovery::{Recovered, RecoveredSession};
+pub use store::{SessionStore, SessionStoreConfig, SessionStoreError};
+
+/// How a client subscribed to a filter (MQTT 5.0 section 3.8.3.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SubscriptionOptions {
+    /// Highest quality of service the client wants.
+    pub qos: Qos,
+    /// What the client published itself does not come back.
+    pub no_local: bool,
+    /// The retain flag is passed on as published.
+    pub retain_as_published: bool,
+    /// Goes with every delivery the subscription causes (section 3.8.2.1.2).
+    pub identifier: Option<u32>,
+}
+
+/// State of a client that outlives a connection; its messages are in the mailbox.
+#[derive(Debug, Default)]
+pub(crate) struct Session {
+    /// Number of the session, unique in the broker's life.
+    pub id: u64,
+    /// Filters and options.
+    pub subscriptions: HashMap<Arc<str>, SubscriptionOptions>,
+    /// QoS 2 packet identifiers that were received and not yet released, with the place of the entry in the log.
+    pub received: HashMap<u16, Position>,
+    /// Where the session's deliveries go.
+    pub outbox: Arc<Outbox>,
+}

@@ -1,0 +1,113 @@
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tidegate_telemetry::{Position, Publication};
+
+use super::SubscriptionOptions;
+use super::database::{Database, decode, message, number, unpacked};
+use super::store::SessionStoreError;
+use crate::engines::gate::outbox::Message;
+
+/// What the file held when it was opened.
+#[derive(Debug, Default)]
+pub(crate) struct Recovered {
+    /// Up to where mailboxes are complete; `None` in a new file.
+    pub complete: Option<Position>,
+    pub sessions: Vec<RecoveredSession>,
+    pub retained: Vec<(Position, Arc<Message>)>,
+    pub wills: Vec<RecoveredWill>,
+    /// The next message's identifier.
+    pub next_message: u64,
+}
+
+#[derive(Debug)]
+pub(crate) struct RecoveredSession {
+    pub id: u64,
+    pub client: String,
+    pub expiry_s: u32,
+    /// Unix ms; `None` when the client was connected.
+    pub expires_ms: Option<i64>,
+    /// With the position of the log after which each began.
+    pub subscriptions: Vec<(Arc<str>, SubscriptionOptions, Position)>,
+    pub received: Vec<u16>,
+    /// Number of the next delivery.
+    pub next_number: u64,
+}
+
+#[derive(Debug)]
+pub(crate) struct RecoveredWill {
+    pub will: Publication,
+    pub delay_s: u32,
+    /// Unix ms; `None` when the client was connected.
+    pub due_ms: Option<i64>,
+}
+
+impl Database {
+    pub(super) fn recover(&mut self) -> Result<Recovered, SessionStoreError> {
+        let first_free =
+            self.connection.query_row("SELECT COALESCE(MAX(id), 0) + 1 FROM messages", [], |row| number(row, 0))?;
+        let retained = self.retained(first_free)?;
+        let next_message = first_free + retained.len() as u64;
+        Ok(Recovered {
+            complete: self.complete()?,
+            sessions: self.sessions()?,
+            retained,
+            wills: self.wills()?,
+            next_message,
+        })
+    }
+
+    fn sessions(&self) -> Result<Vec<RecoveredSession>, rusqlite::Error> {
+        let mut subscriptions: HashMap<u64, Vec<_>> = HashMap::new();
+        let mut statement =
+            self.connection.prepare("SELECT session, filter, options, identifier, since FROM subscriptions")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let options = unpacked(row.get(2)?, row.get(3)?);
+            let one = (Arc::from(row.get::<_, String>(1)?), options, Position(number(row, 4)?));
+            subscriptions.entry(number(row, 0)?).or_default().push(one);
+        }
+        let mut received: HashMap<u64, Vec<u16>> = HashMap::new();
+        let mut statement = self.connection.prepare("SELECT session, packet_id FROM received")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            received.entry(number(row, 0)?).or_default().push(row.get(1)?);
+        }
+        let mut statement = self.connection.prepare(
+            "SELECT id, client, expiry_s, expires_ms,
+             (SELECT COALESCE(MAX(number), 0) + 1 FROM mailbox WHERE session = sessions.id) FROM sessions",
+        )?;
+        let sessions = statement.query_map([], |row| {
+            let id = number(row, 0)?;
+            Ok(RecoveredSession {
+                id,
+                client: row.get(1)?,
+                expiry_s: row.get(2)?,
+                expires_ms: row.get(3)?,
+                subscriptions: subscriptions.remove(&id).unwrap_or_default(),
+                received: received.remove(&id).unwrap_or_default(),
+                next_number: number(row, 4)?,
+            })
+        })?;
+        sessions.collect()
+    }
+
+    fn retained(&self, first_free: u64) -> Result<Vec<(Position, Arc<Message>)>, rusqlite::Error> {
+        let mut statement = self.connection.prepare("SELECT position, body FROM retained")?;
+        let mut rows = statement.query([])?;
+        let mut retained = Vec::new();
+        while let Some(row) = rows.next()? {
+            // Numbered anew: what is owed to somebody stands among the messages a second time.
+            retained.push((Position(number(row, 0)?), Arc::new(message(first_free + retained.len() as u64, row, 1)?)));
+        }
+        Ok(retained)
+    }
+
+    fn wills(&self) -> Result<Vec<RecoveredWill>, rusqlite::Error> {
+        let mut statement = self.connection.prepare("SELECT delay_s, due_ms, body FROM wills")?;
+        let wills = statement.query_map([], |row| {
+            Ok(RecoveredWill { will: decode(row, 2)?, delay_s: row.get(0)?, due_ms: row.get(1)? })
+        })?;
+        wills.collect()
+    }
+}

@@ -1,0 +1,359 @@
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex, RwLock, RwLockReadGuard};
+use tidegate_log::Log;
+use tidegate_telemetry::Position;
+use tokio::sync::watch;
+
+use super::batch::{Batch, Change};
+use super::database::Database;
+use super::recovery::Recovered;
+use crate::engines::gate::outbox::Outbox;
+use crate::metrics::{self, Dropped};
+
+/// Sessions, mailboxes, retained messages and wills on disk, written by one thread. Cheap to clone.
+#[derive(Clone)]
+pub struct SessionStore {
+    shared: Arc<Shared>,
+}
+
+/// Where sessions are kept, and how much.
+#[derive(Debug, Clone)]
+pub struct SessionStoreConfig {
+    /// Directory of `sessions.sqlite`; made when it is missing. `None`: in memory, gone with the program.
+    pub directory: Option<PathBuf>,
+    /// Longest time a change waits that nobody waits for.
+    pub commit_interval: Duration,
+    /// Message bytes that may wait to be written; past it clients are not read until there is room.
+    pub unwritten_bytes_max: usize,
+    /// Bytes of one session's mailbox; past it its oldest messages are dropped and counted.
+    pub mailbox_bytes_max: u64,
+    /// Bytes of all mailboxes, each message counted for every session; past it the largest one's oldest are dropped.
+    pub mailbox_bytes_total_max: u64,
+    /// Age at which a message in a mailbox is dropped and counted.
+    pub mailbox_age_max: Duration,
+}
+
+impl Default for SessionStoreConfig {
+    fn default() -> Self {
+        SessionStoreConfig {
+            directory: None,
+            commit_interval: Duration::from_millis(50),
+            unwritten_bytes_max: 16 * 1024 * 1024,
+            mailbox_bytes_max: 16 * 1024 * 1024,
+            mailbox_bytes_total_max: 1024 * 1024 * 1024,
+            mailbox_age_max: Duration::from_secs(7 * 24 * 3600),
+        }
+    }
+}
+
+/// Why the store could not be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SessionStoreError {
+    /// The directory cannot be made.
+    #[error("the directory of the sessions cannot be made: {0}")]
+    Directory(#[from] io::Error),
+    /// The file cannot be read or written.
+    #[error("sessions.sqlite cannot be used: {0}; move it away to begin without sessions")]
+    Database(#[from] rusqlite::Error),
+    /// A program of a later version wrote it.
+    #[error("sessions.sqlite has format {0}, this version reads 1: start the version that wrote it")]
+    Format(i64),
+    /// It holds something else than was written.
+    #[error("sessions.sqlite holds a message that cannot be read; move it away to begin without sessions")]
+    Damaged,
+}
+
+struct Shared {
+    config: SessionStoreConfig,
+    queue: Mutex<Queue>,
+    wake: Condvar,
+    /// Held shared while a publisher appends and routes, exclusively while a batch is cut.
+    routing: RwLock<()>,
+    /// Ticket up to which changes are on disk.
+    stored: watch::Sender<u64>,
+    complete: AtomicU64,
+    database: Mutex<Option<Database>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+#[derive(Default)]
+struct Queue {
+    batch: Batch,
+    /// Ticket of the newest change.
+    ticket: u64,
+    fetches: Vec<Fetch>,
+    /// Somebody waits.
+    is_urgent: bool,
+    stop: Option<Stop>,
+}
+
+/// A session that reads its mailbox on.
+struct Fetch {
+    outbox: Arc<Outbox>,
+    session: u64,
+    after: u64,
+    epoch: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stop {
+    /// Write what waits.
+    Close,
+    /// Write nothing more.
+    Abandon,
+}
+
+/// Bytes of messages read from a mailbox at once.
+const FETCH_BYTES: usize = 256 * 1024;
+
+/// How often the log is asked whether it is durable as far as a batch needs.
+const LOG_POLL: Duration = Duration::from_micros(500);
+
+/// How long the store waits for the log when it is closed. What is not written is routed again at the next start.
+const CLOSE_WAIT_MAX: Duration = Duration::from_secs(1);
+
+/// Pause after a failed write.
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How often messages past their age are looked for, and `complete` moves on when nothing else is to be written.
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(10);
+
+impl SessionStore {
+    /// Opens or makes the store. It works once [`crate::Broker::bind`] has it.
+    ///
+    /// # Errors
+    /// [`SessionStoreError`], which says what to do.
+    pub fn open(config: SessionStoreConfig) -> Result<SessionStore, SessionStoreError> {
+        let database = Database::open(&config)?;
+        let complete = AtomicU64::new(database.complete()?.unwrap_or(Position::START).0);
+        Ok(SessionStore {
+            shared: Arc::new(Shared {
+                config,
+                queue: Mutex::default(),
+                wake: Condvar::new(),
+                routing: RwLock::new(()),
+                stored: watch::Sender::new(0),
+                complete,
+                database: Mutex::new(Some(database)),
+                thread: Mutex::new(None),
+            }),
+        })
+    }
+
+    /// Mailboxes are complete up to here: the log may be trimmed no further.
+    #[must_use]
+    pub fn complete(&self) -> Position {
+        Position(self.shared.complete.load(Ordering::Acquire))
+    }
+
+    /// Writes what waits and ends the thread. [`crate::Broker::run`] does so at its end.
+    pub fn close(&self) {
+        self.stop(Stop::Close);
+    }
+
+    /// Ends the thread without writing what waits, as a crash would; for tests.
+    #[doc(hidden)]
+    pub fn abandon(&self) {
+        self.stop(Stop::Abandon);
+    }
+
+    fn stop(&self, stop: Stop) {
+        self.shared.queue.lock().stop.get_or_insert(stop);
+        self.shared.wake.notify_one();
+        if let Some(thread) = self.shared.thread.lock().take() {
+            thread.join().expect("a failure ends the process, not the thread");
+        }
+    }
+
+    /// Reads what the file holds. To be called once, before [`SessionStore::start`].
+    pub(crate) fn recover(&self) -> Result<Recovered, SessionStoreError> {
+        let mut database = self.shared.database.lock();
+        database.as_mut().map_or_else(|| Ok(Recovered::default()), Database::recover)
+    }
+
+    /// Starts the writing thread. A second broker on the same store only shares it.
+    pub(crate) fn start(&self, log: Arc<dyn Log>, clock: fn() -> i64) -> io::Result<()> {
+        if let Some(database) = self.shared.database.lock().take() {
+            let writer = Writer { shared: Arc::clone(&self.shared), database, log, clock };
+            let thread = std::thread::Builder::new().name("sessions".into()).spawn(move || writer.run())?;
+            *self.shared.thread.lock() = Some(thread);
+        }
+        Ok(())
+    }
+
+    /// To be held while entries are appended and routed.
+    pub(crate) fn routing(&self) -> RwLockReadGuard<'_, ()> {
+        self.shared.routing.read()
+    }
+
+    /// Adds a change that nobody waits for.
+    pub(crate) fn note(&self, change: Change) {
+        let mut queue = self.shared.queue.lock();
+        let was_empty = queue.batch.is_empty();
+        queue.ticket += 1;
+        queue.batch.push(change);
+        drop(queue);
+        if was_empty {
+            self.shared.wake.notify_one();
+        }
+    }
+
+    /// Adds a change and has it written at once; it is on disk when [`SessionStore::stored`] reaches the ticket.
+    pub(crate) fn change(&self, change: Change) -> u64 {
+        let mut queue = self.shared.queue.lock();
+        queue.ticket += 1;
+        queue.batch.push(change);
+        queue.is_urgent = true;
+        let ticket = queue.ticket;
+        drop(queue);
+        self.shared.wake.notify_one();
+        ticket
+    }
+
+    /// Has the messages of the session's mailbox after number `after` put into its outbox.
+    pub(crate) fn fetch(&self, outbox: Arc<Outbox>, session: u64, after: u64, epoch: u64) {
+        let mut queue = self.shared.queue.lock();
+        queue.fetches.push(Fetch { outbox, session, after, epoch });
+        queue.is_urgent = true;
+        drop(queue);
+        self.shared.wake.notify_one();
+    }
+
+    /// Ticket up to which changes are on disk.
+    pub(crate) fn stored(&self) -> watch::Receiver<u64> {
+        self.shared.stored.subscribe()
+    }
+
+    /// Whether clients are to wait until more is written.
+    pub(crate) fn is_full(&self) -> bool {
+        self.shared.queue.lock().batch.bytes() >= self.shared.config.unwritten_bytes_max
+    }
+}
+
+/// The thread that writes.
+struct Writer {
+    shared: Arc<Shared>,
+    database: Database,
+    log: Arc<dyn Log>,
+    clock: fn() -> i64,
+}
+
+impl Writer {
+    fn run(mut self) {
+        let mut upkeep = Instant::now() + UPKEEP_INTERVAL;
+        loop {
+            let stop = self.wait(upkeep);
+            if stop == Some(Stop::Abandon) {
+                return;
+            }
+            self.commit();
+            if stop.is_some() {
+                return;
+            }
+            if Instant::now() >= upkeep {
+                upkeep = Instant::now() + UPKEEP_INTERVAL;
+                self.drop_old();
+            }
+        }
+    }
+
+    /// Waits until something is to be done.
+    fn wait(&self, upkeep: Instant) -> Option<Stop> {
+        let mut queue = self.shared.queue.lock();
+        let mut until = upkeep;
+        let mut is_gathering = false;
+        while queue.stop.is_none() && !queue.is_urgent {
+            if !queue.batch.is_empty() && !is_gathering {
+                is_gathering = true;
+                until = upkeep.min(Instant::now() + self.shared.config.commit_interval);
+            }
+            if self.shared.wake.wait_until(&mut queue, until).timed_out() {
+                break;
+            }
+        }
+        queue.stop
+    }
+
+    fn commit(&mut self) {
+        let (through, batch, ticket, fetches) = self.cut();
+        if !self.log_is_durable(through) {
+            return;
+        }
+        let changes: Vec<Change> = batch.into_changes().collect();
+        let started = Instant::now();
+        let written = |writer: &mut Writer| writer.database.apply(&changes, through, &writer.shared.config);
+        let Some(dropped) = self.until_it_works(written) else { return };
+        ::metrics::histogram!("tidegate_sessions_commit_seconds").record(started.elapsed());
+        metrics::dropped(Dropped::MailboxFull, dropped);
+        ::metrics::gauge!("tidegate_mqtt_mailbox_bytes").set(self.database.mailbox_bytes() as f64);
+        self.shared.complete.store(through.0, Ordering::Release);
+        self.shared.stored.send_replace(ticket);
+        for (fetch, snapshot) in fetches {
+            let read = |writer: &mut Writer| writer.database.read(fetch.session, fetch.after, FETCH_BYTES);
+            let Some((deliveries, is_all)) = self.until_it_works(read) else { return };
+            fetch.outbox.refill(deliveries, fetch.epoch, is_all.then_some(snapshot));
+        }
+    }
+
+    /// Tries again while the disk is full or fails: what waits grows up to its limit, then clients are not read.
+    /// `None` when the store was to end meanwhile.
+    fn until_it_works<T>(&mut self, step: impl Fn(&mut Writer) -> Result<T, rusqlite::Error>) -> Option<T> {
+        loop {
+            match step(self) {
+                Ok(value) => return Some(value),
+                Err(error) => {
+                    ::metrics::counter!("tidegate_sessions_failures_total").increment(1);
+                    tracing::error!(%error, "sessions.sqlite cannot be used: is the disk full? It is tried again");
+                    std::thread::sleep(RETRY_INTERVAL);
+                }
+            }
+            if self.shared.queue.lock().stop.is_some() {
+                return None;
+            }
+        }
+    }
+
+    /// Waits for the log. Without its promise the positions in a batch mean nothing.
+    fn log_is_durable(&self, through: Position) -> bool {
+        let (durable, started) = (self.log.durable(), Instant::now());
+        while *durable.borrow() < through {
+            let stop = self.shared.queue.lock().stop;
+            let gives_up = stop == Some(Stop::Close) && started.elapsed() >= CLOSE_WAIT_MAX;
+            if durable.has_changed().is_err() || stop == Some(Stop::Abandon) || gives_up {
+                return false;
+            }
+            std::thread::sleep(LOG_POLL);
+        }
+        true
+    }
+
+    /// Cuts a batch while nobody stands between an append and its routing. Fetches learn the number their session's
+    /// next delivery gets: all before it are in this batch or were written before.
+    fn cut(&self) -> (Position, Batch, u64, Vec<(Fetch, u64)>) {
+        let _nobody_routes = self.shared.routing.write();
+        let fetches = std::mem::take(&mut self.shared.queue.lock().fetches);
+        let fetches = fetches.into_iter().map(|fetch| {
+            let snapshot = fetch.outbox.next_number();
+            (fetch, snapshot)
+        });
+        let fetches = fetches.collect();
+        let mut queue = self.shared.queue.lock();
+        queue.is_urgent = !queue.fetches.is_empty();
+        (self.log.appended(), std::mem::take(&mut queue.batch), queue.ticket, fetches)
+    }
+
+    fn drop_old(&mut self) {
+        let age_ms = i64::try_from(self.shared.config.mailbox_age_max.as_millis()).unwrap_or(i64::MAX);
+        match self.database.drop_received_before((self.clock)().saturating_sub(age_ms)) {
+            Ok(count) => metrics::dropped(Dropped::MailboxAge, count),
+            Err(error) => tracing::warn!(%error, "old messages could not be removed from mailboxes; tried again later"),
+        }
+    }
+}
