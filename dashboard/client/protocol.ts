@@ -29,8 +29,7 @@ export interface Alert {
   state: "raised" | "acknowledged" | "cleared";
   value: number | null;
   raised: number;
-  acknowledged: number | null;
-  acknowledged_by: string | null;
+  acknowledged: { time: number; by: string } | null;
   cleared: number | null;
 }
 

@@ -24,7 +24,7 @@ const devices = Array.from({ length: count }, (_, row) => {
 });
 const alerts = devices.filter((_, i) => i % Math.ceil(count / 4) === 7).map((device, i) => {
   device.alert = i === 0 ? "critical" : "warning";
-  return { id: `a-${i}-0`, rule: "hot", severity: device.alert, device: device.id, group: device.group, metric: "temperature", text: "Above 21.0 °C for 30 s", state: "raised", value: device.values[0], raised: Date.now() - (i + 1) * 240_000, acknowledged: null, acknowledged_by: null, cleared: null };
+  return { id: `a-${i}-0`, rule: "hot", severity: device.alert, device: device.id, group: device.group, metric: "temperature", text: "Above 21.0 °C for 30 s", state: "raised", value: device.values[0], raised: Date.now() - (i + 1) * 240_000, acknowledged: null, cleared: null };
 });
 const round = (values) => values.map((value, i) => Number(value.toFixed(METRICS[i][2])));
 const inGroup = (group) => devices.filter((device) => !group || device.group === group || device.group.startsWith(`${group}/`));
@@ -118,7 +118,7 @@ const server = createServer(async (request, response) => {
   if (url.pathname === "/v1/stats") return json(response, { version: "0.1.0", time: Date.now(), started: base, memory_bytes: 61e6, viewers: sessions.size, devices: { fresh, late, asleep, lost }, mqtt: { connections: count, publications: 1_720_412, publications_per_second: count / 5 }, readings: { applied: 1_720_400, applied_per_second: count / 5, late: 6, duplicate: 2 }, log: { appended: 1_720_412, durable: 1_720_410, applied: 1_720_412, bytes: 12_400_123 }, store: { series: count * 4, points: 6_881_600, memory_bytes: 14e6, file_bytes: 22e6, written_bytes: 90e6, flushed: 1_700_000, oldest: base }, refused: { not_json: 1204 } });
   if (url.pathname.endsWith("/acknowledge")) {
     const alert = alerts.find(({ id }) => url.pathname.includes(id));
-    Object.assign(alert, { state: "acknowledged", acknowledged: Date.now(), acknowledged_by: "operator", at: position + 1 });
+    Object.assign(alert, { state: "acknowledged", acknowledged: { time: Date.now(), by: "operator" }, at: position + 1 });
     return json(response, alert);
   }
   const name = normalize(url.pathname).replace(/^\/+/, "");

@@ -83,10 +83,3 @@ function without(all: ReadonlyMap<string, string>, id: string): ReadonlyMap<stri
   rest.delete(id);
   return rest;
 }
-
-/** Who took an alert on and when: the protocol gives two fields, REST one object. */
-export function acknowledgement(alert: Alert): { time: number; by: string } | null {
-  const given = alert.acknowledged as number | { time: number; by: string } | null;
-  if (given === null || given === undefined) return null;
-  return typeof given === "object" ? given : { time: given, by: alert.acknowledged_by ?? "somebody" };
-}

@@ -1,6 +1,6 @@
 import { createSignal, For, Show } from "solid-js";
 import type { Alert } from "../../client/index.js";
-import { acknowledge, acknowledgement, activeAlerts, allAlerts, clearedAlerts, failures, historyError, loadHistory, older, pending } from "../lib/alerts.js";
+import { acknowledge, activeAlerts, allAlerts, clearedAlerts, failures, historyError, loadHistory, older, pending } from "../lib/alerts.js";
 import { formatClock, formatExact, formatSpan, formatValue, groupWords, plural, shortName } from "../lib/format.js";
 import { now } from "../lib/live.js";
 import { href } from "../lib/router.js";
@@ -72,7 +72,7 @@ function Row(props: { alert: Alert }) {
 
 /** The button, or what became of it. Nothing is called acknowledged before the server's log says so. */
 export function Act(props: { alert: Alert }) {
-  const taken = () => acknowledgement(props.alert);
+  const taken = () => props.alert.acknowledged;
   return (
     <Show when={props.alert.state === "raised"} fallback={<span class="sub" title={formatExact(taken()?.time)}>{taken() ? `${taken()?.by}, ${formatClock(taken()?.time, now())}` : "cleared by itself"}</span>}>
       <Show when={failures().get(props.alert.id)}>{(why) => <span class="wrong" role="alert">{why()} </span>}</Show>
