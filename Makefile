@@ -25,7 +25,7 @@ dashboard/dist/index.html: dashboard/node_modules/.installed $(DASHBOARD_SOURCES
 test: dashboard/dist/index.html
 	tests/setup
 	cd dashboard && npm test
-	$(CARGO) build --workspace --bins
+	$(CARGO) build --workspace --all-targets
 	$(CARGO) test --workspace
 
 bench: build

@@ -127,7 +127,7 @@ async fn spawn(folder: &Path, listeners: &(String, String)) -> (Child, Vec<(Stri
         .stderr(log)
         .kill_on_drop(true)
         .spawn()
-        .expect("tidegate is built: cargo build --workspace --bins");
+        .expect("tidegate is built: cargo build --workspace --all-targets");
     let mut lines = BufReader::new(child.stdout.take().expect("stdout is piped")).lines();
     let ready = tokio::time::timeout(Duration::from_secs(30), async {
         while let Some(line) = lines.next_line().await.expect("its output is text") {

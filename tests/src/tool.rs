@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use tokio::process::{Child, Command};
 
-/// A program of this workspace, as `cargo build --workspace --bins` made it.
+/// A program of this workspace, as `cargo build --workspace --all-targets` made it.
 ///
 /// # Panics
 /// When the test itself does not run from cargo's target folder.
