@@ -37,7 +37,7 @@ pub fn identity(reader: &mut Reader) -> IdentityConfig {
         password_file: path(&mut s, "password_file", "Users with their passwords' hashes; `tidegate passwd FILE USER` writes it. Read again when it changes."),
         password_cache: s.duration("password_cache", d.password_cache, "Time a verified password is not verified again; \"0 ms\": always."),
         password_cache_max: s.count("password_cache_max", d.password_cache_max, "Verified passwords remembered."),
-        verify_concurrency: s.count("verify_concurrency", d.verify_concurrency, "Passwords verified at the same time; each takes a core and 19 MiB for 20 ms."),
+        verify_concurrency: s.count("verify_concurrency", d.verify_concurrency, "Passwords verified at the same time; each takes a core for tens of milliseconds, and 19 MiB."),
         verify_waiting_max: s.count("verify_waiting_max", d.verify_waiting_max, "Passwords that wait for it; past it clients are told to come back."),
         certificate_name: s.choice(
             "certificate_name",

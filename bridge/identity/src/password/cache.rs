@@ -7,7 +7,7 @@ use ring::rand::SystemRandom;
 use rustc_hash::FxHashMap;
 
 /// Remembers which password was verified for a user, so that ten thousand devices that come back do not each take
-/// 20 ms of a core.
+/// tens of milliseconds of a core.
 ///
 /// It holds no password and no hash that could be used elsewhere: only an HMAC under a key that is drawn at start and
 /// never leaves the process, over the stored hash and the password. So a changed line of the file ends the entry.

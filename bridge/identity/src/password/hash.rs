@@ -17,7 +17,7 @@ const ITERATIONS_MAX: u32 = 10_000_000;
 /// Longest password that is looked at.
 pub(super) const PASSWORD_BYTES_MAX: usize = 1024;
 
-/// The hash of a password, as a PHC string: Argon2id with 19 MiB and two passes, which takes some 20 ms of a core
+/// The hash of a password, as a PHC string: Argon2id with 19 MiB and two passes, which takes tens of milliseconds of a core
 /// (OWASP's recommendation).
 ///
 /// # Panics
