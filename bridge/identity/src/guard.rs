@@ -149,7 +149,8 @@ impl Guard {
 }
 
 /// Whom an address counts as: IPv6 networks are given out by /64, so one machine has that many addresses.
-fn network(address: IpAddr) -> IpAddr {
+#[must_use]
+pub fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => {
             let [a, b, c, d, ..] = v6.segments();

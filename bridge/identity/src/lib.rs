@@ -24,7 +24,7 @@ pub use authority::{Anonymous, Authority, IdentityConfig, IdentityError};
 pub use certificate::CertificateName;
 pub use credentials::{CertificateNames, Credentials, Now, Refusal, Refused};
 pub use exposure::{Exposure, ExposureError};
-pub use guard::GuardConfig;
+pub use guard::{GuardConfig, network};
 pub use password::{hash_password, set_password};
 pub use principal::{Identity, NameError, Principal};
 pub use rights::{Right, RightError, Rights, Subject};

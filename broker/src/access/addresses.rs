@@ -1,10 +1,11 @@
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use metrics::counter;
 use parking_lot::Mutex;
+use tidegate_identity::network;
 
 /// Connections by address: how many at a time, and how fast they come. Looked at when a connection begins and ends.
 pub(super) struct Addresses {
@@ -78,17 +79,6 @@ impl Drop for AddressPlace {
         if let Some(known) = self.known.lock().get_mut(&self.address) {
             known.connections -= 1;
         }
-    }
-}
-
-/// Whom an address counts as: IPv6 networks are given out by /64, so one machine has that many addresses.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(v6) => {
-            let [a, b, c, d, ..] = v6.segments();
-            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-        }
-        v4 @ IpAddr::V4(_) => v4,
     }
 }
 
