@@ -1,16 +1,13 @@
 //! Every way in, over real sockets: what is let in, what is refused, and that refusing costs nobody else.
-#![allow(clippy::unwrap_used)]
-
-mod support;
 
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use crate::support::Served;
+use crate::support::authority::{Authority, loopback};
 use futures_util::{SinkExt, StreamExt};
-use support::Served;
-use support::authority::{Authority, loopback};
 use tidegate_broker::{ListenAddress, ListenerConfig, TlsConfig, Transport};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
@@ -190,7 +187,7 @@ async fn certificates_that_cannot_be_used_are_named_at_the_start() {
             listeners: vec![ListenerConfig { tls: Some(files), ..loopback(Transport::Tls) }],
             ..Default::default()
         };
-        let error = support::bind(config).err().expect("it does not start").to_string();
+        let error = crate::support::bind(config).err().expect("it does not start").to_string();
         assert!(error.contains(named), "{error}");
     }
 }

@@ -1,11 +1,8 @@
 //! What a client may rely on, over real sockets.
-#![allow(clippy::unwrap_used)]
-
-mod support;
 
 use std::time::Duration;
 
-use support::Served;
+use crate::support::Served;
 use tidegate_telemetry::Reason;
 
 #[tokio::test]

@@ -1,16 +1,13 @@
-//! Measurements, run by hand: `cargo test --release -p tidegate-broker --test load -- --ignored --nocapture`.
+//! Measurements, run by hand: `cargo test --release -p tidegate-broker --test gate load -- --ignored --nocapture`.
 //! Client and broker share the process and the cores; what the log costs is not in the figures.
-#![allow(clippy::unwrap_used)]
-
-mod support;
 
 use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use support::Served;
-use support::authority::{Authority, loopback};
+use crate::support::Served;
+use crate::support::authority::{Authority, loopback};
 use tidegate_broker::{ListenAddress, ListenerConfig, Transport};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;

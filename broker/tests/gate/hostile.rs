@@ -1,11 +1,8 @@
 //! What one client does wrong costs that client, and nobody else.
-#![allow(clippy::unwrap_used)]
-
-mod support;
 
 use std::time::Duration;
 
-use support::Served;
+use crate::support::Served;
 use tidegate_telemetry::Reason;
 
 #[tokio::test]

@@ -1,12 +1,9 @@
 //! Clients that people use: rumqttc for both versions, and Mosquitto's.
-#![allow(clippy::unwrap_used)]
-
-mod support;
 
 use std::process::Stdio;
 use std::time::Duration;
 
-use support::Served;
+use crate::support::Served;
 use tidegate_telemetry::Qos;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;

@@ -1,14 +1,11 @@
 //! Who is let in, and what they may do, over real sockets with clients that people use.
-#![allow(clippy::unwrap_used)]
-
-mod support;
 
 use std::path::Path;
 use std::process::Output;
 use std::sync::Arc;
 use std::time::Duration;
 
-use support::Served;
+use crate::support::Served;
 use tempfile::TempDir;
 use tidegate_identity::{Authority, GuardConfig, IdentityConfig, Right, TokenConfig, set_password};
 use tidegate_telemetry::Reason;

@@ -1,4 +1,16 @@
-use std::cell::RefCell;
+//! One client's connection: the thin edge around a [`Machine`].
+//!
+//! - [`serve`]: the task; waits, pumps, obeys
+//! - `admission`: from CONNECT to CONNACK
+//! - `requests`: what a client asks for, in its order
+//! - `transfer`: bytes between stream and machine
+//! - `farewell`: the end, and what it leaves behind
+
+mod admission;
+mod farewell;
+mod requests;
+mod transfer;
+
 use std::future::poll_fn;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -8,21 +20,21 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tidegate_log::{AppendError, Room};
-use tidegate_telemetry::{Entry, Position, Qos, Reason};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tidegate_log::Room;
+use tidegate_telemetry::{Position, Qos, Reason};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
+use self::transfer::{poll_receive, poll_write};
 use super::bell::EndOrder;
-use super::hub::{Admitted, Hub, Publisher, Seat};
+use super::hub::{Hub, Seat};
 use super::outbox::Delivery;
 use super::routes::Subscriptions;
 use crate::access::{AddressPlace, PublishRate};
 use crate::config::Acknowledge;
 use crate::listeners::Peer;
-use crate::metrics;
-use crate::sessions::{Change, Session};
-use crate::wire::{ConnectRequest, End, Filter, Machine, Now, Request, SubscribeOutcome};
+use crate::sessions::Change;
+use crate::wire::{End, Machine, Request};
 
 /// What carries a connection's bytes. The connection is compiled for each kind, so that plain TCP pays for no other.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -95,24 +107,11 @@ struct Connection<S: Stream> {
     _place: OwnedSemaphorePermit,
 }
 
-/// Bytes read at once. The buffer belongs to the thread: an idle connection has none.
-const READ_BYTES: usize = 64 * 1024;
-
 /// Past this many unwritten bytes nothing more is read from the client or taken from its queue.
 const OUTPUT_BYTES_MAX: usize = 64 * 1024;
 
-/// How long the last bytes to a client may take.
-const FAREWELL_MAX: Duration = Duration::from_millis(500);
-
-/// How long a connection may take to give its client identifier to a newer one.
-const TAKE_OVER_MAX: Duration = Duration::from_secs(5);
-
 /// A timer that is not armed.
 const FAR: Duration = Duration::from_secs(24 * 3600);
-
-thread_local! {
-    static READ_BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_BYTES].into_boxed_slice());
-}
 
 /// Why the connection's task woke up.
 enum Wake {
@@ -282,186 +281,6 @@ impl<S: Stream> Connection<S> {
         }
     }
 
-    /// A CONNECT is the last request of its read: the machine waits for the answer.
-    fn take_connect(&mut self) -> Option<Box<ConnectRequest>> {
-        match self.requests.pop()? {
-            Request::Connect(connect) => Some(connect),
-            other => {
-                self.requests.push(other);
-                None
-            }
-        }
-    }
-
-    /// Serves what one read asked for, in its order: publications that follow each other with one append.
-    fn serve_requests(&mut self) {
-        let requests = std::mem::take(&mut self.requests);
-        let mut entries = Vec::with_capacity(requests.len());
-        let session = self.machine.session();
-        let mut ticket = 0;
-        for request in requests {
-            let change = match request {
-                Request::Publish(publication) => {
-                    entries.push(Entry::Publication(*publication));
-                    continue;
-                }
-                Request::Settled { number } => {
-                    self.hub.store.note(Change::Settle { session, number });
-                    continue;
-                }
-                Request::Taken { number } => Change::Take { session, number },
-                Request::Released { packet_id } => {
-                    // After the publication itself, whose identifier this frees.
-                    self.publish(&mut entries);
-                    Change::Release { session, packet_id }
-                }
-                Request::Subscribe { packet_id, filters } => {
-                    self.publish(&mut entries);
-                    self.subscribe(packet_id, &filters);
-                    continue;
-                }
-                Request::Unsubscribe { packet_id, filters } => {
-                    self.publish(&mut entries);
-                    self.unsubscribe(packet_id, &filters);
-                    continue;
-                }
-                Request::Refused { reason, detail, topic, payload } => {
-                    self.hub.refused(reason, detail, self.machine.client(), &topic, payload);
-                    continue;
-                }
-                Request::Connect(_) => unreachable!("taken before, and a machine asks once"),
-            };
-            ticket = self.hub.store.change(change);
-        }
-        self.publish(&mut entries);
-        if ticket > 0 {
-            self.machine.changed(ticket);
-        }
-    }
-
-    fn publish(&mut self, entries: &mut Vec<Entry>) {
-        if entries.is_empty() {
-            return;
-        }
-        self.held_until = self.rate.took(entries, &self.hub.config, Instant::now()).or(self.held_until);
-        let (session, keeps) = (self.machine.session(), self.machine.keeps());
-        let from = Publisher { session, client: self.machine.client(), keeps };
-        let refused =
-            |reason, error: &AppendError| End::Refused { reason, detail: error.to_string(), sample: Bytes::new() };
-        match self.hub.publish(from, entries) {
-            Ok(Some(position)) => self.machine.appended(position),
-            Ok(None) => {}
-            Err(AppendError::Closed) => self.machine.end(End::Shutdown),
-            Err(error @ AppendError::TooLarge { .. }) => self.machine.end(refused(Reason::PacketTooLarge, &error)),
-            Err(error) => self.machine.end(refused(Reason::Internal, &error)),
-        }
-    }
-
-    /// Lets a client in, after whoever held its identifier has ended.
-    async fn connect(&mut self, connect: &ConnectRequest) {
-        let client = match connect.client_id.as_str() {
-            "" => self.hub.new_client_id(),
-            given => given.to_owned(),
-        };
-        let Some(key) = self.identify(connect, &client).await else { return };
-        let before = self.hub.hold(&key, &self.seat.bell);
-        self.holds = Some(key.clone());
-        if let Some(before) = before
-            && tokio::time::timeout(TAKE_OVER_MAX, before.ended.notified()).await.is_err()
-        {
-            let detail = "an older connection of the client identifier does not end; try again";
-            self.guarded(|machine| machine.turn_away(detail));
-            return;
-        }
-        let now = self.hub.now();
-        let Admitted { mut admission, subscriptions, ticket } = self.hub.admit(&key, connect, &mut self.seat, now);
-        admission.assigned_client_id = connect.client_id.is_empty().then_some(client);
-        self.subscriptions = subscriptions;
-        self.is_admitted = true;
-        // From here on the end of the connection parks this session, whatever happens before its CONNACK.
-        self.guarded(|machine| machine.admit(connect, &admission));
-        // What the session subscribed to under other rights does not come back.
-        let denied = |filter: &&Arc<str>| !self.machine.may_subscribe(filter);
-        for filter in self.subscriptions.keys().filter(denied).cloned().collect::<Vec<_>>() {
-            self.hub.unsubscribe(admission.session, &self.seat, &mut self.subscriptions, &filter);
-        }
-        if self.stored.wait_for(|stored| *stored >= ticket).await.is_err() {
-            return self.machine.abandon(End::Lost);
-        }
-        let mut requests = Vec::new();
-        self.guarded(|machine| machine.accept(connect, admission, now, &mut requests));
-        self.requests = requests;
-        if let Some((will, delay_s)) = self.machine.will(now.unix_ms) {
-            self.hub.remember_will(will, delay_s);
-        }
-    }
-
-    /// Asks who the client is. Returns under what its session is held, or nothing when it was turned away.
-    async fn identify(&mut self, connect: &ConnectRequest, client: &str) -> Option<String> {
-        let now = self.hub.now();
-        let asked_at = tidegate_identity::Now { instant: now.instant, unix_ms: now.unix_ms };
-        match self.hub.access.let_in(connect, &self.peer, asked_at).await {
-            Ok(speaker) => {
-                let key = speaker.session_key(client);
-                self.machine.identify(speaker, now);
-                Some(key)
-            }
-            Err(refused) => {
-                self.guarded(|machine| machine.turn_away_unknown(refused));
-                None
-            }
-        }
-    }
-
-    fn subscribe(&mut self, packet_id: u16, filters: &[Filter]) {
-        let session = self.machine.session();
-        let mut stored_with = 0;
-        let outcomes: Vec<SubscribeOutcome> = filters
-            .iter()
-            .map(|filter| match self.subscribe_to(session, filter) {
-                Ok((SubscribeOutcome::QuotaExceeded, _)) => {
-                    let detail = "mqtt.subscriptions_per_client_max or mqtt.subscriptions_max is met".to_owned();
-                    self.refused_filter(Reason::ClientLimit, detail, filter);
-                    SubscribeOutcome::QuotaExceeded
-                }
-                Ok((outcome, ticket)) => {
-                    stored_with = ticket.max(stored_with);
-                    outcome
-                }
-                Err(error) => {
-                    self.refused_filter(Reason::InvalidTopic, error.to_string(), filter);
-                    SubscribeOutcome::Invalid
-                }
-            })
-            .collect();
-        self.guarded(|machine| machine.subscribed(packet_id, &outcomes, stored_with));
-    }
-
-    fn subscribe_to(
-        &mut self,
-        session: u64,
-        filter: &Filter,
-    ) -> Result<(SubscribeOutcome, u64), crate::topics::TopicError> {
-        if !self.machine.may_subscribe(&filter.filter) {
-            let detail = format!("the client has no right to subscribe to {:?}", filter.filter);
-            self.refused_filter(Reason::NotAuthorized, detail, filter);
-            return Ok((SubscribeOutcome::NotAuthorized, 0));
-        }
-        self.hub.subscribe(session, &self.seat, &mut self.subscriptions, filter)
-    }
-
-    fn refused_filter(&self, reason: Reason, detail: String, filter: &Filter) {
-        self.hub.refused(reason, detail, self.machine.client(), &filter.filter, Bytes::new());
-    }
-
-    fn unsubscribe(&mut self, packet_id: u16, filters: &[String]) {
-        let session = self.machine.session();
-        let unsubscribe = |filter: &String| self.hub.unsubscribe(session, &self.seat, &mut self.subscriptions, filter);
-        let (existed, tickets): (Vec<bool>, Vec<u64>) = filters.iter().map(unsubscribe).unzip();
-        let ticket = tickets.into_iter().max().unwrap_or(0);
-        self.guarded(|machine| machine.unsubscribed(packet_id, &existed, ticket));
-    }
-
     fn note_inflight(&mut self) {
         let now = self.machine.pending();
         self.hub.note_inflight(self.noted_inflight, now);
@@ -470,68 +289,6 @@ impl<S: Stream> Connection<S> {
 
     fn guarded<T>(&mut self, step: impl FnOnce(&mut Machine) -> T) -> Option<T> {
         guarded(&self.peer, &mut self.machine, step)
-    }
-
-    /// Writes the last bytes, and gives the client time to read them: closing a socket with unread bytes would reset
-    /// the connection, and the client would never see why.
-    async fn say_farewell(&mut self) {
-        let output = std::mem::take(self.machine.output());
-        let farewell = async {
-            self.stream.write_all(&output).await?;
-            self.stream.shutdown().await?;
-            let mut unread = [0; 512];
-            while !output.is_empty() && self.stream.read(&mut unread).await? > 0 {}
-            io::Result::Ok(())
-        };
-        // Whether it gets there or not, the connection ends.
-        let _ = tokio::time::timeout(FAREWELL_MAX, farewell).await;
-    }
-
-    fn report_end(&self, now: Now) {
-        let Some(end) = self.machine.ended() else { return };
-        metrics::closed(end.name());
-        let client = match self.machine.client() {
-            "" => self.peer.to_string(),
-            client => client.to_owned(),
-        };
-        if let End::Refused { reason, detail, sample } = end {
-            tracing::debug!(%client, peer = %self.peer, detail, "connection refused");
-            self.hub.refused(*reason, detail.clone(), &client, "", sample.clone());
-        }
-        tracing::trace!(%client, reason = end.name(), at_ms = now.unix_ms, "connection ended");
-    }
-}
-
-impl<S: Stream> Drop for Connection<S> {
-    /// However the task ends, the client's will, session and place are seen to, in this order: a connection that
-    /// takes the client identifier over waits for the last step.
-    fn drop(&mut self) {
-        let now = self.hub.now();
-        if self.machine.ended().is_none() {
-            self.machine.abandon(End::Lost);
-        }
-        self.report_end(now);
-        let session = self.machine.session();
-        let had_will = self.machine.will(now.unix_ms).is_some();
-        let will = self.machine.take_will(now.unix_ms);
-        let (received, expiry_s) = self.machine.take_state();
-        match will {
-            Some((will, delay_s)) => self.hub.leave_will(will, delay_s, expiry_s, now.unix_ms),
-            None if had_will => self.hub.forgive_will(session),
-            None => {}
-        }
-        if let Some(client) = self.holds.take() {
-            if self.is_admitted
-                && let Some(outbox) = self.seat.outbox.take()
-            {
-                let subscriptions = std::mem::take(&mut self.subscriptions);
-                let session = Session { id: session, subscriptions, received, outbox };
-                self.hub.park(&client, session, expiry_s, now.unix_ms);
-            }
-            self.hub.release(&client, &self.seat.bell);
-        }
-        self.hub.note_inflight(self.noted_inflight, 0);
-        self.hub.leave(&self.seat);
     }
 }
 
@@ -551,47 +308,6 @@ fn line_up(hub: &Hub, machine: &mut Machine, session: u64, delivery: Delivery) {
         }
     }
     machine.deliver(delivery, packet_id, ticket);
-}
-
-/// Takes one step of writing `output`: what the stream took leaves it. Pending when the stream takes nothing.
-fn poll_write(
-    stream: &mut (impl AsyncWrite + Unpin),
-    cx: &mut Context<'_>,
-    output: &mut Vec<u8>,
-    is_unflushed: &mut bool,
-) -> Poll<io::Result<()>> {
-    if !output.is_empty() {
-        let written = ready!(Pin::new(&mut *stream).poll_write(cx, output))?;
-        if written == 0 {
-            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-        }
-        *is_unflushed = true;
-        if written < output.len() {
-            output.drain(..written);
-            return Poll::Ready(Ok(()));
-        }
-        *output = Vec::new();
-    }
-    ready!(Pin::new(stream).poll_flush(cx))?;
-    *is_unflushed = false;
-    Poll::Ready(Ok(()))
-}
-
-/// Reads once into the thread's buffer and hands the bytes on.
-fn poll_receive(
-    reader: &mut (impl AsyncRead + Unpin),
-    cx: &mut Context<'_>,
-    receive: impl FnOnce(&[u8]),
-) -> Poll<io::Result<usize>> {
-    READ_BUFFER.with_borrow_mut(|bytes| {
-        let mut buffer = ReadBuf::new(bytes);
-        ready!(Pin::new(reader).poll_read(cx, &mut buffer))?;
-        let filled = buffer.filled();
-        if !filled.is_empty() {
-            receive(filled);
-        }
-        Poll::Ready(Ok(filled.len()))
-    })
 }
 
 /// Runs a step of the protocol. A panic in it, such as the protocol crate's on input it did not expect, ends this

@@ -1,9 +1,6 @@
 //! What MQTT 5 adds for subscribers, over real sockets.
-#![allow(clippy::unwrap_used)]
 
-mod support;
-
-use support::{Raw, Served};
+use crate::support::{Raw, Served};
 
 /// Connects with properties; `flags` 2 is a clean start. Returns the client and its CONNACK's properties.
 async fn v5(served: &Served, client: &str, flags: u8, properties: &[u8], will: &[u8]) -> (Raw, Vec<u8>) {

@@ -1,11 +1,8 @@
 //! What survives a crash: sessions, what they are owed, both sides of QoS 2, retained messages, wills.
-#![allow(clippy::unwrap_used)]
-
-mod support;
 
 use std::time::Duration;
 
-use support::{MemoryLog, Raw, Served};
+use crate::support::{MemoryLog, Raw, Served};
 
 async fn persistent(served: &Served, client: &str, session_present: u8) -> Raw {
     let mut raw = served.raw().await;

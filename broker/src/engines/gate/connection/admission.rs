@@ -1,0 +1,78 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Connection, Stream};
+use crate::engines::gate::hub::Admitted;
+use crate::wire::{ConnectRequest, End, Request};
+
+/// How long a connection may take to give its client identifier to a newer one.
+const TAKE_OVER_MAX: Duration = Duration::from_secs(5);
+
+impl<S: Stream> Connection<S> {
+    /// A CONNECT is the last request of its read: the machine waits for the answer.
+    pub(super) fn take_connect(&mut self) -> Option<Box<ConnectRequest>> {
+        match self.requests.pop()? {
+            Request::Connect(connect) => Some(connect),
+            other => {
+                self.requests.push(other);
+                None
+            }
+        }
+    }
+
+    /// Lets a client in, after whoever held its identifier has ended.
+    pub(super) async fn connect(&mut self, connect: &ConnectRequest) {
+        let client = match connect.client_id.as_str() {
+            "" => self.hub.new_client_id(),
+            given => given.to_owned(),
+        };
+        let Some(key) = self.identify(connect, &client).await else { return };
+        let before = self.hub.hold(&key, &self.seat.bell);
+        self.holds = Some(key.clone());
+        if let Some(before) = before
+            && tokio::time::timeout(TAKE_OVER_MAX, before.ended.notified()).await.is_err()
+        {
+            let detail = "an older connection of the client identifier does not end; try again";
+            self.guarded(|machine| machine.turn_away(detail));
+            return;
+        }
+        let now = self.hub.now();
+        let Admitted { mut admission, subscriptions, ticket } = self.hub.admit(&key, connect, &mut self.seat, now);
+        admission.assigned_client_id = connect.client_id.is_empty().then_some(client);
+        self.subscriptions = subscriptions;
+        self.is_admitted = true;
+        // From here on the end of the connection parks this session, whatever happens before its CONNACK.
+        self.guarded(|machine| machine.admit(connect, &admission));
+        // What the session subscribed to under other rights does not come back.
+        let denied = |filter: &&Arc<str>| !self.machine.may_subscribe(filter);
+        for filter in self.subscriptions.keys().filter(denied).cloned().collect::<Vec<_>>() {
+            self.hub.unsubscribe(admission.session, &self.seat, &mut self.subscriptions, &filter);
+        }
+        if self.stored.wait_for(|stored| *stored >= ticket).await.is_err() {
+            return self.machine.abandon(End::Lost);
+        }
+        let mut requests = Vec::new();
+        self.guarded(|machine| machine.accept(connect, admission, now, &mut requests));
+        self.requests = requests;
+        if let Some((will, delay_s)) = self.machine.will(now.unix_ms) {
+            self.hub.remember_will(will, delay_s);
+        }
+    }
+
+    /// Asks who the client is. Returns under what its session is held, or nothing when it was turned away.
+    async fn identify(&mut self, connect: &ConnectRequest, client: &str) -> Option<String> {
+        let now = self.hub.now();
+        let asked_at = tidegate_identity::Now { instant: now.instant, unix_ms: now.unix_ms };
+        match self.hub.access.let_in(connect, &self.peer, asked_at).await {
+            Ok(speaker) => {
+                let key = speaker.session_key(client);
+                self.machine.identify(speaker, now);
+                Some(key)
+            }
+            Err(refused) => {
+                self.guarded(|machine| machine.turn_away_unknown(refused));
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! The MQTT edge from outside: real sockets, real clients, and what they were promised.
+#![allow(clippy::unwrap_used)]
+
+mod clients;
+mod durability;
+mod hostile;
+mod identity;
+mod load;
+mod promises;
+mod support;
+mod transports;
+mod version5;
