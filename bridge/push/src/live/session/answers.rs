@@ -1,0 +1,55 @@
+use tidegate_views::Seeded;
+
+use super::Session;
+use crate::live::jobs::{ATTEMPTS_MAX, Answer, Reader};
+use crate::live::message::{Code, ErrorMessage};
+use crate::live::transport::{Gone, Transport};
+
+impl<T: Transport> Session<T> {
+    pub(super) async fn take_answer(&mut self, answer: Answer) -> Result<(), Gone> {
+        match answer {
+            Answer::Chart { id, line, query, attempt, answer } => {
+                let Some(open) = self.subscriptions.iter_mut().find(|open| open.cursor.id() == id) else {
+                    return Ok(());
+                };
+                let answer = match answer {
+                    Ok(answer) => answer,
+                    Err(error) => return self.give_up(id, error.to_string()).await,
+                };
+                let seeded = self.hub.write(|views| views.seed(&mut open.cursor, line, &query, &answer));
+                open.dirty = true;
+                match seeded {
+                    Seeded::Done => {}
+                    _ if attempt >= ATTEMPTS_MAX => {
+                        return self.give_up(id, "history is behind; try again".to_owned()).await;
+                    }
+                    Seeded::HistoryBehind => {
+                        self.jobs.spawn(self.reader.clone().chart(id, line, query, attempt + 1));
+                    }
+                    Seeded::ViewsBehind => {
+                        self.jobs.spawn(Reader::again(id, line, query, attempt + 1, answer));
+                    }
+                }
+            }
+            Answer::Events { id, span, answer } => {
+                let Some(open) = self.subscriptions.iter_mut().find(|open| open.cursor.id() == id) else {
+                    return Ok(());
+                };
+                // Without the store the client is told that it gets a snapshot instead.
+                let (events, complete) = answer.unwrap_or((Vec::new(), false));
+                self.hub.write(|views| views.supply_events(&mut open.cursor, span, events, complete));
+                (open.dirty, open.reading) = (true, false);
+            }
+        }
+        Ok(())
+    }
+
+    async fn give_up(&mut self, id: u32, message: String) -> Result<(), Gone> {
+        if self.unsubscribe(id).is_ok() {
+            let mut error = ErrorMessage::new(Code::View, Some(id), message);
+            (error.retry, error.retry_after_ms) = (true, Some(1_000));
+            self.say_error(error).await?;
+        }
+        Ok(())
+    }
+}

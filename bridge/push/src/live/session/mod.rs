@@ -1,0 +1,200 @@
+//! One viewer, on whatever transport: what it asked for, how far each view has got, and what may go out now.
+//!
+//! - [`serve`]: the session's task: hears, serves, waits
+//! - `opening`: hello and welcome; `wishes`: what a client asks for
+//! - `serving`: what may go out now, and when to look again
+//! - `answers`: what history answered; `place`: its place in the hub
+
+mod answers;
+mod opening;
+mod place;
+mod serving;
+mod wishes;
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tidegate_telemetry::History;
+use tidegate_views::Subscription;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+
+pub(crate) use self::place::Place;
+use crate::hub::Hub;
+use crate::live::flow::{ByteLimit, Flow};
+use crate::live::jobs::{Answer, Reader};
+use crate::live::message::{Code, ErrorMessage, ServerMessage};
+use crate::live::pace::Pace;
+use crate::live::transport::{Gone, Received, Transport};
+
+/// Serves one viewer until it goes, breaks the protocol, or the server closes.
+pub(crate) async fn serve<T: Transport>(hub: Arc<Hub>, history: Arc<dyn History>, place: Place, transport: T) {
+    let closed = hub.closed.clone();
+    let mut session = Session::new(hub, history, place, transport);
+    tokio::select! {
+        biased;
+        _ended = session.run() => {}
+        () = closed.cancelled() => {}
+    }
+}
+
+struct Session<T> {
+    hub: Arc<Hub>,
+    place: Place,
+    transport: T,
+    reader: Reader,
+    subscriptions: Vec<Open>,
+    same_epoch: bool,
+    max_rate: Option<f64>,
+    paused: bool,
+    flow: Flow,
+    byte_limit: Option<ByteLimit>,
+    pace: Pace,
+    pulse_due: Instant,
+    jobs: JoinSet<Answer>,
+}
+
+/// A subscription and when it may be served.
+struct Open {
+    cursor: Subscription,
+    /// Something may have changed since it was last looked at.
+    dirty: bool,
+    /// Its history of events is being read.
+    reading: bool,
+    rate: Option<f64>,
+    due: Instant,
+}
+
+/// Whether the session goes on.
+enum Flowing {
+    On,
+    Ended,
+}
+
+impl<T: Transport> Session<T> {
+    fn new(hub: Arc<Hub>, history: Arc<dyn History>, place: Place, transport: T) -> Self {
+        let config = &hub.config;
+        let now = Instant::now();
+        Session {
+            flow: Flow::new(config.bytes_in_flight_start, config.bytes_in_flight_max),
+            reader: Reader { history, permits: Arc::clone(&hub.history_permits) },
+            pace: Pace::new(Duration::from_millis(config.pace_after_ms)),
+            pulse_due: now + Duration::from_millis(config.pulse_ms),
+            hub,
+            place,
+            transport,
+            subscriptions: Vec::new(),
+            same_epoch: false,
+            max_rate: None,
+            paused: false,
+            byte_limit: None,
+            jobs: JoinSet::new(),
+        }
+    }
+
+    async fn run(&mut self) -> Result<(), Gone> {
+        if let Flowing::Ended = self.open().await? {
+            return Ok(());
+        }
+        let sleep = sleep_until(self.pulse_due);
+        tokio::pin!(sleep);
+        loop {
+            if self.hub.is_closing() {
+                return self.say(&ServerMessage::Goaway { reconnect_after_ms: self.reconnect_after_ms() }).await;
+            }
+            let deadline = self.serve_what_is_due().await?;
+            if !self.place.waker.wait_for(self.lanes_to_wake_for()) {
+                continue;
+            }
+            if sleep.deadline() != deadline {
+                sleep.as_mut().reset(deadline);
+            }
+            tokio::select! {
+                biased;
+                message = self.transport.receive() => {
+                    if let Flowing::Ended = self.take(message).await? {
+                        return Ok(());
+                    }
+                }
+                () = self.place.waker.woken() => {}
+                Some(Ok(answer)) = self.jobs.join_next(), if !self.jobs.is_empty() => self.take_answer(answer).await?,
+                () = &mut sleep => {}
+            }
+        }
+    }
+
+    async fn take(&mut self, message: Received) -> Result<Flowing, Gone> {
+        let max = self.hub.config.message_bytes_max;
+        let text = match message {
+            Received::Gone => return Ok(Flowing::Ended),
+            Received::Text(text) if text.len() <= max => text,
+            Received::Text(_) | Received::TooLarge => {
+                let message = format!("a message is larger than limits.message_bytes ({max}): send smaller ones");
+                return self.refuse(Code::MessageTooLarge, message).await;
+            }
+            Received::Binary => String::new(),
+        };
+        match serde_json::from_str(&text) {
+            Ok(message) => self.obey(message).await?,
+            Err(error) => {
+                let message = format!("not a message this server understands: {error}");
+                self.say_error(ErrorMessage::new(Code::NotUnderstood, None, message)).await?;
+            }
+        }
+        Ok(Flowing::On)
+    }
+
+    async fn pulse(&mut self, now: Instant) -> Result<(), Gone> {
+        let config = &self.hub.config;
+        let every_ms = if self.paused { config.pulse_paused_ms } else { config.pulse_ms };
+        self.pulse_due = now + Duration::from_millis(every_ms);
+        let at = self.hub.read(|views| views.position().0);
+        self.say(&ServerMessage::Pulse { time: now_ms(), at, sent: self.flow.sent }).await
+    }
+
+    async fn refuse(&mut self, code: Code, message: impl Into<String>) -> Result<Flowing, Gone> {
+        self.say_error(ErrorMessage::new(code, None, message)).await?;
+        Ok(Flowing::Ended)
+    }
+
+    async fn say_error(&mut self, error: ErrorMessage) -> Result<(), Gone> {
+        metrics::counter!("tidegate_live_errors_total", "code" => error.code.to_string()).increment(1);
+        self.say(&ServerMessage::Error(error)).await
+    }
+
+    async fn say(&mut self, message: &ServerMessage<'_>) -> Result<(), Gone> {
+        self.send(message.to_json()).await
+    }
+
+    async fn send(&mut self, message: Vec<u8>) -> Result<(), Gone> {
+        let bytes = message.len();
+        self.flow.on_sent(bytes, Instant::now());
+        if let Some(limit) = &mut self.byte_limit {
+            limit.on_sent(bytes);
+        }
+        self.hub.meters.frames.increment(1);
+        self.hub.meters.bytes.increment(bytes as u64);
+        self.transport.send(message).await
+    }
+
+    /// Different for each session, so that not all come back at once.
+    fn reconnect_after_ms(&self) -> u64 {
+        let spread = self.hub.config.reconnect_spread_ms.max(1);
+        1_000 + self.place.number.wrapping_mul(0x9e37_79b9_7f4a_7c15) % spread
+    }
+}
+
+impl<T> Drop for Session<T> {
+    fn drop(&mut self) {
+        let subscriptions = std::mem::take(&mut self.subscriptions);
+        self.hub.meters.subscriptions.decrement(f64::from(u32::try_from(subscriptions.len()).unwrap_or(u32::MAX)));
+        if !subscriptions.is_empty() {
+            self.hub.write(|views| subscriptions.into_iter().for_each(|open| views.close(open.cursor)));
+        }
+    }
+}
+
+fn now_ms() -> i64 {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX)
+}

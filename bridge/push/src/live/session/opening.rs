@@ -1,0 +1,57 @@
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{Flowing, Session, now_ms};
+use crate::live::flow::ByteLimit;
+use crate::live::message::{ClientMessage, Code, Hello, Limits, PROTOCOL, ServerMessage};
+use crate::live::transport::{Gone, Received, Transport};
+
+impl<T: Transport> Session<T> {
+    pub(super) async fn open(&mut self) -> Result<Flowing, Gone> {
+        let timeout = Duration::from_millis(self.hub.config.hello_timeout_ms);
+        let first = tokio::time::timeout(timeout, self.transport.receive()).await;
+        let hello = match first {
+            Ok(Received::Gone) => return Ok(Flowing::Ended),
+            Ok(Received::Text(text)) => match serde_json::from_str(&text) {
+                Ok(ClientMessage::Hello(hello)) => hello,
+                _ => return self.refuse(Code::NoHello, "the first message must be a `hello`").await,
+            },
+            Ok(Received::Binary | Received::TooLarge) | Err(_) => {
+                let message = format!("no `hello` came within {} ms", timeout.as_millis());
+                return self.refuse(Code::NoHello, message).await;
+            }
+        };
+        if hello.protocol != PROTOCOL || hello.encoding != "json" {
+            let message = format!("this server speaks protocol {PROTOCOL} with encoding \"json\"");
+            return self.refuse(Code::Unsupported, message).await;
+        }
+        self.welcome(&hello).await
+    }
+
+    async fn welcome(&mut self, hello: &Hello) -> Result<Flowing, Gone> {
+        let epoch = self.hub.read(|views| views.epoch().clone());
+        self.same_epoch = hello.epoch.as_deref() == Some(&*epoch.name);
+        self.max_rate = hello.max_rate.filter(|rate| *rate > 0.0);
+        self.byte_limit = hello.max_bytes_per_second.map(|limit| ByteLimit::new(limit, Instant::now()));
+        let config = &self.hub.config;
+        let limits = Limits {
+            subscriptions: config.subscriptions_max,
+            rows: config.rows_max,
+            message_bytes: config.message_bytes_max,
+            bytes_in_flight: config.bytes_in_flight_start,
+        };
+        let session = format!("s-{}", self.place.number);
+        let welcome = ServerMessage::Welcome {
+            protocol: PROTOCOL,
+            session: &session,
+            epoch: &epoch.name,
+            time_base: epoch.time_base_ms,
+            time: now_ms(),
+            pulse_ms: config.pulse_ms,
+            limits,
+        };
+        self.say(&welcome).await?;
+        Ok(Flowing::On)
+    }
+}

@@ -1,0 +1,171 @@
+use std::time::Duration;
+
+use tidegate_views::{Frame, Lane};
+use tokio::time::Instant;
+
+use super::{Open, Session, now_ms};
+use crate::live::config::LiveConfig;
+use crate::live::message::ServerMessage;
+use crate::live::pace::Held;
+use crate::live::transport::{Gone, Transport};
+use crate::live::waker::Lanes;
+
+impl<T: Transport> Session<T> {
+    /// Sends everything that may go now, the most urgent lane first; answers when to look again by itself.
+    pub(super) async fn serve_what_is_due(&mut self) -> Result<Instant, Gone> {
+        let mut frames = 0;
+        loop {
+            let now = Instant::now();
+            if self.pulse_due <= now {
+                self.pulse(now).await?;
+            }
+            let (lanes, received_ms) = self.place.waker.take();
+            for open in &mut self.subscriptions {
+                open.dirty |= lanes.has(open.cursor.lane());
+            }
+            let Some(frame) = self.next_frame(now) else {
+                let told = self.pace.told(now);
+                if let Some((rate, reason)) = told {
+                    self.say(&ServerMessage::Pace { rate, reason }).await?;
+                }
+                return Ok(self.next_deadline(now));
+            };
+            if lanes != Lanes::default() && !self.pace.is_held() {
+                #[allow(clippy::cast_precision_loss)]
+                self.hub.meters.latency.record((now_ms() - received_ms).max(0) as f64 / 1e3);
+            }
+            self.hub.meters.deltas.increment(1);
+            self.send(frame).await?;
+            frames += 1;
+            if frames % 16 == 0 {
+                // A long snapshot must not keep this session from hearing `unsubscribe`, or others from running.
+                return Ok(Instant::now());
+            }
+        }
+    }
+
+    /// The next frame of the first subscription that is due.
+    fn next_frame(&mut self, now: Instant) -> Option<Vec<u8>> {
+        let held = self.hold(now);
+        let config = &self.hub.config;
+        let room = usize::try_from(self.flow.room()).unwrap_or(usize::MAX);
+        for index in 0..self.subscriptions.len() {
+            let open = &mut self.subscriptions[index];
+            let lane = open.cursor.lane();
+            let is_alert = lane == Lane::Alerts;
+            if !open.dirty || open.reading || open.due > now || (held.is_some() && !is_alert) {
+                continue;
+            }
+            let bytes_max = if is_alert { config.frame_bytes_max } else { config.frame_bytes_max.min(room) };
+            let mut out = Vec::with_capacity(128);
+            let (frame, at) = loop {
+                let (frame, at) = self.hub.read(|views| {
+                    let frame = views.frame(&mut open.cursor, &mut out, bytes_max);
+                    (frame, views.position())
+                });
+                match frame {
+                    Frame::MustFollow => self.hub.write(|views| views.follow(&mut open.cursor)),
+                    frame => break (frame, at),
+                }
+            };
+            match frame {
+                Frame::Nothing => open.dirty = false,
+                Frame::WantsEvents { after, through } => {
+                    open.reading = true;
+                    let (id, max) = (open.cursor.id(), config.event_fill_max);
+                    self.jobs.spawn(self.reader.clone().events(id, (after, through), max));
+                }
+                Frame::Written | Frame::MustFollow => {
+                    if !open.cursor.has_more() {
+                        open.due = now + open.interval(config, self.max_rate);
+                        // Whatever comes after `at` marks its lane: there is no need to look again.
+                        open.dirty = open.cursor.at() != at;
+                    }
+                    return Some(out);
+                }
+            }
+        }
+        None
+    }
+
+    /// Why nothing but alerts may go out now.
+    fn hold(&mut self, now: Instant) -> Option<Held> {
+        let waiting = |open: &Open| open.dirty && open.cursor.lane() != Lane::Alerts;
+        let any_waiting = self.subscriptions.iter().any(waiting);
+        let byte_due = self.byte_limit.as_mut().map(|limit| limit.due(now));
+        let held = if self.paused {
+            Some(Held::Paused)
+        } else if self.flow.room() == 0 {
+            Some(Held::SlowLink)
+        } else if byte_due.is_some_and(|due| due > now) {
+            Some(Held::ByteLimit)
+        } else {
+            None
+        };
+        let limited = self.subscriptions.iter().find(|open| waiting(open) && open.due > now);
+        let own_rate = limited.and_then(|open| open.rate.or(self.max_rate));
+        let shown = match (held, own_rate) {
+            (Some(Held::Paused), _) => Some((Held::Paused, 0.0)),
+            (Some(held), _) if any_waiting => Some((held, 0.0)),
+            (_, Some(rate)) => Some((Held::RateLimit, rate)),
+            (Some(_) | None, _) => None,
+        };
+        if let Some((held, _)) = shown.filter(|_| any_waiting) {
+            self.pace.count(held, &self.hub.meters);
+        }
+        self.pace.note(shown, self.own_rates(), now);
+        held
+    }
+
+    /// Whether the client asked for a rate, which then goes on holding back.
+    fn own_rates(&self) -> bool {
+        self.max_rate.is_some() || self.subscriptions.iter().any(|open| open.rate.is_some())
+    }
+
+    fn next_deadline(&mut self, now: Instant) -> Instant {
+        let mut deadline = self.pulse_due;
+        if let Some(due) = self.pace.due() {
+            deadline = deadline.min(due);
+        }
+        if self.paused {
+            return deadline;
+        }
+        let waiting = self.subscriptions.iter().filter(|open| open.dirty && !open.reading);
+        if let Some(due) = waiting.map(|open| open.due).min() {
+            let byte_due = self.byte_limit.as_mut().map_or(now, |limit| limit.due(now));
+            if self.flow.room() > 0 {
+                deadline = deadline.min(due.max(byte_due));
+            }
+        }
+        deadline.max(now)
+    }
+
+    /// Lanes in which a change means that there is something to do at once.
+    pub(super) fn lanes_to_wake_for(&self) -> Lanes {
+        let blocked = self.paused || self.flow.room() == 0;
+        let mut lanes = Lanes::default();
+        for open in self.subscriptions.iter().filter(|open| !open.dirty) {
+            let lane = open.cursor.lane();
+            if lane == Lane::Alerts || !blocked {
+                lanes.add(lane);
+            }
+        }
+        lanes
+    }
+}
+
+impl Open {
+    /// Least time between two deltas.
+    fn interval(&self, config: &LiveConfig, max_rate: Option<f64>) -> Duration {
+        let own = match self.cursor.lane() {
+            Lane::Aggregates => Duration::from_millis(config.group_interval_ms),
+            Lane::Views if self.cursor.is_fleet() => Duration::from_millis(config.fleet_interval_ms),
+            Lane::Views | Lane::Alerts => Duration::ZERO,
+        };
+        if self.cursor.lane() == Lane::Alerts {
+            return own;
+        }
+        let rate = self.rate.unwrap_or(f64::INFINITY).min(max_rate.unwrap_or(f64::INFINITY));
+        own.max(Duration::try_from_secs_f64(1.0 / rate).unwrap_or(Duration::MAX).min(Duration::from_secs(3_600)))
+    }
+}

@@ -1,0 +1,122 @@
+use std::time::Duration;
+
+use tidegate_telemetry::Position;
+use tidegate_views::{Since, Subscription};
+use tokio::time::Instant;
+
+use super::{Open, Session, now_ms};
+use crate::live::message::{ClientMessage, Code, ErrorMessage, ServerMessage, Subscribe, Update};
+use crate::live::transport::{Gone, Transport};
+
+impl<T: Transport> Session<T> {
+    pub(super) async fn obey(&mut self, message: ClientMessage) -> Result<(), Gone> {
+        let refused = match message {
+            ClientMessage::Hello(_) => Err(ErrorMessage::new(Code::NotUnderstood, None, "`hello` was said already")),
+            ClientMessage::Subscribe(wish) => self.subscribe(&wish),
+            ClientMessage::Update(wish) => self.update(wish),
+            ClientMessage::Unsubscribe { id } => self.unsubscribe(id),
+            ClientMessage::Pause => {
+                self.paused = true;
+                self.pulse_due = Instant::now() + Duration::from_millis(self.hub.config.pulse_paused_ms);
+                Ok(())
+            }
+            ClientMessage::Continue => {
+                self.paused = false;
+                self.pulse_due = Instant::now();
+                self.subscriptions.iter_mut().for_each(|open| open.dirty = true);
+                Ok(())
+            }
+            ClientMessage::Seen { bytes } => {
+                self.flow.on_seen(bytes, Instant::now());
+                Ok(())
+            }
+            ClientMessage::Ping { n } => return self.say(&ServerMessage::Pong { n, time: now_ms() }).await,
+        };
+        match refused {
+            Ok(()) => Ok(()),
+            Err(error) => self.say_error(error).await,
+        }
+    }
+
+    fn subscribe(&mut self, wish: &Subscribe) -> Result<(), ErrorMessage> {
+        let config = &self.hub.config;
+        let refuse = |code, message: String| Err(ErrorMessage::new(code, Some(wish.id), message));
+        if self.subscriptions.iter().any(|open| open.cursor.id() == wish.id) {
+            return refuse(Code::SubscriptionNumber, format!("subscription {} is open: use another number", wish.id));
+        }
+        if self.subscriptions.len() >= config.subscriptions_max {
+            let max = config.subscriptions_max;
+            return refuse(Code::TooMany, format!("{max} subscriptions are open, more are not allowed"));
+        }
+        let since = wish.since.map(|since| Since { position: Position(since), same_epoch: self.same_epoch });
+        let spec = wish.spec()?;
+        let cursor = self.hub.write(|views| views.open(self.place.subscriber, wish.id, &spec, since));
+        let cursor = cursor.map_err(|error| ErrorMessage::of_view(wish.id, &error))?;
+        let rows = cursor.rows() + self.rows();
+        if rows > config.rows_max {
+            let max = config.rows_max;
+            self.hub.write(|views| views.close(cursor));
+            return refuse(Code::TooMany, format!("{rows} rows in all subscriptions, {max} are allowed"));
+        }
+        self.ask_charts(&cursor);
+        self.hub.meters.subscriptions.increment(1.0);
+        let due = Instant::now();
+        let rate = wish.rate.filter(|rate| *rate > 0.0);
+        // Most sessions have one or two: doubling would begin with room for four.
+        self.subscriptions.reserve_exact(1);
+        self.subscriptions.push(Open { cursor, dirty: true, reading: false, rate, due });
+        // Alerts first.
+        self.subscriptions.sort_by_key(|open| open.cursor.lane());
+        Ok(())
+    }
+
+    fn update(&mut self, wish: Update) -> Result<(), ErrorMessage> {
+        let (id, rate, rows_max) = (wish.id, wish.rate, self.hub.config.rows_max);
+        let rows = self.rows();
+        let open = self.subscriptions.iter_mut().find(|open| open.cursor.id() == id).ok_or_else(|| unknown(id))?;
+        let change = wish.spec();
+        if rows + change.add.len() > rows_max {
+            let message = format!("{} rows in all subscriptions, {rows_max} are allowed", rows + change.add.len());
+            return Err(ErrorMessage::new(Code::TooMany, Some(id), message));
+        }
+        let cursor = &mut open.cursor;
+        let updated = self.hub.write(|views| views.update(cursor, &change));
+        updated.map_err(|error| ErrorMessage::of_view(id, &error))?;
+        (open.dirty, open.due) = (true, Instant::now());
+        if let Some(rate) = rate {
+            open.rate = Some(rate).filter(|rate| *rate > 0.0);
+        }
+        if change.window.is_some() {
+            let wanted = self.hub.read(|views| views.wanted_history(&open.cursor));
+            self.spawn_charts(id, wanted);
+        }
+        Ok(())
+    }
+
+    pub(super) fn unsubscribe(&mut self, id: u32) -> Result<(), ErrorMessage> {
+        let at = self.subscriptions.iter().position(|open| open.cursor.id() == id).ok_or_else(|| unknown(id))?;
+        let open = self.subscriptions.remove(at);
+        self.hub.write(|views| views.close(open.cursor));
+        self.hub.meters.subscriptions.decrement(1.0);
+        Ok(())
+    }
+
+    fn rows(&self) -> usize {
+        self.subscriptions.iter().map(|open| open.cursor.rows()).sum()
+    }
+
+    fn ask_charts(&mut self, cursor: &Subscription) {
+        let wanted = self.hub.read(|views| views.wanted_history(cursor));
+        self.spawn_charts(cursor.id(), wanted);
+    }
+
+    fn spawn_charts(&mut self, id: u32, wanted: Vec<(usize, tidegate_telemetry::history::SeriesQuery)>) {
+        for (line, query) in wanted {
+            self.jobs.spawn(self.reader.clone().chart(id, line, query, 0));
+        }
+    }
+}
+
+fn unknown(id: u32) -> ErrorMessage {
+    ErrorMessage::new(Code::SubscriptionNumber, Some(id), format!("no subscription {id} is open"))
+}
