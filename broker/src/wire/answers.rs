@@ -5,7 +5,7 @@ use tidegate_telemetry::{Position, Qos};
 
 use super::inbound::{Inbound, Request};
 use super::machine::Machine;
-use super::outbound::{self, Answer, Denial};
+use super::outbound::{self, Answer, Denial, SubscribeOutcome};
 
 /// An answer that waits for the disk: for its entry in the log, for a change of the session in the store, or both.
 #[derive(Debug, Clone, Copy)]
@@ -139,8 +139,18 @@ impl Machine {
         count
     }
 
+    /// Answers a SUBSCRIBE, one outcome for each filter, once `ticket` is stored; 0 where nothing is to be stored.
+    pub(crate) fn subscribed(&mut self, packet_id: u16, outcomes: &[SubscribeOutcome], ticket: u64) {
+        self.grant(ticket, outbound::suback(self.v5, packet_id, outcomes));
+    }
+
+    /// Answers an UNSUBSCRIBE: whether each filter was subscribed to.
+    pub(crate) fn unsubscribed(&mut self, packet_id: u16, existed: &[bool], ticket: u64) {
+        self.grant(ticket, outbound::unsuback(self.v5, packet_id, existed));
+    }
+
     /// Sends a SUBACK or UNSUBACK once the subscriptions are stored with `ticket`; 0 where nothing is to be stored.
-    pub(super) fn grant(&mut self, ticket: u64, packet: Packet) {
+    fn grant(&mut self, ticket: u64, packet: Packet) {
         if ticket == 0 && self.grants.is_empty() {
             return self.send(packet);
         }

@@ -2,23 +2,30 @@
 //!
 //! - `frame`: a light check of the raw bytes, before the protocol crate sees them
 //! - `machine`: one connection as a pure state machine, driven by bytes and ticks
+//!   - `admission`: from CONNECT to CONNACK
+//!   - `publications`: what the client publishes
 //!   - `answers`: acknowledgements that wait for the disk
 //!   - `deliveries`: what goes to the client
-//!   - `end`: why it ended
+//!   - `farewell`: how it ends, and when; `end`: why
+//!   - `wills`: what is published then
 //! - `inbound`: packets of both versions as version-free requests
 //! - `rights`: who the client is, and what it may do
 //! - `outbound`: answers and deliveries as packets of the connection's version
 
+mod admission;
 mod answers;
 mod deliveries;
 mod end;
+mod farewell;
 mod frame;
 mod inbound;
 mod machine;
 mod outbound;
+mod publications;
 mod rights;
 #[cfg(test)]
 mod tests;
+mod wills;
 
 pub(crate) use deliveries::Delivered;
 pub(crate) use end::End;

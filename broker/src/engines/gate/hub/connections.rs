@@ -1,0 +1,81 @@
+//! Who is connected, and who holds which client identifier.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use tidegate_telemetry::Reason;
+
+use super::Hub;
+use crate::engines::gate::bell::{Bell, EndOrder};
+use crate::engines::gate::outbox::Outbox;
+use crate::listeners::{OpenError, Peer};
+use crate::metrics;
+
+/// A connection's place among the connections.
+pub(crate) struct Seat {
+    pub number: u64,
+    pub bell: Arc<Bell>,
+    /// The session's, once the client is let in.
+    pub outbox: Option<Arc<Outbox>>,
+}
+
+impl Hub {
+    pub(crate) fn seat(&self) -> Seat {
+        let number = self.next_connection.fetch_add(1, Ordering::Relaxed);
+        let seat = Seat { number, bell: Arc::default(), outbox: None };
+        self.connections.lock().insert(seat.number, Arc::clone(&seat.bell));
+        self.metrics.connections_accepted.increment(1);
+        self.metrics.connections.increment(1.0);
+        seat
+    }
+
+    /// The connection is gone; wakes whoever waits to take its client identifier over.
+    pub(crate) fn leave(&self, seat: &Seat) {
+        if self.connections.lock().remove(&seat.number).is_some() {
+            self.metrics.connections.decrement(1.0);
+        }
+        seat.bell.ended.notify_one();
+    }
+
+    /// Makes `bell`'s connection the holder of the client identifier and asks the holder before, if any, to end. Each holder has
+    /// one successor, which waits for `ended`; so two connections never use one session.
+    pub(crate) fn hold(&self, client: &str, bell: &Arc<Bell>) -> Option<Arc<Bell>> {
+        let before = self.holders.lock().insert(Arc::from(client), Arc::clone(bell));
+        before.inspect(|before| before.end(EndOrder::TakenOver))
+    }
+
+    /// Gives the client identifier up, unless somebody holds it by now.
+    pub(crate) fn release(&self, client: &str, bell: &Arc<Bell>) {
+        let mut holders = self.holders.lock();
+        if holders.get(client).is_some_and(|holder| Arc::ptr_eq(holder, bell)) {
+            holders.remove(client);
+        }
+    }
+
+    /// A client identifier for a client that left the choice to the server (MQTT-3.1.3-6).
+    pub(crate) fn new_client_id(&self) -> String {
+        format!("tidegate-{:x}", self.next_session.fetch_add(1, Ordering::Relaxed))
+    }
+
+    pub(crate) fn connection_refused(&self, peer: &Peer) {
+        let detail = format!(
+            "mqtt.connections_max ({}) connections are open: close some or raise the limit",
+            self.config.connections_max
+        );
+        self.refused(Reason::ClientLimit, detail, &peer.to_string(), "", Bytes::new());
+    }
+
+    /// A connection did not get as far as MQTT. It is no problem of a client that has a name, so it is only counted.
+    pub(crate) fn arrival_refused(&self, peer: &Peer, error: &OpenError) {
+        metrics::unopened(error.reason(), 1);
+        tracing::debug!(%peer, transport = peer.transport.name(), %error, "connection not opened");
+    }
+
+    /// Asks every connection to end.
+    pub(crate) fn shut_down(&self) {
+        for bell in self.connections.lock().values() {
+            bell.end(EndOrder::Shutdown);
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! What all connections of the gate share.
+//!
+//! - `connections`: who is connected, and who holds which client identifier
+//! - `sessions`: from CONNECT to session, and what stays of it
+//! - `subscriptions`: they begin and end
+//! - `publications`: into the log, to subscribers, among the retained messages
+
+mod connections;
+mod publications;
+mod sessions;
+mod subscriptions;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Instant;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tidegate_log::Log;
+use tidegate_telemetry::{Problem, ProblemSink, Reason};
+
+pub(crate) use self::connections::Seat;
+pub(crate) use self::publications::Publisher;
+pub(crate) use self::sessions::Admitted;
+use super::bell::Bell;
+use super::outbox::{Message, QueueBounds};
+use super::routes::Routes;
+use super::wills::Wills;
+use crate::access::Access;
+use crate::config::BrokerConfig;
+use crate::engines::BrokerStats;
+use crate::metrics::{self, Metrics};
+use crate::sessions::{Parked, SessionStore};
+use crate::topics::{Retained, TopicLimits};
+use crate::wire::{Limits, Now};
+
+/// What all connections of the gate share: who is online, who subscribed to what, what is retained, and the log.
+///
+/// Publications are matched and handed to subscribers by the task of the publisher, so the order of one publisher
+/// is kept (MQTT-4.6.0-6) without a task between.
+pub(crate) struct Hub {
+    pub(crate) config: BrokerConfig,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) access: Access,
+    pub(crate) log: Arc<dyn Log>,
+    pub(crate) metrics: Metrics,
+    pub(crate) queues: Arc<QueueBounds>,
+    pub(crate) store: SessionStore,
+    pub(crate) inflight: AtomicUsize,
+    problems: Arc<dyn ProblemSink>,
+    clock: fn() -> i64,
+    pub(super) parked: Parked,
+    next_session: AtomicU64,
+    pub(super) next_message: AtomicU64,
+    /// Every connection, so that all can be told to end.
+    connections: Mutex<HashMap<u64, Arc<Bell>>>,
+    next_connection: AtomicU64,
+    /// The connection that holds a client identifier.
+    holders: Mutex<HashMap<Arc<str>, Arc<Bell>>>,
+    pub(super) routes: Routes,
+    pub(super) subscriptions: AtomicUsize,
+    pub(super) retained: Mutex<Retained>,
+    pub(super) wills: Mutex<Wills>,
+    /// The newest message of each `$SYS` topic.
+    pub(super) system: Mutex<Vec<Arc<Message>>>,
+    pub(super) started: Instant,
+    pub(super) traffic: Traffic,
+}
+
+/// What `$SYS` counts besides what the metrics do.
+#[derive(Debug, Default)]
+pub(super) struct Traffic {
+    pub received: AtomicU64,
+    pub sent: AtomicU64,
+}
+
+impl Hub {
+    pub(crate) fn new(
+        config: BrokerConfig,
+        log: Arc<dyn Log>,
+        problems: Arc<dyn ProblemSink>,
+        clock: fn() -> i64,
+        store: SessionStore,
+    ) -> Self {
+        let limits = Limits {
+            topics: TopicLimits { bytes_max: config.topic_bytes_max, levels_max: config.topic_levels_max },
+            connect_timeout: config.connect_timeout,
+            packet_bytes_max: config.packet_bytes_max,
+            client_id_bytes_max: config.client_id_bytes_max,
+            topic_alias_max: config.topic_alias_max,
+            receive_max: config.receive_max,
+            inflight_bytes_max: config.inflight_bytes_max,
+            delivery_inflight_max: config.delivery_inflight_max,
+            keep_alive_max_s: u16::try_from(config.keep_alive_max.as_secs()).unwrap_or(u16::MAX),
+        };
+        // Numbers of sessions differ over restarts too, as long as the clock moves on a millisecond between them.
+        let first_session = u64::try_from(clock()).unwrap_or(0) << 20;
+        Hub {
+            limits: Arc::new(limits),
+            access: Access::new(&config),
+            metrics: Metrics::new(),
+            queues: Arc::new(QueueBounds {
+                each_bytes_max: config.queue_bytes_max,
+                total_bytes_max: config.queue_bytes_total_max,
+                total_bytes: AtomicUsize::new(0),
+            }),
+            inflight: AtomicUsize::new(0),
+            next_session: AtomicU64::new(first_session),
+            connections: Mutex::default(),
+            next_connection: AtomicU64::new(0),
+            holders: Mutex::default(),
+            next_message: AtomicU64::new(1),
+            routes: Routes::new(),
+            subscriptions: AtomicUsize::new(0),
+            retained: Mutex::new(Retained::new(config.retained_max, config.retained_bytes_max)),
+            wills: Mutex::default(),
+            system: Mutex::default(),
+            started: Instant::now(),
+            traffic: Traffic::default(),
+            parked: Parked::new(config.sessions_max),
+            config,
+            log,
+            problems,
+            clock,
+            store,
+        }
+    }
+
+    pub(super) fn clock(&self) -> fn() -> i64 {
+        self.clock
+    }
+
+    pub(crate) fn now(&self) -> Now {
+        Now { instant: Instant::now(), unix_ms: (self.clock)() }
+    }
+
+    /// Counts and reports something that was refused.
+    pub(crate) fn refused(&self, reason: Reason, detail: String, client: &str, topic: &str, payload: Bytes) {
+        metrics::refused(reason, 1);
+        self.report(reason, detail, client, topic, payload);
+    }
+
+    fn report(&self, reason: Reason, detail: String, client: &str, topic: &str, payload: Bytes) {
+        let received_ms = (self.clock)();
+        let (client, topic) = (Arc::from(client), Arc::from(topic));
+        self.problems.report(Problem { reason, detail, topic, client, received_ms, payload });
+    }
+
+    pub(crate) fn note_inflight(&self, before: usize, after: usize) {
+        if after > before {
+            self.inflight.fetch_add(after - before, Ordering::Relaxed);
+        } else if before > after {
+            self.inflight.fetch_sub(before - after, Ordering::Relaxed);
+        } else {
+            return;
+        }
+        self.metrics.inflight.set(self.inflight.load(Ordering::Relaxed) as f64);
+    }
+
+    pub(crate) fn stats(&self) -> BrokerStats {
+        let (retained, retained_bytes) = self.retained.lock().size();
+        BrokerStats {
+            connections: self.connections.lock().len(),
+            subscriptions: self.subscriptions.load(Ordering::Relaxed),
+            retained,
+            retained_bytes,
+            inflight: self.inflight.load(Ordering::Relaxed),
+            queued_bytes: self.queues.total_bytes.load(Ordering::Relaxed),
+        }
+    }
+}

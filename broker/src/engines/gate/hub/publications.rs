@@ -1,0 +1,161 @@
+//! Publications: into the log, to subscribers, among the retained messages.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use tidegate_log::AppendError;
+use tidegate_telemetry::{Entry, Position, Publication, Qos, Reason};
+
+use super::Hub;
+use crate::engines::gate::outbox::{Delivery, Message, NotQueued, Outbox};
+use crate::engines::gate::routes::{Routed, durable_for};
+use crate::metrics::{self, Dropped};
+use crate::sessions::Change;
+use crate::wire::Delivered;
+
+/// Who publishes, for `no local` and the counters.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Publisher<'a> {
+    pub session: u64,
+    pub client: &'a str,
+    /// The session outlives the connection.
+    pub keeps: bool,
+}
+
+impl Hub {
+    /// Appends publications to the log in one go, then hands them to subscribers and keeps the retained ones.
+    ///
+    /// QoS 0 publications that were read just as the log ran out of room are dropped and counted; the others are
+    /// taken, and the connection is not read again before there is room.
+    pub(crate) fn publish(
+        &self,
+        from: Publisher<'_>,
+        entries: &mut Vec<Entry>,
+    ) -> Result<Option<Position>, AppendError> {
+        if !self.log.has_room() {
+            self.drop_qos_0(from, entries);
+        }
+        if entries.is_empty() {
+            return Ok(None);
+        }
+        let mut routed = Vec::new();
+        let mut retain = Vec::new();
+        let mut received = Vec::new();
+        let anybody = self.subscriptions.load(Ordering::Relaxed) > 0;
+        self.traffic.received.fetch_add(entries.len() as u64, Ordering::Relaxed);
+        for entry in entries.iter() {
+            let Entry::Publication(publication) = entry else { continue };
+            self.metrics.publications[usize::from(publication.qos.level())].increment(1);
+            self.metrics.publication_bytes.increment(publication.payload.len() as u64);
+            if anybody || publication.retain {
+                self.route(publication, None, &mut routed, &mut retain);
+            }
+            if from.keeps && publication.qos == Qos::ExactlyOnce {
+                received.push(publication.packet_id);
+            }
+        }
+        // The store cuts its batches while nobody is in here: what it says is complete was routed.
+        let _routing = self.store.routing();
+        let position = self.log.append(entries)?;
+        for packet_id in received {
+            self.store.note(Change::Receive { session: from.session, packet_id });
+        }
+        self.hand_out(from.client, position, routed, &retain);
+        Ok(Some(position))
+    }
+
+    /// Finds what a publication makes: deliveries, and a retained message.
+    pub(in crate::engines::gate) fn route(
+        &self,
+        publication: &Publication,
+        at: Option<Position>,
+        routed: &mut Routed,
+        retain: &mut Vec<Arc<Message>>,
+    ) {
+        let mut message: Option<Arc<Message>> = None;
+        let mut shared = || {
+            let new = || Arc::new(Message::of(publication, self.next_message.fetch_add(1, Ordering::Relaxed)));
+            Arc::clone(message.get_or_insert_with(new))
+        };
+        if publication.retain {
+            retain.push(shared());
+        }
+        self.routes.route(publication, at, &self.queues, shared, routed);
+    }
+
+    /// Queues deliveries and keeps retained messages of publications that stand in the log up to `position`.
+    pub(in crate::engines::gate) fn hand_out(
+        &self,
+        client: &str,
+        position: Position,
+        routed: Routed,
+        retain: &[Arc<Message>],
+    ) {
+        for (outbox, mut delivery) in routed {
+            delivery.after = durable_for(delivery.qos, position);
+            self.queue(&outbox, delivery);
+        }
+        if !retain.is_empty() {
+            self.retain(client, position, retain);
+        }
+    }
+
+    fn drop_qos_0(&self, from: Publisher<'_>, entries: &mut Vec<Entry>) {
+        let before = entries.len();
+        let mut topic = String::new();
+        entries.retain(|entry| match entry {
+            Entry::Publication(publication) if publication.qos == Qos::AtMostOnce => {
+                topic.clone_from(&publication.topic);
+                false
+            }
+            _ => true,
+        });
+        let count = before - entries.len();
+        if count > 0 {
+            metrics::dropped(Dropped::Overload, count as u64);
+            let detail =
+                format!("{count} QoS 0 publications came faster than the log takes them; publish less, or with QoS 1");
+            self.report(Reason::Overload, detail, from.client, &topic, Bytes::new());
+        }
+    }
+
+    fn retain(&self, client: &str, position: Position, messages: &[Arc<Message>]) {
+        let mut retained = self.retained.lock();
+        for message in messages {
+            if retained.put(position, message) {
+                self.store.note(Change::Retain { position, message: Arc::clone(message) });
+            } else {
+                metrics::dropped(Dropped::RetainedFull, 1);
+                let detail = "it was delivered but not retained: mqtt.retained_max or mqtt.retained_bytes_max is met";
+                self.report(Reason::ClientLimit, detail.to_owned(), client, &message.topic, Bytes::new());
+            }
+        }
+        let (count, bytes) = retained.size();
+        self.metrics.retained.set(count as f64);
+        self.metrics.retained_bytes.set(bytes as f64);
+    }
+
+    pub(in crate::engines::gate) fn queue(&self, outbox: &Arc<Outbox>, delivery: Delivery) {
+        match outbox.push(delivery, &self.queues) {
+            Ok(()) => {}
+            Err(NotQueued::Full) => metrics::dropped(Dropped::QueueFull, 1),
+            Err(NotQueued::Offline) => metrics::dropped(Dropped::Offline, 1),
+        }
+    }
+
+    /// A delivery left its outbox; one that cannot be sent is settled.
+    pub(crate) fn note_delivery(&self, session: u64, delivery: &Delivery, delivered: Delivered) {
+        match delivered {
+            Delivered::Sent => {
+                self.traffic.sent.fetch_add(1, Ordering::Relaxed);
+                return self.metrics.delivered(delivery.qos);
+            }
+            Delivered::Expired => metrics::dropped(Dropped::Expired, 1),
+            Delivered::TooLarge => metrics::dropped(Dropped::TooLarge, 1),
+        }
+        if delivery.number > 0 {
+            self.store.note(Change::Settle { session, number: delivery.number });
+        }
+    }
+}

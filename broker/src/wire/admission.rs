@@ -1,0 +1,89 @@
+use std::time::Duration;
+
+use bytes::Bytes;
+use tidegate_telemetry::Reason;
+
+use super::end::End;
+use super::inbound::{ConnectRequest, Request};
+use super::machine::{Admission, Machine, Now, Phase};
+use super::outbound::{self, Refusal};
+
+/// From CONNECT to CONNACK.
+impl Machine {
+    pub(super) fn connect(&mut self, connect: ConnectRequest, requests: &mut Vec<Request>) {
+        self.v5 = connect.v5;
+        if connect.enhanced_authentication {
+            return self.refuse(Refusal::Authentication, Reason::ClientLimit, "enhanced authentication is not served");
+        }
+        let without_session = !connect.v5 && !connect.clean;
+        let id_bytes = connect.client_id.len();
+        if (id_bytes == 0 && without_session) || id_bytes > self.limits.client_id_bytes_max {
+            let detail = "the client identifier is longer than mqtt.client_id_bytes_max, or empty where it may not be";
+            return self.refuse(Refusal::ClientId, Reason::ClientLimit, detail);
+        }
+        if connect.client_id.contains('\0') {
+            return self.refuse(
+                Refusal::ClientId,
+                Reason::MalformedPacket,
+                "the client identifier holds the character U+0000",
+            );
+        }
+        if let Some(will) = &connect.will
+            && let Err(error) = self.limits.topics.check_name(&will.topic)
+        {
+            return self.refuse(Refusal::WillTopic, Reason::InvalidTopic, &format!("the will: {error}"));
+        }
+        self.client.clone_from(&connect.client_id);
+        self.phase = Phase::AwaitingAdmission;
+        requests.push(Request::Connect(Box::new(connect)));
+    }
+
+    /// The client has its session; it is let in by [`Machine::accept`]. If the connection ends before, it has no will.
+    pub(crate) fn admit(&mut self, connect: &ConnectRequest, admission: &Admission) {
+        self.session = admission.session;
+        self.expiry_s = admission.expiry_s.unwrap_or(connect.expiry_s);
+        self.keeps = admission.keeps;
+        self.received.clone_from(&admission.received);
+    }
+
+    /// Lets the client in and goes on with what it sent after its CONNECT.
+    pub(crate) fn accept(
+        &mut self,
+        connect: &ConnectRequest,
+        admission: Admission,
+        now: Now,
+        requests: &mut Vec<Request>,
+    ) {
+        self.phase = Phase::Open;
+        self.admit(connect, &admission);
+        self.will.clone_from(&connect.will);
+        self.deliveries_max = connect.receive_max.min(self.limits.delivery_inflight_max);
+        self.alias_max = connect.alias_max.min(self.limits.topic_alias_max);
+        // A 3.1.1 client cannot be told of another keep-alive than its own.
+        let server_keep_alive = match (connect.v5, connect.keep_alive_s, self.limits.keep_alive_max_s) {
+            (true, asked, max) if max > 0 && (asked == 0 || asked > max) => Some(max),
+            _ => None,
+        };
+        let keep_alive_s = server_keep_alive.unwrap_or(connect.keep_alive_s);
+        self.keep_alive = (keep_alive_s > 0).then(|| Duration::from_millis(u64::from(keep_alive_s) * 1500));
+        self.heard = now.instant;
+        if let Some(assigned) = &admission.assigned_client_id {
+            self.client.clone_from(assigned);
+        }
+        self.mqtt.restore_qos2_publish_handled(admission.received.keys().copied().collect());
+        let connack = outbound::connack(self.v5, &admission, &self.limits, server_keep_alive);
+        self.send(connack);
+        let held = std::mem::take(&mut self.partial);
+        self.frames(&held, now, requests);
+    }
+
+    /// Turns the client away because the server cannot take it now.
+    pub(crate) fn turn_away(&mut self, detail: &str) {
+        self.refuse(Refusal::Busy, Reason::ClientLimit, detail);
+    }
+
+    pub(super) fn refuse(&mut self, refusal: Refusal, reason: Reason, detail: &str) {
+        self.send_explained(|v5, why| outbound::refusal(v5, refusal, why), detail);
+        self.phase = Phase::Ended(End::Refused { reason, detail: detail.to_owned(), sample: Bytes::new() });
+    }
+}

@@ -1,0 +1,151 @@
+use std::collections::HashMap;
+use std::time::Instant;
+
+use bytes::Bytes;
+use mqtt_protocol_core::mqtt::packet::v5_0;
+use mqtt_protocol_core::mqtt::result_code::{DisconnectReasonCode, MqttError};
+use tidegate_telemetry::{Position, Reason};
+
+use super::answers::UNPLACED;
+use super::end::End;
+use super::frame::FrameError;
+use super::inbound;
+use super::machine::{Machine, Phase, SAMPLE_BYTES_MAX};
+use super::outbound;
+
+/// How the connection ends, and when.
+impl Machine {
+    pub(super) fn disconnected(&mut self, disconnect: &v5_0::Disconnect, raw: &[u8]) {
+        if let Some(expiry_s) = inbound::disconnect_expiry_s(disconnect) {
+            if self.expiry_s == 0 && expiry_s != 0 {
+                return self.protocol_error(MqttError::ProtocolError, raw);
+            }
+            self.expiry_s = expiry_s;
+        }
+        self.phase = Phase::Ended(match disconnect.reason_code() {
+            None | Some(DisconnectReasonCode::NormalDisconnection) => End::Disconnected,
+            Some(_) => End::DisconnectedWithWill,
+        });
+    }
+
+    /// Ends the connection when the client was silent for too long or its credentials end; to be called at [`Machine::deadline`].
+    pub(crate) fn tick(&mut self, now: Instant) {
+        self.end_with_credentials(now);
+        match (&self.phase, self.deadline()) {
+            (Phase::AwaitingConnect, Some(at)) if at <= now => self.phase = Phase::Ended(End::ConnectTimeout),
+            (Phase::Open, Some(at)) if at <= now => {
+                self.farewell(DisconnectReasonCode::KeepAliveTimeout);
+                self.phase = Phase::Ended(End::KeepAliveTimeout);
+            }
+            _ => {}
+        }
+    }
+
+    /// When [`Machine::tick`] has something to do, unless the client is heard before.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::AwaitingConnect => Some(self.heard + self.limits.connect_timeout),
+            Phase::Open => {
+                let silence = self.keep_alive.map(|keep_alive| self.heard + keep_alive);
+                silence.into_iter().chain(self.credentials_end).min()
+            }
+            Phase::AwaitingAdmission | Phase::Ended(_) => None,
+        }
+    }
+
+    /// The client was not read for a while, for reasons of ours: its silence does not count.
+    pub(crate) fn forgive_silence(&mut self, now: Instant) {
+        if self.phase == Phase::Open {
+            self.heard = now;
+        }
+    }
+
+    /// Ends the connection for a reason of the server; a v5 client is told.
+    pub(crate) fn end(&mut self, end: End) {
+        if self.has_ended() {
+            return;
+        }
+        match &end {
+            End::TakenOver => self.farewell(DisconnectReasonCode::SessionTakenOver),
+            End::Shutdown => self.farewell(DisconnectReasonCode::ServerShuttingDown),
+            End::Refused { reason: Reason::PacketTooLarge, .. } => self.farewell(DisconnectReasonCode::PacketTooLarge),
+            End::Refused { .. } => self.farewell(DisconnectReasonCode::UnspecifiedError),
+            _ => {}
+        }
+        self.phase = Phase::Ended(end);
+    }
+
+    /// Ends the connection without a word, for when the protocol crate cannot be trusted any more.
+    pub(crate) fn abandon(&mut self, end: End) {
+        self.output = Vec::new();
+        self.phase = Phase::Ended(end);
+    }
+
+    /// A DISCONNECT is sent to v5 clients that got their CONNACK, to nobody else.
+    fn farewell(&mut self, code: DisconnectReasonCode) {
+        if self.v5 && self.phase == Phase::Open {
+            self.send(outbound::disconnect(code, None));
+        }
+    }
+
+    pub(super) fn refuse_frame(&mut self, error: &FrameError, bytes: &[u8]) {
+        let (code, reason) = match error {
+            FrameError::Malformed(_) => (DisconnectReasonCode::MalformedPacket, Reason::MalformedPacket),
+            FrameError::TooLarge { .. } => (DisconnectReasonCode::PacketTooLarge, Reason::PacketTooLarge),
+        };
+        self.end_with(code, reason, error.to_string(), bytes);
+    }
+
+    /// The crate refused a packet; where a DISCONNECT is due it has written one.
+    pub(super) fn protocol_error(&mut self, error: MqttError, raw: &[u8]) {
+        if error == MqttError::UnsupportedProtocolVersion && self.phase == Phase::AwaitingConnect {
+            // MQTT-3.1.2-2: CONNACK of 3.1.1 with return code 1, which clients of older versions understand.
+            self.output.extend_from_slice(&[0x20, 2, 0, 1]);
+        }
+        let reason = match error {
+            MqttError::TopicNameInvalid => Reason::InvalidTopic,
+            MqttError::ReceiveMaximumExceeded => Reason::ClientLimit,
+            _ => Reason::MalformedPacket,
+        };
+        let detail = format!("{} is against the standard: {error}", packet_name(raw));
+        self.end_with(error.into(), reason, detail, raw);
+    }
+
+    pub(super) fn end_with(&mut self, code: DisconnectReasonCode, reason: Reason, detail: String, raw: &[u8]) {
+        if self.v5 && self.phase == Phase::Open {
+            self.send_explained(|_, why| outbound::disconnect(code, why), &detail);
+        }
+        let sample = Bytes::copy_from_slice(&raw[..raw.len().min(SAMPLE_BYTES_MAX)]);
+        self.phase = Phase::Ended(End::Refused { reason, detail, sample });
+    }
+
+    /// After the end: the session's QoS 2 identifiers and how long it outlives the connection, in seconds.
+    pub(crate) fn take_state(&mut self) -> (HashMap<u16, Position>, u32) {
+        let mut received = std::mem::take(&mut self.received);
+        // What never got its place in the log was not received.
+        received.retain(|_, position| *position != UNPLACED);
+        (received, self.expiry_s)
+    }
+}
+
+fn packet_name(raw: &[u8]) -> &'static str {
+    const NAMES: [&str; 16] = [
+        "packet type 0",
+        "CONNECT",
+        "CONNACK",
+        "PUBLISH",
+        "PUBACK",
+        "PUBREC",
+        "PUBREL",
+        "PUBCOMP",
+        "SUBSCRIBE",
+        "SUBACK",
+        "UNSUBSCRIBE",
+        "UNSUBACK",
+        "PINGREQ",
+        "PINGRESP",
+        "DISCONNECT",
+        "AUTH",
+    ];
+    raw.first().map_or("nothing", |first| NAMES[usize::from(first >> 4)])
+}

@@ -1,0 +1,46 @@
+use bytes::Bytes;
+use mqtt_protocol_core::mqtt::result_code::{DisconnectReasonCode, MqttError};
+use tidegate_telemetry::{Publication, Reason};
+
+use super::inbound::{Inbound, Request};
+use super::machine::{Machine, Now, Phase, SAMPLE_BYTES_MAX, sample_of};
+use super::outbound::Denial;
+
+/// What the client publishes.
+impl Machine {
+    pub(super) fn publish(&mut self, publish: &Inbound<'_>, raw: &[u8], now: Now, requests: &mut Vec<Request>) {
+        if self.phase != Phase::Open {
+            return self.protocol_error(MqttError::ProtocolError, raw);
+        }
+        if let Err(error) = self.limits.topics.check_name(publish.topic) {
+            if !(error.is_limit() && self.v5) {
+                let code = DisconnectReasonCode::TopicNameInvalid;
+                return self.end_with(code, Reason::InvalidTopic, error.to_string(), raw);
+            }
+            self.answer_refused(publish, Denial::TopicInvalid);
+            return requests.push(Request::Refused {
+                reason: Reason::InvalidTopic,
+                detail: error.to_string(),
+                topic: sample_of(publish.topic),
+                payload: Bytes::copy_from_slice(&publish.payload[..publish.payload.len().min(SAMPLE_BYTES_MAX)]),
+            });
+        }
+        if self.is_denied(publish, raw, requests) {
+            return;
+        }
+        self.expect_answer(publish);
+        requests.push(Request::Publish(Box::new(Publication {
+            received_ms: now.unix_ms,
+            client: self.client.clone(),
+            principal: self.speaker.principal().name().to_owned(),
+            session: self.session,
+            packet_id: publish.packet_id,
+            topic: publish.topic.to_owned(),
+            payload: Bytes::copy_from_slice(publish.payload),
+            qos: publish.qos,
+            retain: publish.retain,
+            dup: publish.dup,
+            properties: publish.properties.clone(),
+        })));
+    }
+}
