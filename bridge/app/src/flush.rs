@@ -25,6 +25,9 @@ const RETRY_INTERVAL: Duration = Duration::from_secs(5);
 /// Retention and the closing of hours go on when nothing is flushed for so long.
 const MAINTAIN_INTERVAL: Duration = Duration::from_secs(60);
 
+/// They make way for a flush after so long.
+const MAINTAIN_BUDGET: Duration = Duration::from_millis(100);
+
 struct Job {
     flush: Flush,
     position: Position,
@@ -105,31 +108,36 @@ impl Flusher {
 
 impl Worker {
     fn run(self, jobs: &Receiver<Job>) {
+        let mut pause = MAINTAIN_INTERVAL;
         loop {
-            let job = match jobs.recv_timeout(MAINTAIN_INTERVAL) {
-                Ok(job) => job,
-                Err(RecvTimeoutError::Timeout) => {
-                    self.maintain();
-                    continue;
+            match jobs.recv_timeout(pause) {
+                Ok(job) => {
+                    if !self.write_until_done(&job) || job.last {
+                        return;
+                    }
+                    self.status.busy.store(false, Ordering::Release);
                 }
+                Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
-            };
-            while let Err(error) = self.write(&job) {
-                self.status.failing.store(true, Ordering::Relaxed);
-                counter!("tidegate_flush_failures_total").increment(1);
-                tracing::error!(%error, "history could not be written: check the disk; it stays in the log meanwhile");
-                if job.last {
-                    return;
-                }
-                thread::sleep(RETRY_INTERVAL);
             }
-            self.status.failing.store(false, Ordering::Relaxed);
-            if job.last {
-                return;
-            }
-            self.maintain();
-            self.status.busy.store(false, Ordering::Release);
+            // A flush that waits goes first.
+            pause = if self.maintain() { MAINTAIN_INTERVAL } else { Duration::ZERO };
         }
+    }
+
+    /// Tries again until it works; `false` when the last flush failed.
+    fn write_until_done(&self, job: &Job) -> bool {
+        while let Err(error) = self.write(job) {
+            self.status.failing.store(true, Ordering::Relaxed);
+            counter!("tidegate_flush_failures_total").increment(1);
+            tracing::error!(%error, "history could not be written: check the disk; it stays in the log meanwhile");
+            if job.last {
+                return false;
+            }
+            thread::sleep(RETRY_INTERVAL);
+        }
+        self.status.failing.store(false, Ordering::Relaxed);
+        true
     }
 
     fn write(&self, job: &Job) -> anyhow::Result<()> {
@@ -143,12 +151,17 @@ impl Worker {
         Ok(())
     }
 
-    fn maintain(&self) {
-        match self.store.maintain(clock::now_ms()) {
-            Ok(swept) => tracing::debug!(?swept, "maintained"),
+    /// Whether all is done that is to be done now.
+    fn maintain(&self) -> bool {
+        match self.store.maintain_for(clock::now_ms(), MAINTAIN_BUDGET) {
+            Ok(swept) => {
+                tracing::debug!(?swept, "maintained");
+                !swept.unfinished
+            }
             Err(error) => {
                 counter!("tidegate_flush_failures_total").increment(1);
                 tracing::error!(%error, "old hours could not be closed or deleted: check the disk; it is tried again");
+                true
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Points of one series in one hour as a row: the codec's block and a checksum.
+//! Points of one series in one hour: as blocks of bounded size, and as the rows of a day's file, a block and a checksum.
 
 use std::collections::BTreeMap;
 
@@ -9,37 +9,47 @@ use crate::point::{Point, Run};
 
 /// Points of one row: past a few KiB SQLite puts a row on pages of its own, half empty.
 const POINTS_MAX: usize = 1024;
-/// One row of points.
+
+/// Points of one block.
 #[derive(Debug)]
-pub(crate) struct Chunk<'a> {
+pub(crate) struct Piece<'a> {
     pub(crate) hour: Hour,
-    /// Counts the rows of one series in one hour; nearly always there is only slice 0.
+    /// Counts the blocks of one series in one hour; nearly always there is only slice 0.
     pub(crate) slice: u32,
-    pub(crate) data: &'a [u8],
+    pub(crate) points: &'a [Point],
 }
 
-/// Cuts a settled run at hours and row sizes, and hands each row to `each` with its number of points.
-pub(crate) fn cut<E>(run: &Run, mut each: impl FnMut(&Chunk<'_>, usize) -> Result<(), E>) -> Result<(), E> {
-    let mut data = Vec::new();
-    for points in run.points.chunk_by(|a, b| Hour::of(a.time_ms) == Hour::of(b.time_ms)) {
+/// Cuts settled points at hours and block sizes.
+pub(crate) fn pieces(points: &[Point]) -> impl Iterator<Item = Piece<'_>> {
+    let hours = points.chunk_by(|a, b| Hour::of(a.time_ms) == Hour::of(b.time_ms));
+    hours.flat_map(|points| {
         let hour = Hour::of(points[0].time_ms);
-        for (slice, points) in (0..).zip(points.chunks(POINTS_MAX)) {
-            close(points, run, hour, &mut data);
-            each(&Chunk { hour, slice, data: &data }, points.len())?;
-        }
-    }
-    Ok(())
+        (0..).zip(points.chunks(POINTS_MAX)).map(move |(slice, points)| Piece { hour, slice, points })
+    })
 }
 
-fn close(points: &[Point], run: &Run, hour: Hour, data: &mut Vec<u8>) {
-    data.clear();
-    codec::encode(points, &run.texts, hour.start_ms(), data);
-    codec::put_checksum(data);
+/// A piece of `run` as a block.
+pub(crate) fn block(piece: &Piece<'_>, run: &Run) -> Vec<u8> {
+    let mut block = Vec::with_capacity(piece.points.len() * 2 + 16);
+    codec::encode(piece.points, &run.texts, piece.hour.start_ms(), &mut block);
+    block
+}
+
+/// A piece of `run` as a row.
+pub(crate) fn row(piece: &Piece<'_>, run: &Run) -> Vec<u8> {
+    let mut row = block(piece, run);
+    codec::put_checksum(&mut row);
+    row
 }
 
 /// Appends the points of a row to `run`.
 pub(crate) fn open(data: &[u8], hour: Hour, run: &mut Run) -> Result<(), Damaged> {
-    codec::decode(codec::checked(data)?, hour.start_ms(), run)
+    append(codec::checked(data)?, hour, run)
+}
+
+/// Appends the points of a block to `run`.
+pub(crate) fn append(block: &[u8], hour: Hour, run: &mut Run) -> Result<(), Damaged> {
+    codec::decode(block, hour.start_ms(), run)
 }
 
 /// Appends the points of many rows of (series, data) to the runs of their series.

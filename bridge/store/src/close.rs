@@ -1,8 +1,10 @@
 //! Closing an hour: its parts become one row a series in the day's file, and its summaries are written. Late data is
 //! merged in the same way.
 //!
-//! The day's file is committed first, then the summaries, then the parts leave `head.db`. A crash in between leaves
-//! parts that are merged again to the same result; as long as they are there no query trusts the summaries.
+//! An hour of very many series takes seconds, so it is done a slice of them at a time, and flushes go on in between.
+//! No query looks into the day's file for an hour that is not closed there, nor trusts summaries while there are parts.
+//! With the last slice the day's file says that the hour is closed, then the summaries do, then the parts leave
+//! `head.db`. A crash anywhere leaves parts that are merged again to the same result.
 
 use std::collections::BTreeMap;
 
@@ -21,74 +23,123 @@ use crate::sqlite::Database;
 use crate::store::Inner;
 use crate::summary;
 
-/// Series merged at a time: bounds memory to a few MiB.
-const SERIES_AT_A_TIME: usize = 1024;
+/// Series merged at a time: bounds memory to a few MiB, and the time that a flush waits to about a tenth of a second.
+const SERIES_AT_A_TIME: u32 = 512;
 
-/// Merges the parts of an hour. The caller holds `writing`.
-pub(crate) fn close_hour(inner: &Inner, hour: Hour, parts: &[Part]) -> Result<(), StoreError> {
-    make_files(inner, hour)?;
-    // Other readers go on; only this thread writes, so nothing changes until the upgrade.
-    let files = inner.files.upgradable_read();
-    let (day, month) = (&files.days[&hour.day()], &files.months[&hour.month()]);
-    let (raw, rollup) = (begin(&day.database)?, begin(&month.database)?);
-    let mut points = day.closed.get(&hour).copied().unwrap_or(0);
-    let last = files.head.last_series(hour, parts)?;
-    for from in (0..=last.unwrap_or(0)).step_by(SERIES_AT_A_TIME) {
-        let runs = files.head.read_range(hour, parts, (from, from + SERIES_AT_A_TIME as u32))?;
-        points = merge(&files, hour, runs, (&raw, &rollup), points)?;
-    }
-    day::close(&raw, hour, points).map_err(|error| day.database.error(error))?;
-    month::close(&rollup, hour).map_err(|error| month.database.error(error))?;
-    let head = files.head.clone();
-    let head_connection = begin(&head.database)?;
-    let head_writer = HeadWriter { connection: &head_connection };
-    head_writer.remove_parts(hour, parts).map_err(|error| head.database.error(error))?;
-
-    let mut files = RwLockUpgradableReadGuard::upgrade(files);
-    let day = files.day(hour.day())?;
-    commit(&raw, &day.database)?;
-    day.closed.insert(hour, points);
-    let month = files.month(hour.month())?;
-    commit(&rollup, &month.database)?;
-    month.closed.insert(hour);
-    commit(&head_connection, &head.database)?;
-    files.parts.remove(&hour);
-    drop(files);
-
-    let files = inner.files.read();
-    files.days[&hour.day()].database.checkpoint(&raw, &inner.written_bytes)?;
-    files.months[&hour.month()].database.checkpoint(&rollup, &inner.written_bytes)?;
-    head.database.checkpoint(&head_connection, &inner.written_bytes)
+/// An hour on its way into the file of its day.
+#[derive(Debug)]
+pub(crate) struct Closing {
+    hour: Hour,
+    /// What came later stays for the next time.
+    parts: Vec<Part>,
+    /// The first series that is not merged yet.
+    next: u32,
+    /// Points merged, as long as the hour was not closed before.
+    points: u64,
 }
 
-/// Merges `runs` into what the day's file has, and returns how many points the hour has then.
-fn merge(
-    files: &Files,
-    hour: Hour,
-    runs: BTreeMap<SeriesId, Run>,
-    (raw, rollup): (&Connection, &Connection),
-    mut points: u64,
-) -> Result<u64, StoreError> {
-    let (day, month) = (&files.days[&hour.day()], &files.months[&hour.month()]);
-    let is_closed = day.closed.contains_key(&hour);
-    for (series, late) in runs {
-        let mut run = Run::default();
-        if is_closed {
-            day.read_series(hour, series, &mut run)?;
-        }
-        let known = run.points.len() as u64;
-        run.extend(&late.points, &late.texts);
-        run.settle();
-        points = points + run.points.len() as u64 - known;
-        let written = match known {
-            0 => day::append(raw, series, &run),
-            _ => day::replace(raw, hour, series, &run),
-        };
-        written.map_err(|error| day.database.error(error))?;
-        let summarized = month::replace(rollup, hour, series, summary::of(&run).as_ref());
-        summarized.map_err(|error| month.database.error(error))?;
+/// Transactions on the file of the day and on that of the month.
+struct Transactions {
+    raw: Connection,
+    rollup: Connection,
+}
+
+impl Closing {
+    pub(crate) fn new(hour: Hour, parts: Vec<Part>) -> Self {
+        Closing { hour, parts, next: 0, points: 0 }
     }
-    Ok(points)
+
+    /// Whether its parts are still there: retention may have deleted the day meanwhile.
+    pub(crate) fn is_current(&self, files: &Files) -> bool {
+        files.parts.get(&self.hour).is_some_and(|parts| parts.starts_with(&self.parts))
+    }
+
+    /// Merges the next series; `true` when the hour is closed. After an error the same step is to be made again. The
+    /// caller holds `writing`.
+    pub(crate) fn step(&mut self, inner: &Inner) -> Result<bool, StoreError> {
+        make_files(inner, self.hour)?;
+        let series_end = inner.memory.lock().catalogue.series_count();
+        let to = self.next.saturating_add(SERIES_AT_A_TIME);
+        let is_last = to >= series_end;
+        // Other readers go on; only this thread writes, so nothing changes until the upgrade.
+        let files = inner.files.upgradable_read();
+        let (day, month) = (&files.days[&self.hour.day()], &files.months[&self.hour.month()]);
+        let transactions = Transactions { raw: begin(&day.database)?, rollup: begin(&month.database)? };
+        let closed_points = day.closed.get(&self.hour).copied();
+        let runs = files.head.read_range(self.hour, &self.parts, (self.next, to))?;
+        let added = self.merge(&files, runs, &transactions)?;
+        let points = closed_points.unwrap_or(self.points) + added;
+        let closes = is_last || closed_points.is_some();
+        if closes {
+            day::close(&transactions.raw, self.hour, points).map_err(|error| day.database.error(error))?;
+        }
+        self.commit(inner, files, transactions, (closes.then_some(points), is_last))?;
+        (self.next, self.points) = (to, points);
+        Ok(is_last)
+    }
+
+    /// Merges `runs` into what the day's file has, and returns by how many points that grew.
+    fn merge(
+        &self,
+        files: &Files,
+        runs: BTreeMap<SeriesId, Run>,
+        Transactions { raw, rollup }: &Transactions,
+    ) -> Result<u64, StoreError> {
+        let (day, month) = (&files.days[&self.hour.day()], &files.months[&self.hour.month()]);
+        let is_closed = day.closed.contains_key(&self.hour);
+        let mut added = 0;
+        for (series, late) in runs {
+            let mut run = Run::default();
+            if is_closed {
+                day.read_series(self.hour, series, &mut run)?;
+            }
+            let known = run.points.len() as u64;
+            run.extend(&late.points, &late.texts);
+            run.settle();
+            added += run.points.len() as u64 - known;
+            // A try that did not come to its end may have left rows.
+            day::replace(raw, self.hour, series, &run).map_err(|error| day.database.error(error))?;
+            let summarized = month::replace(rollup, self.hour, series, summary::of(&run).as_ref());
+            summarized.map_err(|error| month.database.error(error))?;
+        }
+        Ok(added)
+    }
+
+    fn commit(
+        &self,
+        inner: &Inner,
+        files: RwLockUpgradableReadGuard<'_, Files>,
+        Transactions { raw, rollup }: Transactions,
+        (points, is_last): (Option<u64>, bool),
+    ) -> Result<(), StoreError> {
+        let head = files.head.clone();
+        let mut head_connection = None;
+        if is_last {
+            let month = &files.months[&self.hour.month()];
+            month::close(&rollup, self.hour).map_err(|error| month.database.error(error))?;
+            let connection = head_connection.insert(begin(&head.database)?);
+            let removed = HeadWriter { connection }.remove_parts(self.hour, &self.parts);
+            removed.map_err(|error| head.database.error(error))?;
+        }
+
+        let mut files = RwLockUpgradableReadGuard::upgrade(files);
+        let day = files.day(self.hour.day())?;
+        commit(&raw, &day.database)?;
+        day.closed.extend(points.map(|points| (self.hour, points)));
+        let month = files.month(self.hour.month())?;
+        commit(&rollup, &month.database)?;
+        if let Some(connection) = &head_connection {
+            month.closed.insert(self.hour);
+            commit(connection, &head.database)?;
+            files.remove_parts(self.hour, &self.parts);
+        }
+        drop(files);
+
+        let files = inner.files.read();
+        files.days[&self.hour.day()].database.checkpoint(&raw, &inner.written_bytes)?;
+        files.months[&self.hour.month()].database.checkpoint(&rollup, &inner.written_bytes)?;
+        head_connection.map_or(Ok(()), |connection| head.database.checkpoint(&connection, &inner.written_bytes))
+    }
 }
 
 /// Makes the summaries of a closed hour again.
@@ -97,8 +148,8 @@ pub(crate) fn summarize_hour(inner: &Inner, hour: Hour) -> Result<(), StoreError
     let files = inner.files.upgradable_read();
     let (day, month) = (&files.days[&hour.day()], &files.months[&hour.month()]);
     let rollup = begin(&month.database)?;
-    for from in (0..=day.last_series(hour)?.unwrap_or(0)).step_by(SERIES_AT_A_TIME) {
-        for (series, run) in day.read_range(hour, (from, from + SERIES_AT_A_TIME as u32))? {
+    for from in (0..=day.last_series(hour)?.unwrap_or(0)).step_by(SERIES_AT_A_TIME as usize) {
+        for (series, run) in day.read_range(hour, (from, from + SERIES_AT_A_TIME))? {
             let written = month::replace(&rollup, hour, series, summary::of(&run).as_ref());
             written.map_err(|error| month.database.error(error))?;
         }

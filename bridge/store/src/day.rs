@@ -6,11 +6,13 @@ use std::path::Path;
 use rusqlite::{Connection, params};
 
 use crate::catalogue::SeriesId;
-use crate::chunk::{self, Chunk};
+use crate::chunk;
 use crate::error::StoreError;
 use crate::hour::{Day, Hour};
 use crate::point::Run;
 use crate::sqlite::Database;
+
+const FORMAT: i64 = 1;
 
 const SCHEMA: &str = "
     CREATE TABLE closed (hour INTEGER PRIMARY KEY, points INTEGER NOT NULL);
@@ -31,7 +33,7 @@ pub(crate) struct DayFile {
 
 impl DayFile {
     pub(crate) fn open(directory: &Path, day: Day) -> Result<Self, StoreError> {
-        let database = Database::open(directory.join(file_name(day)), SCHEMA)?;
+        let database = Database::open(directory.join(file_name(day)), SCHEMA, FORMAT)?;
         let closed = database.read(|connection| {
             let mut statement = connection.prepare("SELECT hour, points FROM closed")?;
             let hours = statement.query_map([], |row| Ok((hour_of(day, row.get(0)?), row.get(1)?)))?;
@@ -92,9 +94,11 @@ pub(crate) fn replace(connection: &Connection, hour: Hour, series: SeriesId, run
 /// Adds a series to an hour that does not have it yet.
 pub(crate) fn append(connection: &Connection, series: SeriesId, run: &Run) -> rusqlite::Result<()> {
     let mut statement = connection.prepare_cached("INSERT INTO chunk VALUES (?, ?, ?, ?)")?;
-    chunk::cut(run, |Chunk { hour, slice, data }, _| {
-        statement.execute(params![hour_of_day(*hour), series.0, slice, data]).map(|_| ())
-    })
+    for piece in chunk::pieces(&run.points) {
+        let key = (hour_of_day(piece.hour), series.0, piece.slice);
+        statement.execute(params![key.0, key.1, key.2, chunk::row(&piece, run)])?;
+    }
+    Ok(())
 }
 
 /// Notes that an hour is closed and how many points it has.

@@ -70,6 +70,16 @@ impl Files {
         }
     }
 
+    /// Forgets parts that were merged.
+    pub(crate) fn remove_parts(&mut self, hour: Hour, merged: &[Part]) {
+        if let Some(parts) = self.parts.get_mut(&hour) {
+            parts.retain(|part| !merged.contains(part));
+            if parts.is_empty() {
+                self.parts.remove(&hour);
+            }
+        }
+    }
+
     /// The hours from `first` to `last`, both included, that have points or summaries of some series.
     pub(crate) fn hours(&self, first: Hour, last: Hour) -> BTreeSet<Hour> {
         let in_parts = self.parts.range(first..=last).map(|(&hour, _)| hour);

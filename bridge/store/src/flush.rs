@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use tidegate_telemetry::Position;
 
+use crate::bundle::Packer;
 use crate::catalogue::SeriesId;
 use crate::chunk;
 use crate::error::StoreError;
@@ -107,17 +108,22 @@ fn write_points(
     writer: &HeadWriter<'_>,
     part: u32,
 ) -> Result<BTreeMap<Hour, u64>, StoreError> {
-    let mut points = BTreeMap::new();
+    let mut hours: BTreeMap<Hour, (Packer, u64)> = BTreeMap::new();
+    let written = |error| head.database.error(error);
     for (series, buffer) in (0..).map(SeriesId).zip(&generation.buffers).filter(|(_, buffer)| !buffer.is_empty()) {
         let run = buffer.compressed().run().expect("blocks in memory are what the store encoded");
-        let written = chunk::cut(&run, |chunk, count| {
-            *points.entry(chunk.hour).or_insert(0) += count as u64;
-            writer.chunk(part, series, chunk)
-        });
-        written.map_err(|error| head.database.error(error))?;
+        for points in run.points.chunk_by(|a, b| Hour::of(a.time_ms) == Hour::of(b.time_ms)) {
+            let hour = Hour::of(points[0].time_ms);
+            let (packer, count) = hours.entry(hour).or_insert_with(|| (Packer::new(), 0));
+            *count += points.len() as u64;
+            let blocks: Vec<Vec<u8>> = chunk::pieces(points).map(|piece| chunk::block(&piece, &run)).collect();
+            packer.add(series, &blocks, &mut |bundle| writer.bundle(part, hour, bundle)).map_err(written)?;
+        }
     }
-    for (&hour, &points) in &points {
-        writer.part(hour, Part { part, points }).map_err(|error| head.database.error(error))?;
-    }
-    Ok(points)
+    let finish = |(hour, (mut packer, points)): (Hour, (Packer, u64))| {
+        packer.finish(&mut |bundle| writer.bundle(part, hour, bundle))?;
+        writer.part(hour, Part { part, points })?;
+        Ok((hour, points))
+    };
+    hours.into_iter().map(finish).collect::<rusqlite::Result<_>>().map_err(written)
 }

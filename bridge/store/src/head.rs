@@ -12,16 +12,22 @@ use rusqlite::{Connection, OptionalExtension, params};
 use tidegate_telemetry::history::AlertEvent;
 use tidegate_telemetry::{Position, Problem, Reason};
 
+use crate::bundle::{self, Bundle};
 use crate::catalogue::{Catalogue, Row, SeriesId};
-use crate::chunk::{self, Chunk};
+use crate::chunk;
+use crate::codec::Damaged;
 use crate::error::StoreError;
 use crate::hour::Hour;
 use crate::point::Run;
 use crate::quarantine;
 use crate::sqlite::Database;
+use crate::upgrade;
 
 /// Name of the file in the store's directory.
 pub(crate) const FILE_NAME: &str = "head.db";
+
+/// Before 2, each series had rows of its own.
+const FORMAT: i64 = 2;
 
 const SCHEMA: &str = "
     CREATE TABLE flushed (one INTEGER PRIMARY KEY CHECK (one = 1), position INTEGER NOT NULL);
@@ -31,9 +37,9 @@ const SCHEMA: &str = "
         id INTEGER PRIMARY KEY, device INTEGER NOT NULL, metric TEXT NOT NULL, metric_index INTEGER NOT NULL
     );
     CREATE TABLE part (part INTEGER, hour INTEGER, points INTEGER NOT NULL, PRIMARY KEY (part, hour)) WITHOUT ROWID;
-    CREATE TABLE chunk (
-        part INTEGER, hour INTEGER, series INTEGER, slice INTEGER, data BLOB NOT NULL,
-        PRIMARY KEY (part, hour, series, slice)
+    CREATE TABLE bundle (
+        part INTEGER, hour INTEGER, first INTEGER, slice INTEGER, data BLOB NOT NULL,
+        PRIMARY KEY (part, hour, first, slice)
     ) WITHOUT ROWID;
     CREATE TABLE alert_event (
         sequence INTEGER PRIMARY KEY, position INTEGER NOT NULL, at_ms INTEGER NOT NULL, alert TEXT NOT NULL
@@ -72,7 +78,11 @@ pub(crate) struct Loaded {
 
 impl Head {
     pub(crate) fn open(directory: &Path) -> Result<Self, StoreError> {
-        Ok(Head { database: Database::open(directory.join(FILE_NAME), SCHEMA)? })
+        let database = Database::open(directory.join(FILE_NAME), SCHEMA, FORMAT)?;
+        if database.format()? < FORMAT {
+            upgrade::bundle_chunks(&database)?;
+        }
+        Ok(Head { database })
     }
 
     pub(crate) fn load(&self) -> Result<Loaded, StoreError> {
@@ -94,20 +104,7 @@ impl Head {
         series: SeriesId,
         run: &mut Run,
     ) -> Result<(), StoreError> {
-        let sql = "SELECT data FROM chunk WHERE part = ? AND hour = ? AND series = ? ORDER BY slice";
-        let damaged = self.database.read(|connection| {
-            let mut statement = connection.prepare_cached(sql)?;
-            for part in parts {
-                let mut rows = statement.query(params![part.part, hour.0, series.0])?;
-                while let Some(row) = rows.next()? {
-                    if let Err(damaged) = chunk::open(row.get_ref(0)?.as_blob()?, hour, run) {
-                        return Ok(Some(damaged));
-                    }
-                }
-            }
-            Ok(None)
-        })?;
-        damaged.map_or(Ok(()), |what| Err(self.database.damaged(what)))
+        self.each_block(hour, parts, (series.0, series.0 + 1), |_, block| chunk::append(block, hour, run))
     }
 
     /// The parts' runs of an hour for series from `from` to below `to`, in order of arrival.
@@ -117,33 +114,46 @@ impl Head {
         parts: &[Part],
         (from, to): (u32, u32),
     ) -> Result<BTreeMap<SeriesId, Run>, StoreError> {
-        let sql = "SELECT series, data FROM chunk WHERE part = ? AND hour = ? AND series >= ? AND series < ?
-            ORDER BY series, slice";
-        let mut runs = BTreeMap::new();
-        let damaged = self.database.read(|connection| {
+        let mut runs: BTreeMap<SeriesId, Run> = BTreeMap::new();
+        let append = |series, block: &[u8]| chunk::append(block, hour, runs.entry(series).or_default());
+        self.each_block(hour, parts, (from, to), append)?;
+        Ok(runs)
+    }
+
+    /// Hands out the blocks of series from `from` to below `to`, in order of arrival for each of them.
+    fn each_block(
+        &self,
+        hour: Hour,
+        parts: &[Part],
+        (from, to): (u32, u32),
+        mut each: impl FnMut(SeriesId, &[u8]) -> Result<(), Damaged>,
+    ) -> Result<(), StoreError> {
+        // The first row may begin before `from`.
+        let sql = "SELECT first, data FROM bundle WHERE part = ?1 AND hour = ?2 AND first >= coalesce(
+                (SELECT max(first) FROM bundle WHERE part = ?1 AND hour = ?2 AND first <= ?3), ?3) AND first < ?4
+            ORDER BY first, slice";
+        let mut open = |row: &rusqlite::Row<'_>| -> rusqlite::Result<Result<(), Damaged>> {
+            let (first, data) = (SeriesId(row.get(0)?), row.get_ref(1)?.as_blob()?);
+            Ok(bundle::blocks(first, data).and_then(|mut blocks| {
+                blocks.try_for_each(|block| match block? {
+                    (SeriesId(series), block) if (from..to).contains(&series) => each(SeriesId(series), block),
+                    _ => Ok(()),
+                })
+            }))
+        };
+        let read = self.database.read(|connection| {
             let mut statement = connection.prepare_cached(sql)?;
             for part in parts {
                 let mut rows = statement.query(params![part.part, hour.0, from, to])?;
-                if let Some(damaged) = chunk::open_all(&mut rows, hour, &mut runs)? {
-                    return Ok(Some(damaged));
+                while let Some(row) = rows.next()? {
+                    if let Err(damaged) = open(row)? {
+                        return Ok(Err(damaged));
+                    }
                 }
             }
-            Ok(None)
+            Ok(Ok(()))
         })?;
-        damaged.map_or(Ok(runs), |what| Err(self.database.damaged(what)))
-    }
-
-    /// The largest series of an hour's parts; `None` when they are empty.
-    pub(crate) fn last_series(&self, hour: Hour, parts: &[Part]) -> Result<Option<u32>, StoreError> {
-        let sql = "SELECT max(series) FROM chunk WHERE part = ? AND hour = ?";
-        self.database.read(|connection| {
-            let mut statement = connection.prepare_cached(sql)?;
-            let mut last = None;
-            for part in parts {
-                last = last.max(statement.query_row(params![part.part, hour.0], |row| row.get(0))?);
-            }
-            Ok(last)
-        })
+        read.map_err(|what| self.database.damaged(what))
     }
 
     /// Adds alert events before `before`, newest first, until there are `limit`; those of one position stay together.
@@ -270,9 +280,9 @@ impl HeadWriter<'_> {
         Ok(())
     }
 
-    pub(crate) fn chunk(&self, part: u32, series: SeriesId, chunk: &Chunk<'_>) -> rusqlite::Result<()> {
-        let mut statement = self.connection.prepare_cached("INSERT INTO chunk VALUES (?, ?, ?, ?, ?)")?;
-        statement.execute(params![part, chunk.hour.0, series.0, chunk.slice, chunk.data])?;
+    pub(crate) fn bundle(&self, part: u32, hour: Hour, bundle: &Bundle<'_>) -> rusqlite::Result<()> {
+        let mut statement = self.connection.prepare_cached("INSERT INTO bundle VALUES (?, ?, ?, ?, ?)")?;
+        statement.execute(params![part, hour.0, bundle.first.0, bundle.slice, bundle.data])?;
         Ok(())
     }
 
@@ -285,7 +295,7 @@ impl HeadWriter<'_> {
     pub(crate) fn remove_parts(&self, hour: Hour, parts: &[Part]) -> rusqlite::Result<()> {
         for part in parts {
             let key = params![part.part, hour.0];
-            self.connection.prepare_cached("DELETE FROM chunk WHERE part = ? AND hour = ?")?.execute(key)?;
+            self.connection.prepare_cached("DELETE FROM bundle WHERE part = ? AND hour = ?")?.execute(key)?;
             self.connection.prepare_cached("DELETE FROM part WHERE part = ? AND hour = ?")?.execute(key)?;
         }
         Ok(())

@@ -5,7 +5,8 @@
 //!
 //! - memory: `catalogue` (names), `memory` (what is not in files yet), `buffer` (one series), `point`, `codec`
 //! - files: `head` (all that a flush writes, with its position), `day` and `month` (closed hours and their
-//!   summaries), `chunk` and `summary` (their rows), `files` (which there are), `sqlite`
+//!   summaries), `bundle`, `chunk` and `summary` (their rows), `files` (which there are), `upgrade` (from older
+//!   formats), `sqlite`
 //! - what is done: `flush`, `close` (hours, late data), `maintain` (retention), `query` (the `History` port)
 //! - `quarantine`: what was refused, within bounds. Its totals are about right after a crash: what was reported
 //!   since the last flush is reported again by the replay, or lost when it never entered the log.
@@ -16,6 +17,7 @@
 //! `tidegate_store_deleted_events_total`, `tidegate_store_rollups_rebuilt_total`.
 
 mod buffer;
+mod bundle;
 mod catalogue;
 mod chunk;
 mod close;
@@ -37,6 +39,7 @@ mod query;
 mod sqlite;
 mod store;
 mod summary;
+mod upgrade;
 
 pub use config::StoreConfig;
 pub use error::{OpenError, StoreError};

@@ -1,6 +1,11 @@
 //! What the store does to its files besides flushing: closing hours, merging late data, retention.
 
-use crate::close;
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use rustc_hash::FxHashMap;
+
+use crate::close::{self, Closing};
 use crate::error::StoreError;
 use crate::files::Files;
 use crate::head::{HeadWriter, Part};
@@ -20,22 +25,55 @@ pub struct MaintainReport {
     pub files_deleted: usize,
     /// Alert events deleted by age or number.
     pub events_deleted: usize,
+    /// Time was up before all was done: go on soon.
+    pub unfinished: bool,
+}
+
+/// What maintenance remembers from one time to the next.
+#[derive(Debug, Default)]
+pub(crate) struct Maintenance {
+    /// The newest part of each past hour when it last looked: an hour is merged once it is quiet.
+    parts_seen: FxHashMap<Hour, u32>,
+    /// Hours that are being closed.
+    closing: VecDeque<Closing>,
+    /// Merged parts have left room in `head.db`.
+    freed: bool,
 }
 
 impl Store {
-    /// Closes hours that have ended, merges late data, and keeps the store within its bounds. Call it after each flush
-    /// and at least once a minute, on the thread that flushes; blocks for the disk. `now_ms` is Unix ms.
+    /// [`Store::maintain_for`] until all is done.
     ///
     /// # Errors
     /// When a file cannot be read or written, or is damaged.
     pub fn maintain(&self, now_ms: i64) -> Result<MaintainReport, StoreError> {
+        self.maintain_for(now_ms, Duration::MAX)
+    }
+
+    /// Closes hours that have ended, merges late data, and keeps the store within its bounds. Call it after each flush
+    /// and at least once a minute, on the thread that flushes; blocks for the disk. It stops soon after `budget` and
+    /// goes on where it was when it is called again, so that a flush need not wait for a whole hour. `now_ms` is
+    /// Unix ms.
+    ///
+    /// # Errors
+    /// When a file cannot be read or written, or is damaged.
+    pub fn maintain_for(&self, now_ms: i64, budget: Duration) -> Result<MaintainReport, StoreError> {
+        let begun = Instant::now();
         let inner = &*self.inner;
-        let _writing = inner.writing.lock();
+        let mut todo = inner.writing.lock();
         let files_deleted = unlink_expired(inner, now_ms)?;
         let mut report = MaintainReport { files_deleted, ..MaintainReport::default() };
-        for (hour, parts) in hours_due(inner, now_ms) {
-            close::close_hour(inner, hour, &parts)?;
-            report.hours_closed += 1;
+        todo.choose_hours(inner, now_ms);
+        while let Some(closing) = todo.closing.front_mut() {
+            if closing.step(inner)? {
+                todo.closing.pop_front();
+                todo.freed = true;
+                report.hours_closed += 1;
+            }
+            if begun.elapsed() >= budget && !todo.closing.is_empty() {
+                report.unfinished = true;
+                count(&report);
+                return Ok(report);
+            }
         }
         let unsummarized = hours_without_summaries(&inner.files.read());
         for hour in unsummarized {
@@ -46,7 +84,7 @@ impl Store {
         report.events_deleted = trim_events(inner, now_ms)?;
         let files = inner.files.read();
         files.close_idle();
-        if report.hours_closed > 0 {
+        if std::mem::take(&mut todo.freed) {
             files.head.database.shrink(&inner.written_bytes)?;
         }
         drop(files);
@@ -55,19 +93,23 @@ impl Store {
     }
 }
 
-/// Past hours with parts that are quiet since the last time, or have many.
-fn hours_due(inner: &Inner, now_ms: i64) -> Vec<(Hour, Vec<Part>)> {
-    let files = inner.files.read();
-    let mut seen = inner.parts_seen.lock();
-    let ended = |hour: &Hour| hour.end_ms().saturating_add(inner.config.hour_close_delay_ms) <= now_ms;
-    let past = files.parts.iter().filter(|(hour, _)| ended(hour));
-    let newest_of = |parts: &[Part]| parts.last().map(|part| part.part);
-    let due = past.clone().filter(|(hour, parts)| {
-        parts.len() >= inner.config.late_parts_max || seen.get(hour).copied() == newest_of(parts)
-    });
-    let due = due.map(|(&hour, parts)| (hour, parts.clone())).collect();
-    *seen = past.filter_map(|(&hour, parts)| Some((hour, newest_of(parts)?))).collect();
-    due
+impl Maintenance {
+    /// When no hour is being closed: past hours with parts that are quiet since the last time, or have many.
+    fn choose_hours(&mut self, inner: &Inner, now_ms: i64) {
+        let files = inner.files.read();
+        self.closing.retain(|closing| closing.is_current(&files));
+        if !self.closing.is_empty() {
+            return;
+        }
+        let ended = |hour: &Hour| hour.end_ms().saturating_add(inner.config.hour_close_delay_ms) <= now_ms;
+        let past = files.parts.iter().filter(|(hour, _)| ended(hour));
+        let newest_of = |parts: &[Part]| parts.last().map(|part| part.part);
+        let due = past.clone().filter(|(hour, parts)| {
+            parts.len() >= inner.config.late_parts_max || self.parts_seen.get(hour).copied() == newest_of(parts)
+        });
+        self.closing = due.map(|(&hour, parts)| Closing::new(hour, parts.clone())).collect();
+        self.parts_seen = past.filter_map(|(&hour, parts)| Some((hour, newest_of(parts)?))).collect();
+    }
 }
 
 fn hours_without_summaries(files: &Files) -> Vec<Hour> {

@@ -12,6 +12,8 @@ use crate::hour::{Hour, Month};
 use crate::sqlite::Database;
 use crate::summary;
 
+const FORMAT: i64 = 1;
+
 const SCHEMA: &str = "
     CREATE TABLE closed (hour INTEGER PRIMARY KEY);
     CREATE TABLE summary (hour INTEGER, series INTEGER, data BLOB NOT NULL, PRIMARY KEY (hour, series)) WITHOUT ROWID";
@@ -47,7 +49,7 @@ impl MonthFile {
     }
 
     fn try_open(directory: &Path, month: Month) -> Result<Self, StoreError> {
-        let database = Database::open(directory.join(file_name(month)), SCHEMA)?;
+        let database = Database::open(directory.join(file_name(month)), SCHEMA, FORMAT)?;
         let closed = database.read(|connection| {
             let mut statement = connection.prepare("SELECT hour FROM closed")?;
             let hours = statement.query_map([], |row| Ok(Hour(row.get(0)?)))?;

@@ -18,9 +18,6 @@ const CACHE_KIB: u32 = 512;
 /// Idle connections for queries kept open per file.
 const IDLE_READERS_MAX: usize = 2;
 
-/// Format of the files; a program refuses what a newer one wrote.
-const FORMAT: i64 = 1;
-
 /// A file in write-ahead mode with one writer and any number of readers.
 #[derive(Debug)]
 pub(crate) struct Database {
@@ -29,22 +26,24 @@ pub(crate) struct Database {
 }
 
 impl Database {
-    /// Opens the file, makes it with `schema` when it is missing, and checks its format.
-    pub(crate) fn open(path: PathBuf, schema: &str) -> Result<Self, StoreError> {
+    /// Opens the file, makes it with `schema` when it is missing, and refuses a newer format. An older one is for the
+    /// caller to bring up to date.
+    pub(crate) fn open(path: PathBuf, schema: &str, supported: i64) -> Result<Self, StoreError> {
         let database = Database { path, idle_readers: Mutex::new(Vec::new()) };
         let format = if database.path.exists() { database.format()? } else { 0 };
-        if format > FORMAT {
-            return Err(StoreError::Format { file: database.path, format, supported: FORMAT });
+        if format > supported {
+            return Err(StoreError::Format { file: database.path, format, supported });
         }
         if format == 0 {
             // New, or the crash came before its first commit.
-            let create = format!("BEGIN IMMEDIATE;{schema};PRAGMA user_version = {FORMAT};COMMIT");
+            let create = format!("BEGIN IMMEDIATE;{schema};PRAGMA user_version = {supported};COMMIT");
             database.writer()?.execute_batch(&create).map_err(|error| database.error(error))?;
         }
         Ok(database)
     }
 
-    fn format(&self) -> Result<i64, StoreError> {
+    /// Format of the file; a program refuses what a newer one wrote.
+    pub(crate) fn format(&self) -> Result<i64, StoreError> {
         self.read(|connection| connection.pragma_query_value(None, "user_version", |row| row.get(0)))
     }
 

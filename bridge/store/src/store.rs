@@ -3,7 +3,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
-use rustc_hash::FxHashMap;
 use tidegate_telemetry::history::StoreStats;
 use tidegate_telemetry::{Change, Position, Problem, ProblemSink};
 
@@ -11,7 +10,7 @@ use crate::config::StoreConfig;
 use crate::error::{OpenError, StoreError};
 use crate::files::Files;
 use crate::flush::Flush;
-use crate::hour::Hour;
+use crate::maintain::Maintenance;
 use crate::memory::Memory;
 use crate::quarantine::Quarantine;
 
@@ -29,12 +28,10 @@ pub struct Store {
 pub(crate) struct Inner {
     pub(crate) config: StoreConfig,
     /// Held by who writes files: one flush or maintenance at a time.
-    pub(crate) writing: Mutex<()>,
+    pub(crate) writing: Mutex<Maintenance>,
     /// Queries hold it shared from their look into memory to their last row, commits exclusively: so a query sees
     /// each point where it was at the beginning.
     pub(crate) files: RwLock<Files>,
-    /// The newest part of each past hour when maintenance last looked: an hour is merged once it is quiet.
-    pub(crate) parts_seen: Mutex<FxHashMap<Hour, u32>>,
     pub(crate) memory: Mutex<Memory>,
     pub(crate) quarantine: Mutex<Quarantine>,
     pub(crate) written_bytes: AtomicU64,
@@ -57,9 +54,8 @@ impl Store {
         Ok(Store {
             inner: Arc::new(Inner {
                 config,
-                writing: Mutex::new(()),
+                writing: Mutex::default(),
                 files: RwLock::new(files),
-                parts_seen: Mutex::default(),
                 memory: Mutex::new(memory),
                 quarantine: Mutex::new(quarantine),
                 written_bytes: AtomicU64::new(0),

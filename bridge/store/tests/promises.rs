@@ -3,13 +3,16 @@
 
 mod fixture;
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use fixture::{DEVICE, Fixture, METRIC, number, reading};
 use tidegate_buckets::Rung;
 use tidegate_store::{Store, StoreConfig, StoreError};
+use tidegate_telemetry::history::ReadingsQuery;
 use tidegate_telemetry::{
-    AlertChange, AlertState, Change, DeviceIndex, History, MetricIndex, Position, Problem, ProblemSink, Reason,
-    Severity, Value,
+    AlertChange, AlertState, AppliedReading, Change, DeviceIndex, History, MetricIndex, Position, Problem, ProblemSink,
+    Reason, Severity, Value,
 };
 
 const HOUR_MS: i64 = 3_600_000;
@@ -348,4 +351,99 @@ fn what_left_the_quarantine_leaves_its_file_too() {
     store.restart();
     assert_eq!(store.store().quarantined().iter().map(|kept| kept.received_ms).collect::<Vec<_>>(), [13, 14]);
     assert_eq!(store.store().problems(1).0[0].count, 15);
+}
+
+/// `count` devices beside the fixture's own, with one metric each.
+fn add_devices(store: &mut Fixture, count: u32) {
+    for device in (1..=count).map(DeviceIndex) {
+        store.apply(vec![
+            Change::Device { device, id: name_of(device.0).into(), group: "".into() },
+            Change::Metric { device, metric: MetricIndex(0), name: METRIC.into(), unit: None, decimals: None },
+        ]);
+    }
+}
+
+fn name_of(device: u32) -> String {
+    format!("dev{device}")
+}
+
+/// A reading of each of these devices.
+fn readings_of(store: &mut Fixture, devices: impl Iterator<Item = u32>, time_ms: i64) {
+    let reading = |device: u32| match reading(time_ms, number(f64::from(device) / 10.0)) {
+        Change::Reading(reading) => Change::Reading(AppliedReading { device: DeviceIndex(device), ..reading }),
+        other => other,
+    };
+    store.apply(devices.map(reading).collect());
+}
+
+fn times_of(store: &Fixture, device: u32) -> Vec<i64> {
+    let (device, metric) = (name_of(device).into(), METRIC.into());
+    let query = ReadingsQuery { device, metric, from_ms: i64::MIN, to_ms: i64::MAX, limit: 10_000 };
+    store.store().readings(&query).unwrap().points.into_iter().map(|(time_ms, _)| time_ms).collect()
+}
+
+#[test]
+fn each_of_many_series_gets_its_own_points_back_however_many_the_others_have() {
+    const DEVICES: u32 = 1_500;
+    let mut store = Fixture::new();
+    add_devices(&mut store, DEVICES);
+    let mut expected = vec![Vec::new(); DEVICES as usize + 1];
+    for step in 0..400_i64 {
+        // The hour turns in the middle, every hundredth device has many points, and some are in few of the flushes.
+        let time_ms = MIDNIGHT_MS + 3_000_000 + step * 3_000;
+        let devices = |device: &u32| device % 100 == 7 || (step % 50 == 0 && step % i64::from(1 + device % 9) == 0);
+        readings_of(&mut store, (1..=DEVICES).filter(devices), time_ms);
+        (1..=DEVICES).filter(devices).for_each(|device| expected[device as usize].push(time_ms));
+        if step % 100 == 99 {
+            store.flush();
+        }
+    }
+    for stage in ["in parts", "after a restart", "in the file of the day"] {
+        for device in 1..=DEVICES {
+            assert_eq!(times_of(&store, device), expected[device as usize], "device {device} {stage}");
+        }
+        match stage {
+            "in parts" => store.restart(),
+            _ => maintain(&store, MIDNIGHT_MS + 3 * HOUR_MS),
+        }
+    }
+    assert_eq!(store.store().stats().points, expected.iter().map(|times| times.len() as u64).sum::<u64>());
+}
+
+#[test]
+fn an_hour_is_closed_a_slice_at_a_time_and_what_happens_in_between_loses_nothing() {
+    const DEVICES: u32 = 1_600;
+    let now_ms = MIDNIGHT_MS + 2 * HOUR_MS;
+    let mut store = Fixture::new();
+    add_devices(&mut store, DEVICES);
+    let mut expected = Vec::new();
+    let mut add = |store: &mut Fixture, time_ms| {
+        readings_of(store, 1..=DEVICES, time_ms);
+        expected.push(time_ms);
+        store.flush();
+        expected.clone()
+    };
+    let check = |store: &Fixture, expected: &[i64], when: &str| {
+        for device in [1, DEVICES / 2, DEVICES] {
+            assert_eq!(times_of(store, device), expected, "device {device} {when}");
+        }
+    };
+    // First the hour is closed for the first time, then late data is merged into it.
+    for round in 0..2 {
+        let expected = add(&mut store, MIDNIGHT_MS + round * 10_000);
+        assert_eq!(store.store().maintain_for(now_ms, Duration::ZERO).unwrap().hours_closed, 0, "it may not be quiet");
+        assert!(store.store().maintain_for(now_ms, Duration::ZERO).unwrap().unfinished, "one slice is not all");
+        check(&store, &expected, "after a slice");
+        store.restart();
+        check(&store, &expected, "after a crash between two slices");
+        store.store().maintain_for(now_ms, Duration::ZERO).unwrap();
+        assert!(store.store().maintain_for(now_ms, Duration::ZERO).unwrap().unfinished);
+        let expected = add(&mut store, MIDNIGHT_MS + round * 10_000 + 1);
+        check(&store, &expected, "with a flush between two slices");
+        while store.store().maintain_for(now_ms, Duration::ZERO).unwrap().unfinished {}
+        maintain(&store, now_ms);
+        check(&store, &expected, "when it is closed");
+        assert_eq!(store.store().stats().points, u64::from(DEVICES) * expected.len() as u64);
+        assert_eq!(store.store().maintain(now_ms).unwrap().hours_closed, 0, "nothing is left");
+    }
 }
