@@ -10,7 +10,7 @@ mod jobs;
 mod message;
 pub(crate) mod meters;
 mod pace;
-mod session;
+pub(crate) mod session;
 #[cfg(test)]
 mod tests;
 mod transport;

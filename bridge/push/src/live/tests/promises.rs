@@ -1,6 +1,4 @@
-//! The protocol's document is true, and sessions keep its promises; over channels and over real sockets.
-
-#![allow(clippy::unwrap_used)]
+//! Sessions keep their promises; over real sockets.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,47 +8,17 @@ use axum::Router;
 use axum::routing::get;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
-use tidegate_telemetry::history::{
-    AlertEvent, ProblemGroup, ReadingsPage, ReadingsQuery, SeriesAnswer, SeriesQuery, StoreStats,
-};
 use tidegate_telemetry::{
-    AppliedCell, AppliedReading, Change, DeliveryClass, DeviceIndex, History, HistoryError, MetricIndex, Position,
-    Value as Measured,
+    AppliedCell, AppliedReading, Change, DeliveryClass, DeviceIndex, MetricIndex, Position, Value as Measured,
 };
 use tidegate_views::ViewsConfig;
 use tokio_tungstenite::MaybeTlsStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 
+use super::{BASE_MS, Past};
 use crate::hub::Hub;
-use crate::live::message::ClientMessage;
 use crate::live::{Live, LiveConfig, upgrade};
-
-const BASE_MS: i64 = 1_704_700_000_000;
-
-struct NoHistory;
-
-impl History for NoHistory {
-    fn readings(&self, _: &ReadingsQuery) -> Result<ReadingsPage, HistoryError> {
-        Ok(ReadingsPage { points: Vec::new(), next_ms: None })
-    }
-
-    fn series(&self, _: &SeriesQuery) -> Result<SeriesAnswer, HistoryError> {
-        Ok(SeriesAnswer { buckets: Vec::new(), through: Position(1) })
-    }
-
-    fn alert_events(&self, _: Option<Position>, _: usize) -> Result<Vec<AlertEvent>, HistoryError> {
-        Ok(Vec::new())
-    }
-
-    fn problems(&self, _: usize) -> (Vec<ProblemGroup>, u64) {
-        (Vec::new(), 0)
-    }
-
-    fn stats(&self) -> StoreStats {
-        StoreStats::default()
-    }
-}
 
 /// A hub with a number of five-metric devices, served on a socket.
 struct Site {
@@ -72,7 +40,7 @@ impl Site {
             }
         }
         hub.apply(Position(1), BASE_MS, &changes);
-        let routes = get(upgrade).with_state(Live::new(Arc::clone(&hub), Arc::new(NoHistory)));
+        let routes = get(upgrade).with_state(Live::new(Arc::clone(&hub), Arc::new(Past::default())));
         let router = Router::new().route("/v1/live", routes);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -144,28 +112,6 @@ impl Client {
             }
         }
     }
-}
-
-#[test]
-fn every_client_example_of_the_document_is_understood() {
-    let document = include_str!("../../../../docs/protocol.md");
-    let (mut clients, mut servers) = (0, 0);
-    for block in document.split("```json\n").skip(1).map(|rest| rest.split("```").next().unwrap()) {
-        let example: Value = serde_json::from_str(block).unwrap();
-        match example["type"].as_str() {
-            Some("hello" | "subscribe" | "seen" | "pause") => {
-                let message: ClientMessage = serde_json::from_str(block).unwrap();
-                if let ClientMessage::Subscribe(subscribe) = message {
-                    subscribe.spec().unwrap();
-                }
-                clients += 1;
-            }
-            Some("welcome" | "snapshot" | "pace" | "pulse" | "gap" | "error") => servers += 1,
-            None if example.get("d").is_some() => servers += 1,
-            other => panic!("{other:?} is no message of the protocol: {block}"),
-        }
-    }
-    assert!(clients >= 3 && servers >= 8, "{clients} of clients, {servers} of the server");
 }
 
 #[tokio::test]

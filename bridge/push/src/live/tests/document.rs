@@ -1,0 +1,249 @@
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use tidegate_buckets::Bucket;
+use tidegate_telemetry::{
+    AggregateChange, AlertChange, AlertState, AppliedCell, AppliedReading, Change, DeliveryClass, DeviceIndex,
+    DeviceState, History, MetricIndex, Position, Severity, StateCounts, Value as Measured,
+};
+use tidegate_views::ViewsConfig;
+
+use super::link::Link;
+use super::{BASE_MS, Past};
+use crate::hub::Hub;
+use crate::live::LiveConfig;
+
+const DOCUMENT: &str = include_str!("../../../../../docs/protocol.md");
+/// What only a client says; `pong` and the rest is the server's.
+const OF_CLIENTS: [&str; 8] = ["hello", "subscribe", "update", "unsubscribe", "seen", "pause", "continue", "ping"];
+
+/// Every JSON message of the document: those of clients, those of the server.
+fn examples() -> (Vec<Value>, Vec<Value>) {
+    let blocks = DOCUMENT.split("```json\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let messages = blocks.flat_map(|block| {
+        serde_json::Deserializer::from_str(block)
+            .into_iter::<Value>()
+            .map(move |message| message.unwrap_or_else(|error| panic!("{error} in {block}")))
+    });
+    messages.partition(|message| message["type"].as_str().is_some_and(|name| OF_CLIENTS.contains(&name)))
+}
+
+/// The same fields of the same types, and arrays of the same types in the same order. `null` stands for any type: what
+/// may be absent is in the text of the document.
+fn alike(one: &Value, other: &Value) -> bool {
+    match (one, other) {
+        (Value::Null, _) | (_, Value::Null) => true,
+        (Value::Bool(_), Value::Bool(_))
+        | (Value::Number(_), Value::Number(_))
+        | (Value::String(_), Value::String(_)) => true,
+        (Value::Array(one), Value::Array(other)) => {
+            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| alike(one, other))
+        }
+        (Value::Object(one), Value::Object(other)) => {
+            let fields = |(key, value): (&String, &Value)| other.get(key).is_some_and(|sent| alike(value, sent));
+            one.len() == other.len() && one.get("type") == other.get("type") && one.iter().all(fields)
+        }
+        _ => false,
+    }
+}
+
+/// A small site in which everything happens that the document has an example of.
+struct Scene {
+    hub: Arc<Hub>,
+    past: Arc<Past>,
+    history: Arc<dyn History>,
+    position: u64,
+    heard: Vec<Value>,
+}
+
+const DEV7: DeviceIndex = DeviceIndex(342);
+const DEV8: DeviceIndex = DeviceIndex(343);
+
+impl Scene {
+    fn new() -> Self {
+        let hub = Arc::new(Hub::new(ViewsConfig::default(), LiveConfig::default(), BASE_MS));
+        let bucket = Some((BASE_MS, Bucket::of(BASE_MS, 23.5)));
+        let past = Arc::new(Past { bucket, ..Past::default() });
+        Scene { hub, history: Arc::clone(&past) as Arc<dyn History>, past, position: 0, heard: Vec::new() }
+    }
+
+    fn happen(&mut self, changes: &[Change]) {
+        self.position += 1;
+        self.past.through.store(self.position, Relaxed);
+        self.hub.apply(Position(self.position), BASE_MS, changes);
+    }
+
+    /// Says each message, and takes what comes until nothing does for a while (of the paused clock).
+    async fn talk(&mut self, link: &mut Link, messages: &[Value]) {
+        for message in messages {
+            assert!(link.say(message), "the session ended before {message}");
+        }
+        let mut bytes = 0;
+        while let Ok(Some(message)) = tokio::time::timeout(Duration::from_millis(1_500), link.hear()).await {
+            bytes += message.len();
+            self.heard.push(serde_json::from_slice(&message).unwrap());
+            link.say(&json!({"type":"seen","bytes":bytes}));
+            if self.heard.last().unwrap()["type"] == "pulse" {
+                break;
+            }
+        }
+    }
+
+    fn errors(&self) -> Vec<&Value> {
+        self.heard.iter().filter(|message| message["type"] == "error").collect()
+    }
+
+    fn begin(&mut self) {
+        self.happen(&[device(DEV7, "site/b/floor1/dev7"), metric(DEV7, 0, "temperature", "°C")]);
+        self.happen(&[metric(DEV7, 1, "humidity", "%"), state(DEV7, DeviceState::Fresh)]);
+        self.happen(&[reading(DEV7, &[23.5, 45.2])]);
+        let counts = StateCounts { fresh: 1, ..StateCounts::default() };
+        self.happen(&[aggregate(), Change::States { group: "site".into(), counts }]);
+    }
+}
+
+fn device(device: DeviceIndex, id: &str) -> Change {
+    Change::Device { device, id: id.into(), group: "site/b/floor1".into() }
+}
+
+fn metric(device: DeviceIndex, column: u16, name: &str, unit: &str) -> Change {
+    Change::Metric {
+        device,
+        metric: MetricIndex(column),
+        name: name.into(),
+        unit: Some(unit.into()),
+        decimals: Some(1),
+    }
+}
+
+fn state(device: DeviceIndex, state: DeviceState) -> Change {
+    Change::State { device, state, since_ms: BASE_MS }
+}
+
+fn reading(device: DeviceIndex, values: &[f64]) -> Change {
+    let cells = values.iter().zip(0..).map(|(&value, column)| AppliedCell {
+        metric: MetricIndex(column),
+        value: Measured::Number(value),
+        latest: true,
+    });
+    let (time_ms, class) = (BASE_MS + 1_000, DeliveryClass::Envelope);
+    Change::Reading(AppliedReading { device, time_ms, received_ms: time_ms, class, cells: cells.collect() })
+}
+
+fn aggregate() -> Change {
+    Change::Aggregate(AggregateChange {
+        group: "site".into(),
+        metric: "temperature".into(),
+        count: 1,
+        devices: 1,
+        sum: 23.5,
+        min: 23.5,
+        max: 23.5,
+        oldest_ms: Some(BASE_MS),
+    })
+}
+
+fn alert(acknowledged: bool) -> Change {
+    Change::Alert(AlertChange {
+        id: if acknowledged { "a-1-0" } else { "a-2-0" }.into(),
+        rule: "hot".into(),
+        severity: Severity::Critical,
+        device: DEV7,
+        device_id: "site/b/floor1/dev7".into(),
+        group: "site/b/floor1".into(),
+        metric: Some("temperature".into()),
+        text: "Above 8.0 °C for 30 s".into(),
+        state: if acknowledged { AlertState::Acknowledged } else { AlertState::Raised },
+        value: Some(9.5),
+        raised_ms: BASE_MS,
+        acknowledged: acknowledged.then(|| (BASE_MS + 1, "Ann".into())),
+        cleared_ms: None,
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_message_of_a_client_in_the_document_is_taken() {
+    let (clients, _) = examples();
+    let said: BTreeSet<&str> = clients.iter().filter_map(|message| message["type"].as_str()).collect();
+    assert_eq!(said, OF_CLIENTS.into(), "the document has an example of each");
+    let kinds: BTreeSet<&str> = clients.iter().filter_map(|message| message["view"]["kind"].as_str()).collect();
+    assert_eq!(kinds, ["alerts", "device", "devices", "fleet", "group", "series"].into());
+    let mut scene = Scene::new();
+    scene.begin();
+    scene.happen(&[device(DEV8, "site/b/floor1/dev8")]);
+    let mut link = Link::open(&scene.hub, &scene.history);
+    for message in clients {
+        scene.talk(&mut link, std::slice::from_ref(&message)).await;
+        assert_eq!(scene.errors(), Vec::<&Value>::new(), "after {message}");
+    }
+    assert!(scene.heard.iter().any(|message| message["type"] == "pong"), "the session goes on to the last of them");
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_message_of_the_server_in_the_document_is_one_that_a_server_sends() {
+    let (clients, servers) = examples();
+    let mut scene = Scene::new();
+    scene.begin();
+    let mut link = Link::open(&scene.hub, &scene.history);
+    let hello = json!({"type":"hello","protocol":1,"encoding":"json","max_rate":5,"epoch":"6f1c2a9b"});
+    scene.talk(&mut link, &[hello]).await;
+    let subscribe = |id, view: Value| json!({"type":"subscribe","id":id,"view":view});
+    let mut devices = subscribe(1, json!({"kind":"devices","group":"site/b"}));
+    devices["since"] = json!(1);
+    let views = clients.iter().filter(|message| message["type"] == "subscribe" && message["id"] != 1);
+    let views: Vec<Value> = views.cloned().collect();
+    scene.happen(&[alert(true)]);
+    scene.talk(&mut link, &[devices]).await;
+    scene.talk(&mut link, &views).await;
+    scene.talk(&mut link, &[subscribe(9, json!({"kind":"devices","devices":["dev99"]}))]).await;
+    scene.talk(&mut link, &[subscribe(8, json!({"kind":"planets"})), json!({"type":"ping","n":1})]).await;
+    for changes in [
+        vec![reading(DEV7, &[23.6])],
+        vec![device(DEV8, "site/b/floor1/dev8"), state(DEV8, DeviceState::Fresh), metric(DEV8, 0, "temperature", "°C")],
+        vec![metric(DEV8, 1, "humidity", "%")],
+        vec![state(DEV7, DeviceState::Late)],
+        vec![Change::Removed { device: DEV8 }],
+        vec![alert(false)],
+    ] {
+        scene.happen(&changes);
+        scene.talk(&mut link, &[]).await;
+    }
+    // Two readings of QoS 1 between two deltas.
+    scene.talk(&mut link, &[json!({"type":"pause"})]).await;
+    (0..3).for_each(|n| scene.happen(&[reading(DEV7, &[20.0 + f64::from(n)])]));
+    scene.happen(&[reading(DEV7, &[23.6, 45.1])]);
+    scene.talk(&mut link, &[json!({"type":"continue"})]).await;
+    scene.talk(&mut link, &[]).await;
+    // Asks for no rate: it is never held back, and says so after a pause.
+    let mut free = Link::open(&scene.hub, &scene.history);
+    let watch = subscribe(1, json!({"kind":"device","device":"dev7"}));
+    scene.talk(&mut free, &[json!({"type":"hello","protocol":1,"encoding":"json"}), watch]).await;
+    scene.talk(&mut free, &[json!({"type":"pause"})]).await;
+    scene.happen(&[reading(DEV7, &[23.7])]);
+    scene.talk(&mut free, &[json!({"type":"continue"})]).await;
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    scene.talk(&mut link, &[]).await;
+    scene.hub.goaway();
+    scene.talk(&mut link, &[]).await;
+
+    let names: BTreeSet<&str> = servers.iter().map(|message| message["type"].as_str().unwrap_or("delta")).collect();
+    let all = ["delta", "error", "gap", "goaway", "pace", "pong", "pulse", "snapshot", "welcome"];
+    assert_eq!(names, all.into(), "the document has an example of each");
+    for example in &servers {
+        let of_its_type = || scene.heard.iter().filter(|message| message["type"] == example["type"]);
+        if !of_its_type().any(|message| alike(example, message)) {
+            let sent: Vec<String> = of_its_type().map(Value::to_string).collect();
+            panic!("{example}\nnone sent is like it:\n{}", sent.join("\n"));
+        }
+    }
+    // And nothing was sent that the document does not name.
+    let told: BTreeSet<&str> =
+        servers.iter().filter_map(Value::as_object).flat_map(|fields| fields.keys()).map(|key| &**key).collect();
+    let sent: BTreeSet<&str> =
+        scene.heard.iter().filter_map(Value::as_object).flat_map(|fields| fields.keys()).map(|key| &**key).collect();
+    assert!(sent.is_subset(&told), "without an example: {:?}", sent.difference(&told).collect::<Vec<_>>());
+}

@@ -1,0 +1,60 @@
+use std::sync::Arc;
+
+use serde_json::Value;
+use tidegate_telemetry::History;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::hub::Hub;
+use crate::live::session::{self, Place};
+use crate::live::transport::{Gone, Received, Transport};
+
+/// The server's end: whole messages through channels. The link holds one message; the next waits until it was taken.
+struct ServerEnd {
+    out: mpsc::Sender<Vec<u8>>,
+    into: mpsc::UnboundedReceiver<String>,
+}
+
+impl Transport for ServerEnd {
+    async fn send(&mut self, message: Vec<u8>) -> Result<(), Gone> {
+        self.out.send(message).await.map_err(|_| Gone)
+    }
+
+    async fn receive(&mut self) -> Received {
+        self.into.recv().await.map_or(Received::Gone, Received::Text)
+    }
+}
+
+/// The viewer's end. The session ends with it.
+pub(super) struct Link {
+    out: mpsc::UnboundedSender<String>,
+    into: mpsc::Receiver<Vec<u8>>,
+    _session: JoinHandle<()>,
+}
+
+impl Link {
+    pub fn open(hub: &Arc<Hub>, history: &Arc<dyn History>) -> Link {
+        let (to_viewer, from_server) = mpsc::channel(1);
+        let (to_server, from_viewer) = mpsc::unbounded_channel();
+        let entered = hub.enter().expect("there is room");
+        let place = Place::new(Arc::clone(hub), entered);
+        let end = ServerEnd { out: to_viewer, into: from_viewer };
+        let session = tokio::spawn(session::serve(Arc::clone(hub), Arc::clone(history), place, end));
+        Link { out: to_server, into: from_server, _session: session }
+    }
+
+    /// `false` when the session has ended.
+    pub fn say(&self, message: &Value) -> bool {
+        self.out.send(message.to_string()).is_ok()
+    }
+
+    /// The next message as bytes; `None` when the session has ended.
+    pub async fn hear(&mut self) -> Option<Vec<u8>> {
+        self.into.recv().await
+    }
+
+    /// The next message, if it is there already.
+    pub fn heard(&mut self) -> Option<Vec<u8>> {
+        self.into.try_recv().ok()
+    }
+}

@@ -1,0 +1,58 @@
+//! What a viewer is promised.
+//!
+//! - `promises`: sessions over real sockets
+//! - `document`: docs/protocol.md says what sessions say
+//! - `simulation`: whatever happens to a viewer's link, it ends at the truth
+//! - [`link`]: a session at the end of a link in memory
+
+#![allow(clippy::unwrap_used)]
+
+mod document;
+mod link;
+mod promises;
+mod simulation;
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use parking_lot::Mutex;
+use tidegate_buckets::Bucket;
+use tidegate_telemetry::history::{
+    AlertEvent, ProblemGroup, ReadingsPage, ReadingsQuery, SeriesAnswer, SeriesQuery, StoreStats,
+};
+use tidegate_telemetry::{History, HistoryError, Position};
+
+const BASE_MS: i64 = 1_704_700_000_000;
+
+/// A history of alerts, and of one bucket.
+#[derive(Default)]
+struct Past {
+    bucket: Option<(i64, Bucket)>,
+    /// Everything up to here is in it.
+    through: AtomicU64,
+    /// Oldest first.
+    events: Mutex<Vec<AlertEvent>>,
+}
+
+impl History for Past {
+    fn readings(&self, _: &ReadingsQuery) -> Result<ReadingsPage, HistoryError> {
+        Ok(ReadingsPage { points: Vec::new(), next_ms: None })
+    }
+
+    fn series(&self, _: &SeriesQuery) -> Result<SeriesAnswer, HistoryError> {
+        Ok(SeriesAnswer { buckets: self.bucket.into_iter().collect(), through: Position(self.through.load(Relaxed)) })
+    }
+
+    fn alert_events(&self, before: Option<Position>, limit: usize) -> Result<Vec<AlertEvent>, HistoryError> {
+        let events = self.events.lock();
+        let wanted = events.iter().rev().filter(|event| before.is_none_or(|before| event.position < before));
+        Ok(wanted.take(limit).cloned().collect())
+    }
+
+    fn problems(&self, _: usize) -> (Vec<ProblemGroup>, u64) {
+        (Vec::new(), 0)
+    }
+
+    fn stats(&self) -> StoreStats {
+        StoreStats::default()
+    }
+}
