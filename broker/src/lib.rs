@@ -13,6 +13,8 @@ mod access;
 mod broker;
 mod config;
 mod engines;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod listeners;
 mod metrics;
 mod sessions;

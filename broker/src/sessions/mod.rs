@@ -40,6 +40,8 @@ use crate::engines::gate::outbox::Outbox;
 pub(crate) use batch::Change;
 pub(crate) use parked::Parked;
 pub(crate) use recovery::{Recovered, RecoveredSession};
+#[cfg(any(test, fuzzing))]
+pub(crate) use store::Writer;
 pub use store::{SessionStore, SessionStoreConfig, SessionStoreError};
 
 /// How a client subscribed to a filter (MQTT 5.0 section 3.8.3.1).

@@ -180,12 +180,17 @@ impl SessionStore {
 
     /// Starts the writing thread. A second broker on the same store only shares it.
     pub(crate) fn start(&self, log: Arc<dyn Log>, clock: fn() -> i64) -> io::Result<()> {
-        if let Some(database) = self.shared.database.lock().take() {
-            let writer = Writer { shared: Arc::clone(&self.shared), database, log, clock };
+        if let Some(writer) = self.writer(log, clock) {
             let thread = std::thread::Builder::new().name("sessions".into()).spawn(move || writer.run())?;
             *self.shared.thread.lock() = Some(thread);
         }
         Ok(())
+    }
+
+    /// What the writing thread does, not yet on a thread; `None` when somebody has it.
+    pub(crate) fn writer(&self, log: Arc<dyn Log>, clock: fn() -> i64) -> Option<Writer> {
+        let database = self.shared.database.lock().take()?;
+        Some(Writer { shared: Arc::clone(&self.shared), database, log, clock })
     }
 
     /// To be held while entries are appended and routed.
@@ -238,11 +243,20 @@ impl SessionStore {
 }
 
 /// The thread that writes.
-struct Writer {
+pub(crate) struct Writer {
     shared: Arc<Shared>,
     database: Database,
     log: Arc<dyn Log>,
     clock: fn() -> i64,
+}
+
+/// What one commit writes, and how far mailboxes are complete with it.
+pub(crate) struct Cut {
+    /// To be durable in the log before it may be written.
+    pub(crate) through: Position,
+    batch: Batch,
+    ticket: u64,
+    fetches: Vec<(Fetch, u64)>,
 }
 
 impl Writer {
@@ -282,10 +296,15 @@ impl Writer {
     }
 
     fn commit(&mut self) {
-        let (through, batch, ticket, fetches) = self.cut();
-        if !self.log_is_durable(through) {
-            return;
+        let cut = self.cut();
+        if self.log_is_durable(cut.through) {
+            self.write(cut);
         }
+    }
+
+    /// Writes what was cut, in one transaction, and tells those who wait for it.
+    pub(crate) fn write(&mut self, cut: Cut) {
+        let Cut { through, batch, ticket, fetches } = cut;
         let changes: Vec<Change> = batch.into_changes().collect();
         let started = Instant::now();
         let written = |writer: &mut Writer| writer.database.apply(&changes, through, &writer.shared.config);
@@ -336,7 +355,7 @@ impl Writer {
 
     /// Cuts a batch while nobody stands between an append and its routing. Fetches learn the number their session's
     /// next delivery gets: all before it are in this batch or were written before.
-    fn cut(&self) -> (Position, Batch, u64, Vec<(Fetch, u64)>) {
+    pub(crate) fn cut(&self) -> Cut {
         let _nobody_routes = self.shared.routing.write();
         let fetches = std::mem::take(&mut self.shared.queue.lock().fetches);
         let fetches = fetches.into_iter().map(|fetch| {
@@ -346,7 +365,8 @@ impl Writer {
         let fetches = fetches.collect();
         let mut queue = self.shared.queue.lock();
         queue.is_urgent = !queue.fetches.is_empty();
-        (self.log.appended(), std::mem::take(&mut queue.batch), queue.ticket, fetches)
+        let through = self.log.appended();
+        Cut { through, batch: std::mem::take(&mut queue.batch), ticket: queue.ticket, fetches }
     }
 
     fn drop_old(&mut self) {
@@ -355,5 +375,11 @@ impl Writer {
             Ok(count) => metrics::dropped(Dropped::MailboxAge, count),
             Err(error) => tracing::warn!(%error, "old messages could not be removed from mailboxes; tried again later"),
         }
+    }
+
+    /// What the file holds for a session.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn mailbox(&self, session: u64) -> Vec<crate::engines::gate::outbox::Delivery> {
+        self.database.read(session, 0, usize::MAX).expect("what was written can be read").0
     }
 }

@@ -42,9 +42,15 @@ impl<S> TopicTrie<S> {
     }
 
     /// Number of subscriptions.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn len(&self) -> usize {
         self.subscriptions
+    }
+
+    /// Whether it holds nothing but its root.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn is_bare(&self) -> bool {
+        self.nodes.len() - self.free.len() == 1 && self.nodes[ROOT as usize].is_empty()
     }
 
     /// Adds or replaces the subscription of `session` to `filter`, which must be valid. Returns whether it is new.
@@ -254,7 +260,7 @@ mod tests {
             assert!(trie.remove(filter, 1));
             assert!(!trie.remove(filter, 1));
         }
-        assert_eq!((trie.len(), trie.nodes.len() - trie.free.len()), (0, 1));
+        assert_eq!((trie.len(), trie.is_bare()), (0, true));
     }
 
     #[test]

@@ -113,8 +113,12 @@ impl Machine {
     }
 
     /// Lets out the answers to everything up to `durable` in the log and `stored` in the session store; returns how
-    /// many publications were acknowledged.
+    /// many publications were acknowledged. None leaves once the connection has ended: nothing may follow a DISCONNECT
+    /// (MQTT-3.14.4-1).
     pub(crate) fn durable(&mut self, durable: Position, stored: u64) -> usize {
+        if self.ended().is_some() {
+            return 0;
+        }
         let mut count = 0;
         while let Some(first) = self.pending.front()
             && first.position <= durable

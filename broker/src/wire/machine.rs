@@ -12,8 +12,9 @@ use tidegate_telemetry::Position;
 use super::answers::Pending;
 use super::deliveries::Deliveries;
 use super::end::End;
-use super::frame::{self};
+use super::frame;
 use super::inbound::{self, Inbound, Request, Will};
+use super::mend::{mended, takes_no_aliases};
 use crate::access::Speaker;
 use crate::topics::TopicLimits;
 
@@ -163,7 +164,7 @@ impl Machine {
                 bytes = &bytes[packet.len()..];
                 continue;
             }
-            for event in self.mqtt.recv(&mut Cursor::new(packet)) {
+            for event in self.mqtt.recv(&mut Cursor::new(&*mended(packet))) {
                 self.event(event, packet, now, requests);
             }
             bytes = &bytes[packet.len()..];
@@ -196,7 +197,13 @@ impl Machine {
             Packet::V3_1_1Publish(publish) => self.publish(&Inbound::from(&publish), raw, now, requests),
             Packet::V5_0Publish(publish) => self.publish(&Inbound::from(&publish), raw, now, requests),
             Packet::V3_1_1Connect(connect) => self.connect(inbound::connect_v3(&connect), requests),
-            Packet::V5_0Connect(connect) => self.connect(inbound::connect_v5(&connect), requests),
+            Packet::V5_0Connect(connect) => {
+                let mut connect = inbound::connect_v5(&connect);
+                if takes_no_aliases(raw) {
+                    connect.alias_max = 0;
+                }
+                self.connect(connect, requests);
+            }
             Packet::V3_1_1Puback(puback) => self.delivered(puback.packet_id(), requests),
             Packet::V5_0Puback(puback) => self.delivered(puback.packet_id(), requests),
             Packet::V3_1_1Pubrec(pubrec) => self.taken(pubrec.packet_id(), requests),

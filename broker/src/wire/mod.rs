@@ -1,6 +1,7 @@
 //! MQTT on the wire: the only room that names mqtt-protocol-core.
 //!
 //! - `frame`: a light check of the raw bytes, before the protocol crate sees them
+//! - `mend`: what the crate panics on though the standard allows it
 //! - `machine`: one connection as a pure state machine, driven by bytes and ticks
 //!   - `admission`: from CONNECT to CONNACK
 //!   - `publications`: what the client publishes
@@ -20,6 +21,7 @@ mod farewell;
 mod frame;
 mod inbound;
 mod machine;
+mod mend;
 mod outbound;
 mod publications;
 mod rights;
