@@ -4,10 +4,10 @@ use std::collections::hash_map::Entry;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
 use axum::extract::{ConnectInfo, State};
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
@@ -16,6 +16,7 @@ use tidegate_telemetry::History;
 use crate::hub::Hub;
 use crate::live::session;
 use crate::live::transport::{Gone, Received, Transport};
+use crate::rest::error::{ApiError, Kind};
 
 /// Measured: with this an idle viewer costs 3.1 KB instead of 134 KB.
 const READ_BUFFER_BYTES: usize = 1_024;
@@ -39,13 +40,17 @@ impl Live {
 pub(crate) async fn upgrade(
     State(live): State<Live>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    request: WebSocketUpgrade,
-) -> Response {
+    request: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<Response, ApiError> {
+    let request = request.map_err(|error| {
+        let detail = format!("{error}: open a WebSocket here, as docs/protocol.md says");
+        ApiError::new(Kind::UpgradeRequired, detail)
+    })?;
     let Some(address) = Addresses::enter(&live.addresses, peer.ip()) else {
-        return refuse("address", "too many live sessions are open from your address: close some");
+        return Err(refuse("address", "too many live sessions are open from your address: close some"));
     };
     let Some(place) = live.hub.enter() else {
-        return refuse("full", "no more live sessions are taken now: try again later");
+        return Err(refuse("full", "no more live sessions are taken now: try again later"));
     };
     // What a client sends is small; one larger than the limit by little is told so, the rest is cut off.
     let bytes_max = live.hub.config.message_bytes_max.saturating_mul(2);
@@ -56,19 +61,19 @@ pub(crate) async fn upgrade(
         .max_write_buffer_size(usize::MAX)
         .max_message_size(bytes_max)
         .max_frame_size(bytes_max);
-    request.on_upgrade(move |socket| {
+    Ok(request.on_upgrade(move |socket| {
         let hub = Arc::clone(&live.hub);
         let tasks = hub.tasks.clone();
         tasks.track_future(async move {
             session::serve(hub, live.history, place, socket).await;
             drop(address);
         })
-    })
+    }))
 }
 
-fn refuse(reason: &'static str, message: &'static str) -> Response {
+fn refuse(reason: &'static str, detail: &'static str) -> ApiError {
     metrics::counter!("tidegate_live_refused_total", "reason" => reason).increment(1);
-    (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "10")], message).into_response()
+    ApiError::new(Kind::Busy, detail)
 }
 
 /// Open sessions by address.

@@ -53,6 +53,8 @@ pub enum Kind {
     NotReady,
     /// A bound on work done at the same time was met.
     Busy,
+    /// The path speaks WebSocket only.
+    UpgradeRequired,
 }
 
 impl Kind {
@@ -76,6 +78,7 @@ impl Kind {
             Kind::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error"),
             Kind::NotReady => (StatusCode::SERVICE_UNAVAILABLE, "not-ready", "Not ready"),
             Kind::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy", "Busy"),
+            Kind::UpgradeRequired => (StatusCode::UPGRADE_REQUIRED, "upgrade-required", "Upgrade required"),
         }
     }
 }

@@ -200,3 +200,17 @@ async fn mistakes_are_told_by_number_and_the_session_goes_on() {
     client.say(json!({"type":"ping","n":7})).await;
     assert_eq!(client.hear().await["n"], 7);
 }
+
+#[tokio::test]
+async fn who_cannot_be_served_is_told_why_as_a_problem() {
+    let site = Site::new(1, LiveConfig { sessions_max: 1, ..LiveConfig::default() }).await;
+    let _first = site.connect().await;
+    let second = tokio_tungstenite::connect_async(format!("ws://{}/v1/live", site.address)).await;
+    let Err(tokio_tungstenite::tungstenite::Error::Http(refused)) = second else { panic!("{second:?}") };
+    assert_eq!((refused.status().as_u16(), &refused.headers()["retry-after"]), (503, &"2".parse().unwrap()));
+    let problem: Value = serde_json::from_slice(refused.body().as_ref().unwrap()).unwrap();
+    assert_eq!(
+        (&problem["type"], &refused.headers()["content-type"]),
+        (&json!("urn:tidegate:busy"), &"application/problem+json".parse().unwrap())
+    );
+}
