@@ -4,8 +4,9 @@
 //! - `rest`: the answers under `/v1`, described by `rest/openapi.json`
 //! - `http`: whom the server answers, counts, the dashboard's files
 //! - [`Hub`], `live`: the state that viewers see, and their sessions on `/v1/live`; limits in [`LiveConfig`]
-//! - [`Intents`], [`Operations`]: what push asks of the rest of the program
+//! - [`Intents`], [`Operations`], [`Clients`]: what push asks of the rest of the program
 
+mod clients;
 mod config;
 mod http;
 mod hub;
@@ -13,6 +14,10 @@ mod live;
 mod ports;
 mod rest;
 
+pub use clients::{
+    Client, ClientCounts, ClientDetails, ClientEnd, ClientInFlight, ClientName, ClientQueue, ClientRates, ClientState,
+    ClientSubscription, ClientTotals, Clients, ClientsError, ClientsPage, ClientsQuery, TraceLine, TracedPacket,
+};
 pub use config::PushConfig;
 pub use http::server::serve;
 pub use hub::Hub;

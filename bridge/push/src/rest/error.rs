@@ -33,10 +33,14 @@ pub enum Kind {
     UnknownMetric,
     /// No alert has the identifier.
     UnknownAlert,
+    /// No MQTT client has the identifier.
+    UnknownClient,
     /// The path does not take the method.
     MethodNotAllowed,
     /// Several devices have the short name.
     AmbiguousDevice,
+    /// MQTT clients of several principals have the identifier.
+    AmbiguousClient,
     /// The alert holds no longer.
     AlertCleared,
     /// The body is larger than it may be.
@@ -49,6 +53,8 @@ pub enum Kind {
     HistoryUnreadable,
     /// Something that cannot be happened.
     Internal,
+    /// The MQTT engine that runs cannot do it.
+    Unsupported,
     /// The program does not do its work yet, or no longer.
     NotReady,
     /// A bound on work done at the same time was met.
@@ -68,14 +74,17 @@ impl Kind {
             Kind::UnknownDevice => (StatusCode::NOT_FOUND, "unknown-device", "Unknown device"),
             Kind::UnknownMetric => (StatusCode::NOT_FOUND, "unknown-metric", "Unknown metric"),
             Kind::UnknownAlert => (StatusCode::NOT_FOUND, "unknown-alert", "Unknown alert"),
+            Kind::UnknownClient => (StatusCode::NOT_FOUND, "unknown-client", "Unknown client"),
             Kind::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed"),
             Kind::AmbiguousDevice => (StatusCode::CONFLICT, "ambiguous-device", "Ambiguous device"),
+            Kind::AmbiguousClient => (StatusCode::CONFLICT, "ambiguous-client", "Ambiguous client"),
             Kind::AlertCleared => (StatusCode::CONFLICT, "alert-cleared", "Alert cleared"),
             Kind::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "Body too large"),
             Kind::BodyTooSlow => (StatusCode::REQUEST_TIMEOUT, "body-too-slow", "Body too slow"),
             Kind::HostRefused => (StatusCode::MISDIRECTED_REQUEST, "host-refused", "Host refused"),
             Kind::HistoryUnreadable => (StatusCode::INTERNAL_SERVER_ERROR, "history-unreadable", "History unreadable"),
             Kind::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error"),
+            Kind::Unsupported => (StatusCode::NOT_IMPLEMENTED, "unsupported", "Unsupported"),
             Kind::NotReady => (StatusCode::SERVICE_UNAVAILABLE, "not-ready", "Not ready"),
             Kind::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy", "Busy"),
             Kind::UpgradeRequired => (StatusCode::UPGRADE_REQUIRED, "upgrade-required", "Upgrade required"),

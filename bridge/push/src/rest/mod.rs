@@ -2,12 +2,13 @@
 //!
 //! - [`error`]: problem documents; [`parameters`], [`instant`]: what requests say
 //! - [`archive`]: history, read where blocking is allowed
-//! - [`devices`], [`readings`], [`series`], [`alerts`], [`acknowledge`], [`operations`]: the answers
+//! - [`devices`], [`readings`], [`series`], [`alerts`], [`acknowledge`], [`clients`], [`operations`]: the answers
 
 mod acknowledge;
 mod alert_history;
 mod alerts;
 mod archive;
+mod clients;
 mod devices;
 pub mod error;
 mod instant;
@@ -25,6 +26,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 use tidegate_telemetry::History;
 
+use crate::clients::Clients;
 use crate::config::PushConfig;
 use crate::http::{dashboard, requests, security};
 use crate::hub::Hub;
@@ -40,6 +42,7 @@ struct Api {
     archive: Archive,
     intents: Arc<dyn Intents>,
     operations: Arc<dyn Operations>,
+    clients: Arc<dyn Clients>,
 }
 
 /// Every path the server answers: REST, the live protocol, the dashboard.
@@ -49,6 +52,7 @@ pub fn router(
     history: Arc<dyn History>,
     intents: Arc<dyn Intents>,
     operations: Arc<dyn Operations>,
+    clients: Arc<dyn Clients>,
 ) -> Router {
     let gatekeeper = Arc::new(security::Gatekeeper::new(&config));
     let sessions = Live::new(Arc::clone(&hub), Arc::clone(&history));
@@ -61,6 +65,9 @@ pub fn router(
         .route("/v1/groups", get(devices::groups))
         .route("/v1/alerts", get(alerts::list))
         .route("/v1/alerts/{id}/acknowledge", post(acknowledge::acknowledge))
+        .route("/v1/clients", get(clients::list))
+        .route("/v1/clients/{id}", get(clients::one).delete(clients::disconnect))
+        .route("/v1/clients/{id}/trace", get(clients::trace))
         .route("/v1/problems", get(operations::problems))
         .route("/v1/stats", get(operations::stats))
         .route("/v1/openapi.json", get(operations::description))
@@ -70,7 +77,7 @@ pub fn router(
         .route("/metrics", get(operations::metrics))
         .fallback(dashboard::fallback)
         .method_not_allowed_fallback(wrong_method)
-        .with_state(Arc::new(Api { config, hub, archive, intents, operations }))
+        .with_state(Arc::new(Api { config, hub, archive, intents, operations, clients }))
         .layer(from_fn_with_state(gatekeeper, security::guard))
         .layer(from_fn(requests::count))
 }

@@ -33,9 +33,13 @@ async fn every_path_answers_as_the_description_says() {
         ("GET", "/healthz"),
         ("GET", "/readyz"),
         ("GET", "/metrics"),
+        ("GET", "/v1/clients"),
+        ("GET", "/v1/clients/gateway-7"),
+        ("DELETE", "/v1/clients/gateway-7"),
+        ("GET", "/v1/clients/gateway-7/trace"),
     ] {
         let answer = site.ask(method, target, &[], "").await;
-        assert_eq!(answer.status, 200, "{method} {target}: {}", answer.text());
+        assert!(matches!(answer.status, 200 | 204), "{method} {target}: {}", answer.text());
         described.extend(description::judge(method, target, &answer));
     }
     assert_eq!(described, description::operations().into_iter().collect());
@@ -199,11 +203,11 @@ async fn every_example_of_the_documentation_is_answered() {
     for command in commands {
         let (options, url) = command.split_once("http://localhost:8080").unwrap();
         let target = url.split(['\'', ' ']).next().unwrap();
-        let method = if options.contains("-X POST") { "POST" } else { "GET" };
+        let method = options.split_once("-X ").map_or("GET", |(_, rest)| rest.split(' ').next().unwrap());
         let body = options.split_once("-d '").map_or("", |(_, rest)| rest.split('\'').next().unwrap());
         let accept = if options.contains("text/csv") { "text/csv" } else { "*/*" };
         let answer = site.ask(method, target, &[("accept", accept)], body).await;
-        assert_eq!(answer.status, 200, "{command}: {}", answer.text());
+        assert!(matches!(answer.status, 200 | 204), "{command}: {}", answer.text());
         described.extend(description::judge(method, target, &answer));
     }
     assert_eq!(described, description::operations().into_iter().collect());

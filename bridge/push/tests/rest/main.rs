@@ -3,6 +3,7 @@
 
 mod answers;
 mod client;
+mod clients;
 mod description;
 mod fleet;
 mod refusals;

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::client::{self, Answer};
+use crate::clients::FakeClients;
 use crate::description;
 use crate::fleet::{self, FakeHistory, NOW_MS};
 
@@ -26,6 +27,7 @@ pub struct Site {
     pub cancel: CancellationToken,
     pub log: Arc<FakeLog>,
     pub operations: Arc<FakeOperations>,
+    pub clients: Arc<FakeClients>,
     host: String,
 }
 
@@ -38,14 +40,21 @@ impl Site {
         let hub = fleet_hub();
         let log = Arc::new(FakeLog { hub: Arc::clone(&hub), submitted: AtomicU64::new(0), is_stuck: false.into() });
         let operations = Arc::new(FakeOperations::default());
-        let router =
-            router(config.clone(), hub, Arc::new(history), Arc::clone(&log) as _, Arc::clone(&operations) as _);
+        let clients = Arc::new(FakeClients::default());
+        let router = router(
+            config.clone(),
+            hub,
+            Arc::new(history),
+            Arc::clone(&log) as _,
+            Arc::clone(&operations) as _,
+            Arc::clone(&clients) as _,
+        );
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (tracker, cancel) = (TaskTracker::new(), CancellationToken::new());
         let (connections, stop) = (tracker.clone(), cancel.clone());
         tracker.spawn(async move { serve(&config, listener, router, connections, stop).await });
-        Site { address, tracker, cancel, log, operations, host: address.to_string() }
+        Site { address, tracker, cancel, log, operations, clients, host: address.to_string() }
     }
 
     /// Asks, and checks the answer against the description of the API.
