@@ -1,8 +1,11 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
 use tidegate_log::Log;
 use tidegate_telemetry::ProblemSink;
+use tidegate_telemetry::clients::{ClientDetails, ClientName, ClientsError, ClientsPage, ClientsQuery, TraceLine};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -63,6 +66,39 @@ impl Broker {
     #[must_use]
     pub fn stats(&self) -> BrokerStats {
         self.engine.stats()
+    }
+
+    /// A page of clients, ascending by identifier.
+    ///
+    /// # Errors
+    /// When the engine does not tell.
+    pub fn clients(&self, query: ClientsQuery) -> BoxFuture<'static, Result<ClientsPage, ClientsError>> {
+        self.engine.clients(query)
+    }
+
+    /// One client, with its subscriptions.
+    ///
+    /// # Errors
+    /// When nobody has the identifier, or several principals do; when the engine does not tell.
+    pub fn client(&self, name: ClientName) -> BoxFuture<'static, Result<ClientDetails, ClientsError>> {
+        self.engine.client(name)
+    }
+
+    /// Ends a client's connection, and its session too if told so; resolves once both are gone.
+    ///
+    /// # Errors
+    /// As [`Broker::client`]; when the connection does not end in time.
+    pub fn disconnect(&self, name: ClientName, session: bool) -> BoxFuture<'static, Result<(), ClientsError>> {
+        self.engine.disconnect(name, session)
+    }
+
+    /// The packets of the client with that identifier, whether it is there yet or not, until the stream is dropped or
+    /// the broker ends. A reader that is slow loses lines and is told how many.
+    ///
+    /// # Errors
+    /// When `traces_max` run already; when the engine does not tell.
+    pub fn trace(&self, id: &str, payloads: bool) -> Result<BoxStream<'static, TraceLine>, ClientsError> {
+        self.engine.trace(id, payloads)
     }
 
     /// Serves until `cancel`. Then no connection is accepted or read any more; each ends once what it published is

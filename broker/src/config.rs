@@ -69,6 +69,10 @@ pub struct BrokerConfig {
     /// Longest keep-alive; an MQTT 5 client that asks for more, or for none, is told this one (section 3.2.2.3.14).
     /// `ZERO`: whatever the client asks for.
     pub keep_alive_max: Duration,
+    /// Clients that went, for which it is remembered why.
+    pub ends_max: usize,
+    /// Traces of clients at one time.
+    pub traces_max: usize,
     /// At shutdown: longest wait for publications to become durable and be acknowledged.
     pub shutdown_grace: Duration,
 }
@@ -114,6 +118,8 @@ impl Default for BrokerConfig {
             sessions_max: 100_000,
             session_expiry_max: Duration::from_secs(7 * 24 * 3600),
             keep_alive_max: Duration::ZERO,
+            ends_max: 10_000,
+            traces_max: 16,
             shutdown_grace: Duration::from_secs(3),
         }
     }

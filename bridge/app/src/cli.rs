@@ -2,8 +2,11 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+
+use crate::config::parse_duration_ms;
 
 /// Telemetry in over MQTT, live device views out to browsers.
 #[derive(Debug, Parser)]
@@ -55,4 +58,27 @@ pub enum Command {
         /// The user.
         user: String,
     },
+    /// Shows the packets of one MQTT client as they pass, in both directions.
+    Trace(Trace),
+}
+
+/// Which client is traced, and how.
+#[derive(Debug, Args)]
+pub struct Trace {
+    /// The client's identifier; it may come later.
+    pub client: String,
+    /// Address of the program's HTTP listener.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    pub http: SocketAddr,
+    /// Shows the beginnings of payloads.
+    #[arg(long)]
+    pub payloads: bool,
+    /// Ends after this time, such as 60s; without it: with Ctrl-C.
+    #[arg(long = "for", value_name = "TIME", value_parser = duration)]
+    pub span: Option<Duration>,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let span_ms = parse_duration_ms(text)?;
+    Ok(Duration::from_millis(span_ms.unsigned_abs()))
 }

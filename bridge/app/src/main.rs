@@ -2,6 +2,7 @@
 
 mod checkpoint;
 mod cli;
+mod clients;
 mod clock;
 mod config;
 mod figures;
@@ -12,6 +13,7 @@ mod passwd;
 mod pipeline;
 mod problems;
 mod program;
+mod trace;
 
 use std::io::IsTerminal;
 use std::path::Path;
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
             Ok(())
         }
         Some(Command::Passwd { file, user }) => passwd::run(&file, &user),
+        Some(Command::Trace(arguments)) => trace::run(&arguments),
         None => run(cli.run),
     };
     match done {

@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::checkpoint::CheckpointFile;
+use crate::clients::BrokerClients;
 use crate::clock;
 use crate::config::Config;
 use crate::figures::Figures;
@@ -80,8 +81,9 @@ pub async fn run(mut config: Config, exposure: Exposure) -> Result<()> {
         rates: Rates::default(),
     });
     let intents = Arc::new(LogIntents { log: state.log.clone(), applied: state.applied });
-    let router =
-        tidegate_push::router(config.push.clone(), state.hub.clone(), Arc::new(state.store), intents, program.clone());
+    let clients = Arc::new(BrokerClients(broker.clone()));
+    let (push, hub, history) = (config.push.clone(), state.hub.clone(), Arc::new(state.store));
+    let router = tidegate_push::router(push, hub, history, intents, program.clone(), clients);
 
     let (cancel, tracker) = (CancellationToken::new(), TaskTracker::new());
     let serving = {

@@ -183,7 +183,8 @@ impl Authority {
         self.nothing_shown(credentials)
     }
 
-    fn known(&self, way: &'static str, credentials: &Credentials<'_>, identity: Identity) -> Check {
+    fn known(&self, way: &'static str, credentials: &Credentials<'_>, mut identity: Identity) -> Check {
+        identity.proof = way;
         // A user name beside a token or certificate is a mere claim: it must not become that user's home.
         let user = credentials.user.filter(|user| *user == identity.principal.name());
         self.guard.succeeded(credentials.address, user);

@@ -65,6 +65,8 @@ pub struct Identity {
     pub groups: Arc<[Box<str>]>,
     /// When its credentials end, in Unix ms: what it holds open then is closed.
     pub expires_ms: Option<i64>,
+    /// How it was proved: `anonymous`, `certificate`, `token`, `password`.
+    pub proof: &'static str,
 }
 
 impl Identity {
@@ -77,7 +79,7 @@ impl Identity {
     /// A principal in no group, whose credentials do not end.
     #[must_use]
     pub fn of(principal: Principal) -> Self {
-        Identity { principal, groups: Arc::from([]), expires_ms: None }
+        Identity { principal, groups: Arc::from([]), expires_ms: None, proof: ANONYMOUS }
     }
 }
 

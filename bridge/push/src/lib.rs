@@ -14,10 +14,7 @@ mod live;
 mod ports;
 mod rest;
 
-pub use clients::{
-    Client, ClientCounts, ClientDetails, ClientEnd, ClientInFlight, ClientName, ClientQueue, ClientRates, ClientState,
-    ClientSubscription, ClientTotals, Clients, ClientsError, ClientsPage, ClientsQuery, TraceLine, TracedPacket,
-};
+pub use clients::Clients;
 pub use config::PushConfig;
 pub use http::server::serve;
 pub use hub::Hub;

@@ -6,9 +6,11 @@
 //! - [`reading`]: what a publication means once decoded
 //! - [`change`]: what processing made of it; the only thing views and store listen to
 //! - [`problem`]: what was refused or could not be understood, and why
+//! - [`clients`]: who the MQTT clients are and what they say, for operators
 //! - [`history`]: the questions a dashboard asks about the past, and the port that answers them
 
 pub mod change;
+pub mod clients;
 pub mod entry;
 pub mod history;
 pub mod problem;

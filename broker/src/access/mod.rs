@@ -19,7 +19,7 @@ use tokio::sync::Semaphore;
 
 pub(crate) use addresses::AddressPlace;
 pub(crate) use rate::PublishRate;
-pub(crate) use speaker::Speaker;
+pub(crate) use speaker::{Speaker, client_and_principal, session_key};
 
 use self::addresses::Addresses;
 use crate::config::BrokerConfig;

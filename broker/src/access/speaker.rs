@@ -41,13 +41,28 @@ impl Speaker {
         self.authority.as_ref().is_none_or(may)
     }
 
-    /// Under what the session of a client identifier is held and kept. Of two principals that use the same identifier
-    /// each has a session of its own: nobody takes over, or reads, what another left behind. U+0000 is in no client
-    /// identifier that is let in.
-    pub(crate) fn session_key(&self, client: &str) -> String {
-        match self.identity.principal.is_anonymous() {
-            true => client.to_owned(),
-            false => format!("{}\0{client}", self.identity.principal.name()),
-        }
+    /// How it was proved who it is.
+    pub(crate) fn proof(&self) -> &'static str {
+        self.identity.proof
     }
+
+    /// Under what the session of a client identifier is held and kept.
+    pub(crate) fn session_key(&self, client: &str) -> String {
+        session_key(client, self.identity.principal.name())
+    }
+}
+
+/// Under what a session is held and kept. Of two principals that use the same client identifier each has a session of
+/// its own: nobody takes over, or reads, what another left behind. U+0000 is in no client identifier that is let in and
+/// in no principal, and sorts before everything else: the keys are in the order of the identifiers.
+pub(crate) fn session_key(client: &str, principal: &str) -> String {
+    match principal == Principal::anonymous().name() {
+        true => client.to_owned(),
+        false => format!("{client}\0{principal}"),
+    }
+}
+
+/// The client identifier and principal of a key.
+pub(crate) fn client_and_principal(key: &str) -> (&str, Option<&str>) {
+    key.split_once('\0').map_or((key, None), |(client, principal)| (client, Some(principal)))
 }

@@ -2,10 +2,14 @@
 
 pub(crate) mod gate;
 
-use std::future::Future;
+use std::future::{Future, ready};
 use std::net::SocketAddr;
 use std::pin::Pin;
 
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
+use tidegate_telemetry::clients::{ClientDetails, ClientName, ClientsError, ClientsPage, ClientsQuery, TraceLine};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -38,6 +42,26 @@ pub trait Engine: Send + Sync + 'static {
 
     /// Figures of now.
     fn stats(&self) -> BrokerStats;
+
+    /// A page of clients, ascending by identifier.
+    fn clients(&self, _query: ClientsQuery) -> BoxFuture<'static, Result<ClientsPage, ClientsError>> {
+        ready(Err(ClientsError::Unsupported)).boxed()
+    }
+
+    /// One client, with its subscriptions.
+    fn client(&self, _name: ClientName) -> BoxFuture<'static, Result<ClientDetails, ClientsError>> {
+        ready(Err(ClientsError::Unsupported)).boxed()
+    }
+
+    /// Ends a client's connection, and its session too if told so; resolves once both are gone.
+    fn disconnect(&self, _name: ClientName, _session: bool) -> BoxFuture<'static, Result<(), ClientsError>> {
+        ready(Err(ClientsError::Unsupported)).boxed()
+    }
+
+    /// The packets of the client with that identifier, until it is dropped or the engine ends.
+    fn trace(&self, _id: &str, _payloads: bool) -> Result<BoxStream<'static, TraceLine>, ClientsError> {
+        Err(ClientsError::Unsupported)
+    }
 
     /// Serves until `cancel`; then lets what was taken become durable and be acknowledged, within a grace, and ends.
     /// Every task is spawned on `tracker`.

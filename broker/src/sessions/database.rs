@@ -12,8 +12,15 @@ use crate::engines::gate::outbox::{Delivery, Message};
 /// The SQLite file of the sessions. A batch is one transaction.
 pub(super) struct Database {
     pub(super) connection: Connection,
-    /// Bytes in the mailbox of each session that has any.
-    sizes: HashMap<u64, u64>,
+    /// What is in the mailbox of each session that has any.
+    sizes: HashMap<u64, MailboxSize>,
+}
+
+/// What a mailbox holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct MailboxSize {
+    pub messages: u64,
+    pub bytes: u64,
 }
 
 const FORMAT: i64 = 1;
@@ -57,10 +64,11 @@ impl Database {
         }
         let mut sizes = HashMap::new();
         {
-            let mut statement = connection.prepare("SELECT session, SUM(bytes) FROM mailbox GROUP BY session")?;
+            let mut statement =
+                connection.prepare("SELECT session, COUNT(*), SUM(bytes) FROM mailbox GROUP BY session")?;
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
-                sizes.insert(number(row, 0)?, number(row, 1)?);
+                sizes.insert(number(row, 0)?, MailboxSize { messages: number(row, 1)?, bytes: number(row, 2)? });
             }
         }
         Ok(Database { connection, sizes })
@@ -73,7 +81,12 @@ impl Database {
     }
 
     pub(super) fn mailbox_bytes(&self) -> u64 {
-        self.sizes.values().sum()
+        self.sizes.values().map(|size| size.bytes).sum()
+    }
+
+    /// What the mailbox of a session holds.
+    pub(super) fn mailbox_size(&self, session: u64) -> MailboxSize {
+        self.sizes.get(&session).copied().unwrap_or_default()
     }
 
     /// Writes changes and how far mailboxes are complete now, all or nothing; returns how many messages the limits
@@ -157,7 +170,7 @@ impl Database {
 /// One transaction.
 struct Write<'a> {
     transaction: &'a Transaction<'a>,
-    sizes: &'a mut HashMap<u64, u64>,
+    sizes: &'a mut HashMap<u64, MailboxSize>,
     /// Sessions whose mailbox grew.
     grown: HashSet<u64>,
 }
@@ -258,7 +271,9 @@ impl Write<'_> {
                 message.received_ms
             ],
         )?;
-        *self.sizes.entry(session).or_default() += message.bytes() as u64;
+        let size = self.sizes.entry(session).or_default();
+        size.messages += 1;
+        size.bytes += message.bytes() as u64;
         self.grown.insert(session);
         Ok(())
     }
@@ -272,8 +287,9 @@ impl Write<'_> {
         let Some((message, bytes)) = gone else { return Ok(()) };
         self.forget_message(message)?;
         if let Some(size) = self.sizes.get_mut(&session) {
-            *size = size.saturating_sub(bytes);
-            if *size == 0 {
+            size.messages = size.messages.saturating_sub(1);
+            size.bytes = size.bytes.saturating_sub(bytes);
+            if size.messages == 0 {
                 self.sizes.remove(&session);
             }
         }
@@ -326,14 +342,15 @@ impl Write<'_> {
     fn keep_within(&mut self, config: &SessionStoreConfig) -> Result<u64, rusqlite::Error> {
         let mut dropped = 0;
         for session in std::mem::take(&mut self.grown) {
-            let size = self.sizes.get(&session).copied().unwrap_or(0);
+            let size = self.sizes.get(&session).map_or(0, |size| size.bytes);
             if size > config.mailbox_bytes_max {
                 dropped += self.drop_oldest(session, size - config.mailbox_bytes_max)?;
             }
         }
         loop {
-            let total: u64 = self.sizes.values().sum();
-            let largest = self.sizes.iter().max_by_key(|(_, size)| **size).map(|(session, size)| (*session, *size));
+            let total: u64 = self.sizes.values().map(|size| size.bytes).sum();
+            let largest =
+                self.sizes.iter().max_by_key(|(_, size)| size.bytes).map(|(session, size)| (*session, size.bytes));
             let Some((session, size)) = largest.filter(|_| total > config.mailbox_bytes_total_max) else { break };
             // A tenth more than needed, so that the largest is not looked for with every batch.
             let excess = total - config.mailbox_bytes_total_max + config.mailbox_bytes_total_max / 10;

@@ -38,7 +38,7 @@ use tidegate_telemetry::{Position, Qos};
 use crate::engines::gate::outbox::Outbox;
 
 pub(crate) use batch::Change;
-pub(crate) use parked::Parked;
+pub(crate) use parked::{Parked, Sleeper};
 pub(crate) use recovery::{Recovered, RecoveredSession};
 #[cfg(any(test, fuzzing))]
 pub(crate) use store::Writer;
@@ -57,13 +57,16 @@ pub struct SubscriptionOptions {
     pub identifier: Option<u32>,
 }
 
+/// Filters and options of one session.
+pub(crate) type Subscriptions = HashMap<Arc<str>, SubscriptionOptions>;
+
 /// State of a client that outlives a connection; its messages are in the mailbox.
 #[derive(Debug, Default)]
 pub(crate) struct Session {
     /// Number of the session, unique in the broker's life.
     pub id: u64,
     /// Filters and options.
-    pub subscriptions: HashMap<Arc<str>, SubscriptionOptions>,
+    pub subscriptions: Subscriptions,
     /// QoS 2 packet identifiers that were received and not yet released, with the place of the entry in the log.
     pub received: HashMap<u16, Position>,
     /// Where the session's deliveries go.

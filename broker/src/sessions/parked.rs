@@ -1,10 +1,11 @@
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use tidegate_telemetry::{Position, Publication};
 
-use super::Session;
+use super::{Session, Subscriptions};
 
 /// The sessions of clients that are away. A session that is in use belongs to its connection: it is taken on CONNECT
 /// and put back at the end.
@@ -16,8 +17,26 @@ pub(crate) struct Parked {
 
 #[derive(Debug, Default)]
 struct Kept {
-    by_client: HashMap<Arc<str>, (i64, Session)>,
+    /// In order, so that operators can page through them.
+    by_client: BTreeMap<Arc<str>, (i64, Session)>,
     by_expiry: BTreeSet<(i64, Arc<str>)>,
+}
+
+/// A client that is away, as operators see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Sleeper {
+    /// Number of the session.
+    pub session: u64,
+    /// Unix ms.
+    pub expires_ms: i64,
+    /// How many.
+    pub subscriptions: usize,
+}
+
+impl Sleeper {
+    fn of((expires_ms, session): &(i64, Session)) -> Self {
+        Sleeper { session: session.id, expires_ms: *expires_ms, subscriptions: session.subscriptions.len() }
+    }
 }
 
 impl Parked {
@@ -53,6 +72,24 @@ impl Parked {
         let Some(session) = session.filter(|session| session.id == publication.session) else { return false };
         session.received.insert(publication.packet_id, Position::START);
         true
+    }
+
+    /// Up to `count` sleepers whose key is after `after`, ascending.
+    pub(crate) fn after(&self, after: Option<&str>, count: usize) -> Vec<(Arc<str>, Sleeper)> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let kept = self.kept.lock();
+        let sleepers = kept.by_client.range::<str, _>((from, Bound::Unbounded)).take(count);
+        sleepers.map(|(key, session)| (Arc::clone(key), Sleeper::of(session))).collect()
+    }
+
+    /// The client's session, if it is away.
+    pub(crate) fn sleeper(&self, client: &str) -> Option<Sleeper> {
+        self.kept.lock().by_client.get(client).map(Sleeper::of)
+    }
+
+    /// What it subscribed to.
+    pub(crate) fn subscriptions(&self, client: &str) -> Option<Subscriptions> {
+        self.kept.lock().by_client.get(client).map(|(_, session)| session.subscriptions.clone())
     }
 
     /// How many there are.

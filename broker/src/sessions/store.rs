@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,10 +9,10 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex, RwLock, RwLockReadGuard};
 use tidegate_log::Log;
 use tidegate_telemetry::Position;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use super::batch::{Batch, Change};
-use super::database::Database;
+use super::database::{Database, MailboxSize};
 use super::recovery::Recovered;
 use crate::engines::gate::outbox::Outbox;
 use crate::metrics::{self, Dropped};
@@ -89,6 +90,7 @@ struct Queue {
     /// Ticket of the newest change.
     ticket: u64,
     fetches: Vec<Fetch>,
+    questions: Vec<Question>,
     /// Somebody waits.
     is_urgent: bool,
     stop: Option<Stop>,
@@ -100,6 +102,12 @@ struct Fetch {
     session: u64,
     after: u64,
     epoch: u64,
+}
+
+/// Somebody who asks what mailboxes hold.
+struct Question {
+    sessions: Vec<u64>,
+    answer: oneshot::Sender<BTreeMap<u64, MailboxSize>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -231,6 +239,17 @@ impl SessionStore {
         self.shared.wake.notify_one();
     }
 
+    /// What the mailboxes of sessions hold.
+    pub(crate) fn mailboxes(&self, sessions: Vec<u64>) -> oneshot::Receiver<BTreeMap<u64, MailboxSize>> {
+        let (answer, receiver) = oneshot::channel();
+        let mut queue = self.shared.queue.lock();
+        queue.questions.push(Question { sessions, answer });
+        queue.is_urgent = true;
+        drop(queue);
+        self.shared.wake.notify_one();
+        receiver
+    }
+
     /// Ticket up to which changes are on disk.
     pub(crate) fn stored(&self) -> watch::Receiver<u64> {
         self.shared.stored.subscribe()
@@ -268,6 +287,7 @@ impl Writer {
                 return;
             }
             self.commit();
+            self.answer();
             if stop.is_some() {
                 return;
             }
@@ -318,6 +338,14 @@ impl Writer {
             let read = |writer: &mut Writer| writer.database.read(fetch.session, fetch.after, FETCH_BYTES);
             let Some((deliveries, is_all)) = self.until_it_works(read) else { return };
             fetch.outbox.refill(deliveries, fetch.epoch, is_all.then_some(snapshot));
+        }
+    }
+
+    /// Tells what mailboxes hold. Who asked may have gone.
+    fn answer(&self) {
+        for Question { sessions, answer } in std::mem::take(&mut self.shared.queue.lock().questions) {
+            let sizes = sessions.into_iter().map(|session| (session, self.database.mailbox_size(session)));
+            let _ = answer.send(sizes.collect());
         }
     }
 

@@ -10,8 +10,9 @@ use super::outbound::{self, Refusal};
 
 /// From CONNECT to CONNACK.
 impl Machine {
-    pub(super) fn connect(&mut self, connect: ConnectRequest, requests: &mut Vec<Request>) {
+    pub(super) fn connect(&mut self, mut connect: ConnectRequest, raw: &[u8], requests: &mut Vec<Request>) {
         self.v5 = connect.v5;
+        connect.packet_bytes = raw.len();
         if connect.enhanced_authentication {
             return self.refuse(Refusal::Authentication, Reason::ClientLimit, "enhanced authentication is not served");
         }
@@ -59,12 +60,8 @@ impl Machine {
         self.will.clone_from(&connect.will);
         self.deliveries_max = connect.receive_max.min(self.limits.delivery_inflight_max);
         self.alias_max = connect.alias_max.min(self.limits.topic_alias_max);
-        // A 3.1.1 client cannot be told of another keep-alive than its own.
-        let server_keep_alive = match (connect.v5, connect.keep_alive_s, self.limits.keep_alive_max_s) {
-            (true, asked, max) if max > 0 && (asked == 0 || asked > max) => Some(max),
-            _ => None,
-        };
-        let keep_alive_s = server_keep_alive.unwrap_or(connect.keep_alive_s);
+        let server_keep_alive = self.server_keep_alive_s(connect);
+        let keep_alive_s = self.keep_alive_s(connect);
         self.keep_alive = (keep_alive_s > 0).then(|| Duration::from_millis(u64::from(keep_alive_s) * 1500));
         self.heard = now.instant;
         if let Some(assigned) = &admission.assigned_client_id {
@@ -75,6 +72,19 @@ impl Machine {
         self.send(connack);
         let held = std::mem::take(&mut self.partial);
         self.frames(&held, now, requests);
+    }
+
+    /// Longest silence between two packets of the client, in seconds; 0: any.
+    pub(crate) fn keep_alive_s(&self, connect: &ConnectRequest) -> u16 {
+        self.server_keep_alive_s(connect).unwrap_or(connect.keep_alive_s)
+    }
+
+    /// Where it is another than the client's own. A 3.1.1 client cannot be told.
+    fn server_keep_alive_s(&self, connect: &ConnectRequest) -> Option<u16> {
+        match (connect.v5, connect.keep_alive_s, self.limits.keep_alive_max_s) {
+            (true, asked, max) if max > 0 && (asked == 0 || asked > max) => Some(max),
+            _ => None,
+        }
     }
 
     /// Turns the client away because the server cannot take it now.

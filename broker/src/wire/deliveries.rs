@@ -27,6 +27,13 @@ struct Held {
     ticket: u64,
 }
 
+impl Deliveries {
+    /// How many the client has not completed.
+    pub(super) fn inflight(&self) -> usize {
+        self.inflight.len()
+    }
+}
+
 /// Deliveries that may wait for the disk in the connection, besides those of QoS 1 and 2.
 const HELD_MAX: usize = 64;
 
@@ -145,7 +152,9 @@ impl Machine {
     /// miscount the receive maximum; the packet is the same in both versions.
     fn release_again(&mut self, packet_id: u16) -> Delivered {
         let [high, low] = packet_id.to_be_bytes();
+        let before = self.output.len();
         self.output.extend_from_slice(&[0x62, 2, high, low]);
+        self.show_output(before);
         self.deliveries.get_or_insert_default().released_before.insert(packet_id);
         Delivered::Sent
     }

@@ -18,6 +18,8 @@ pub(crate) enum End {
     ConnectTimeout,
     /// Another connection has the client identifier now.
     TakenOver,
+    /// Whoever operates the broker wants it so.
+    Administrative,
     /// The broker stops.
     Shutdown,
 }
@@ -33,7 +35,19 @@ impl End {
             End::KeepAliveTimeout => "keep_alive_timeout",
             End::ConnectTimeout => "connect_timeout",
             End::TakenOver => "taken_over",
+            End::Administrative => "administrative",
             End::Shutdown => "shutdown",
+        }
+    }
+
+    /// What there is to say besides the name, and what to do.
+    pub(crate) fn detail(&self) -> &str {
+        match self {
+            End::Refused { detail, .. } => detail,
+            End::Lost => "the socket closed without a DISCONNECT",
+            End::KeepAliveTimeout => "nothing was heard for one and a half times the keep-alive",
+            End::TakenOver => "another connection came with the same identifier: give each client one of its own",
+            _ => "",
         }
     }
 

@@ -67,12 +67,18 @@ impl Machine {
         }
         match &end {
             End::TakenOver => self.farewell(DisconnectReasonCode::SessionTakenOver),
+            End::Administrative => self.farewell(DisconnectReasonCode::AdministrativeAction),
             End::Shutdown => self.farewell(DisconnectReasonCode::ServerShuttingDown),
             End::Refused { reason: Reason::PacketTooLarge, .. } => self.farewell(DisconnectReasonCode::PacketTooLarge),
             End::Refused { .. } => self.farewell(DisconnectReasonCode::UnspecifiedError),
             _ => {}
         }
         self.phase = Phase::Ended(end);
+    }
+
+    /// The session is to end with the connection, whatever the client asked for.
+    pub(crate) fn give_session_up(&mut self) {
+        self.expiry_s = 0;
     }
 
     /// Ends the connection without a word, for when the protocol crate cannot be trusted any more.
@@ -128,7 +134,7 @@ impl Machine {
     }
 }
 
-fn packet_name(raw: &[u8]) -> &'static str {
+pub(super) fn packet_name(raw: &[u8]) -> &'static str {
     const NAMES: [&str; 16] = [
         "packet type 0",
         "CONNECT",

@@ -45,6 +45,8 @@ pub(crate) struct ConnectRequest {
     pub password: Option<Password>,
     /// The client wants to authenticate in a way of its own (MQTT 5.0 section 4.12), which is not served.
     pub enhanced_authentication: bool,
+    /// Of the packet.
+    pub packet_bytes: usize,
 }
 
 /// A password or token, which no log ever shows.
@@ -145,6 +147,7 @@ pub(super) fn connect_v3(connect: &v3_1_1::Connect) -> ConnectRequest {
         user: connect.user_name().map(str::to_owned),
         password: connect.password().map(|password| Password(password.into())),
         enhanced_authentication: false,
+        packet_bytes: 0,
     }
 }
 
@@ -170,6 +173,7 @@ pub(super) fn connect_v5(connect: &v5_0::Connect) -> ConnectRequest {
         user: connect.user_name().map(str::to_owned),
         password: connect.password().map(|password| Password(password.into())),
         enhanced_authentication: false,
+        packet_bytes: 0,
     };
     for property in connect.props() {
         match property {

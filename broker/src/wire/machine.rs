@@ -15,6 +15,7 @@ use super::end::End;
 use super::frame;
 use super::inbound::{self, Inbound, Request, Will};
 use super::mend::{mended, takes_no_aliases};
+use super::watch::{Watch, Way};
 use crate::access::Speaker;
 use crate::topics::TopicLimits;
 
@@ -55,6 +56,8 @@ pub(crate) struct Machine {
     pub(super) alias_max: u16,
     /// The session outlives the connection.
     pub(super) keeps: bool,
+    /// Those who trace the client, if anybody does.
+    pub(super) watch: Option<Box<Watch>>,
 }
 
 /// Limits on what one client may do.
@@ -133,6 +136,7 @@ impl Machine {
             deliveries: None,
             alias_max: 0,
             keeps: false,
+            watch: None,
         }
     }
 
@@ -160,6 +164,7 @@ impl Machine {
                 return self.refuse_frame(&error, packet);
             }
             self.heard = now.instant;
+            self.show(Way::In, packet);
             if self.completes_released_before(packet, requests) {
                 bytes = &bytes[packet.len()..];
                 continue;
@@ -196,13 +201,13 @@ impl Machine {
         match packet {
             Packet::V3_1_1Publish(publish) => self.publish(&Inbound::from(&publish), raw, now, requests),
             Packet::V5_0Publish(publish) => self.publish(&Inbound::from(&publish), raw, now, requests),
-            Packet::V3_1_1Connect(connect) => self.connect(inbound::connect_v3(&connect), requests),
+            Packet::V3_1_1Connect(connect) => self.connect(inbound::connect_v3(&connect), raw, requests),
             Packet::V5_0Connect(connect) => {
                 let mut connect = inbound::connect_v5(&connect);
                 if takes_no_aliases(raw) {
                     connect.alias_max = 0;
                 }
-                self.connect(connect, requests);
+                self.connect(connect, raw, requests);
             }
             Packet::V3_1_1Puback(puback) => self.delivered(puback.packet_id(), requests),
             Packet::V5_0Puback(puback) => self.delivered(puback.packet_id(), requests),
@@ -263,8 +268,36 @@ impl Machine {
     }
 
     fn write(&mut self, packet: &Packet) {
+        let before = self.output.len();
         for buffer in packet.to_buffers() {
             self.output.extend_from_slice(&buffer);
+        }
+        self.show_output(before);
+    }
+
+    /// Shows packets to those who trace the client from now on.
+    pub(crate) fn watch(&mut self, watch: Option<Box<Watch>>) {
+        self.watch = watch;
+    }
+
+    pub(crate) fn watched(&mut self) -> Option<&mut Watch> {
+        self.watch.as_deref_mut()
+    }
+
+    fn show(&mut self, way: Way, packets: &[u8]) {
+        if let Some(watch) = &mut self.watch
+            && !watch.packets(way, packets, self.v5)
+        {
+            self.watch = None;
+        }
+    }
+
+    /// Shows what was added to the output since it was `before` bytes long.
+    pub(super) fn show_output(&mut self, before: usize) {
+        if let Some(watch) = &mut self.watch
+            && !watch.packets(Way::Out, &self.output[before..], self.v5)
+        {
+            self.watch = None;
         }
     }
 
@@ -287,6 +320,20 @@ impl Machine {
     /// Whether the session outlives the connection.
     pub(crate) fn keeps(&self) -> bool {
         self.keeps
+    }
+
+    /// QoS 1 and 2 messages that the client has not acknowledged.
+    pub(crate) fn outgoing(&self) -> usize {
+        self.deliveries.as_ref().map_or(0, |deliveries| deliveries.inflight())
+    }
+
+    /// How long the session outlives the connection, in seconds.
+    pub(crate) fn expiry_s(&self) -> u32 {
+        self.expiry_s
+    }
+
+    pub(crate) fn speaker(&self) -> &Speaker {
+        &self.speaker
     }
 
     pub(crate) fn client(&self) -> &str {

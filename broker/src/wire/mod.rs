@@ -12,9 +12,11 @@
 //! - `inbound`: packets of both versions as version-free requests
 //! - `rights`: who the client is, and what it may do
 //! - `outbound`: answers and deliveries as packets of the connection's version
+//! - `watch`: packets shown to those who trace a client; `summary`, `codes`: a packet in their words
 
 mod admission;
 mod answers;
+mod codes;
 mod deliveries;
 mod end;
 mod farewell;
@@ -25,8 +27,10 @@ mod mend;
 mod outbound;
 mod publications;
 mod rights;
+mod summary;
 #[cfg(test)]
 mod tests;
+mod watch;
 mod wills;
 
 pub(crate) use deliveries::Delivered;
@@ -34,3 +38,4 @@ pub(crate) use end::End;
 pub(crate) use inbound::{ConnectRequest, Filter, Password, Request};
 pub(crate) use machine::{Admission, Limits, Machine, Now};
 pub(crate) use outbound::SubscribeOutcome;
+pub(crate) use watch::{TraceReader, Watch};

@@ -10,3 +10,4 @@ mod promises;
 mod support;
 mod transports;
 mod version5;
+mod visibility;

@@ -87,6 +87,8 @@ pub fn broker(reader: &mut Reader) -> BrokerConfig {
             d.keep_alive_max,
             "Longest keep-alive of MQTT 5 clients, told to those that ask for more; \"0 ms\": as they ask.",
         ),
+        ends_max: s.count("ends_max", d.ends_max, "Clients that went, for which it is remembered why."),
+        traces_max: s.count("traces_max", d.traces_max, "Traces of clients at one time; past it 503."),
         shutdown_grace: s.duration("shutdown_grace", d.shutdown_grace, "At shutdown: longest wait for acknowledgements."),
     }
 }

@@ -28,6 +28,7 @@ use tidegate_views::ViewsConfig;
 
 pub use reader::Mistake;
 use reader::Reader;
+pub use units::parse_duration_ms;
 
 /// Everything the program can be told.
 #[derive(Debug, Clone)]

@@ -65,7 +65,7 @@ impl Authenticator for Passwords {
 }
 
 fn known(user: &User) -> Check {
-    Check::Known(Identity { principal: user.principal.clone(), groups: user.groups.clone(), expires_ms: None })
+    Check::Known(Identity { groups: user.groups.clone(), ..Identity::of(user.principal.clone()) })
 }
 
 /// The same words whether the user exists or not: they may be shown to people who manage one fleet of several.

@@ -128,7 +128,11 @@ impl Tokens {
         let principal =
             Principal::named(&claims.sub).map_err(|error| refused(format!("has a sub that is none: {error}")))?;
         // A time past the end of i64 saturates.
-        Ok(Identity { principal, groups: claims.groups.into(), expires_ms: Some((ends_s * 1000.0) as i64) })
+        Ok(Identity {
+            groups: claims.groups.into(),
+            expires_ms: Some((ends_s * 1000.0) as i64),
+            ..Identity::of(principal)
+        })
     }
 }
 

@@ -9,11 +9,11 @@ use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
 use futures_util::stream;
+use tidegate_telemetry::clients::{ClientDetails, ClientName, ClientState, ClientsError, ClientsPage, ClientsQuery};
 
 use super::Api;
 use super::error::{ApiError, Kind};
 use super::parameters::{Name, Parameters};
-use crate::clients::{ClientDetails, ClientName, ClientState, ClientsError, ClientsPage, ClientsQuery};
 
 /// How often a trace without packets sends an empty line, so that a reader that is gone is noticed.
 const BEAT: Duration = Duration::from_secs(15);
@@ -45,11 +45,7 @@ const PAGE_MAX: usize = 1000;
 const PAGE_DEFAULT: usize = 100;
 
 /// `GET /v1/clients/{id}`
-pub async fn one(
-    State(api): State<Arc<Api>>,
-    Name(id): Name,
-    uri: Uri,
-) -> Result<Json<ClientDetails>, ApiError> {
+pub async fn one(State(api): State<Arc<Api>>, Name(id): Name, uri: Uri) -> Result<Json<ClientDetails>, ApiError> {
     let parameters = Parameters::of(&uri, &["principal"])?;
     Ok(Json(api.clients.one(named(id, &parameters)).await?))
 }
@@ -64,8 +60,8 @@ pub async fn disconnect(State(api): State<Arc<Api>>, Name(id): Name, uri: Uri) -
 
 /// `GET /v1/clients/{id}/trace`: a JSON object a line, until the reader goes.
 pub async fn trace(State(api): State<Arc<Api>>, Name(id): Name, uri: Uri) -> Result<Response, ApiError> {
-    let parameters = Parameters::of(&uri, &["principal", "payloads"])?;
-    let lines = api.clients.trace(named(id, &parameters), flag(&parameters, "payloads")?)?;
+    let parameters = Parameters::of(&uri, &["payloads"])?;
+    let lines = api.clients.trace(&id, flag(&parameters, "payloads")?)?;
     let lines = lines.map(|line| {
         let mut text = serde_json::to_vec(&line).expect("a line of plain values");
         text.push(b'\n');

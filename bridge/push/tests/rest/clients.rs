@@ -7,9 +7,10 @@ use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream};
 use serde_json::{Value, json};
-use tidegate_push::{
+use tidegate_push::Clients;
+use tidegate_telemetry::clients::{
     Client, ClientCounts, ClientDetails, ClientEnd, ClientInFlight, ClientName, ClientQueue, ClientRates, ClientState,
-    ClientSubscription, ClientTotals, Clients, ClientsError, ClientsPage, ClientsQuery, TraceLine, TracedPacket,
+    ClientSubscription, ClientTotals, ClientsError, ClientsPage, ClientsQuery, TraceLine, TracedPacket,
 };
 
 use crate::client::Answer;
@@ -42,8 +43,8 @@ impl Clients for FakeClients {
         std::future::ready(found).boxed()
     }
 
-    fn trace(&self, name: ClientName, payloads: bool) -> Result<BoxStream<'static, TraceLine>, ClientsError> {
-        if name.id == "one too many" {
+    fn trace(&self, id: &str, payloads: bool) -> Result<BoxStream<'static, TraceLine>, ClientsError> {
+        if id == "one too many" {
             return Err(ClientsError::TooManyTraces(16));
         }
         let publish = TracedPacket {

@@ -2,6 +2,7 @@
 
 mod accept;
 mod bell;
+mod clients;
 mod connection;
 mod groups;
 mod hub;
@@ -17,9 +18,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, join_all};
+use futures_util::stream::BoxStream;
 use tidegate_log::Log;
 use tidegate_telemetry::ProblemSink;
+use tidegate_telemetry::clients::{ClientDetails, ClientName, ClientsError, ClientsPage, ClientsQuery, TraceLine};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -121,10 +125,30 @@ impl Engine for Gate {
         self.hub.stats()
     }
 
+    fn clients(&self, query: ClientsQuery) -> BoxFuture<'static, Result<ClientsPage, ClientsError>> {
+        let hub = Arc::clone(&self.hub);
+        async move { hub.list_clients(query).await }.boxed()
+    }
+
+    fn client(&self, name: ClientName) -> BoxFuture<'static, Result<ClientDetails, ClientsError>> {
+        let hub = Arc::clone(&self.hub);
+        async move { hub.one_client(name).await }.boxed()
+    }
+
+    fn disconnect(&self, name: ClientName, session: bool) -> BoxFuture<'static, Result<(), ClientsError>> {
+        let hub = Arc::clone(&self.hub);
+        async move { hub.disconnect_client(name, session).await }.boxed()
+    }
+
+    fn trace(&self, id: &str, payloads: bool) -> Result<BoxStream<'static, TraceLine>, ClientsError> {
+        self.hub.trace_client(id, payloads)
+    }
+
     fn run(&self, tracker: TaskTracker, cancel: CancellationToken) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(async move {
             self.accept_until(&tracker, &cancel).await;
             self.drain().await;
+            self.hub.directory.traces.close();
             let store = self.hub.store.clone();
             tokio::task::spawn_blocking(move || store.close()).await.expect("closing does not panic");
         })

@@ -210,6 +210,12 @@ impl Outbox {
         state.owner.is_some() && !state.is_behind && state.bytes * 4 <= bounds.each_bytes_max
     }
 
+    /// Messages that are queued in memory, and their bytes.
+    pub(crate) fn size(&self) -> (usize, usize) {
+        let state = self.state.lock();
+        (state.queue.len(), state.bytes)
+    }
+
     /// Whether messages wait for the client while it is away.
     pub(crate) fn is_kept(&self) -> bool {
         self.kept.is_some()

@@ -9,6 +9,7 @@ use tidegate_telemetry::{Entry, Position, Publication, Qos};
 use super::hub::Hub;
 use super::outbox::{Kept, Outbox};
 use super::routes::Subscriber;
+use crate::access::session_key;
 use crate::sessions::{Change, Recovered, RecoveredSession, Session, SessionStoreError};
 
 /// How long one read of the log waits; what is asked for is there.
@@ -104,7 +105,8 @@ impl Hub {
     fn route_again(&self, position: Position, publication: &Publication) {
         let (mut routed, mut retain) = (Vec::new(), Vec::new());
         self.route(publication, Some(position), &mut routed, &mut retain);
-        if publication.qos == Qos::ExactlyOnce && self.parked.receive(&publication.client, publication) {
+        let key = session_key(&publication.client, &publication.principal);
+        if publication.qos == Qos::ExactlyOnce && self.parked.receive(&key, publication) {
             self.store.note(Change::Receive { session: publication.session, packet_id: publication.packet_id });
         }
         self.hand_out(&publication.client, position, routed, &retain);

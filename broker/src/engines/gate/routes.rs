@@ -1,4 +1,3 @@
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
@@ -136,6 +135,3 @@ pub(super) fn durable_for(qos: Qos, position: Position) -> Position {
         Qos::AtMostOnce | Qos::AtLeastOnce => Position::START,
     }
 }
-
-/// Filters and options of one session.
-pub(super) type Subscriptions = HashMap<Arc<str>, SubscriptionOptions>;

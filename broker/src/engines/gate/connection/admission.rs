@@ -26,6 +26,7 @@ impl<S: Stream> Connection<S> {
             "" => self.hub.new_client_id(),
             given => given.to_owned(),
         };
+        self.begin_trace(&client, connect);
         let Some(key) = self.identify(connect, &client).await else { return };
         let before = self.hub.hold(&key, &self.seat.bell);
         self.holds = Some(key.clone());
@@ -37,17 +38,16 @@ impl<S: Stream> Connection<S> {
             return;
         }
         let now = self.hub.now();
-        let Admitted { mut admission, subscriptions, ticket } = self.hub.admit(&key, connect, &mut self.seat, now);
+        let Admitted { mut admission, mut subscriptions, ticket } = self.hub.admit(&key, connect, &mut self.seat, now);
         admission.assigned_client_id = connect.client_id.is_empty().then_some(client);
-        self.subscriptions = subscriptions;
-        self.is_admitted = true;
-        // From here on the end of the connection parks this session, whatever happens before its CONNACK.
         self.guarded(|machine| machine.admit(connect, &admission));
         // What the session subscribed to under other rights does not come back.
         let denied = |filter: &&Arc<str>| !self.machine.may_subscribe(filter);
-        for filter in self.subscriptions.keys().filter(denied).cloned().collect::<Vec<_>>() {
-            self.hub.unsubscribe(admission.session, &self.seat, &mut self.subscriptions, &filter);
+        for filter in subscriptions.keys().filter(denied).cloned().collect::<Vec<_>>() {
+            self.hub.unsubscribe(admission.session, &self.seat, &mut subscriptions, &filter);
         }
+        // From here on the end of the connection parks this session, whatever happens before its CONNACK.
+        self.show(&key, connect, subscriptions, now);
         if self.stored.wait_for(|stored| *stored >= ticket).await.is_err() {
             return self.machine.abandon(End::Lost);
         }

@@ -27,14 +27,15 @@ impl<S: Stream> Connection<S> {
         let _ = tokio::time::timeout(FAREWELL_MAX, farewell).await;
     }
 
-    fn report_end(&self, now: Now) {
-        let Some(end) = self.machine.ended() else { return };
+    fn report_end(&mut self, now: Now) {
+        let Some(end) = self.machine.ended().cloned() else { return };
+        self.remember_end(&end, now);
         metrics::closed(end.name());
         let client = match self.machine.client() {
             "" => self.peer.to_string(),
             client => client.to_owned(),
         };
-        if let End::Refused { reason, detail, sample } = end {
+        if let End::Refused { reason, detail, sample } = &end {
             tracing::debug!(%client, peer = %self.peer, detail, "connection refused");
             self.hub.refused(*reason, detail.clone(), &client, "", sample.clone());
         }
@@ -61,10 +62,10 @@ impl<S: Stream> Drop for Connection<S> {
             None => {}
         }
         if let Some(client) = self.holds.take() {
-            if self.is_admitted
+            if let Some(presence) = self.presence.take()
                 && let Some(outbox) = self.seat.outbox.take()
             {
-                let subscriptions = std::mem::take(&mut self.subscriptions);
+                let subscriptions = presence.with_subscriptions(std::mem::take);
                 let session = Session { id: session, subscriptions, received, outbox };
                 self.hub.park(&client, session, expiry_s, now.unix_ms);
             }

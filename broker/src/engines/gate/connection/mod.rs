@@ -2,6 +2,7 @@
 //!
 //! - [`serve`]: the task; waits, pumps, obeys
 //! - `admission`: from CONNECT to CONNACK
+//! - `visible`: what operators see of it
 //! - `requests`: what a client asks for, in its order
 //! - `transfer`: bytes between stream and machine
 //! - `farewell`: the end, and what it leaves behind
@@ -10,6 +11,7 @@ mod admission;
 mod farewell;
 mod requests;
 mod transfer;
+mod visible;
 
 use std::future::poll_fn;
 use std::io;
@@ -27,9 +29,9 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use self::transfer::{poll_receive, poll_write};
 use super::bell::EndOrder;
+use super::clients::Presence;
 use super::hub::{Hub, Seat};
 use super::outbox::Delivery;
-use super::routes::Subscriptions;
 use crate::access::{AddressPlace, PublishRate};
 use crate::config::Acknowledge;
 use crate::listeners::Peer;
@@ -67,8 +69,7 @@ pub(super) fn serve<S: Stream>(
         stored: hub.store.stored(),
         requests: Vec::new(),
         holds: None,
-        subscriptions: Subscriptions::new(),
-        is_admitted: false,
+        presence: None,
         noted_inflight: 0,
         is_unflushed: false,
         hub,
@@ -95,8 +96,8 @@ struct Connection<S: Stream> {
     requests: Vec<Request>,
     /// The client identifier this connection holds.
     holds: Option<String>,
-    subscriptions: Subscriptions,
-    is_admitted: bool,
+    /// What operators see of the client, once it has its session.
+    presence: Option<Arc<Presence>>,
     noted_inflight: usize,
     /// Written bytes wait in the stream, such as encrypted ones that the socket did not take.
     is_unflushed: bool,
@@ -153,6 +154,7 @@ impl<S: Stream> Connection<S> {
             match self.wait(is_read, awaits_disk || store_is_full, timer.as_mut(), &mut room).await {
                 Wake::Read(Ok(0)) | Wake::Read(Err(_)) => self.machine.end(End::Lost),
                 Wake::Read(Ok(_)) => {
+                    self.note_heard();
                     // Boxed, as the farewell is: what happens once must not make every idle connection larger.
                     if let Some(connect) = self.take_connect() {
                         Box::pin(self.connect(&connect)).await;
@@ -216,6 +218,7 @@ impl<S: Stream> Connection<S> {
 
     /// Lets out what may go out: acknowledgements, deliveries, bytes. Returns whether something waits for the disk.
     fn pump(&mut self) -> bool {
+        self.look_at_traces();
         let durable = *self.durable.borrow_and_update();
         let acknowledge = match self.hub.config.acknowledge {
             Acknowledge::Durable => durable,
@@ -246,7 +249,10 @@ impl<S: Stream> Connection<S> {
             }
             let unix_ms = hub.now().unix_ms;
             match self.guarded(|machine| machine.send_next(durable, stored, unix_ms)).flatten() {
-                Some((delivery, delivered)) => hub.note_delivery(session, &delivery, delivered),
+                Some((delivery, delivered)) => {
+                    self.note_delivered(delivered);
+                    hub.note_delivery(session, &delivery, delivered);
+                }
                 None if !has_next => break,
                 None => {}
             }
@@ -272,6 +278,12 @@ impl<S: Stream> Connection<S> {
             Some(EndOrder::TakenOver) => {
                 self.guarded(|machine| machine.end(End::TakenOver));
             }
+            Some(EndOrder::Administrative { session }) => {
+                self.guarded(|machine| machine.end(End::Administrative));
+                if session {
+                    self.machine.give_session_up();
+                }
+            }
             Some(EndOrder::Shutdown) => {
                 let until = *drain_until.get_or_insert_with(|| Instant::now() + self.hub.config.shutdown_grace);
                 if self.machine.pending() == 0 || Instant::now() >= until {
@@ -279,12 +291,6 @@ impl<S: Stream> Connection<S> {
                 }
             }
         }
-    }
-
-    fn note_inflight(&mut self) {
-        let now = self.machine.pending();
-        self.hub.note_inflight(self.noted_inflight, now);
-        self.noted_inflight = now;
     }
 
     fn guarded<T>(&mut self, step: impl FnOnce(&mut Machine) -> T) -> Option<T> {

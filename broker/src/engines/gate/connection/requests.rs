@@ -61,6 +61,7 @@ impl<S: Stream> Connection<S> {
         if entries.is_empty() {
             return;
         }
+        self.note_published(entries);
         self.held_until = self.rate.took(entries, &self.hub.config, Instant::now()).or(self.held_until);
         let (session, keeps) = (self.machine.session(), self.machine.keeps());
         let from = Publisher { session, client: self.machine.client(), keeps };
@@ -105,7 +106,10 @@ impl<S: Stream> Connection<S> {
             self.refused_filter(Reason::NotAuthorized, detail, filter);
             return Ok((SubscribeOutcome::NotAuthorized, 0));
         }
-        self.hub.subscribe(session, &self.seat, &mut self.subscriptions, filter)
+        match &self.presence {
+            Some(presence) => presence.with_subscriptions(|mine| self.hub.subscribe(session, &self.seat, mine, filter)),
+            None => Ok((SubscribeOutcome::QuotaExceeded, 0)),
+        }
     }
 
     fn refused_filter(&self, reason: Reason, detail: String, filter: &Filter) {
@@ -114,7 +118,12 @@ impl<S: Stream> Connection<S> {
 
     fn unsubscribe(&mut self, packet_id: u16, filters: &[String]) {
         let session = self.machine.session();
-        let unsubscribe = |filter: &String| self.hub.unsubscribe(session, &self.seat, &mut self.subscriptions, filter);
+        let unsubscribe = |filter: &String| match &self.presence {
+            Some(presence) => {
+                presence.with_subscriptions(|mine| self.hub.unsubscribe(session, &self.seat, mine, filter))
+            }
+            None => (false, 0),
+        };
         let (existed, tickets): (Vec<bool>, Vec<u64>) = filters.iter().map(unsubscribe).unzip();
         let ticket = tickets.into_iter().max().unwrap_or(0);
         self.guarded(|machine| machine.unsubscribed(packet_id, &existed, ticket));

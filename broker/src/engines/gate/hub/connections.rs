@@ -35,22 +35,18 @@ impl Hub {
         if self.connections.lock().remove(&seat.number).is_some() {
             self.metrics.connections.decrement(1.0);
         }
-        seat.bell.ended.notify_one();
+        seat.bell.leave();
     }
 
     /// Makes `bell`'s connection the holder of the client identifier and asks the holder before, if any, to end. Each holder has
     /// one successor, which waits for `ended`; so two connections never use one session.
     pub(crate) fn hold(&self, client: &str, bell: &Arc<Bell>) -> Option<Arc<Bell>> {
-        let before = self.holders.lock().insert(Arc::from(client), Arc::clone(bell));
-        before.inspect(|before| before.end(EndOrder::TakenOver))
+        self.directory.hold(client, bell).inspect(|before| before.end(EndOrder::TakenOver))
     }
 
     /// Gives the client identifier up, unless somebody holds it by now.
     pub(crate) fn release(&self, client: &str, bell: &Arc<Bell>) {
-        let mut holders = self.holders.lock();
-        if holders.get(client).is_some_and(|holder| Arc::ptr_eq(holder, bell)) {
-            holders.remove(client);
-        }
+        self.directory.release(client, bell);
     }
 
     /// A client identifier for a client that left the choice to the server (MQTT-3.1.3-6).

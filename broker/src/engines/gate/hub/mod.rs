@@ -24,6 +24,7 @@ pub(crate) use self::connections::Seat;
 pub(crate) use self::publications::Publisher;
 pub(crate) use self::sessions::Admitted;
 use super::bell::Bell;
+use super::clients::Directory;
 use super::outbox::{Message, QueueBounds};
 use super::routes::Routes;
 use super::wills::Wills;
@@ -56,8 +57,7 @@ pub(crate) struct Hub {
     /// Every connection, so that all can be told to end.
     connections: Mutex<HashMap<u64, Arc<Bell>>>,
     next_connection: AtomicU64,
-    /// The connection that holds a client identifier.
-    holders: Mutex<HashMap<Arc<str>, Arc<Bell>>>,
+    pub(super) directory: Directory,
     pub(super) routes: Routes,
     pub(super) subscriptions: AtomicUsize,
     pub(super) retained: Mutex<Retained>,
@@ -109,7 +109,7 @@ impl Hub {
             next_session: AtomicU64::new(first_session),
             connections: Mutex::default(),
             next_connection: AtomicU64::new(0),
-            holders: Mutex::default(),
+            directory: Directory::new(config.ends_max, config.traces_max, clock),
             next_message: AtomicU64::new(1),
             routes: Routes::new(),
             subscriptions: AtomicUsize::new(0),

@@ -8,9 +8,8 @@ use tidegate_telemetry::Reason;
 
 use super::{Hub, Seat};
 use crate::engines::gate::outbox::{Kept, Outbox};
-use crate::engines::gate::routes::Subscriptions;
 use crate::metrics::{self, Dropped};
-use crate::sessions::{Change, Session};
+use crate::sessions::{Change, Session, Subscriptions};
 use crate::wire::{Admission, ConnectRequest, Now};
 
 /// A client that is let in.

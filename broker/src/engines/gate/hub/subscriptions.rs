@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering;
 
 use super::{Hub, Seat};
 use crate::engines::gate::outbox::{Delivery, Outbox};
-use crate::engines::gate::routes::{Subscriber, Subscriptions, durable_for};
-use crate::sessions::Change;
+use crate::engines::gate::routes::{Subscriber, durable_for};
+use crate::sessions::{Change, Subscriptions};
 use crate::topics::TopicError;
 use crate::wire::{Filter, SubscribeOutcome};
 

@@ -1,0 +1,133 @@
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+use tidegate_identity::Principal;
+use tidegate_telemetry::clients::{ClientInFlight, ClientTotals};
+
+use crate::engines::gate::outbox::Outbox;
+use crate::listeners::Transport;
+use crate::sessions::Subscriptions;
+
+/// What a connection shows of itself. Its task alone writes; whoever asks reads, and neither waits for the other.
+pub(crate) struct Presence {
+    pub facts: Facts,
+    pub outbox: Arc<Outbox>,
+    /// Held while the client subscribes, and while somebody looks at one client.
+    subscriptions: Mutex<Subscriptions>,
+    subscribed: AtomicU32,
+    heard_ms: AtomicI64,
+    publications: AtomicU64,
+    publication_bytes: AtomicU64,
+    deliveries: AtomicU64,
+    inflight_in: AtomicU32,
+    inflight_out: AtomicU32,
+}
+
+/// What does not change while a client is connected.
+#[derive(Debug, Clone)]
+pub(crate) struct Facts {
+    /// Number of the connection.
+    pub number: u64,
+    /// Number of the session.
+    pub session: u64,
+    /// Unix ms.
+    pub since_ms: i64,
+    pub principal: Principal,
+    pub proof: &'static str,
+    pub address: Option<SocketAddr>,
+    pub transport: Transport,
+    pub v5: bool,
+    pub clean: bool,
+    /// As the client was told.
+    pub keep_alive_s: u16,
+    pub expiry_s: u32,
+}
+
+impl Presence {
+    pub(crate) fn new(facts: Facts, outbox: Arc<Outbox>, subscriptions: Subscriptions) -> Self {
+        Presence {
+            heard_ms: AtomicI64::new(facts.since_ms),
+            facts,
+            outbox,
+            subscribed: AtomicU32::new(count(subscriptions.len())),
+            subscriptions: Mutex::new(subscriptions),
+            publications: AtomicU64::new(0),
+            publication_bytes: AtomicU64::new(0),
+            deliveries: AtomicU64::new(0),
+            inflight_in: AtomicU32::new(0),
+            inflight_out: AtomicU32::new(0),
+        }
+    }
+
+    pub(crate) fn heard(&self, unix_ms: i64) {
+        self.heard_ms.store(unix_ms, Ordering::Relaxed);
+    }
+
+    pub(crate) fn published(&self, publications: u64, bytes: u64) {
+        add(&self.publications, publications);
+        add(&self.publication_bytes, bytes);
+    }
+
+    pub(crate) fn delivered(&self) {
+        add(&self.deliveries, 1);
+    }
+
+    pub(crate) fn note_inflight(&self, incoming: usize, outgoing: usize) {
+        self.inflight_in.store(count(incoming), Ordering::Relaxed);
+        self.inflight_out.store(count(outgoing), Ordering::Relaxed);
+    }
+
+    /// Looks at, or changes, the subscriptions.
+    pub(crate) fn with_subscriptions<T>(&self, look: impl FnOnce(&mut Subscriptions) -> T) -> T {
+        let mut subscriptions = self.subscriptions.lock();
+        let told = look(&mut subscriptions);
+        self.subscribed.store(count(subscriptions.len()), Ordering::Relaxed);
+        told
+    }
+
+    pub(super) fn subscribed(&self) -> u32 {
+        self.subscribed.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn heard_ms(&self) -> i64 {
+        self.heard_ms.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn totals(&self) -> ClientTotals {
+        ClientTotals {
+            publications: self.publications.load(Ordering::Relaxed),
+            publication_bytes: self.publication_bytes.load(Ordering::Relaxed),
+            deliveries: self.deliveries.load(Ordering::Relaxed),
+        }
+    }
+
+    pub(super) fn in_flight(&self) -> ClientInFlight {
+        ClientInFlight {
+            incoming: self.inflight_in.load(Ordering::Relaxed).into(),
+            outgoing: self.inflight_out.load(Ordering::Relaxed).into(),
+        }
+    }
+}
+
+/// One task adds, so that no other can come in between.
+fn add(counter: &AtomicU64, more: u64) {
+    counter.store(counter.load(Ordering::Relaxed) + more, Ordering::Relaxed);
+}
+
+fn count(of: usize) -> u32 {
+    u32::try_from(of).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_connection_adds_to_be_seen_is_small() {
+        // In place of the subscriptions (48 bytes) and the outbox (8) that the connection had itself.
+        let bytes = size_of::<Presence>();
+        assert!(bytes <= 240, "{bytes} bytes a connection");
+    }
+}

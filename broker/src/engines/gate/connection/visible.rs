@@ -1,0 +1,94 @@
+use std::sync::Arc;
+
+use tidegate_telemetry::Entry;
+use tidegate_telemetry::clients::ClientEnd;
+
+use super::{Connection, Stream};
+use crate::engines::gate::clients::{Ended, Facts, Presence};
+use crate::sessions::Subscriptions;
+use crate::wire::{ConnectRequest, Delivered, End, Now};
+
+/// What operators see of the connection.
+impl<S: Stream> Connection<S> {
+    /// The client has its session: from here on it is listed.
+    pub(super) fn show(&mut self, key: &str, connect: &ConnectRequest, subscriptions: Subscriptions, now: Now) {
+        let Some(outbox) = self.seat.outbox.clone() else { return };
+        let speaker = self.machine.speaker();
+        let facts = Facts {
+            number: self.seat.number,
+            session: self.machine.session(),
+            since_ms: now.unix_ms,
+            principal: speaker.principal().clone(),
+            proof: speaker.proof(),
+            address: self.peer.address,
+            transport: self.peer.transport,
+            v5: connect.v5,
+            clean: connect.clean,
+            keep_alive_s: self.machine.keep_alive_s(connect),
+            expiry_s: self.machine.expiry_s(),
+        };
+        let presence = Arc::new(Presence::new(facts, outbox, subscriptions));
+        self.hub.directory.show(key, &self.seat.bell, &presence);
+        self.presence = Some(presence);
+    }
+
+    pub(super) fn note_heard(&self) {
+        if let Some(presence) = &self.presence {
+            presence.heard(self.hub.now().unix_ms);
+        }
+    }
+
+    pub(super) fn note_published(&self, entries: &[Entry]) {
+        let Some(presence) = &self.presence else { return };
+        let bytes = |entry: &Entry| match entry {
+            Entry::Publication(publication) => publication.topic.len() + publication.payload.len(),
+            _ => 0,
+        };
+        presence.published(entries.len() as u64, entries.iter().map(bytes).sum::<usize>() as u64);
+    }
+
+    pub(super) fn note_delivered(&self, delivered: Delivered) {
+        if let Some(presence) = self.presence.as_ref().filter(|_| delivered == Delivered::Sent) {
+            presence.delivered();
+        }
+    }
+
+    pub(super) fn note_inflight(&mut self) {
+        let now = self.machine.pending();
+        self.hub.note_inflight(self.noted_inflight, now);
+        self.noted_inflight = now;
+        if let Some(presence) = &self.presence {
+            presence.note_inflight(now, self.machine.outgoing());
+        }
+    }
+
+    /// The CONNECT that came is shown to those who trace its client, and so is what follows.
+    pub(super) fn begin_trace(&mut self, client: &str, connect: &ConnectRequest) {
+        let mut watch = self.hub.directory.traces.watch(client);
+        if let Some(watch) = &mut watch {
+            watch.connect(connect);
+        }
+        self.machine.watch(watch);
+    }
+
+    pub(super) fn look_at_traces(&mut self) {
+        if self.seat.bell.has_to_look_at_traces() {
+            let watch = self.hub.directory.traces.watch(self.machine.client());
+            self.machine.watch(watch);
+        }
+    }
+
+    /// Remembers why the connection ended, where the client has a name; all of them end with the program.
+    pub(super) fn remember_end(&mut self, end: &End, now: Now) {
+        let (reason, detail, address) = (end.name(), end.detail().to_owned(), self.peer.address);
+        if let Some(watch) = self.machine.watched() {
+            let (detail, address) = (detail.clone(), address.map(|address| address.to_string()));
+            watch.ended(&ClientEnd { time: now.unix_ms, reason, detail, address });
+        }
+        let key = self.holds.as_deref().unwrap_or(self.machine.client());
+        if !key.is_empty() && *end != End::Shutdown {
+            let proof = self.holds.as_ref().map(|_| self.machine.speaker().proof());
+            self.hub.directory.ended(key, Ended { at_ms: now.unix_ms, reason, detail, address, proof });
+        }
+    }
+}
