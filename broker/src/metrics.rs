@@ -29,6 +29,7 @@ impl Metrics {
             Reason::BadCredentials,
             Reason::NotAuthorized,
             Reason::Internal,
+            Reason::DiskFull,
         ] {
             refused(reason, 0);
         }

@@ -1,15 +1,20 @@
 //! What the end-to-end tests stand on: a real server in a folder of its own on free ports, real clients, and a browser.
 //!
 //! - [`Server`]: the built `tidegate`, started, killed and started again
+//! - [`Disk`]: a small file system that can run full, or lose its power
 //! - [`http`]: a small HTTP client
 //! - [`live`]: a client of the live protocol that keeps the map a stranger would keep from docs/protocol.md
+//! - [`mqtt`]: a faithful MQTT client, which keeps its half of the session
 //! - [`tool`]: other programs: mosquitto_pub, paho-mqtt, MQTT.js, the simulator, Chromium
 
+mod disk;
 pub mod http;
 pub mod live;
+pub mod mqtt;
 mod server;
 pub mod tool;
 
+pub use disk::Disk;
 pub use server::Server;
 
 use std::future::Future;

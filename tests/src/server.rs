@@ -20,6 +20,7 @@ pub struct Server {
     /// What the ready line names: each listener, and where it is.
     ready: Vec<(String, String)>,
     folder: TempDir,
+    data: PathBuf,
     listeners: (String, String),
 }
 
@@ -34,11 +35,20 @@ impl Server {
     /// # Panics
     /// When it does not get ready.
     pub async fn with_config(config: &str) -> Server {
+        Server::with_data(config, None).await
+    }
+
+    /// Starts one whose data are in a folder of the caller's, else in its own.
+    ///
+    /// # Panics
+    /// When it does not get ready.
+    pub async fn with_data(config: &str, data: Option<PathBuf>) -> Server {
         let folder = tempfile::tempdir().expect("a temporary folder");
         std::fs::write(folder.path().join("tidegate.toml"), config).expect("the configuration can be written");
         let listeners = ("127.0.0.1:0".to_owned(), "127.0.0.1:0".to_owned());
-        let (child, ready) = spawn(folder.path(), &listeners).await;
-        Server { mqtt: parsed(&ready, "mqtt"), http: parsed(&ready, "http"), child, ready, folder, listeners }
+        let data = data.unwrap_or_else(|| folder.path().join("data"));
+        let (child, ready) = spawn(folder.path(), &data, &listeners).await;
+        Server { mqtt: parsed(&ready, "mqtt"), http: parsed(&ready, "http"), child, ready, folder, data, listeners }
     }
 
     /// Ends it at once (SIGKILL) and starts it again on the same data and ports.
@@ -55,10 +65,25 @@ impl Server {
         self.child.kill().await.expect("it can be killed");
     }
 
+    /// Stops its progress (SIGSTOP): it answers nobody and writes nothing.
+    pub async fn freeze(&self) {
+        tool::run("kill", &["-STOP", &self.pid()]).await;
+    }
+
+    /// Starts it again on other data and the same ports.
+    pub async fn restart_on(&mut self, data: PathBuf) {
+        self.data = data;
+        self.restart().await;
+    }
+
+    fn pid(&self) -> String {
+        self.child.id().expect("it runs").to_string()
+    }
+
     /// Starts it again on the same data and ports.
     pub async fn restart(&mut self) {
         self.listeners = (self.mqtt.to_string(), self.http.to_string());
-        (self.child, self.ready) = spawn(self.folder.path(), &self.listeners).await;
+        (self.child, self.ready) = spawn(self.folder.path(), &self.data, &self.listeners).await;
         (self.mqtt, self.http) = (self.address("mqtt"), self.address("http"));
     }
 
@@ -76,8 +101,7 @@ impl Server {
     /// # Panics
     /// When it takes longer than 12 s or does not exit with 0.
     pub async fn stop(&mut self) {
-        let pid = self.child.id().expect("it runs").to_string();
-        tool::run("kill", &["-TERM", &pid]).await;
+        tool::run("kill", &["-TERM", &self.pid()]).await;
         let ended = tokio::time::timeout(Duration::from_secs(12), self.child.wait()).await;
         let status = ended.expect("it ends within 12 s of SIGTERM").expect("it can be waited for");
         assert!(status.success(), "it ended with {status}: {}", self.log());
@@ -92,7 +116,7 @@ impl Server {
     /// Where its data are.
     #[must_use]
     pub fn data(&self) -> PathBuf {
-        self.folder.path().join("data")
+        self.data.clone()
     }
 
     /// GET, as JSON.
@@ -118,11 +142,12 @@ impl Server {
     }
 }
 
-async fn spawn(folder: &Path, listeners: &(String, String)) -> (Child, Vec<(String, String)>) {
+async fn spawn(folder: &Path, data: &Path, listeners: &(String, String)) -> (Child, Vec<(String, String)>) {
     let log = File::options().create(true).append(true).open(folder.join("log")).expect("a log file");
     let mut child = Command::new(tool::binary("tidegate"))
         .current_dir(folder)
-        .args(["--config", "tidegate.toml", "--data", "data", "--mqtt", &listeners.0, "--http", &listeners.1])
+        .args(["--config", "tidegate.toml", "--mqtt", &listeners.0, "--http", &listeners.1, "--data"])
+        .arg(data)
         .stdout(Stdio::piped())
         .stderr(log)
         .kill_on_drop(true)

@@ -73,6 +73,10 @@ impl Operations for Program {
         if self.flush.is_failing() {
             return Readiness::NotReady("history cannot be written to its files; see the log of the program".into());
         }
+        if self.log.is_disk_full() {
+            let detail = "publications are refused, the disk is full: free some of it, or lower log.disk_reserve_bytes";
+            return Readiness::NotReady(detail.into());
+        }
         if !self.log.has_room() {
             return Readiness::NotReady("the log has no room: the disk or processing is behind".into());
         }

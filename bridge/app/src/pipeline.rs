@@ -19,6 +19,9 @@ use crate::flush::Flusher;
 /// Longest wait for entries, so that a flush by time is not forgotten.
 const WAIT_MAX: Duration = Duration::from_secs(1);
 
+/// Pause after a tick that was due and is not in the log yet.
+const RETRY_TICK: Duration = Duration::from_millis(20);
+
 /// Everything an entry passes through.
 pub struct Pipeline {
     /// Where ticks go, and what tells how much a restart would replay.
@@ -127,9 +130,10 @@ impl Pipeline {
         self.figures.add(&batch.output.counts);
     }
 
+    /// Until something waits for time. What is overdue could not be written: it is tried again.
     fn wait(&self) -> Duration {
         let due = self.process.next_deadline().map_or(i64::MAX, |deadline| deadline.saturating_sub(clock::now_ms()));
-        u64::try_from(due).map_or(Duration::ZERO, Duration::from_millis).min(WAIT_MAX)
+        u64::try_from(due).map_or(RETRY_TICK, Duration::from_millis).min(WAIT_MAX)
     }
 
     /// Time passes only in the log: when something waits for it and no entry brings it, a tick does.
@@ -138,9 +142,9 @@ impl Pipeline {
         let due = self.process.next_deadline().is_some_and(|deadline| deadline <= now_ms);
         if due
             && *self.applied.borrow() == self.log.appended()
-            && self.log.append(&mut vec![Entry::Tick(now_ms)]).is_err()
+            && let Err(error) = self.log.append(&mut vec![Entry::Tick(now_ms)])
         {
-            tracing::debug!("no tick: the log is closed");
+            tracing::debug!(%error, "no tick");
         }
     }
 

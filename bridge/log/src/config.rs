@@ -19,6 +19,9 @@ pub struct LogConfig {
     pub commit_bytes: usize,
     /// A commit starts at the latest this long after the first entry began to wait.
     pub commit_interval: Duration,
+    /// Bytes of the disk that stay free: no segment is made that would leave fewer, and no publication is taken while
+    /// fewer are free. What writes history and sessions needs them to go on. 0 keeps none.
+    pub disk_reserve_bytes: u64,
     /// Largest encoded entry.
     pub record_bytes_max: usize,
     /// Past this many appended but not yet durable bytes there is no room.
@@ -42,6 +45,7 @@ impl Default for LogConfig {
             segment_bytes: 64 << 20,
             commit_bytes: 64 << 10,
             commit_interval: Duration::from_millis(2),
+            disk_reserve_bytes: 128 << 20,
             record_bytes_max: 1 << 20,
             undurable_bytes_max: 16 << 20,
             unread_bytes_max: 64 << 20,

@@ -15,7 +15,8 @@ use crate::seam::{AppendError, Log, LogReader, ReadError, Room};
 use crate::segments::Segments;
 use crate::shared::Shared;
 use crate::state::State;
-use crate::writer::{WrapFile, Writer};
+use crate::storage::{Disk, RealDisk};
+use crate::writer::Writer;
 
 /// Name of the file that keeps a second process out.
 const LOCK_NAME: &str = "lock";
@@ -34,10 +35,10 @@ impl EmbeddedLog {
     /// # Errors
     /// [`OpenError`]; above all when something that was durable is not intact any more.
     pub fn open(config: LogConfig) -> Result<Self, OpenError> {
-        Self::open_with(config, Box::new(|file| Box::new(file)))
+        Self::open_on(config, Box::new(RealDisk))
     }
 
-    pub(crate) fn open_with(config: LogConfig, wrap: WrapFile) -> Result<Self, OpenError> {
+    pub(crate) fn open_on(config: LogConfig, disk: Box<dyn Disk>) -> Result<Self, OpenError> {
         config.check()?;
         let directory = config.directory.clone();
         std::fs::create_dir_all(&directory).map_err(|source| io_error("make", &directory, source))?;
@@ -52,7 +53,7 @@ impl EmbeddedLog {
             let (bytes, last) = (recovered.torn_bytes, recovered.last.0);
             tracing::warn!(bytes, last, "cut an incomplete commit off the log; none of it was acknowledged");
         }
-        let writer = Writer::new(Arc::clone(&shared), recovered, lock, wrap);
+        let writer = Writer::new(Arc::clone(&shared), recovered, lock, disk);
         let handle = std::thread::Builder::new()
             .name("log-writer".to_owned())
             .spawn(|| writer.run())
@@ -76,6 +77,10 @@ impl Log for EmbeddedLog {
 
     fn has_room(&self) -> bool {
         self.shared.has_room()
+    }
+
+    fn is_disk_full(&self) -> bool {
+        self.shared.is_disk_full()
     }
 
     fn room(&self) -> Room {

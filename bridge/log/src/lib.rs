@@ -4,6 +4,7 @@
 //! - [`EmbeddedLog`]: the log in files of this machine
 //!   - `shared`, `state`, `tail`: what threads share; pending entries and the newest ones in memory
 //!   - `writer`: the thread that commits
+//!   - `space`, `storage`: whether the disk has room, and the segments on it that the writer fills
 //!   - `reader`, `file_cursor`: from files, then from memory
 //!   - `frame`, `segment`, `segments`: what lies on disk, and where
 //!   - `recovery`: what is checked and cut when the log is opened
@@ -22,7 +23,9 @@ mod seam;
 mod segment;
 mod segments;
 mod shared;
+mod space;
 mod state;
+mod storage;
 mod tail;
 #[cfg(test)]
 mod tests;

@@ -14,6 +14,8 @@ pub(crate) struct Meters {
     pub(crate) segments: Gauge,
     pub(crate) undurable_bytes: Gauge,
     pub(crate) unread_bytes: Gauge,
+    pub(crate) disk_free_bytes: Gauge,
+    pub(crate) disk_full: Gauge,
     torn_tails: Counter,
     torn_tail_bytes: Counter,
 }
@@ -29,6 +31,8 @@ impl Meters {
             segments: gauge!("tidegate_log_segments"),
             undurable_bytes: gauge!("tidegate_log_undurable_bytes"),
             unread_bytes: gauge!("tidegate_log_unread_bytes"),
+            disk_free_bytes: gauge!("tidegate_log_disk_free_bytes"),
+            disk_full: gauge!("tidegate_log_disk_full"),
             torn_tails: counter!("tidegate_log_torn_tails_total"),
             torn_tail_bytes: counter!("tidegate_log_torn_tail_bytes_total"),
         }

@@ -36,7 +36,8 @@ pub(crate) struct Recovered {
 /// Opens the directory's segments, or makes the first one.
 pub(crate) fn recover(config: &LogConfig) -> Result<Recovered, OpenError> {
     let directory = &config.directory;
-    let paths = segment::list(directory).map_err(|source| io_error("list", directory, source))?;
+    let paths = segment::remove_unfinished(directory).and_then(|()| segment::list(directory));
+    let paths = paths.map_err(|source| io_error("list", directory, source))?;
     let Some((newest, older)) = paths.split_last() else { return begin(config) };
 
     let mut segments = VecDeque::new();
@@ -85,8 +86,9 @@ pub(crate) fn recover(config: &LogConfig) -> Result<Recovered, OpenError> {
 /// Makes the first segment of an empty directory.
 fn begin(config: &LogConfig) -> Result<Recovered, OpenError> {
     let header = SegmentHeader::new(config.begin_after.next(), i64::MIN);
-    let file = segment::create(&config.directory, &header, config.segment_bytes)
-        .map_err(|source| io_error("make the first log segment in", &config.directory, source))?;
+    let file = segment::allocate(&config.directory, config.segment_bytes);
+    let file = file.and_then(|file| segment::begin(&file, &config.directory, &header).map(|()| file));
+    let file = file.map_err(|source| io_error("make the first log segment in", &config.directory, source))?;
     Ok(Recovered {
         segments: VecDeque::from([Segment { first: header.first, salt: header.salt, index: Index::default() }]),
         file,

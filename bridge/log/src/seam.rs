@@ -13,6 +13,11 @@ pub enum AppendError {
     /// The log was closed for shutdown, or has failed.
     #[error("the log takes no more entries: the program is stopping")]
     Closed,
+    /// The disk has no room for publications. Those that are appended already become durable all the same.
+    #[error(
+        "the disk is full: free some of it, or lower log.disk_reserve_bytes; publications are taken again by themselves"
+    )]
+    DiskFull,
     /// The entry's encoding is larger than a record may be.
     #[error(
         "an entry of {bytes} bytes is larger than log.record_bytes_max ({max}): publish smaller messages or raise the limit"
@@ -68,7 +73,7 @@ pub trait Log: Send + Sync + 'static {
     /// `entries` is drained in any case; on error none was appended.
     ///
     /// # Errors
-    /// [`AppendError`] when the log is closed or one of the entries is too large.
+    /// [`AppendError`] when the log is closed, the disk is full or one of the entries is too large.
     fn append(&self, entries: &mut Vec<Entry>) -> Result<Position, AppendError>;
 
     /// Last position that readers can see.
@@ -80,6 +85,11 @@ pub trait Log: Send + Sync + 'static {
     /// `true` while a writer may go on; `false` when the bytes not yet durable, or not yet read by the slowest
     /// reader, are past their limit.
     fn has_room(&self) -> bool;
+
+    /// Whether publications are refused with [`AppendError::DiskFull`] for now.
+    fn is_disk_full(&self) -> bool {
+        false
+    }
 
     /// Waits until [`Log::has_room`], or until the log is closed.
     fn room(&self) -> Room;

@@ -23,6 +23,7 @@ pub(crate) const SEGMENT_HEADER_BYTES: usize = 64;
 const MAGIC: &[u8; 8] = b"TIDELOG\0";
 const SUFFIX: &str = ".log";
 /// What a segment is called until its header is on disk.
+const UNFINISHED_NAME: &str = "next.log.new";
 const UNFINISHED_SUFFIX: &str = ".log.new";
 
 /// What a segment says about itself.
@@ -89,16 +90,21 @@ impl SegmentFile for File {
     }
 }
 
-/// Makes the segment on disk: it has its name only once its header is durable.
-pub(crate) fn create(directory: &Path, header: &SegmentHeader, bytes: u64) -> io::Result<File> {
-    let unfinished = directory.join(format!("{:020}{UNFINISHED_SUFFIX}", header.first.0));
-    let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&unfinished)?;
+/// Takes the room of a segment that nobody knows yet: it is zeros, and on disk.
+pub(crate) fn allocate(directory: &Path, bytes: u64) -> io::Result<File> {
+    let unfinished = directory.join(UNFINISHED_NAME);
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(unfinished)?;
     rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, bytes)?;
+    file.sync_all()?;
+    Ok(file)
+}
+
+/// Makes an allocated file the segment of `header`: it has its name only once its header is durable.
+pub(crate) fn begin(file: &File, directory: &Path, header: &SegmentHeader) -> io::Result<()> {
     file.write_all_at(&header.encode(), 0)?;
     file.sync_all()?;
-    std::fs::rename(&unfinished, path(directory, header.first))?;
-    sync_directory(directory)?;
-    Ok(file)
+    std::fs::rename(directory.join(UNFINISHED_NAME), path(directory, header.first))?;
+    sync_directory(directory)
 }
 
 /// Cuts everything from `offset` on and gives the segment its full, zero-filled length again.
@@ -113,16 +119,23 @@ pub(crate) fn path(directory: &Path, first: Position) -> PathBuf {
     directory.join(format!("{:020}{SUFFIX}", first.0))
 }
 
-/// The segments of a directory in order; removes those that were being created when the process ended.
+/// Removes what was being made when the process ended.
+pub(crate) fn remove_unfinished(directory: &Path) -> io::Result<()> {
+    for item in std::fs::read_dir(directory)? {
+        let item = item?;
+        if item.file_name().to_string_lossy().ends_with(UNFINISHED_SUFFIX) {
+            std::fs::remove_file(item.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// The segments of a directory in order.
 pub(crate) fn list(directory: &Path) -> io::Result<Vec<PathBuf>> {
     let mut segments = Vec::new();
     for item in std::fs::read_dir(directory)? {
         let item = item?;
-        let name = item.file_name();
-        let name = name.to_string_lossy();
-        if name.ends_with(UNFINISHED_SUFFIX) {
-            std::fs::remove_file(item.path())?;
-        } else if name.ends_with(SUFFIX) {
+        if item.file_name().to_string_lossy().ends_with(SUFFIX) {
             segments.push(item.path());
         }
     }

@@ -28,6 +28,7 @@ pub(crate) struct Shared {
     durable_bytes: AtomicU64,
     read_bytes: AtomicU64,
     closed: AtomicBool,
+    disk_full: AtomicBool,
 }
 
 impl Shared {
@@ -47,6 +48,7 @@ impl Shared {
             durable_bytes: AtomicU64::new(bytes),
             read_bytes: AtomicU64::new(u64::MAX),
             closed: AtomicBool::new(false),
+            disk_full: AtomicBool::new(false),
         }
     }
 
@@ -57,7 +59,9 @@ impl Shared {
             return Err(AppendError::Closed);
         }
         let pending_before = state.pending_bytes();
-        state.append(entries, self.config.record_bytes_max)?;
+        let appended = state.append(entries, self.config.record_bytes_max);
+        self.note_space(&state);
+        appended?;
         let last = state.tail.last();
         self.appended_bytes.store(state.tail.bytes_through(), Ordering::Release);
         self.appended.store(last.0, Ordering::Release);
@@ -79,6 +83,26 @@ impl Shared {
             self.writer_wake.notify_one();
         }
         Ok(last)
+    }
+
+    pub(crate) fn is_disk_full(&self) -> bool {
+        self.disk_full.load(Ordering::Acquire)
+    }
+
+    /// Looks whether publications are refused now, and says so when that has changed.
+    pub(crate) fn note_space(&self, state: &State) {
+        let is_full = state.space.is_full();
+        if is_full == self.is_disk_full() {
+            return;
+        }
+        self.disk_full.store(is_full, Ordering::Release);
+        self.meters.disk_full.set(if is_full { 1.0 } else { 0.0 });
+        let (directory, reserve_bytes) = (self.config.directory.display(), self.config.disk_reserve_bytes);
+        if is_full {
+            tracing::error!(%directory, reserve_bytes, "publications are refused, the disk is full: free some of it, or lower log.disk_reserve_bytes");
+        } else {
+            tracing::info!(%directory, "publications are taken again, there is room on the disk");
+        }
     }
 
     pub(crate) fn appended(&self) -> Position {

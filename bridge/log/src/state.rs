@@ -6,8 +6,9 @@ use std::time::Instant;
 
 use tidegate_telemetry::{Entry, Intent, Position};
 
-use crate::frame::Frame;
+use crate::frame::{self, Frame};
 use crate::seam::AppendError;
+use crate::space::Space;
 use crate::tail::Tail;
 
 /// A frame takes no more entries past this size, so that a reader needs little memory for one.
@@ -25,6 +26,7 @@ pub(crate) struct State {
     pending_since: Option<Instant>,
     spare: Vec<u8>,
     received_ms: i64,
+    pub(crate) space: Space,
     pub(crate) durable: Position,
     pub(crate) readers: Readers,
     pub(crate) readers_waiting: usize,
@@ -55,6 +57,7 @@ impl State {
             pending_since: None,
             spare: Vec::new(),
             received_ms,
+            space: Space::default(),
             durable: last,
             readers: Readers::default(),
             readers_waiting: 0,
@@ -70,27 +73,40 @@ impl State {
         self.open_frame();
         let frame = self.pending.back_mut().expect("a frame was opened just now");
         let mark = frame.mark();
+        let opening = if frame.is_empty() { frame::HEADER_BYTES } else { 0 };
+        let is_publication = entries.iter().any(|entry| matches!(entry, Entry::Publication(_)));
+        let added = self.push_all(entries, record_bytes_max).and_then(|added| {
+            let fits = self.space.take((opening + added) as u64, is_publication);
+            fits.then_some(added).ok_or(AppendError::DiskFull)
+        });
+        match added {
+            Ok(added) => {
+                if self.pending_bytes == 0 && added > 0 {
+                    self.pending_since = Some(Instant::now());
+                }
+                self.pending_bytes += added;
+                Ok(())
+            }
+            Err(error) => {
+                self.pending.back_mut().expect("it was there before").rewind(mark);
+                self.tail.truncate(tail_before);
+                self.received_ms = received_before_ms;
+                Err(error)
+            }
+        }
+    }
+
+    /// Adds entries to the open frame and the tail; returns their bytes. An error leaves some of them there.
+    fn push_all(&mut self, entries: &mut Vec<Entry>, record_bytes_max: usize) -> Result<usize, AppendError> {
+        let frame = self.pending.back_mut().expect("the caller opened one");
         let mut added = 0;
         for mut entry in entries.drain(..) {
             self.received_ms = raise_received_ms(&mut entry, self.received_ms);
-            match frame.push(&entry, record_bytes_max) {
-                Ok(bytes) => {
-                    added += bytes;
-                    self.tail.push(Arc::new(entry), bytes);
-                }
-                Err(error) => {
-                    frame.rewind(mark);
-                    self.tail.truncate(tail_before);
-                    self.received_ms = received_before_ms;
-                    return Err(error);
-                }
-            }
+            let bytes = frame.push(&entry, record_bytes_max)?;
+            self.tail.push(Arc::new(entry), bytes);
+            added += bytes;
         }
-        if self.pending_bytes == 0 && added > 0 {
-            self.pending_since = Some(Instant::now());
-        }
-        self.pending_bytes += added;
-        Ok(())
+        Ok(added)
     }
 
     /// Makes the last pending frame one that takes entries.
@@ -103,6 +119,12 @@ impl State {
 
     pub(crate) fn pending_bytes(&self) -> usize {
         self.pending_bytes
+    }
+
+    /// Bytes that the pending frames will take in a segment.
+    pub(crate) fn pending_frame_bytes(&self) -> u64 {
+        let frames = self.pending.iter().filter(|frame| !frame.is_empty());
+        frames.map(|frame| (frame::HEADER_BYTES + frame.body_bytes()) as u64).sum()
     }
 
     /// When the oldest pending entry began to wait.

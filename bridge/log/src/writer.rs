@@ -3,27 +3,37 @@
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tidegate_telemetry::Position;
 
+use crate::frame;
 use crate::frame::Frame;
 use crate::recovery::Recovered;
 use crate::segment::{self, SEGMENT_HEADER_BYTES, SegmentFile, SegmentHeader};
 use crate::segments::{Index, Place, Segment};
 use crate::shared::Shared;
+use crate::space;
 use crate::state::WriterWait;
+use crate::storage::{Disk, Storage};
 
 /// Smallest piece that storage is written in.
 const PAGE_BYTES: u64 = 4096;
 
-/// Makes of a file what frames are written to.
-pub(crate) type WrapFile = Box<dyn Fn(File) -> Box<dyn SegmentFile> + Send>;
+/// Pause before what found no room on the disk is tried again.
+const ROOM_INTERVAL: Duration = Duration::from_millis(500);
+
+/// What the writer does next.
+enum Next {
+    Commit(Frame),
+    Look,
+    End,
+}
 
 /// The newest segment, and the loop that fills it.
 pub(crate) struct Writer {
     shared: Arc<Shared>,
-    wrap: WrapFile,
+    storage: Storage,
     file: Box<dyn SegmentFile>,
     file_bytes: u64,
     offset: u64,
@@ -37,12 +47,12 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    pub(crate) fn new(shared: Arc<Shared>, recovered: Recovered, lock: File, wrap: WrapFile) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, recovered: Recovered, lock: File, disk: Box<dyn Disk>) -> Self {
         let salt = recovered.segments.back().expect("recovery gives at least one segment").salt;
         Self {
             shared,
-            file: wrap(recovered.file),
-            wrap,
+            file: disk.open(recovered.file),
+            storage: Storage::new(disk),
             file_bytes: recovered.file_bytes,
             offset: recovered.offset,
             salt,
@@ -54,21 +64,54 @@ impl Writer {
 
     /// Commits until the log is closed and everything is durable, or a commit fails.
     pub(crate) fn run(mut self) {
-        while let Some(frame) = self.next_frame() {
-            if let Err(error) = self.commit(frame) {
-                return self.fail(&error);
-            }
+        if let Err(error) = self.commit_all().and_then(|()| self.mark_end()) {
+            self.fail(&error);
         }
-        if !self.ended {
-            let mut mark = self.shared.state.lock().end_mark();
-            if let Err(error) = self.write(&mut mark) {
-                self.fail(&error);
+    }
+
+    fn commit_all(&mut self) -> io::Result<()> {
+        loop {
+            if self.storage.look_at <= Instant::now() {
+                self.look_at_disk()?;
+            }
+            match self.next() {
+                Next::Commit(frame) => self.commit(frame)?,
+                Next::Look => {}
+                Next::End => return Ok(()),
             }
         }
     }
 
-    /// Waits until a commit is due; `None` when the log is closed and nothing is left.
-    fn next_frame(&self) -> Option<Frame> {
+    /// Marks an orderly end. On a full disk there may be no room for the mark, and it is no promise.
+    fn mark_end(&mut self) -> io::Result<()> {
+        let mut mark = self.shared.state.lock().end_mark();
+        let fits = self.offset + frame::HEADER_BYTES as u64 <= self.file_bytes || self.storage.has_next();
+        if !self.ended && fits {
+            self.write(&mut mark)?;
+        }
+        Ok(())
+    }
+
+    /// Makes the next segment where there is room, and says how much may be appended where there is none.
+    fn look_at_disk(&mut self) -> io::Result<()> {
+        let config = &self.shared.config;
+        let free_bytes = self.storage.look(config)?;
+        self.shared.meters.disk_free_bytes.set(free_bytes as f64);
+        let mut state = self.shared.state.lock();
+        state.space.sees_free(free_bytes, config.disk_reserve_bytes);
+        if self.storage.has_next() {
+            state.space.is_ample();
+        } else {
+            // What is left holds the mark of an orderly end too.
+            let taken_bytes = state.pending_frame_bytes() + frame::HEADER_BYTES as u64;
+            state.space.ends_after((self.file_bytes - self.offset).saturating_sub(taken_bytes));
+        }
+        self.shared.note_space(&state);
+        Ok(())
+    }
+
+    /// Waits until a commit is due, the disk is to be looked at, or the log is closed and nothing is left.
+    fn next(&self) -> Next {
         let config = &self.shared.config;
         let mut state = self.shared.state.lock();
         loop {
@@ -77,16 +120,19 @@ impl Writer {
             match deadline {
                 Some(deadline) if full || state.closed || deadline <= Instant::now() => {
                     state.writer = WriterWait::Busy;
-                    return state.take_frame();
+                    return state.take_frame().map_or(Next::End, Next::Commit);
                 }
                 Some(deadline) => {
                     state.writer = WriterWait::Deadline;
                     self.shared.writer_wake.wait_until(&mut state, deadline);
                 }
-                None if state.closed => return None,
+                None if state.closed => return Next::End,
                 None => {
                     state.writer = WriterWait::Idle;
-                    self.shared.writer_wake.wait(&mut state);
+                    if self.shared.writer_wake.wait_until(&mut state, self.storage.look_at).timed_out() {
+                        state.writer = WriterWait::Busy;
+                        return Next::Look;
+                    }
                 }
             }
         }
@@ -112,8 +158,10 @@ impl Writer {
         if self.offset + frame_bytes > self.file_bytes {
             self.roll(frame, frame_bytes)?;
         }
-        self.file.write_at(frame.seal(self.salt), self.offset)?;
-        self.file.sync()?;
+        let (file, salt, offset) = (&self.file, self.salt, self.offset);
+        until_there_is_room(&self.shared, || file.write_at(frame.seal(salt), offset))?;
+        // Whatever the reason is, after a failed sync it is in doubt what is on disk.
+        self.file.sync().map_err(io::Error::other)?;
         self.ended = frame.is_empty();
         if !frame.is_empty() {
             self.shared.segments.note(Place { position: frame.first(), offset: self.offset, bytes_before: self.bytes });
@@ -128,11 +176,14 @@ impl Writer {
     fn roll(&mut self, frame: &Frame, frame_bytes: u64) -> io::Result<()> {
         let segments = &self.shared.segments;
         let header = SegmentHeader::new(frame.first(), frame.received_before_ms());
-        let file_bytes = self.shared.config.segment_bytes.max(SEGMENT_HEADER_BYTES as u64 + frame_bytes);
-        let file = segment::create(segments.directory(), &header, file_bytes)?;
+        let config = &self.shared.config;
+        let file_bytes = config.segment_bytes.max(SEGMENT_HEADER_BYTES as u64 + frame_bytes);
+        let storage = &mut self.storage;
+        let file = until_there_is_room(&self.shared, || storage.take(config, file_bytes))?;
+        segment::begin(&file, segments.directory(), &header)?;
         segments.push(Segment { first: header.first, salt: header.salt, index: Index::default() });
         self.shared.meters.segments.set(segments.len() as f64);
-        self.file = (self.wrap)(file);
+        self.file = self.storage.disk.open(file);
         self.file_bytes = file_bytes;
         self.offset = SEGMENT_HEADER_BYTES as u64;
         self.salt = header.salt;
@@ -144,9 +195,31 @@ impl Writer {
             directory = %self.shared.segments.directory().display(),
             durable = self.shared.durable.borrow().0,
             %error,
-            "a log commit failed, what came after the durable position may be lost: check that the disk is not full and sound, then start again",
+            "a log commit failed, what came after the durable position may be lost: check that the disk has room and is sound, then start again",
         );
-        self.shared.config.on_failure.take();
+        // What waited for room when the log was closed is known not to be there: that is no reason to end hard.
+        if !space::is_no_room(error) {
+            self.shared.config.on_failure.take();
+        }
         self.shared.stop(true);
+    }
+}
+
+/// Tries again while the disk is full. What waits here is promised to nobody, and nothing of it is in doubt; nothing
+/// more is taken meanwhile. When the log is closed it stays unwritten.
+fn until_there_is_room<T>(shared: &Shared, mut step: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match step() {
+            Err(error) if space::is_no_room(&error) => {
+                let mut state = shared.state.lock();
+                if state.closed {
+                    return Err(error);
+                }
+                state.space.ends_after(0);
+                shared.note_space(&state);
+                shared.writer_wake.wait_for(&mut state, ROOM_INTERVAL);
+            }
+            done => return done,
+        }
     }
 }

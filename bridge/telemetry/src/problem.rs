@@ -52,11 +52,13 @@ pub enum Reason {
     IdentityConflict,
     /// Dropped because the server was past a limit (QoS 0 only).
     Overload,
+    /// The disk has no room for publications.
+    DiskFull,
 }
 
 impl Reason {
     /// Every reason, so that counters exist from the start.
-    pub const ALL: [Reason; 21] = [
+    pub const ALL: [Reason; 22] = [
         Reason::MalformedPacket,
         Reason::PacketTooLarge,
         Reason::InvalidTopic,
@@ -78,6 +80,7 @@ impl Reason {
         Reason::MetricLimit,
         Reason::IdentityConflict,
         Reason::Overload,
+        Reason::DiskFull,
     ];
 
     /// The name in counters, REST answers and the dashboard.
@@ -105,6 +108,7 @@ impl Reason {
             Reason::MetricLimit => "metric_limit",
             Reason::IdentityConflict => "identity_conflict",
             Reason::Overload => "overload",
+            Reason::DiskFull => "disk_full",
         }
     }
 }

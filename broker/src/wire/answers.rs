@@ -50,6 +50,9 @@ impl Machine {
 
     /// A QoS 2 PUBLISH came again before its PUBREL: it gets its PUBREC, and no second entry (MQTT-4.3.3-10).
     pub(super) fn answer_repeated(&mut self, packet_id: u16) {
+        if self.owes_answers && !self.received.contains_key(&packet_id) {
+            return;
+        }
         let waiting = self.pending.iter().any(|p| p.packet_id == packet_id && p.answer == Answer::Pubrec);
         if !waiting {
             let position = self.received.get(&packet_id).copied().unwrap_or(Position::START);
@@ -103,6 +106,40 @@ impl Machine {
             }
         }
         self.unplaced = 0;
+    }
+
+    /// What was handed out as [`Request::Publish`] since [`Machine::appended`] found no room. A v5 client is told. A
+    /// 3.1.1 client cannot be, so it gets no answer: nothing it publishes on this connection is taken any more, and when
+    /// there is room again the connection ends, for the client to send it once more (MQTT 3.1.1 section 4.4).
+    pub(crate) fn found_no_room(&mut self) {
+        let (settled, mut unplaced) = (self.pending.len() - self.unplaced, 0);
+        for pending in self.pending.range_mut(settled..).filter(|pending| pending.position == UNPLACED) {
+            unplaced += 1;
+            pending.answer = match pending.answer {
+                Answer::Puback => Answer::PubackDenied(Denial::QuotaExceeded),
+                Answer::Pubrec => {
+                    self.received.remove(&pending.packet_id);
+                    Answer::PubrecDenied(Denial::QuotaExceeded)
+                }
+                // The PUBREL came before the PUBREC.
+                _ => Answer::PubcompNotFound,
+            };
+            // The 3.1.1 client's stay unplaced and go.
+            if self.v5 {
+                pending.position = Position::START;
+            }
+        }
+        if !self.v5 {
+            self.owes_answers |= unplaced > 0;
+            self.pending.retain(|pending| pending.position != UNPLACED);
+            self.pending_bytes = self.pending.iter().map(|pending| pending.bytes as usize).sum();
+        }
+        self.unplaced = 0;
+    }
+
+    /// Whether publications of a 3.1.1 client stay without an answer because there was no room for them.
+    pub(crate) fn owes_answers(&self) -> bool {
+        self.owes_answers
     }
 
     /// Every change of the session that was handed out as a request so far is stored with `ticket`.

@@ -20,6 +20,8 @@ pub(crate) enum End {
     TakenOver,
     /// Whoever operates the broker wants it so.
     Administrative,
+    /// There is room again for what a 3.1.1 client got no answer to; it is to send it once more.
+    RoomAgain,
     /// The broker stops.
     Shutdown,
 }
@@ -36,6 +38,7 @@ impl End {
             End::ConnectTimeout => "connect_timeout",
             End::TakenOver => "taken_over",
             End::Administrative => "administrative",
+            End::RoomAgain => "room_again",
             End::Shutdown => "shutdown",
         }
     }
@@ -46,13 +49,15 @@ impl End {
             End::Refused { detail, .. } => detail,
             End::Lost => "the socket closed without a DISCONNECT",
             End::KeepAliveTimeout => "nothing was heard for one and a half times the keep-alive",
+            End::RoomAgain => "the disk was full and has room again: what got no answer is to be sent once more",
             End::TakenOver => "another connection came with the same identifier: give each client one of its own",
             _ => "",
         }
     }
 
-    /// Whether the will is published (MQTT-3.1.2-8). At shutdown it is not: the client did not fail, we did.
+    /// Whether the will is published (MQTT-3.1.2-8). At shutdown, or for want of room, it is not: the client did not
+    /// fail, we did.
     pub(super) fn leaves_a_will(&self) -> bool {
-        !matches!(self, End::Disconnected | End::Shutdown)
+        !matches!(self, End::Disconnected | End::RoomAgain | End::Shutdown)
     }
 }

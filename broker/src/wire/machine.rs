@@ -44,6 +44,8 @@ pub(crate) struct Machine {
     pub(super) heard: Instant,
     pub(super) pending: VecDeque<Pending>,
     pub(super) pending_bytes: usize,
+    /// A 3.1.1 client's publications found no room; see [`Machine::found_no_room`].
+    pub(super) owes_answers: bool,
     /// How many at the end of `pending` have been handed out as requests and have no place in the log yet.
     pub(super) unplaced: usize,
     pub(super) received: HashMap<u16, Position>,
@@ -130,6 +132,7 @@ impl Machine {
             heard: now,
             pending: VecDeque::new(),
             pending_bytes: 0,
+            owes_answers: false,
             unplaced: 0,
             received: HashMap::new(),
             grants: VecDeque::new(),

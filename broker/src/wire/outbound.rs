@@ -25,6 +25,8 @@ pub(super) enum Denial {
     TopicInvalid,
     /// The client has no right to it.
     NotAuthorized,
+    /// The disk is full.
+    QuotaExceeded,
 }
 
 /// An answer to a publication, in the order the publications came (MQTT-4.6.0-2).
@@ -62,6 +64,7 @@ pub(super) fn answer(v5: bool, answer: Answer, packet_id: u16) -> Packet {
             .reason_code(match why {
                 Denial::TopicInvalid => PubackReasonCode::TopicNameInvalid,
                 Denial::NotAuthorized => PubackReasonCode::NotAuthorized,
+                Denial::QuotaExceeded => PubackReasonCode::QuotaExceeded,
             })
             .build()
             .expect(BUILT)
@@ -71,6 +74,7 @@ pub(super) fn answer(v5: bool, answer: Answer, packet_id: u16) -> Packet {
             .reason_code(match why {
                 Denial::TopicInvalid => PubrecReasonCode::TopicNameInvalid,
                 Denial::NotAuthorized => PubrecReasonCode::NotAuthorized,
+                Denial::QuotaExceeded => PubrecReasonCode::QuotaExceeded,
             })
             .build()
             .expect(BUILT)

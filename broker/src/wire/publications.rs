@@ -28,6 +28,14 @@ impl Machine {
         if self.is_denied(publish, raw, requests) {
             return;
         }
+        if self.owes_answers {
+            return requests.push(Request::Refused {
+                reason: Reason::DiskFull,
+                detail: "the disk was full and the client, which speaks 3.1.1, has not reconnected yet".to_owned(),
+                topic: sample_of(publish.topic),
+                payload: Bytes::new(),
+            });
+        }
         self.expect_answer(publish);
         requests.push(Request::Publish(Box::new(Publication {
             received_ms: now.unix_ms,

@@ -152,6 +152,39 @@ fn a_pubrel_before_the_entry_is_durable_gets_its_pubcomp_after_it() {
 }
 
 #[test]
+fn what_finds_no_room_is_refused_on_version_5_and_may_be_sent_again() {
+    let mut driver = Driver::connected(CONNECT_V5);
+    let bytes = [&b"\x32\x06\0\x01a\0\x05\0"[..], b"\x34\x06\0\x01a\0\x06\0"].concat();
+    assert_eq!(driver.publications(&bytes).len(), 2);
+    driver.machine.found_no_room();
+    driver.machine.durable(Position::START, 0);
+    assert_eq!(driver.output(), b"\x40\x03\0\x05\x97\x50\x03\0\x06\x97");
+    assert_eq!(driver.publications(&bytes).len(), 2, "both are new");
+    driver.machine.appended(Position(1));
+    driver.machine.durable(Position(1), 0);
+    assert_eq!(driver.output(), b"\x40\x02\0\x05\x50\x02\0\x06");
+}
+
+#[test]
+fn what_finds_no_room_gets_no_answer_on_3_1_1_and_what_was_before_it_does() {
+    let mut driver = Driver::connected(CONNECT_V3);
+    driver.publications(&publish_v3(2, 4, "a", b"x"));
+    driver.machine.appended(Position(1));
+    driver
+        .publications(&[publish_v3(1, 5, "a", b"x"), publish_v3(2, 6, "a", b"x"), b"\x62\x02\0\x04".to_vec()].concat());
+    assert!(!driver.machine.owes_answers());
+    driver.machine.found_no_room();
+    assert!(driver.machine.owes_answers());
+    assert_eq!(driver.publications(&publish_v3(1, 7, "a", b"x")).len(), 0, "it would overtake the one before");
+    driver.publications(&publish_v3(2, 6, "a", b"x"));
+    driver.machine.durable(Position(1), 0);
+    assert_eq!(driver.output(), b"\x50\x02\0\x04\x70\x02\0\x04");
+    assert_eq!(driver.machine.pending(), 0);
+    driver.receive(b"\xc0\0");
+    assert_eq!(driver.output(), b"\xd0\0", "and it goes on to be served");
+}
+
+#[test]
 fn what_follows_a_connect_in_the_same_read_waits_for_the_admission() {
     let mut driver = Driver::new();
     let mut bytes = CONNECT_V3.to_vec();

@@ -130,6 +130,11 @@ pub fn log(reader: &mut Reader) -> LogConfig {
             d.commit_interval,
             "And this long after the first one at the latest.",
         ),
+        disk_reserve_bytes: s.bytes(
+            "disk_reserve_bytes",
+            d.disk_reserve_bytes,
+            "Bytes of the disk that stay free: below it publications are refused until there is room.",
+        ),
         record_bytes_max: s.bytes("record_bytes_max", d.record_bytes_max, "Largest entry."),
         undurable_bytes_max: s.bytes("undurable_bytes_max", d.undurable_bytes_max, "Bytes that may wait for the disk."),
         unread_bytes_max: s.bytes("unread_bytes_max", d.unread_bytes_max, "Bytes that may wait for processing."),

@@ -5,11 +5,12 @@ use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::*;
 use crate::seam::{AppendError, ReadError};
 use crate::segment::SegmentFile;
+use crate::storage::{Disk, RealDisk};
 use crate::{FailureAction, LogReader};
 
 /// Fails every sync once told so.
@@ -31,10 +32,83 @@ impl SegmentFile for FailingFile {
     }
 }
 
+/// A disk whose files fail once told so, and on which there is only so much room.
+struct FailingDisk {
+    broken: Arc<AtomicBool>,
+    free_bytes: Arc<AtomicU64>,
+}
+
+impl Disk for FailingDisk {
+    fn free_bytes(&self, _: &Path) -> io::Result<u64> {
+        Ok(self.free_bytes.load(Ordering::Acquire))
+    }
+
+    fn allocate(&self, directory: &Path, bytes: u64) -> io::Result<File> {
+        match self.free_bytes.load(Ordering::Acquire) < bytes {
+            true => Err(io::ErrorKind::StorageFull.into()),
+            false => RealDisk.allocate(directory, bytes),
+        }
+    }
+
+    fn open(&self, file: File) -> Box<dyn SegmentFile> {
+        Box::new(FailingFile { file, broken: Arc::clone(&self.broken) })
+    }
+}
+
 fn open_on_failing_disk(config: LogConfig, broken: &Arc<AtomicBool>) -> EmbeddedLog {
-    let broken = Arc::clone(broken);
-    let wrap = move |file| Box::new(FailingFile { file, broken: Arc::clone(&broken) }) as Box<dyn SegmentFile>;
-    EmbeddedLog::open_with(config, Box::new(wrap)).unwrap()
+    let disk = FailingDisk { broken: Arc::clone(broken), free_bytes: Arc::new(AtomicU64::new(u64::MAX)) };
+    EmbeddedLog::open_on(config, Box::new(disk)).unwrap()
+}
+
+fn open_on_disk_with(config: LogConfig, free_bytes: &Arc<AtomicU64>) -> EmbeddedLog {
+    let disk = FailingDisk { broken: Arc::default(), free_bytes: Arc::clone(free_bytes) };
+    EmbeddedLog::open_on(config, Box::new(disk)).unwrap()
+}
+
+fn eventually(what: &str, holds: impl Fn() -> bool) {
+    let end = std::time::Instant::now() + Duration::from_secs(20);
+    while !holds() {
+        assert!(std::time::Instant::now() < end, "waited in vain: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn on_a_full_disk_what_was_taken_becomes_durable_the_rest_is_refused_and_room_ends_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let free_bytes = Arc::new(AtomicU64::new(10_000));
+    let config = LogConfig { segment_bytes: 256 << 10, undurable_bytes_max: 1 << 30, ..small(directory.path()) };
+    let log = open_on_disk_with(config.clone(), &free_bytes);
+    // Before its first commit the writer has looked at the disk.
+    let mut taken = commit(&log, [publication(0, 4_000)]).0;
+    let refused = loop {
+        match log.append(&mut vec![publication(taken, 4_000)]) {
+            Ok(last) => taken = last.0,
+            Err(error) => break error,
+        }
+        assert!(taken < 1_000, "it is never full");
+    };
+    assert!(matches!(refused, AppendError::DiskFull), "{refused}");
+    assert!(log.is_disk_full() && matches!(log.append(&mut vec![publication(0, 1)]), Err(AppendError::DiskFull)));
+    free_bytes.store(u64::MAX, Ordering::Release);
+    eventually("there is room", || !log.is_disk_full());
+    let last = commit(&log, [publication(taken, 4_000)]);
+    assert_eq!(last, Position(taken + 1), "none that was refused is in it");
+    assert!(numbers(&log).into_iter().eq(0..=taken));
+    drop(log);
+    assert_eq!(EmbeddedLog::open(config).unwrap().appended(), last);
+}
+
+#[test]
+fn the_programs_own_entries_are_taken_when_the_reserve_is_touched() {
+    let directory = tempfile::tempdir().unwrap();
+    let free_bytes = Arc::new(AtomicU64::new(900));
+    let config = LogConfig { disk_reserve_bytes: 1_000, ..small(directory.path()) };
+    let log = open_on_disk_with(config, &free_bytes);
+    eventually("the disk is full", || log.is_disk_full());
+    assert!(matches!(log.append(&mut vec![publication(0, 1)]), Err(AppendError::DiskFull)));
+    let tick = log.append(&mut vec![Entry::Tick(1)]).unwrap();
+    wait_durable(&log, tick);
 }
 
 #[test]

@@ -49,6 +49,7 @@ fn small(directory: &Path) -> LogConfig {
     LogConfig {
         directory: directory.to_owned(),
         segment_bytes: 32 << 10,
+        disk_reserve_bytes: 0,
         commit_bytes: 4 << 10,
         commit_interval: Duration::from_millis(1),
         record_bytes_max: 8 << 10,

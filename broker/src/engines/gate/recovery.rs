@@ -109,6 +109,7 @@ impl Hub {
         if publication.qos == Qos::ExactlyOnce && self.parked.receive(&key, publication) {
             self.store.note(Change::Receive { session: publication.session, packet_id: publication.packet_id });
         }
+        self.found_published(publication);
         self.hand_out(&publication.client, position, routed, &retain);
     }
 }

@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
+use tidegate_log::AppendError;
 use tidegate_telemetry::{Entry, Publication, Reason};
 
 use super::hub::{Hub, Publisher};
@@ -66,10 +67,26 @@ impl Hub {
     fn publish_will(&self, mut will: Publication) {
         will.received_ms = self.now().unix_ms;
         let (session, client) = (will.session, will.client.clone());
-        let from = Publisher { session, client: &client, keeps: false };
-        if let Err(error) = self.publish(from, &mut vec![Entry::Publication(will)]) {
-            self.refused(Reason::Internal, format!("a will was not published: {error}"), &client, "", Bytes::new());
+        let from = Publisher { session, client: &client, keeps: false, is_will: true };
+        match self.publish(from, &mut vec![Entry::Publication(will.clone())]) {
+            Ok(_) => {}
+            // It is due, and goes out when there is room.
+            Err(AppendError::DiskFull) => self.await_will(will.clone(), will.received_ms),
+            Err(error) => {
+                self.refused(Reason::Internal, format!("a will was not published: {error}"), &client, "", Bytes::new());
+                self.forgive_will(session);
+            }
         }
-        self.forgive_will(session);
+    }
+
+    /// A publication that is in the log after all the store knows: if it is a will that waits, it waits no longer.
+    pub(super) fn found_published(&self, publication: &Publication) {
+        let is_it =
+            |(_, will): &(i64, Publication)| will.topic == publication.topic && will.payload == publication.payload;
+        let waits = self.wills.lock().waiting.get(&publication.session).is_some_and(is_it);
+        // A will has no packet identifier.
+        if waits && publication.packet_id == 0 {
+            self.cancel_will(publication.session);
+        }
     }
 }

@@ -111,6 +111,9 @@ struct Connection<S: Stream> {
 /// Past this many unwritten bytes nothing more is read from the client or taken from its queue.
 const OUTPUT_BYTES_MAX: usize = 64 * 1024;
 
+/// How often a connection that owes answers looks whether there is room again.
+const ROOM_INTERVAL: Duration = Duration::from_secs(2);
+
 /// A timer that is not armed.
 const FAR: Duration = Duration::from_secs(24 * 3600);
 
@@ -144,7 +147,8 @@ impl<S: Stream> Connection<S> {
             if held_by_us {
                 self.machine.forgive_silence(Instant::now());
             }
-            let due = drain_until.or(self.machine.deadline()).into_iter().chain(self.held_until).min();
+            let look = self.machine.owes_answers().then(|| Instant::now() + ROOM_INTERVAL);
+            let due = drain_until.or(self.machine.deadline()).into_iter().chain(self.held_until).chain(look).min();
             let at = due.unwrap_or_else(|| Instant::now() + FAR).into();
             // The timer is moved when it fires, not with every packet; only an earlier deadline moves it at once.
             if at < timer.deadline() {
@@ -273,6 +277,9 @@ impl<S: Stream> Connection<S> {
 
     /// Does as the broker orders. At shutdown the connection goes on until what it published is acknowledged.
     fn obey(&mut self, drain_until: &mut Option<Instant>) {
+        if self.machine.owes_answers() && !self.hub.log.is_disk_full() {
+            self.machine.end(End::RoomAgain);
+        }
         match self.seat.bell.end_order() {
             None => {}
             Some(EndOrder::TakenOver) => {

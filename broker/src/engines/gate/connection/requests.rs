@@ -64,12 +64,26 @@ impl<S: Stream> Connection<S> {
         self.note_published(entries);
         self.held_until = self.rate.took(entries, &self.hub.config, Instant::now()).or(self.held_until);
         let (session, keeps) = (self.machine.session(), self.machine.keeps());
-        let from = Publisher { session, client: self.machine.client(), keeps };
+        let from = Publisher { session, client: self.machine.client(), keeps, is_will: false };
+        let count = entries.len() as u64;
+        if self.hub.log.is_disk_full() {
+            let topic = match entries.first() {
+                Some(Entry::Publication(publication)) => publication.topic.as_str(),
+                _ => "",
+            };
+            self.hub.refused_for_room(from.client, topic, count);
+            entries.clear();
+            return self.machine.found_no_room();
+        }
         let refused =
             |reason, error: &AppendError| End::Refused { reason, detail: error.to_string(), sample: Bytes::new() };
         match self.hub.publish(from, entries) {
             Ok(Some(position)) => self.machine.appended(position),
             Ok(None) => {}
+            Err(AppendError::DiskFull) => {
+                self.hub.refused_for_room(from.client, "", count);
+                self.machine.found_no_room();
+            }
             Err(AppendError::Closed) => self.machine.end(End::Shutdown),
             Err(error @ AppendError::TooLarge { .. }) => self.machine.end(refused(Reason::PacketTooLarge, &error)),
             Err(error) => self.machine.end(refused(Reason::Internal, &error)),

@@ -21,6 +21,8 @@ pub(crate) struct Publisher<'a> {
     pub client: &'a str,
     /// The session outlives the connection.
     pub keeps: bool,
+    /// It is the session's will, which is done with when the entry is in the log.
+    pub is_will: bool,
 }
 
 impl Hub {
@@ -61,8 +63,18 @@ impl Hub {
         for packet_id in received {
             self.store.note(Change::Receive { session: from.session, packet_id });
         }
+        if from.is_will {
+            self.store.note(Change::NoWill { session: from.session });
+        }
         self.hand_out(from.client, position, routed, &retain);
         Ok(Some(position))
+    }
+
+    /// Counts and reports publications for which the disk has no room.
+    pub(crate) fn refused_for_room(&self, client: &str, topic: &str, count: u64) {
+        metrics::refused(Reason::DiskFull, count);
+        let detail = AppendError::DiskFull.to_string();
+        self.report(Reason::DiskFull, detail, client, topic, Bytes::new());
     }
 
     /// Finds what a publication makes: deliveries, and a retained message.

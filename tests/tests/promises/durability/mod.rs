@@ -1,4 +1,15 @@
 //! Acknowledged means stored.
+//!
+//! - here: readings of a fleet, by what the store has
+//! - `kills`: faithful clients, sleepers, retained messages and wills over kill -9
+//! - `power`: the same over power cuts
+//! - `full`: a disk without room
+//! - `load`: these clients, and what was promised to them
+
+mod full;
+mod kills;
+mod load;
+mod power;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
