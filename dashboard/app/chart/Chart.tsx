@@ -11,6 +11,8 @@ import { isolated, type Columns } from "./data.js";
 
 interface Props {
   columns: Columns;
+  /** Time in seconds and mean of what arrived late. */
+  late: [number, number][];
   /** Seconds; glides with the clock. */
   from: number;
   to: number;
@@ -80,7 +82,7 @@ function options(props: Props, width: number): uPlot.Options {
     cursor: { y: false, drag: { x: true, y: false, setScale: false }, points: { size: 7 } },
     hooks: {
       drawAxes: [(plot) => tintAlerts(plot, props.alerts)],
-      draw: [(plot) => (drawRules(plot, props.alerts), props.live && drawPresent(plot, accent))],
+      draw: [(plot) => (drawRules(plot, props.alerts), drawLate(plot, props.late), props.live && drawPresent(plot, accent))],
       setSelect: [(plot) => select(plot, props)],
       setCursor: [(plot) => hover(plot, props)],
     },
@@ -145,6 +147,22 @@ function drawRules(plot: uPlot, alerts: Alert[]): void {
     context.fillText(text, bbox.left + 6 * devicePixelRatio, y - 5 * devicePixelRatio);
     context.restore();
   }
+}
+
+/** A ring, so that it is told from the line in grey too. */
+function drawLate(plot: uPlot, late: readonly [number, number][]): void {
+  const { ctx: context, bbox } = plot;
+  context.save();
+  context.strokeStyle = colour("late");
+  context.lineWidth = 1.6 * devicePixelRatio;
+  for (const [time, mean] of late) {
+    const x = plot.valToPos(time, "x", true);
+    if (x < bbox.left || x > bbox.left + bbox.width) continue;
+    context.beginPath();
+    context.arc(x, plot.valToPos(mean, "y", true), 4 * devicePixelRatio, 0, 7);
+    context.stroke();
+  }
+  context.restore();
 }
 
 function drawPresent(plot: uPlot, style: string): void {

@@ -25,6 +25,11 @@ function push(columns: Columns, time: number, mean: number | null, lowest: numbe
   columns[3].push(highest);
 }
 
+/** Time in seconds and mean of what arrived late. */
+export function latePoints(line: readonly Bucket[]): [number, number][] {
+  return line.filter((bucket) => bucket.late).map((bucket) => [bucket.start / 1000, bucket.mean]);
+}
+
 /** Median of the steps between buckets, ms. */
 function usualStep(line: readonly Bucket[]): number {
   const steps = line.slice(1).map((bucket, i) => bucket.start - (line[i] as Bucket).start).sort((a, b) => a - b);

@@ -1,7 +1,7 @@
 import { createEffect, createMemo, createSignal, For, on, Show } from "solid-js";
 import type { Device as DeviceRow, Metric, Tables } from "../../client/index.js";
 import { Chart } from "../chart/Chart.js";
-import { toColumns, type Columns } from "../chart/data.js";
+import { latePoints, toColumns, type Columns } from "../chart/data.js";
 import { Spark } from "../chart/Spark.js";
 import { readRange, WINDOWS, type Range } from "../chart/windows.js";
 import { allAlerts } from "../lib/alerts.js";
@@ -151,17 +151,19 @@ function History(props: { device: string; metric: Metric; alerts: NonNullable<Re
     if (table && "last" in range()) table.trim(edges().from * 1000);
     return columnsOf(live, 0);
   });
+  const late = createMemo(() => latePoints(live.table()?.lines[0] ?? []));
   const number = (value: number): string => formatNumber(value, props.metric.decimals ?? 1);
+  const hint = (): string => `line: mean · band: minimum to maximum${late().length > 0 ? " · ring: arrived late" : ""} · drag to zoom`;
   return (
     <div class="box">
       <div class="title">
         <span>{metricLabel(props.metric.name)}{props.metric.unit ? `, ${props.metric.unit}` : ""}</span>
-        <Show when={hover()} fallback={<span class="hint">{"from" in range() ? "double click returns" : "line: mean · band: minimum to maximum · drag to zoom"}</span>}>
+        <Show when={hover()} fallback={<span class="hint">{"from" in range() ? "double click returns" : hint()}</span>}>
           {(at) => <span class="hovered" title={formatExact(at().time)}>{formatClock(at().time, now())} · <b>{number(at().mean)}</b> · {number(at().lowest)} to {number(at().highest)}</span>}
         </Show>
       </div>
       <Show when={live.refused()}>{(why) => <p class="wrong" role="alert">{why()}</p>}</Show>
-      <Chart columns={columns()} from={edges().from} to={edges().to} height={320} decimals={props.metric.decimals} alerts={props.alerts} live={"last" in range() && !isStale()} label={`${metricLabel(props.metric.name)} over time`}
+      <Chart columns={columns()} late={late()} from={edges().from} to={edges().to} height={320} decimals={props.metric.decimals} alerts={props.alerts} live={"last" in range() && !isStale()} label={`${metricLabel(props.metric.name)} over time`}
         onZoom={(from, to) => setQuery({ from: String(from), to: String(to) })} onReset={() => setQuery({ from: null, to: null })} onHover={setHover} onWidth={resize} />
       <Show when={live.table() && columns()[0].length === 0}><p class="sub">No value in this window.</p></Show>
     </div>

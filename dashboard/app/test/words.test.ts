@@ -21,7 +21,7 @@ test("times are relative under an hour, a clock today, a date beyond", () => {
 });
 
 test("a line is never drawn across missing data", () => {
-  const at = (start: number) => ({ start, count: 1, mean: 1, lowest: 1, highest: 1, last: 1 });
+  const at = (start: number) => ({ start, count: 1, mean: 1, lowest: 1, highest: 1, late: false, last: 1 });
   expect(toColumns([at(0), at(5000), at(10_000), at(60_000)], 1000)[1]).toEqual([1, 1, 1, null, 1]);
 });
 

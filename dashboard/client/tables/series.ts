@@ -9,6 +9,8 @@ export interface Bucket {
   lowest: number;
   highest: number;
   last: number;
+  /** A reading came into it after newer ones had been shown. */
+  late: boolean;
 }
 
 type WireBucket = [index: number, start: number, count: number, mean: number, lowest: number, highest: number, last: number];
@@ -22,13 +24,14 @@ export class SeriesTable implements Table<number> {
 
   load(part: Snapshot): void {
     if (part.rung_ms !== undefined) this.rung_ms = part.rung_ms;
-    for (const row of part.rows as WireBucket[]) this.put(row);
+    for (const row of part.rows as WireBucket[]) this.put(row, false);
   }
 
   apply(delta: Delta): Change<number> {
     const keys = new Set<number>();
+    const newest = this.lines.map((line) => line[line.length - 1]?.start ?? -Infinity);
     for (const row of (delta.r ?? []) as WireBucket[]) {
-      this.put(row);
+      this.put(row, row[1] < (newest[row[0]] ?? -Infinity));
       keys.add(row[0]);
     }
     return { structure: false, keys: [...keys] };
@@ -42,11 +45,12 @@ export class SeriesTable implements Table<number> {
     }
   }
 
-  private put([index, start, count, mean, lowest, highest, last]: WireBucket): void {
+  private put([index, start, count, mean, lowest, highest, last]: WireBucket, isLate: boolean): void {
     while (this.lines.length <= index) this.lines.push([]);
     const line = this.lines[index] as Bucket[];
-    const bucket = { start, count, mean, lowest, highest, last };
     const at = place(line, start);
+    const late = isLate || (line[at]?.start === start && (line[at]?.late ?? false));
+    const bucket = { start, count, mean, lowest, highest, last, late };
     if (line[at]?.start === start) line[at] = bucket;
     else line.splice(at, 0, bucket);
   }

@@ -24,6 +24,14 @@ test("a late bucket lands in its place and an open one is replaced", () => {
   expect(series.lines[0]!.map((bucket) => bucket.start)).toEqual([2000, 3000]);
 });
 
+test("what came after newer readings were shown is late, what extends the newest is not", () => {
+  const series = new SeriesTable();
+  series.load(part([[0, 1000, 1, 1, 1, 1, 1], [0, 3000, 1, 3, 3, 3, 3]], { rung_ms: 1000 }));
+  series.apply({ d: [1, 1, 2], r: [[0, 2000, 1, 2, 2, 2, 2], [0, 3000, 2, 3, 3, 3, 3], [0, 4000, 1, 4, 4, 4, 4]] });
+  series.apply({ d: [1, 2, 3], r: [[0, 4000, 2, 4, 4, 4, 4]] });
+  expect(series.lines[0]!.map((bucket) => bucket.late)).toEqual([false, true, false, false]);
+});
+
 test("states and aggregates of a group are kept apart", () => {
   const groups = new GroupTable(base);
   groups.load(part([["A", "temperature", 118, 120, 21.42, 16.1, 27.9, 9], ["A", null, 100, 5, 10, 5]]));
