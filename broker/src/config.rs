@@ -15,13 +15,16 @@ pub struct BrokerConfig {
     pub listeners: Vec<ListenerConfig>,
     /// Connections the system may hold for each listener before the gate accepts them (listen(2)).
     pub backlog: u32,
-    /// Connections at one time; a further one is closed at once.
+    /// Connections at one time; a further one is told and closed.
     pub connections_max: u32,
+    /// Connections past a limit that are kept until their CONNECT, for two seconds at most, so that the client can be
+    /// told why; further ones are closed at once.
+    pub connections_refused_waiting_max: u32,
     /// Who is let in, and what they may do.
     pub authority: Arc<Authority>,
-    /// Connections of one address (IPv6: of a /64) at one time, past it closed at once; 0: no limit.
+    /// Connections of one address (IPv6: of a /64) at one time, past it told and closed; 0: no limit.
     pub connections_per_address_max: u32,
-    /// Connections an address may open a second, past its burst; a further one is closed at once. 0: no limit.
+    /// Connections an address may open a second, past its burst; a further one is told and closed. 0: no limit.
     pub connect_rate_per_address: u32,
     /// Connections an address may open at once.
     pub connect_burst_per_address: u32,
@@ -93,6 +96,7 @@ impl Default for BrokerConfig {
             listeners: Vec::new(),
             backlog: 4096,
             connections_max: 100_000,
+            connections_refused_waiting_max: 256,
             authority: Arc::new(Authority::anybody()),
             connections_per_address_max: 50_000,
             connect_rate_per_address: 2000,

@@ -13,6 +13,8 @@ pub(crate) struct Metrics {
     pub deliveries: [Counter; 3],
     pub connections: Gauge,
     pub connections_accepted: Counter,
+    /// Connections whose first packet has not come yet.
+    pub arriving: Gauge,
     pub subscriptions: Gauge,
     pub retained: Gauge,
     pub retained_bytes: Gauge,
@@ -45,6 +47,7 @@ impl Metrics {
             acknowledgements: counter!("tidegate_mqtt_acknowledgements_total"),
             deliveries: ["0", "1", "2"].map(|qos| counter!("tidegate_mqtt_deliveries_total", "qos" => qos)),
             connections: gauge!("tidegate_mqtt_connections"),
+            arriving: gauge!("tidegate_mqtt_connections_arriving"),
             connections_accepted: counter!("tidegate_mqtt_connections_accepted_total"),
             subscriptions: gauge!("tidegate_mqtt_subscriptions"),
             retained: gauge!("tidegate_mqtt_retained"),
@@ -111,6 +114,11 @@ pub(crate) fn dropped(why: Dropped, count: u64) {
 
 pub(crate) fn refused(reason: Reason, count: u64) {
     counter!("tidegate_mqtt_refused_total", "reason" => reason.name()).increment(count);
+}
+
+/// A limit was met; `key` is its key in the configuration.
+pub(crate) fn limit_met(key: &'static str, count: u64) {
+    counter!("tidegate_mqtt_limits_met_total", "key" => key).increment(count);
 }
 
 /// A connection that did not get as far as MQTT.

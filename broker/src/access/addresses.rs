@@ -3,9 +3,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use metrics::counter;
 use parking_lot::Mutex;
 use tidegate_identity::network;
+
+use super::places::{ConnectLimit, KeptOut};
 
 /// Connections by address: how many at a time, and how fast they come. Looked at when a connection begins and ends.
 pub(super) struct Addresses {
@@ -44,8 +45,8 @@ impl Addresses {
         Addresses { limits, known: Arc::default() }
     }
 
-    /// Takes a place, or says for the operator why there is none.
-    pub(super) fn enter(&self, address: IpAddr, now: Instant) -> Result<AddressPlace, String> {
+    /// Takes a place, or says what keeps the connection out.
+    pub(super) fn enter(&self, address: IpAddr, now: Instant) -> Result<AddressPlace, KeptOut> {
         let (address, limits) = (network(address), self.limits);
         let mut known = self.known.lock();
         if known.len() >= SWEEP_AT && !known.contains_key(&address) {
@@ -53,17 +54,16 @@ impl Addresses {
         }
         let entry = known.entry(address).or_insert(Known { connections: 0, tokens: limits.burst, at: now });
         (entry.tokens, entry.at) = (entry.filled(limits, now), now);
-        let (reason, key) = if limits.connections_max > 0 && entry.connections >= limits.connections_max {
-            ("connections", "mqtt.connections_per_address_max")
+        let by = if limits.connections_max > 0 && entry.connections >= limits.connections_max {
+            ConnectLimit::OfAddress
         } else if limits.rate > 0.0 && entry.tokens < 1.0 {
-            ("rate", "mqtt.connect_rate_per_address")
+            ConnectLimit::AddressRate
         } else {
             entry.connections += 1;
             entry.tokens -= 1.0;
             return Ok(AddressPlace { address, known: Arc::clone(&self.known) });
         };
-        counter!("tidegate_mqtt_address_refused_total", "reason" => reason).increment(1);
-        Err(format!("{key} is met by {address}: connect less, or raise it"))
+        Err(KeptOut { by, detail: format!("{} is met by {address}: connect less, or raise it", by.key()) })
     }
 }
 
@@ -95,7 +95,7 @@ mod tests {
         let first = addresses.enter(HERE, now).expect("room for two");
         let _second = addresses.enter(HERE, now).expect("room for two");
         let refused = addresses.enter(HERE, now).expect_err("no room for three");
-        assert!(refused.contains("mqtt.connections_per_address_max"), "{refused}");
+        assert!(refused.detail.contains("mqtt.connections_per_address_max"), "{refused:?}");
         assert!(addresses.enter(THERE, now).is_ok());
         drop(first);
         assert!(addresses.enter(HERE, now).is_ok());

@@ -2,10 +2,11 @@
 //!
 //! - [`Access`]: shared by all connections; asks the authority without holding up anybody else
 //! - [`Speaker`]: who a connection speaks for, and its rights
-//! - `addresses`: connections of an address, at a time and a second
+//! - [`Places`]: connections at one time; `addresses`: those of one address, also a second
 //! - `rate`: publications of a client
 
 mod addresses;
+mod places;
 mod rate;
 mod speaker;
 
@@ -17,11 +18,10 @@ use metrics::counter;
 use tidegate_identity::{Authority, Check, Credentials, Identity, Now, Refusal as WhyRefused, Refused};
 use tokio::sync::Semaphore;
 
-pub(crate) use addresses::AddressPlace;
+pub(crate) use places::{ConnectLimit, KeptOut, LOBBY_WAIT_MAX, Place, Places};
 pub(crate) use rate::PublishRate;
 pub(crate) use speaker::{Speaker, client_and_principal, session_key};
 
-use self::addresses::Addresses;
 use crate::config::BrokerConfig;
 use crate::listeners::Peer;
 use crate::wire::{ConnectRequest, Password};
@@ -29,7 +29,7 @@ use crate::wire::{ConnectRequest, Password};
 /// What all connections share about identity and limits.
 pub(crate) struct Access {
     authority: Arc<Authority>,
-    addresses: Addresses,
+    pub(crate) places: Places,
     verifying: Arc<Semaphore>,
     waiting: AtomicUsize,
 }
@@ -41,20 +41,7 @@ impl Access {
     pub(crate) fn new(config: &BrokerConfig) -> Self {
         let authority = Arc::clone(&config.authority);
         let verifying = Arc::new(Semaphore::new(authority.config().verify_concurrency.max(1)));
-        for reason in ["connections", "rate"] {
-            counter!("tidegate_mqtt_address_refused_total", "reason" => reason).increment(0);
-        }
-        for reason in ["messages", "bytes"] {
-            counter!("tidegate_mqtt_publish_held_total", "reason" => reason).increment(0);
-        }
-        let (each_max, rate) = (config.connections_per_address_max, config.connect_rate_per_address);
-        let addresses = Addresses::new(each_max, rate, config.connect_burst_per_address);
-        Access { authority, addresses, verifying, waiting: AtomicUsize::new(0) }
-    }
-
-    /// A place among the connections of the peer's address; a refusal in words for the operator.
-    pub(crate) fn enter(&self, peer: &Peer) -> Result<Option<AddressPlace>, String> {
-        peer.address.map(|address| self.addresses.enter(address.ip(), Instant::now())).transpose()
+        Access { authority, places: Places::new(config), verifying, waiting: AtomicUsize::new(0) }
     }
 
     /// Asks who a client is. A password that has to be verified takes its turn on another thread.

@@ -1,9 +1,9 @@
 use std::time::{Duration, Instant};
 
-use metrics::counter;
 use tidegate_telemetry::Entry;
 
 use crate::config::BrokerConfig;
+use crate::metrics;
 
 /// How much of a client is read: a token bucket of publications and one of bytes, each holding a second's worth. A
 /// client that is past one is not read until it has filled again, so its own TCP window holds it up and nothing of
@@ -42,8 +42,8 @@ impl PublishRate {
         if wait_s == 0.0 {
             return None;
         }
-        let reason = if for_messages >= for_bytes { "messages" } else { "bytes" };
-        counter!("tidegate_mqtt_publish_held_total", "reason" => reason).increment(1);
+        let key = if for_messages >= for_bytes { "mqtt.publish_rate_max" } else { "mqtt.publish_bytes_rate_max" };
+        metrics::limit_met(key, 1);
         Some(now + Duration::from_secs_f64(wait_s))
     }
 }

@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use metrics::counter;
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::{TcpListener, TcpStream, UnixStream};
+use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::server::TlsStream;
 use tokio_tungstenite::tungstenite;
 
+use super::accepted::Accepted;
 use super::config::{ListenAddress, ListenerConfig};
 use super::proxy::{self, ProxyError};
 use super::tls::{self, Reload, Tls, TlsError};
 use super::unix::UnixSocket;
-use super::websocket::{WebSocket, WebSocketRules};
+use super::websocket::{self, WebSocket, WebSocketRules};
 use super::{Peer, Transport, certificate};
 
 /// A bound listener.
@@ -60,15 +61,8 @@ pub enum BindError {
     },
 }
 
-/// A connection as it was accepted.
-pub(crate) enum Accepted {
-    Tcp(TcpStream, SocketAddr),
-    Unix(UnixStream),
-}
-
-/// A connection that is ready for MQTT.
+/// A connection that is through its handshakes.
 pub(crate) enum Opened {
-    Tcp(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
     WebSocket(Box<WebSocket<TcpStream>>),
     Wss(Box<WebSocket<TlsStream<TcpStream>>>),
@@ -207,23 +201,40 @@ const MESSAGE_BYTES_MIN: usize = 64 * 1024;
 impl Way {
     /// Whether a connection speaks MQTT from its first byte.
     pub(crate) fn is_plain(&self) -> bool {
-        matches!(self.transport, Transport::Tcp | Transport::Unix) && !self.proxy_protocol
+        matches!(self.transport, Transport::Tcp | Transport::Unix)
     }
 
-    /// Brings a connection as far as MQTT; `peer` learns on the way. Takes as long as the client does.
-    pub(crate) async fn open(&self, mut stream: TcpStream, peer: &mut Peer) -> Result<Opened, OpenError> {
-        // Whoever sends nothing holds a socket and no more.
-        stream.readable().await?;
-        if self.proxy_protocol
-            && let Some(address) = proxy::read_header(&mut stream).await?
-        {
-            peer.address = Some(address);
+    /// Whether a proxy says where the client is, before everything else.
+    pub(crate) fn trusts_proxy(&self) -> bool {
+        self.proxy_protocol
+    }
+
+    /// Whether `bytes` hold the whole of what a connection begins with: the TLS client's hello, the request for a
+    /// WebSocket, or what `is_packet` takes for a packet. What is none of them is whole as well, and refused later.
+    pub(crate) fn has_begun(&self, bytes: &[u8], is_packet: impl Fn(&[u8]) -> bool) -> bool {
+        match (&self.tls, self.transport.is_websocket()) {
+            (Some(_), _) => tls::is_record(bytes),
+            (None, true) => websocket::is_request(bytes),
+            (None, false) => is_packet(bytes),
         }
+    }
+
+    /// Takes the proxy's header off the stream, which waits until it is there.
+    pub(crate) async fn meet_proxy(&self, stream: &mut Accepted, peer: &mut Peer) -> Result<(), OpenError> {
+        stream.until(proxy::is_header).await?;
+        // Boxed: what happens once must not make every waiting connection larger.
+        let met = match stream {
+            Accepted::Tcp(stream, _) => Box::pin(proxy::read_header(stream)).await?,
+            Accepted::Unix(stream) => Box::pin(proxy::read_header(stream)).await?,
+        };
+        peer.address = met.or(peer.address);
+        Ok(())
+    }
+
+    /// Takes a connection through its handshakes; `peer` learns on the way. Takes as long as the client does.
+    pub(crate) async fn shake_hands(&self, stream: TcpStream, peer: &mut Peer) -> Result<Opened, OpenError> {
         let Some(tls) = &self.tls else {
-            return Ok(match self.transport.is_websocket() {
-                true => Opened::WebSocket(Box::new(self.upgrade(stream).await?)),
-                false => Opened::Tcp(stream),
-            });
+            return Ok(Opened::WebSocket(Box::new(self.upgrade(stream).await?)));
         };
         let stream = tls.acceptor().accept(stream).await.map_err(OpenError::Tls)?;
         if let Some([shown, ..]) = stream.get_ref().1.peer_certificates() {

@@ -2,8 +2,10 @@
 //!
 //! - [`ListenerConfig`]: a listener with settings of its own; [`Listener`]: the same, bound
 //! - [`Peer`]: who is at the other end, as far as the way tells
+//! - [`Accepted`]: a connection nothing is known of yet
 //! - `proxy`, `tls`, `websocket`, `unix`: a file a way; the only ones that name the crates for it
 
+mod accepted;
 mod certificate;
 mod config;
 mod listener;
@@ -13,8 +15,9 @@ mod tls;
 mod unix;
 mod websocket;
 
+pub(crate) use accepted::Accepted;
 pub use config::{CERTIFICATE_CHECK_INTERVAL, ListenAddress, ListenerConfig, SOCKET_MODE, TlsConfig};
 pub use listener::BindError;
-pub(crate) use listener::{Accepted, Listener, OpenError, Opened, Way};
+pub(crate) use listener::{Listener, OpenError, Opened, Way};
 pub use peer::{Peer, Transport};
 pub use tls::TlsError;

@@ -1,5 +1,5 @@
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use tidegate_identity::CertificateNames;
 
@@ -12,6 +12,12 @@ pub struct Peer {
     pub address: Option<SocketAddr>,
     /// Names in the client's certificate, which was verified against the listener's `client_ca`.
     pub certificate: Option<Box<CertificateNames>>,
+}
+
+impl Peer {
+    pub(crate) fn ip(&self) -> Option<IpAddr> {
+        self.address.map(|address| address.ip())
+    }
 }
 
 /// The way a connection came.

@@ -27,6 +27,16 @@ pub(crate) enum ProxyError {
     Lost(#[from] io::Error),
 }
 
+/// Whether `bytes` hold a whole header, or begin with none.
+pub(crate) fn is_header(bytes: &[u8]) -> bool {
+    let signed = bytes.len().min(SIGNATURE.len());
+    if bytes[..signed] != SIGNATURE[..signed] {
+        return true;
+    }
+    let Some(fixed) = bytes.first_chunk() else { return false };
+    !length_of_rest(fixed).is_ok_and(|length| bytes.len() < FIXED_BYTES + length)
+}
+
 /// Takes the header off the stream, and not a byte more. Gives where the client is; `None` when the proxy speaks for
 /// itself (a health check) or over something that has no addresses.
 pub(crate) async fn read_header(stream: &mut (impl AsyncRead + Unpin)) -> Result<Option<SocketAddr>, ProxyError> {

@@ -163,6 +163,16 @@ fn roots(path: &Path) -> Result<Arc<RootCertStore>, TlsError> {
     Ok(Arc::new(roots))
 }
 
+/// Whether `bytes` hold a whole handshake record (RFC 8446, section 5.1), or begin with something else.
+pub(crate) fn is_record(bytes: &[u8]) -> bool {
+    const HANDSHAKE: u8 = 22;
+    match bytes {
+        [HANDSHAKE, _, _, high, low, rest @ ..] => rest.len() >= usize::from(u16::from_be_bytes([*high, *low])),
+        [HANDSHAKE, ..] => false,
+        _ => true,
+    }
+}
+
 /// What a failed handshake says to whoever reads the log.
 pub(crate) fn reason_of(error: &io::Error) -> &'static str {
     use rustls::Error;

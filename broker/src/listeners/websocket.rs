@@ -30,6 +30,9 @@ pub(crate) struct WebSocketRules {
 /// Frames sent are no longer than this, and neither is what a connection keeps for sending while it is idle.
 const FRAME_BYTES: usize = 4 * 1024;
 
+/// A request that is longer is not waited for; the WebSocket library judges it as it comes.
+const REQUEST_BYTES_MAX: usize = 8 * 1024;
+
 /// What a connection keeps for reading while it is idle.
 const READ_BUFFER_BYTES: usize = 1024;
 
@@ -90,6 +93,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WebSocket<S> {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.frames).poll_close(cx).map_err(io_error)
     }
+}
+
+/// Whether `bytes` hold a whole request, or more than one may have.
+pub(crate) fn is_request(bytes: &[u8]) -> bool {
+    bytes.len() >= REQUEST_BYTES_MAX || bytes.windows(4).any(|end| end == b"\r\n\r\n")
 }
 
 fn io_error(error: Error) -> io::Error {

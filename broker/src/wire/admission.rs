@@ -7,6 +7,7 @@ use super::end::End;
 use super::inbound::{ConnectRequest, Request};
 use super::machine::{Admission, Machine, Now, Phase};
 use super::outbound::{self, Refusal};
+use crate::access::KeptOut;
 
 /// From CONNECT to CONNACK.
 impl Machine {
@@ -90,6 +91,12 @@ impl Machine {
     /// Turns the client away because the server cannot take it now.
     pub(crate) fn turn_away(&mut self, detail: &str) {
         self.refuse(Refusal::Busy, Reason::ClientLimit, detail);
+    }
+
+    /// Turns the client away because a limit keeps it out.
+    pub(crate) fn keep_out(&mut self, kept_out: &KeptOut) {
+        self.send_explained(|v5, why| outbound::refusal(v5, Refusal::Limit(kept_out.by), why), &kept_out.detail);
+        self.phase = Phase::Ended(End::KeptOut);
     }
 
     pub(super) fn refuse(&mut self, refusal: Refusal, reason: Reason, detail: &str) {

@@ -12,6 +12,8 @@ pub(crate) enum End {
     Lost,
     /// The client did something that is not allowed.
     Refused { reason: Reason, detail: String, sample: Bytes },
+    /// A limit keeps connections out; that was counted and reported before.
+    KeptOut,
     /// Nothing was heard for one and a half times the keep-alive (MQTT-3.1.2-22).
     KeepAliveTimeout,
     /// No CONNECT came in time.
@@ -34,6 +36,7 @@ impl End {
             End::DisconnectedWithWill => "disconnected_with_will",
             End::Lost => "lost",
             End::Refused { reason, .. } => reason.name(),
+            End::KeptOut => "kept_out",
             End::KeepAliveTimeout => "keep_alive_timeout",
             End::ConnectTimeout => "connect_timeout",
             End::TakenOver => "taken_over",
@@ -47,6 +50,7 @@ impl End {
     pub(crate) fn detail(&self) -> &str {
         match self {
             End::Refused { detail, .. } => detail,
+            End::KeptOut => "a limit on connections was met",
             End::Lost => "the socket closed without a DISCONNECT",
             End::KeepAliveTimeout => "nothing was heard for one and a half times the keep-alive",
             End::RoomAgain => "the disk was full and has room again: what got no answer is to be sent once more",

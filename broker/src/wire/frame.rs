@@ -40,6 +40,11 @@ pub(crate) fn scan(bytes: &[u8], packet_bytes_max: usize) -> Result<Option<usize
     Ok(None)
 }
 
+/// Whether `bytes` hold a whole first packet, or begin with something that is refused.
+pub(crate) fn is_packet(bytes: &[u8], packet_bytes_max: usize) -> bool {
+    !matches!(scan(bytes, packet_bytes_max), Ok(None))
+}
+
 fn check_flags(first: u8) -> Result<(), FrameError> {
     let flags = first & 0x0f;
     let allowed = match first >> 4 {

@@ -35,6 +35,7 @@ mod wills;
 
 pub(crate) use deliveries::Delivered;
 pub(crate) use end::End;
+pub(crate) use frame::is_packet;
 pub(crate) use inbound::{ConnectRequest, Filter, Password, Request};
 pub(crate) use machine::{Admission, Limits, Machine, Now};
 pub(crate) use outbound::SubscribeOutcome;

@@ -7,6 +7,7 @@ use tidegate_identity::Refusal as WhyRefused;
 use tidegate_telemetry::{PublishProperties, Qos};
 
 use super::machine::{Admission, Limits};
+use crate::access::ConnectLimit;
 use crate::engines::gate::outbox::Delivery;
 
 /// What became of one entry of a SUBSCRIBE.
@@ -137,6 +138,7 @@ pub(super) enum Refusal {
     Authentication,
     WillTopic,
     Busy,
+    Limit(ConnectLimit),
     /// It is not who it says, or may not come in.
     Identity(WhyRefused),
 }
@@ -147,7 +149,11 @@ pub(super) fn refusal(v5: bool, refusal: Refusal, why: Option<&str>) -> Packet {
             Refusal::ClientId => ConnectReasonCode::ClientIdentifierNotValid,
             Refusal::Authentication => ConnectReasonCode::BadAuthenticationMethod,
             Refusal::WillTopic => ConnectReasonCode::TopicNameInvalid,
-            Refusal::Busy | Refusal::Identity(WhyRefused::Busy) => ConnectReasonCode::ServerBusy,
+            Refusal::Busy | Refusal::Limit(ConnectLimit::All) | Refusal::Identity(WhyRefused::Busy) => {
+                ConnectReasonCode::ServerBusy
+            }
+            Refusal::Limit(ConnectLimit::OfAddress) => ConnectReasonCode::QuotaExceeded,
+            Refusal::Limit(ConnectLimit::AddressRate) => ConnectReasonCode::ConnectionRateExceeded,
             Refusal::Identity(WhyRefused::BadCredentials) => ConnectReasonCode::BadUserNameOrPassword,
             Refusal::Identity(WhyRefused::NotAuthorized) => ConnectReasonCode::NotAuthorized,
             Refusal::Identity(WhyRefused::Throttled { .. }) => ConnectReasonCode::ConnectionRateExceeded,
@@ -161,7 +167,7 @@ pub(super) fn refusal(v5: bool, refusal: Refusal, why: Option<&str>) -> Packet {
         Refusal::Authentication | Refusal::WillTopic | Refusal::Identity(WhyRefused::NotAuthorized) => {
             ConnectReturnCode::NotAuthorized
         }
-        Refusal::Busy | Refusal::Identity(WhyRefused::Busy | WhyRefused::Throttled { .. }) => {
+        Refusal::Busy | Refusal::Limit(_) | Refusal::Identity(WhyRefused::Busy | WhyRefused::Throttled { .. }) => {
             ConnectReturnCode::ServerUnavailable
         }
     };

@@ -5,6 +5,7 @@ mod clients;
 mod durability;
 mod hostile;
 mod identity;
+mod limits;
 mod load;
 mod promises;
 mod support;

@@ -22,6 +22,11 @@ pub fn broker(reader: &mut Reader) -> BrokerConfig {
         listeners: Vec::new(),
         backlog: s.count("backlog", d.backlog, "Connections the system holds until they are accepted."),
         connections_max: s.count("connections_max", d.connections_max, "Connections at one time."),
+        connections_refused_waiting_max: s.count(
+            "connections_refused_waiting_max",
+            d.connections_refused_waiting_max,
+            "Refused connections kept for up to 2 s to be told why; further ones are closed at once.",
+        ),
         authority: d.authority,
         connections_per_address_max: s.count(
             "connections_per_address_max",

@@ -1,15 +1,15 @@
-use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Gate;
-use super::connection::serve;
+use super::connection::{Stream, serve};
 use super::hub::Hub;
+use crate::access::{LOBBY_WAIT_MAX, Place};
 use crate::listeners::{Accepted, Listener, OpenError, Opened, Peer, Way};
+use crate::wire::is_packet;
 
 /// Pause after a failed accept: the process is out of descriptors, and trying again at once would spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -28,63 +28,138 @@ impl Gate {
         }
     }
 
-    fn admit(&self, listener: &Listener, accepted: Accepted, tracker: &TaskTracker, cancel: &CancellationToken) {
-        let address = match &accepted {
-            Accepted::Tcp(_, address) => Some(*address),
-            Accepted::Unix(_) => None,
-        };
-        let peer = Peer { transport: listener.way.transport, address, certificate: None };
-        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
-            return self.hub.connection_refused(&peer);
-        };
-        let (hub, now) = (Arc::clone(&self.hub), Instant::now());
-        match accepted {
-            Accepted::Unix(stream) => drop(tracker.spawn(serve(hub, stream, peer, now, place))),
-            Accepted::Tcp(stream, _) => {
-                // Acknowledgements are small; waiting to fill a segment would only add latency.
-                if let Err(error) = stream.set_nodelay(true) {
-                    tracing::debug!(%peer, %error, "TCP_NODELAY could not be set");
-                }
-                if listener.way.is_plain() {
-                    drop(tracker.spawn(serve(hub, stream, peer, now, place)));
-                } else {
-                    let arrival = Arrival { hub, peer, accepted: now, place };
-                    tracker.spawn(arrival.arrive(Arc::clone(&listener.way), stream, cancel.clone()));
-                }
+    /// Gives a connection a task, within the limits: past them nothing is spent on it.
+    fn admit(&self, listener: &Listener, stream: Accepted, tracker: &TaskTracker, cancel: &CancellationToken) {
+        let (hub, way) = (&self.hub, &listener.way);
+        hub.metrics.connections_accepted.increment(1);
+        let peer = Peer { transport: way.transport, address: stream.address(), certificate: None };
+        let taken = hub.access.places.take().and_then(|place| match way.trusts_proxy() {
+            // The address is the proxy's; the client's comes with the header.
+            true => Ok(place),
+            false => hub.access.places.take_at(place, peer.ip()),
+        });
+        let place = match taken {
+            Ok(place) => place,
+            Err(kept_out) => {
+                hub.kept_out(&peer, &kept_out);
+                // Before a handshake there is nothing a client could be told.
+                let lobby = way.is_plain().then(|| hub.access.places.wait_in_lobby(kept_out)).flatten();
+                let Some(place) = lobby else { return };
+                place
             }
+        };
+        // Acknowledgements are small; waiting to fill a segment would only add latency.
+        if let Err(error) = stream.set_nodelay() {
+            tracing::debug!(%peer, %error, "TCP_NODELAY could not be set");
         }
+        let (hub, way, tracker, cancel) = (Arc::clone(hub), Arc::clone(way), tracker.clone(), cancel.clone());
+        hub.metrics.arriving.increment(1.0);
+        let arrival = Arrival { hub, way, peer, accepted: Instant::now(), place: Some(place), tracker, cancel };
+        arrival.tracker.clone().spawn(arrival.arrive(stream));
     }
 }
 
-/// A connection that does not speak MQTT yet.
+/// A connection whose first packet has not come yet. Most of what a connection needs is made when it has: who sends
+/// nothing, or a byte a minute, holds a small task and a socket.
 struct Arrival {
     hub: Arc<Hub>,
+    way: Arc<Way>,
     peer: Peer,
     accepted: Instant,
-    place: OwnedSemaphorePermit,
+    place: Option<Place>,
+    tracker: TaskTracker,
+    cancel: CancellationToken,
 }
 
 impl Arrival {
-    /// Opens the connection and serves it. Whatever the way asks for and the CONNECT share one deadline.
-    async fn arrive(mut self, way: Arc<Way>, stream: tokio::net::TcpStream, cancel: CancellationToken) {
-        let deadline = self.accepted + self.hub.config.connect_timeout;
-        // Boxed, as what follows: what happens once must not make every connection larger.
-        let opening = Box::pin(way.open(stream, &mut self.peer));
-        let opened = match tokio::time::timeout_at(deadline.into(), cancel.run_until_cancelled(opening)).await {
-            Ok(Some(opened)) => opened,
-            Ok(None) => return,
-            Err(_) => Err(OpenError::Timeout),
-        };
-        match opened {
-            Err(error) => self.hub.arrival_refused(&self.peer, &error),
-            Ok(Opened::Tcp(stream)) => self.serve(stream).await,
-            Ok(Opened::Tls(stream)) => self.serve(*stream).await,
-            Ok(Opened::WebSocket(stream)) => self.serve(*stream).await,
-            Ok(Opened::Wss(stream)) => self.serve(*stream).await,
+    /// Brings the connection as far as MQTT, and lets a task of its own serve it. Whatever its way asks for and the
+    /// CONNECT share one deadline.
+    ///
+    /// Not an `async fn`: the arguments would live in the future a second time.
+    fn arrive(mut self, stream: Accepted) -> impl Future<Output = ()> + Send {
+        let (deadline, cancel) = (self.deadline().into(), self.cancel.clone());
+        let mut stream = Some(stream);
+        async move {
+            let opened = tokio::select! {
+                biased;
+                () = cancel.cancelled() => return,
+                opened = self.open(&mut stream) => opened,
+                () = tokio::time::sleep_until(deadline) => Err(OpenError::Timeout),
+            };
+            if let Err(error) = opened {
+                self.hub.arrival_refused(&self.peer, &error);
+            }
         }
     }
 
-    fn serve<S: super::connection::Stream>(self, stream: S) -> std::pin::Pin<Box<impl Future<Output = ()> + Send>> {
-        Box::pin(serve(self.hub, stream, self.peer, self.accepted, self.place))
+    fn deadline(&self) -> Instant {
+        let kept_out = self.place.as_ref().is_some_and(|place| place.kept_out.is_some());
+        let patience = self.hub.config.connect_timeout;
+        self.accepted + if kept_out { patience.min(LOBBY_WAIT_MAX) } else { patience }
+    }
+
+    async fn open(&mut self, arrived: &mut Option<Accepted>) -> Result<(), OpenError> {
+        let Some(stream) = arrived.as_mut() else { return Ok(()) };
+        if self.way.trusts_proxy() {
+            self.way.meet_proxy(stream, &mut self.peer).await?;
+            if !self.enter() {
+                return Ok(());
+            }
+        }
+        let packet_bytes_max = self.hub.config.packet_bytes_max;
+        stream.until(|bytes| self.way.has_begun(bytes, |bytes| is_packet(bytes, packet_bytes_max))).await?;
+        match arrived.take() {
+            None => {}
+            Some(Accepted::Unix(stream)) => self.serve(stream),
+            Some(Accepted::Tcp(stream, _)) if self.way.is_plain() => self.serve(stream),
+            // Boxed: what happens once must not make every waiting connection larger.
+            Some(Accepted::Tcp(stream, _)) => match Box::pin(self.way.shake_hands(stream, &mut self.peer)).await? {
+                Opened::Tls(stream) => self.serve(*stream),
+                Opened::WebSocket(stream) => self.serve(*stream),
+                Opened::Wss(stream) => self.serve(*stream),
+            },
+        }
+        Ok(())
+    }
+
+    /// The proxy said where the client is. Returns whether the connection goes on: with its place, or to be told why it
+    /// has none.
+    fn enter(&mut self) -> bool {
+        let places = &self.hub.access.places;
+        let Some(place) = self.place.take_if(|place| place.kept_out.is_none()) else { return true };
+        self.place = match places.take_at(place, self.peer.ip()) {
+            Ok(place) => Some(place),
+            Err(kept_out) => {
+                self.hub.kept_out(&self.peer, &kept_out);
+                self.way.is_plain().then(|| places.wait_in_lobby(kept_out)).flatten()
+            }
+        };
+        self.place.is_some()
+    }
+
+    fn serve(&mut self, stream: impl Stream + 'static) {
+        let Some(place) = self.place.take() else { return };
+        let peer = Peer { certificate: self.peer.certificate.take(), ..self.peer };
+        drop(self.tracker.spawn(serve(Arc::clone(&self.hub), stream, peer, self.accepted, place)));
+    }
+}
+
+impl Drop for Arrival {
+    fn drop(&mut self) {
+        self.hub.metrics.arriving.decrement(1.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_that_has_sent_nothing_whole_is_a_small_task() {
+        fn future_bytes<F: Future>(_: impl Fn(Arrival, Accepted) -> F) -> usize {
+            size_of::<F>()
+        }
+        let bytes = future_bytes(Arrival::arrive);
+        assert!(bytes <= 1024, "{bytes} bytes: did a handshake or a buffer get into the future?");
     }
 }

@@ -24,7 +24,6 @@ use futures_util::stream::BoxStream;
 use tidegate_log::Log;
 use tidegate_telemetry::ProblemSink;
 use tidegate_telemetry::clients::{ClientDetails, ClientName, ClientsError, ClientsPage, ClientsQuery, TraceLine};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -41,8 +40,6 @@ pub(crate) struct Gate {
     /// The plain listener of `mqtt.listen` first.
     listeners: Vec<Listener>,
     local_addr: SocketAddr,
-    /// One permit a connection; all of them back means that all connections ended.
-    places: Arc<Semaphore>,
 }
 
 /// How often `$SYS` topics get their values, as other brokers do by default.
@@ -65,10 +62,9 @@ impl Gate {
             ListenAddress::Tcp(address) => *address,
             ListenAddress::Unix(_) => unreachable!("mqtt.listen is an address"),
         };
-        let places = Arc::new(Semaphore::new(config.connections_max as usize));
         let hub = Arc::new(Hub::new(config, log, problems, clock, store));
         hub.recover()?;
-        Ok(Gate { hub, listeners, local_addr, places })
+        Ok(Gate { hub, listeners, local_addr })
     }
 
     async fn accept_until(&self, tracker: &TaskTracker, cancel: &CancellationToken) {
@@ -105,8 +101,7 @@ impl Gate {
         self.hub.shut_down();
         // The connections keep the grace themselves; the second is for their last write.
         let grace = self.hub.config.shutdown_grace + Duration::from_secs(1);
-        let all = self.places.acquire_many(self.hub.config.connections_max);
-        if tokio::time::timeout(grace, all).await.is_err() {
+        if tokio::time::timeout(grace, self.hub.access.places.all_left()).await.is_err() {
             tracing::warn!(connections = self.hub.stats().connections, "connections did not end within the grace");
         }
     }

@@ -22,6 +22,10 @@ impl<S: Stream> Connection<S> {
 
     /// Lets a client in, after whoever held its identifier has ended.
     pub(super) async fn connect(&mut self, connect: &ConnectRequest) {
+        if let Some(kept_out) = self.place.kept_out.take() {
+            self.guarded(|machine| machine.keep_out(&kept_out));
+            return;
+        }
         let client = match connect.client_id.as_str() {
             "" => self.hub.new_client_id(),
             given => given.to_owned(),

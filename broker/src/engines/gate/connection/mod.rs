@@ -25,14 +25,14 @@ use bytes::Bytes;
 use tidegate_log::Room;
 use tidegate_telemetry::{Position, Qos, Reason};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 
 use self::transfer::{poll_receive, poll_write};
 use super::bell::EndOrder;
 use super::clients::Presence;
 use super::hub::{Hub, Seat};
 use super::outbox::Delivery;
-use crate::access::{AddressPlace, PublishRate};
+use crate::access::{Place, PublishRate};
 use crate::config::Acknowledge;
 use crate::listeners::Peer;
 use crate::sessions::Change;
@@ -52,19 +52,14 @@ pub(super) fn serve<S: Stream>(
     stream: S,
     peer: Peer,
     accepted: Instant,
-    place: OwnedSemaphorePermit,
+    place: Place,
 ) -> impl Future<Output = ()> + Send {
     let seat = hub.seat();
-    let mut machine = Machine::new(Arc::clone(&hub.limits), accepted);
-    let address_place = hub.access.enter(&peer).unwrap_or_else(|detail| {
-        machine.abandon(End::Refused { reason: Reason::ClientLimit, detail, sample: Bytes::new() });
-        None
-    });
+    let machine = Machine::new(Arc::clone(&hub.limits), accepted);
     let mut connection = Connection {
         machine,
         rate: PublishRate::new(),
         held_until: None,
-        _address_place: address_place,
         durable: hub.log.durable(),
         stored: hub.store.stored(),
         requests: Vec::new(),
@@ -76,7 +71,7 @@ pub(super) fn serve<S: Stream>(
         stream,
         peer,
         seat,
-        _place: place,
+        place,
     };
     async move { connection.run().await }
 }
@@ -104,8 +99,7 @@ struct Connection<S: Stream> {
     rate: PublishRate,
     /// The client is not read before: it published faster than it may.
     held_until: Option<Instant>,
-    _address_place: Option<AddressPlace>,
-    _place: OwnedSemaphorePermit,
+    place: Place,
 }
 
 /// Past this many unwritten bytes nothing more is read from the client or taken from its queue.
@@ -369,7 +363,7 @@ mod tests {
 
     #[test]
     fn the_task_of_a_connection_stays_small() {
-        fn future_bytes<F>(_: fn(Arc<Hub>, TcpStream, Peer, Instant, OwnedSemaphorePermit) -> F) -> usize {
+        fn future_bytes<F>(_: fn(Arc<Hub>, TcpStream, Peer, Instant, Place) -> F) -> usize {
             size_of::<F>()
         }
         let bytes = future_bytes(serve::<TcpStream>);

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use tidegate_telemetry::Reason;
 
 use super::Hub;
+use crate::access::KeptOut;
 use crate::engines::gate::bell::{Bell, EndOrder};
 use crate::engines::gate::outbox::Outbox;
 use crate::listeners::{OpenError, Peer};
@@ -25,7 +26,6 @@ impl Hub {
         let number = self.next_connection.fetch_add(1, Ordering::Relaxed);
         let seat = Seat { number, bell: Arc::default(), outbox: None };
         self.connections.lock().insert(seat.number, Arc::clone(&seat.bell));
-        self.metrics.connections_accepted.increment(1);
         self.metrics.connections.increment(1.0);
         seat
     }
@@ -54,12 +54,10 @@ impl Hub {
         format!("tidegate-{:x}", self.next_session.fetch_add(1, Ordering::Relaxed))
     }
 
-    pub(crate) fn connection_refused(&self, peer: &Peer) {
-        let detail = format!(
-            "mqtt.connections_max ({}) connections are open: close some or raise the limit",
-            self.config.connections_max
-        );
-        self.refused(Reason::ClientLimit, detail, &peer.to_string(), "", Bytes::new());
+    /// A connection came past a limit. Whether it is still told why or closed at once, this is where it is counted.
+    pub(crate) fn kept_out(&self, peer: &Peer, kept_out: &KeptOut) {
+        metrics::limit_met(kept_out.by.key(), 1);
+        self.refused(Reason::ClientLimit, kept_out.detail.clone(), &peer.to_string(), "", Bytes::new());
     }
 
     /// A connection did not get as far as MQTT. It is no problem of a client that has a name, so it is only counted.
