@@ -1,5 +1,5 @@
-//! An hour of everyday load by the devices' own times, as fast as it is acknowledged: memory, bytes on disk, and the
-//! restart after kill -9 in its middle.
+//! An hour of everyday load by the devices' own times, as fast as it is acknowledged: memory and bytes on disk. Then half
+//! an hour more, and kill -9: the restart with one and a half hours on disk.
 
 use super::{
     BenchConfig,
@@ -23,38 +23,42 @@ const INTERVAL: Duration = Duration::from_secs(5);
 const CAUGHT_UP_TIMEOUT: Duration = Duration::from_secs(60);
 /// A device's reading is up to this late.
 const JITTER_MS: i64 = 20;
+/// Readings asked for at once; there are 1,140 of a device.
+const READINGS_MAX: usize = 5000;
 const METRICS_A_READING: u64 = 5;
+/// The devices' hours are over by the clock while they are being published: in earnest an hour ends after its readings.
+const CONFIG: &str = "[store]\nhour_close_delay = \"12 h\"\n";
 
 /// Tidegate alone: the peer stores nothing.
 ///
 /// # Errors
 /// When the server cannot be started, ends a connection, or does not come back.
 pub async fn run(config: &BenchConfig, table: &mut Table) -> io::Result<()> {
-    let mut server = Server::start(Kind::Tidegate, &config.tidegate).await?;
+    let mut server = Server::start_with(Kind::Tidegate, &config.tidegate, CONFIG).await?;
     let mut fleet = Convoy::new(config);
     let began = Instant::now();
-    let half = config.hour / 2;
-    let first = fleet.publish(&server, half, config).await?;
-    let restart = server.kill_and_restart().await?;
-    let second = fleet.publish(&server, config.hour - half, config).await?;
+    let first = fleet.publish(&server, config.hour, config).await?;
     let seconds = began.elapsed().as_secs_f64();
-    let points = (first + second) * METRICS_A_READING;
-    let stored = caught_up(&server, &fleet, config).await?;
     let usage = server.usage()?;
+    let flushed = figure(&server, "tidegate_store_flushed_points_total").await?;
+    let bytes_a_point = server.disk_bytes("store") as f64 / flushed.max(1.0);
+    let more = fleet.publish(&server, config.hour / 2, config).await?;
+    let replay_bytes = figure(&server, "tidegate_log_replay_bytes").await?;
+    let restart = server.kill_and_restart().await?;
+    let last = fleet.publish(&server, config.hour / 12, config).await?;
+    let stored = caught_up(&server, &fleet).await?;
+
+    let millions = |publications: u64| (publications * METRICS_A_READING) as f64 / 1e6;
     let load = format!("{} devices, {:.0} min by their own times", config.devices, config.hour.as_secs_f64() / 60.0);
-    table.add(&load, "points acknowledged, million", points as f64 / 1e6, None, "");
-    table.add(&load, "points/s while it ran", points as f64 / seconds, None, "");
+    table.add(&load, "points acknowledged, million", millions(first), None, "");
+    table.add(&load, "points/s while it ran", millions(first) * 1e6 / seconds, None, "");
     table.add(&load, "resident memory, MB", usage.resident_bytes as f64 / 1e6, None, "150");
+    table.add(&load, "bytes a point in the store's files, hours open", bytes_a_point, None, "2.0");
+    let load = format!("{:.0} million points", millions(first + more));
     table.add(&load, "restart after kill -9 to ready, s", restart.as_secs_f64(), None, "1");
+    table.add(&load, "log to replay, MB", replay_bytes / 1e6, None, "");
+    table.add(&load, "points taken after it, million", millions(last), None, "");
     table.add(&load, "share of one device's readings found", stored, None, "1.0");
-    let flushed = metric(&rest::get(server.web, "/metrics").await?, "tidegate_store_flushed_points_total");
-    // The counter is of this process only: the store's files hold what the one before the kill wrote as well.
-    if let Some(flushed) = flushed.filter(|points| *points > 0.0) {
-        let second_points = (second * METRICS_A_READING) as f64;
-        let points_on_disk = points as f64 - (second_points - flushed).max(0.0);
-        let bytes = server.disk_bytes("store") as f64;
-        table.add(&load, "bytes a point in the store's files", bytes / points_on_disk, None, "2.0");
-    }
     server.stop().await
 }
 
@@ -75,7 +79,7 @@ impl Convoy {
             qos: QosChoice::Fixed(1),
             seed: 1,
         };
-        let start_ms = unix_ms() - config.hour.as_millis() as i64;
+        let start_ms = unix_ms() - (config.hour * 2).as_millis() as i64;
         let devices = plan.specs().into_iter().map(|spec| Device::new(spec, start_ms)).collect();
         Self { devices, now_ms: start_ms, start_ms }
     }
@@ -154,11 +158,11 @@ impl Drop for Lane {
 }
 
 /// Waits until the history of one device has all its readings; the share it reached.
-async fn caught_up(server: &Server, fleet: &Convoy, config: &BenchConfig) -> io::Result<f64> {
-    let expected = (config.hour.as_millis() / INTERVAL.as_millis()) as f64;
+async fn caught_up(server: &Server, fleet: &Convoy) -> io::Result<f64> {
+    let expected = (fleet.now_ms - fleet.start_ms) as f64 / INTERVAL.as_millis() as f64;
     let device = fleet.devices.first().map(|device| device.spec.name.clone()).unwrap_or_default();
     let path = format!(
-        "/v1/readings?device={device}&metric=temperature&from={}&to={}&limit=1000",
+        "/v1/readings?device={device}&metric=temperature&from={}&to={}&limit={READINGS_MAX}",
         fleet.start_ms, fleet.now_ms
     );
     let deadline = Instant::now() + CAUGHT_UP_TIMEOUT;
@@ -171,6 +175,11 @@ async fn caught_up(server: &Server, fleet: &Convoy, config: &BenchConfig) -> io:
         }
         sleep(Duration::from_millis(100)).await;
     }
+}
+
+/// A figure that the server has of itself; 0 when it does not name it yet.
+async fn figure(server: &Server, name: &str) -> io::Result<f64> {
+    Ok(metric(&rest::get(server.web, "/metrics").await?, name).unwrap_or(0.0))
 }
 
 /// The value of a counter without labels in Prometheus text.

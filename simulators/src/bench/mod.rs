@@ -3,7 +3,7 @@
 //! - [`server`]: starts a server in a folder of its own, reads what it uses, ends it by its pid
 //! - [`live`]: devices to viewers
 //! - [`durable`]: acknowledged publications a second
-//! - [`hour`]: an hour of load by the devices' own times: memory, bytes on disk, kill -9 and restart
+//! - [`hour`]: an hour of load by the devices' own times: memory, bytes on disk; half an hour more, kill -9, restart
 //! - [`table`]: the figures as Markdown and JSON
 
 pub mod durable;
@@ -25,7 +25,7 @@ pub enum Step {
     LiveFast,
     /// QoS 1 publications acknowledged a second.
     Durable,
-    /// An hour of load, faster; kill -9 in its middle.
+    /// An hour of load, faster, then half an hour more and kill -9.
     Hour,
 }
 

@@ -21,6 +21,7 @@ const TERM_GRACE: Duration = Duration::from_secs(12);
 /// `sysconf(_SC_CLK_TCK)` is 100 on every Linux this runs on; /proc counts CPU time in it.
 const TICKS_A_SECOND: f64 = 100.0;
 const PAGE_BYTES: u64 = 4096;
+const CONFIG_NAME: &str = "tidegate.toml";
 
 /// Which program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +62,16 @@ impl Server {
     /// # Errors
     /// When it ends at once or is not ready within a minute; the text says what to look at.
     pub async fn start(kind: Kind, program: &Path) -> io::Result<Self> {
+        Self::start_with(kind, program, "").await
+    }
+
+    /// [`Server::start`] with a configuration of Tidegate's; empty: defaults.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub async fn start_with(kind: Kind, program: &Path, config: &str) -> io::Result<Self> {
         let folder = tempfile::Builder::new().prefix("tidegate-bench-").tempdir()?;
+        fs::write(folder.path().join(CONFIG_NAME), config)?;
         let (child, mqtt, web) = launch(kind, program, folder.path()).await?;
         Ok(Self { kind, mqtt, web, program: program.to_owned(), folder, child })
     }
@@ -152,6 +162,7 @@ fn cannot_start(program: &Path, folder: &Path, error: &dyn std::fmt::Display) ->
 
 async fn launch_tidegate(program: &Path, folder: &Path) -> io::Result<(Child, SocketAddr, SocketAddr)> {
     let mut command = command(program, folder)?;
+    command.arg("--config").arg(folder.join(CONFIG_NAME));
     command.arg("--data").arg(folder.join("data")).args(["--mqtt", "127.0.0.1:0", "--http", "127.0.0.1:0"]);
     let mut child = command.stdout(Stdio::piped()).spawn().map_err(|error| cannot_start(program, folder, &error))?;
     let output = child.stdout.take().ok_or_else(|| io::Error::other("the server has no standard output"))?;
