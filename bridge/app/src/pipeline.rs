@@ -150,8 +150,10 @@ impl Pipeline {
 
     fn flush_if_due(&mut self, flushed: &mut Flushed, last: Position) {
         let new = last > flushed.through;
+        // What is not read yet cannot be flushed: counting it would make ever smaller flushes while the log is behind.
+        let log_bytes = || self.log.bytes_after(flushed.through).saturating_sub(self.log.bytes_after(last));
         let due = self.store.wants_flush()
-            || self.log.bytes_after(flushed.through) > self.flush.log_bytes
+            || log_bytes() > self.flush.log_bytes
             || flushed.at.elapsed() > self.flush.interval;
         if new && due && self.flusher.is_idle() {
             self.flusher.start(self.store.seal(last), last, self.process.checkpoint());
