@@ -5,6 +5,7 @@ import { isStale } from "./lib/live.js";
 import { href, route, type Page } from "./lib/router.js";
 import { nextTheme } from "./lib/theme.js";
 import { Alerts } from "./pages/Alerts.js";
+import { Clients } from "./pages/Clients.js";
 import { Fleet } from "./pages/Fleet.js";
 import { Problems } from "./pages/Problems.js";
 import { Status } from "./pages/Status.js";
@@ -18,6 +19,7 @@ const Device = lazy(() => import("./pages/Device.js"));
 const TITLES: readonly [Page, string][] = [
   ["fleet", "Fleet"],
   ["alerts", "Alerts"],
+  ["clients", "Clients"],
   ["problems", "Problems"],
   ["status", "Status"],
 ];
@@ -51,6 +53,7 @@ export function App() {
             {(id) => <Suspense fallback={<div class="skeleton tall" />}><Device id={id} /></Suspense>}
           </Match>
           <Match when={route().page === "alerts"}><Alerts /></Match>
+          <Match when={route().page === "clients"}><Clients /></Match>
           <Match when={route().page === "problems"}><Problems /></Match>
           <Match when={route().page === "status"}><Status /></Match>
         </Switch>

@@ -15,7 +15,7 @@ await mkdir(out, { recursive: true });
 const { devices = [] } = await (await fetch(new URL("/v1/devices?limit=1", base))).json();
 const { alerts = [] } = await (await fetch(new URL("/v1/alerts", base))).json().catch(() => ({}));
 const device = alerts[0]?.device ?? devices[0]?.id;
-const pages = { fleet: "/", alerts: "/alerts", problems: "/problems", status: "/status", ...(device ? { device: `/device/${device.split("/").map(encodeURIComponent).join("/")}` } : {}) };
+const pages = { fleet: "/", alerts: "/alerts", clients: "/clients", problems: "/problems", status: "/status", ...(device ? { device: `/device/${device.split("/").map(encodeURIComponent).join("/")}` } : {}) };
 
 const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking"] });
 const complaints = [];

@@ -108,12 +108,45 @@ setInterval(() => {
 
 const json = (response, body) => response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(body));
 const restDevice = (d) => ({ id: d.id, group: d.group, state: d.state, since: d.since, alert: d.alert, metrics: Object.fromEntries(METRICS.map(([name, unit, decimals], i) => [name, { value: round(d.values)[i], time: d.time, unit, decimals }])) });
+const end = (reason, ago_ms, detail = "") => ({ time: Date.now() - ago_ms, reason, detail, address: "192.0.2.40:51200" });
+const client = (id, state, more) => ({ id, principal: "anonymous", proof: "anonymous", state, since: base + 60_000, version: null, transport: null, address: null, keep_alive_s: null, clean: null, expiry_s: null, expires: null, heard: null, subscriptions: 0, totals: null, rates: null, in_flight: { in: 0, out: 0 }, queued: { messages: 0, bytes: 0 }, last_end: null, ...more });
+const connected = (id, rate, more) => client(id, "connected", { version: "5.0", transport: "tcp", address: `192.0.2.${id.length}:51${id.length % 10}23`, keep_alive_s: 60, clean: true, expiry_s: 0, heard: Date.now() - 400, totals: { publications: 120_412, publication_bytes: 6_412_000, deliveries: 17 }, rates: { publications_per_second: rate, bytes_per_second: rate * 61, deliveries_per_second: 0.1 }, ...more });
+const clients = () => [
+  connected("cold-store-controller-with-a-rather-long-name-0001", 0.2, { principal: "cold-store", proof: "certificate", transport: "tls" }),
+  connected("gateway-7", 212.4, { principal: "gateways", proof: "password", expiry_s: 3600, subscriptions: 2, in_flight: { in: 12, out: 1 }, last_end: end("taken_over", 900_000, "another connection came with the same identifier: give each client one of its own") }),
+  connected("gateway-8", 180.1, { version: "3.1.1", transport: "websocket" }),
+  client("meter-3", "sleeping", { expires: Date.now() + 6e8, subscriptions: 1, queued: { messages: 12, bytes: 1440 }, last_end: end("keep_alive_timeout", 4e6, "nothing was heard for one and a half times the keep-alive"), since: Date.now() - 4e6 }),
+  client("pump-12", "gone", { principal: null, proof: null, since: Date.now() - 4000, last_end: end("bad_credentials", 4000, "the password of user \"pumps\" is wrong") }),
+  client("setup-laptop", "gone", { since: Date.now() - 9e5, last_end: end("disconnected", 9e5) }),
+];
+function answerClients(request, response, url) {
+  const [id, tail] = url.pathname.split("/").slice(3).map(decodeURIComponent);
+  const all = clients();
+  if (id === undefined) {
+    const state = url.searchParams.get("state");
+    const found = all.filter((one) => one.id.includes(url.searchParams.get("q") ?? "") && (state === "all" || state === one.state));
+    return json(response, { clients: found, next: null, counts: { connected: 3, sleeping: 1 } });
+  }
+  if (request.method === "DELETE") return response.writeHead(204).end();
+  if (tail === undefined) return json(response, { ...all.find((one) => one.id === id), filters: id === "gateway-7" ? [{ filter: "site/a/+/set", qos: 1, no_local: false, retain_as_published: false, identifier: null }, { filter: "$share/workers/site/+/commands/#", qos: 2, no_local: false, retain_as_published: true, identifier: 3 }] : [] });
+  response.writeHead(200, { "content-type": "application/x-ndjson" });
+  const write = (line) => response.write(`${JSON.stringify(line)}\n`);
+  write({ kind: "begin", time: Date.now(), state: "connected" });
+  let packet_id = 1;
+  const timer = setInterval(() => {
+    write({ kind: "packet", time: Date.now(), direction: "in", type: "PUBLISH", bytes: 48, packet_id, qos: 1, topic: "site/a/floor1/dev7/temperature", payload_bytes: 18, ...(url.searchParams.get("payloads") === "true" ? { payload: '{"temperature":21.5}' } : {}) });
+    write({ kind: "packet", time: Date.now() + 1, direction: "out", type: "PUBACK", bytes: 4, packet_id: packet_id++ });
+    if (packet_id % 5 === 0) write({ kind: "missed", count: 12 });
+  }, 300);
+  response.on("close", () => clearInterval(timer));
+}
 const server = createServer(async (request, response) => {
   const url = new URL(request.url, "http://x");
   const [fresh, late, asleep, lost] = counts(devices);
   const limit = Number(url.searchParams.get("limit") ?? 100);
   if (url.pathname === "/v1/devices") return json(response, { devices: inGroup(url.searchParams.get("group")).filter(({ id }) => id.includes(url.searchParams.get("q") ?? "")).slice(0, limit).map(restDevice), next: null });
   if (url.pathname === "/v1/alerts") return json(response, { alerts });
+  if (url.pathname.startsWith("/v1/clients")) return answerClients(request, response, url);
   if (url.pathname === "/v1/problems") return json(response, { problems: [{ reason: "not_json", topic: "site/b/floor2/dev9", client: "gateway-7", detail: "the payload starts like JSON and ends in the middle: publish whole messages", count: 1204, first: Date.now() - 9e6, last: Date.now() - 3000, sample: '{"temperature":21.', sample_hex: "7b22" }], dropped: 0 });
   if (url.pathname === "/v1/stats") return json(response, { version: "0.1.0", time: Date.now(), started: base, memory_bytes: 61e6, viewers: sessions.size, devices: { fresh, late, asleep, lost }, mqtt: { connections: count, publications: 1_720_412, publications_per_second: count / 5 }, readings: { applied: 1_720_400, applied_per_second: count / 5, late: 6, duplicate: 2 }, log: { appended: 1_720_412, durable: 1_720_410, applied: 1_720_412, bytes: 12_400_123 }, store: { series: count * 4, points: 6_881_600, memory_bytes: 14e6, file_bytes: 22e6, written_bytes: 90e6, flushed: 1_700_000, oldest: base }, refused: { not_json: 1204 } });
   if (url.pathname.endsWith("/acknowledge")) {

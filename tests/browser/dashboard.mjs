@@ -1,5 +1,6 @@
 // What the dashboard promises, in Chromium against a running server: dashboard.mjs SCENE HTTP MQTT
 import assert from "node:assert/strict";
+import mqttjs from "mqtt";
 import { inBrowser, PATIENCE_MS, publisher, say, shows } from "./page.mjs";
 
 const MINUTE_MS = 60_000;
@@ -8,7 +9,7 @@ const base = `http://${http}`;
 const device = (id) => `/device/${id}`;
 const value = ".metric .value";
 
-const scenes = { arrival, alert, keyboard, outage, hidden, chart, problems, phone };
+const scenes = { arrival, alert, keyboard, outage, hidden, chart, problems, clients, phone };
 await (scenes[scene] ?? (() => assert.fail(`usage: dashboard.mjs ${Object.keys(scenes).join("|")} HTTP MQTT`)))();
 
 /** An empty server teaches; what real clients then publish is on the pages that were open all the time. */
@@ -206,13 +207,49 @@ async function problems() {
   await end();
 }
 
+/** Who is connected is on the page, with what it subscribed to and what passes; a click and a confirmation end it. */
+async function clients() {
+  const { publish, end } = await publisher(mqtt);
+  const [host, port] = mqtt.split(":");
+  await inBrowser(base, async (open) => {
+    const page = await open("/clients?q=gateway");
+    await shows(page, ".empty", "No client fits");
+    const client = await mqttjs.connectAsync(`mqtt://${host}:${port}`, { clientId: "gateway-7", protocolVersion: 5, reconnectPeriod: 0 });
+    await client.subscribeAsync("site/+/set", { qos: 1 });
+    await shows(page, ".clients tr", "gateway-7");
+    await page.keyboard.press("j");
+    await page.keyboard.press("Enter");
+    await page.waitForURL(/client=gateway-7/);
+    await shows(page, ".panel", "site/+/set");
+    await page.getByRole("checkbox", { name: "Payloads" }).check();
+    await page.getByRole("button", { name: "Start" }).click();
+    await shows(page, ".trace", "connected");
+    await publish("site/a/set", "on");
+    await shows(page, ".trace", /to it.*PUBLISH.*site\/a\/set.*2 B: on/s);
+    await shows(page, ".trace", /from it.*PUBACK/s);
+    await page.getByRole("button", { name: "Disconnect…" }).click();
+    await page.getByRole("button", { name: "Cancel" }).click();
+    assert.ok(client.connected, "nothing happens before it is confirmed");
+    await page.getByRole("button", { name: "Disconnect…" }).click();
+    await page.getByRole("button", { name: "Disconnect", exact: true }).click();
+    await shows(page, ".trace", "ended by an operator");
+    await shows(page, ".clients .end", "ended by an operator");
+    await page.keyboard.press("Escape");
+    await page.locator(".panel").waitFor({ state: "detached" });
+    await page.getByRole("button", { name: "Connected" }).click();
+    await shows(page, ".empty", "No client fits");
+    await client.endAsync();
+  });
+  await end();
+}
+
 /** Every page fits a phone, and a thumb finds what it needs. */
 async function phone() {
   const { publish, end } = await publisher(mqtt);
   await publish("lab/data", { deviceId: "a-device-with-a-rather-long-name-0001", temperature: 31.5, humidity: 40.5, location: "Building A, Floor 3, Room with a long name" });
   await publish("lab/broken/dev9", `{"temperature":${"9".repeat(200)}`);
   await inBrowser(base, async (open) => {
-    for (const path of ["/", "/alerts", "/problems", "/status", device("a-device-with-a-rather-long-name-0001")]) {
+    for (const path of ["/", "/alerts", "/clients", "/problems", "/status", device("a-device-with-a-rather-long-name-0001")]) {
       const page = await open(path);
       await page.locator("main h1").first().waitFor();
       await page.locator("main .skeleton").first().waitFor({ state: "detached" });

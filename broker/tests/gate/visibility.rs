@@ -73,8 +73,8 @@ async fn a_client_is_seen_as_it_connects_sleeps_comes_back_and_goes() {
     assert_eq!((client.keep_alive_s, client.clean, client.expiry_s), (Some(60), Some(true), Some(100)));
     assert_eq!(client.address, Some(raw.stream.local_addr().unwrap().to_string()));
     assert_eq!(client.totals.map(|totals| (totals.publications, totals.publication_bytes)), Some((1, 7)));
-    assert!(client.rates.is_some_and(|rates| rates.publications_per_second >= 0.0));
     assert!(client.heard >= client.since && client.last_end.is_none());
+    until(&served, "dev", |client| client.rates.is_some_and(|rates| rates.bytes_per_second > 0.0)).await;
     assert_eq!((&*details.filters[0].filter, details.filters[0].qos, client.subscriptions), ("a/+", 1, 1));
 
     drop(raw);

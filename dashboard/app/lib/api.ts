@@ -26,14 +26,14 @@ export type Figures = { [name: string]: number | string | boolean | null | Figur
 export type Stats = Figures & { devices?: StateCounts; readings?: { applied_per_second?: number } };
 
 /** What the server said was wrong, in its own words. */
-async function request<T>(path: string, init?: RequestInit): Promise<T> {
+export async function request<T>(path: string, init?: RequestInit): Promise<T> {
   let response: Response;
   try {
     response = await fetch(path, { ...init, headers: { accept: "application/json", ...(init?.body ? { "content-type": "application/json" } : {}) } });
   } catch {
     throw new Error("The server does not answer. Check that it runs; this page keeps trying.");
   }
-  if (response.ok) return (await response.json()) as T;
+  if (response.ok) return (response.status === 204 ? undefined : await response.json()) as T;
   const problem = (await response.json().catch(() => ({}))) as { detail?: string; title?: string };
   throw new Error(problem.detail ?? problem.title ?? `The server answered ${response.status}.`);
 }
@@ -48,18 +48,22 @@ export const api = {
 };
 
 /** Asks every `interval_ms` while the page is visible and the owner lives. Keeps the last answer when one fails. */
-export function poll<T>(ask: () => Promise<T>, interval_ms: number): { value: Accessor<T | null>; error: Accessor<string | null> } {
+export function poll<T>(ask: () => Promise<T>, interval_ms: number): { value: Accessor<T | null>; error: Accessor<string | null>; refresh: () => void } {
   const [value, setValue] = createSignal<T | null>(null);
   const [error, setError] = createSignal<string | null>(null);
   let alive = true;
+  let asked = 0;
   const run = async (): Promise<void> => {
     if (document.visibilityState === "hidden") return;
+    const turn = ++asked;
     try {
       const answer = await ask();
-      if (alive) setValue(() => answer);
+      // An answer to an older question must not take the place of a newer one's.
+      if (!alive || turn !== asked) return;
+      setValue(() => answer);
       setError(null);
     } catch (failure) {
-      setError((failure as Error).message);
+      if (turn === asked) setError((failure as Error).message);
     }
   };
   void run();
@@ -68,5 +72,5 @@ export function poll<T>(ask: () => Promise<T>, interval_ms: number): { value: Ac
     alive = false;
     clearInterval(timer);
   });
-  return { value, error };
+  return { value, error, refresh: () => void run() };
 }

@@ -8,6 +8,7 @@ export const KEYS: readonly [keys: string, meaning: string][] = [
   ["/", "Find a device or group"],
   ["g f", "Go to the fleet"],
   ["g a", "Go to alerts"],
+  ["g c", "Go to clients"],
   ["g p", "Go to problems"],
   ["g s", "Go to status"],
   ["j k", "Next, previous row"],
@@ -18,7 +19,7 @@ export const KEYS: readonly [keys: string, meaning: string][] = [
   ["?", "This list"],
 ];
 
-const PLACES: Record<string, string> = { f: "/", a: "/alerts", p: "/problems", s: "/status" };
+const PLACES: Record<string, string> = { f: "/", a: "/alerts", c: "/clients", p: "/problems", s: "/status" };
 let going = false;
 
 const isTyping = (target: EventTarget | null): boolean => target instanceof HTMLElement && target.matches("input, textarea, select");

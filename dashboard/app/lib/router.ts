@@ -1,6 +1,6 @@
 import { createSignal } from "solid-js";
 
-export type Page = "fleet" | "device" | "alerts" | "problems" | "status";
+export type Page = "fleet" | "device" | "alerts" | "clients" | "problems" | "status";
 
 export interface Route {
   page: Page;
@@ -9,7 +9,7 @@ export interface Route {
   query: URLSearchParams;
 }
 
-const PAGES: readonly Page[] = ["fleet", "device", "alerts", "problems", "status"];
+const PAGES: readonly Page[] = ["fleet", "device", "alerts", "clients", "problems", "status"];
 
 function parse(): Route {
   const [first = "", ...rest] = location.pathname.slice(1).split("/");

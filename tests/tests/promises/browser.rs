@@ -98,6 +98,11 @@ async fn what_was_not_understood_is_shown_with_reason_topic_and_first_bytes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_client_is_found_traced_and_disconnected_on_its_page() {
+    play("clients", &Server::start().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn every_page_fits_a_phone_and_a_thumb() {
     play("phone", &Server::with_config(HOT).await).await;
 }

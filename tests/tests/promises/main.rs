@@ -4,6 +4,7 @@
 mod alerts;
 mod arrival;
 mod browser;
+mod clients;
 mod durability;
 mod identity;
 mod live;

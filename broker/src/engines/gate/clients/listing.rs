@@ -243,16 +243,18 @@ impl Hub {
         }
     }
 
-    /// Returns whether there was a rate for everyone.
+    /// Returns whether there was a rate for everyone, but for those that have only just connected.
     fn look_at_rates(&self, found: &mut [Found]) -> bool {
-        let (now, mut samples) = (Instant::now(), self.directory.samples.lock());
+        let (now, unix_ms, mut samples) = (Instant::now(), self.now().unix_ms, self.directory.samples.lock());
         let mut is_all = true;
         for one in found {
             let Some(presence) = &one.presence else { continue };
             let totals = presence.totals();
             one.client.totals = Some(totals);
-            one.client.rates = samples.rates(presence.facts.number, totals, now);
-            is_all &= one.client.rates.is_some();
+            let age_ms = unix_ms.saturating_sub(presence.facts.since_ms);
+            let age = Duration::from_millis(u64::try_from(age_ms).unwrap_or(0));
+            one.client.rates = samples.rates(presence.facts.number, age, totals, now);
+            is_all &= one.client.rates.is_some() || age < SPAN_MIN;
         }
         is_all
     }

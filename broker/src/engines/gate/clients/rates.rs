@@ -28,11 +28,19 @@ const STEP: Duration = Duration::from_secs(5);
 const FRESH: Duration = Duration::from_secs(30);
 
 impl Samples {
-    /// The rates of a connection whose counters stand at `totals` now; `None` when it has to be looked at again, in
-    /// [`SPAN_MIN`].
-    pub(super) fn rates(&mut self, number: u64, totals: ClientTotals, now: Instant) -> Option<ClientRates> {
+    /// The rates of a connection of that age whose counters stand at `totals` now; `None` when it has to be looked at
+    /// again, in [`SPAN_MIN`].
+    pub(super) fn rates(
+        &mut self,
+        number: u64,
+        age: Duration,
+        totals: ClientTotals,
+        now: Instant,
+    ) -> Option<ClientRates> {
         self.clear(now);
-        let first = Taken { older: (now, totals), newer: (now, totals) };
+        // A young connection is known from its beginning.
+        let began = now.checked_sub(age).filter(|_| age <= FRESH).map(|at| (at, ClientTotals::default()));
+        let first = Taken { older: began.unwrap_or((now, totals)), newer: (now, totals) };
         let taken = self.taken.entry(number).or_insert(first);
         if now.duration_since(taken.newer.0) > FRESH {
             *taken = first;
@@ -73,7 +81,7 @@ mod tests {
     #[test]
     fn a_rate_is_over_the_last_seconds_and_forgets_what_was_long_ago() {
         let (mut samples, start) = (Samples::default(), Instant::now());
-        let mut at = |s: u64, count| samples.rates(7, totals(count), start + Duration::from_secs(s));
+        let mut at = |s: u64, count| samples.rates(7, FRESH * 2, totals(count), start + Duration::from_secs(s));
         assert_eq!(at(0, 1_000_000), None);
         let rates = at(1, 1_000_010).expect("a second later there is one");
         assert!((rates.publications_per_second - 10.0).abs() < 1e-9 && (rates.bytes_per_second - 1000.0).abs() < 1e-9);
@@ -86,12 +94,20 @@ mod tests {
     }
 
     #[test]
+    fn a_young_connection_has_a_rate_at_the_first_look() {
+        let (mut samples, now) = (Samples::default(), Instant::now());
+        let rates = samples.rates(7, Duration::from_secs(2), totals(10), now);
+        assert_eq!(rates.map(|rates| rates.publications_per_second), Some(5.0));
+        assert_eq!(samples.rates(8, Duration::from_millis(10), totals(10), now), None);
+    }
+
+    #[test]
     fn who_is_not_asked_about_is_forgotten() {
         let (mut samples, start) = (Samples::default(), Instant::now());
         for number in 0..100 {
-            samples.rates(number, totals(0), start);
+            samples.rates(number, FRESH * 2, totals(0), start);
         }
-        samples.rates(1000, totals(0), start + FRESH * 2);
+        samples.rates(1000, FRESH * 2, totals(0), start + FRESH * 2);
         assert_eq!(samples.taken.len(), 1);
     }
 }

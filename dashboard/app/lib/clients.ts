@@ -1,0 +1,130 @@
+// MQTT clients as the broker sees them: what the server says, and how it is said to people.
+import { request } from "./api.js";
+
+export type ClientState = "connected" | "sleeping" | "gone";
+
+export interface ClientEnd {
+  time: number;
+  reason: string;
+  detail: string;
+  address: string | null;
+}
+
+/** What is not known (any more) is `null`: little of a client that is away. */
+export interface MqttClient {
+  id: string;
+  principal: string | null;
+  proof: string | null;
+  state: ClientState;
+  since: number | null;
+  version: string | null;
+  transport: string | null;
+  address: string | null;
+  keep_alive_s: number | null;
+  clean: boolean | null;
+  expiry_s: number | null;
+  expires: number | null;
+  heard: number | null;
+  subscriptions: number;
+  totals: { publications: number; publication_bytes: number; deliveries: number } | null;
+  rates: { publications_per_second: number; bytes_per_second: number; deliveries_per_second: number } | null;
+  in_flight: { in: number; out: number };
+  queued: { messages: number; bytes: number };
+  last_end: ClientEnd | null;
+}
+
+export interface Subscription {
+  filter: string;
+  qos: number;
+  no_local: boolean;
+  retain_as_published: boolean;
+  identifier: number | null;
+}
+
+export type ClientDetails = MqttClient & { filters: Subscription[] };
+
+export interface ClientsPage {
+  clients: MqttClient[];
+  next: string | null;
+  counts: { connected: number; sleeping: number };
+}
+
+export type TraceLine =
+  | { kind: "begin"; time: number; state: ClientState | null }
+  | { kind: "packet"; time: number; direction: "in" | "out"; type: string; bytes: number; packet_id?: number; qos?: number; dup?: boolean; retain?: boolean; topic?: string; topic_alias?: number; payload_bytes?: number; payload?: string; codes?: number[]; detail?: string }
+  | ({ kind: "end" } & ClientEnd)
+  | { kind: "missed"; count: number };
+
+/** Which client: its identifier, and its principal where one is known. */
+export interface ClientName {
+  id: string;
+  principal: string | null;
+}
+
+const path = (name: ClientName, tail = "", more: Record<string, string> = {}): string => {
+  const query = new URLSearchParams(more);
+  if (name.principal !== null) query.set("principal", name.principal);
+  return `/v1/clients/${encodeURIComponent(name.id)}${tail}${query.size > 0 ? `?${query}` : ""}`;
+};
+
+export const clients = {
+  list: (q: string, state: string, limit: number) => request<ClientsPage>(`/v1/clients?${new URLSearchParams({ q, state, limit: String(limit) })}`),
+  one: (name: ClientName) => request<ClientDetails>(path(name)),
+  disconnect: (name: ClientName, session: boolean) => request<void>(path(name, "", { session: String(session) }), { method: "DELETE" }),
+};
+
+/** Hands over every line of a trace until `signal` ends it. Throws what the server said was wrong. */
+export async function followTrace(id: string, payloads: boolean, onLine: (line: TraceLine) => void, signal: AbortSignal): Promise<void> {
+  const response = await fetch(path({ id, principal: null }, "/trace", { payloads: String(payloads) }), { signal });
+  if (!response.ok || !response.body) {
+    const problem = (await response.json().catch(() => ({}))) as { detail?: string };
+    throw new Error(problem.detail ?? `The server answered ${response.status}.`);
+  }
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    const lines = (rest + value).split("\n");
+    rest = lines.pop() ?? "";
+    for (const line of lines) if (line !== "") onLine(JSON.parse(line) as TraceLine);
+  }
+}
+
+const REASONS: Record<string, string> = {
+  disconnected: "said goodbye",
+  disconnected_with_will: "said goodbye, with its will",
+  lost: "connection lost",
+  keep_alive_timeout: "silent for too long",
+  connect_timeout: "no CONNECT in time",
+  taken_over: "replaced by another with its identifier",
+  administrative: "ended by an operator",
+  bad_credentials: "wrong credentials",
+  not_authorized: "not authorized",
+  malformed_packet: "broke the protocol",
+  packet_too_large: "packet too large",
+  client_limit: "over a limit",
+  invalid_topic: "invalid topic",
+  internal: "an error of the server",
+};
+
+export const reasonWords = (reason: string): string => REASONS[reason] ?? reason.replaceAll("_", " ");
+
+/** Ends that call for somebody: everything but a goodbye, and what an operator did. */
+export const isTrouble = (end: ClientEnd | null): boolean => end !== null && !["disconnected", "administrative"].includes(end.reason);
+
+/** What a packet says besides its type. */
+export function packetWords(line: Extract<TraceLine, { kind: "packet" }>): string {
+  const codes = (line.codes ?? []).filter((code) => code >= 0x80).map((code) => `0x${code.toString(16).padStart(2, "0")}`);
+  const topic = line.topic ?? (line.topic_alias === undefined ? undefined : `topic alias ${line.topic_alias}`);
+  return [
+    line.qos !== undefined && `qos ${line.qos}`,
+    line.packet_id !== undefined && `id ${line.packet_id}`,
+    line.dup && "dup",
+    line.retain && "retain",
+    topic,
+    line.payload_bytes !== undefined && `${line.payload_bytes} B${line.payload === undefined ? "" : `: ${line.payload}`}`,
+    ...codes,
+    line.detail,
+  ].filter((part) => part !== undefined && part !== false && part !== "").join("  ");
+}
