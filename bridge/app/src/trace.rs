@@ -99,7 +99,7 @@ fn packet(line: &Value) -> String {
         "{:<3}  {:<11} {:>6} B",
         line["direction"].as_str().unwrap_or_default(),
         line["type"].as_str().unwrap_or_default(),
-        line["bytes"],
+        line["bytes"].as_u64().unwrap_or(0),
     );
     let mut add = |more: String| {
         text.push_str("  ");
