@@ -179,6 +179,7 @@ async fn pages_put_together_are_all_clients_in_order() {
             assert_eq!(sleeping, 100);
             break;
         }
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
     assert_eq!(ids, (0..300).map(|number| format!("c{number:03}")).collect::<Vec<_>>());
     let query = |state| ClientsQuery { state: Some(state), q: "c00".into(), limit: 100, ..ClientsQuery::default() };
