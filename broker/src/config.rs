@@ -44,6 +44,12 @@ pub struct BrokerConfig {
     pub topic_bytes_max: usize,
     /// Most levels of a topic name or filter.
     pub topic_levels_max: usize,
+    /// Bytes of the properties of a publication or will.
+    pub properties_bytes_max: usize,
+    /// User properties of a publication or will.
+    pub user_properties_max: usize,
+    /// Whether a payload that says it is UTF-8 (payload format indicator 1) is refused where it is not.
+    pub check_payload_format: bool,
     /// Topic aliases a client may set up (MQTT 5.0 section 3.2.2.3.8), and that are set up towards a client.
     pub topic_alias_max: u16,
     /// QoS 1 and 2 publications of one client that are not yet acknowledged: the MQTT 5 receive maximum. A 3.1.1
@@ -109,6 +115,9 @@ impl Default for BrokerConfig {
             client_id_bytes_max: 256,
             topic_bytes_max: 1024,
             topic_levels_max: 32,
+            properties_bytes_max: 16 * 1024,
+            user_properties_max: 64,
+            check_payload_format: false,
             topic_alias_max: 64,
             receive_max: 1024,
             inflight_bytes_max: 1024 * 1024,

@@ -79,6 +79,17 @@ pub struct PublishProperties {
     pub user_properties: Vec<(String, String)>,
 }
 
+impl PublishProperties {
+    /// Bytes of its texts and data, which is what it takes to keep them.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let user: usize = self.user_properties.iter().map(|(key, value)| key.len() + value.len()).sum();
+        let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        let data = self.correlation_data.as_ref().map_or(0, |data| data.len());
+        user + text(&self.content_type) + text(&self.response_topic) + data
+    }
+}
+
 /// One message a device published.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Publication {

@@ -8,7 +8,7 @@ use super::noise::Noise;
 use super::specimens::{connect, specimens};
 use crate::engines::gate::outbox::{Delivery, Message};
 use crate::topics::TopicLimits;
-use crate::wire::{Admission, End, Limits, Machine, Now, Request, SubscribeOutcome};
+use crate::wire::{Admission, End, Limits, Machine, Now, PropertyLimits, Request, SubscribeOutcome};
 
 /// Bytes of a client, valid packets bent here and there, whole and cut anywhere: nothing panics, what the machine makes
 /// of them does not depend on the cuts, it answers in whole packets, and it is silent once it has ended.
@@ -102,6 +102,7 @@ impl Driver {
             inflight_bytes_max: 10_000,
             delivery_inflight_max: 4,
             keep_alive_max_s: 0,
+            properties: PropertyLimits::default(),
         };
         let now = Now { instant: Instant::now(), unix_ms: 1000 };
         Driver {

@@ -35,6 +35,11 @@ impl Machine {
         {
             return self.refuse(Refusal::WillTopic, Reason::InvalidTopic, &format!("the will: {error}"));
         }
+        if let Some(will) = &connect.will
+            && let Some(denial) = self.denies(&will.topic, &will.payload, will.properties.as_deref())
+        {
+            return self.refuse(Refusal::Will(denial), denial.reason(), &format!("the will: {}", denial.words()));
+        }
         self.client.clone_from(&connect.client_id);
         self.phase = Phase::AwaitingAdmission;
         requests.push(Request::Connect(Box::new(connect)));
@@ -59,6 +64,7 @@ impl Machine {
         self.phase = Phase::Open;
         self.admit(connect, &admission);
         self.will.clone_from(&connect.will);
+        self.explains = connect.v5 && connect.explains;
         self.deliveries_max = connect.receive_max.min(self.limits.delivery_inflight_max);
         self.alias_max = connect.alias_max.min(self.limits.topic_alias_max);
         let server_keep_alive = self.server_keep_alive_s(connect);

@@ -164,8 +164,10 @@ impl Machine {
             let (answer, packet_id, bytes) = (first.answer, first.packet_id, first.bytes);
             self.pending.pop_front();
             self.pending_bytes -= bytes as usize;
-            let packet = outbound::answer(self.v5, answer, packet_id);
-            self.send(packet);
+            match answer.denial().filter(|_| self.explains) {
+                Some(why) => self.send_explained(|v5, why| outbound::answer(v5, answer, packet_id, why), why.words()),
+                None => self.send(outbound::answer(self.v5, answer, packet_id, None)),
+            }
             count += usize::from(answer != Answer::Pubrel);
         }
         if self.pending.is_empty() {

@@ -45,6 +45,8 @@ pub(crate) struct ConnectRequest {
     pub password: Option<Password>,
     /// The client wants to authenticate in a way of its own (MQTT 5.0 section 4.12), which is not served.
     pub enhanced_authentication: bool,
+    /// The client wants reason strings (MQTT 5.0 section 3.1.2.11.7).
+    pub explains: bool,
     /// Of the packet.
     pub packet_bytes: usize,
 }
@@ -147,6 +149,7 @@ pub(super) fn connect_v3(connect: &v3_1_1::Connect) -> ConnectRequest {
         user: connect.user_name().map(str::to_owned),
         password: connect.password().map(|password| Password(password.into())),
         enhanced_authentication: false,
+        explains: false,
         packet_bytes: 0,
     }
 }
@@ -173,6 +176,7 @@ pub(super) fn connect_v5(connect: &v5_0::Connect) -> ConnectRequest {
         user: connect.user_name().map(str::to_owned),
         password: connect.password().map(|password| Password(password.into())),
         enhanced_authentication: false,
+        explains: true,
         packet_bytes: 0,
     };
     for property in connect.props() {
@@ -180,6 +184,7 @@ pub(super) fn connect_v5(connect: &v5_0::Connect) -> ConnectRequest {
             Property::SessionExpiryInterval(seconds) => request.expiry_s = seconds.val(),
             Property::ReceiveMaximum(count) => request.receive_max = count.val(),
             Property::TopicAliasMaximum(count) => request.alias_max = count.val(),
+            Property::RequestProblemInformation(wants) => request.explains = wants.val() == 1,
             Property::AuthenticationMethod(_) => request.enhanced_authentication = true,
             _ => {}
         }

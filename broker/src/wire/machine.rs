@@ -15,6 +15,7 @@ use super::end::End;
 use super::frame;
 use super::inbound::{self, Inbound, Request, Will};
 use super::mend::{mended, takes_no_aliases};
+use super::reason_codes;
 use super::watch::{Watch, Way};
 use crate::access::Speaker;
 use crate::topics::TopicLimits;
@@ -58,6 +59,8 @@ pub(crate) struct Machine {
     pub(super) alias_max: u16,
     /// The session outlives the connection.
     pub(super) keeps: bool,
+    /// The client wants reason strings where something is refused (MQTT 5.0 section 3.1.2.11.7).
+    pub(super) explains: bool,
     /// Those who trace the client, if anybody does.
     pub(super) watch: Option<Box<Watch>>,
 }
@@ -74,6 +77,22 @@ pub(crate) struct Limits {
     pub inflight_bytes_max: usize,
     pub delivery_inflight_max: u16,
     pub keep_alive_max_s: u16,
+    pub properties: PropertyLimits,
+}
+
+/// Limits on the properties of a publication or will.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PropertyLimits {
+    pub bytes_max: usize,
+    pub user_max: usize,
+    /// A payload that says it is UTF-8 has to be.
+    pub checks_payload_format: bool,
+}
+
+impl Default for PropertyLimits {
+    fn default() -> Self {
+        PropertyLimits { bytes_max: usize::MAX, user_max: usize::MAX, checks_payload_format: false }
+    }
 }
 
 /// The present, passed in.
@@ -139,6 +158,7 @@ impl Machine {
             deliveries: None,
             alias_max: 0,
             keeps: false,
+            explains: false,
             watch: None,
         }
     }
@@ -167,6 +187,7 @@ impl Machine {
                 return self.refuse_frame(&error, packet);
             }
             self.heard = now.instant;
+            reason_codes::count(Way::In, packet, self.v5);
             self.show(Way::In, packet);
             if self.completes_released_before(packet, requests) {
                 bytes = &bytes[packet.len()..];
@@ -275,6 +296,7 @@ impl Machine {
         for buffer in packet.to_buffers() {
             self.output.extend_from_slice(&buffer);
         }
+        reason_codes::count(Way::Out, &self.output[before..], self.v5);
         self.show_output(before);
     }
 

@@ -10,6 +10,7 @@
 //!   - `farewell`: how it ends, and when; `end`: why
 //!   - `wills`: what is published then
 //! - `inbound`: packets of both versions as version-free requests
+//! - `reason_codes`: counted as they come and go
 //! - `rights`: who the client is, and what it may do
 //! - `outbound`: answers and deliveries as packets of the connection's version
 //! - `watch`: packets shown to those who trace a client; `summary`, `codes`: a packet in their words
@@ -26,6 +27,7 @@ mod machine;
 mod mend;
 mod outbound;
 mod publications;
+mod reason_codes;
 mod rights;
 mod summary;
 #[cfg(test)]
@@ -37,6 +39,6 @@ pub(crate) use deliveries::Delivered;
 pub(crate) use end::End;
 pub(crate) use frame::is_packet;
 pub(crate) use inbound::{ConnectRequest, Filter, Password, Request};
-pub(crate) use machine::{Admission, Limits, Machine, Now};
+pub(crate) use machine::{Admission, Limits, Machine, Now, PropertyLimits};
 pub(crate) use outbound::SubscribeOutcome;
 pub(crate) use watch::{TraceReader, Watch};

@@ -4,7 +4,7 @@ use mqtt_protocol_core::mqtt::result_code::{
     PubrecReasonCode, SubackReasonCode, SubackReturnCode, UnsubackReasonCode,
 };
 use tidegate_identity::Refusal as WhyRefused;
-use tidegate_telemetry::{PublishProperties, Qos};
+use tidegate_telemetry::{PublishProperties, Qos, Reason};
 
 use super::machine::{Admission, Limits};
 use crate::access::ConnectLimit;
@@ -28,6 +28,39 @@ pub(super) enum Denial {
     NotAuthorized,
     /// The disk is full.
     QuotaExceeded,
+    /// The topic is one of the server's own.
+    ServersTopic,
+    /// There are more properties, or larger ones, than are taken.
+    Properties,
+    /// The payload is not what its format indicator says (MQTT 5.0 section 3.3.2.3.2).
+    PayloadFormat,
+}
+
+impl Denial {
+    /// For the client's log.
+    pub(super) const fn words(self) -> &'static str {
+        match self {
+            Denial::TopicInvalid => {
+                "the topic is longer or deeper than mqtt.topic_bytes_max and topic_levels_max allow"
+            }
+            Denial::NotAuthorized => "the client has no right to publish to this topic",
+            Denial::QuotaExceeded => "the server's disk is full",
+            Denial::ServersTopic => "topics that begin with $SYS/ are the server's own",
+            Denial::Properties => "more properties than mqtt.properties_bytes_max or mqtt.user_properties_max",
+            Denial::PayloadFormat => "the payload is not UTF-8, though its format indicator says so",
+        }
+    }
+
+    /// What it counts as.
+    pub(super) const fn reason(self) -> Reason {
+        match self {
+            Denial::TopicInvalid => Reason::InvalidTopic,
+            Denial::NotAuthorized | Denial::ServersTopic => Reason::NotAuthorized,
+            Denial::QuotaExceeded => Reason::DiskFull,
+            Denial::Properties => Reason::ClientLimit,
+            Denial::PayloadFormat => Reason::MalformedPacket,
+        }
+    }
 }
 
 /// An answer to a publication, in the order the publications came (MQTT-4.6.0-2).
@@ -45,7 +78,18 @@ pub(super) enum Answer {
 
 const BUILT: &str = "a packet of valid parts is valid";
 
-pub(super) fn answer(v5: bool, answer: Answer, packet_id: u16) -> Packet {
+impl Answer {
+    /// Why it refuses, if it does.
+    pub(super) const fn denial(self) -> Option<Denial> {
+        match self {
+            Answer::PubackDenied(why) | Answer::PubrecDenied(why) => Some(why),
+            _ => None,
+        }
+    }
+}
+
+/// `why` is for the client's log, where it wants that.
+pub(super) fn answer(v5: bool, answer: Answer, packet_id: u16, why: Option<&str>) -> Packet {
     match (v5, answer) {
         (false, Answer::Puback | Answer::PubackDenied(_)) => {
             v3_1_1::Puback::builder().packet_id(packet_id).build().expect(BUILT).into()
@@ -60,26 +104,30 @@ pub(super) fn answer(v5: bool, answer: Answer, packet_id: u16) -> Packet {
         (true, Answer::Puback) => v5_0::Puback::builder().packet_id(packet_id).build().expect(BUILT).into(),
         (true, Answer::Pubrec) => v5_0::Pubrec::builder().packet_id(packet_id).build().expect(BUILT).into(),
         (true, Answer::Pubcomp) => v5_0::Pubcomp::builder().packet_id(packet_id).build().expect(BUILT).into(),
-        (true, Answer::PubackDenied(why)) => v5_0::Puback::builder()
-            .packet_id(packet_id)
-            .reason_code(match why {
+        (true, Answer::PubackDenied(denial)) => {
+            let packet = v5_0::Puback::builder().packet_id(packet_id).reason_code(match denial {
                 Denial::TopicInvalid => PubackReasonCode::TopicNameInvalid,
-                Denial::NotAuthorized => PubackReasonCode::NotAuthorized,
-                Denial::QuotaExceeded => PubackReasonCode::QuotaExceeded,
-            })
-            .build()
-            .expect(BUILT)
-            .into(),
-        (true, Answer::PubrecDenied(why)) => v5_0::Pubrec::builder()
-            .packet_id(packet_id)
-            .reason_code(match why {
+                Denial::NotAuthorized | Denial::ServersTopic => PubackReasonCode::NotAuthorized,
+                Denial::QuotaExceeded | Denial::Properties => PubackReasonCode::QuotaExceeded,
+                Denial::PayloadFormat => PubackReasonCode::PayloadFormatInvalid,
+            });
+            match why {
+                Some(_) => packet.props(reason_string(why)).build().expect(BUILT).into(),
+                None => packet.build().expect(BUILT).into(),
+            }
+        }
+        (true, Answer::PubrecDenied(denial)) => {
+            let packet = v5_0::Pubrec::builder().packet_id(packet_id).reason_code(match denial {
                 Denial::TopicInvalid => PubrecReasonCode::TopicNameInvalid,
-                Denial::NotAuthorized => PubrecReasonCode::NotAuthorized,
-                Denial::QuotaExceeded => PubrecReasonCode::QuotaExceeded,
-            })
-            .build()
-            .expect(BUILT)
-            .into(),
+                Denial::NotAuthorized | Denial::ServersTopic => PubrecReasonCode::NotAuthorized,
+                Denial::QuotaExceeded | Denial::Properties => PubrecReasonCode::QuotaExceeded,
+                Denial::PayloadFormat => PubrecReasonCode::PayloadFormatInvalid,
+            });
+            match why {
+                Some(_) => packet.props(reason_string(why)).build().expect(BUILT).into(),
+                None => packet.build().expect(BUILT).into(),
+            }
+        }
         (true, Answer::PubcompNotFound) => v5_0::Pubcomp::builder()
             .packet_id(packet_id)
             .reason_code(PubcompReasonCode::PacketIdentifierNotFound)
@@ -139,6 +187,7 @@ pub(super) enum Refusal {
     WillTopic,
     Busy,
     Limit(ConnectLimit),
+    Will(Denial),
     /// It is not who it says, or may not come in.
     Identity(WhyRefused),
 }
@@ -152,6 +201,12 @@ pub(super) fn refusal(v5: bool, refusal: Refusal, why: Option<&str>) -> Packet {
             Refusal::Busy | Refusal::Limit(ConnectLimit::All) | Refusal::Identity(WhyRefused::Busy) => {
                 ConnectReasonCode::ServerBusy
             }
+            Refusal::Will(denial) => match denial {
+                Denial::TopicInvalid => ConnectReasonCode::TopicNameInvalid,
+                Denial::NotAuthorized | Denial::ServersTopic => ConnectReasonCode::NotAuthorized,
+                Denial::QuotaExceeded | Denial::Properties => ConnectReasonCode::QuotaExceeded,
+                Denial::PayloadFormat => ConnectReasonCode::PayloadFormatInvalid,
+            },
             Refusal::Limit(ConnectLimit::OfAddress) => ConnectReasonCode::QuotaExceeded,
             Refusal::Limit(ConnectLimit::AddressRate) => ConnectReasonCode::ConnectionRateExceeded,
             Refusal::Identity(WhyRefused::BadCredentials) => ConnectReasonCode::BadUserNameOrPassword,
@@ -164,9 +219,10 @@ pub(super) fn refusal(v5: bool, refusal: Refusal, why: Option<&str>) -> Packet {
     let code = match refusal {
         Refusal::ClientId => ConnectReturnCode::IdentifierRejected,
         Refusal::Identity(WhyRefused::BadCredentials) => ConnectReturnCode::BadUserNameOrPassword,
-        Refusal::Authentication | Refusal::WillTopic | Refusal::Identity(WhyRefused::NotAuthorized) => {
-            ConnectReturnCode::NotAuthorized
-        }
+        Refusal::Authentication
+        | Refusal::WillTopic
+        | Refusal::Will(_)
+        | Refusal::Identity(WhyRefused::NotAuthorized) => ConnectReturnCode::NotAuthorized,
         Refusal::Busy | Refusal::Limit(_) | Refusal::Identity(WhyRefused::Busy | WhyRefused::Throttled { .. }) => {
             ConnectReturnCode::ServerUnavailable
         }

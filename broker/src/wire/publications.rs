@@ -1,6 +1,6 @@
 use bytes::Bytes;
 use mqtt_protocol_core::mqtt::result_code::{DisconnectReasonCode, MqttError};
-use tidegate_telemetry::{Publication, Reason};
+use tidegate_telemetry::{Publication, PublishProperties, Reason};
 
 use super::inbound::{Inbound, Request};
 use super::machine::{Machine, Now, Phase, SAMPLE_BYTES_MAX, sample_of};
@@ -28,6 +28,15 @@ impl Machine {
         if self.is_denied(publish, raw, requests) {
             return;
         }
+        if let Some(denial) = self.denies(publish.topic, publish.payload, publish.properties.as_deref()) {
+            self.answer_refused(publish, denial);
+            return requests.push(Request::Refused {
+                reason: denial.reason(),
+                detail: denial.words().to_owned(),
+                topic: sample_of(publish.topic),
+                payload: Bytes::copy_from_slice(&publish.payload[..publish.payload.len().min(SAMPLE_BYTES_MAX)]),
+            });
+        }
         if self.owes_answers {
             return requests.push(Request::Refused {
                 reason: Reason::DiskFull,
@@ -50,5 +59,20 @@ impl Machine {
             dup: publish.dup,
             properties: publish.properties.clone(),
         })));
+    }
+
+    /// Why a publication or will is not taken, though its topic is valid. A 3.1.1 client cannot be told: what it
+    /// publishes to the server's own topics is acknowledged, dropped and counted.
+    pub(super) fn denies(&self, topic: &str, payload: &[u8], properties: Option<&PublishProperties>) -> Option<Denial> {
+        if topic.starts_with("$SYS/") {
+            return Some(Denial::ServersTopic);
+        }
+        let (properties, limits) = (properties?, &self.limits.properties);
+        if properties.bytes() > limits.bytes_max || properties.user_properties.len() > limits.user_max {
+            return Some(Denial::Properties);
+        }
+        let is_text = properties.payload_format_indicator == Some(1);
+        let is_wrong = limits.checks_payload_format && is_text && std::str::from_utf8(payload).is_err();
+        is_wrong.then_some(Denial::PayloadFormat)
     }
 }

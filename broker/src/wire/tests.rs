@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 use tidegate_telemetry::{Position, Publication, Qos, Reason};
 
-use super::machine::{Admission, Limits, Machine, Now};
+use super::machine::{Admission, Limits, Machine, Now, PropertyLimits};
 use super::{Delivered, End, Request, SubscribeOutcome};
 use crate::engines::gate::outbox::Delivery;
 use crate::topics::TopicLimits;
@@ -27,10 +27,13 @@ fn limits() -> Arc<Limits> {
         inflight_bytes_max: 10_000,
         delivery_inflight_max: 2,
         keep_alive_max_s: 0,
+        properties: PropertyLimits::default(),
     })
 }
 
 const CONNECT_V3: &[u8] = b"\x10\x0e\0\x04MQTT\x04\x02\0\x0a\0\x02c1";
+/// Of a client that wants no reason strings.
+const CONNECT_V5_TERSE: &[u8] = b"\x10\x11\0\x04MQTT\x05\x02\0\x0a\x02\x17\0\0\x02c1";
 const CONNECT_V5: &[u8] = b"\x10\x0f\0\x04MQTT\x05\x02\0\x0a\0\0\x02c1";
 
 impl Driver {
@@ -153,7 +156,7 @@ fn a_pubrel_before_the_entry_is_durable_gets_its_pubcomp_after_it() {
 
 #[test]
 fn what_finds_no_room_is_refused_on_version_5_and_may_be_sent_again() {
-    let mut driver = Driver::connected(CONNECT_V5);
+    let mut driver = Driver::connected(CONNECT_V5_TERSE);
     let bytes = [&b"\x32\x06\0\x01a\0\x05\0"[..], b"\x34\x06\0\x01a\0\x06\0"].concat();
     assert_eq!(driver.publications(&bytes).len(), 2);
     driver.machine.found_no_room();
@@ -221,7 +224,7 @@ fn a_topic_past_a_limit_costs_a_v5_client_the_message_and_a_v3_client_the_connec
     v3.receive(&publish_v3(1, 1, deep, b""));
     assert_eq!(v3.refused_for(), Some(Reason::InvalidTopic));
 
-    let mut v5 = Driver::connected(CONNECT_V5);
+    let mut v5 = Driver::connected(CONNECT_V5_TERSE);
     let requests = v5.receive(b"\x32\x0e\0\x09a/b/c/d/e\0\x05\0");
     assert!(matches!(&requests[..], [Request::Refused { reason: Reason::InvalidTopic, .. }]), "{requests:?}");
     v5.machine.durable(Position::START, 0);
@@ -340,4 +343,68 @@ proptest! {
         driver.machine.appended(Position(1));
         driver.machine.durable(Position(1), 0);
     }
+}
+
+/// A v5 PUBLISH with properties; QoS 1, packet identifier 1.
+fn publish_v5(topic: &str, properties: &[u8], payload: &[u8]) -> Vec<u8> {
+    let topic_bytes = u16::try_from(topic.len()).unwrap().to_be_bytes();
+    let length = u8::try_from(properties.len()).unwrap();
+    let body = [&topic_bytes[..], topic.as_bytes(), &[0, 1, length], properties, payload].concat();
+    [&[0x32, u8::try_from(body.len()).unwrap()], &body[..]].concat()
+}
+
+fn told(driver: &mut Driver, packet: &[u8]) -> (Option<u8>, String) {
+    driver.receive(packet);
+    driver.machine.durable(Position(u64::MAX), u64::MAX);
+    let output = driver.output();
+    (output.get(4).copied(), String::from_utf8_lossy(output.get(9..).unwrap_or_default()).into_owned())
+}
+
+#[test]
+fn what_a_publication_may_not_is_answered_with_its_code_and_words() {
+    let mut limits = Limits::clone(&limits());
+    limits.properties = PropertyLimits { bytes_max: 8, user_max: 1, checks_payload_format: true };
+    let mut driver = Driver::new();
+    driver.machine = Machine::new(Arc::new(limits), driver.now.instant);
+    driver.receive(CONNECT_V5);
+    driver.output();
+    let user = b"\x26\0\x01k\0\x01v";
+    for (packet, code, words) in [
+        (publish_v5("$SYS/broker/uptime", &[], b"1"), 0x87, "$SYS/"),
+        (publish_v5("a", &[&user[..], user].concat(), b""), 0x97, "mqtt.user_properties_max"),
+        (publish_v5("a", b"\x03\0\x09text/html", b""), 0x97, "mqtt.properties_bytes_max"),
+        (publish_v5("a", b"\x01\x01", b"\xff"), 0x99, "UTF-8"),
+    ] {
+        let (told_code, told_words) = told(&mut driver, &packet);
+        assert_eq!(told_code, Some(code), "{words}");
+        assert!(told_words.contains(words), "{told_words:?} says nothing of {words}");
+        assert!(driver.machine.ended().is_none(), "{words}: the client goes on");
+    }
+    assert_eq!(driver.publications(&publish_v5("a", user, b"\xff")).len(), 1, "within the limits");
+}
+
+#[test]
+fn a_client_that_wants_no_reasons_gets_the_code_alone() {
+    let mut driver = Driver::connected(CONNECT_V5_TERSE);
+    driver.receive(&publish_v5("$SYS/x", &[], b"1"));
+    driver.machine.durable(Position(u64::MAX), u64::MAX);
+    assert_eq!(driver.output(), b"\x40\x03\0\x01\x87");
+}
+
+#[test]
+fn a_reason_that_does_not_fit_the_clients_packets_is_left_out() {
+    let mut driver = Driver::connected(b"\x10\x14\0\x04MQTT\x05\x02\0\x0a\x05\x27\0\0\0\x20\0\x02c1");
+    driver.output();
+    driver.receive(&publish_v5("$SYS/x", &[], b"1"));
+    driver.machine.durable(Position(u64::MAX), u64::MAX);
+    assert_eq!(driver.output(), b"\x40\x03\0\x01\x87");
+}
+
+#[test]
+fn a_3_1_1_client_that_speaks_for_the_server_is_acknowledged_and_dropped() {
+    let mut driver = Driver::connected(CONNECT_V3);
+    let requests = driver.receive(&publish_v3(1, 1, "$SYS/broker/uptime", b"1"));
+    assert!(matches!(requests[..], [Request::Refused { reason: Reason::NotAuthorized, .. }]), "{requests:?}");
+    driver.machine.durable(Position(u64::MAX), u64::MAX);
+    assert_eq!(driver.output(), b"\x40\x02\0\x01");
 }

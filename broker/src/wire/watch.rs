@@ -37,6 +37,13 @@ pub(crate) enum Way {
     Out,
 }
 
+impl Way {
+    /// The word for it in traces and labels.
+    pub(super) fn direction(self) -> &'static str {
+        if self == Way::In { "in" } else { "out" }
+    }
+}
+
 impl Watch {
     pub(crate) fn new(readers: Vec<Arc<TraceReader>>, clock: fn() -> i64) -> Box<Self> {
         Box::new(Watch { readers, aliases: Default::default(), clock })
@@ -70,7 +77,7 @@ impl Watch {
         let wants_payload = self.readers.iter().any(|reader| reader.payloads);
         let mut packet = summary(raw, v5, wants_payload);
         packet.time = (self.clock)();
-        packet.direction = if way == Way::In { "in" } else { "out" };
+        packet.direction = way.direction();
         self.resolve_alias(way, &mut packet);
         self.tell(&packet);
     }

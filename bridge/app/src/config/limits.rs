@@ -63,6 +63,21 @@ pub fn broker(reader: &mut Reader) -> BrokerConfig {
         client_id_bytes_max: s.bytes("client_id_bytes_max", d.client_id_bytes_max, "Longest client identifier."),
         topic_bytes_max: s.bytes("topic_bytes_max", d.topic_bytes_max, "Longest topic name or filter."),
         topic_levels_max: s.count("topic_levels_max", d.topic_levels_max, "Most levels of a topic name or filter."),
+        properties_bytes_max: s.bytes(
+            "properties_bytes_max",
+            d.properties_bytes_max,
+            "Bytes of the properties of a publication or will.",
+        ),
+        user_properties_max: s.count(
+            "user_properties_max",
+            d.user_properties_max,
+            "User properties of a publication or will.",
+        ),
+        check_payload_format: s.choice(
+            "payload_format",
+            &[("trusted", false), ("checked", true)],
+            "Whether a payload that says it is UTF-8 (MQTT 5) is refused where it is not.",
+        ),
         topic_alias_max: s.count("topic_alias_max", d.topic_alias_max, "Topic aliases of an MQTT 5 client, each way."),
         receive_max: s.count("receive_max", d.receive_max, "Publications of one client that wait for their acknowledgement."),
         inflight_bytes_max: s.bytes("inflight_bytes_max", d.inflight_bytes_max, "Bytes of one client that wait for it."),

@@ -74,13 +74,7 @@ impl Message {
 
     /// What it counts as in queues and among the retained: topic, payload, and a little for the rest.
     pub(crate) fn bytes(&self) -> usize {
-        let properties = self.properties.as_ref().map_or(0, |properties| {
-            let user: usize = properties.user_properties.iter().map(|(key, value)| key.len() + value.len()).sum();
-            let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
-            user + text(&properties.content_type)
-                + text(&properties.response_topic)
-                + properties.correlation_data.as_ref().map_or(0, Bytes::len)
-        });
+        let properties = self.properties.as_ref().map_or(0, |properties| properties.bytes());
         64 + self.topic.len() + self.payload.len() + properties
     }
 

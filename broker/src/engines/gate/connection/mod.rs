@@ -338,7 +338,7 @@ mod tests {
     use super::*;
     use crate::listeners::Transport;
     use crate::topics::TopicLimits;
-    use crate::wire::Limits;
+    use crate::wire::{Limits, PropertyLimits};
 
     #[test]
     fn a_panic_in_a_step_ends_the_machine_and_nothing_else() {
@@ -352,6 +352,7 @@ mod tests {
             inflight_bytes_max: 1,
             delivery_inflight_max: 1,
             keep_alive_max_s: 0,
+            properties: PropertyLimits::default(),
         };
         let mut machine = Machine::new(Arc::new(limits), Instant::now());
         let peer = Peer { transport: Transport::Unix, address: None, certificate: None };

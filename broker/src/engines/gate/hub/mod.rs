@@ -34,7 +34,7 @@ use crate::engines::BrokerStats;
 use crate::metrics::{self, Metrics};
 use crate::sessions::{Parked, SessionStore};
 use crate::topics::{Retained, TopicLimits};
-use crate::wire::{Limits, Now};
+use crate::wire::{Limits, Now, PropertyLimits};
 
 /// What all connections of the gate share: who is online, who subscribed to what, what is retained, and the log.
 ///
@@ -93,6 +93,11 @@ impl Hub {
             inflight_bytes_max: config.inflight_bytes_max,
             delivery_inflight_max: config.delivery_inflight_max,
             keep_alive_max_s: u16::try_from(config.keep_alive_max.as_secs()).unwrap_or(u16::MAX),
+            properties: PropertyLimits {
+                bytes_max: config.properties_bytes_max,
+                user_max: config.user_properties_max,
+                checks_payload_format: config.check_payload_format,
+            },
         };
         // Numbers of sessions differ over restarts too, as long as the clock moves on a millisecond between them.
         let first_session = u64::try_from(clock()).unwrap_or(0) << 20;
