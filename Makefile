@@ -4,13 +4,15 @@
 .PHONY: run build test bench screenshots lint clean dashboard
 
 CARGO ?= cargo
+# What the program has beside the usual: the engine "rumqttd".
+FEATURES ?= --features tidegate/rumqttd
 DASHBOARD_SOURCES = $(shell find dashboard/app dashboard/client -type f 2>/dev/null) $(wildcard dashboard/*.json dashboard/*.ts dashboard/*.html)
 
 run: build
 	@scripts/demo
 
 build: dashboard/dist/index.html
-	$(CARGO) build --release --package tidegate --package tidegate-sim
+	$(CARGO) build --release --package tidegate --package tidegate-sim $(FEATURES)
 
 dashboard: dashboard/dist/index.html
 
@@ -25,8 +27,8 @@ dashboard/dist/index.html: dashboard/node_modules/.installed $(DASHBOARD_SOURCES
 test: dashboard/dist/index.html
 	tests/setup
 	cd dashboard && npm test
-	$(CARGO) build --workspace --all-targets
-	$(CARGO) test --workspace
+	$(CARGO) build --workspace --all-targets $(FEATURES)
+	$(CARGO) test --workspace $(FEATURES)
 
 bench: build
 	tests/setup
@@ -39,7 +41,7 @@ screenshots: build
 
 lint:
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --workspace --all-targets -- --deny warnings
+	$(CARGO) clippy --workspace --all-targets $(FEATURES) -- --deny warnings
 
 clean:
 	$(CARGO) clean

@@ -1,4 +1,3 @@
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
@@ -10,8 +9,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::BrokerConfig;
+use crate::engines::external::External;
 use crate::engines::gate::Gate;
-use crate::engines::{BrokerStats, Engine};
+use crate::engines::{BrokerStats, Engine, EngineConfig, ExternalError, rumqttd};
 use crate::listeners::{BindError, ListenAddress, Transport};
 use crate::sessions::{SessionStore, SessionStoreError};
 
@@ -31,6 +31,17 @@ pub enum BrokerError {
     /// The sessions of the run before, or what the log has after them.
     #[error(transparent)]
     Sessions(#[from] SessionStoreError),
+    /// The engine is not part of this program.
+    #[error(
+        "broker.engine = \"rumqttd\": this program was built without it; build it with `cargo build --features rumqttd`"
+    )]
+    WithoutRumqttd,
+    /// What the run before took from another broker.
+    #[error("what was last taken from the broker cannot be found out: {0}")]
+    Log(tidegate_log::ReadError),
+    /// What the connection to another broker needs.
+    #[error(transparent)]
+    External(#[from] ExternalError),
 }
 
 impl Broker {
@@ -47,13 +58,24 @@ impl Broker {
         problems: Arc<dyn ProblemSink>,
         clock: fn() -> i64,
     ) -> Result<Broker, BrokerError> {
-        Ok(Broker { engine: Arc::new(Gate::bind(config, log, problems, clock, sessions)?) })
+        let engine: Arc<dyn Engine> = match config.engine.clone() {
+            EngineConfig::Gate => Arc::new(Gate::bind(config, log, problems, clock, sessions)?),
+            EngineConfig::Rumqttd(own) => {
+                sessions.stand_aside();
+                rumqttd::start(&config, &own, log, problems, clock)?
+            }
+            EngineConfig::External(own) => {
+                sessions.stand_aside();
+                Arc::new(External::new(&config, *own, log, problems, clock)?)
+            }
+        };
+        Ok(Broker { engine })
     }
 
-    /// Where clients connect; the port that was picked when the configuration says 0.
+    /// Where clients connect, `host:port`; with the port that was picked when the configuration says 0.
     #[must_use]
-    pub fn local_addr(&self) -> SocketAddr {
-        self.engine.local_addr()
+    pub fn address(&self) -> String {
+        self.engine.address()
     }
 
     /// Every further listener: what connections come over, and where.
@@ -62,9 +84,9 @@ impl Broker {
         self.engine.listeners()
     }
 
-    /// Figures of now.
+    /// Figures of now; `None` from an engine that does not know its clients.
     #[must_use]
-    pub fn stats(&self) -> BrokerStats {
+    pub fn stats(&self) -> Option<BrokerStats> {
         self.engine.stats()
     }
 
@@ -99,6 +121,12 @@ impl Broker {
     /// When `traces_max` run already; when the engine does not tell.
     pub fn trace(&self, id: &str, payloads: bool) -> Result<BoxStream<'static, TraceLine>, ClientsError> {
         self.engine.trace(id, payloads)
+    }
+
+    /// What keeps publications from being taken now, and what to do about it; `None` while nothing does.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        self.engine.trouble()
     }
 
     /// Serves until `cancel`. Then no connection is accepted or read any more; each ends once what it published is

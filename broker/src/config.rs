@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use tidegate_identity::Authority;
 
+use crate::engines::EngineConfig;
 use crate::listeners::ListenerConfig;
 
 /// Settings and limits of the MQTT edge.
 #[derive(Debug, Clone)]
 pub struct BrokerConfig {
+    /// What serves MQTT. The limits below are the gate's; of the others each heeds those it can.
+    pub engine: EngineConfig,
     /// Address of the MQTT listener (TCP); port 0 picks a free one.
     pub listen: SocketAddr,
     /// Listeners besides that one.
@@ -98,6 +101,7 @@ pub enum Acknowledge {
 impl Default for BrokerConfig {
     fn default() -> Self {
         BrokerConfig {
+            engine: EngineConfig::Gate,
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 1883)),
             listeners: Vec::new(),
             backlog: 4096,

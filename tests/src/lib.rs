@@ -5,16 +5,19 @@
 //! - [`http`]: a small HTTP client
 //! - [`live`]: a client of the live protocol that keeps the map a stranger would keep from docs/protocol.md
 //! - [`mqtt`]: a faithful MQTT client, which keeps its half of the session
+//! - [`Mosquitto`]: another broker
 //! - [`tool`]: other programs: mosquitto_pub, paho-mqtt, MQTT.js, the simulator, Chromium
 
 mod disk;
 pub mod http;
 pub mod live;
+pub mod mosquitto;
 pub mod mqtt;
 mod server;
 pub mod tool;
 
 pub use disk::Disk;
+pub use mosquitto::Mosquitto;
 pub use server::Server;
 
 use std::future::Future;

@@ -60,7 +60,7 @@ fn run(arguments: Run) -> Result<()> {
     config.http = arguments.http.unwrap_or(config.http);
     let exposure = if arguments.insecure_allow_anonymous { Exposure::AnonymousAllowed } else { Exposure::LoopbackOnly };
 
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,rumqttd=warn,rumqttc=warn"));
     let colours = std::io::stderr().is_terminal();
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours).init();
     end_with_vital_threads();

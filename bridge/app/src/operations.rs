@@ -54,7 +54,7 @@ impl Operations for Program {
             started: self.started_ms,
             memory_bytes: resident_bytes(),
             mqtt: MqttStats {
-                connections: self.broker.stats().connections as u64,
+                connections: self.broker.stats().map(|stats| stats.connections as u64),
                 publications: now.publications,
                 publications_per_second,
             },
@@ -79,6 +79,9 @@ impl Operations for Program {
         }
         if !self.log.has_room() {
             return Readiness::NotReady("the log has no room: the disk or processing is behind".into());
+        }
+        if let Some(trouble) = self.broker.trouble() {
+            return Readiness::NotReady(trouble);
         }
         Readiness::Ready
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use tidegate_broker::{Broker, ListenAddress, ListenerConfig, SessionStore, Transport};
+use tidegate_broker::{Broker, BrokerConfig, EngineConfig, ListenAddress, ListenerConfig, SessionStore, Transport};
 use tidegate_identity::{Authority, Exposure};
 use tidegate_log::{EmbeddedLog, Log, LogReader, ReadError};
 use tidegate_process::Process;
@@ -44,7 +44,9 @@ pub async fn run(mut config: Config, exposure: Exposure) -> Result<()> {
     let prometheus = PrometheusBuilder::new().install_recorder().context("the metrics recorder")?;
     let authority = Arc::new(Authority::open(config.identity.clone()).context("[identity]")?);
     config.broker.authority = authority.clone();
-    authority.exposure(exposure).check("mqtt.listen", config.broker.listen)?;
+    for (key, address) in listened_on(&config.broker) {
+        authority.exposure(exposure).check(key, address)?;
+    }
     exposure.check("http.listen", config.http)?;
     for listener in &config.broker.listeners {
         check_exposure(authority.exposure(exposure), listener)?;
@@ -56,7 +58,7 @@ pub async fn run(mut config: Config, exposure: Exposure) -> Result<()> {
     let http = TcpListener::bind(config.http).await.with_context(|| format!("cannot listen on {}", config.http))?;
     let broker =
         Broker::bind(config.broker.clone(), state.log.clone(), state.sessions, state.problems.clone(), clock::now_ms)?;
-    let (mqtt_addr, http_addr) = (broker.local_addr(), http.local_addr()?);
+    let (mqtt_addr, http_addr) = (broker.address(), http.local_addr()?);
     let listeners = broker.listeners();
 
     let pipeline = thread::Builder::new().name("pipeline".into()).spawn({
@@ -97,7 +99,7 @@ pub async fn run(mut config: Config, exposure: Exposure) -> Result<()> {
         async move { broker.run(tracker, cancel).await }
     });
 
-    announce(mqtt_addr, http_addr, &listeners)?;
+    announce(&mqtt_addr, http_addr, &listeners)?;
     stop_signal().await?;
     tracing::info!("stopping");
     end_whatever_hangs();
@@ -207,6 +209,16 @@ fn raise_open_files() {
     }
 }
 
+/// Where the engine listens, besides the further listeners: each key with its address.
+fn listened_on(broker: &BrokerConfig) -> Vec<(&'static str, SocketAddr)> {
+    let plain = ("mqtt.listen", broker.listen);
+    match &broker.engine {
+        EngineConfig::Gate => vec![plain],
+        EngineConfig::Rumqttd(own) => vec![plain, ("rumqttd.listen_v5", own.listen_v5)],
+        EngineConfig::External(_) => Vec::new(),
+    }
+}
+
 /// A certificate that is required says who connects, so such a listener may be reached from anywhere.
 fn check_exposure(exposure: Exposure, listener: &ListenerConfig) -> Result<()> {
     match listener.at {
@@ -218,14 +230,14 @@ fn check_exposure(exposure: Exposure, listener: &ListenerConfig) -> Result<()> {
 }
 
 /// The line that says where everything is; programs wait for it.
-fn announce(mqtt: SocketAddr, http: SocketAddr, listeners: &[(Transport, ListenAddress)]) -> Result<()> {
+fn announce(mqtt: &str, http: SocketAddr, listeners: &[(Transport, ListenAddress)]) -> Result<()> {
     let mut line = format!("tidegate ready: mqtt {mqtt} http {http}");
     for (transport, at) in listeners {
         let name = if *transport == Transport::WebSocket { "ws" } else { transport.name() };
         tracing::info!(transport = transport.name(), %at, "listening");
         line += &format!(" {name} {at}");
     }
-    tracing::info!(%mqtt, %http, "ready");
+    tracing::info!(mqtt, %http, "ready");
     let mut stdout = std::io::stdout();
     writeln!(stdout, "{line}")?;
     stdout.flush().context("stdout")

@@ -50,6 +50,10 @@ impl Fleet {
         if self.len() >= config.devices_max {
             return Err(("process.devices_max", config.devices_max));
         }
+        // Engines that are not told who publishes leave the client empty: that is nobody's limit.
+        if client.is_empty() {
+            return Ok(());
+        }
         let of_client = self.by_client.get(client).copied().unwrap_or(0);
         if of_client >= config.devices_per_client_max {
             return Err(("process.devices_per_client_max", config.devices_per_client_max));

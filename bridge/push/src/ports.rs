@@ -68,8 +68,9 @@ pub struct OperationStats {
 /// Figures of the broker.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct MqttStats {
-    /// Open now.
-    pub connections: u64,
+    /// Open now; absent where the engine does not know its clients.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connections: Option<u64>,
     /// Received since the start.
     pub publications: u64,
     /// Over the last seconds.

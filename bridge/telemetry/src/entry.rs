@@ -95,11 +95,12 @@ impl PublishProperties {
 pub struct Publication {
     /// Unix ms at which the broker received it; monotone in the log.
     pub received_ms: i64,
-    /// MQTT client identifier.
+    /// MQTT client identifier; empty where the engine does not know it.
     pub client: String,
     /// Whom the client proved to be; `"anonymous"` without identity.
     pub principal: String,
-    /// Number of the client's session; differs between two sessions of one client identifier.
+    /// Number of the client's session; differs between two sessions of one client identifier. 0 where the engine does
+    /// not know it.
     pub session: u64,
     /// Packet identifier; 0 for QoS 0.
     pub packet_id: u16,

@@ -1,9 +1,17 @@
 //! What serves MQTT. The gate is Tidegate's own edge; other engines can stand in its place.
+//!
+//! - [`Engine`]: what all of them do; [`EngineConfig`]: which one
+//! - `gate`: Tidegate's own
+//! - `rumqttd`: the crate's server in this process; the only room that names it
+//! - `external`: a client of a broker elsewhere; the only room that names rumqttc
+//! - `intake`: the way into the log for engines that are not told who publishes
 
+pub(crate) mod external;
 pub(crate) mod gate;
+mod intake;
+pub(crate) mod rumqttd;
 
 use std::future::{Future, ready};
-use std::net::SocketAddr;
 use std::pin::Pin;
 
 use futures_util::FutureExt;
@@ -14,6 +22,21 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::listeners::{ListenAddress, Transport};
+
+pub use self::external::{ExternalConfig, ExternalError, ExternalTls, Version};
+pub use self::rumqttd::RumqttdConfig;
+
+/// Which engine serves MQTT, with what it is told beyond the rest of [`crate::BrokerConfig`].
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum EngineConfig {
+    /// Tidegate's own.
+    #[default]
+    Gate,
+    /// The crate's server, in this process.
+    Rumqttd(RumqttdConfig),
+    /// A broker elsewhere, of which this program is a client.
+    External(Box<ExternalConfig>),
+}
 
 /// Figures of the MQTT edge, for the status page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -34,14 +57,14 @@ pub struct BrokerStats {
 
 /// Serves MQTT clients and brings what they publish into the log.
 pub trait Engine: Send + Sync + 'static {
-    /// Where clients connect.
-    fn local_addr(&self) -> SocketAddr;
+    /// Where clients connect, `host:port`.
+    fn address(&self) -> String;
 
     /// Every further listener: what connections come over, and where.
     fn listeners(&self) -> Vec<(Transport, ListenAddress)>;
 
-    /// Figures of now.
-    fn stats(&self) -> BrokerStats;
+    /// Figures of now; `None` from an engine that does not know its clients.
+    fn stats(&self) -> Option<BrokerStats>;
 
     /// A page of clients, ascending by identifier.
     fn clients(&self, _query: ClientsQuery) -> BoxFuture<'static, Result<ClientsPage, ClientsError>> {
@@ -61,6 +84,11 @@ pub trait Engine: Send + Sync + 'static {
     /// The packets of the client with that identifier, until it is dropped or the engine ends.
     fn trace(&self, _id: &str, _payloads: bool) -> Result<BoxStream<'static, TraceLine>, ClientsError> {
         Err(ClientsError::Unsupported)
+    }
+
+    /// What keeps publications from being taken now, and what to do about it; `None` while nothing does.
+    fn trouble(&self) -> Option<String> {
+        None
     }
 
     /// Serves until `cancel`; then lets what was taken become durable and be acknowledged, within a grace, and ends.

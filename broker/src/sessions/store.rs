@@ -161,6 +161,11 @@ impl SessionStore {
         Position(self.shared.complete.load(Ordering::Acquire))
     }
 
+    /// The engine keeps no sessions here: nothing in the log waits for mailboxes.
+    pub(crate) fn stand_aside(&self) {
+        self.shared.complete.store(u64::MAX, Ordering::Release);
+    }
+
     /// Writes what waits and ends the thread. [`crate::Broker::run`] does so at its end.
     pub fn close(&self) {
         self.stop(Stop::Close);

@@ -12,11 +12,11 @@ use tidegate_telemetry::Position;
 use super::answers::Pending;
 use super::deliveries::Deliveries;
 use super::end::End;
-use super::frame;
 use super::inbound::{self, Inbound, Request, Will};
 use super::mend::{mended, takes_no_aliases};
 use super::reason_codes;
 use super::watch::{Watch, Way};
+use super::{bridge, frame};
 use crate::access::Speaker;
 use crate::topics::TopicLimits;
 
@@ -63,6 +63,8 @@ pub(crate) struct Machine {
     pub(super) explains: bool,
     /// Those who trace the client, if anybody does.
     pub(super) watch: Option<Box<Watch>>,
+    /// The client is another broker's bridge.
+    is_bridge: bool,
 }
 
 /// Limits on what one client may do.
@@ -160,6 +162,7 @@ impl Machine {
             keeps: false,
             explains: false,
             watch: None,
+            is_bridge: false,
         }
     }
 
@@ -183,6 +186,10 @@ impl Machine {
                 Ok(None) => break,
                 Err(error) => return self.refuse_frame(&error, bytes),
             };
+            bytes = &bytes[packet.len()..];
+            let unmarked = (self.phase == Phase::AwaitingConnect).then(|| bridge::unmarked(packet)).flatten();
+            self.is_bridge |= unmarked.is_some();
+            let packet = unmarked.as_deref().unwrap_or(packet);
             if let Err(error) = frame::check(packet) {
                 return self.refuse_frame(&error, packet);
             }
@@ -190,13 +197,11 @@ impl Machine {
             reason_codes::count(Way::In, packet, self.v5);
             self.show(Way::In, packet);
             if self.completes_released_before(packet, requests) {
-                bytes = &bytes[packet.len()..];
                 continue;
             }
             for event in self.mqtt.recv(&mut Cursor::new(&*mended(packet))) {
                 self.event(event, packet, now, requests);
             }
-            bytes = &bytes[packet.len()..];
         }
         if !self.has_ended() {
             self.partial.extend_from_slice(bytes);
@@ -244,10 +249,11 @@ impl Machine {
             Packet::V5_0Pubcomp(pubcomp) => self.delivered(pubcomp.packet_id(), requests),
             Packet::V3_1_1Pubrel(pubrel) => self.released(pubrel.packet_id(), requests),
             Packet::V5_0Pubrel(pubrel) => self.released(pubrel.packet_id(), requests),
-            Packet::V3_1_1Subscribe(subscribe) => requests.push(Request::Subscribe {
-                packet_id: subscribe.packet_id(),
-                filters: inbound::filters(subscribe.entries(), &[]),
-            }),
+            Packet::V3_1_1Subscribe(subscribe) => {
+                let filters = inbound::filters(subscribe.entries(), &[]);
+                let filters = if self.is_bridge { bridge::with_options(filters) } else { filters };
+                requests.push(Request::Subscribe { packet_id: subscribe.packet_id(), filters });
+            }
             Packet::V5_0Subscribe(subscribe) => {
                 let filters = inbound::filters(subscribe.entries(), subscribe.props());
                 let shared_no_local = |f: &inbound::Filter| f.options.no_local && f.filter.starts_with("$share/");

@@ -9,6 +9,7 @@
 //!   - `deliveries`: what goes to the client
 //!   - `farewell`: how it ends, and when; `end`: why
 //!   - `wills`: what is published then
+//! - `bridge`: what other brokers' bridges say beside the standard
 //! - `inbound`: packets of both versions as version-free requests
 //! - `reason_codes`: counted as they come and go
 //! - `rights`: who the client is, and what it may do
@@ -17,6 +18,7 @@
 
 mod admission;
 mod answers;
+mod bridge;
 mod codes;
 mod deliveries;
 mod end;

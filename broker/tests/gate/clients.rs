@@ -75,7 +75,7 @@ async fn mosquitto_pub_reaches_mosquitto_sub_in_both_versions() {
             .kill_on_drop(true)
             .spawn()
             .expect("mosquitto-clients is installed");
-        served.until("the subscription", |s| s.broker.stats().subscriptions == 1).await;
+        served.until("the subscription", |s| s.stats().subscriptions == 1).await;
         for qos in ["0", "1", "2"] {
             let status = Command::new("mosquitto_pub")
                 .args(["-p", &port, "-V", version, "-t", "m/a/t", "-q", qos, "-m", qos])
@@ -88,6 +88,6 @@ async fn mosquitto_pub_reaches_mosquitto_sub_in_both_versions() {
             assert_eq!(line.as_deref(), Some(format!("m/a/t {qos}").as_str()), "{version}");
         }
         tokio::time::timeout(PATIENCE, sub.wait()).await.unwrap().unwrap();
-        served.until("its end", |s| s.broker.stats().subscriptions == 0).await;
+        served.until("its end", |s| s.stats().subscriptions == 0).await;
     }
 }

@@ -14,7 +14,7 @@ async fn persistent(served: &Served, client: &str, session_present: u8) -> Raw {
 async fn goodbye(served: &Served, mut client: Raw) {
     client.send(b"\xe0\0").await;
     client.rest().await;
-    served.until("the end", |s| s.broker.stats().connections <= 1).await;
+    served.until("the end", |s| s.stats().connections <= 1).await;
 }
 
 #[tokio::test]
@@ -149,5 +149,5 @@ async fn a_clean_start_leaves_nothing_of_the_session_before() {
     served.v3("s").await.is_served().await;
     let served = Served::keeping(served.crash().await, directory.path());
     persistent(&served, "s", 0).await;
-    assert_eq!(served.broker.stats().subscriptions, 0);
+    assert_eq!(served.stats().subscriptions, 0);
 }

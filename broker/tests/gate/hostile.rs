@@ -47,7 +47,7 @@ async fn each_malformed_packet_ends_its_own_connection_only() {
             .await;
     }
     assert_eq!(served.log.publications(), []);
-    served.until("only the bystander is left", |s| s.broker.stats().connections == 1).await;
+    served.until("only the bystander is left", |s| s.stats().connections == 1).await;
 }
 
 #[tokio::test]
@@ -56,7 +56,7 @@ async fn a_truncated_packet_is_nothing() {
     let mut client = served.v3("c").await;
     client.send(b"\x30\x09\0\x01a").await;
     drop(client);
-    served.until("the end", |s| s.broker.stats().connections == 0).await;
+    served.until("the end", |s| s.stats().connections == 0).await;
     assert_eq!(served.log.publications(), []);
 }
 
@@ -110,7 +110,7 @@ async fn one_connection_too_many_is_refused_and_reported() {
     assert_eq!(served.problems.count(Reason::ClientLimit), 1);
     first.is_served().await;
     drop(first);
-    served.until("room", |s| s.broker.stats().connections == 0).await;
+    served.until("room", |s| s.stats().connections == 0).await;
     served.v3("b").await;
 }
 
@@ -136,5 +136,5 @@ async fn a_subscriber_that_does_not_read_costs_its_own_messages() {
         publisher.read(4).await;
     }
     assert_eq!(served.log.publications().len(), 3000);
-    assert!(served.broker.stats().queued_bytes <= 10_000, "{:?}", served.broker.stats());
+    assert!(served.stats().queued_bytes <= 10_000, "{:?}", served.stats());
 }

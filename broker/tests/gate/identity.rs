@@ -269,7 +269,7 @@ async fn an_address_past_its_connections_is_closed_and_counted() {
     first.is_served().await;
     served.until("it is counted", |served| served.problems.count(Reason::ClientLimit) == 1).await;
     drop(first);
-    served.until("there is room again", |served| served.broker.stats().connections == 1).await;
+    served.until("there is room again", |served| served.stats().connections == 1).await;
     served.v3("c").await.is_served().await;
 }
 

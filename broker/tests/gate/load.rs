@@ -32,7 +32,7 @@ async fn an_idle_connection_holds_little_memory() {
         client.write_all(id.as_bytes()).unwrap();
         clients.push(client);
     }
-    served.until("all are in", |s| s.broker.stats().connections >= COUNT).await;
+    served.until("all are in", |s| s.stats().connections >= COUNT).await;
     for client in &mut clients {
         client.read_exact(&mut [0; 4]).unwrap();
     }

@@ -13,7 +13,7 @@ async fn no_puback_before_the_entry_is_durable() {
     client.publish(0x32, 7, b"a", b"x").await;
     served.until("the entry", |s| s.log.payloads() == ["x"]).await;
     assert!(client.silence().await, "acknowledged before durable");
-    assert_eq!(served.broker.stats().inflight, 1);
+    assert_eq!(served.stats().inflight, 1);
     served.log.release();
     assert_eq!(client.read(4).await, b"\x40\x02\0\x07");
 }
@@ -56,7 +56,7 @@ async fn a_second_connection_takes_the_client_identifier_over() {
     assert_eq!(first.rest().await, b"\xe0\x01\x8e", "told: session taken over");
     assert_eq!(watcher.read(9).await, b"\x30\x07\0\x04gonex", "its will");
     second.is_served().await;
-    assert_eq!(served.broker.stats().connections, 2);
+    assert_eq!(served.stats().connections, 2);
 }
 
 #[tokio::test]
@@ -68,8 +68,8 @@ async fn a_sleeping_session_keeps_its_subscriptions() {
     first.subscribe("a/+", 1).await;
     first.send(b"\xe0\0").await;
     first.rest().await;
-    served.until("the end", |s| s.broker.stats().connections == 0).await;
-    assert_eq!(served.broker.stats().subscriptions, 1);
+    served.until("the end", |s| s.stats().connections == 0).await;
+    assert_eq!(served.stats().subscriptions, 1);
 
     let mut second = served.raw().await;
     second.connect(4, 0, "c").await;
@@ -80,7 +80,7 @@ async fn a_sleeping_session_keeps_its_subscriptions() {
 
     let mut clean = served.v3("c").await;
     clean.is_served().await;
-    served.until("the old subscriptions' end", |s| s.broker.stats().subscriptions == 0).await;
+    served.until("the old subscriptions' end", |s| s.stats().subscriptions == 0).await;
 }
 
 #[tokio::test]
@@ -121,11 +121,11 @@ async fn retained_messages_greet_subscribers_until_an_empty_one_comes() {
     let mut subscriber = served.v3("s").await;
     subscriber.subscribe("a/+", 0).await;
     assert_eq!(subscriber.read(11).await, b"\x31\x09\0\x03a/bkept");
-    assert_eq!(served.broker.stats().retained, 1);
+    assert_eq!(served.stats().retained, 1);
     publisher.publish(0x33, 2, b"a/b", b"").await;
     publisher.read(4).await;
     assert_eq!(subscriber.read(7).await, b"\x30\x05\0\x03a/b");
-    assert_eq!(served.broker.stats().retained, 0);
+    assert_eq!(served.stats().retained, 0);
 }
 
 #[tokio::test]
@@ -201,7 +201,7 @@ async fn subscription_options_of_version_5_are_kept() {
     let connack = client.read(2).await;
     client.read(connack[1] as usize).await;
     client.send(b"\x31\x05\0\x01r\0k").await;
-    served.until("the retained message", |s| s.broker.stats().retained == 1).await;
+    served.until("the retained message", |s| s.stats().retained == 1).await;
     // No local; retain handling 2; retain as published with retain handling 1, new and then known.
     for (filter, options) in [(b'l', 0x04), (b'r', 0x20), (b'r', 0x18)] {
         client.send(&[0x82, 7, 0, 1, 0, 0, 1, filter, options]).await;

@@ -364,7 +364,7 @@ async fn half_open_connections_end_at_the_deadline_and_hurt_nobody() {
         let after = tokio::time::timeout(Duration::from_secs(8), end).await.expect("it ends").unwrap();
         assert!(after >= deadline && after < deadline + Duration::from_secs(5), "{after:?}");
     }
-    served.until("their places are free again", |s| s.broker.stats().connections == 1).await;
+    served.until("their places are free again", |s| s.stats().connections == 1).await;
     bystander.is_served().await;
 }
 

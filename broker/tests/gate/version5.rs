@@ -46,7 +46,7 @@ async fn a_shared_subscription_goes_round_and_passes_over_who_is_away() {
     assert_eq!(one.read(14).await, b"\x30\x05\0\x01a\x001\x30\x05\0\x01a\x003");
     assert_eq!(two.read(14).await, b"\x30\x05\0\x01a\x002\x30\x05\0\x01a\x004");
     drop(one);
-    served.until("the end", |s| s.broker.stats().connections == 2).await;
+    served.until("the end", |s| s.stats().connections == 2).await;
     publisher.publish(0x30, 0, b"a", b"5").await;
     publisher.publish(0x30, 0, b"a", b"6").await;
     assert_eq!(two.read(14).await, b"\x30\x05\0\x01a\x005\x30\x05\0\x01a\x006");
@@ -88,7 +88,7 @@ async fn a_will_waits_for_its_delay_and_a_client_that_comes_back_cancels_it() {
         let will = b"\x05\x18\0\0\0\x01\0\x01w\0\x02by";
         let (raw, _) = v5(&served, client, 0x06, expiry, will).await;
         drop(raw);
-        served.until("the end", |s| s.broker.stats().connections == 0).await;
+        served.until("the end", |s| s.stats().connections == 0).await;
         assert!(served.log.payloads().is_empty(), "it waits");
         if back {
             let (_raw, connack) = v5(&served, client, 0, expiry, b"").await;
@@ -96,7 +96,7 @@ async fn a_will_waits_for_its_delay_and_a_client_that_comes_back_cancels_it() {
             tokio::time::sleep(std::time::Duration::from_millis(2500)).await;
             assert!(served.log.payloads().is_empty(), "cancelled");
         }
-        served.until("nobody", |s| s.broker.stats().connections == 0).await;
+        served.until("nobody", |s| s.stats().connections == 0).await;
     }
     served.until("the will", |s| s.log.payloads() == ["by"]).await;
 }

@@ -203,7 +203,7 @@ async fn an_operator_ends_a_connection_and_with_it_the_session_if_told_so() {
     served.broker.disconnect(name("dev"), true).await.unwrap();
     raw.rest().await;
     assert_eq!(find(&served, "dev").await.unwrap().state, ClientState::Gone);
-    assert_eq!(served.broker.stats().subscriptions, 0);
+    assert_eq!(served.stats().subscriptions, 0);
 
     drop(v5(&served, "sleeper", true).await);
     until(&served, "sleeper", state(ClientState::Sleeping)).await;

@@ -6,6 +6,7 @@ mod arrival;
 mod browser;
 mod clients;
 mod durability;
+mod engines;
 mod identity;
 mod live;
 mod operation;

@@ -18,6 +18,7 @@ pub fn broker(reader: &mut Reader) -> BrokerConfig {
     let d = BrokerConfig::default();
     let mut s = reader.section("mqtt", "The MQTT listener and what a client may do.");
     BrokerConfig {
+        engine: d.engine,
         listen: s.address("listen", d.listen, "Address of the listener; port 0 picks one; --mqtt overrides it."),
         listeners: Vec::new(),
         backlog: s.count("backlog", d.backlog, "Connections the system holds until they are accepted."),

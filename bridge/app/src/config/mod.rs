@@ -3,10 +3,12 @@
 //! - [`Config::parse`]: from a file's text; every mistake at once
 //! - [`sample`]: the text of a configuration that holds every key with its default
 //! - `reader`, `units`: how keys are read; sizes and durations as people write them
+//! - `engine`: what serves MQTT
 //! - `listeners`: the ways in besides the plain listener
 //! - `identity`: who is let in, and rights
 //! - `rules`: alert rules and the catalogue of metrics
 
+mod engine;
 mod identity;
 mod limits;
 mod listeners;
@@ -18,7 +20,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tidegate_broker::{BrokerConfig, SessionStoreConfig};
+use tidegate_broker::{BrokerConfig, EngineConfig, SessionStoreConfig};
 use tidegate_identity::IdentityConfig;
 use tidegate_log::LogConfig;
 use tidegate_process::ProcessConfig;
@@ -88,6 +90,7 @@ impl Config {
             key: String::new(),
             what,
         }));
+        mistakes.extend(config.without_the_gate().map(|(key, what)| Mistake { line: 1, key: key.to_owned(), what }));
         if mistakes.is_empty() { Ok(config) } else { Err(mistakes) }
     }
 }
@@ -113,7 +116,11 @@ fn read(reader: &mut Reader) -> Config {
     let data = PathBuf::from(data);
     let (http, push) = limits::push(reader);
     Config {
-        broker: BrokerConfig { listeners: listeners::listeners(reader), ..limits::broker(reader) },
+        broker: BrokerConfig {
+            engine: engine::engine(reader),
+            listeners: listeners::listeners(reader),
+            ..limits::broker(reader)
+        },
         identity: identity::identity(reader),
         sessions: SessionStoreConfig { directory: Some(data.join("sessions")), ..limits::sessions(reader) },
         log: LogConfig { directory: data.join("log"), ..limits::log(reader) },
@@ -129,6 +136,24 @@ fn read(reader: &mut Reader) -> Config {
 }
 
 impl Config {
+    /// What only the gate does and is asked of another engine: nobody shall believe that it is done.
+    fn without_the_gate(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let is_gate = self.broker.engine == EngineConfig::Gate;
+        let default = IdentityConfig::default();
+        let identity = &self.identity;
+        let has_identity = identity.password_file.is_some()
+            || identity.token.is_some()
+            || identity.certificate_name != default.certificate_name
+            || identity.anonymous != default.anonymous;
+        let asked = [
+            ("listener", !self.broker.listeners.is_empty()),
+            ("identity", has_identity),
+            ("right", !identity.rights.is_empty()),
+        ];
+        let what = "is served by engine = \"gate\" alone: take it out, or change broker.engine (docs/engines.md)";
+        asked.into_iter().filter(move |(_, is)| *is && !is_gate).map(move |(key, _)| (key, what.to_owned()))
+    }
+
     /// Moves everything that is kept to another folder.
     pub fn keep_in(&mut self, data: PathBuf) {
         self.sessions.directory = Some(data.join("sessions"));

@@ -244,6 +244,13 @@ impl Section<'_> {
         self.reader.mistake(span, &path, what.to_owned());
     }
 
+    /// A mistake about a key whose value does not go together with others.
+    pub fn wrong_key(&mut self, key: &str, what: &str) {
+        let path = format!("{}.{key}", self.path);
+        let span = self.reader.find(&path).and_then(Item::span);
+        self.reader.mistake(span, &path, what.to_owned());
+    }
+
     fn known(&mut self, key: &str) -> String {
         let path = format!("{}.{key}", self.path);
         self.reader.known.insert(path.clone());

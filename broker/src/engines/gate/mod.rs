@@ -108,16 +108,16 @@ impl Gate {
 }
 
 impl Engine for Gate {
-    fn local_addr(&self) -> SocketAddr {
-        self.local_addr
+    fn address(&self) -> String {
+        self.local_addr.to_string()
     }
 
     fn listeners(&self) -> Vec<(Transport, ListenAddress)> {
         self.listeners.iter().skip(1).map(|listener| (listener.way.transport, listener.at().clone())).collect()
     }
 
-    fn stats(&self) -> BrokerStats {
-        self.hub.stats()
+    fn stats(&self) -> Option<BrokerStats> {
+        Some(self.hub.stats())
     }
 
     fn clients(&self, query: ClientsQuery) -> BoxFuture<'static, Result<ClientsPage, ClientsError>> {

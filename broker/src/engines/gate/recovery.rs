@@ -29,9 +29,8 @@ impl Hub {
         // Until all is routed again no batch may be cut: it would call the mailboxes complete.
         let _routing = self.store.routing();
         self.store.start(Arc::clone(&self.log), self.clock())?;
-        if let Some(complete) = complete {
-            self.route_after(complete.min(self.log.appended()))?;
-        }
+        // A crash before the store's first batch leaves none, but publications in the log that were acknowledged.
+        self.route_after(complete.unwrap_or(Position::START).min(self.log.appended()))?;
         Ok(())
     }
 

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use std::sync::Mutex;
-use tidegate_broker::{Broker, BrokerConfig, SessionStore, SessionStoreConfig};
+use tidegate_broker::{Broker, BrokerConfig, BrokerStats, SessionStore, SessionStoreConfig};
 use tidegate_log::{AppendError, Log, LogReader, ReadError, Room};
 use tidegate_telemetry::{Entry, Position, Problem, ProblemSink, Publication, Reason};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -225,7 +225,12 @@ impl Served {
         let (serving, cancel) = (broker.clone(), CancellationToken::new());
         let until = cancel.clone();
         let running = tokio::spawn(async move { serving.run(TaskTracker::new(), until).await });
-        Served { address: broker.local_addr(), broker, log, problems, sessions, cancel, running }
+        Served { address: broker.address().parse().unwrap(), broker, log, problems, sessions, cancel, running }
+    }
+
+    /// Figures of now.
+    pub fn stats(&self) -> BrokerStats {
+        self.broker.stats().unwrap()
     }
 
     /// Ends as a crash would: what was not written is lost. Returns the log that is left.

@@ -1,0 +1,177 @@
+//! Beside another broker: what only that engine promises.
+
+use std::time::Duration;
+
+use tidegate_tests::{Mosquitto, Server, eventually, http, tool};
+
+use super::device::{Device, Message, Version};
+use super::site::{Engine, Site};
+use crate::transports::Authority;
+
+const V3: &str = "version = \"3.1.1\"\n";
+
+/// Publishes one temperature of each of so many devices, and has each acknowledged.
+async fn publish_from(site: &Site, name: &str, count: u16, qos: u8) {
+    let mut device = site.device(Version::V3, &format!("fleet-{name}")).await;
+    for number in 1..=count {
+        let topic = format!("site/a/f1/{name}-{number}/temperature");
+        let message = Message { topic: &topic, payload: "21.5", qos, packet_id: number, ..Message::default() };
+        device.publish(message).await.expect("it is acknowledged");
+    }
+}
+
+async fn each_is_stored_once(site: &Site, name: &str, count: u16) {
+    for number in 1..=count {
+        let device = format!("{name}-{number}");
+        assert!(site.shows(&device).await, "{device} never came");
+        assert_eq!(site.count(&device).await, 1, "{device}");
+    }
+}
+
+async fn is_connected(server: &Server) {
+    eventually("the broker is found", Duration::from_secs(30), || async {
+        (server.metric("tidegate_engine_connected").await >= 1.0).then_some(())
+    })
+    .await;
+}
+
+async fn what_comes_meanwhile_is_kept(version: &str) {
+    let mut site = Site::with(Engine::External, version).await;
+    site.server.kill().await;
+    publish_from(&site, "one", 20, 1).await;
+    publish_from(&site, "two", 20, 2).await;
+    let broker = site.broker.as_mut().unwrap();
+    broker.stop().await;
+    broker.restart().await;
+    site.server.restart().await;
+    each_is_stored_once(&site, "one", 20).await;
+    each_is_stored_once(&site, "two", 20).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_broker_acknowledges_while_tidegate_is_away_is_stored_when_it_is_back() {
+    tokio::join!(what_comes_meanwhile_is_kept(""), what_comes_meanwhile_is_kept(V3));
+}
+
+async fn is_stored_once_over_kills(version: &str) {
+    const COUNT: u16 = 300;
+    let mut site = Site::with(Engine::External, version).await;
+    let address = site.at(Version::V3);
+    let publishing = tokio::spawn(async move {
+        let mut device = Device::connect(address, Version::V3, "fleet").await.unwrap();
+        for number in 1..=COUNT {
+            let topic = format!("site/a/f1/kill-{number}/temperature");
+            let message = Message { topic: &topic, payload: "21.5", qos: 2, packet_id: number, ..Message::default() };
+            device.publish(message).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    for _ in 0..3 {
+        eventually("some more are stored", Duration::from_secs(30), || async {
+            (publishing.is_finished() || site.server.metric("tidegate_mqtt_publications_total").await >= 20.0)
+                .then_some(())
+        })
+        .await;
+        site.server.kill_and_restart().await;
+    }
+    publishing.await.unwrap();
+    each_is_stored_once(&site, "kill", COUNT).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reading_with_qos_2_is_stored_once_over_kills_of_tidegate() {
+    tokio::join!(is_stored_once_over_kills(""), is_stored_once_over_kills(V3));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_tidegates_share_the_work() {
+    let site = Site::start(Engine::External).await;
+    let second = Engine::External.config(site.broker.as_ref()) + "client_id = \"tidegate-2\"\n";
+    let second = Server::with_config(&second).await;
+    is_connected(&second).await;
+    let before = site.server.metric("tidegate_mqtt_publications_total").await;
+    publish_from(&site, "shared", 40, 1).await;
+    let each = eventually("all are taken", Duration::from_secs(20), || async {
+        let first = site.server.metric("tidegate_mqtt_publications_total").await - before;
+        let second = second.metric("tidegate_mqtt_publications_total").await;
+        (first + second >= 40.0).then_some([first, second])
+    })
+    .await;
+    assert!(each[0] >= 1.0 && each[1] >= 1.0, "both have some of the work: {each:?}");
+    assert!((each[0] + each[1] - 40.0).abs() < 0.5, "none was taken twice: {each:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_comes_back_is_found_again_and_the_figures_say_so() {
+    let mut site = Site::start(Engine::External).await;
+    let broker = site.broker.as_mut().unwrap();
+    broker.stop().await;
+    eventually("it is missed", Duration::from_secs(20), || async {
+        (site.server.metric("tidegate_engine_connected").await < 1.0).then_some(())
+    })
+    .await;
+    let ready = http::get(site.server.http, "/readyz").await;
+    assert_eq!(ready.status, 503, "{}", ready.body);
+    assert!(ready.body.contains(&broker.address.to_string()), "{}", ready.body);
+    broker.restart().await;
+    is_connected(&site.server).await;
+    assert!(site.sees("again").await);
+    assert!(site.server.metric("tidegate_engine_reconnects_total").await >= 1.0);
+    assert!(site.server.metric("tidegate_engine_failures_total").await >= 1.0);
+    assert_eq!(http::get(site.server.http, "/readyz").await.status, 200);
+    let stats = site.server.get("/v1/stats").await;
+    assert!(stats["mqtt"].get("connections").is_none(), "the broker's clients are not known here: {stats}");
+    assert!(stats["mqtt"]["publications"].as_u64().unwrap() >= 2, "{stats}");
+    site.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_asks_for_tls_a_certificate_and_a_password() {
+    let authority = Authority::new();
+    let folder = authority.path("ca.pem").parent().unwrap().to_owned();
+    authority.issue("server", &folder);
+    authority.issue("tidegate", &folder);
+    let users = authority.file("users");
+    tool::run("mosquitto_passwd", &["-b", "-c", &users, "hub", "secret"]).await;
+    std::fs::write(authority.path("password"), "secret\n").unwrap();
+    std::fs::write(authority.path("wrong"), "guess\n").unwrap();
+    let broker = Mosquitto::with_config(&format!(
+        "allow_anonymous false\npassword_file {users}\ncafile {}\ncertfile {}\nkeyfile {}\nrequire_certificate true\n",
+        authority.file("ca.pem"),
+        authority.file("server.pem"),
+        authority.file("server.key"),
+    ))
+    .await;
+    let config = |version: &str, password: &str| {
+        Engine::External.config(Some(&broker))
+            + &format!(
+                "{version}user = \"hub\"\npassword_file = {:?}\nca = {:?}\ncertificate = {:?}\nkey = {:?}\n",
+                authority.file(password),
+                authority.file("ca.pem"),
+                authority.file("tidegate.pem"),
+                authority.file("tidegate.key"),
+            )
+    };
+    for (version, device) in
+        [("client_id = \"five\"\n", "five"), ("client_id = \"three\"\nversion = \"3.1.1\"\n", "three")]
+    {
+        let server = Server::with_config(&config(version, "password")).await;
+        is_connected(&server).await;
+        let port = broker.address.port().to_string();
+        let (ca, certificate, key) =
+            (authority.file("ca.pem"), authority.file("tidegate.pem"), authority.file("tidegate.key"));
+        let tls = ["--cafile", &ca, "--cert", &certificate, "--key", &key, "-u", "hub", "-P", "secret"];
+        let topic = format!("site/a/f1/{device}/temperature");
+        let what = ["-h", "127.0.0.1", "-p", &port, "-q", "1", "-t", &topic, "-m", "21.5"];
+        eventually("it is read", Duration::from_secs(20), || async {
+            tool::run("mosquitto_pub", &[&what[..], &tls[..]].concat()).await;
+            server.value(device, "temperature").await
+        })
+        .await;
+    }
+    let refused = Server::with_config(&config("", "wrong")).await;
+    eventually("the log says what to do", Duration::from_secs(20), || async {
+        refused.log().contains("check external.user and external.password_file").then_some(())
+    })
+    .await;
+}
