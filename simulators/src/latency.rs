@@ -6,12 +6,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-const SLOTS: usize = 8;
+const SLOTS: usize = 64;
 
-/// For each device the moments its last eight readings were sent, by the readings' own times.
+/// For each device the moments its last 64 readings were sent, by the readings' own times.
 pub struct SentTimes {
     origin: Instant,
-    /// `[time_ms, sent_ns]`, eight pairs a device.
+    /// `[time_ms, sent_ns]`, 64 pairs a device.
     slots: Vec<[AtomicU64; 2]>,
     next: Vec<AtomicU64>,
 }
@@ -36,7 +36,10 @@ impl SentTimes {
     /// How long ago device `index` sent the reading of this time, if it is known still.
     pub fn age(&self, index: usize, time_ms: i64) -> Option<Duration> {
         let slots = self.slots.get(index * SLOTS..(index + 1) * SLOTS)?;
-        let slot = slots.iter().find(|slot| slot[0].load(Relaxed) == time_ms as u64)?;
+        // The one that is asked for is most often the newest.
+        let next = self.next[index].load(Relaxed) as usize;
+        let newest_first = (1..=SLOTS).map(|back| &slots[(next + SLOTS - back) % SLOTS]);
+        let slot = newest_first.into_iter().find(|slot| slot[0].load(Relaxed) == time_ms as u64)?;
         let now_ns = self.origin.elapsed().as_nanos() as u64;
         Some(Duration::from_nanos(now_ns.saturating_sub(slot[1].load(Relaxed))))
     }
@@ -48,15 +51,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reading_is_found_by_its_time_until_eight_newer_ones_came() {
+    fn a_reading_is_found_by_its_time_until_many_newer_ones_came() {
         let sent = SentTimes::new(2);
         sent.sent(1, 1000);
         assert!(sent.age(1, 1000).unwrap() < Duration::from_secs(1));
         assert_eq!(sent.age(0, 1000), None);
-        for newer in 1..=8 {
+        for newer in 1..=SLOTS as i64 {
+            assert!(sent.age(1, 1000).is_some());
             sent.sent(1, 1000 + newer);
         }
         assert_eq!(sent.age(1, 1000), None);
-        assert!(sent.age(1, 1008).is_some());
+        assert!(sent.age(1, 1001).is_some());
     }
 }

@@ -1,4 +1,4 @@
-//! QoS 1 publications acknowledged a second, with many in flight: what the server can make durable.
+//! QoS 1 and 2 publications acknowledged a second, with many in flight: what the server can make durable.
 //!
 //! The packets are built by hand (MQTT 3.1.1) and differ only in packet identifier, time and one value, so that the
 //! load tool, which shares the machine with the server, costs as little as it can.
@@ -38,18 +38,31 @@ const READ_BYTES: usize = 4096;
 /// # Errors
 /// When a server cannot be started or ends a connection.
 pub async fn run(config: &BenchConfig, table: &mut Table) -> io::Result<()> {
-    let (tidegate, tidegate_cores) = one(config, Kind::Tidegate).await?;
-    let (peer, peer_cores) = one(config, Kind::Mosquitto).await?;
     let load = format!("{} publishers, {} in flight each", config.publishers, config.window);
-    table.add(&load, "QoS 1 acknowledged/s (Mosquitto: not durable)", tidegate, Some(peer), "ratio 2.0");
-    table.add(&load, "server CPU, cores", tidegate_cores, Some(peer_cores), "");
+    for (qos, figure, goal) in [
+        (Flow::Puback, "QoS 1 acknowledged/s (Mosquitto: not durable)", "ratio 2.0"),
+        (Flow::Pubcomp, "QoS 2 completed/s (Mosquitto: not durable)", "ratio 1.0"),
+    ] {
+        let (tidegate, tidegate_cores) = one(config, Kind::Tidegate, qos).await?;
+        let (peer, peer_cores) = one(config, Kind::Mosquitto, qos).await?;
+        table.add(&load, figure, tidegate, Some(peer), goal);
+        table.add(&load, "server CPU, cores", tidegate_cores, Some(peer_cores), "");
+    }
     Ok(())
 }
 
+/// How a publication is acknowledged (MQTT 3.1.1 section 4.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Flow {
+    /// QoS 1: PUBACK.
+    Puback,
+    /// QoS 2: PUBREC, PUBREL, PUBCOMP.
+    Pubcomp,
+}
+
 /// Acknowledgements a second, and cores.
-async fn one(config: &BenchConfig, kind: Kind) -> io::Result<(f64, f64)> {
-    let program = if kind == Kind::Tidegate { &config.tidegate } else { &config.mosquitto };
-    let server = Server::start(kind, program).await?;
+async fn one(config: &BenchConfig, kind: Kind, flow: Flow) -> io::Result<(f64, f64)> {
+    let server = Server::start(kind, config.program(kind)).await?;
     let acknowledged = Arc::new(AtomicU64::new(0));
     let stop = Arc::new(AtomicBool::new(false));
     let mut publishers = JoinSet::new();
@@ -61,7 +74,7 @@ async fn one(config: &BenchConfig, kind: Kind) -> io::Result<(f64, f64)> {
             packet.set_time(unix_ms() - 3_600_000 + times);
             !stop.load(Relaxed)
         };
-        publishers.spawn(publish(server.mqtt, template, config.window, acknowledged, next));
+        publishers.spawn(publish(server.mqtt, template, (config.window, flow), acknowledged, next));
     }
     sleep(WARM_UP).await;
     let (began, count, usage, tool) = (Instant::now(), acknowledged.load(Relaxed), server.usage()?, usage_of("self")?);
@@ -75,7 +88,7 @@ async fn one(config: &BenchConfig, kind: Kind) -> io::Result<(f64, f64)> {
         ended.map_err(io::Error::other)??;
     }
     server.stop().await?;
-    eprintln!("bench: {kind:?}: {rate:.0} acknowledged/s, {cores:.2} cores, load tool {tool_cores:.2} cores");
+    eprintln!("bench: {kind:?}, {flow:?}: {rate:.0}/s, {cores:.2} cores, load tool {tool_cores:.2} cores");
     Ok((rate, cores))
 }
 
@@ -135,7 +148,16 @@ impl Template {
         }
     }
 
-    fn set_id(&mut self, id: u16) {
+    /// The packet as it is.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    fn set_flow(&mut self, flow: Flow) {
+        self.bytes[0] = if flow == Flow::Puback { 0x32 } else { 0x34 };
+    }
+
+    pub(crate) fn set_id(&mut self, id: u16) {
         self.bytes[self.id_at..self.id_at + 2].copy_from_slice(&id.to_be_bytes());
     }
 }
@@ -145,7 +167,7 @@ impl Template {
 pub(crate) async fn publish(
     address: SocketAddr,
     mut template: Template,
-    window: usize,
+    (window, flow): (usize, Flow),
     acknowledged: Arc<AtomicU64>,
     mut next: impl FnMut(&mut Template) -> bool,
 ) -> io::Result<()> {
@@ -160,6 +182,7 @@ pub(crate) async fn publish(
             if more {
                 packet_id = packet_id % u16::MAX + 1;
                 template.set_id(packet_id);
+                template.set_flow(flow);
                 output.extend_from_slice(&template.bytes);
                 in_flight += 1;
             }
@@ -173,27 +196,34 @@ pub(crate) async fn publish(
         if count == 0 {
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the server closed a publisher's connection"));
         }
-        let done = acknowledgements.feed(&buffer[..count])?;
+        let done = acknowledgements.feed(&buffer[..count], &mut output)?;
         in_flight -= done.min(in_flight);
         acknowledged.fetch_add(done as u64, Relaxed);
     }
 }
 
-/// Counts PUBACKs, which in MQTT 3.1.1 have four bytes each (3.4).
+/// Reads acknowledgements, which in MQTT 3.1.1 have four bytes each (3.4 to 3.7), however they are cut.
 #[derive(Default)]
 struct Acknowledgements {
-    partial: usize,
+    partial: Vec<u8>,
 }
 
 impl Acknowledgements {
-    fn feed(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let first = bytes.iter().skip((4 - self.partial) % 4).step_by(4).find(|&&byte| byte != 0x40);
-        if let Some(byte) = first {
-            return Err(io::Error::other(format!("expected PUBACK, got packet type {:#x}", byte >> 4)));
+    /// Publications that are done: PUBACK or PUBCOMP came. PUBREC is answered with PUBREL.
+    fn feed(&mut self, bytes: &[u8], output: &mut Vec<u8>) -> io::Result<usize> {
+        self.partial.extend_from_slice(bytes);
+        let (packets, rest) = self.partial.as_chunks::<4>();
+        let mut done = 0;
+        for packet in packets {
+            match packet[0] {
+                0x40 | 0x70 => done += 1,
+                0x50 => output.extend_from_slice(&[0x62, 2, packet[2], packet[3]]),
+                other => return Err(io::Error::other(format!("expected an acknowledgement, got {other:#x}"))),
+            }
         }
-        let total = self.partial + bytes.len();
-        self.partial = total % 4;
-        Ok(total / 4)
+        let kept = rest.len();
+        self.partial.drain(..self.partial.len() - kept);
+        Ok(done)
     }
 }
 
@@ -230,12 +260,12 @@ mod tests {
 
     #[test]
     fn acknowledgements_are_counted_however_they_are_cut() {
-        let bytes = [0x40, 2, 0, 1, 0x40, 2, 0, 2, 0x40, 2, 0, 3];
+        let bytes = [0x40, 2, 0, 1, 0x50, 2, 0, 2, 0x70, 2, 0, 2];
         for step in 1..=bytes.len() {
-            let mut counter = Acknowledgements::default();
-            let total: usize = bytes.chunks(step).map(|piece| counter.feed(piece).unwrap()).sum();
-            assert_eq!(total, 3, "pieces of {step}");
+            let (mut counter, mut output) = (Acknowledgements::default(), Vec::new());
+            let total: usize = bytes.chunks(step).map(|piece| counter.feed(piece, &mut output).unwrap()).sum();
+            assert_eq!((total, output.as_slice()), (2, &[0x62, 2, 0, 2][..]), "pieces of {step}");
         }
-        assert!(Acknowledgements::default().feed(&[0xe0, 0]).is_err());
+        assert!(Acknowledgements::default().feed(&[0xe0, 0, 0, 0], &mut Vec::new()).is_err());
     }
 }

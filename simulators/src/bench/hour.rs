@@ -3,7 +3,7 @@
 
 use super::{
     BenchConfig,
-    durable::{Template, publish},
+    durable::{Flow, Template, publish},
     server::{Kind, Server},
     table::Table,
 };
@@ -104,7 +104,7 @@ impl Convoy {
             number += 1;
             let acknowledged = Arc::clone(&acknowledged);
             let next = move |template: &mut Template| lane.next(template);
-            publishers.spawn(publish(server.mqtt, template, config.window, acknowledged, next));
+            publishers.spawn(publish(server.mqtt, template, (config.window, Flow::Puback), acknowledged, next));
         }
         drop(sender);
         while let Some(ended) = publishers.join_next().await {

@@ -60,8 +60,7 @@ pub async fn run(config: &BenchConfig, rate: f64, table: &mut Table) -> io::Resu
 }
 
 async fn one(config: &BenchConfig, rate: f64, kind: Kind) -> io::Result<Outcome> {
-    let program = if kind == Kind::Tidegate { &config.tidegate } else { &config.mosquitto };
-    let server = Server::start(kind, program).await?;
+    let server = Server::start(kind, config.program(kind)).await?;
     let plan = FleetPlan {
         devices: config.devices,
         buildings: 10,

@@ -3,17 +3,24 @@
 //! - [`server`]: starts a server in a folder of its own, reads what it uses, ends it by its pid
 //! - [`live`]: devices to viewers
 //! - [`durable`]: acknowledged publications a second
+//! - [`edge`]: connections, sessions, topics, MQTT to MQTT
 //! - [`hour`]: an hour of load by the devices' own times: memory, bytes on disk; half an hour more, kill -9, restart
 //! - [`table`]: the figures as Markdown and JSON
 
 pub mod durable;
+pub mod edge;
 pub mod hour;
 pub mod live;
 pub mod server;
 pub mod table;
 
 use crate::mqtt::raise_open_files;
-use std::{io, path::PathBuf, time::Duration};
+use server::Kind;
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 use table::Table;
 
 /// What is measured.
@@ -23,8 +30,18 @@ pub enum Step {
     Live,
     /// 10,000 publications a second to 1,000 viewers.
     LiveFast,
-    /// QoS 1 publications acknowledged a second.
+    /// QoS 1 and QoS 2 publications acknowledged a second.
     Durable,
+    /// From MQTT publishers to MQTT subscribers.
+    Relay,
+    /// Idle connections.
+    Idle,
+    /// All clients come back at once.
+    Reconnect,
+    /// Sessions of clients that are away.
+    Sleepers,
+    /// A new topic among many subscriptions.
+    Topics,
     /// An hour of load, faster, then half an hour more and kill -9.
     Hour,
 }
@@ -56,6 +73,16 @@ pub struct BenchConfig {
     pub peer_qos: u8,
 }
 
+impl BenchConfig {
+    /// The program of a server.
+    fn program(&self, kind: Kind) -> &Path {
+        match kind {
+            Kind::Tidegate => &self.tidegate,
+            Kind::Mosquitto => &self.mosquitto,
+        }
+    }
+}
+
 /// Runs the steps, prints as it goes.
 ///
 /// # Errors
@@ -64,15 +91,18 @@ pub async fn run(config: &BenchConfig) -> io::Result<Table> {
     // The servers inherit the limit, and each of their clients is a file on this side too.
     raise_open_files(config.devices + config.viewers + 1000)?;
     let mut table = Table::default();
-    for step in [Step::Live, Step::LiveFast, Step::Durable, Step::Hour] {
-        if !config.only.is_empty() && !config.only.contains(&step) {
-            continue;
-        }
+    let all = <Step as clap::ValueEnum>::value_variants();
+    for step in all.iter().filter(|step| config.only.is_empty() || config.only.contains(step)) {
         eprintln!("bench: {step:?}");
         match step {
             Step::Live => live::run(config, 2_000.0, &mut table).await?,
             Step::LiveFast => live::run(config, 10_000.0, &mut table).await?,
             Step::Durable => durable::run(config, &mut table).await?,
+            Step::Relay => edge::relay::run(config, &mut table).await?,
+            Step::Idle => edge::crowd::idle(config, &mut table).await?,
+            Step::Reconnect => edge::crowd::reconnect(config, &mut table).await?,
+            Step::Sleepers => edge::crowd::sleepers(config, &mut table).await?,
+            Step::Topics => edge::topics::run(config, &mut table).await?,
             Step::Hour => hour::run(config, &mut table).await?,
         }
     }

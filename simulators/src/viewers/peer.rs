@@ -113,7 +113,7 @@ fn publish(head: u8, body: &[u8], audience: &Audience, acknowledgements: &mut Ve
 }
 
 /// The number after `"timestamp":`.
-fn timestamp(payload: &[u8]) -> Option<i64> {
+pub(crate) fn timestamp(payload: &[u8]) -> Option<i64> {
     const KEY: &[u8] = b"\"timestamp\":";
     let at = payload.windows(KEY.len()).position(|window| window == KEY)? + KEY.len();
     let digits = payload[at..].iter().take_while(|byte| byte.is_ascii_digit());
@@ -121,7 +121,7 @@ fn timestamp(payload: &[u8]) -> Option<i64> {
 }
 
 /// First byte, body and whole length of the first packet, if it is all there.
-fn split(bytes: &[u8]) -> Option<(u8, &[u8], usize)> {
+pub(crate) fn split(bytes: &[u8]) -> Option<(u8, &[u8], usize)> {
     let head = *bytes.first()?;
     let mut length = 0;
     for (index, &byte) in bytes.get(1..)?.iter().take(4).enumerate() {

@@ -1,0 +1,11 @@
+//! The MQTT edge by itself: connections, sessions, topics, and the way from one MQTT client to another.
+//!
+//! - [`raw`]: MQTT 3.1.1 by hand
+//! - [`relay`]: from publishers to subscribers
+//! - [`crowd`]: idle connections, all coming back at once, sleeping sessions
+//! - [`topics`]: the first publication to a new topic among many subscriptions
+
+pub mod crowd;
+pub(crate) mod raw;
+pub mod relay;
+pub mod topics;
