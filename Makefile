@@ -33,7 +33,8 @@ test: dashboard/dist/index.html
 bench: build
 	tests/setup
 	target/release/tidegate-sim bench $(BENCH)
-	$(CARGO) test --release --package tidegate-store --test figures -- --ignored --nocapture --test-threads 1
+	INFLUXD=$$(tests/servers/influxdb) $(CARGO) test --release --package tidegate-store --test figures -- --ignored --nocapture --test-threads 1
+	$(CARGO) test --release --package tidegate-broker --test gate load:: -- --ignored --nocapture --test-threads 1
 
 screenshots: build
 	tests/setup

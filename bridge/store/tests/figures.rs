@@ -1,7 +1,10 @@
-//! What the store costs.
+//! What the store costs, and what InfluxDB costs for the same day of readings.
 //!
-//! `cargo test --release -p tidegate-store --test figures -- --ignored --nocapture --test-threads 1`
+//! `INFLUXD=$(tests/servers/influxdb) cargo test --release -p tidegate-store --test figures -- --ignored --nocapture --test-threads 1`
 #![allow(clippy::unwrap_used)]
+
+#[path = "fixture/influxdb.rs"]
+mod influxdb;
 
 use std::time::{Duration, Instant};
 
@@ -85,9 +88,13 @@ impl Fleet {
     }
 }
 
-/// CPU time of the process, in steps of 10 ms.
+/// CPU time of this process, in steps of 10 ms.
 fn cpu() -> Duration {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    cpu_of("self")
+}
+
+fn cpu_of(pid: &str) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     let after_name = stat.rsplit_once(')').unwrap().1;
     let ticks: u64 = after_name.split_whitespace().skip(11).take(2).map(|field| field.parse::<u64>().unwrap()).sum();
     Duration::from_millis(ticks * 10)
@@ -121,16 +128,42 @@ fn day_query(store: &Store, metric: u16) -> (usize, Duration) {
     (points, begun.elapsed())
 }
 
+/// What a day of readings cost.
+struct Day {
+    bytes_a_point: f64,
+    cpu_us_a_point: f64,
+    /// A day of one series, the best of several.
+    query_ms: f64,
+}
+
+const ROUNDS: i64 = 2_880;
+const INTERVAL_MS: i64 = 30_000;
+
 #[test]
 #[ignore = "a measurement: run it with --release and --nocapture"]
 fn a_day_of_five_hundred_devices() {
+    let ours = day_in_the_store();
+    let peer = day_in_influxdb();
+    println!(
+        "| A day of 500 devices x 4 metrics at 30 s | Tidegate | InfluxDB | Ratio | To reach |\n|---|---|---|---|---|"
+    );
+    let row = |what, read: fn(&Day) -> f64, goal| {
+        let (ours, peer) = (read(&ours), read(&peer));
+        println!("| {what} | {ours:.2} | {peer:.2} | {:.2} | {goal} |", ours / peer);
+    };
+    row("bytes a point in files", |day| day.bytes_a_point, "2.0");
+    row("CPU a point, us", |day| day.cpu_us_a_point, "0.5");
+    row("one series' day, ms", |day| day.query_ms, "1");
+}
+
+fn day_in_the_store() -> Day {
     let directory = tempfile::tempdir().unwrap();
     let store = open(directory.path());
     let mut fleet = Fleet::new(500, 4, &store);
     let (mut apply_cpu, mut flush_cpu) = (Duration::ZERO, Duration::ZERO);
-    for round in 0..2_880 {
-        let at_ms = MIDNIGHT_MS + round * 30_000;
-        let changes = fleet.round(at_ms, 30_000);
+    for round in 0..ROUNDS {
+        let at_ms = MIDNIGHT_MS + round * INTERVAL_MS;
+        let changes = fleet.round(at_ms, INTERVAL_MS);
         apply_cpu += fleet.apply(&changes, &store);
         // About 32 MiB of log.
         if round % 320 == 319 {
@@ -141,27 +174,59 @@ fn a_day_of_five_hundred_devices() {
         }
     }
     let end_ms = MIDNIGHT_MS + 2 * 86_400_000;
+    let begun = cpu();
     store.maintain(end_ms).unwrap();
     store.maintain(end_ms).unwrap();
+    flush_cpu += cpu() - begun;
     let stats = store.stats();
     let points = stats.points as f64;
-    println!("{} points, {:.2} bytes a point in files", stats.points, stats.file_bytes as f64 / points);
+    println!("{} points; written {:.1} bytes a point", stats.points, stats.written_bytes as f64 / points);
     for file in std::fs::read_dir(directory.path()).unwrap() {
         let file = file.unwrap();
         println!("  {} {}", file.file_name().to_string_lossy(), file.metadata().unwrap().len());
     }
-    let ns = |cpu: Duration| cpu.as_nanos() as f64 / points;
-    println!("CPU a point: apply {:.0} ns, flush and close {:.0} ns", ns(apply_cpu), ns(flush_cpu));
-    println!("written {:.1} bytes a point", stats.written_bytes as f64 / points);
-    for metric in 0..4 {
-        let (points, first) = day_query(&store, metric);
-        let best = (0..20).map(|_| day_query(&store, metric).1).min().unwrap();
-        println!("day of one series: {points} points, first {first:?}, then {best:?}");
+    let (found, first) = day_query(&store, 0);
+    let best = (0..20).map(|_| day_query(&store, 0).1).min().unwrap();
+    println!("a series' day: {found} points, first {first:?}, then {best:?}");
+    Day {
+        bytes_a_point: stats.file_bytes as f64 / points,
+        cpu_us_a_point: (apply_cpu + flush_cpu).as_secs_f64() * 1e6 / points,
+        query_ms: best.as_secs_f64() * 1e3,
     }
-    drop(store);
-    let begun = Instant::now();
-    let store = open(directory.path());
-    println!("open: {:?}, {} series", begun.elapsed(), store.stats().series);
+}
+
+/// The same readings as line protocol in batches of 1 MiB; parsing them is part of what InfluxDB does, as decoding them
+/// from JSON is not of what the store does.
+fn day_in_influxdb() -> Day {
+    let directory = tempfile::tempdir().unwrap();
+    let mut fleet = Fleet::new(500, 4, &open(directory.path()));
+    let mut peer = influxdb::Influxdb::start();
+    let begun = peer.cpu();
+    let mut points = 0;
+    for round in 0..ROUNDS {
+        for change in fleet.round(MIDNIGHT_MS + round * INTERVAL_MS, INTERVAL_MS) {
+            let Change::Reading(reading) = change else { unreachable!("a round is readings") };
+            let numbers: Vec<f64> = reading.cells.iter().filter_map(|cell| cell.value.as_number()).collect();
+            let [a, b, c, d] = numbers[..] else { unreachable!("four metrics each") };
+            let (device, time_ms) = (reading.device.0, reading.time_ms);
+            peer.line(format_args!(
+                "reading,device=dev{device} metric0={a},metric1={b},metric2={c},metric3={d} {time_ms}"
+            ));
+            points += numbers.len();
+        }
+    }
+    let file_bytes = peer.settle();
+    let cpu = peer.cpu() - begun;
+    let day = (MIDNIGHT_MS, MIDNIGHT_MS + 86_400_000);
+    let (found, first) = peer.query(7, 0, day);
+    assert!(found as i64 >= ROUNDS - 1, "InfluxDB found {found} of {ROUNDS} points");
+    let best = (0..20).map(|_| peer.query(7, 0, day).1).min().unwrap();
+    println!("InfluxDB, a series' day: {found} points, first {first:?}, then {best:?}");
+    Day {
+        bytes_a_point: file_bytes as f64 / points as f64,
+        cpu_us_a_point: cpu.as_secs_f64() * 1e6 / points as f64,
+        query_ms: best.as_secs_f64() * 1e3,
+    }
 }
 
 #[test]
