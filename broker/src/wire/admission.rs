@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use mqtt_protocol_core::mqtt::result_code::DisconnectReasonCode;
 use tidegate_telemetry::Reason;
 
 use super::end::End;
@@ -14,6 +15,7 @@ impl Machine {
     pub(super) fn connect(&mut self, mut connect: ConnectRequest, raw: &[u8], requests: &mut Vec<Request>) {
         self.v5 = connect.v5;
         connect.packet_bytes = raw.len();
+        self.client_packet_bytes_max = connect.packet_bytes_max;
         if connect.enhanced_authentication {
             return self.refuse(Refusal::Authentication, Reason::ClientLimit, "enhanced authentication is not served");
         }
@@ -23,17 +25,15 @@ impl Machine {
             let detail = "the client identifier is longer than mqtt.client_id_bytes_max, or empty where it may not be";
             return self.refuse(Refusal::ClientId, Reason::ClientLimit, detail);
         }
-        if connect.client_id.contains('\0') {
-            return self.refuse(
-                Refusal::ClientId,
-                Reason::MalformedPacket,
-                "the client identifier holds the character U+0000",
-            );
-        }
         if let Some(will) = &connect.will
             && let Err(error) = self.limits.topics.check_name(&will.topic)
         {
-            return self.refuse(Refusal::WillTopic, Reason::InvalidTopic, &format!("the will: {error}"));
+            let detail = format!("the will: {error}");
+            if !connect.v5 {
+                // MQTT 3.1.1, MQTT-3.2.2-6: it has no code for this.
+                return self.end_with(DisconnectReasonCode::TopicNameInvalid, Reason::InvalidTopic, detail, &[]);
+            }
+            return self.refuse(Refusal::WillTopic, Reason::InvalidTopic, &detail);
         }
         if let Some(will) = &connect.will
             && let Some(denial) = self.denies(&will.topic, &will.payload, will.properties.as_deref())
@@ -63,7 +63,6 @@ impl Machine {
     ) {
         self.phase = Phase::Open;
         self.admit(connect, &admission);
-        self.will.clone_from(&connect.will);
         self.explains = connect.v5 && connect.explains;
         self.deliveries_max = connect.receive_max.min(self.limits.delivery_inflight_max);
         self.alias_max = connect.alias_max.min(self.limits.topic_alias_max);
@@ -75,8 +74,14 @@ impl Machine {
             self.client.clone_from(assigned);
         }
         self.mqtt.restore_qos2_publish_handled(admission.received.keys().copied().collect());
-        let connack = outbound::connack(self.v5, &admission, &self.limits, server_keep_alive);
-        self.send(connack);
+        let before = self.output.len();
+        self.send(outbound::connack(self.v5, &admission, &self.limits, server_keep_alive));
+        if self.output.len() == before {
+            // MQTT-3.1.2-24: it cannot be told that it is in, nor why it is not.
+            let detail = "its maximum packet size leaves no room for the CONNACK".to_owned();
+            return self.abandon(End::Refused { reason: Reason::ClientLimit, detail, sample: Bytes::new() });
+        }
+        self.will.clone_from(&connect.will);
         let held = std::mem::take(&mut self.partial);
         self.frames(&held, now, requests);
     }

@@ -5,7 +5,7 @@ use tidegate_telemetry::{Position, Qos};
 
 use super::inbound::Request;
 use super::machine::{Machine, Phase};
-use super::outbound;
+use super::{frame, outbound};
 use crate::engines::gate::outbox::Delivery;
 
 /// What is on its way to the client.
@@ -152,16 +152,14 @@ impl Machine {
     /// miscount the receive maximum; the packet is the same in both versions.
     fn release_again(&mut self, packet_id: u16) -> Delivered {
         let [high, low] = packet_id.to_be_bytes();
-        let before = self.output.len();
-        self.output.extend_from_slice(&[0x62, 2, high, low]);
-        self.show_output(before);
+        self.write_bytes(&[0x62, 2, high, low]);
         self.deliveries.get_or_insert_default().released_before.insert(packet_id);
         Delivered::Sent
     }
 
     /// Whether a PUBCOMP belongs to a PUBREL that was sent past the crate; then it is done with.
     pub(super) fn completes_released_before(&mut self, packet: &[u8], requests: &mut Vec<Request>) -> bool {
-        let &[0x70, _, high, low, ..] = packet else { return false };
+        let (Some(0x70), &[high, low, ..]) = (packet.first(), frame::body(packet)) else { return false };
         let packet_id = u16::from_be_bytes([high, low]);
         if !self.deliveries.as_mut().is_some_and(|now| now.released_before.remove(&packet_id)) {
             return false;

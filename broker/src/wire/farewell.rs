@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::time::Instant;
 
 use bytes::Bytes;
-use mqtt_protocol_core::mqtt::packet::v5_0;
+use mqtt_protocol_core::mqtt::packet::{GenericPacketTrait, Packet, v5_0};
 use mqtt_protocol_core::mqtt::result_code::{DisconnectReasonCode, MqttError};
 use tidegate_telemetry::{Position, Reason};
 
@@ -11,7 +11,7 @@ use super::end::End;
 use super::frame::FrameError;
 use super::inbound;
 use super::machine::{Machine, Phase, SAMPLE_BYTES_MAX};
-use super::outbound;
+use super::{mend, outbound, standard};
 
 /// How the connection ends, and when.
 impl Machine {
@@ -102,27 +102,52 @@ impl Machine {
         self.end_with(code, reason, error.to_string(), bytes);
     }
 
-    /// The crate refused a packet; where a DISCONNECT is due it has written one.
+    /// The crate refused a packet.
     pub(super) fn protocol_error(&mut self, error: MqttError, raw: &[u8]) {
         if error == MqttError::UnsupportedProtocolVersion && self.phase == Phase::AwaitingConnect {
             // MQTT-3.1.2-2: CONNACK of 3.1.1 with return code 1, which clients of older versions understand.
-            self.output.extend_from_slice(&[0x20, 2, 0, 1]);
+            self.write_bytes(&[0x20, 2, 0, 1]);
         }
+        let error = match error {
+            MqttError::TopicAliasInvalid => standard::alias_error(raw, self.limits.topic_alias_max),
+            error => error,
+        };
+        self.refuse_packet((error, &error.to_string()), raw);
+    }
+
+    /// A packet is against the standard.
+    pub(super) fn refuse_packet(&mut self, (error, what): (MqttError, &str), raw: &[u8]) {
         let reason = match error {
             MqttError::TopicNameInvalid => Reason::InvalidTopic,
             MqttError::ReceiveMaximumExceeded => Reason::ClientLimit,
             _ => Reason::MalformedPacket,
         };
-        let detail = format!("{} is against the standard: {error}", packet_name(raw));
-        self.end_with(error.into(), reason, detail, raw);
+        let code = match error.into() {
+            DisconnectReasonCode::UnspecifiedError => DisconnectReasonCode::MalformedPacket,
+            code => code,
+        };
+        let detail = format!("{} is against the standard: {what}", packet_name(raw));
+        self.end_with(code, reason, detail, raw);
     }
 
     pub(super) fn end_with(&mut self, code: DisconnectReasonCode, reason: Reason, detail: String, raw: &[u8]) {
         if self.v5 && self.phase == Phase::Open {
-            self.send_explained(|_, why| outbound::disconnect(code, why), &detail);
+            self.write_disconnect(code, &detail);
+        } else if self.phase == Phase::AwaitingConnect && mend::is_connect_v5(raw) {
+            self.write_bytes(&[0x20, 3, 0, code as u8, 0]);
         }
         let sample = Bytes::copy_from_slice(&raw[..raw.len().min(SAMPLE_BYTES_MAX)]);
         self.phase = Phase::Ended(End::Refused { reason, detail, sample });
+    }
+
+    /// Past the crate, which sends nothing after an error of its own; without the reason where that makes it too large
+    /// for the client (MQTT-3.14.2-3).
+    fn write_disconnect(&mut self, code: DisconnectReasonCode, why: &str) {
+        let fits = |packet: &Packet| packet.size() <= self.client_packet_bytes_max;
+        let packets = [Some(why), None].map(|why| outbound::disconnect(code, why));
+        if let Some(packet) = packets.iter().find(|packet| fits(packet)) {
+            self.write(packet);
+        }
     }
 
     /// After the end: the session's QoS 2 identifiers and how long it outlives the connection, in seconds.

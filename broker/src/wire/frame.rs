@@ -23,16 +23,12 @@ const UNSUBSCRIBE: u8 = 10;
 pub(crate) fn scan(bytes: &[u8], packet_bytes_max: usize) -> Result<Option<usize>, FrameError> {
     let Some(first) = bytes.first() else { return Ok(None) };
     check_flags(*first)?;
-    let mut remaining = 0_usize;
-    for (index, byte) in bytes.iter().skip(1).take(4).enumerate() {
-        remaining |= usize::from(byte & 0x7f) << (7 * index);
-        if byte & 0x80 == 0 {
-            let total = 2 + index + remaining;
-            if total > packet_bytes_max {
-                return Err(FrameError::TooLarge { bytes: total, max: packet_bytes_max });
-            }
-            return Ok((bytes.len() >= total).then_some(total));
+    if let Some((remaining, digits)) = varying(&bytes[1..]) {
+        let total = 1 + digits + remaining;
+        if total > packet_bytes_max {
+            return Err(FrameError::TooLarge { bytes: total, max: packet_bytes_max });
         }
+        return Ok((bytes.len() >= total).then_some(total));
     }
     if bytes.len() > 4 {
         return Err(FrameError::Malformed("its remaining length takes more than four bytes"));
@@ -62,10 +58,27 @@ fn check_flags(first: u8) -> Result<(), FrameError> {
     if allowed { Ok(()) } else { Err(FrameError::Malformed("reserved flags are set")) }
 }
 
+/// What follows the fixed header of a whole packet.
+pub(super) fn body(packet: &[u8]) -> &[u8] {
+    let header = 1 + packet[1..].iter().take_while(|byte| *byte & 0x80 != 0).count() + 1;
+    packet.get(header..).unwrap_or_default()
+}
+
+/// A variable byte integer, and how many bytes it takes (MQTT 5.0 section 1.5.5).
+pub(super) fn varying(bytes: &[u8]) -> Option<(usize, usize)> {
+    let mut value = 0;
+    for (index, byte) in bytes.iter().take(4).enumerate() {
+        value |= usize::from(byte & 0x7f) << (7 * index);
+        if byte & 0x80 == 0 {
+            return Some((value, index + 1));
+        }
+    }
+    None
+}
+
 /// Checks a whole packet as [`scan`] found it.
 pub(crate) fn check(packet: &[u8]) -> Result<(), FrameError> {
-    let header = 1 + packet[1..].iter().take_while(|byte| *byte & 0x80 != 0).count() + 1;
-    let body = &packet[header..];
+    let body = body(packet);
     match packet[0] >> 4 {
         CONNECT => check_connect_flags(body),
         PUBLISH if packet[0] & 0b110 != 0 => {

@@ -41,6 +41,8 @@ pub(crate) struct ConnectRequest {
     pub receive_max: u16,
     /// Topic aliases the client takes.
     pub alias_max: u16,
+    /// Largest packet the client takes.
+    pub packet_bytes_max: usize,
     pub user: Option<String>,
     pub password: Option<Password>,
     /// The client wants to authenticate in a way of its own (MQTT 5.0 section 4.12), which is not served.
@@ -146,6 +148,7 @@ pub(super) fn connect_v3(connect: &v3_1_1::Connect) -> ConnectRequest {
         }),
         receive_max: u16::MAX,
         alias_max: 0,
+        packet_bytes_max: usize::MAX,
         user: connect.user_name().map(str::to_owned),
         password: connect.password().map(|password| Password(password.into())),
         enhanced_authentication: false,
@@ -173,7 +176,9 @@ pub(super) fn connect_v5(connect: &v5_0::Connect) -> ConnectRequest {
         }),
         receive_max: u16::MAX,
         alias_max: 0,
-        user: connect.user_name().map(str::to_owned),
+        packet_bytes_max: usize::MAX,
+        // An empty one may be ours, see `mend`.
+        user: connect.user_name().filter(|user| !user.is_empty()).map(str::to_owned),
         password: connect.password().map(|password| Password(password.into())),
         enhanced_authentication: false,
         explains: true,
@@ -185,6 +190,9 @@ pub(super) fn connect_v5(connect: &v5_0::Connect) -> ConnectRequest {
             Property::ReceiveMaximum(count) => request.receive_max = count.val(),
             Property::TopicAliasMaximum(count) => request.alias_max = count.val(),
             Property::RequestProblemInformation(wants) => request.explains = wants.val() == 1,
+            Property::MaximumPacketSize(bytes) => {
+                request.packet_bytes_max = usize::try_from(bytes.val()).unwrap_or(usize::MAX);
+            }
             Property::AuthenticationMethod(_) => request.enhanced_authentication = true,
             _ => {}
         }

@@ -15,6 +15,7 @@ use super::end::End;
 use super::inbound::{self, Inbound, Request, Will};
 use super::mend::{mended, takes_no_aliases};
 use super::reason_codes;
+use super::standard;
 use super::watch::{Watch, Way};
 use super::{bridge, frame};
 use crate::access::Speaker;
@@ -55,6 +56,8 @@ pub(crate) struct Machine {
     /// Made with the first delivery: most clients only publish.
     pub(super) deliveries: Option<Box<Deliveries>>,
     pub(super) deliveries_max: u16,
+    /// Largest packet the client takes (MQTT 5.0 section 3.1.2.11.4).
+    pub(super) client_packet_bytes_max: usize,
     /// Topic aliases towards the client.
     pub(super) alias_max: u16,
     /// The session outlives the connection.
@@ -158,6 +161,7 @@ impl Machine {
             received: HashMap::new(),
             grants: VecDeque::new(),
             deliveries: None,
+            client_packet_bytes_max: usize::MAX,
             alias_max: 0,
             keeps: false,
             explains: false,
@@ -199,7 +203,7 @@ impl Machine {
             if self.completes_released_before(packet, requests) {
                 continue;
             }
-            for event in self.mqtt.recv(&mut Cursor::new(&*mended(packet))) {
+            for event in self.mqtt.recv(&mut Cursor::new(&*mended(packet, self.v5))) {
                 self.event(event, packet, now, requests);
             }
         }
@@ -213,11 +217,17 @@ impl Machine {
             return;
         }
         match event {
-            Event::NotifyPacketReceived(packet) => self.packet(packet, raw, now, requests),
+            Event::NotifyPacketReceived(packet) => match standard::check(&packet, raw.len()) {
+                Ok(()) => self.packet(packet, raw, now, requests),
+                Err(breach) => self.refuse_packet(breach, raw),
+            },
             // The crate answers a repeated QoS 2 PUBLISH at once; ours waits until the first one is durable.
             Event::RequestSendPacket { packet, .. } if packet.packet_type() == PacketType::Pubrec => {
                 self.answer_repeated(packet_id_of(&packet));
             }
+            // Its words about what it refuses have no reason in them; ours follow with the error.
+            Event::RequestSendPacket { packet, .. }
+                if matches!(packet.packet_type(), PacketType::Connack | PacketType::Disconnect) => {}
             Event::RequestSendPacket { packet, .. } => self.write(&packet),
             Event::NotifyError(error) => self.protocol_error(error, raw),
             Event::RequestClose | Event::NotifyPacketIdReleased(_) => {}
@@ -254,15 +264,10 @@ impl Machine {
                 let filters = if self.is_bridge { bridge::with_options(filters) } else { filters };
                 requests.push(Request::Subscribe { packet_id: subscribe.packet_id(), filters });
             }
-            Packet::V5_0Subscribe(subscribe) => {
-                let filters = inbound::filters(subscribe.entries(), subscribe.props());
-                let shared_no_local = |f: &inbound::Filter| f.options.no_local && f.filter.starts_with("$share/");
-                if filters.iter().any(shared_no_local) {
-                    // MQTT-3.8.3-4
-                    return self.protocol_error(MqttError::ProtocolError, raw);
-                }
-                requests.push(Request::Subscribe { packet_id: subscribe.packet_id(), filters });
-            }
+            Packet::V5_0Subscribe(subscribe) => requests.push(Request::Subscribe {
+                packet_id: subscribe.packet_id(),
+                filters: inbound::filters(subscribe.entries(), subscribe.props()),
+            }),
             Packet::V3_1_1Unsubscribe(unsubscribe) => requests.push(Request::Unsubscribe {
                 packet_id: unsubscribe.packet_id(),
                 filters: unsubscribe.entries().iter().map(|filter| filter.as_str().to_owned()).collect(),
@@ -297,11 +302,22 @@ impl Machine {
         }
     }
 
-    fn write(&mut self, packet: &Packet) {
+    pub(super) fn write(&mut self, packet: &Packet) {
         let before = self.output.len();
         for buffer in packet.to_buffers() {
             self.output.extend_from_slice(&buffer);
         }
+        self.note_written(before);
+    }
+
+    /// Writes a whole packet as its bytes are, past the crate.
+    pub(super) fn write_bytes(&mut self, packet: &[u8]) {
+        let before = self.output.len();
+        self.output.extend_from_slice(packet);
+        self.note_written(before);
+    }
+
+    fn note_written(&mut self, before: usize) {
         reason_codes::count(Way::Out, &self.output[before..], self.v5);
         self.show_output(before);
     }
@@ -324,7 +340,7 @@ impl Machine {
     }
 
     /// Shows what was added to the output since it was `before` bytes long.
-    pub(super) fn show_output(&mut self, before: usize) {
+    fn show_output(&mut self, before: usize) {
         if let Some(watch) = &mut self.watch
             && !watch.packets(Way::Out, &self.output[before..], self.v5)
         {

@@ -1,7 +1,8 @@
 //! MQTT on the wire: the only room that names mqtt-protocol-core.
 //!
 //! - `frame`: a light check of the raw bytes, before the protocol crate sees them
-//! - `mend`: what the crate panics on though the standard allows it
+//! - `mend`: what the standard allows and the crate panics on, refuses or misreads, before it sees it
+//! - `standard`: what the standard refuses and the crate lets through, after it
 //! - `machine`: one connection as a pure state machine, driven by bytes and ticks
 //!   - `admission`: from CONNECT to CONNACK
 //!   - `publications`: what the client publishes
@@ -31,6 +32,7 @@ mod outbound;
 mod publications;
 mod reason_codes;
 mod rights;
+mod standard;
 mod summary;
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@ use tidegate_telemetry::{Publication, PublishProperties, Reason};
 use super::inbound::{Inbound, Request};
 use super::machine::{Machine, Now, Phase, SAMPLE_BYTES_MAX, sample_of};
 use super::outbound::Denial;
+use crate::topics::TopicError;
 
 /// What the client publishes.
 impl Machine {
@@ -14,7 +15,10 @@ impl Machine {
         }
         if let Err(error) = self.limits.topics.check_name(publish.topic) {
             if !(error.is_limit() && self.v5) {
-                let code = DisconnectReasonCode::TopicNameInvalid;
+                let code = match error {
+                    TopicError::Nul => DisconnectReasonCode::MalformedPacket,
+                    _ => DisconnectReasonCode::TopicNameInvalid,
+                };
                 return self.end_with(code, Reason::InvalidTopic, error.to_string(), raw);
             }
             self.answer_refused(publish, Denial::TopicInvalid);

@@ -347,10 +347,10 @@ proptest! {
 
 /// A v5 PUBLISH with properties; QoS 1, packet identifier 1.
 fn publish_v5(topic: &str, properties: &[u8], payload: &[u8]) -> Vec<u8> {
-    let topic_bytes = u16::try_from(topic.len()).unwrap().to_be_bytes();
-    let length = u8::try_from(properties.len()).unwrap();
+    let topic_bytes = u16::try_from(topic.len()).expect("a short topic").to_be_bytes();
+    let length = u8::try_from(properties.len()).expect("few properties");
     let body = [&topic_bytes[..], topic.as_bytes(), &[0, 1, length], properties, payload].concat();
-    [&[0x32, u8::try_from(body.len()).unwrap()], &body[..]].concat()
+    [&[0x32, u8::try_from(body.len()).expect("a short packet")], &body[..]].concat()
 }
 
 fn told(driver: &mut Driver, packet: &[u8]) -> (Option<u8>, String) {

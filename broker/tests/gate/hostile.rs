@@ -67,7 +67,8 @@ async fn a_v5_client_is_told_what_it_did_wrong() {
         (&b"\x32\x06\0\x01a\0\0\0"[..], 0x81),
         (b"\x30\x80\x80\x80\x01", 0x95),
         (b"\x30\x06\0\x03a/+\0", 0x90),
-        (b"\x30\x06\0\0\x03\x23\0\x01", 0x94),
+        (b"\x30\x06\0\0\x03\x23\0\x01", 0x82),
+        (b"\x30\x06\0\0\x03\x23\0\x41", 0x94),
     ] {
         let mut client = served.raw().await;
         client.connect(5, 2, "c").await;

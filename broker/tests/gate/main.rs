@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod clients;
+mod conformance;
 mod durability;
 mod hostile;
 mod identity;

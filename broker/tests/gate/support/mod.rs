@@ -3,6 +3,7 @@
 
 pub mod authority;
 
+use std::cell::Cell;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -282,9 +283,18 @@ pub fn bind(config: BrokerConfig) -> Result<Broker, tidegate_broker::BrokerError
     Broker::bind(config, MemoryLog::new(), sessions, Arc::new(Problems::default()), now_ms)
 }
 
+thread_local! {
+    static AHEAD_MS: Cell<i64> = const { Cell::new(0) };
+}
+
+/// Moves the clock of this test's brokers on. A test has a thread, and its brokers with it.
+pub fn pass(seconds: i64) {
+    AHEAD_MS.set(AHEAD_MS.get() + seconds * 1000);
+}
+
 fn now_ms() -> i64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    since.as_millis() as i64
+    since.as_millis() as i64 + AHEAD_MS.get()
 }
 
 /// A client that speaks bytes.
