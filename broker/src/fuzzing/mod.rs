@@ -21,6 +21,8 @@ mod silent_log;
 mod specimens;
 mod topics;
 
+#[cfg(test)]
+pub(crate) use noise::{Numbers, cases};
 pub use packets::packets;
 pub use sessions::session_store;
 pub use topics::topic_trie;

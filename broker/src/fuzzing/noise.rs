@@ -39,7 +39,7 @@ pub(super) fn try_seeds(count: u64, bytes_max: u64, target: fn(&[u8])) {
 
 /// How many times more cases than usual are tried.
 #[cfg(test)]
-fn cases() -> u64 {
+pub(crate) fn cases() -> u64 {
     std::env::var("TIDEGATE_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(1)
 }
 
@@ -55,11 +55,11 @@ impl Drop for SeedOnPanic {
 
 /// SplitMix64 (Steele, Lea and Flood 2014).
 #[cfg(test)]
-struct Numbers(u64);
+pub(crate) struct Numbers(pub(crate) u64);
 
 #[cfg(test)]
 impl Numbers {
-    fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

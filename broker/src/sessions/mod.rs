@@ -40,6 +40,8 @@ use crate::engines::gate::outbox::Outbox;
 pub(crate) use batch::Change;
 pub(crate) use parked::{Parked, Sleeper};
 pub(crate) use recovery::{Recovered, RecoveredSession};
+#[cfg(test)]
+pub(crate) use store::Cut;
 #[cfg(any(test, fuzzing))]
 pub(crate) use store::Writer;
 pub use store::{SessionStore, SessionStoreConfig, SessionStoreError};

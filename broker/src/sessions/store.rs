@@ -203,7 +203,7 @@ impl SessionStore {
     /// What the writing thread does, not yet on a thread; `None` when somebody has it.
     pub(crate) fn writer(&self, log: Arc<dyn Log>, clock: fn() -> i64) -> Option<Writer> {
         let database = self.shared.database.lock().take()?;
-        Some(Writer { shared: Arc::clone(&self.shared), database, log, clock })
+        Some(Writer { shared: Arc::clone(&self.shared), database, log, clock, fetch_bytes: FETCH_BYTES })
     }
 
     /// To be held while entries are appended and routed.
@@ -272,6 +272,7 @@ pub(crate) struct Writer {
     database: Database,
     log: Arc<dyn Log>,
     clock: fn() -> i64,
+    fetch_bytes: usize,
 }
 
 /// What one commit writes, and how far mailboxes are complete with it.
@@ -340,7 +341,7 @@ impl Writer {
         self.shared.complete.store(through.0, Ordering::Release);
         self.shared.stored.send_replace(ticket);
         for (fetch, snapshot) in fetches {
-            let read = |writer: &mut Writer| writer.database.read(fetch.session, fetch.after, FETCH_BYTES);
+            let read = |writer: &mut Writer| writer.database.read(fetch.session, fetch.after, writer.fetch_bytes);
             let Some((deliveries, is_all)) = self.until_it_works(read) else { return };
             fetch.outbox.refill(deliveries, fetch.epoch, is_all.then_some(snapshot));
         }
@@ -408,6 +409,19 @@ impl Writer {
             Ok(count) => metrics::dropped(Dropped::MailboxAge, count),
             Err(error) => tracing::warn!(%error, "old messages could not be removed from mailboxes; tried again later"),
         }
+    }
+
+    /// Reads mailboxes in pieces of so many bytes.
+    #[cfg(test)]
+    pub(crate) fn fetching(self, bytes: usize) -> Writer {
+        Writer { fetch_bytes: bytes, ..self }
+    }
+
+    /// Whether something waits to be written or read.
+    #[cfg(test)]
+    pub(crate) fn has_work(&self) -> bool {
+        let queue = self.shared.queue.lock();
+        !queue.batch.is_empty() || !queue.fetches.is_empty()
     }
 
     /// What the file holds for a session.

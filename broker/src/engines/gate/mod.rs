@@ -4,6 +4,8 @@ mod accept;
 mod bell;
 mod clients;
 mod connection;
+#[cfg(test)]
+mod faithful;
 mod groups;
 mod hub;
 pub(crate) mod outbox;
@@ -63,7 +65,7 @@ impl Gate {
             ListenAddress::Unix(_) => unreachable!("mqtt.listen is an address"),
         };
         let hub = Arc::new(Hub::new(config, log, problems, clock, store));
-        hub.recover()?;
+        hub.recover(SessionStore::start)?;
         Ok(Gate { hub, listeners, local_addr })
     }
 

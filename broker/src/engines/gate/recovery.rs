@@ -3,21 +3,25 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tidegate_log::ReadError;
+use tidegate_log::{Log, ReadError};
 use tidegate_telemetry::{Entry, Position, Publication, Qos};
 
 use super::hub::Hub;
 use super::outbox::{Kept, Outbox};
 use super::routes::Subscriber;
 use crate::access::session_key;
-use crate::sessions::{Change, Recovered, RecoveredSession, Session, SessionStoreError};
+use crate::sessions::{Change, Recovered, RecoveredSession, Session, SessionStore, SessionStoreError};
 
 /// How long one read of the log waits; what is asked for is there.
 const READ_WAIT: Duration = Duration::from_millis(100);
 
 impl Hub {
-    /// Brings back what the store holds, and routes again what the log has after it. Clients are not served yet.
-    pub(crate) fn recover(&self) -> Result<(), SessionStoreError> {
+    /// Brings back what the store holds, starts its writing, and routes again what the log has after it. Clients are
+    /// not served yet.
+    pub(crate) fn recover(
+        &self,
+        start: impl FnOnce(&SessionStore, Arc<dyn Log>, fn() -> i64) -> io::Result<()>,
+    ) -> Result<(), SessionStoreError> {
         let mut recovered = self.store.recover()?;
         let complete = recovered.complete;
         if complete.is_some_and(|complete| complete > self.log.appended()) {
@@ -28,7 +32,7 @@ impl Hub {
         self.restore(recovered);
         // Until all is routed again no batch may be cut: it would call the mailboxes complete.
         let _routing = self.store.routing();
-        self.store.start(Arc::clone(&self.log), self.clock())?;
+        start(&self.store, Arc::clone(&self.log), self.clock())?;
         // A crash before the store's first batch leaves none, but publications in the log that were acknowledged.
         self.route_after(complete.unwrap_or(Position::START).min(self.log.appended()))?;
         Ok(())
