@@ -248,7 +248,7 @@ impl World {
         let at = which % self.ghosts.len();
         let ghost = &mut self.ghosts[at];
         if ghost.outgoing.is_empty() {
-            ghost.line.cut(count % 2 == 0);
+            ghost.line.cut(count.is_multiple_of(2));
             drop(self.ghosts.swap_remove(at));
         } else {
             let count = count.min(ghost.outgoing.len());
@@ -335,7 +335,7 @@ impl Alive {
 
 /// What a client subscribes to: everything, itself and its neighbours, or one filter within another.
 fn filters(index: usize, clients: usize) -> Vec<(String, u8)> {
-    let qos = [2, 1, 0][index / 2 % 3].max(u8::from(index % 3 == 0) * 2);
+    let qos = [2, 1, 0][index / 2 % 3].max(u8::from(index.is_multiple_of(3)) * 2);
     let neighbour = format!("t/{}", (index + 1) % clients);
     match index {
         0 => vec![("t/+".to_owned(), 2)],
