@@ -5,5 +5,5 @@ mod retained;
 mod trie;
 
 pub(crate) use name::{TopicError, TopicLimits, matches};
-pub(crate) use retained::Retained;
+pub(crate) use retained::{Put, Retained};
 pub(crate) use trie::TopicTrie;

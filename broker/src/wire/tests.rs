@@ -292,6 +292,21 @@ fn a_qos_2_delivery_is_released_after_its_pubrec() {
 }
 
 #[test]
+fn a_release_that_was_sent_again_is_completed_by_a_pubcomp_of_any_length() {
+    let reason = [&b"\x1f\0\x96"[..], &[b'x'; 150]].concat();
+    let long = [&b"\x70\x9e\x01\0\x09\x92\x99\x01"[..], &reason].concat();
+    for pubcomp in [&b"\x70\x02\0\x09"[..], &long] {
+        let mut driver = Driver::connected(CONNECT_V5);
+        let before = Delivery { number: 3, packet_id: 9, is_released: true, ..Delivery::for_tests("t", b"x") };
+        driver.deliver(Delivery { qos: Qos::ExactlyOnce, ..before });
+        assert_eq!(driver.output(), b"\x62\x02\0\x09");
+        let requests = driver.receive(pubcomp);
+        assert!(matches!(requests[..], [Request::Settled { number: 3 }]), "{requests:?}");
+        assert_eq!(driver.machine.ended(), None);
+    }
+}
+
+#[test]
 fn a_subscribe_is_answered_filter_by_filter() {
     let mut driver = Driver::connected(CONNECT_V3);
     let requests = driver.receive(b"\x82\x0a\0\x09\0\x01a\x01\0\x01+\x02");

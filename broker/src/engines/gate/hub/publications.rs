@@ -12,6 +12,7 @@ use crate::engines::gate::outbox::{Delivery, Message, NotQueued, Outbox};
 use crate::engines::gate::routes::{Routed, durable_for};
 use crate::metrics::{self, Dropped};
 use crate::sessions::Change;
+use crate::topics::Put;
 use crate::wire::Delivered;
 
 /// Who publishes, for `no local` and the counters.
@@ -135,12 +136,15 @@ impl Hub {
     fn retain(&self, client: &str, position: Position, messages: &[Arc<Message>]) {
         let mut retained = self.retained.lock();
         for message in messages {
-            if retained.put(position, message) {
-                self.store.note(Change::Retain { position, message: Arc::clone(message) });
-            } else {
-                metrics::dropped(Dropped::RetainedFull, 1);
-                let detail = "it was delivered but not retained: mqtt.retained_max or mqtt.retained_bytes_max is met";
-                self.report(Reason::ClientLimit, detail.to_owned(), client, &message.topic, Bytes::new());
+            match retained.put(position, message) {
+                Put::Kept => self.store.note(Change::Retain { position, message: Arc::clone(message) }),
+                Put::Outdated => {}
+                Put::NoRoom => {
+                    metrics::dropped(Dropped::RetainedFull, 1);
+                    let detail =
+                        "it was delivered but not retained: mqtt.retained_max or mqtt.retained_bytes_max is met";
+                    self.report(Reason::ClientLimit, detail.to_owned(), client, &message.topic, Bytes::new());
+                }
             }
         }
         let (count, bytes) = retained.size();
