@@ -3,15 +3,15 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use tidegate_log::Log;
-use tidegate_telemetry::ProblemSink;
 use tidegate_telemetry::clients::{ClientDetails, ClientName, ClientsError, ClientsPage, ClientsQuery, TraceLine};
+use tidegate_telemetry::{CommandMessage, ProblemSink};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::BrokerConfig;
 use crate::engines::external::External;
 use crate::engines::gate::Gate;
-use crate::engines::{BrokerStats, Engine, EngineConfig, ExternalError, rumqttd};
+use crate::engines::{BrokerStats, CommandError, Engine, EngineConfig, ExternalError, rumqttd};
 use crate::listeners::{BindError, ListenAddress, Transport};
 use crate::sessions::{SessionStore, SessionStoreError};
 
@@ -127,6 +127,15 @@ impl Broker {
     #[must_use]
     pub fn trouble(&self) -> Option<String> {
         self.engine.trouble()
+    }
+
+    /// Sends a command to its device: appends it, and hands it to subscribers once it is durable. May be called before
+    /// [`Broker::run`].
+    ///
+    /// # Errors
+    /// [`CommandError`]; nothing of it was kept.
+    pub fn send_command(&self, message: CommandMessage) -> Result<(), CommandError> {
+        self.engine.send_command(message)
     }
 
     /// Serves until `cancel`. Then no connection is accepted or read any more; each ends once what it published is

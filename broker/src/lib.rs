@@ -24,7 +24,7 @@ mod wire;
 pub use broker::{Broker, BrokerError};
 pub use config::{Acknowledge, BrokerConfig};
 pub use engines::{
-    BrokerStats, Engine, EngineConfig, ExternalConfig, ExternalError, ExternalTls, RumqttdConfig, Version,
+    BrokerStats, CommandError, Engine, EngineConfig, ExternalConfig, ExternalError, ExternalTls, RumqttdConfig, Version,
 };
 pub use listeners::{
     BindError, CERTIFICATE_CHECK_INTERVAL, ListenAddress, ListenerConfig, Peer, SOCKET_MODE, TlsConfig, TlsError,

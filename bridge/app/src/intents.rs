@@ -33,6 +33,7 @@ impl LogIntents {
     fn append(&self, intent: Intent) -> Result<Position, IntentError> {
         self.log.append(&mut vec![Entry::Intent(intent)]).map_err(|error| match error {
             AppendError::Closed => IntentError::Stopping,
+            AppendError::DiskFull => IntentError::Overloaded,
             other => IntentError::Refused(other.to_string()),
         })
     }

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use metrics::{Counter, counter};
+use tidegate_broker::{Broker, CommandError};
 use tidegate_log::{Log, LogReader, ReadError};
 use tidegate_process::{Output, Process};
 use tidegate_push::Hub;
 use tidegate_store::Store;
-use tidegate_telemetry::{Change, Entry, Position, ProblemSink};
+use tidegate_telemetry::{Change, CommandMessage, CommandRefusal, CommandReport, Entry, Position, ProblemSink};
 use tokio::sync::watch;
 
 use crate::clock;
@@ -89,12 +90,14 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Applies entries as they come, until the log is closed; then writes everything out.
+    /// Applies entries as they come, until the log is closed; then writes everything out. Commands go out by `broker`,
+    /// first those that a crash kept back.
     ///
     /// # Errors
     /// When the log cannot be read.
-    pub fn run(mut self, reader: &mut dyn LogReader) -> Result<(), ReadError> {
+    pub fn run(mut self, reader: &mut dyn LogReader, broker: &Broker) -> Result<(), ReadError> {
         let meters = Meters::new();
+        self.send(broker, self.process.commands_due());
         let mut batch = Batch { last: *self.applied.borrow(), ..Batch::default() };
         let mut flushed = Flushed { at: Instant::now(), through: self.store.flushed() };
         while reader.read(self.wait(), &mut batch.entries)? {
@@ -104,6 +107,7 @@ impl Pipeline {
                 self.remember(&batch);
                 self.applied.send_replace(batch.last);
                 meters.add(&batch);
+                self.send(broker, batch.output.commands.drain(..));
             }
             self.tick_if_due();
             self.flush_if_due(&mut flushed, batch.last);
@@ -128,6 +132,23 @@ impl Pipeline {
     fn remember(&self, batch: &Batch) {
         self.store.apply_all(batch.changes().map(|(position, _, changes)| (position, changes)));
         self.figures.add(&batch.output.counts);
+    }
+
+    /// Hands commands to the broker. One that the log does not take goes out after the next start.
+    fn send(&self, broker: &Broker, commands: impl IntoIterator<Item = CommandMessage>) {
+        for message in commands {
+            let (command, received_ms) = (message.command, clock::now_ms());
+            match broker.send_command(message) {
+                Ok(()) => {}
+                Err(CommandError::NotAppended(error)) => tracing::warn!(%command, %error, "a command did not go out"),
+                Err(_) => {
+                    let report = CommandReport::refused(command, received_ms, CommandRefusal::Unsupported);
+                    if self.log.append(&mut vec![Entry::CommandReport(report)]).is_err() {
+                        tracing::debug!(%command, "no report: the log is closed");
+                    }
+                }
+            }
+        }
     }
 
     /// Until something waits for time. What is overdue could not be written: it is tried again.
@@ -173,6 +194,10 @@ fn names(snapshot: &[Change]) -> Vec<Change> {
     snapshot.iter().filter(|change| matches!(change, Change::Device { .. } | Change::Metric { .. })).cloned().collect()
 }
 
+/// What is counted of commands.
+const COMMAND_EVENTS: [&str; 9] =
+    ["accepted", "repeated", "rejected", "forgotten", "sent", "delivered", "answered", "expired", "refused"];
+
 struct Meters {
     publications: Counter,
     ignored: Counter,
@@ -186,6 +211,7 @@ struct Meters {
     cleared: Counter,
     devices_added: Counter,
     devices_forgotten: Counter,
+    commands: [Counter; 9],
 }
 
 impl Meters {
@@ -203,6 +229,7 @@ impl Meters {
             cleared: counter!("tidegate_process_alerts_cleared_total"),
             devices_added: counter!("tidegate_process_devices_added_total"),
             devices_forgotten: counter!("tidegate_process_devices_forgotten_total"),
+            commands: COMMAND_EVENTS.map(|event| counter!("tidegate_commands_total", "event" => event)),
         }
     }
 
@@ -225,6 +252,21 @@ impl Meters {
             if count > 0 {
                 counter.increment(count);
             }
+        }
+        let steps = &counts.command_steps;
+        let commands = [
+            counts.commands_accepted,
+            counts.commands_repeated,
+            counts.commands_rejected,
+            counts.commands_forgotten,
+            steps.sent,
+            steps.delivered,
+            steps.answered,
+            steps.expired,
+            steps.refused,
+        ];
+        for (counter, count) in self.commands.iter().zip(commands).filter(|(_, count)| *count > 0) {
+            counter.increment(count);
         }
     }
 }

@@ -62,9 +62,9 @@ pub async fn run(mut config: Config, exposure: Exposure) -> Result<()> {
     let listeners = broker.listeners();
 
     let pipeline = thread::Builder::new().name("pipeline".into()).spawn({
-        let (pipeline, mut reader) = (state.pipeline, state.reader);
+        let (pipeline, mut reader, broker) = (state.pipeline, state.reader, broker.clone());
         move || {
-            if let Err(error) = pipeline.run(reader.as_mut()) {
+            if let Err(error) = pipeline.run(reader.as_mut(), &broker) {
                 tracing::error!(%error, "nothing can be processed any more: check the disk, then start again");
                 std::process::abort();
             }

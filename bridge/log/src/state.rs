@@ -74,7 +74,9 @@ impl State {
         let frame = self.pending.back_mut().expect("a frame was opened just now");
         let mark = frame.mark();
         let opening = if frame.is_empty() { frame::HEADER_BYTES } else { 0 };
-        let is_publication = entries.iter().any(|entry| matches!(entry, Entry::Publication(_)));
+        let is_publication = entries
+            .iter()
+            .any(|entry| matches!(entry, Entry::Publication(_) | Entry::Intent(Intent::SendCommand { .. })));
         let added = self.push_all(entries, record_bytes_max).and_then(|added| {
             let fits = self.space.take((opening + added) as u64, is_publication);
             fits.then_some(added).ok_or(AppendError::DiskFull)
@@ -101,7 +103,8 @@ impl State {
         let frame = self.pending.back_mut().expect("the caller opened one");
         let mut added = 0;
         for mut entry in entries.drain(..) {
-            self.received_ms = raise_received_ms(&mut entry, self.received_ms);
+            entry.raise_received_ms(self.received_ms);
+            self.received_ms = entry.received_ms();
             let bytes = frame.push(&entry, record_bytes_max)?;
             self.tail.push(Arc::new(entry), bytes);
             added += bytes;
@@ -192,15 +195,4 @@ impl Readers {
     pub(crate) fn slowest(&self) -> Option<ReadMark> {
         self.marks.values().copied().min_by_key(|mark| mark.position)
     }
-}
-
-/// Raises the time received to that of the entry before, and returns it.
-fn raise_received_ms(entry: &mut Entry, floor_ms: i64) -> i64 {
-    let received_ms = match entry {
-        Entry::Publication(publication) => &mut publication.received_ms,
-        Entry::Intent(Intent::AcknowledgeAlert { received_ms, .. }) => received_ms,
-        Entry::Tick(at_ms) => at_ms,
-    };
-    *received_ms = floor_ms.max(*received_ms);
-    *received_ms
 }

@@ -1,12 +1,15 @@
 use serde::{Deserialize, Serialize};
 
 use crate::alerts::Alerts;
+use crate::commands::Commands;
 use crate::fleet::Fleet;
 use crate::groups::Groups;
 use crate::rules::RuleIdentity;
 
 /// First byte of a checkpoint.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// It ended before the commands.
+const WITHOUT_COMMANDS: u8 = 1;
 
 /// Everything that entries have led to; what is not in here follows from it and the configuration.
 #[derive(Debug, Serialize, Deserialize)]
@@ -16,6 +19,7 @@ pub(crate) struct State {
     pub(crate) fleet: Fleet,
     pub(crate) groups: Groups,
     pub(crate) alerts: Alerts,
+    pub(crate) commands: Commands,
 }
 
 /// Why a checkpoint could not be used.
@@ -24,7 +28,7 @@ pub(crate) struct State {
 pub enum RestoreError {
     /// Written by another version of the program.
     #[error(
-        "the checkpoint has format version {0}, this program reads {VERSION}: start the program that wrote it, or move \
+        "the checkpoint has format version {0}, this program reads up to {VERSION}: start the program that wrote it, or move \
          the checkpoint away to start without what it knew"
     )]
     UnknownVersion(u8),
@@ -42,6 +46,11 @@ pub(crate) fn write(rules: &[RuleIdentity], state: &State) -> Vec<u8> {
 pub(crate) fn read(bytes: &[u8]) -> Result<(Vec<RuleIdentity>, State), RestoreError> {
     match bytes.split_first() {
         Some((&VERSION, rest)) => postcard::from_bytes(rest).map_err(|_| RestoreError::Malformed),
+        Some((&WITHOUT_COMMANDS, rest)) => {
+            let commands =
+                postcard::to_extend(&Commands::default(), rest.to_vec()).map_err(|_| RestoreError::Malformed)?;
+            postcard::from_bytes(&commands).map_err(|_| RestoreError::Malformed)
+        }
         Some((&version, _)) => Err(RestoreError::UnknownVersion(version)),
         None => Err(RestoreError::Malformed),
     }

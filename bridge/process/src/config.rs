@@ -42,6 +42,8 @@ pub struct ProcessConfig {
     pub alerts_recent_ms: i64,
     /// ... and so many at most.
     pub alerts_recent_max: usize,
+    /// How many commands are remembered, and for how long.
+    pub commands: CommandsConfig,
     /// Units and decimals beyond, or other than, the well-known ones.
     pub metrics: Vec<MetricConfig>,
     /// What raises alerts.
@@ -69,8 +71,34 @@ impl Default for ProcessConfig {
             forget_after_ms: None,
             alerts_recent_ms: 3_600_000,
             alerts_recent_max: 1_000,
+            commands: CommandsConfig::default(),
             metrics: Vec::new(),
             rules: Vec::new(),
+        }
+    }
+}
+
+/// Bounds of the commands that are remembered. Those that wait for their device are never forgotten: where only such
+/// are left, a further one is refused. The key of a command is remembered as long as the command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommandsConfig {
+    /// Most commands of one device.
+    pub per_device_max: usize,
+    /// Most commands of all devices together ...
+    pub total_max: usize,
+    /// ... and most bytes of them, payloads and answers included.
+    pub bytes_max: usize,
+    /// How long a command is remembered.
+    pub age_max_ms: i64,
+}
+
+impl Default for CommandsConfig {
+    fn default() -> Self {
+        CommandsConfig {
+            per_device_max: 100,
+            total_max: 10_000,
+            bytes_max: 16 * 1024 * 1024,
+            age_max_ms: 7 * 24 * 3_600_000,
         }
     }
 }

@@ -12,6 +12,7 @@
 //! - `groups`, `partial`: aggregates of every group and its ancestors
 //! - `rules`, `watch`, `alerts`: what raises alerts, where each rule stands on each metric, the alerts; `judging`: how
 //!   readings meet the rules
+//! - `commands`: commands to devices, and where each stands
 //! - `deadlines`, `waiting`: what waits for time, and what happens then
 //! - `catalogue`: units and decimals; `refusals`: what is not applied; `checkpoint`: the state as bytes
 
@@ -19,6 +20,7 @@ mod alerts;
 mod catalogue;
 mod checkpoint;
 mod clock;
+mod commands;
 pub mod config;
 mod deadlines;
 mod device;
@@ -36,6 +38,6 @@ mod waiting;
 mod watch;
 
 pub use checkpoint::RestoreError;
-pub use config::{Condition, MetricConfig, ProcessConfig, RuleConfig};
-pub use output::{Counts, Output};
+pub use config::{CommandsConfig, Condition, MetricConfig, ProcessConfig, RuleConfig};
+pub use output::{CommandSteps, Counts, Output};
 pub use process::{DeviceFigures, Process};

@@ -1,6 +1,6 @@
 //! What entries led to.
 
-use tidegate_telemetry::{Change, Problem};
+use tidegate_telemetry::{Change, CommandMessage, Problem};
 
 /// Collects what entries led to; the caller clears it, after as many entries as it likes.
 #[derive(Debug, Default)]
@@ -9,6 +9,8 @@ pub struct Output {
     pub changes: Vec<Change>,
     /// What was refused or not understood.
     pub problems: Vec<Problem>,
+    /// Commands that are to go out, in order.
+    pub commands: Vec<CommandMessage>,
     /// How much of what there was.
     pub counts: Counts,
 }
@@ -18,6 +20,7 @@ impl Output {
     pub fn clear(&mut self) {
         self.changes.clear();
         self.problems.clear();
+        self.commands.clear();
         self.counts = Counts::default();
     }
 }
@@ -55,4 +58,29 @@ pub struct Counts {
     pub acknowledgements: u64,
     /// Acknowledgements of alerts that are unknown, cleared, or already somebody's.
     pub acknowledgements_ignored: u64,
+    /// Commands that were accepted.
+    pub commands_accepted: u64,
+    /// Requests for a command whose key was known already.
+    pub commands_repeated: u64,
+    /// Requests past a limit, or for a device that was forgotten.
+    pub commands_rejected: u64,
+    /// Commands that were forgotten, by age or a limit.
+    pub commands_forgotten: u64,
+    /// Changes of commands to a further state.
+    pub command_steps: CommandSteps,
+}
+
+/// How many commands came to each state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CommandSteps {
+    /// Handed to the device's connection.
+    pub sent: u64,
+    /// Acknowledged by the device.
+    pub delivered: u64,
+    /// Answered by the device.
+    pub answered: u64,
+    /// Past their deadline.
+    pub expired: u64,
+    /// Refused.
+    pub refused: u64,
 }

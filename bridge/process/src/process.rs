@@ -6,14 +6,15 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 use tidegate_decode::Decoder;
 use tidegate_telemetry::{
-    AppliedCell, AppliedReading, Change, DeviceIndex, DeviceState, Entry, Intent, MetricIndex, Position, Publication,
-    Reading, Reason,
+    AppliedCell, AppliedReading, Change, CommandId, CommandMessage, DeviceIndex, DeviceState, Entry, Intent,
+    MetricIndex, Position, Publication, Reading, Reason,
 };
 
 use crate::alerts::{AlertKey, Alerts};
 use crate::catalogue::Catalogue;
 use crate::checkpoint::{self, RestoreError, State};
 use crate::clock::{Clock, Ranked};
+use crate::commands::Commands;
 use crate::config::ProcessConfig;
 use crate::deadlines::Deadlines;
 use crate::device::{AggregateSlot, Cell, Device, Place};
@@ -59,7 +60,8 @@ impl Process {
     #[must_use]
     pub fn new(config: ProcessConfig) -> Self {
         let fleet = Fleet::default();
-        let state = State { now_ms: i64::MIN, fleet, groups: Groups::new(), alerts: Alerts::default() };
+        let (alerts, commands) = (Alerts::default(), Commands::default());
+        let state = State { now_ms: i64::MIN, fleet, groups: Groups::new(), alerts, commands };
         Process::with(config, state)
     }
 
@@ -72,6 +74,7 @@ impl Process {
         let (rules_then, mut state) = checkpoint::read(checkpoint)?;
         state.fleet.rebuild();
         state.groups.rebuild();
+        state.commands.rebuild(state.now_ms);
         let mut process = Process::with(config, state);
         process.renumber_rules(&rules_then);
         let mut watched = BTreeSet::new();
@@ -114,12 +117,24 @@ impl Process {
             self.state.alerts.clear(orphan, None, now_ms, &self.config, output);
         }
         self.fire_due(now_ms, output);
+        self.state.commands.expire(now_ms, &self.config.commands, output);
         match entry {
             Entry::Publication(publication) => self.publication(position, publication, now_ms, output),
             Entry::Intent(Intent::AcknowledgeAlert { alert, by, .. }) => {
                 self.state.alerts.acknowledge(alert, by, now_ms, output);
             }
+            Entry::Intent(Intent::SendCommand { by, request, .. }) => {
+                let is_known = self.state.fleet.find(&request.device).is_some();
+                let id = CommandId(position);
+                self.state.commands.ask(id, by, request, is_known, now_ms, &self.config.commands, output);
+            }
             Entry::Tick(_) => output.counts.ticks += 1,
+            Entry::Command(message) => self.state.commands.gone_out(message.command),
+            Entry::CommandReport(report) => {
+                let State { commands, fleet, .. } = &mut self.state;
+                let client = |device: &str| fleet.find(device).and_then(|index| fleet.get(index)).map(|of| &*of.client);
+                commands.report(report, client, now_ms, output);
+            }
         }
         self.state.groups.round(now_ms, &self.config, &self.state.fleet, &mut output.changes);
     }
@@ -128,7 +143,7 @@ impl Process {
     #[must_use]
     pub fn next_deadline(&self) -> Option<i64> {
         let round_ms = self.state.groups.due_ms(&self.config);
-        [self.deadlines.first_ms(), round_ms].into_iter().flatten().min()
+        [self.deadlines.first_ms(), round_ms, self.state.commands.due_ms()].into_iter().flatten().min()
     }
 
     /// The whole state as changes: what views need to begin with.
@@ -144,7 +159,14 @@ impl Process {
         }
         self.state.groups.snapshot(&mut changes);
         self.state.alerts.snapshot(self.state.now_ms, &self.config, &mut changes);
+        self.state.commands.snapshot(&mut changes);
         changes
+    }
+
+    /// Commands that were accepted and are not in the log as going out: after a restart they are to go out.
+    #[must_use]
+    pub fn commands_due(&self) -> Vec<CommandMessage> {
+        self.state.commands.to_go_out(self.state.now_ms)
     }
 
     /// Number of devices.
@@ -163,6 +185,10 @@ impl Process {
 
     fn publication(&mut self, position: Position, publication: &Publication, now_ms: i64, output: &mut Output) {
         output.counts.publications += 1;
+        if self.state.commands.answer(publication, now_ms, &self.config.commands, output) {
+            output.counts.publications_ignored += 1;
+            return;
+        }
         let mut readings = std::mem::take(&mut self.readings);
         let decoded = self.decoder.decode(position, publication, &mut readings);
         if readings.is_empty() && decoded.is_ok() {

@@ -6,8 +6,11 @@ mod support;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use support::{T0, above, publication, rule};
-use tidegate_process::{Condition, Output, Process, ProcessConfig, RestoreError, RuleConfig};
-use tidegate_telemetry::{Change, Entry, Intent, Position, Publication};
+use tidegate_process::{CommandsConfig, Condition, Output, Process, ProcessConfig, RestoreError, RuleConfig};
+use tidegate_telemetry::{
+    Change, CommandId, CommandMessage, CommandProgress, CommandRefusal, CommandReport, CommandRequest, Entry, Intent,
+    Position, Publication, Qos,
+};
 
 fn config() -> ProcessConfig {
     let named = |name: &str, rule: RuleConfig| RuleConfig { name: name.into(), ..rule };
@@ -17,6 +20,7 @@ fn config() -> ProcessConfig {
         groups_max: 4,
         forget_after_ms: Some(900_000),
         alerts_recent_max: 3,
+        commands: CommandsConfig { per_device_max: 3, total_max: 6, bytes_max: 3_000, age_max_ms: 600_000 },
         rules: vec![
             named("at once", above(3.0, 1.0, 0)),
             named("lasting", above(2.0, 0.0, 20_000)),
@@ -57,6 +61,22 @@ enum Step {
         position: u8,
     },
     Tick,
+    Ask {
+        device: u8,
+        key: u8,
+        expires_in_s: u32,
+    },
+    /// The `nth` command that was asked for goes out.
+    GoesOut {
+        nth: usize,
+    },
+    Report {
+        nth: usize,
+        progress: CommandProgress,
+    },
+    Answer {
+        nth: usize,
+    },
 }
 
 fn step() -> impl Strategy<Value = (i64, Step)> {
@@ -69,18 +89,47 @@ fn step() -> impl Strategy<Value = (i64, Step)> {
         1 => (0..7u8, prop::collection::vec(0..5i8, 0..4)).prop_map(|(device, values)| Step::Array { device, values }),
         1 => Just(Step::Again),
         1 => Just(Step::Broken),
-        1 => any::<u8>().prop_map(|position| Step::Acknowledge { position }),
+        2 => (0..120u8).prop_map(|position| Step::Acknowledge { position }),
         2 => Just(Step::Tick),
+        2 => (0..7u8, 0..3u8, 1..1_200u32).prop_map(|(device, key, expires_in_s)| Step::Ask { device, key, expires_in_s }),
+        1 => (0..3usize).prop_map(|nth| Step::GoesOut { nth }),
+        6 => (0..3usize, progress()).prop_map(|(nth, progress)| Step::Report { nth, progress }),
+        2 => (0..3usize).prop_map(|nth| Step::Answer { nth }),
     ];
     let gap_ms = prop_oneof![3 => 0..400i64, 4 => 1_000..12_000i64, 1 => 60_000..400_000i64];
     (gap_ms, step)
 }
 
+fn progress() -> impl Strategy<Value = CommandProgress> {
+    prop_oneof![
+        3 => any::<bool>().prop_map(|by_name| CommandProgress::Sent { by_name }),
+        3 => Just(CommandProgress::Delivered),
+        1 => Just(CommandProgress::Refused(CommandRefusal::ByDevice)),
+    ]
+}
+
+fn request(device: u8, key: u8, expires_in_s: u32) -> CommandRequest {
+    CommandRequest {
+        device: format!("d{device}").into(),
+        topic: format!("d{device}/command").into(),
+        payload: "on".into(),
+        content_type: None,
+        qos: if device == 0 { Qos::AtMostOnce } else { Qos::AtLeastOnce },
+        response_topic: format!("d{device}/response").into(),
+        expires_in_s,
+        key: (key > 0).then(|| format!("k{key}").into()),
+    }
+}
+
 fn entries(steps: Vec<(i64, Step)>) -> Vec<Entry> {
     let mut now_ms = T0;
     let mut last = None;
+    let (mut place, mut asked) = (0, vec![(CommandId(Position(1)), request(1, 0, 1))]);
     let entry = |(gap_ms, step): (i64, Step)| {
         now_ms += gap_ms;
+        place += 1;
+        // Mostly one of the latest.
+        let nth = |nth: usize| asked[asked.len().saturating_sub(1 + nth)].clone();
         let metric = |metric: u8| ["temperature", "b", "c", "d", "e"][usize::from(metric)];
         let json = |payload: String| publication(now_ms, "c1", "hall/up", &payload);
         let entry = match step {
@@ -112,6 +161,24 @@ fn entries(steps: Vec<(i64, Step)>) -> Vec<Entry> {
                 by: "ann".into(),
             }),
             Step::Tick => Entry::Tick(now_ms),
+            Step::Ask { device, key, expires_in_s } => {
+                let request = Box::new(request(device, key, expires_in_s));
+                asked.push((CommandId(Position(place)), (*request).clone()));
+                Entry::Intent(Intent::SendCommand { received_ms: now_ms, by: "ann".into(), request })
+            }
+            Step::GoesOut { nth: of } => {
+                let (command, request) = nth(of);
+                let Entry::Publication(publication) = publication(now_ms, "", &request.topic, "on") else {
+                    unreachable!("it makes publications")
+                };
+                Entry::Command(CommandMessage { command, deadline_ms: now_ms, publication })
+            }
+            Step::Report { nth: of, progress } => {
+                let (command, _) = nth(of);
+                let client = "c1".to_owned();
+                Entry::CommandReport(CommandReport { received_ms: now_ms, command, client, session: 1, progress })
+            }
+            Step::Answer { nth: of } => publication(now_ms, "c1", &nth(of).1.response_topic, "done"),
         };
         last = Some(entry.clone());
         entry
@@ -167,6 +234,7 @@ proptest! {
 fn the_random_steps_reach_what_they_are_meant_to_reach() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let (mut raised, mut acknowledged, mut late, mut duplicate, mut forgotten) = (0, 0, 0, 0, 0);
+    let mut commands = [0; 9];
     for _ in 0..100 {
         let steps = prop::collection::vec(step(), 120).new_tree(&mut runner).unwrap().current();
         let mut process = Process::new(config());
@@ -177,10 +245,23 @@ fn the_random_steps_reach_what_they_are_meant_to_reach() {
             late += counts.values_late;
             duplicate += counts.values_duplicate;
             forgotten += counts.devices_forgotten;
+            let steps = counts.command_steps;
+            let counted = [
+                counts.commands_accepted,
+                counts.commands_repeated,
+                counts.commands_rejected,
+                counts.commands_forgotten,
+                steps.sent,
+                steps.delivered,
+                steps.answered,
+                steps.expired,
+                steps.refused,
+            ];
+            commands.iter_mut().zip(counted).for_each(|(all, more)| *all += more);
         }
     }
     let reached = [raised, acknowledged, late, duplicate, forgotten];
-    assert!(reached.iter().all(|&count| count > 10), "{reached:?}");
+    assert!(reached.iter().chain(&commands).all(|&count| count > 10), "{reached:?} {commands:?}");
 }
 
 #[test]

@@ -28,8 +28,37 @@ pub struct PushConfig {
     pub history_concurrency: usize,
     /// Time a question waits for its turn before it is answered 503.
     pub history_wait_ms: u64,
-    /// Time an acknowledgement may take to be on disk and applied before it is answered 503.
+    /// Time an acknowledgement or command may take to be on disk and applied before it is answered 503.
     pub intent_timeout_ms: u64,
+    /// What commands are when a request does not say.
+    pub commands: CommandsConfig,
+}
+
+/// Defaults and bounds of a command.
+#[derive(Debug, Clone)]
+pub struct CommandsConfig {
+    /// Where it is published; `%d` stands for the device's full identifier.
+    pub topic: String,
+    /// Where an answer is awaited.
+    pub response_topic: String,
+    /// Bytes of a payload at most; base64 in a body takes a third more.
+    pub payload_bytes_max: usize,
+    /// Seconds it waits for its device ...
+    pub expires_in_s: u32,
+    /// ... and at most, when a request says.
+    pub expires_in_max_s: u32,
+}
+
+impl Default for CommandsConfig {
+    fn default() -> Self {
+        CommandsConfig {
+            topic: "%d/command".into(),
+            response_topic: "%d/response".into(),
+            payload_bytes_max: 64 * 1024,
+            expires_in_s: 24 * 3_600,
+            expires_in_max_s: 7 * 24 * 3_600,
+        }
+    }
 }
 
 impl Default for PushConfig {
@@ -41,7 +70,7 @@ impl Default for PushConfig {
             header_timeout_ms: 10_000,
             header_bytes_max: 16 * 1024,
             body_timeout_ms: 10_000,
-            body_bytes_max: 16 * 1024,
+            body_bytes_max: 128 * 1024,
             drain_timeout_ms: 5_000,
             page_default: 1_000,
             page_max: 10_000,
@@ -49,6 +78,7 @@ impl Default for PushConfig {
             history_concurrency: 4,
             history_wait_ms: 2_000,
             intent_timeout_ms: 5_000,
+            commands: CommandsConfig::default(),
         }
     }
 }

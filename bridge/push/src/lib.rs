@@ -15,7 +15,7 @@ mod ports;
 mod rest;
 
 pub use clients::Clients;
-pub use config::PushConfig;
+pub use config::{CommandsConfig, PushConfig};
 pub use http::server::serve;
 pub use hub::Hub;
 pub use live::LiveConfig;

@@ -56,6 +56,8 @@ impl Memory {
                 }
                 Change::Reading(_) | Change::Alert(_) => {}
                 Change::State { .. } | Change::Aggregate(_) | Change::States { .. } => {}
+                // Processing remembers commands itself.
+                Change::Command(_) | Change::CommandForgotten(_) => {}
             }
         }
         self.applied = self.applied.max(position);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
+use crate::command::{Command, CommandId};
 use crate::reading::{DeliveryClass, Value};
 
 /// Dense number of a device, assigned by processing in order of appearance and kept over restarts; never reused.
@@ -191,6 +192,10 @@ pub enum Change {
     },
     /// An alert was raised, acknowledged or cleared.
     Alert(AlertChange),
+    /// A command was accepted, or came further.
+    Command(Arc<Command>),
+    /// A command was forgotten.
+    CommandForgotten(CommandId),
     /// A device was forgotten.
     Removed {
         /// Which.

@@ -5,6 +5,8 @@ use std::fmt;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use crate::command::{CommandMessage, CommandReport, CommandRequest};
+
 /// A place in the log: the ordinal of an entry, counted from 1. `Position::START` lies before the first entry.
 ///
 /// A position says "everything up to and including this entry". It only grows.
@@ -130,6 +132,15 @@ pub enum Intent {
         /// Who acknowledges.
         by: String,
     },
+    /// Have a device do something; of two with one key the first in the log counts.
+    SendCommand {
+        /// Unix ms at which it was asked.
+        received_ms: i64,
+        /// Who asks.
+        by: String,
+        /// What.
+        request: Box<CommandRequest>,
+    },
 }
 
 /// One entry of the log.
@@ -141,6 +152,10 @@ pub enum Entry {
     Intent(Intent),
     /// Time passed (Unix ms); written only while something waits for time.
     Tick(i64),
+    /// A command goes out to subscribers.
+    Command(CommandMessage),
+    /// What became of it there.
+    CommandReport(CommandReport),
 }
 
 /// Why bytes are not an entry.
@@ -148,15 +163,19 @@ pub enum Entry {
 #[non_exhaustive]
 pub enum EntryError {
     /// Written by a newer program.
-    #[error("the entry has format version {0}, this program reads {CURRENT}: start the newer program that wrote it")]
+    #[error(
+        "the entry has format version {0}, this program reads up to {CURRENT}: start the newer program that wrote it"
+    )]
     UnknownVersion(u8),
     /// The bytes do not hold an entry.
     #[error("the bytes do not hold a log entry; the log was damaged or is not a Tidegate log")]
     Malformed,
 }
 
-/// First byte of every encoded entry. Fields are only ever added with a new version.
-const CURRENT: u8 = 1;
+/// First byte of an encoded entry: the oldest version that has it. Fields are only ever added with a new version.
+const FIRST: u8 = 1;
+/// Since then there are commands.
+const CURRENT: u8 = 2;
 
 impl Entry {
     /// Unix ms at which the entry was received.
@@ -164,14 +183,39 @@ impl Entry {
     pub fn received_ms(&self) -> i64 {
         match self {
             Entry::Publication(publication) => publication.received_ms,
-            Entry::Intent(Intent::AcknowledgeAlert { received_ms, .. }) => *received_ms,
+            Entry::Intent(Intent::AcknowledgeAlert { received_ms, .. } | Intent::SendCommand { received_ms, .. }) => {
+                *received_ms
+            }
             Entry::Tick(at_ms) => *at_ms,
+            Entry::Command(message) => message.publication.received_ms,
+            Entry::CommandReport(report) => report.received_ms,
+        }
+    }
+
+    /// Raises the time of receipt to `least_ms` (Unix ms) where it lies before it.
+    pub fn raise_received_ms(&mut self, least_ms: i64) {
+        let at_ms = match self {
+            Entry::Publication(publication) => &mut publication.received_ms,
+            Entry::Intent(Intent::AcknowledgeAlert { received_ms, .. } | Intent::SendCommand { received_ms, .. }) => {
+                received_ms
+            }
+            Entry::Tick(at_ms) => at_ms,
+            Entry::Command(message) => &mut message.publication.received_ms,
+            Entry::CommandReport(report) => &mut report.received_ms,
+        };
+        *at_ms = least_ms.max(*at_ms);
+    }
+
+    fn version(&self) -> u8 {
+        match self {
+            Entry::Publication(_) | Entry::Intent(Intent::AcknowledgeAlert { .. }) | Entry::Tick(_) => FIRST,
+            Entry::Intent(Intent::SendCommand { .. }) | Entry::Command(_) | Entry::CommandReport(_) => CURRENT,
         }
     }
 
     /// Appends the entry's bytes (a version byte, then postcard) to `out`.
     pub fn encode_into(&self, out: &mut Vec<u8>) {
-        out.push(CURRENT);
+        out.push(self.version());
         let buffer = std::mem::take(out);
         *out =
             postcard::to_extend(self, buffer).expect("writing to a Vec never fails, and entries hold no unsized maps");
@@ -183,7 +227,7 @@ impl Entry {
     /// [`EntryError::UnknownVersion`] for a newer format, [`EntryError::Malformed`] for anything else.
     pub fn decode(bytes: &[u8]) -> Result<Entry, EntryError> {
         match bytes.split_first() {
-            Some((&CURRENT, rest)) => postcard::from_bytes(rest).map_err(|_| EntryError::Malformed),
+            Some((&(FIRST..=CURRENT), rest)) => postcard::from_bytes(rest).map_err(|_| EntryError::Malformed),
             Some((&version, _)) => Err(EntryError::UnknownVersion(version)),
             None => Err(EntryError::Malformed),
         }
@@ -193,6 +237,7 @@ impl Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::command::{CommandId, CommandProgress};
 
     fn publication() -> Publication {
         Publication {
@@ -214,12 +259,34 @@ mod tests {
         }
     }
 
+    fn commands() -> [Entry; 3] {
+        let request = CommandRequest {
+            device: "site/b/dev7".into(),
+            topic: "site/b/dev7/command".into(),
+            payload: Bytes::from_static(b"on"),
+            content_type: Some("text/plain".into()),
+            qos: Qos::AtLeastOnce,
+            response_topic: "site/b/dev7/response".into(),
+            expires_in_s: 60,
+            key: Some("k".into()),
+        };
+        let command = CommandId(Position(17));
+        let (progress, client) = (CommandProgress::Sent { by_name: true }, "c1".to_owned());
+        [
+            Entry::Intent(Intent::SendCommand { received_ms: 1, by: "ann".into(), request: Box::new(request) }),
+            Entry::Command(CommandMessage { command, deadline_ms: 9, publication: publication() }),
+            Entry::CommandReport(CommandReport { received_ms: 2, command, client, session: 7, progress }),
+        ]
+    }
+
     #[test]
     fn an_entry_comes_back_as_it_was_written() {
         let acknowledge = Intent::AcknowledgeAlert { received_ms: 1, alert: "a".into(), by: "b".into() };
-        for entry in [Entry::Publication(publication()), Entry::Intent(acknowledge), Entry::Tick(-5)] {
+        let before = [Entry::Publication(publication()), Entry::Intent(acknowledge), Entry::Tick(-5)];
+        for (entry, version) in before.into_iter().map(|entry| (entry, 1)).chain(commands().map(|entry| (entry, 2))) {
             let mut bytes = Vec::new();
             entry.encode_into(&mut bytes);
+            assert_eq!(bytes[0], version, "an older program reads what it knows");
             assert_eq!(Entry::decode(&bytes), Ok(entry));
         }
     }

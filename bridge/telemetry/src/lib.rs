@@ -4,6 +4,7 @@
 //!
 //! - [`entry`]: what the log holds ([`Entry`]: [`Publication`], [`Intent`], tick) and its encoding
 //! - [`reading`]: what a publication means once decoded
+//! - [`command`]: what people ask devices to do, and what became of it
 //! - [`change`]: what processing made of it; the only thing views and store listen to
 //! - [`problem`]: what was refused or could not be understood, and why
 //! - [`clients`]: who the MQTT clients are and what they say, for operators
@@ -11,6 +12,7 @@
 
 pub mod change;
 pub mod clients;
+pub mod command;
 pub mod entry;
 pub mod history;
 pub mod problem;
@@ -19,6 +21,9 @@ pub mod reading;
 pub use change::{
     AggregateChange, AlertChange, AlertState, AppliedCell, AppliedReading, Change, DeviceIndex, DeviceState,
     MetricIndex, Severity, StateCounts,
+};
+pub use command::{
+    Command, CommandId, CommandMessage, CommandProgress, CommandRefusal, CommandReport, CommandRequest, CommandState,
 };
 pub use entry::{Entry, EntryError, Intent, Position, Publication, PublishProperties, Qos};
 pub use history::{History, HistoryError};

@@ -3,13 +3,14 @@
 //! Pure: no clock, no threads, no I/O. One writer calls [`Views::apply`] for each entry of the log; any number of
 //! readers ask [`Views::frame`] what their [`Subscription`] is sent next. See `docs/protocol.md` for what frames say.
 //!
-//! - [`Views`]: the state and how changes enter it; its parts are `rows`, `directory`, `groups`, `alerts`, `charts`
+//! - [`Views`]: the state and how changes enter it; its parts are `rows`, `directory`, `groups`, `alerts`, `commands`, `charts`
 //! - `envelope`: the extremes a slow viewer must not miss
 //! - [`ViewSpec`], [`Subscription`], `open`, `frame`, `encode`: the way out to a client
 //! - [`read`]: answers for REST
 
 mod alerts;
 mod charts;
+mod commands;
 mod config;
 mod directory;
 mod encode;
@@ -23,6 +24,7 @@ mod spec;
 mod subscription;
 mod views;
 
+pub use commands::{CommandObject, CommandsPage};
 pub use config::{Epoch, ViewsConfig};
 pub use frame::Frame;
 pub use open::{Seeded, Since};

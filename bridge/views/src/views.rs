@@ -6,6 +6,7 @@ use tidegate_telemetry::{AlertChange, AppliedReading, Change, DeviceIndex, Devic
 
 use crate::alerts::Alerts;
 use crate::charts::Charts;
+use crate::commands::Commands;
 use crate::config::{Epoch, ViewsConfig};
 use crate::directory::{Directory, Move};
 use crate::groups::Groups;
@@ -44,6 +45,7 @@ pub struct Views {
     pub(crate) directory: Directory,
     pub(crate) groups: Groups,
     pub(crate) alerts: Alerts,
+    pub(crate) commands: Commands,
     pub(crate) charts: Charts,
     pub(crate) watchers: Watchers,
     /// Rows that nobody watches any more, and since when (Unix ms of receipt).
@@ -74,6 +76,7 @@ impl Views {
             directory: Directory::default(),
             groups: Groups::default(),
             alerts: Alerts::default(),
+            commands: Commands::default(),
             charts: Charts::default(),
             watchers: Watchers::default(),
             lingering: VecDeque::new(),
@@ -138,6 +141,8 @@ impl Views {
                 wake(&self.watchers.groups, Lane::Aggregates, dirty);
             }
             Change::Alert(alert) => self.apply_alert(alert, dirty),
+            Change::Command(command) => self.commands.take(command),
+            Change::CommandForgotten(id) => self.commands.forget(*id),
             Change::Removed { device } => self.apply_removed(row_of(*device), dirty),
         }
     }

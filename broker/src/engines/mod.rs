@@ -17,6 +17,8 @@ use std::pin::Pin;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
+use tidegate_log::AppendError;
+use tidegate_telemetry::CommandMessage;
 use tidegate_telemetry::clients::{ClientDetails, ClientName, ClientsError, ClientsPage, ClientsQuery, TraceLine};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -55,6 +57,18 @@ pub struct BrokerStats {
     pub queued_bytes: usize,
 }
 
+/// Why a command did not go out.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CommandError {
+    /// The log did not take it.
+    #[error(transparent)]
+    NotAppended(#[from] AppendError),
+    /// The engine has no way to.
+    #[error("this engine sends no commands: set [broker] engine = \"gate\"")]
+    Unsupported,
+}
+
 /// Serves MQTT clients and brings what they publish into the log.
 pub trait Engine: Send + Sync + 'static {
     /// Where clients connect, `host:port`.
@@ -89,6 +103,14 @@ pub trait Engine: Send + Sync + 'static {
     /// What keeps publications from being taken now, and what to do about it; `None` while nothing does.
     fn trouble(&self) -> Option<String> {
         None
+    }
+
+    /// Appends a command to the log and hands it to subscribers; what becomes of it is appended as reports.
+    ///
+    /// # Errors
+    /// [`CommandError::Unsupported`] where the engine has no way to; nothing of it was kept.
+    fn send_command(&self, _message: CommandMessage) -> Result<(), CommandError> {
+        Err(CommandError::Unsupported)
     }
 
     /// Serves until `cancel`; then lets what was taken become durable and be acknowledged, within a grace, and ends.

@@ -70,6 +70,11 @@ pub(crate) enum Change {
         session: u64,
         number: u64,
     },
+    /// The client is done with a message, whatever its number in the session.
+    SettleMessage {
+        session: u64,
+        message: u64,
+    },
     /// The topic's retained message; an empty payload removes it.
     Retain {
         position: Position,

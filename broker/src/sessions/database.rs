@@ -233,6 +233,16 @@ impl Write<'_> {
                 )?;
             }
             Change::Settle { session, number } => self.settle(session, number)?,
+            Change::SettleMessage { session, message } => {
+                let number = self
+                    .transaction
+                    .prepare_cached("SELECT number FROM mailbox WHERE session = ?1 AND message = ?2")?
+                    .query_row([signed(session), signed(message)], |row| number(row, 0))
+                    .optional()?;
+                if let Some(number) = number {
+                    self.settle(session, number)?;
+                }
+            }
             Change::Retain { position, ref message } => self.retain(position, message)?,
             Change::Will { ref will, delay_s, due_ms } => {
                 self.run(
@@ -450,7 +460,7 @@ fn qos(level: u8) -> Qos {
 }
 
 /// SQLite's integers are signed; the bits are what counts.
-fn signed(value: u64) -> i64 {
+pub(super) fn signed(value: u64) -> i64 {
     value.cast_signed()
 }
 

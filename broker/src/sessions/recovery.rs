@@ -4,9 +4,9 @@ use std::sync::Arc;
 use tidegate_telemetry::{Position, Publication};
 
 use super::SubscriptionOptions;
-use super::database::{Database, decode, message, number, unpacked};
+use super::database::{Database, decode, message, number, signed, unpacked};
 use super::store::SessionStoreError;
-use crate::engines::gate::outbox::Message;
+use crate::engines::gate::outbox::{FIRST_COMMAND, Message};
 
 /// What the file held when it was opened.
 #[derive(Debug, Default)]
@@ -44,8 +44,11 @@ pub(crate) struct RecoveredWill {
 
 impl Database {
     pub(super) fn recover(&mut self) -> Result<Recovered, SessionStoreError> {
-        let first_free =
-            self.connection.query_row("SELECT COALESCE(MAX(id), 0) + 1 FROM messages", [], |row| number(row, 0))?;
+        let first_free = self.connection.query_row(
+            "SELECT COALESCE(MAX(id), 0) + 1 FROM messages WHERE id < ?1",
+            [signed(FIRST_COMMAND)],
+            |row| number(row, 0),
+        )?;
         let retained = self.retained(first_free)?;
         let next_message = first_free + retained.len() as u64;
         Ok(Recovered {

@@ -1,7 +1,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-use tidegate_telemetry::{Position, Qos};
+use tidegate_telemetry::{CommandId, Position, Qos};
 
 use super::inbound::Request;
 use super::machine::{Machine, Phase};
@@ -11,13 +11,21 @@ use crate::engines::gate::outbox::Delivery;
 /// What is on its way to the client.
 #[derive(Debug, Default)]
 pub(super) struct Deliveries {
-    /// Packet identifiers the client has not completed, with the numbers of their deliveries in the session.
-    inflight: HashMap<u16, u64>,
+    /// Packet identifiers the client has not completed.
+    inflight: HashMap<u16, Inflight>,
     /// Deliveries that have their packet identifier and wait for the disk, in order.
     held: VecDeque<Held>,
     /// Identifiers whose PUBREL was sent again on resumption, without the protocol crate.
     released_before: HashSet<u16>,
     aliases: HashMap<Arc<str>, u16>,
+}
+
+/// What was sent under a packet identifier.
+#[derive(Debug, Clone, Copy)]
+struct Inflight {
+    /// Number of the delivery in the session; 0 where it is in no mailbox.
+    number: u64,
+    command: Option<CommandId>,
 }
 
 #[derive(Debug)]
@@ -72,7 +80,8 @@ impl Machine {
                 before
             }
         };
-        self.deliveries.get_or_insert_default().inflight.insert(packet_id, delivery.number);
+        let inflight = Inflight { number: delivery.number, command: delivery.message.command() };
+        self.deliveries.get_or_insert_default().inflight.insert(packet_id, inflight);
         Some(packet_id)
     }
 
@@ -165,15 +174,19 @@ impl Machine {
             return false;
         }
         self.mqtt.release_packet_id(packet_id);
-        self.delivered(packet_id, requests);
+        self.delivered(packet_id, false, requests);
         true
     }
 
     /// The client is done with the packet identifier: PUBACK, PUBCOMP, or a PUBREC that refuses.
-    pub(super) fn delivered(&mut self, packet_id: u16, requests: &mut Vec<Request>) {
-        if let Some(number) = self.complete(packet_id)
-            && number > 0
-        {
+    ///
+    /// What became of a command goes into the log before its delivery is settled, so a crash forgets both or neither.
+    pub(super) fn delivered(&mut self, packet_id: u16, is_refused: bool, requests: &mut Vec<Request>) {
+        let Some(Inflight { number, command }) = self.complete(packet_id) else { return };
+        if let Some(command) = command {
+            requests.push(Request::CommandDone { command, is_refused });
+        }
+        if number > 0 {
             requests.push(Request::Settled { number });
         }
     }
@@ -181,15 +194,15 @@ impl Machine {
     /// PUBREC: the client has the message.
     pub(super) fn taken(&mut self, packet_id: u16, requests: &mut Vec<Request>) {
         match self.deliveries.as_ref().and_then(|now| now.inflight.get(&packet_id)) {
-            Some(number) if *number > 0 => {
-                requests.push(Request::Taken { number: *number });
+            Some(inflight) if inflight.number > 0 => {
+                requests.push(Request::Taken { number: inflight.number });
                 self.release_when_stored(packet_id);
             }
             _ => self.send(outbound::pubrel(self.v5, packet_id)),
         }
     }
 
-    fn complete(&mut self, packet_id: u16) -> Option<u64> {
+    fn complete(&mut self, packet_id: u16) -> Option<Inflight> {
         self.deliveries.as_mut()?.inflight.remove(&packet_id)
     }
 }

@@ -1,6 +1,6 @@
 use bytes::Bytes;
 use mqtt_protocol_core::mqtt::packet::{self, Property, v3_1_1, v5_0};
-use tidegate_telemetry::{PublishProperties, Qos, Reason};
+use tidegate_telemetry::{CommandId, PublishProperties, Qos, Reason};
 
 use crate::sessions::SubscriptionOptions;
 
@@ -21,6 +21,8 @@ pub(crate) enum Request {
     Taken { number: u64 },
     /// The subscriber is done with a delivery.
     Settled { number: u64 },
+    /// The subscriber is done with a command, or did not want it.
+    CommandDone { command: CommandId, is_refused: bool },
     /// A publication was refused, and the connection goes on.
     Refused { reason: Reason, detail: String, topic: String, payload: Bytes },
 }

@@ -248,15 +248,18 @@ impl Machine {
                 }
                 self.connect(connect, raw, requests);
             }
-            Packet::V3_1_1Puback(puback) => self.delivered(puback.packet_id(), requests),
-            Packet::V5_0Puback(puback) => self.delivered(puback.packet_id(), requests),
+            Packet::V3_1_1Puback(puback) => self.delivered(puback.packet_id(), false, requests),
+            Packet::V5_0Puback(puback) => {
+                let is_refused = puback.reason_code().is_some_and(|code| code.is_failure());
+                self.delivered(puback.packet_id(), is_refused, requests);
+            }
             Packet::V3_1_1Pubrec(pubrec) => self.taken(pubrec.packet_id(), requests),
             Packet::V5_0Pubrec(pubrec) => match pubrec.reason_code() {
-                Some(code) if code.is_failure() => self.delivered(pubrec.packet_id(), requests),
+                Some(code) if code.is_failure() => self.delivered(pubrec.packet_id(), true, requests),
                 _ => self.taken(pubrec.packet_id(), requests),
             },
-            Packet::V3_1_1Pubcomp(pubcomp) => self.delivered(pubcomp.packet_id(), requests),
-            Packet::V5_0Pubcomp(pubcomp) => self.delivered(pubcomp.packet_id(), requests),
+            Packet::V3_1_1Pubcomp(pubcomp) => self.delivered(pubcomp.packet_id(), false, requests),
+            Packet::V5_0Pubcomp(pubcomp) => self.delivered(pubcomp.packet_id(), false, requests),
             Packet::V3_1_1Pubrel(pubrel) => self.released(pubrel.packet_id(), requests),
             Packet::V5_0Pubrel(pubrel) => self.released(pubrel.packet_id(), requests),
             Packet::V3_1_1Subscribe(subscribe) => {

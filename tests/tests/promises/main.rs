@@ -5,6 +5,7 @@ mod alerts;
 mod arrival;
 mod browser;
 mod clients;
+mod commands;
 mod durability;
 mod engines;
 mod identity;

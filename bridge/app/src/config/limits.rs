@@ -314,8 +314,9 @@ pub fn push(reader: &mut Reader) -> (SocketAddr, PushConfig) {
         intent_timeout_ms: millis(s.duration_ms(
             "intent_timeout",
             signed(d.intent_timeout_ms),
-            "Time an acknowledgement may take; then 503.",
+            "Time an acknowledgement or command may take; then 503.",
         )),
+        commands: d.commands,
     };
     (listen, push)
 }
@@ -426,6 +427,7 @@ pub fn process(reader: &mut Reader) -> ProcessConfig {
         decode,
         rules,
         metrics,
+        commands: d.commands,
         devices_max: s.count("devices_max", d.devices_max, "Most devices."),
         devices_per_client_max: s.count(
             "devices_per_client_max",

@@ -8,6 +8,7 @@
 //! - `identity`: who is let in, and rights
 //! - `rules`: alert rules and the catalogue of metrics
 
+mod commands;
 mod engine;
 mod identity;
 mod limits;
@@ -115,7 +116,7 @@ fn read(reader: &mut Reader) -> Config {
     );
     let data = PathBuf::from(data);
     let (http, push) = limits::push(reader);
-    Config {
+    let mut config = Config {
         broker: BrokerConfig {
             engine: engine::engine(reader),
             listeners: listeners::listeners(reader),
@@ -132,7 +133,9 @@ fn read(reader: &mut Reader) -> Config {
         push,
         http,
         data,
-    }
+    };
+    (config.push.commands, config.process.commands) = commands::commands(reader);
+    config
 }
 
 impl Config {

@@ -3,13 +3,14 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::Uri;
+use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use tidegate_views::Views;
 use tidegate_views::read::{Device, DevicesPage, DevicesQuery, Group, Lookup};
 
-use super::Api;
 use super::error::{ApiError, Kind};
 use super::parameters::{Name, Parameters};
+use super::{Api, commands};
 
 /// Devices read from the views at a time.
 const AT_A_TIME: usize = 256;
@@ -35,10 +36,13 @@ pub async fn list(State(api): State<Arc<Api>>, uri: Uri) -> Result<Json<DevicesP
     Ok(Json(DevicesPage { devices, next }))
 }
 
-/// `GET /v1/devices/{id}`
-pub async fn one(State(api): State<Arc<Api>>, Name(id): Name, uri: Uri) -> Result<Json<Device>, ApiError> {
+/// `GET /v1/devices/{id}`, and of its commands: an identifier may hold slashes, so one route takes both.
+pub async fn one(State(api): State<Arc<Api>>, Name(id): Name, uri: Uri) -> Result<Response, ApiError> {
+    if commands::is_about_commands(&uri) {
+        return commands::list(&api, &id, &uri).map(IntoResponse::into_response);
+    }
     Parameters::of(&uri, &[])?;
-    api.hub.read(|views| find(views, &id)).map(Json)
+    api.hub.read(|views| find(views, &id)).map(|device| Json(device).into_response())
 }
 
 /// `GET /v1/groups`
@@ -67,7 +71,8 @@ pub fn find_series(views: &Views, parameters: &Parameters) -> Result<(Arc<str>, 
     }
 }
 
-fn find(views: &Views, name: &str) -> Result<Device, ApiError> {
+/// The device of a full identifier, or of a last level that only one has.
+pub fn find(views: &Views, name: &str) -> Result<Device, ApiError> {
     match views.device(name) {
         Lookup::Unique(device) => Ok(device),
         Lookup::Ambiguous(candidates) => {

@@ -35,6 +35,8 @@ pub enum Kind {
     UnknownAlert,
     /// No MQTT client has the identifier.
     UnknownClient,
+    /// No command with the identifier is remembered.
+    UnknownCommand,
     /// The path does not take the method.
     MethodNotAllowed,
     /// Several devices have the short name.
@@ -43,6 +45,10 @@ pub enum Kind {
     AmbiguousClient,
     /// The alert holds no longer.
     AlertCleared,
+    /// As many commands wait as may.
+    CommandsFull,
+    /// The key belongs to another command.
+    KeyReused,
     /// The body is larger than it may be.
     BodyTooLarge,
     /// The body took too long.
@@ -75,10 +81,13 @@ impl Kind {
             Kind::UnknownMetric => (StatusCode::NOT_FOUND, "unknown-metric", "Unknown metric"),
             Kind::UnknownAlert => (StatusCode::NOT_FOUND, "unknown-alert", "Unknown alert"),
             Kind::UnknownClient => (StatusCode::NOT_FOUND, "unknown-client", "Unknown client"),
+            Kind::UnknownCommand => (StatusCode::NOT_FOUND, "unknown-command", "Unknown command"),
             Kind::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed"),
             Kind::AmbiguousDevice => (StatusCode::CONFLICT, "ambiguous-device", "Ambiguous device"),
             Kind::AmbiguousClient => (StatusCode::CONFLICT, "ambiguous-client", "Ambiguous client"),
             Kind::AlertCleared => (StatusCode::CONFLICT, "alert-cleared", "Alert cleared"),
+            Kind::CommandsFull => (StatusCode::CONFLICT, "commands-full", "Too many commands wait"),
+            Kind::KeyReused => (StatusCode::UNPROCESSABLE_ENTITY, "key-reused", "Key used for another command"),
             Kind::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "Body too large"),
             Kind::BodyTooSlow => (StatusCode::REQUEST_TIMEOUT, "body-too-slow", "Body too slow"),
             Kind::HostRefused => (StatusCode::MISDIRECTED_REQUEST, "host-refused", "Host refused"),

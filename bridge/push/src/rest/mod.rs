@@ -2,16 +2,20 @@
 //!
 //! - [`error`]: problem documents; [`parameters`], [`instant`]: what requests say
 //! - [`archive`]: history, read where blocking is allowed
-//! - [`devices`], [`readings`], [`series`], [`alerts`], [`acknowledge`], [`clients`], [`operations`]: the answers
+//! - [`devices`], [`readings`], [`series`], [`alerts`], [`acknowledge`], [`clients`], [`commands`],
+//!   [`operations`]: the answers;
+//!   [`intent`]: what changes something
 
 mod acknowledge;
 mod alert_history;
 mod alerts;
 mod archive;
 mod clients;
+mod commands;
 mod devices;
 pub mod error;
 mod instant;
+mod intent;
 mod operations;
 mod parameters;
 mod readings;
@@ -59,7 +63,8 @@ pub fn router(
     let archive = Archive::new(history, &config);
     Router::new()
         .route("/v1/devices", get(devices::list))
-        .route("/v1/devices/{*id}", get(devices::one))
+        .route("/v1/devices/{*id}", get(devices::one).post(commands::send))
+        .route("/v1/commands/{id}", get(commands::one))
         .route("/v1/readings", get(readings::list))
         .route("/v1/series", get(series::chart))
         .route("/v1/groups", get(devices::groups))

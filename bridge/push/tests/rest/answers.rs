@@ -27,6 +27,9 @@ async fn every_path_answers_as_the_description_says() {
         ("GET", "/v1/groups"),
         ("GET", "/v1/alerts?state=all"),
         ("POST", &acknowledge),
+        ("POST", "/v1/devices/site/a/dev7/commands"),
+        ("GET", "/v1/devices/site/a/dev7/commands"),
+        ("GET", "/v1/commands/c-11"),
         ("GET", "/v1/problems"),
         ("GET", "/v1/stats"),
         ("GET", "/v1/openapi.json"),
@@ -38,8 +41,8 @@ async fn every_path_answers_as_the_description_says() {
         ("DELETE", "/v1/clients/gateway-7"),
         ("GET", "/v1/clients/gateway-7/trace"),
     ] {
-        let answer = site.ask(method, target, &[], "").await;
-        assert!(matches!(answer.status, 200 | 204), "{method} {target}: {}", answer.text());
+        let answer = site.ask(method, target, &[], if method == "POST" { "{}" } else { "" }).await;
+        assert!(matches!(answer.status, 200 | 202 | 204), "{method} {target}: {}", answer.text());
         described.extend(description::judge(method, target, &answer));
     }
     assert_eq!(described, description::operations().into_iter().collect());
@@ -207,7 +210,7 @@ async fn every_example_of_the_documentation_is_answered() {
         let body = options.split_once("-d '").map_or("", |(_, rest)| rest.split('\'').next().unwrap());
         let accept = if options.contains("text/csv") { "text/csv" } else { "*/*" };
         let answer = site.ask(method, target, &[("accept", accept)], body).await;
-        assert!(matches!(answer.status, 200 | 204), "{command}: {}", answer.text());
+        assert!(matches!(answer.status, 200 | 202 | 204), "{command}: {}", answer.text());
         described.extend(description::judge(method, target, &answer));
     }
     assert_eq!(described, description::operations().into_iter().collect());

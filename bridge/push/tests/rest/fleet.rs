@@ -1,7 +1,7 @@
 //! A small fleet with a history.
 
-use std::sync::Mutex;
 use std::sync::mpsc::Receiver;
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use tidegate_buckets::Bucket;
@@ -9,8 +9,9 @@ use tidegate_telemetry::history::{
     AlertEvent, ProblemGroup, ReadingsPage, ReadingsQuery, SeriesAnswer, SeriesQuery, StoreStats,
 };
 use tidegate_telemetry::{
-    AggregateChange, AlertChange, AlertState, AppliedCell, AppliedReading, Change, DeliveryClass, DeviceIndex,
-    DeviceState, History, HistoryError, MetricIndex, Position, Reason, Severity, StateCounts, Value,
+    AggregateChange, AlertChange, AlertState, AppliedCell, AppliedReading, Change, Command, CommandId, CommandRequest,
+    CommandState, DeliveryClass, DeviceIndex, DeviceState, History, HistoryError, MetricIndex, Position, Qos, Reason,
+    Severity, StateCounts, Value,
 };
 
 /// The reference reading's own time.
@@ -51,6 +52,17 @@ pub fn changes() -> Vec<Change> {
     changes.push(Change::Aggregate(aggregate("site/a", 0)));
     changes.extend([COLD, WARM].map(|id| Change::Alert(alert(id, AlertState::Raised))));
     changes.push(Change::Alert(alert(OVER, AlertState::Cleared)));
+    let request = CommandRequest {
+        device: "site/b/dev7".into(),
+        topic: "site/b/dev7/command".into(),
+        payload: Bytes::from_static(b"\xff"),
+        content_type: None,
+        qos: Qos::ExactlyOnce,
+        response_topic: "site/b/dev7/response".into(),
+        expires_in_s: 60,
+        key: None,
+    };
+    changes.push(command(Position(4711), "Ann", request));
     changes
 }
 
@@ -94,6 +106,20 @@ pub fn alert(id: &str, state: AlertState) -> AlertChange {
         acknowledged: (state == AlertState::Acknowledged).then(|| (NOW_MS, "anonymous".into())),
         cleared_ms: (state == AlertState::Cleared).then_some(NOW_MS),
     }
+}
+
+/// A command, just accepted.
+pub fn command(position: Position, by: &str, request: CommandRequest) -> Change {
+    Change::Command(Arc::new(Command {
+        id: CommandId(position),
+        by: by.into(),
+        deadline_ms: NOW_MS + i64::from(request.expires_in_s) * 1_000,
+        steps: [(CommandState::Accepted, NOW_MS)].into_iter().collect(),
+        client: None,
+        refusal: None,
+        answer: None,
+        request,
+    }))
 }
 
 /// A history in memory: a point each 10 s of the hour before [`NOW_MS`], and forty alerts of long ago.

@@ -24,7 +24,7 @@ async fn a_client_that_never_ends_its_headers_is_cut_off() {
 
 #[tokio::test]
 async fn headers_and_bodies_beyond_their_limits_are_refused() {
-    let config = PushConfig { body_timeout_ms: 100, ..PushConfig::default() };
+    let config = PushConfig { body_timeout_ms: 100, body_bytes_max: 16 * 1024, ..PushConfig::default() };
     let site = Site::with(config, FakeHistory::default()).await;
     let long = "x".repeat(20_000);
     let head = [("host", "localhost"), ("x-long", long.as_str())];

@@ -101,13 +101,15 @@ impl Intents for FakeLog {
         if self.is_stuck.load(Ordering::Relaxed) {
             return std::future::pending().boxed();
         }
-        let Intent::AcknowledgeAlert { received_ms, alert, by } = intent;
         let position = Position(10 + self.submitted.fetch_add(1, Ordering::Relaxed));
-        let change = tidegate_telemetry::AlertChange {
-            acknowledged: Some((received_ms, by.into())),
-            ..fleet::alert(&alert, AlertState::Acknowledged)
+        let change = match intent {
+            Intent::AcknowledgeAlert { received_ms, alert, by } => Change::Alert(tidegate_telemetry::AlertChange {
+                acknowledged: Some((received_ms, by.into())),
+                ..fleet::alert(&alert, AlertState::Acknowledged)
+            }),
+            Intent::SendCommand { by, request, .. } => fleet::command(position, &by, *request),
         };
-        self.hub.apply(position, NOW_MS, &[Change::Alert(change)]);
+        self.hub.apply(position, NOW_MS, &[change]);
         std::future::ready(Ok(position)).boxed()
     }
 }

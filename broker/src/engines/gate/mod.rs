@@ -24,13 +24,13 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
 use futures_util::stream::BoxStream;
 use tidegate_log::Log;
-use tidegate_telemetry::ProblemSink;
 use tidegate_telemetry::clients::{ClientDetails, ClientName, ClientsError, ClientsPage, ClientsQuery, TraceLine};
+use tidegate_telemetry::{CommandMessage, ProblemSink};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::hub::Hub;
-use super::{BrokerStats, Engine};
+use super::{BrokerStats, CommandError, Engine};
 use crate::broker::BrokerError;
 use crate::config::BrokerConfig;
 use crate::listeners::{ListenAddress, Listener, Transport};
@@ -139,6 +139,10 @@ impl Engine for Gate {
 
     fn trace(&self, id: &str, payloads: bool) -> Result<BoxStream<'static, TraceLine>, ClientsError> {
         self.hub.trace_client(id, payloads)
+    }
+
+    fn send_command(&self, message: CommandMessage) -> Result<(), CommandError> {
+        Ok(self.hub.send_command(message)?)
     }
 
     fn run(&self, tracker: TaskTracker, cancel: CancellationToken) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use tidegate_telemetry::{Position, Publication, PublishProperties, Qos};
+use tidegate_telemetry::{CommandId, CommandMessage, Position, Publication, PublishProperties, Qos};
 
 use super::bell::Bell;
 use crate::sessions::{Change, SessionStore};
@@ -46,6 +46,9 @@ struct State {
     is_fetching: bool,
 }
 
+/// Messages of commands are numbered from here, by the command; so a mailbox says of which command a message is.
+pub(crate) const FIRST_COMMAND: u64 = 1 << 62;
+
 /// A publication on its way to subscribers; shared by all of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Message {
@@ -70,6 +73,24 @@ impl Message {
             received_ms: publication.received_ms,
             properties: publication.properties.clone(),
         }
+    }
+
+    /// Received, for its expiry, as long before its deadline as it may wait.
+    pub(crate) fn of_command(message: &CommandMessage) -> Self {
+        let publication = &message.publication;
+        let expiry = publication.properties.as_ref().and_then(|properties| properties.message_expiry_interval_s);
+        let received_ms = message.deadline_ms.saturating_sub(i64::from(expiry.unwrap_or(0)) * 1000);
+        Message { received_ms, ..Message::of(publication, Message::number_of(message.command)) }
+    }
+
+    /// The number of a command's message.
+    pub(crate) fn number_of(CommandId(Position(position)): CommandId) -> u64 {
+        FIRST_COMMAND + position
+    }
+
+    /// The command it carries, if it does. Nothing a client publishes can pass for one.
+    pub(crate) fn command(&self) -> Option<CommandId> {
+        self.id.checked_sub(FIRST_COMMAND).map(|position| CommandId(Position(position)))
     }
 
     /// What it counts as in queues and among the retained: topic, payload, and a little for the rest.

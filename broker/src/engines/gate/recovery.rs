@@ -97,8 +97,11 @@ impl Hub {
         while at < end && reader.read(READ_WAIT, &mut entries).map_err(unread)? {
             for (position, entry) in entries.drain(..).filter(|(position, _)| *position <= end) {
                 at = position;
-                if let Entry::Publication(publication) = &*entry {
-                    self.route_again(position, publication);
+                match &*entry {
+                    Entry::Publication(publication) => self.route_again(position, publication),
+                    Entry::Command(message) => self.route_command_again(position, message),
+                    Entry::CommandReport(report) => self.settle_command_again(report),
+                    Entry::Intent(_) | Entry::Tick(_) => {}
                 }
             }
         }

@@ -23,20 +23,20 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tidegate_log::Room;
-use tidegate_telemetry::{Position, Qos, Reason};
+use tidegate_telemetry::{CommandId, CommandProgress, CommandRefusal, Position, Qos, Reason};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 
 use self::transfer::{poll_receive, poll_write};
 use super::bell::EndOrder;
 use super::clients::Presence;
-use super::hub::{Hub, Seat};
+use super::hub::{Hub, Seat, is_by_name};
 use super::outbox::Delivery;
 use crate::access::{Place, PublishRate};
 use crate::config::Acknowledge;
 use crate::listeners::Peer;
-use crate::sessions::Change;
-use crate::wire::{End, Machine, Request};
+use crate::sessions::{Change, Subscriptions};
+use crate::wire::{Delivered, End, Machine, Request};
 
 /// What carries a connection's bytes. The connection is compiled for each kind, so that plain TCP pays for no other.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -248,6 +248,9 @@ impl<S: Stream> Connection<S> {
             let unix_ms = hub.now().unix_ms;
             match self.guarded(|machine| machine.send_next(durable, stored, unix_ms)).flatten() {
                 Some((delivery, delivered)) => {
+                    if let Some(command) = delivery.message.command() {
+                        self.report_command(command, &delivery, delivered);
+                    }
                     self.note_delivered(delivered);
                     hub.note_delivery(session, &delivery, delivered);
                 }
@@ -255,6 +258,22 @@ impl<S: Stream> Connection<S> {
                 None => {}
             }
         }
+    }
+
+    /// A command leaves its outbox. That stands in the log before the first byte of it leaves.
+    fn report_command(&self, command: CommandId, delivery: &Delivery, delivered: Delivered) {
+        let by_name = || {
+            let topic = &delivery.message.topic;
+            let any = |mine: &mut Subscriptions| mine.keys().any(|filter| is_by_name(filter, topic));
+            self.presence.as_ref().is_some_and(|presence| presence.with_subscriptions(any))
+        };
+        let progress = match delivered {
+            Delivered::Sent => CommandProgress::Sent { by_name: by_name() },
+            Delivered::TooLarge => CommandProgress::Refused(CommandRefusal::TooLarge),
+            // Its deadline passes in the log by itself.
+            Delivered::Expired => return,
+        };
+        self.hub.report_command(command, self.machine.client(), self.machine.session(), progress);
     }
 
     /// Writes what the stream takes at once; [`Connection::wait`] waits until it takes more.

@@ -2,7 +2,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use tidegate_log::AppendError;
-use tidegate_telemetry::{Entry, Reason};
+use tidegate_telemetry::{CommandProgress, CommandRefusal, Entry, Reason};
 
 use super::{Connection, Stream};
 use crate::engines::gate::hub::Publisher;
@@ -25,6 +25,14 @@ impl<S: Stream> Connection<S> {
                 }
                 Request::Settled { number } => {
                     self.hub.store.note(Change::Settle { session, number });
+                    continue;
+                }
+                Request::CommandDone { command, is_refused } => {
+                    let progress = match is_refused {
+                        true => CommandProgress::Refused(CommandRefusal::ByDevice),
+                        false => CommandProgress::Delivered,
+                    };
+                    self.hub.report_command(command, self.machine.client(), session, progress);
                     continue;
                 }
                 Request::Taken { number } => Change::Take { session, number },

@@ -3,8 +3,10 @@
 //! - `connections`: who is connected, and who holds which client identifier
 //! - `sessions`: from CONNECT to session, and what stays of it
 //! - `subscriptions`: they begin and end
+//! - `commands`: out to devices, and back into the log what became of them
 //! - `publications`: into the log, to subscribers, among the retained messages
 
+mod commands;
 mod connections;
 mod publications;
 mod sessions;
@@ -20,6 +22,7 @@ use parking_lot::Mutex;
 use tidegate_log::Log;
 use tidegate_telemetry::{Problem, ProblemSink, Reason};
 
+pub(crate) use self::commands::is_by_name;
 pub(crate) use self::connections::Seat;
 pub(crate) use self::publications::Publisher;
 pub(crate) use self::sessions::Admitted;

@@ -1,0 +1,191 @@
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tidegate_telemetry::{CommandId, CommandRequest, Intent, Qos};
+use tidegate_views::{CommandObject, CommandsPage};
+
+use super::error::{ApiError, Kind};
+use super::parameters::{Name, Parameters};
+use super::{Api, devices, intent, now_ms};
+
+/// What to send.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    topic: Option<String>,
+    payload: Option<Payload>,
+    qos: Option<u8>,
+    response_topic: Option<String>,
+    expires_in_s: Option<u32>,
+    key: Option<String>,
+    by: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Payload {
+    Text(String),
+    Json(Box<RawValue>),
+    Base64(String),
+}
+
+const EXPECTED: &str = "send {\"payload\":{\"text\":\"on\"}}; see docs/rest.md for the other keys";
+
+/// Whether a path under `/v1/devices/` is about the device's commands. A device whose last level is `commands` is asked
+/// for with `%2F` in front of it.
+pub fn is_about_commands(uri: &Uri) -> bool {
+    uri.path().ends_with(SUFFIX)
+}
+
+const SUFFIX: &str = "/commands";
+
+/// `POST /v1/devices/{id}/commands`
+///
+/// The first request of a key in the log counts. Asking again with the key is answered with the same command.
+pub async fn send(
+    State(api): State<Arc<Api>>,
+    Name(path): Name,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, ApiError> {
+    Parameters::of(&uri, &[])?;
+    if !is_about_commands(&uri) {
+        let detail = "nothing is posted to a device: commands go to /v1/devices/{id}/commands";
+        return Err(ApiError::new(Kind::UnknownPath, detail));
+    }
+    let header_key = intent::idempotency_key(&headers)?;
+    let asked: Asked = intent::read(&intent::body(&api, body).await?, EXPECTED)?;
+    let by = intent::name(asked.by.clone(), EXPECTED)?;
+    let device = api.hub.read(|views| devices::find(views, device_of(&path)))?.id;
+    let request = request(&api, device, asked, header_key)?;
+    if let Some(known) = known(&api, &request)? {
+        return Ok(accepted(known));
+    }
+    let asked = Intent::SendCommand { received_ms: now_ms(), by, request: Box::new(request.clone()) };
+    let id = CommandId(intent::submit(&api, asked).await?);
+    let command = match api.hub.read(|views| views.command(id)) {
+        Some(command) => Some(command),
+        None => known(&api, &request)?,
+    };
+    let full = || {
+        let detail = format!(
+            "as many commands wait for {} (or for all devices) as process.commands_* allow: try again when some are \
+             delivered or expired",
+            request.device
+        );
+        ApiError::new(Kind::CommandsFull, detail)
+    };
+    command.map(accepted).ok_or_else(full)
+}
+
+/// `GET /v1/devices/{id}/commands`
+pub fn list(api: &Api, path: &str, uri: &Uri) -> Result<Json<CommandsPage>, ApiError> {
+    let parameters = Parameters::of(uri, &["limit", "cursor"])?;
+    let limit = parameters.number("limit", 1..=api.config.page_max, api.config.page_default)?;
+    let before = parameters.cursor::<CursorId>()?.map(|cursor| cursor.0);
+    api.hub.read(|views| {
+        let device = devices::find(views, device_of(path))?;
+        Ok(Json(views.commands(&device.id, before, limit)))
+    })
+}
+
+/// `GET /v1/commands/{id}`
+pub async fn one(State(api): State<Arc<Api>>, Name(id): Name, uri: Uri) -> Result<Json<CommandObject>, ApiError> {
+    Parameters::of(&uri, &[])?;
+    let command = CommandId::parse(&id).and_then(|id| api.hub.read(|views| views.command(id)));
+    command.map(Json).ok_or_else(|| {
+        let detail = format!("no command {id:?} is remembered: GET /v1/devices/{{id}}/commands lists those that are");
+        ApiError::new(Kind::UnknownCommand, detail)
+    })
+}
+
+struct CursorId(CommandId);
+
+impl std::str::FromStr for CursorId {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        CommandId::parse(text).map(CursorId).ok_or(())
+    }
+}
+
+fn device_of(path: &str) -> &str {
+    path.strip_suffix(SUFFIX).unwrap_or(path)
+}
+
+/// The command that was asked for with the request's key before.
+fn known(api: &Api, request: &CommandRequest) -> Result<Option<CommandObject>, ApiError> {
+    let Some(key) = &request.key else { return Ok(None) };
+    let known = api.hub.read(|views| views.command_of_key(&request.device, key));
+    match known {
+        Some(known) if known.0.request != *request => {
+            let detail = format!("the key {key:?} was used for another command ({}): take a new key", known.0.id);
+            Err(ApiError::new(Kind::KeyReused, detail).with("command", known.0.id.to_string()))
+        }
+        known => Ok(known),
+    }
+}
+
+fn accepted(command: CommandObject) -> Response {
+    let location = HeaderValue::try_from(format!("/v1/commands/{}", command.0.id)).expect("an identifier is ASCII");
+    (StatusCode::ACCEPTED, [(header::LOCATION, location)], Json(command)).into_response()
+}
+
+fn request(api: &Api, device: Arc<str>, asked: Asked, header_key: Option<String>) -> Result<CommandRequest, ApiError> {
+    let config = &api.config.commands;
+    let invalid = |what: String| intent::invalid(&what, EXPECTED);
+    let topic = |given: Option<String>, pattern: &str, field: &str| -> Result<Arc<str>, ApiError> {
+        let topic = given.unwrap_or_else(|| pattern.replace("%d", &device));
+        match is_topic(&topic) {
+            true => Ok(topic.into()),
+            false => Err(invalid(format!("{field} {topic:?} is no topic name (no wildcards, not empty)"))),
+        }
+    };
+    let topic_name = topic(asked.topic, &config.topic, "topic")?;
+    let response_topic = topic(asked.response_topic, &config.response_topic, "response_topic")?;
+    let (payload, content_type) = match asked.payload {
+        None => (Bytes::new(), None),
+        Some(Payload::Text(text)) => (Bytes::from(text), Some("text/plain")),
+        Some(Payload::Json(json)) => (Bytes::from(json.get().to_owned()), Some("application/json")),
+        Some(Payload::Base64(text)) => {
+            let bytes = STANDARD.decode(text).map_err(|error| invalid(format!("payload.base64: {error}")))?;
+            (Bytes::from(bytes), None)
+        }
+    };
+    if payload.len() > config.payload_bytes_max {
+        let detail = format!("the payload is over commands.payload_bytes_max ({})", config.payload_bytes_max);
+        return Err(ApiError::new(Kind::BodyTooLarge, detail));
+    }
+    let qos = Qos::from_level(asked.qos.unwrap_or(1)).ok_or_else(|| invalid("qos is 0, 1 or 2".to_owned()))?;
+    let expires_in_s = asked.expires_in_s.unwrap_or(config.expires_in_s);
+    if !(1..=config.expires_in_max_s).contains(&expires_in_s) {
+        return Err(invalid(format!("expires_in_s is from 1 to {}", config.expires_in_max_s)));
+    }
+    let key = match (header_key, asked.key) {
+        (Some(header), Some(field)) if header != field => {
+            return Err(invalid("key and Idempotency-Key differ".to_owned()));
+        }
+        (header, field) => header.or(field),
+    };
+    if key.as_deref().is_some_and(|key| !intent::is_key(key)) {
+        return Err(invalid("key needs 1 to 255 printable ASCII characters".to_owned()));
+    }
+    let (content_type, key) = (content_type.map(Arc::from), key.map(Arc::from));
+    Ok(CommandRequest { device, topic: topic_name, payload, content_type, qos, response_topic, expires_in_s, key })
+}
+
+/// Whether a text can be published to by people: a topic name (MQTT 5.0 section 4.7) that is not the broker's own.
+fn is_topic(text: &str) -> bool {
+    let length = (1..=usize::from(u16::MAX)).contains(&text.len());
+    length && !text.starts_with('$') && !text.contains(['+', '#']) && !text.chars().any(char::is_control)
+}

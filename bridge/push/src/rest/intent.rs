@@ -1,0 +1,81 @@
+//! What requests that change something have in common.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::HeaderMap;
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+use tidegate_identity::Principal;
+use tidegate_telemetry::{Intent, Position};
+
+use super::Api;
+use super::error::{ApiError, Kind};
+use crate::http::security::refused;
+
+/// Longest key, in characters.
+const KEY_MAX: usize = 255;
+
+/// The whole body, within its limits of size and time.
+pub async fn body(api: &Api, body: Body) -> Result<Bytes, ApiError> {
+    let wait = Duration::from_millis(api.config.body_timeout_ms);
+    match tokio::time::timeout(wait, axum::body::to_bytes(body, api.config.body_bytes_max)).await {
+        Ok(Ok(body)) => Ok(body),
+        Ok(Err(_)) => {
+            let detail = format!("the body is broken or over http.body_bytes_max ({})", api.config.body_bytes_max);
+            Err(refused("body_too_large", ApiError::new(Kind::BodyTooLarge, detail)))
+        }
+        Err(_) => {
+            let detail = "the body did not come in time: send it at once";
+            Err(refused("body_timeout", ApiError::new(Kind::BodyTooSlow, detail)))
+        }
+    }
+}
+
+/// The body as JSON; `expected` says what to send instead.
+pub fn read<T: DeserializeOwned>(body: &[u8], expected: &str) -> Result<T, ApiError> {
+    serde_json::from_slice(body).map_err(|error| invalid(&error.to_string(), expected))
+}
+
+/// A body that is not as it should be.
+pub fn invalid(what: &str, expected: &str) -> ApiError {
+    ApiError::new(Kind::InvalidBody, format!("{what}: {expected}"))
+}
+
+/// Who wants it.
+pub fn name(by: Option<String>, expected: &str) -> Result<String, ApiError> {
+    let by = by.unwrap_or_else(|| Principal::anonymous().name().to_owned());
+    match (1..=64).contains(&by.chars().count()) && !by.chars().any(char::is_control) {
+        true => Ok(by),
+        false => Err(invalid("by needs 1 to 64 characters that can be shown", expected)),
+    }
+}
+
+/// The key of `Idempotency-Key`, with or without the quotes of a structured field (draft-ietf-httpapi-idempotency-key).
+pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
+    let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
+    let text = key.to_str().ok().map(|text| text.strip_prefix('"').and_then(|t| t.strip_suffix('"')).unwrap_or(text));
+    match text.filter(|text| is_key(text)) {
+        Some(text) => Ok(Some(text.to_owned())),
+        None => {
+            Err(ApiError::parameter("Idempotency-Key", "Idempotency-Key needs 1 to 255 printable ASCII characters"))
+        }
+    }
+}
+
+/// Whether a text can be a key.
+pub fn is_key(text: &str) -> bool {
+    (1..=KEY_MAX).contains(&text.len()) && text.bytes().all(|byte| (b' '..=b'~').contains(&byte))
+}
+
+/// Has the log take it, and waits until it is on disk and applied.
+pub async fn submit(api: &Api, intent: Intent) -> Result<Position, ApiError> {
+    let wait = Duration::from_millis(api.config.intent_timeout_ms);
+    match tokio::time::timeout(wait, api.intents.submit(intent)).await {
+        Ok(applied) => Ok(applied?),
+        Err(_) => {
+            let detail = "it is not on disk yet: ask again, with the key you gave; repeating is safe then";
+            Err(refused("intent_timeout", ApiError::new(Kind::Busy, detail)))
+        }
+    }
+}

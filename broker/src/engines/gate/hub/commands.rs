@@ -1,0 +1,102 @@
+//! Commands: out to their devices, and what became of them back into the log.
+
+use std::sync::Arc;
+
+use tidegate_log::AppendError;
+use tidegate_telemetry::{CommandId, CommandMessage, CommandProgress, CommandRefusal, CommandReport, Entry, Position};
+
+use super::Hub;
+use crate::engines::gate::groups::shared_filter;
+use crate::engines::gate::outbox::Message;
+use crate::engines::gate::routes::Routed;
+use crate::sessions::Change;
+use crate::topics::matches;
+
+impl Hub {
+    /// Appends a command and hands it to subscribers. Unlike a publication it goes out only when it is durable: a
+    /// command that a crash takes back is sent again, and must not have reached the device before.
+    pub(crate) fn send_command(&self, message: CommandMessage) -> Result<(), AppendError> {
+        let routed = self.route_command(&message, None);
+        let (command, received_ms) = (message.command, message.publication.received_ms);
+        let mut entries = vec![Entry::Command(message)];
+        if routed.is_empty() {
+            let refused = CommandReport::refused(command, received_ms, CommandRefusal::NoSubscriber);
+            entries.push(Entry::CommandReport(refused));
+        }
+        let _routing = self.store.routing();
+        let position = self.log.append(&mut entries)?;
+        self.hand_out_command(position, routed);
+        Ok(())
+    }
+
+    /// Routes a command that stands in the log at `position` to the mailboxes.
+    pub(in crate::engines::gate) fn route_command_again(&self, position: Position, message: &CommandMessage) {
+        self.hand_out_command(position, self.route_command(message, Some(position)));
+    }
+
+    fn route_command(&self, message: &CommandMessage, at: Option<Position>) -> Routed {
+        let (mut routed, shared) = (Vec::new(), Arc::new(Message::of_command(message)));
+        self.routes.route(&message.publication, at, &self.queues, || Arc::clone(&shared), &mut routed);
+        routed
+    }
+
+    fn hand_out_command(&self, position: Position, routed: Routed) {
+        for (outbox, mut delivery) in routed {
+            delivery.after = position;
+            self.queue(&outbox, delivery);
+        }
+    }
+
+    /// Notes in the log what became of a command at a subscriber.
+    pub(crate) fn report_command(&self, command: CommandId, client: &str, session: u64, progress: CommandProgress) {
+        let received_ms = self.now().unix_ms;
+        let report = CommandReport { received_ms, command, client: client.to_owned(), session, progress };
+        if self.log.append(&mut vec![Entry::CommandReport(report)]).is_err() {
+            tracing::debug!(%command, client, "no report: the log is closed");
+        }
+    }
+
+    /// What the log says a client is done with is not sent again, though the store may not have heard of it.
+    pub(in crate::engines::gate) fn settle_command_again(&self, report: &CommandReport) {
+        match report.progress {
+            CommandProgress::Delivered | CommandProgress::Refused(CommandRefusal::ByDevice) => {
+                let message = Message::number_of(report.command);
+                self.store.note(Change::SettleMessage { session: report.session, message });
+            }
+            CommandProgress::Sent { .. } | CommandProgress::Refused(_) => {}
+        }
+    }
+}
+
+/// Whether a filter spells a topic out up to its last level.
+pub(crate) fn is_by_name(filter: &str, topic: &str) -> bool {
+    let filter = shared_filter(filter).unwrap_or(filter);
+    let begins_alike = match topic.rsplit_once('/') {
+        Some((above, _)) => filter.strip_prefix(above).is_some_and(|rest| rest.starts_with('/')),
+        None => filter == topic,
+    };
+    begins_alike && matches(filter, topic)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_subscribes_by_name_and_a_listener_to_many_does_not() {
+        for (filter, is_named) in [
+            ("site/b/dev7/command", true),
+            ("site/b/dev7/+", true),
+            ("site/b/dev7/#", true),
+            ("$share/g/site/b/dev7/#", true),
+            ("site/b/+/command", false),
+            ("site/#", false),
+            ("#", false),
+            ("site/b/dev7", false),
+            ("site/b/dev77/#", false),
+        ] {
+            assert_eq!(is_by_name(filter, "site/b/dev7/command"), is_named, "{filter}");
+        }
+        assert!(is_by_name("command", "command") && !is_by_name("+", "command"));
+    }
+}
