@@ -1,6 +1,7 @@
 //! The MQTT edge from outside: real sockets, real clients, and what they were promised.
 #![allow(clippy::unwrap_used)]
 
+mod bystanders;
 mod clients;
 mod conformance;
 mod durability;
@@ -11,5 +12,6 @@ mod load;
 mod promises;
 mod support;
 mod transports;
+mod unacknowledged;
 mod version5;
 mod visibility;
