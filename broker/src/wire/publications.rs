@@ -7,6 +7,9 @@ use super::machine::{Machine, Now, Phase, SAMPLE_BYTES_MAX, sample_of};
 use super::outbound::Denial;
 use crate::topics::TopicError;
 
+/// Where bridges of other brokers say whether they are connected, by publication and by will.
+const BRIDGE_STATES: &str = "$SYS/broker/connection/";
+
 /// What the client publishes.
 impl Machine {
     pub(super) fn publish(&mut self, publish: &Inbound<'_>, raw: &[u8], now: Now, requests: &mut Vec<Request>) {
@@ -68,7 +71,7 @@ impl Machine {
     /// Why a publication or will is not taken, though its topic is valid. A 3.1.1 client cannot be told: what it
     /// publishes to the server's own topics is acknowledged, dropped and counted.
     pub(super) fn denies(&self, topic: &str, payload: &[u8], properties: Option<&PublishProperties>) -> Option<Denial> {
-        if topic.starts_with("$SYS/") {
+        if topic.starts_with("$SYS/") && !topic.starts_with(BRIDGE_STATES) {
             return Some(Denial::ServersTopic);
         }
         let (properties, limits) = (properties?, &self.limits.properties);

@@ -49,7 +49,7 @@ async fn a_v5_client_past_the_receive_maximum_it_was_told_is_ended() {
     let served = Served::with(|config| config.receive_max = COUNT_MAX);
     served.log.hold();
     let (mut reads, mut writes) = connected(&served, V5).await;
-    let publications: Vec<u8> = (1..=COUNT_MAX + 1).flat_map(|id| publication(V5, id, 100)).collect();
+    let publications: Vec<u8> = (1..=COUNT_MAX + 1).flat_map(|id| publication(V5, id, 200)).collect();
     writes.write_all(&publications).await.unwrap();
     let mut told = Vec::new();
     let ended = timeout(Duration::from_secs(30), reads.read_to_end(&mut told)).await;

@@ -250,7 +250,7 @@ fn said_v3(packet: rumqttc::Packet) -> Said {
         })),
         Packet::PubRel(release) => Said::Released { packet_id: release.pkid },
         Packet::SubAck(answer) => {
-            let refused = answer.return_codes.iter().any(|code| *code == SubscribeReasonCode::Failure);
+            let refused = answer.return_codes.contains(&SubscribeReasonCode::Failure);
             Said::Subscribed { refused: refused.then(|| "Failure".to_owned()) }
         }
         _ => Said::Other,
