@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 use serde_json::Value;
 use smallvec::smallvec;
-use support::ClientView;
+use support::{ClientView, Dice};
 use tidegate_telemetry::{
     AggregateChange, AlertChange, AlertState, AppliedCell, AppliedReading, Change, DeliveryClass, DeviceIndex,
     DeviceState, MetricIndex, Position, Severity, StateCounts, Value as Measured,
@@ -18,23 +18,6 @@ use tidegate_telemetry::{
 use tidegate_views::{Epoch, Frame, Since, SubscriberId, Subscription, UpdateSpec, ViewSpec, Views, ViewsConfig};
 
 const BASE_MS: i64 = 1_704_700_000_000;
-
-/// A small generator (splitmix64): the seed is all there is.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % sides
-    }
-
-    fn one_in(&mut self, sides: u64) -> bool {
-        self.roll(sides) == 0
-    }
-}
 
 /// One client and its only view.
 struct Client {

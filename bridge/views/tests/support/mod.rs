@@ -1,10 +1,28 @@
-//! A client of the live protocol as docs/protocol.md describes it: it keeps a map for each view and applies frames.
+//! For simulations: a client of the live protocol as docs/protocol.md describes it (it keeps a map for each view and
+//! applies frames), and the dice.
 
 #![allow(clippy::unwrap_used, missing_docs, dead_code)]
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
+
+/// A small generator (splitmix64): the seed is all there is.
+pub struct Dice(pub u64);
+
+impl Dice {
+    pub fn roll(&mut self, sides: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % sides
+    }
+
+    pub fn one_in(&mut self, sides: u64) -> bool {
+        self.roll(sides) == 0
+    }
+}
 
 /// What one subscription shows.
 #[derive(Debug, Clone)]

@@ -21,9 +21,9 @@ use crate::hub::Hub;
 use crate::live::LiveConfig;
 
 #[path = "../../../../views/tests/support/mod.rs"]
-mod map;
+mod support;
 
-use map::ClientView;
+use support::{ClientView, Dice};
 
 const SEEDS: u64 = 60;
 const STEPS: usize = 600;
@@ -31,23 +31,6 @@ const DEVICES: u64 = 12;
 const STEP: Duration = Duration::from_millis(20);
 /// A viewer of 300 bytes a second pays for a frame that long.
 const QUIET: Duration = Duration::from_secs(10);
-
-/// A small generator (splitmix64): the seed is all there is.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % sides
-    }
-
-    fn one_in(&mut self, sides: u64) -> bool {
-        self.roll(sides) == 0
-    }
-}
 
 struct World {
     dice: Dice,

@@ -1,0 +1,191 @@
+//! Parts of views of groups, charts and alerts.
+
+use std::sync::Arc;
+
+use smallvec::smallvec;
+
+use super::Part;
+use crate::directory::is_within;
+use crate::encode::group;
+use crate::encode::json::{self, List};
+use crate::read::AlertObject;
+use crate::subscription::{AlertsView, Place, SeriesView};
+use crate::views::Views;
+
+impl Views {
+    pub(super) fn group_part(
+        &self,
+        (path, depth, metrics): (&str, usize, Option<&[Box<str>]>),
+        since: Option<u64>,
+        place: Place,
+        bytes_max: usize,
+    ) -> Part {
+        let (mut rows, mut gone) = (List::default(), List::default());
+        let mut last: Option<(&Arc<str>, Option<&Arc<str>>)> = None;
+        let mut next = None;
+        let changed = |version: u64| since.is_none_or(|since| version > since);
+        let groups = self.groups.below(path, depth).filter(|(_, group)| changed(group.version));
+        for cell in groups.flat_map(|(path, group)| group::cells_of(path, group, metrics)) {
+            let key = (&**cell.group, cell.metric.map_or("", |metric| &**metric));
+            if let Place::Aggregate(group, metric) = &place
+                && key <= (&**group, &**metric)
+            {
+                continue;
+            }
+            if !changed(cell.version) || (cell.is_gone() && since.is_none()) {
+                continue;
+            }
+            if rows.len() + gone.len() + 2 * key.0.len() + 128 > bytes_max
+                && let Some((group, metric)) = last
+            {
+                next = Some(Place::Aggregate(Arc::clone(group), metric.map_or_else(|| "".into(), Arc::clone)));
+                break;
+            }
+            last = Some((cell.group, cell.metric));
+            if cell.is_gone() {
+                cell.key(gone.next());
+            } else {
+                cell.row(rows.next(), self.epoch.time_base_ms);
+            }
+        }
+        Part { lists: smallvec![("x", gone), ("r", rows)], next }
+    }
+
+    pub(super) fn series_part(&self, view: &SeriesView, since: u64, place: Place, bytes_max: usize) -> Part {
+        let (first_line, first_ms) =
+            if let Place::Bucket(line, from_ms) = place { (line, from_ms) } else { (0, i64::MIN) };
+        let mut rows = List::default();
+        for (index, line) in view.lines.iter().enumerate().skip(first_line) {
+            let Some(chart) = self.charts.get(&line.key) else { continue };
+            let from_ms = if index == first_line { first_ms.max(view.from_ms) } else { view.from_ms };
+            for cell in chart.from(from_ms).filter(|cell| cell.version > since || since == 0) {
+                if rows.len() > bytes_max.saturating_sub(160) {
+                    return Part { lists: smallvec![("r", rows)], next: Some(Place::Bucket(index, cell.start_ms)) };
+                }
+                write_bucket(rows.next(), index, cell);
+            }
+        }
+        Part { lists: smallvec![("r", rows)], next: None }
+    }
+
+    pub(super) fn alerts_snapshot(&self, view: &AlertsView, place: Place, bytes_max: usize) -> Part {
+        let after = if let Place::Alert(after) = place { after } else { None };
+        let mut rows = List::default();
+        let next = self.alert_rows(view, after.as_deref(), None, &mut rows, bytes_max);
+        Part { lists: smallvec![("r", rows)], next }
+    }
+
+    pub(super) fn alerts_delta(&self, view: &mut AlertsView, since: u64, place: Place, bytes_max: usize) -> Part {
+        let (mut events, mut gone, mut rows) = (List::default(), List::default(), List::default());
+        let mut next = None;
+        if !matches!(place, Place::Alert(_)) {
+            next = self.alert_events(view, place.clone(), &mut events, bytes_max);
+            if next.is_none() {
+                for id in self.alerts.removed_since(since) {
+                    json::text(gone.next(), id);
+                }
+            }
+        }
+        if next.is_none() {
+            let after = if let Place::Alert(after) = place { after } else { None };
+            let room = bytes_max.saturating_sub(events.len() + gone.len());
+            next = if room < bytes_max / 4 {
+                Some(Place::Alert(after))
+            } else {
+                self.alert_rows(view, after.as_deref(), Some(since), &mut rows, room)
+            };
+        }
+        Part { lists: smallvec![("x", gone), ("r", rows), ("e", events)], next }
+    }
+
+    /// Alerts changed after `since`, in order of identifiers.
+    pub(super) fn alert_rows(
+        &self,
+        view: &AlertsView,
+        after: Option<&str>,
+        since: Option<u64>,
+        rows: &mut List,
+        bytes_max: usize,
+    ) -> Option<Place> {
+        let mut last = after.map(Arc::from);
+        let shown = |group: &str| is_within(group, &view.group);
+        for alert in self.alerts.after(after) {
+            if since.is_some_and(|since| alert.version <= since) || !shown(&alert.change.group) {
+                continue;
+            }
+            let before = rows.len();
+            json::object(rows.next(), &AlertObject::from(&*alert.change));
+            if before > 0 && rows.len() > bytes_max {
+                rows.bytes.truncate(before);
+                return Some(Place::Alert(last));
+            }
+            last = Some(Arc::clone(&alert.change.id));
+        }
+        None
+    }
+
+    /// Events that were not sent yet, those from the store first.
+    pub(super) fn alert_events(
+        &self,
+        view: &mut AlertsView,
+        place: Place,
+        events: &mut List,
+        bytes_max: usize,
+    ) -> Option<Place> {
+        while let Some(event) = view.supplied.front() {
+            let before = events.len();
+            if is_within(&event.alert.group, &view.group) {
+                write_event(events.next(), (event.position.0, event.at_ms), &event.alert);
+            }
+            if before > 0 && events.len() > bytes_max {
+                events.bytes.truncate(before);
+                return Some(Place::Event(0, 0));
+            }
+            view.supplied.pop_front();
+        }
+        if view.events_from < self.alerts.events_horizon {
+            // Forgotten since the last part: the next delta begins with reading them from the store.
+            return None;
+        }
+        let (mut version, mut sent) = if let Place::Event(version, sent) = place { (version, sent) } else { (0, 0) };
+        for event in self.alerts.events_since(view.events_from).skip(sent) {
+            let before = events.len();
+            if is_within(&event.change.group, &view.group) {
+                write_event(events.next(), (event.version, event.at_ms), &event.change);
+            }
+            if before > 0 && events.len() > bytes_max {
+                events.bytes.truncate(before);
+                view.events_from = view.events_from.max(version.saturating_sub(1));
+                return Some(Place::Event(version, sent));
+            }
+            sent = if event.version == version { sent + 1 } else { 1 };
+            version = event.version;
+        }
+        view.events_from = self.version;
+        None
+    }
+}
+
+fn write_bucket(out: &mut Vec<u8>, line: usize, cell: &crate::charts::BucketCell) {
+    out.push(b'[');
+    json::integer(out, line);
+    out.push(b',');
+    json::integer(out, cell.start_ms);
+    out.push(b',');
+    json::integer(out, cell.bucket.count);
+    for figure in [cell.bucket.mean(), cell.bucket.min, cell.bucket.max, cell.bucket.last] {
+        out.push(b',');
+        json::number(out, figure);
+    }
+    out.push(b']');
+}
+
+fn write_event(out: &mut Vec<u8>, (position, at_ms): (u64, i64), alert: &tidegate_telemetry::AlertChange) {
+    out.push(b'[');
+    json::integer(out, position);
+    out.push(b',');
+    json::integer(out, at_ms);
+    out.push(b',');
+    json::object(out, &AlertObject::from(alert));
+    out.push(b']');
+}

@@ -1,0 +1,275 @@
+//! The one operation: what a subscription is sent next.
+//!
+//! - `rows`: parts of views with a row for each device
+//! - `aggregates`: parts of views of groups, charts and alerts
+
+mod aggregates;
+mod rows;
+
+use smallvec::SmallVec;
+
+use crate::directory::is_within;
+use crate::encode::json::{self, List};
+use crate::subscription::{GapReason, Phase, Place, RowsView, Selector, Snapshot, Subscription, View};
+use crate::views::Views;
+
+/// Room that the head and the tail of a frame take besides its rows.
+const FRAME_MARGIN_BYTES: usize = 256;
+
+/// What became of a request for a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Frame {
+    /// The client has everything.
+    Nothing,
+    /// One message was written; there may be more.
+    Written,
+    /// What the view consists of changed: call [`Views::follow`], then ask again.
+    MustFollow,
+    /// Alert events after this position and up to the next are no longer in memory: read them from history, call
+    /// [`Views::supply_events`], then ask again.
+    WantsEvents {
+        /// Events after this position.
+        after: u64,
+        /// Up to this one.
+        through: u64,
+    },
+}
+
+/// What a part of a view wrote, and where the next one begins.
+#[derive(Debug, Default)]
+struct Part {
+    /// Lists in the order of the protocol: key and elements.
+    lists: SmallVec<[(&'static str, List); 5]>,
+    /// `None`: this part was the last.
+    next: Option<Place>,
+}
+
+impl Views {
+    /// Appends the next message of a subscription to `out`: at most about `bytes_max`, but always at least one row.
+    pub fn frame(&self, subscription: &mut Subscription, out: &mut Vec<u8>, bytes_max: usize) -> Frame {
+        let rows_bytes_max = bytes_max.saturating_sub(FRAME_MARGIN_BYTES);
+        loop {
+            match &mut subscription.phase {
+                Phase::Waiting { .. } => return Frame::Nothing,
+                Phase::Gap { from, reason } => {
+                    let reason = match reason {
+                        GapReason::Epoch => "epoch",
+                        GapReason::Horizon => "horizon",
+                    };
+                    write_gap(out, subscription.id, (*from, self.version), reason, "snapshot");
+                    subscription.phase = Phase::Snapshot(Snapshot::default());
+                    return Frame::Written;
+                }
+                Phase::Snapshot(_) => return self.snapshot_part(subscription, out, rows_bytes_max),
+                Phase::Delta { to, place } => {
+                    let (to, place) = (*to, std::mem::take(place));
+                    return self.delta_part(subscription, to, place, out, rows_bytes_max);
+                }
+                Phase::Live => match self.begin_delta(subscription) {
+                    Some(frame) => return frame,
+                    None => {
+                        if let Some(frame) = self.receipt(subscription, out) {
+                            return frame;
+                        }
+                        subscription.phase = Phase::Delta { to: self.version, place: Place::Start };
+                    }
+                },
+            }
+        }
+    }
+
+    /// Decides whether a delta is due: `None` when it is.
+    fn begin_delta(&self, subscription: &mut Subscription) -> Option<Frame> {
+        let checked = subscription.checked;
+        let due = match &subscription.view {
+            View::Rows(view) => {
+                if view.members_at < self.directory.newest && self.must_follow(view) {
+                    return Some(Frame::MustFollow);
+                }
+                let versions = &self.rows.versions;
+                !view.joining.is_empty()
+                    || !view.leaving.is_empty()
+                    || view.rows.iter().any(|&row| versions.get(row as usize).is_some_and(|&it| it > checked))
+            }
+            View::Group { .. } => self.groups.version > checked,
+            View::Series(view) => {
+                view.lines.iter().any(|line| self.charts.get(&line.key).is_some_and(|chart| chart.version > checked))
+            }
+            View::Alerts(view) => {
+                if checked < self.alerts.removed_horizon {
+                    return Some(Frame::MustFollow);
+                }
+                let (after, through) = (view.events_from, self.alerts.events_horizon);
+                if after < through {
+                    return Some(Frame::WantsEvents { after, through });
+                }
+                view.receipt.is_some() || self.alerts.version > checked
+            }
+        };
+        if !due {
+            subscription.checked = self.version;
+            return Some(Frame::Nothing);
+        }
+        None
+    }
+
+    fn must_follow(&self, view: &RowsView) -> bool {
+        view.members_at < self.directory.horizon
+            || self.directory.moved_since(view.members_at).iter().any(|moved| match &view.selector {
+                Selector::Names => view.has(moved.row) || self.is_wanted(view, moved.row),
+                Selector::Group(group) | Selector::Page { group, .. } => {
+                    moved.before.as_ref().is_some_and(|before| is_within(before, group))
+                        || self.rows.get(moved.row).is_some_and(|row| is_within(&row.group, group))
+                }
+            })
+    }
+
+    /// Says that events come from the store.
+    fn receipt(&self, subscription: &mut Subscription, out: &mut Vec<u8>) -> Option<Frame> {
+        let View::Alerts(view) = &mut subscription.view else { return None };
+        let receipt = view.receipt.take()?;
+        write_gap(out, subscription.id, receipt, "horizon", "store");
+        subscription.phase = Phase::Delta { to: self.version, place: Place::Start };
+        Some(Frame::Written)
+    }
+
+    fn delta_part(
+        &self,
+        subscription: &mut Subscription,
+        to: u64,
+        place: Place,
+        out: &mut Vec<u8>,
+        bytes_max: usize,
+    ) -> Frame {
+        let since = subscription.checked;
+        let is_first = place == Place::Start;
+        let part = match &mut subscription.view {
+            View::Rows(view) => self.rows_delta(view, since, place, bytes_max),
+            View::Group { group, depth, metrics } => {
+                self.group_part((group.as_ref(), *depth, metrics.as_deref()), Some(since), place, bytes_max)
+            }
+            View::Series(view) => self.series_part(view, since, place, bytes_max),
+            View::Alerts(view) => self.alerts_delta(view, since, place, bytes_max),
+        };
+        let from = subscription.at;
+        match part.next {
+            Some(next) => subscription.phase = Phase::Delta { to, place: next },
+            None => {
+                subscription.phase = Phase::Live;
+                subscription.checked = to;
+            }
+        }
+        let is_last = matches!(subscription.phase, Phase::Live);
+        if is_first && is_last && part.lists.iter().all(|(_, list)| list.is_empty()) {
+            return Frame::Nothing;
+        }
+        out.extend_from_slice(b"{\"d\":[");
+        json::integer(out, subscription.id);
+        out.push(b',');
+        json::integer(out, from);
+        out.push(b',');
+        json::integer(out, to);
+        out.push(b']');
+        if is_last {
+            subscription.at = to;
+        } else {
+            out.extend_from_slice(b",\"more\":true");
+        }
+        for (key, list) in &part.lists {
+            list.finish(key, out);
+        }
+        out.push(b'}');
+        Frame::Written
+    }
+
+    fn snapshot_part(&self, subscription: &mut Subscription, out: &mut Vec<u8>, bytes_max: usize) -> Frame {
+        if let View::Rows(view) = &subscription.view
+            && view.members_at < self.directory.newest
+            && matches!(&subscription.phase, Phase::Snapshot(Snapshot { at: None, .. }))
+            && self.must_follow(view)
+        {
+            return Frame::MustFollow;
+        }
+        let Phase::Snapshot(snapshot) = &mut subscription.phase else { return Frame::Nothing };
+        let at = *snapshot.at.get_or_insert(self.version);
+        let place = std::mem::take(&mut snapshot.place);
+        let mut missing: &[Box<str>] = &[];
+        let mut rung_ms = None;
+        let mut part = match &mut subscription.view {
+            View::Rows(view) => {
+                if snapshot.part == 0 {
+                    view.rows.append(&mut view.joining);
+                    view.leaving.clear();
+                }
+                missing = &view.missing;
+                self.rows_snapshot(view, snapshot, place, bytes_max)
+            }
+            View::Group { group, depth, metrics } => {
+                self.group_part((group.as_ref(), *depth, metrics.as_deref()), None, place, bytes_max)
+            }
+            View::Series(view) => {
+                rung_ms = Some(view.rung.width_ms());
+                self.series_part(view, 0, place, bytes_max)
+            }
+            View::Alerts(view) => {
+                view.events_from = at;
+                self.alerts_snapshot(view, place, bytes_max)
+            }
+        };
+        let is_last = part.next.is_none();
+        out.extend_from_slice(b"{\"type\":\"snapshot\",\"id\":");
+        json::integer(out, subscription.id);
+        out.extend_from_slice(b",\"part\":");
+        json::integer(out, snapshot.part);
+        out.extend_from_slice(b",\"at\":");
+        json::integer(out, at);
+        out.extend_from_slice(if is_last { b",\"last\":true" } else { b",\"last\":false" });
+        if let Some(rung_ms) = rung_ms {
+            out.extend_from_slice(b",\"rung_ms\":");
+            json::integer(out, rung_ms);
+        }
+        if is_last && !missing.is_empty() {
+            out.extend_from_slice(b",\"missing\":");
+            json::object(out, &missing);
+        }
+        write_snapshot_rows(&mut part, out);
+        match part.next {
+            Some(next) => (snapshot.place, snapshot.part) = (next, snapshot.part + 1),
+            None => {
+                subscription.phase = Phase::Live;
+                (subscription.at, subscription.checked) = (at, at);
+            }
+        }
+        Frame::Written
+    }
+}
+
+fn write_gap(out: &mut Vec<u8>, id: u32, (from, to): (u64, u64), reason: &str, done: &str) {
+    out.extend_from_slice(b"{\"type\":\"gap\",\"id\":");
+    json::integer(out, id);
+    out.extend_from_slice(b",\"from\":");
+    json::integer(out, from);
+    out.extend_from_slice(b",\"to\":");
+    json::integer(out, to);
+    out.extend_from_slice(b",\"reason\":\"");
+    out.extend_from_slice(reason.as_bytes());
+    out.extend_from_slice(b"\",\"done\":\"");
+    out.extend_from_slice(done.as_bytes());
+    out.extend_from_slice(b"\"}");
+}
+
+/// Lists under the names that a snapshot has for them; `rows` is there even when it is empty.
+fn write_snapshot_rows(part: &mut Part, out: &mut Vec<u8>) {
+    for (key, list) in &part.lists {
+        match *key {
+            "groups" => list.finish("groups", out),
+            "r" | "rows" => {
+                out.extend_from_slice(b",\"rows\":[");
+                out.extend_from_slice(&list.bytes);
+                out.push(b']');
+            }
+            _ => {}
+        }
+    }
+    out.push(b'}');
+}
