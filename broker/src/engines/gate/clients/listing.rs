@@ -47,9 +47,11 @@ impl Directory {
     fn connected_after(&self, after: Option<&str>, count: usize) -> Vec<(Arc<str>, Arc<Presence>)> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let holders = self.holders.lock();
-        let shown = holders.range::<str, _>((from, Bound::Unbounded)).take(count);
-        // One that is not let in yet is skipped, not waited for.
-        shown.filter_map(|(key, holder)| Some((Arc::clone(key), Arc::clone(holder.presence.as_ref()?)))).collect()
+        // One that is not let in yet is skipped, not waited for; it does not count, or a page would seem to be the last.
+        let present = holders
+            .range::<str, _>((from, Bound::Unbounded))
+            .filter_map(|(key, holder)| Some((Arc::clone(key), Arc::clone(holder.presence.as_ref()?))));
+        present.take(count).collect()
     }
 
     fn bells(&self, client: &str) -> Vec<Arc<Bell>> {
@@ -343,4 +345,43 @@ fn describe(client: &mut Client, presence: &Presence) {
     client.in_flight = presence.in_flight();
     let (messages, bytes) = presence.outbox.size();
     client.queued = ClientQueue { messages: messages as u64, bytes: bytes as u64 };
+}
+
+#[cfg(test)]
+mod tests {
+    use tidegate_identity::Principal;
+
+    use super::super::Facts;
+    use super::*;
+    use crate::engines::gate::outbox::Outbox;
+    use crate::listeners::Transport;
+
+    #[test]
+    fn those_not_let_in_yet_do_not_make_a_page_seem_the_last() {
+        let directory = Directory::new(1, 1, || 0);
+        for number in 0..10 {
+            let (key, bell) = (format!("client-{number}"), Arc::new(Bell::default()));
+            directory.hold(&key, &bell);
+            let facts = Facts {
+                number,
+                session: number,
+                since_ms: 0,
+                principal: Principal::anonymous(),
+                proof: "",
+                address: None,
+                transport: Transport::Tcp,
+                v5: true,
+                clean: true,
+                keep_alive_s: 0,
+                expiry_s: 0,
+            };
+            let presence = Presence::new(facts, Arc::new(Outbox::default()), Default::default());
+            if number != 1 {
+                directory.show(&key, &bell, &Arc::new(presence));
+            }
+        }
+        let keys = |after| directory.connected_after(after, 4).into_iter().map(|(key, _)| key).collect::<Vec<_>>();
+        assert_eq!(keys(None), ["client-0", "client-2", "client-3", "client-4"].map(Arc::from));
+        assert_eq!(keys(Some("client-8")), ["client-9"].map(Arc::from));
+    }
 }
