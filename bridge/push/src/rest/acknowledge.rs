@@ -14,7 +14,7 @@ use super::{Api, alert_history, intent, now_ms};
 
 /// Who acknowledges.
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 struct Acknowledge {
     by: Option<String>,
 }

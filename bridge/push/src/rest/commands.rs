@@ -19,7 +19,7 @@ use super::{Api, devices, intent, now_ms};
 
 /// What to send.
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 struct Asked {
     topic: Option<String>,
     payload: Option<Payload>,
@@ -79,8 +79,8 @@ pub async fn send(
     };
     let full = || {
         let detail = format!(
-            "as many commands wait for {} (or for all devices) as process.commands_* allow: try again when some are \
-             delivered or expired",
+            "as many commands wait for {} (or for all devices) as commands.per_device_max, total_max and bytes_max \
+             allow: try again when some are delivered or expired",
             request.device
         );
         ApiError::new(Kind::CommandsFull, detail)
