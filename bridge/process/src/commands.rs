@@ -126,8 +126,9 @@ impl Commands {
         }
     }
 
-    /// Whether the publication is on a topic where answers are awaited: then it is none of telemetry. It answers the
-    /// command that its correlation data names; without such data (MQTT 3.1.1 has none) the oldest that was sent.
+    /// Whether the publication answers a command: then it is none of telemetry. It answers the one that its correlation
+    /// data names; without such data (MQTT 3.1.1 has none) the oldest that was sent. Whatever else comes on the topic is
+    /// telemetry as ever: who chooses a response topic must not be able to silence a device.
     pub(crate) fn answer(
         &mut self,
         publication: &Publication,
@@ -147,11 +148,10 @@ impl Commands {
                 matches!(state, Some(CommandState::Sent | CommandState::Delivered))
             }),
         };
-        if let Some(id) = answered {
-            let payload = publication.payload.clone();
-            self.step(id, CommandState::Answered, now_ms, output, |command| command.answer = Some(payload));
-            while self.index.bytes > config.bytes_max && self.forget_oldest(output) {}
-        }
+        let Some(id) = answered else { return false };
+        let payload = publication.payload.clone();
+        self.step(id, CommandState::Answered, now_ms, output, |command| command.answer = Some(payload));
+        while self.index.bytes > config.bytes_max && self.forget_oldest(output) {}
         true
     }
 
