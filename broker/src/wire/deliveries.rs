@@ -90,14 +90,15 @@ impl Machine {
         self.deliveries.get_or_insert_default().held.push_back(Held { delivery, packet_id, ticket });
     }
 
-    /// Sends the next delivery in line if what it waits for is durable. Returns it and what became of it.
+    /// Sends the next delivery in line if what it waits for is durable. Returns it, with the packet identifier it has by
+    /// now, and what became of it.
     pub(crate) fn send_next(&mut self, durable: Position, stored: u64, unix_ms: i64) -> Option<(Delivery, Delivered)> {
         let held = &mut self.deliveries.as_mut()?.held;
         let first = held.front()?;
         if first.delivery.after > durable || first.ticket > stored || self.phase != Phase::Open {
             return None;
         }
-        let Held { delivery, packet_id, .. } = held.pop_front()?;
+        let Held { mut delivery, packet_id, .. } = held.pop_front()?;
         if held.is_empty() {
             *held = VecDeque::new();
         }
@@ -108,6 +109,7 @@ impl Machine {
             self.mqtt.release_packet_id(packet_id);
             self.complete(packet_id);
         }
+        delivery.packet_id = packet_id.unwrap_or(0);
         Some((delivery, delivered))
     }
 

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use crate::support::{MemoryLog, Raw, Served};
+use bytes::Bytes;
+use tidegate_telemetry::{CommandId, CommandMessage, Position, Publication, PublishProperties, Qos};
+
+use crate::support::{self, MemoryLog, Raw, Served};
 
 async fn persistent(served: &Served, client: &str, session_present: u8) -> Raw {
     let mut raw = served.raw().await;
@@ -150,4 +153,39 @@ async fn a_clean_start_leaves_nothing_of_the_session_before() {
     let served = Served::keeping(served.crash().await, directory.path());
     persistent(&served, "s", 0).await;
     assert_eq!(served.stats().subscriptions, 0);
+}
+
+/// A command for the topic `a` that may wait a second.
+fn command() -> CommandMessage {
+    let properties = PublishProperties { message_expiry_interval_s: Some(1), ..PublishProperties::default() };
+    let publication = Publication {
+        received_ms: support::now_ms(),
+        client: String::new(),
+        principal: "Ann".into(),
+        session: 0,
+        packet_id: 0,
+        topic: "a".into(),
+        payload: Bytes::from_static(b"late"),
+        qos: Qos::AtLeastOnce,
+        retain: false,
+        dup: false,
+        properties: Some(Box::new(properties)),
+    };
+    CommandMessage { command: CommandId(Position(1)), deadline_ms: support::now_ms() + 1000, publication }
+}
+
+#[tokio::test]
+async fn a_command_that_was_in_line_but_never_left_still_expires() {
+    let served = Served::start();
+    let mut device = persistent(&served, "s", 0).await;
+    device.subscribe("a", 1).await;
+    served.log.hold();
+    served.broker.send_command(command()).unwrap();
+    // It waits for the disk with its packet identifier when the device goes.
+    device.is_served().await;
+    goodbye(&served, device).await;
+    support::pass(2);
+    served.log.release();
+    let mut device = persistent(&served, "s", 1).await;
+    assert!(device.silence().await, "nothing comes after the deadline");
 }

@@ -292,7 +292,7 @@ pub fn pass(seconds: i64) {
     AHEAD_MS.set(AHEAD_MS.get() + seconds * 1000);
 }
 
-fn now_ms() -> i64 {
+pub fn now_ms() -> i64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     since.as_millis() as i64 + AHEAD_MS.get()
 }

@@ -165,6 +165,10 @@ impl Hub {
         match delivered {
             Delivered::Sent => {
                 self.traffic.sent.fetch_add(1, Ordering::Relaxed);
+                if delivery.number > 0 && delivery.qos == Qos::AtLeastOnce {
+                    let (number, packet_id) = (delivery.number, delivery.packet_id);
+                    self.store.note(Change::Send { session, number, packet_id });
+                }
                 return self.metrics.delivered(delivery.qos);
             }
             Delivered::Expired => metrics::dropped(Dropped::Expired, 1),
