@@ -1,38 +1,97 @@
-//! Commands that are remembered, by device.
+//! Commands that are remembered, by device, and which were forgotten lately.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use rustc_hash::FxHashMap;
-use serde::ser::SerializeMap;
-use serde::{Serialize, Serializer};
-use tidegate_telemetry::{Command, CommandId, CommandRefusal, CommandState};
+use serde::Serialize;
+use tidegate_telemetry::{Command, CommandId};
 
 use crate::views::Views;
 
 /// Every command that processing remembers.
 #[derive(Debug, Default)]
 pub(crate) struct Commands {
-    commands: BTreeMap<CommandId, Arc<Command>>,
+    commands: BTreeMap<CommandId, CommandCell>,
     by_device: FxHashMap<Arc<str>, BTreeSet<CommandId>>,
+    forgotten: VecDeque<Forgotten>,
+    /// What was forgotten at or below this version is no longer known.
+    forgotten_horizon: u64,
+    /// Version at which anything last changed.
+    pub version: u64,
+}
+
+/// One command, the version at which it came and the one at which it last changed.
+#[derive(Debug)]
+pub(crate) struct CommandCell {
+    pub command: Arc<Command>,
+    pub version: u64,
+    since: u64,
+}
+
+/// A command that was there from one version on until another.
+#[derive(Debug)]
+struct Forgotten {
+    id: CommandId,
+    device: Arc<str>,
+    since: u64,
+    until: u64,
 }
 
 impl Commands {
-    pub fn take(&mut self, command: &Arc<Command>) {
+    pub fn take(&mut self, command: &Arc<Command>, version: u64) {
+        self.version = version;
         self.by_device.entry(Arc::clone(&command.request.device)).or_default().insert(command.id);
-        self.commands.insert(command.id, Arc::clone(command));
+        let since = self.commands.get(&command.id).map_or(version, |known| known.since);
+        self.commands.insert(command.id, CommandCell { command: Arc::clone(command), version, since });
     }
 
-    pub fn forget(&mut self, id: CommandId) {
-        let Some(command) = self.commands.remove(&id) else { return };
-        if let Some(of_device) = self.by_device.get_mut(&command.request.device) {
+    /// Forgets a command; that it was there is remembered of `forgotten_max` of them.
+    pub fn forget(&mut self, id: CommandId, version: u64, forgotten_max: usize) {
+        let Some(CommandCell { command, since, .. }) = self.commands.remove(&id) else { return };
+        self.version = version;
+        let device = Arc::clone(&command.request.device);
+        if let Some(of_device) = self.by_device.get_mut(&device) {
             of_device.remove(&id);
             if of_device.is_empty() {
-                self.by_device.remove(&command.request.device);
+                self.by_device.remove(&device);
             }
         }
+        self.forgotten.push_back(Forgotten { id, device, since, until: version });
+        while self.forgotten.len() > forgotten_max {
+            self.forgotten_horizon = self.forgotten.pop_front().map_or(0, |oldest| oldest.until);
+        }
+    }
+
+    pub fn get(&self, id: CommandId) -> Option<&CommandCell> {
+        self.commands.get(&id)
+    }
+
+    /// Commands of a device, or of all, the newest first.
+    pub fn newest<'a>(&'a self, device: Option<&str>) -> Box<dyn Iterator<Item = CommandId> + 'a> {
+        match device {
+            None => Box::new(self.commands.keys().rev().copied()),
+            Some(device) => Box::new(self.by_device.get(device).into_iter().flat_map(|ids| ids.iter().rev().copied())),
+        }
+    }
+
+    /// The newest of a device, or of all, as they were at a version, the newest first; `None` when that is no longer
+    /// known.
+    pub fn newest_at(&self, version: u64, device: Option<&str>, limit: usize) -> Option<Vec<CommandId>> {
+        if version < self.forgotten_horizon {
+            return None;
+        }
+        let was_there = |id: &CommandId| self.commands.get(id).is_some_and(|cell| cell.since <= version);
+        let first = self.forgotten.partition_point(|forgotten| forgotten.until <= version);
+        let forgotten = self
+            .forgotten
+            .range(first..)
+            .filter(|forgotten| forgotten.since <= version && device.is_none_or(|device| *forgotten.device == *device));
+        let mut ids: Vec<CommandId> = self.newest(device).filter(was_there).take(limit).collect();
+        ids.extend(forgotten.map(|forgotten| forgotten.id));
+        ids.sort_unstable_by(|one, other| other.cmp(one));
+        ids.truncate(limit);
+        Some(ids)
     }
 }
 
@@ -45,7 +104,7 @@ pub struct CommandsPage {
     pub next: Option<Arc<str>>,
 }
 
-/// A command, as REST and the live protocol show it.
+/// A command, as REST shows it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CommandObject(pub Arc<Command>);
 
@@ -53,11 +112,9 @@ impl Views {
     /// Commands of the device with this full identifier that came before `before`, the newest first.
     #[must_use]
     pub fn commands(&self, device: &str, before: Option<CommandId>, limit: usize) -> CommandsPage {
-        let none = BTreeSet::new();
-        let of_device = self.commands.by_device.get(device).unwrap_or(&none);
-        let newest_first = of_device.iter().rev().filter(|&&id| before.is_none_or(|before| id < before));
-        let mut rest = newest_first.filter_map(|id| self.commands.commands.get(id));
-        let commands: Vec<_> = rest.by_ref().take(limit).cloned().map(CommandObject).collect();
+        let of_device = self.commands.newest(Some(device)).filter(|&id| before.is_none_or(|before| id < before));
+        let mut rest = of_device.filter_map(|id| self.command(id));
+        let commands: Vec<_> = rest.by_ref().take(limit).collect();
         let more = rest.next().is_some();
         let next = commands.last().filter(|_| more).map(|last| last.0.id.to_string().into());
         CommandsPage { commands, next }
@@ -66,64 +123,13 @@ impl Views {
     /// One command.
     #[must_use]
     pub fn command(&self, id: CommandId) -> Option<CommandObject> {
-        self.commands.commands.get(&id).cloned().map(CommandObject)
+        self.commands.get(id).map(|cell| CommandObject(Arc::clone(&cell.command)))
     }
 
     /// The command of a device that was asked for with this key.
     #[must_use]
     pub fn command_of_key(&self, device: &str, key: &str) -> Option<CommandObject> {
-        let mut of_device = self.commands.by_device.get(device)?.iter().filter_map(|&id| self.command(id));
+        let mut of_device = self.commands.newest(Some(device)).filter_map(|id| self.command(id));
         of_device.find(|command| command.0.request.key.as_deref() == Some(key))
-    }
-}
-
-impl Serialize for CommandObject {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let (command, request) = (&self.0, &self.0.request);
-        let mut map = serializer.serialize_map(Some(15))?;
-        map.serialize_entry("id", &command.id.to_string())?;
-        map.serialize_entry("device", &*request.device)?;
-        map.serialize_entry("state", &command.state())?;
-        map.serialize_entry("steps", &Steps(&command.steps))?;
-        map.serialize_entry("deadline", &command.deadline_ms)?;
-        map.serialize_entry("topic", &*request.topic)?;
-        map.serialize_entry("payload", &Payload(&request.payload))?;
-        map.serialize_entry("content_type", &request.content_type)?;
-        map.serialize_entry("qos", &request.qos.level())?;
-        map.serialize_entry("response_topic", &*request.response_topic)?;
-        map.serialize_entry("key", &request.key)?;
-        map.serialize_entry("by", &*command.by)?;
-        map.serialize_entry("client", &command.client)?;
-        map.serialize_entry::<_, Option<CommandRefusal>>("refusal", &command.refusal)?;
-        map.serialize_entry("answer", &command.answer.as_deref().map(Payload))?;
-        map.end()
-    }
-}
-
-/// `[{"state":"accepted","time":1704723845000}]`
-struct Steps<'a>(&'a [(CommandState, i64)]);
-
-impl Serialize for Steps<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct Step {
-            state: CommandState,
-            time: i64,
-        }
-        serializer.collect_seq(self.0.iter().map(|&(state, time)| Step { state, time }))
-    }
-}
-
-/// `{"text":"…"}` where the bytes are UTF-8, else `{"base64":"…"}` (RFC 4648 section 4).
-struct Payload<'a>(&'a [u8]);
-
-impl Serialize for Payload<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(1))?;
-        match std::str::from_utf8(self.0) {
-            Ok(text) => map.serialize_entry("text", text)?,
-            Err(_) => map.serialize_entry("base64", &STANDARD.encode(self.0))?,
-        }
-        map.end()
     }
 }

@@ -67,6 +67,15 @@ pub enum ViewSpec {
         #[serde(default)]
         group: String,
     },
+    /// The newest commands.
+    Commands {
+        /// Full identifier, or last level while it is unique; `None` for all devices.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        device: Option<String>,
+        /// So many at most; `None` for 100.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        limit: Option<usize>,
+    },
 }
 
 /// One line of a chart.

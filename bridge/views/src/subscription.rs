@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 use tidegate_buckets::Rung;
-use tidegate_telemetry::Position;
 use tidegate_telemetry::history::AlertEvent;
+use tidegate_telemetry::{CommandId, Position};
 
 use crate::charts::ChartKey;
 use crate::views::{Lane, SubscriberId};
@@ -62,7 +62,7 @@ pub(crate) struct Snapshot {
 pub(crate) enum Place {
     #[default]
     Start,
-    /// Rows before this index were sent.
+    /// Rows (commands that leave and those that are sent) before this index were sent.
     Row(usize),
     /// This aggregate was the last (group, metric; the empty metric stands for the devices by state).
     Aggregate(Arc<str>, Arc<str>),
@@ -81,6 +81,7 @@ pub(crate) enum View {
     Group { group: Box<str>, depth: usize, metrics: Option<Vec<Box<str>>> },
     Series(SeriesView),
     Alerts(AlertsView),
+    Commands(CommandsView),
 }
 
 /// A view with a row a device.
@@ -148,6 +149,20 @@ pub(crate) struct AlertsView {
     pub receipt: Option<(u64, u64)>,
 }
 
+/// The newest commands of a device, or of all.
+#[derive(Debug)]
+pub(crate) struct CommandsView {
+    pub device: Option<Arc<str>>,
+    pub limit: usize,
+    /// What the client has once it has what is being sent, the newest first.
+    pub has: Vec<CommandId>,
+    /// What the snapshot or delta under way tells it to drop ...
+    pub leaving: Vec<CommandId>,
+    /// ... and what it gives, the newest first. Which is decided when it begins: what comes and goes between its parts
+    /// is not of the version that it leads to.
+    pub sending: Vec<CommandId>,
+}
+
 impl Subscription {
     /// The client's number for it.
     #[must_use]
@@ -166,6 +181,7 @@ impl Subscription {
     pub fn lane(&self) -> Lane {
         match self.view {
             View::Alerts(_) => Lane::Alerts,
+            View::Commands(_) => Lane::Commands,
             View::Rows(_) | View::Series(_) => Lane::Views,
             View::Group { .. } => Lane::Aggregates,
         }
@@ -189,6 +205,7 @@ impl Subscription {
         match &self.view {
             View::Rows(view) => view.rows.len() + view.joining.len() + view.missing.len(),
             View::Series(view) => view.lines.len(),
+            View::Commands(view) => view.limit,
             View::Group { .. } | View::Alerts(_) => 1,
         }
     }

@@ -21,6 +21,8 @@ pub struct SubscriberId(pub u32);
 pub enum Lane {
     /// At once.
     Alerts,
+    /// What became of commands: before all else that the link carries.
+    Commands,
     /// What is on the screen.
     Views,
     /// Figures of groups: once a second is enough.
@@ -29,7 +31,7 @@ pub enum Lane {
 
 impl Lane {
     /// Every lane, the most urgent first.
-    pub const ALL: [Lane; 3] = [Lane::Alerts, Lane::Views, Lane::Aggregates];
+    pub const ALL: [Lane; 4] = [Lane::Alerts, Lane::Commands, Lane::Views, Lane::Aggregates];
 }
 
 /// The newest state of the fleet, as keyed cells with versions. A client is a cursor: see
@@ -61,6 +63,7 @@ pub(crate) struct Watchers {
     pub membership: SmallVec<[SubscriberId; 4]>,
     pub groups: SmallVec<[SubscriberId; 4]>,
     pub alerts: SmallVec<[SubscriberId; 4]>,
+    pub commands: SmallVec<[SubscriberId; 4]>,
 }
 
 impl Views {
@@ -141,8 +144,14 @@ impl Views {
                 wake(&self.watchers.groups, Lane::Aggregates, dirty);
             }
             Change::Alert(alert) => self.apply_alert(alert, dirty),
-            Change::Command(command) => self.commands.take(command),
-            Change::CommandForgotten(id) => self.commands.forget(*id),
+            Change::Command(command) => {
+                self.commands.take(command, self.version);
+                wake(&self.watchers.commands, Lane::Commands, dirty);
+            }
+            Change::CommandForgotten(id) => {
+                self.commands.forget(*id, self.version, self.config.membership_entries_max);
+                wake(&self.watchers.commands, Lane::Commands, dirty);
+            }
             Change::Removed { device } => self.apply_removed(row_of(*device), dirty),
         }
     }

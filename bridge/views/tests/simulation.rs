@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 use serde_json::Value;
 use smallvec::smallvec;
-use support::{ClientView, Dice};
+use support::{ClientView, CommandsOfDevices, Dice};
 use tidegate_telemetry::{
     AggregateChange, AlertChange, AlertState, AppliedCell, AppliedReading, Change, DeliveryClass, DeviceIndex,
     DeviceState, MetricIndex, Position, Severity, StateCounts, Value as Measured,
@@ -45,6 +45,7 @@ struct World {
     /// Promised values: version, row, column, value.
     promised: Vec<(u64, u64, usize, f64)>,
     alerts: Vec<AlertChange>,
+    commands: CommandsOfDevices,
 }
 
 impl World {
@@ -59,7 +60,7 @@ impl World {
         };
         let epoch = Epoch { name: "e".into(), time_base_ms: BASE_MS };
         let views = Views::new(epoch, config);
-        World {
+        let mut world = World {
             dice,
             views,
             version: 0,
@@ -67,7 +68,12 @@ impl World {
             devices: Vec::new(),
             promised: Vec::new(),
             alerts: Vec::new(),
-        }
+            commands: CommandsOfDevices::default(),
+        };
+        // The device whose commands are watched stays.
+        let first = world.appear();
+        world.views.apply(Position(0), BASE_MS, &first, &mut |_, _| ());
+        world
     }
 
     /// One entry of the log, with one to three changes.
@@ -80,6 +86,9 @@ impl World {
     }
 
     fn change(&mut self) -> Vec<Change> {
+        if self.dice.one_in(5) {
+            return self.commands.change(&mut self.dice, self.now_ms);
+        }
         let number = self.dice.roll(24) as usize;
         if number >= self.devices.len() || self.devices[number].is_none() {
             return if self.dice.one_in(3) || self.devices.len() < 4 { self.appear() } else { Vec::new() };
@@ -91,7 +100,7 @@ impl World {
                 self.devices[number] = Some(self.dice.roll(3));
                 vec![self.device(number)]
             }
-            2 if self.dice.one_in(2) => {
+            2 if number > 0 && self.dice.one_in(2) => {
                 self.devices[number] = None;
                 vec![Change::Removed { device }]
             }
@@ -193,7 +202,7 @@ impl World {
 
     fn client(&mut self) -> Client {
         let names: Vec<String> = (0..12).map(|_| self.name()).collect();
-        let (kind, spec) = match self.dice.roll(8) {
+        let (kind, spec) = match self.dice.roll(10) {
             0 | 1 => (
                 "devices",
                 ViewSpec::Devices {
@@ -221,6 +230,8 @@ impl World {
             ),
             5 => ("fleet", ViewSpec::Fleet { group: "a".into(), metric: Some("m1".into()) }),
             6 => ("group", ViewSpec::Group { group: String::new(), depth: 1, metrics: None }),
+            7 => ("commands", ViewSpec::Commands { device: None, limit: Some(1 + self.dice.roll(6) as usize) }),
+            8 => ("commands", ViewSpec::Commands { device: Some("dev0".into()), limit: Some(3) }),
             _ => ("alerts", ViewSpec::Alerts { group: String::new() }),
         };
         let bytes_max = [400, 1_500, 16_384][self.dice.roll(3) as usize];

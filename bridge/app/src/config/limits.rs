@@ -245,7 +245,7 @@ pub fn views(reader: &mut Reader) -> ViewsConfig {
         membership_entries_max: s.count(
             "membership_entries_max",
             d.membership_entries_max,
-            "Appearances, moves and removals of devices that a cursor can follow.",
+            "Appearances, moves and removals of devices, and forgotten commands, that a cursor can follow.",
         ),
         alert_events_max: s.count("alert_events_max", d.alert_events_max, "Alert events in memory."),
         cleared_alert_ms: s.duration_ms(

@@ -68,5 +68,6 @@ const fn bit(lane: Lane) -> u8 {
         Lane::Alerts => 1,
         Lane::Views => 2,
         Lane::Aggregates => 4,
+        Lane::Commands => 8,
     }
 }

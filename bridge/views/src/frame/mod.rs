@@ -2,8 +2,10 @@
 //!
 //! - `rows`: parts of views with a row for each device
 //! - `aggregates`: parts of views of groups, charts and alerts
+//! - `commands`: parts of views of commands
 
 mod aggregates;
+mod commands;
 mod rows;
 
 use smallvec::SmallVec;
@@ -105,6 +107,7 @@ impl Views {
                 }
                 view.receipt.is_some() || self.alerts.version > checked
             }
+            View::Commands(_) => self.commands.version > checked,
         };
         if !due {
             subscription.checked = self.version;
@@ -150,6 +153,7 @@ impl Views {
             }
             View::Series(view) => self.series_part(view, since, place, bytes_max),
             View::Alerts(view) => self.alerts_delta(view, since, place, bytes_max),
+            View::Commands(view) => self.commands_part(view, Some(since), &place, bytes_max),
         };
         let from = subscription.at;
         match part.next {
@@ -215,6 +219,7 @@ impl Views {
                 view.events_from = at;
                 self.alerts_snapshot(view, place, bytes_max)
             }
+            View::Commands(view) => self.commands_part(view, None, &place, bytes_max),
         };
         let is_last = part.next.is_none();
         out.extend_from_slice(b"{\"type\":\"snapshot\",\"id\":");

@@ -79,6 +79,14 @@ impl Views {
                 view.events_from = since;
                 self.watchers.alerts.push(subscriber);
             }
+            View::Commands(view) => {
+                if resumes {
+                    let has = self.commands.newest_at(since, view.device.as_deref(), view.limit);
+                    horizon_passed = has.is_none();
+                    view.has = has.unwrap_or_default();
+                }
+                self.watchers.commands.push(subscriber);
+            }
         }
         if horizon_passed {
             self.restart_with_gap(subscription);

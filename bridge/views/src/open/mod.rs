@@ -8,12 +8,16 @@ mod history;
 mod membership;
 mod selection;
 
+use std::sync::Arc;
+
 use tidegate_telemetry::Position;
 
 use self::membership::drop_one;
 use crate::directory::Found;
 use crate::spec::{UpdateSpec, ViewError, ViewSpec, WindowSpec};
-use crate::subscription::{AlertsView, Cells, GapReason, Phase, RowsView, Selector, Snapshot, Subscription, View};
+use crate::subscription::{
+    AlertsView, Cells, CommandsView, GapReason, Phase, RowsView, Selector, Snapshot, Subscription, View,
+};
 use crate::views::{SubscriberId, Views};
 
 /// Where a client that comes back had got.
@@ -73,6 +77,7 @@ impl Views {
             }
             ViewSpec::Series { series, window } => View::Series(self.series_view(series, *window)?),
             ViewSpec::Alerts { group } => View::Alerts(AlertsView::new(group)),
+            ViewSpec::Commands { device, limit } => View::Commands(self.commands_view(device.as_deref(), *limit)?),
         };
         let mut subscription = Subscription { id, subscriber, at, checked: at, phase, view };
         self.check_size(&subscription)?;
@@ -88,6 +93,7 @@ impl Views {
             View::Group { .. } => drop_one(&mut self.watchers.groups, subscriber),
             View::Series(mut view) => self.leave_charts(&mut view, subscriber),
             View::Alerts(_) => drop_one(&mut self.watchers.alerts, subscriber),
+            View::Commands(_) => drop_one(&mut self.watchers.commands, subscriber),
         }
     }
 
@@ -154,6 +160,10 @@ impl Views {
             drop_one(&mut self.watchers.alerts, subscriber);
             *view = AlertsView::new(&view.group);
         }
+        if let View::Commands(view) = &mut subscription.view {
+            drop_one(&mut self.watchers.commands, subscriber);
+            *view = CommandsView::new(view.device.take(), view.limit);
+        }
         subscription.phase = Phase::Snapshot(Snapshot::default());
         self.enter(subscription);
     }
@@ -184,6 +194,12 @@ impl RowsView {
 impl AlertsView {
     fn new(group: &str) -> Self {
         AlertsView { group: group.into(), supplied: std::collections::VecDeque::new(), events_from: 0, receipt: None }
+    }
+}
+
+impl CommandsView {
+    fn new(device: Option<Arc<str>>, limit: usize) -> Self {
+        CommandsView { device, limit, has: Vec::new(), leaving: Vec::new(), sending: Vec::new() }
     }
 }
 

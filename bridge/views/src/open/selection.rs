@@ -1,5 +1,7 @@
 //! From what a client names to the rows and lines of a view.
 
+use std::sync::Arc;
+
 use tidegate_buckets::Rung;
 
 use super::invalid;
@@ -7,8 +9,11 @@ use crate::charts::ChartKey;
 use crate::directory::Found;
 use crate::rows::short_name;
 use crate::spec::{SeriesSpec, UpdateSpec, ViewError, WindowSpec};
-use crate::subscription::{Cells, Line, RowsView, Selector, SeriesView, Subscription, View};
+use crate::subscription::{Cells, CommandsView, Line, RowsView, Selector, SeriesView, Subscription, View};
 use crate::views::Views;
+
+/// Commands that a view shows when it does not say.
+const COMMANDS_DEFAULT: usize = 100;
 
 impl Views {
     pub(super) fn rows_of_devices(
@@ -62,6 +67,21 @@ impl Views {
         }
     }
 
+    pub(super) fn commands_view(&self, device: Option<&str>, limit: Option<usize>) -> Result<CommandsView, ViewError> {
+        let (limit, max) = (limit.unwrap_or(COMMANDS_DEFAULT), self.config.rows_max);
+        if limit == 0 {
+            return Err(invalid("a view of kind `commands` has a `limit` above 0"));
+        }
+        if limit > max {
+            return Err(ViewError::TooLarge { what: "commands", rows: limit, max });
+        }
+        let identifier = |name: &str| {
+            let row = self.resolve(name)?.and_then(|row| self.rows.get(row));
+            row.map(|row| Arc::clone(&row.id)).ok_or_else(|| unknown_device(name))
+        };
+        Ok(CommandsView::new(device.map(identifier).transpose()?, limit))
+    }
+
     pub(super) fn series_view(&self, series: &[SeriesSpec], window: WindowSpec) -> Result<SeriesView, ViewError> {
         if series.is_empty() || series.len() > self.config.series_max {
             let max = self.config.series_max;
@@ -72,7 +92,7 @@ impl Views {
         }
         let line = |spec: &SeriesSpec| {
             let Some(row) = self.resolve(&spec.device)? else {
-                return Err(invalid(format!("no device \"{}\" has been heard of", spec.device)));
+                return Err(unknown_device(&spec.device));
             };
             let column = self.rows.get(row).and_then(|row| row.column(&spec.metric));
             let Some((column, _)) = column else {
@@ -158,4 +178,8 @@ impl Views {
         let max = self.config.rows_max;
         if rows > max { Err(ViewError::TooLarge { what: "devices", rows, max }) } else { Ok(()) }
     }
+}
+
+fn unknown_device(name: &str) -> ViewError {
+    invalid(format!("no device \"{name}\" has been heard of"))
 }

@@ -1,11 +1,14 @@
 //! For simulations: a client of the live protocol as docs/protocol.md describes it (it keeps a map for each view and
-//! applies frames), and the dice.
+//! applies frames), commands that come, get on and are forgotten, and the dice.
 
 #![allow(clippy::unwrap_used, missing_docs, dead_code)]
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use bytes::Bytes;
 use serde_json::{Value, json};
+use tidegate_telemetry::{Change, Command, CommandId, CommandRequest, CommandState, Position, Qos};
 
 /// A small generator (splitmix64): the seed is all there is.
 pub struct Dice(pub u64);
@@ -21,6 +24,65 @@ impl Dice {
 
     pub fn one_in(&mut self, sides: u64) -> bool {
         self.roll(sides) == 0
+    }
+}
+
+/// Commands to `site/dev0` and `site/dev1`.
+#[derive(Default)]
+pub struct CommandsOfDevices {
+    begun: u64,
+    known: Vec<Command>,
+}
+
+impl CommandsOfDevices {
+    /// One is asked for, gets a step further, or is forgotten; or all are.
+    pub fn change(&mut self, dice: &mut Dice, now_ms: i64) -> Vec<Change> {
+        if dice.one_in(12) {
+            return self.known.drain(..).map(|command| Change::CommandForgotten(command.id)).collect();
+        }
+        let at = dice.roll(self.known.len().max(1) as u64) as usize;
+        let change = match dice.roll(7) {
+            0 if !self.known.is_empty() => Change::CommandForgotten(self.known.swap_remove(at).id),
+            1 | 2 if !self.known.is_empty() => {
+                let states = [CommandState::Sent, CommandState::Delivered, CommandState::Answered];
+                let command = &mut self.known[at];
+                let state = states[(command.steps.len() - 1).min(2)];
+                command.steps.retain(|(before, _)| *before != state);
+                command.steps.push((state, now_ms));
+                command.answer = (state == CommandState::Answered).then(|| Bytes::from(now_ms.to_string()));
+                Change::Command(Arc::new(command.clone()))
+            }
+            _ => {
+                self.begun += 1;
+                self.known.push(command(self.begun, &format!("site/dev{}", dice.roll(2)), now_ms));
+                Change::Command(Arc::new(self.known.last().unwrap().clone()))
+            }
+        };
+        vec![change]
+    }
+}
+
+/// One that was just accepted.
+pub fn command(id: u64, device: &str, now_ms: i64) -> Command {
+    let request = CommandRequest {
+        device: device.into(),
+        topic: format!("{device}/command").into(),
+        payload: Bytes::from_static(b"open"),
+        content_type: Some("text/plain".into()),
+        qos: Qos::AtLeastOnce,
+        response_topic: format!("{device}/response").into(),
+        expires_in_s: 60,
+        key: None,
+    };
+    Command {
+        id: CommandId(Position(id)),
+        request,
+        by: "Ann".into(),
+        deadline_ms: now_ms + 60_000,
+        steps: [(CommandState::Accepted, now_ms)].into_iter().collect(),
+        client: None,
+        refusal: None,
+        answer: None,
     }
 }
 

@@ -160,7 +160,7 @@ impl Open {
         let own = match self.cursor.lane() {
             Lane::Aggregates => Duration::from_millis(config.group_interval_ms),
             Lane::Views if self.cursor.is_fleet() => Duration::from_millis(config.fleet_interval_ms),
-            Lane::Views | Lane::Alerts => Duration::ZERO,
+            Lane::Views | Lane::Alerts | Lane::Commands => Duration::ZERO,
         };
         if self.cursor.lane() == Lane::Alerts {
             return own;

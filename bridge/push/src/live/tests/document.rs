@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use bytes::Bytes;
 use tidegate_buckets::Bucket;
 use tidegate_telemetry::{
-    AggregateChange, AlertChange, AlertState, AppliedCell, AppliedReading, Change, DeliveryClass, DeviceIndex,
-    DeviceState, History, MetricIndex, Position, Severity, StateCounts, Value as Measured,
+    AggregateChange, AlertChange, AlertState, AppliedCell, AppliedReading, Change, Command, CommandId, CommandRequest,
+    CommandState, DeliveryClass, DeviceIndex, DeviceState, History, MetricIndex, Position, Qos, Severity, StateCounts,
+    Value as Measured,
 };
 use tidegate_views::ViewsConfig;
 
@@ -165,13 +167,40 @@ fn alert(acknowledged: bool) -> Change {
     })
 }
 
+const COMMAND: CommandId = CommandId(Position(7));
+
+fn command(is_answered: bool) -> Change {
+    use CommandState::{Accepted, Answered, Delivered, Sent};
+    let request = CommandRequest {
+        device: "site/b/floor1/dev7".into(),
+        topic: "site/b/floor1/dev7/command".into(),
+        payload: Bytes::from_static(b"open"),
+        content_type: Some("text/plain".into()),
+        qos: Qos::AtLeastOnce,
+        response_topic: "site/b/floor1/dev7/response".into(),
+        expires_in_s: 3_600,
+        key: Some("6f1c".into()),
+    };
+    let states = [Accepted, Sent, Delivered].into_iter().chain(is_answered.then_some(Answered));
+    Change::Command(Arc::new(Command {
+        id: COMMAND,
+        request,
+        by: "Ann".into(),
+        deadline_ms: BASE_MS + 3_600_000,
+        steps: states.map(|state| (state, BASE_MS)).collect(),
+        client: Some("dev7".into()),
+        refusal: None,
+        answer: is_answered.then(|| Bytes::from_static(b"done")),
+    }))
+}
+
 #[tokio::test(start_paused = true)]
 async fn every_message_of_a_client_in_the_document_is_taken() {
     let (clients, _) = examples();
     let said: BTreeSet<&str> = clients.iter().filter_map(|message| message["type"].as_str()).collect();
     assert_eq!(said, OF_CLIENTS.into(), "the document has an example of each");
     let kinds: BTreeSet<&str> = clients.iter().filter_map(|message| message["view"]["kind"].as_str()).collect();
-    assert_eq!(kinds, ["alerts", "device", "devices", "fleet", "group", "series"].into());
+    assert_eq!(kinds, ["alerts", "commands", "device", "devices", "fleet", "group", "series"].into());
     let mut scene = Scene::new();
     scene.begin();
     scene.happen(&[device(DEV8, "site/b/floor1/dev8")]);
@@ -197,10 +226,11 @@ async fn every_message_of_the_server_in_the_document_is_one_that_a_server_sends(
     let views = clients.iter().filter(|message| message["type"] == "subscribe" && message["id"] != 1);
     let views: Vec<Value> = views.cloned().collect();
     scene.happen(&[alert(true)]);
+    scene.happen(&[command(false)]);
     scene.talk(&mut link, &[devices]).await;
     scene.talk(&mut link, &views).await;
-    scene.talk(&mut link, &[subscribe(9, json!({"kind":"devices","devices":["dev99"]}))]).await;
-    scene.talk(&mut link, &[subscribe(8, json!({"kind":"planets"})), json!({"type":"ping","n":1})]).await;
+    scene.talk(&mut link, &[subscribe(10, json!({"kind":"devices","devices":["dev99"]}))]).await;
+    scene.talk(&mut link, &[subscribe(9, json!({"kind":"planets"})), json!({"type":"ping","n":1})]).await;
     for changes in [
         vec![reading(DEV7, &[23.6])],
         vec![device(DEV8, "site/b/floor1/dev8"), state(DEV8, DeviceState::Fresh), metric(DEV8, 0, "temperature", "°C")],
@@ -208,6 +238,8 @@ async fn every_message_of_the_server_in_the_document_is_one_that_a_server_sends(
         vec![state(DEV7, DeviceState::Late)],
         vec![Change::Removed { device: DEV8 }],
         vec![alert(false)],
+        vec![command(true)],
+        vec![Change::CommandForgotten(COMMAND)],
     ] {
         scene.happen(&changes);
         scene.talk(&mut link, &[]).await;

@@ -23,7 +23,7 @@ use crate::live::LiveConfig;
 #[path = "../../../../views/tests/support/mod.rs"]
 mod support;
 
-use support::{ClientView, Dice};
+use support::{ClientView, CommandsOfDevices, Dice};
 
 const SEEDS: u64 = 60;
 const STEPS: usize = 600;
@@ -39,12 +39,17 @@ struct World {
     history: Arc<dyn History>,
     position: u64,
     now_ms: i64,
+    commands: CommandsOfDevices,
 }
 
 impl World {
     fn new(seed: u64) -> Self {
         let mut dice = Dice(seed);
-        let views = ViewsConfig { alert_events_max: 4 + dice.roll(12) as usize, ..ViewsConfig::default() };
+        let views = ViewsConfig {
+            alert_events_max: 4 + dice.roll(12) as usize,
+            membership_entries_max: 16 + dice.roll(32) as usize,
+            ..ViewsConfig::default()
+        };
         let config = LiveConfig {
             bytes_in_flight_start: 4_096,
             bytes_in_flight_max: 65_536,
@@ -54,7 +59,8 @@ impl World {
         let past = Arc::new(Past::default());
         let history = Arc::clone(&past) as Arc<dyn History>;
         let hub = Arc::new(Hub::new(views, config, BASE_MS));
-        let mut world = World { dice, hub, past, history, position: 0, now_ms: BASE_MS };
+        let mut world =
+            World { dice, hub, past, history, position: 0, now_ms: BASE_MS, commands: CommandsOfDevices::default() };
         for number in 0..DEVICES {
             let device = DeviceIndex(number as u32);
             let id = format!("site/dev{number}").into();
@@ -87,6 +93,10 @@ impl World {
 
     fn happen(&mut self) {
         self.now_ms += 20;
+        if self.dice.one_in(8) {
+            let changes = self.commands.change(&mut self.dice, self.now_ms);
+            return self.apply(&changes);
+        }
         let device = DeviceIndex(self.dice.roll(DEVICES) as u32);
         if self.dice.one_in(12) {
             let alert = Change::Alert(self.alert(device));
@@ -143,10 +153,12 @@ struct Viewer {
 
 impl Viewer {
     fn new(dice: &mut Dice) -> Self {
-        let (kind, spec) = match dice.roll(4) {
-            0 => ("alerts", json!({"kind":"alerts","group":""})),
-            1 => ("fleet", json!({"kind":"fleet","group":"","metric":"t"})),
-            2 => ("devices", json!({"kind":"devices","devices":["dev1","dev2","dev99"]})),
+        let (kind, spec) = match dice.roll(8) {
+            0 | 1 => ("alerts", json!({"kind":"alerts","group":""})),
+            2 => ("fleet", json!({"kind":"fleet","group":"","metric":"t"})),
+            3 => ("devices", json!({"kind":"devices","devices":["dev1","dev2","dev99"]})),
+            4 => ("commands", json!({"kind":"commands","limit":4})),
+            5 => ("commands", json!({"kind":"commands","device":"dev1","limit":2})),
             _ => ("devices", json!({"kind":"devices","group":"site"})),
         };
         Viewer {
