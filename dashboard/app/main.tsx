@@ -2,6 +2,7 @@ import { render } from "solid-js/web";
 import "./style/fonts.css";
 import "./style/base.css";
 import "./style/pages.css";
+import "./style/commands.css";
 import { App } from "./App.js";
 import { startLive } from "./lib/live.js";
 import { listenKeys } from "./lib/keys.js";

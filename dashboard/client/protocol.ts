@@ -33,6 +33,32 @@ export interface Alert {
   cleared: number | null;
 }
 
+/** Bytes as text, or as base64 where they are none. `bytes` is how many there are when these are only the first of them. */
+export type Payload = ({ text: string } | { base64: string }) & { bytes?: number };
+
+export type CommandState = "accepted" | "sent" | "delivered" | "answered" | "expired" | "refused";
+export type CommandRefusal = "no_subscriber" | "too_large" | "by_device" | "unsupported";
+
+/** Times are Unix ms. */
+export interface Command {
+  id: string;
+  device: string;
+  state: CommandState;
+  /** Every state it was in; the last one is where it stands. */
+  steps: { state: CommandState; time: number }[];
+  deadline: number;
+  topic: string;
+  payload: Payload;
+  content_type: string | null;
+  qos: 0 | 1 | 2;
+  response_topic: string;
+  key: string | null;
+  by: string;
+  client: string | null;
+  refusal: CommandRefusal | null;
+  answer: Payload | null;
+}
+
 export interface SeriesName {
   device: string;
   metric: string;
@@ -44,7 +70,8 @@ export interface FleetSpec { kind: "fleet"; group?: string; metric?: string }
 export interface GroupSpec { kind: "group"; group: string; depth?: number; metrics?: string[] }
 export interface SeriesSpec { kind: "series"; series: SeriesName[]; from?: number; to?: number; last?: number; width: number }
 export interface AlertsSpec { kind: "alerts"; group?: string }
-export type ViewSpec = DeviceSpec | DevicesSpec | FleetSpec | GroupSpec | SeriesSpec | AlertsSpec;
+export interface CommandsSpec { kind: "commands"; device?: string; limit?: number }
+export type ViewSpec = DeviceSpec | DevicesSpec | FleetSpec | GroupSpec | SeriesSpec | AlertsSpec | CommandsSpec;
 
 export type ClientMessage =
   | { type: "hello"; protocol: 1; encoding: "json"; max_rate?: number; max_bytes_per_second?: number; epoch?: string }

@@ -1,4 +1,4 @@
-// Pictures of every page, light and dark, wide and phone: node test/screenshots.mjs BASE_URL OUT_DIR
+// Pictures of every page and of the commands of a device, light and dark, wide and phone: node test/screenshots.mjs BASE_URL OUT_DIR
 // Fails when a page logs an error or breaks its own Content-Security-Policy.
 import { mkdir } from "node:fs/promises";
 import { chromium } from "playwright-core";
@@ -15,7 +15,10 @@ await mkdir(out, { recursive: true });
 const { devices = [] } = await (await fetch(new URL("/v1/devices?limit=1", base))).json();
 const { alerts = [] } = await (await fetch(new URL("/v1/alerts", base))).json().catch(() => ({}));
 const device = alerts[0]?.device ?? devices[0]?.id;
-const pages = { fleet: "/", alerts: "/alerts", clients: "/clients", problems: "/problems", status: "/status", ...(device ? { device: `/device/${device.split("/").map(encodeURIComponent).join("/")}` } : {}) };
+const ofDevice = device && `/device/${device.split("/").map(encodeURIComponent).join("/")}`;
+const pages = { fleet: "/", alerts: "/alerts", clients: "/clients", problems: "/problems", status: "/status", ...(device ? { device: ofDevice, commands: ofDevice } : {}) };
+/** Parts that are pictures of their own. */
+const PARTS = { commands: ".commands" };
 
 const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking"] });
 const complaints = [];
@@ -29,6 +32,7 @@ try {
         page.on("pageerror", (error) => complaints.push(`${path}: ${error.message}`));
         await page.goto(new URL(path, base).href);
         await page.waitForTimeout(SETTLE_MS);
+        if (PARTS[name]) await page.locator(PARTS[name]).evaluate((part) => part.scrollIntoView({ block: "start" }));
         await page.screenshot({ path: `${out}/${name}-${size}-${colorScheme}.png` });
         await page.close();
       }

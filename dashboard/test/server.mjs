@@ -5,6 +5,7 @@ import { readFile } from "node:fs/promises";
 import { extname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
 import { WebSocketServer } from "ws";
+import { commandsOf } from "./commands.mjs";
 
 const [count = 200, port = 8090] = process.argv.slice(2).map(Number);
 const DIST = fileURLToPath(new URL("../dist/", import.meta.url));
@@ -26,6 +27,7 @@ const alerts = devices.filter((_, i) => i % Math.ceil(count / 4) === 7).map((dev
   device.alert = i === 0 ? "critical" : "warning";
   return { id: `a-${i}-0`, rule: "hot", severity: device.alert, device: device.id, group: device.group, metric: "temperature", text: "Above 21.0 °C for 30 s", state: "raised", value: device.values[0], raised: Date.now() - (i + 1) * 240_000, acknowledged: null, cleared: null };
 });
+const commands = commandsOf(devices.slice(0, 8).map(({ id }) => id), () => position);
 const round = (values) => values.map((value, i) => Number(value.toFixed(METRICS[i][2])));
 const inGroup = (group) => devices.filter((device) => !group || device.group === group || device.group.startsWith(`${group}/`));
 const counts = (list) => ["fresh", "late", "asleep", "lost"].map((state) => list.filter((device) => device.state === state).length);
@@ -70,6 +72,7 @@ function snapshot({ view }) {
     case "group": return { rows: groupRows() };
     case "series": return seriesRows(view);
     case "alerts": return { rows: alerts };
+    case "commands": return { rows: commands.changed(view, 0).slice(-(view.limit ?? 100)) };
     default: {
       const found = devices.filter(({ id }) => id === view.device);
       return { rows: found.map(wireDevice), ...(found.length ? {} : { missing: [view.device] }) };
@@ -83,6 +86,7 @@ function delta({ view, at }) {
     case "device": return { r: changed(devices.filter(({ id }) => id === view.device)).map((d) => [d.row, d.time - base, ...round(d.values)]) };
     case "group": return position % 10 === 0 ? { r: groupRows() } : {};
     case "alerts": return { e: alerts.filter((alert) => alert.at > at).map((alert) => [alert.at, Date.now(), alert]) };
+    case "commands": return { r: commands.changed(view, at) };
     default: return {};
   }
 }
@@ -124,6 +128,7 @@ function answerClients(request, response, url) {
   const all = clients();
   if (id === undefined) {
     const state = url.searchParams.get("state");
+    if (url.searchParams.has("topic")) return json(response, { clients: url.searchParams.get("topic").endsWith("/command") ? [connected("dev7", 0.2, {})] : [], next: null, counts: { connected: 3, sleeping: 1 } });
     const found = all.filter((one) => one.id.includes(url.searchParams.get("q") ?? "") && (state === "all" || state === one.state));
     return json(response, { clients: found, next: null, counts: { connected: 3, sleeping: 1 } });
   }
@@ -149,6 +154,15 @@ const server = createServer(async (request, response) => {
   if (url.pathname.startsWith("/v1/clients")) return answerClients(request, response, url);
   if (url.pathname === "/v1/problems") return json(response, { problems: [{ reason: "not_json", topic: "site/b/floor2/dev9", client: "gateway-7", detail: "the payload starts like JSON and ends in the middle: publish whole messages", count: 1204, first: Date.now() - 9e6, last: Date.now() - 3000, sample: '{"temperature":21.', sample_hex: "7b22" }], dropped: 0 });
   if (url.pathname === "/v1/stats") return json(response, { version: "0.1.0", time: Date.now(), started: base, memory_bytes: 61e6, viewers: sessions.size, devices: { fresh, late, asleep, lost }, mqtt: { connections: count, publications: 1_720_412, publications_per_second: count / 5 }, readings: { applied: 1_720_400, applied_per_second: count / 5, late: 6, duplicate: 2 }, log: { appended: 1_720_412, durable: 1_720_410, applied: 1_720_412, bytes: 12_400_123 }, store: { series: count * 4, points: 6_881_600, memory_bytes: 14e6, file_bytes: 22e6, written_bytes: 90e6, flushed: 1_700_000, oldest: base }, refused: { not_json: 1204 } });
+  if (url.pathname.endsWith("/commands")) {
+    const of = url.pathname.split("/").slice(3, -1).map(decodeURIComponent).join("/");
+    if (request.method !== "POST") return json(response, { commands: [], next: null, defaults: commands.defaults(of) });
+    const chunks = [];
+    for await (const chunk of request) chunks.push(chunk);
+    const wish = JSON.parse(Buffer.concat(chunks).toString());
+    if (/[+#]/.test(wish.topic)) return response.writeHead(400, { "content-type": "application/problem+json" }).end(JSON.stringify({ type: "urn:tidegate:invalid-body", title: "Invalid body", status: 400, detail: `topic "${wish.topic}" is no topic name (no wildcards, not empty)` }));
+    return json(response, commands.send(of, wish));
+  }
   if (url.pathname.endsWith("/acknowledge")) {
     const alert = alerts.find(({ id }) => url.pathname.includes(id));
     Object.assign(alert, { state: "acknowledged", acknowledged: { time: Date.now(), by: "operator" }, at: position + 1 });

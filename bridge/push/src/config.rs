@@ -49,6 +49,20 @@ pub struct CommandsConfig {
     pub expires_in_max_s: u32,
 }
 
+impl CommandsConfig {
+    /// Where a command to a device is published.
+    #[must_use]
+    pub fn topic_of(&self, device: &str) -> String {
+        self.topic.replace("%d", device)
+    }
+
+    /// Where the device's answer is awaited.
+    #[must_use]
+    pub fn response_topic_of(&self, device: &str) -> String {
+        self.response_topic.replace("%d", device)
+    }
+}
+
 impl Default for CommandsConfig {
     fn default() -> Self {
         CommandsConfig {

@@ -20,6 +20,8 @@ pub struct ClientsQuery {
     pub q: String,
     /// In that state; `None`: in any.
     pub state: Option<ClientState>,
+    /// Those that subscribed to this topic name, also among others; `None`: all.
+    pub topic: Option<String>,
     /// Clients at most.
     pub limit: usize,
     /// `next` of the page before.

@@ -92,6 +92,12 @@ impl Parked {
         self.kept.lock().by_client.get(client).map(|(_, session)| session.subscriptions.clone())
     }
 
+    /// Whether it subscribed with a filter that is fit.
+    pub(crate) fn has_filter(&self, client: &str, is_fit: impl Fn(&str) -> bool) -> bool {
+        let kept = self.kept.lock();
+        kept.by_client.get(client).is_some_and(|(_, session)| session.subscriptions.keys().any(|filter| is_fit(filter)))
+    }
+
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
         self.kept.lock().by_client.len()

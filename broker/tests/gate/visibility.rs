@@ -189,6 +189,28 @@ async fn pages_put_together_are_all_clients_in_order() {
 }
 
 #[tokio::test]
+async fn who_would_get_a_publication_is_asked_for_by_its_topic() {
+    let served = Served::start();
+    let mut open = Vec::new();
+    for (client, filter) in [
+        ("dev7", "site/a/dev7/command"),
+        ("all", "site/#"),
+        ("dev8", "site/a/dev8/#"),
+        ("pool", "$share/g/site/+/dev7/+"),
+    ] {
+        let mut raw = v5(&served, client, true).await;
+        raw.suback(5, filter).await;
+        open.push(raw);
+    }
+    drop(open.remove(0));
+    until(&served, "dev7", state(ClientState::Sleeping)).await;
+    let topic = Some("site/a/dev7/command".to_owned());
+    let query = ClientsQuery { topic, limit: 10, ..ClientsQuery::default() };
+    let page = served.broker.clients(query).await.unwrap();
+    assert_eq!(page.clients.iter().map(|client| &*client.id).collect::<Vec<_>>(), ["all", "dev7", "pool"]);
+}
+
+#[tokio::test]
 async fn an_operator_ends_a_connection_and_with_it_the_session_if_told_so() {
     let served = Served::start();
     let mut raw = v5(&served, "dev", true).await;

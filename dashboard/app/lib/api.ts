@@ -26,6 +26,17 @@ export type Figures = { [name: string]: number | string | boolean | null | Figur
 export type Stats = Figures & { devices?: StateCounts; readings?: { applied_per_second?: number } };
 
 /** What the server said was wrong, in its own words. */
+export class Problem extends Error {
+  constructor(
+    message: string,
+    /** The kind of problem (`urn:tidegate:…`); empty where the answer was none of the server's own. */
+    readonly type: string,
+  ) {
+    super(message);
+  }
+}
+
+/** Throws a `Problem` where the server refuses. */
 export async function request<T>(path: string, init?: RequestInit): Promise<T> {
   let response: Response;
   try {
@@ -34,8 +45,8 @@ export async function request<T>(path: string, init?: RequestInit): Promise<T> {
     throw new Error("The server does not answer. Check that it runs; this page keeps trying.");
   }
   if (response.ok) return (response.status === 204 ? undefined : await response.json()) as T;
-  const problem = (await response.json().catch(() => ({}))) as { detail?: string; title?: string };
-  throw new Error(problem.detail ?? problem.title ?? `The server answered ${response.status}.`);
+  const problem = (await response.json().catch(() => ({}))) as { type?: string; detail?: string; title?: string };
+  throw new Problem(problem.detail ?? problem.title ?? `The server answered ${response.status}.`, problem.type ?? "");
 }
 
 export const api = {

@@ -10,6 +10,7 @@ import { isStale, now, openView, type Live } from "../lib/live.js";
 import { href, route, setQuery } from "../lib/router.js";
 import { alertTitle, thresholdUnit } from "../lib/rules.js";
 import { learnUnits, unitOf } from "../lib/units.js";
+import { Commands } from "../parts/Commands.js";
 import { Glyph, STATE_WORDS } from "../parts/Glyph.js";
 import { Act } from "./Alerts.js";
 
@@ -30,6 +31,7 @@ export default function Device(props: { id: string }) {
         <>
           <Heading device={one()} />
           <Show when={names()} keyed fallback={<p class="sub">No value yet.</p>}><Body device={one} /></Show>
+          <Show when={one().id} keyed>{(id) => <Commands device={id} />}</Show>
         </>
       )}
     </Show>

@@ -1,5 +1,6 @@
 import type { ViewSpec } from "../protocol.js";
 import { AlertTable } from "./alerts.js";
+import { CommandTable } from "./commands.js";
 import { DeviceTable } from "./devices.js";
 import { FleetTable } from "./fleet.js";
 import { GroupTable } from "./groups.js";
@@ -14,6 +15,7 @@ export interface Tables {
   group: GroupTable;
   series: SeriesTable;
   alerts: AlertTable;
+  commands: CommandTable;
 }
 
 export type AnyTable = Tables[keyof Tables];
@@ -31,5 +33,7 @@ export function emptyTable(kind: ViewSpec["kind"], base: TimeBase): AnyTable {
       return new SeriesTable();
     case "alerts":
       return new AlertTable();
+    case "commands":
+      return new CommandTable();
   }
 }

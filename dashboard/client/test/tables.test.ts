@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { CommandTable } from "../tables/commands.js";
 import { FleetTable } from "../tables/fleet.js";
 import { GroupTable } from "../tables/groups.js";
 import { SeriesTable } from "../tables/series.js";
@@ -39,4 +40,16 @@ test("states and aggregates of a group are kept apart", () => {
   groups.apply({ d: [1, 1, 2], x: [["A", "temperature"]] });
   expect(groups.aggregates.get("A")!.has("temperature")).toBe(false);
   expect(groups.states.has("A")).toBe(true);
+});
+
+test("a command is replaced as it gets on, and the newest comes first", () => {
+  const commands = new CommandTable();
+  commands.load(part([{ id: "c-1000", state: "sent" }, { id: "c-99", state: "accepted" }]));
+  expect(commands.apply({ d: [1, 1, 2], r: [{ id: "c-99", state: "sent" }] })).toEqual({ structure: false, keys: ["c-99"] });
+  expect(commands.apply({ d: [1, 2, 3], x: ["c-1000"], r: [{ id: "c-1001", state: "accepted" }] })).toEqual({ structure: true, keys: ["c-1001"] });
+  expect(commands.newest().map((command) => [command.id, command.state])).toEqual([["c-1001", "accepted"], ["c-99", "sent"]]);
+});
+
+test("a command that left before it was here is nothing new", () => {
+  expect(new CommandTable().apply({ d: [1, 1, 2], x: ["c-1"] })).toEqual({ structure: false, keys: [] });
 });

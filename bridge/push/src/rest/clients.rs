@@ -20,7 +20,7 @@ const BEAT: Duration = Duration::from_secs(15);
 
 /// `GET /v1/clients`
 pub async fn list(State(api): State<Arc<Api>>, uri: Uri) -> Result<Json<ClientsPage>, ApiError> {
-    let parameters = Parameters::of(&uri, &["q", "state", "limit", "cursor"])?;
+    let parameters = Parameters::of(&uri, &["q", "state", "topic", "limit", "cursor"])?;
     let state = match parameters.text("state") {
         None | Some("all") => None,
         Some("connected") => Some(ClientState::Connected),
@@ -34,10 +34,21 @@ pub async fn list(State(api): State<Arc<Api>>, uri: Uri) -> Result<Json<ClientsP
     let query = ClientsQuery {
         q: parameters.text("q").unwrap_or_default().to_lowercase(),
         state,
+        topic: topic(&parameters)?,
         limit: parameters.number("limit", 1..=PAGE_MAX.min(api.config.page_max), PAGE_DEFAULT)?,
         cursor: parameters.text("cursor").map(str::to_owned),
     };
     Ok(Json(api.clients.list(query).await?))
+}
+
+fn topic(parameters: &Parameters) -> Result<Option<String>, ApiError> {
+    match parameters.text("topic") {
+        Some(topic) if topic.is_empty() || topic.contains(['+', '#']) => {
+            let detail = format!("topic={topic:?} is no topic name: name one topic, without wildcards");
+            Err(ApiError::parameter("topic", detail))
+        }
+        topic => Ok(topic.map(str::to_owned)),
+    }
 }
 
 /// A client takes a hundred times the room of a reading.

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tidegate_telemetry::{CommandId, CommandRequest, Intent, Qos};
 use tidegate_views::{CommandObject, CommandsPage};
@@ -16,6 +16,7 @@ use tidegate_views::{CommandObject, CommandsPage};
 use super::error::{ApiError, Kind};
 use super::parameters::{Name, Parameters};
 use super::{Api, devices, intent, now_ms};
+use crate::config::CommandsConfig;
 
 /// What to send.
 #[derive(Debug, Default, Deserialize)]
@@ -30,6 +31,37 @@ struct Asked {
     by: Option<String>,
 }
 
+/// Commands, and what the next one is when a request does not say.
+#[derive(Debug, Serialize)]
+pub struct Listed {
+    #[serde(flatten)]
+    page: CommandsPage,
+    defaults: Defaults,
+}
+
+#[derive(Debug, Serialize)]
+struct Defaults {
+    topic: String,
+    response_topic: String,
+    qos: u8,
+    expires_in_s: u32,
+    expires_in_max_s: u32,
+    payload_bytes_max: usize,
+}
+
+impl Defaults {
+    fn of(device: &str, config: &CommandsConfig) -> Self {
+        Defaults {
+            topic: config.topic_of(device),
+            response_topic: config.response_topic_of(device),
+            qos: QOS_DEFAULT.level(),
+            expires_in_s: config.expires_in_s,
+            expires_in_max_s: config.expires_in_max_s,
+            payload_bytes_max: config.payload_bytes_max,
+        }
+    }
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Payload {
@@ -38,6 +70,7 @@ enum Payload {
     Base64(String),
 }
 
+const QOS_DEFAULT: Qos = Qos::AtLeastOnce;
 const EXPECTED: &str = "send {\"payload\":{\"text\":\"on\"}}; see docs/rest.md for the other keys";
 
 /// Whether a path under `/v1/devices/` is about the device's commands. A device whose last level is `commands` is asked
@@ -89,13 +122,14 @@ pub async fn send(
 }
 
 /// `GET /v1/devices/{id}/commands`
-pub fn list(api: &Api, path: &str, uri: &Uri) -> Result<Json<CommandsPage>, ApiError> {
+pub fn list(api: &Api, path: &str, uri: &Uri) -> Result<Json<Listed>, ApiError> {
     let parameters = Parameters::of(uri, &["limit", "cursor"])?;
     let limit = parameters.number("limit", 1..=api.config.page_max, api.config.page_default)?;
     let before = parameters.cursor::<CursorId>()?.map(|cursor| cursor.0);
     api.hub.read(|views| {
         let device = devices::find(views, device_of(path))?;
-        Ok(Json(views.commands(&device.id, before, limit)))
+        let page = views.commands(&device.id, before, limit);
+        Ok(Json(Listed { page, defaults: Defaults::of(&device.id, &api.config.commands) }))
     })
 }
 
@@ -144,15 +178,15 @@ fn accepted(command: CommandObject) -> Response {
 fn request(api: &Api, device: Arc<str>, asked: Asked, header_key: Option<String>) -> Result<CommandRequest, ApiError> {
     let config = &api.config.commands;
     let invalid = |what: String| intent::invalid(&what, EXPECTED);
-    let topic = |given: Option<String>, pattern: &str, field: &str| -> Result<Arc<str>, ApiError> {
-        let topic = given.unwrap_or_else(|| pattern.replace("%d", &device));
+    let topic = |topic: String, field: &str| -> Result<Arc<str>, ApiError> {
         match is_topic(&topic) {
             true => Ok(topic.into()),
             false => Err(invalid(format!("{field} {topic:?} is no topic name (no wildcards, not empty)"))),
         }
     };
-    let topic_name = topic(asked.topic, &config.topic, "topic")?;
-    let response_topic = topic(asked.response_topic, &config.response_topic, "response_topic")?;
+    let topic_name = topic(asked.topic.unwrap_or_else(|| config.topic_of(&device)), "topic")?;
+    let response_topic = asked.response_topic.unwrap_or_else(|| config.response_topic_of(&device));
+    let response_topic = topic(response_topic, "response_topic")?;
     let (payload, content_type) = match asked.payload {
         None => (Bytes::new(), None),
         Some(Payload::Text(text)) => (Bytes::from(text), Some("text/plain")),
@@ -166,7 +200,8 @@ fn request(api: &Api, device: Arc<str>, asked: Asked, header_key: Option<String>
         let detail = format!("the payload is over commands.payload_bytes_max ({})", config.payload_bytes_max);
         return Err(ApiError::new(Kind::BodyTooLarge, detail));
     }
-    let qos = Qos::from_level(asked.qos.unwrap_or(1)).ok_or_else(|| invalid("qos is 0, 1 or 2".to_owned()))?;
+    let qos = asked.qos.map_or(Some(QOS_DEFAULT), Qos::from_level);
+    let qos = qos.ok_or_else(|| invalid("qos is 0, 1 or 2".to_owned()))?;
     let expires_in_s = asked.expires_in_s.unwrap_or(config.expires_in_s);
     if !(1..=config.expires_in_max_s).contains(&expires_in_s) {
         return Err(invalid(format!("expires_in_s is from 1 to {}", config.expires_in_max_s)));

@@ -228,3 +228,14 @@ async fn pages(site: &Site, target: &str, field: &str) -> Vec<String> {
         cursor = format!("&cursor={}", next.replace('/', "%2F").replace(' ', "%20"));
     }
 }
+
+#[tokio::test]
+async fn a_list_of_commands_says_what_the_next_one_is_when_nothing_else_is_said() {
+    let site = Site::new().await;
+    let defaults = site.get("/v1/devices/site/a/dev7/commands").await.json()["defaults"].clone();
+    assert_eq!((&defaults["topic"], &defaults["expires_in_s"]), (&json!("site/a/dev7/command"), &json!(86_400)));
+    let sent = site.ask("POST", "/v1/devices/site/a/dev7/commands", &[], "{}").await.json();
+    for field in ["topic", "response_topic", "qos"] {
+        assert_eq!(sent[field], defaults[field], "{field}");
+    }
+}

@@ -141,10 +141,10 @@ fn end() -> ClientEnd {
 #[tokio::test]
 async fn a_client_is_listed_with_who_it_is_how_it_stands_and_why_it_went() {
     let site = Site::new().await;
-    let page = site.get("/v1/clients?q=GATE&state=connected&limit=5&cursor=x%00y").await.json();
+    let page = site.get("/v1/clients?q=GATE&state=connected&topic=site/a/set&limit=5&cursor=x%00y").await.json();
     let asked = site.clients.asked.lock().unwrap()[0].clone();
     assert_eq!((asked.q.as_str(), asked.state, asked.limit), ("gate", Some(ClientState::Connected), 5));
-    assert_eq!(asked.cursor.as_deref(), Some("x\0y"));
+    assert_eq!((asked.cursor.as_deref(), asked.topic.as_deref()), (Some("x\0y"), Some("site/a/set")));
     assert_eq!((&page["counts"], &page["next"]), (&json!({"connected": 1, "sleeping": 1}), &json!("gateway-7")));
     let gateway = &page["clients"][0];
     assert_eq!(gateway["in_flight"], json!({"in": 2, "out": 1}));

@@ -13,8 +13,10 @@ use super::rates::SPAN_MIN;
 use super::{Directory, Presence};
 use crate::access::{client_and_principal, session_key};
 use crate::engines::gate::bell::{Bell, EndOrder};
+use crate::engines::gate::groups::shared_filter;
 use crate::engines::gate::hub::Hub;
 use crate::sessions::Sleeper;
+use crate::topics::matches;
 
 /// Clients looked at under one lock.
 const AT_A_TIME: usize = 256;
@@ -144,12 +146,23 @@ impl Hub {
                     return (found, at.map(|at| at.to_string()));
                 }
                 looked_at += 1;
-                found.extend(self.found(&key, known).filter(|found| fits(&found.client, query)));
+                let wanted = |found: &Found| fits(&found.client, query) && self.is_subscriber(&key, found, query);
+                found.extend(self.found(&key, known).filter(wanted));
                 at = Some(key);
             }
             if is_end {
                 return (found, None);
             }
+        }
+    }
+
+    /// Whether a client would get what is published to the topic that is asked for.
+    fn is_subscriber(&self, key: &str, found: &Found, query: &ClientsQuery) -> bool {
+        let Some(topic) = &query.topic else { return true };
+        let is_fit = |filter: &str| matches(shared_filter(filter).unwrap_or(filter), topic);
+        match &found.presence {
+            Some(presence) => presence.with_subscriptions(|filters| filters.keys().any(|filter| is_fit(filter))),
+            None => self.parked.has_filter(key, is_fit),
         }
     }
 
