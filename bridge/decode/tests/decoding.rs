@@ -21,6 +21,7 @@ fn publication(topic: &str, payload: impl Into<Vec<u8>>) -> Publication {
         retain: false,
         dup: false,
         properties: None,
+        scope: None,
     }
 }
 

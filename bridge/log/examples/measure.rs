@@ -107,6 +107,7 @@ fn publication(session: u64) -> Entry {
         retain: false,
         dup: false,
         properties: None,
+        scope: None,
     })
 }
 

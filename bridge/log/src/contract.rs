@@ -69,6 +69,7 @@ pub fn publication(n: u64, payload_bytes: usize) -> Entry {
         retain: false,
         dup: false,
         properties: None,
+        scope: None,
     })
 }
 

@@ -84,6 +84,7 @@ fn entry(n: usize) -> Entry {
         retain: false,
         dup: false,
         properties: None,
+        scope: None,
     })
 }
 

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use tidegate_decode::Decoder;
 use tidegate_telemetry::{
     AppliedCell, AppliedReading, Change, CommandId, CommandMessage, DeviceIndex, DeviceState, Entry, Intent,
-    MetricIndex, Position, Publication, Reading, Reason,
+    MetricIndex, Position, Publication, Reading, Reason, scope,
 };
 
 use crate::alerts::{AlertKey, Alerts};
@@ -22,7 +22,7 @@ use crate::fleet::Fleet;
 use crate::groups::Groups;
 use crate::interval::Interval;
 use crate::output::Output;
-use crate::refusals::{Refusals, conflict, problem, too_many_metrics};
+use crate::refusals::{Refusals, conflict, not_its_device, problem, too_many_metrics};
 use crate::rules::Rules;
 use crate::watch::Watch;
 
@@ -213,6 +213,10 @@ impl Process {
         refusals: &mut Refusals,
         output: &mut Output,
     ) {
+        if let Some(scope) = publication.scope.as_ref().filter(|of| !of.holds(&reading.device, &publication.topic)) {
+            refusals.add(Reason::NotItsDevice, || not_its_device(publication, scope, &reading.device));
+            return;
+        }
         let index = match self.state.fleet.find(&reading.device) {
             Some(index) => index,
             None => match self.admit(publication, &reading, now_ms, refusals, output) {
@@ -221,7 +225,7 @@ impl Process {
             },
         };
         let device = self.state.fleet.get_mut(index).expect("found by its identifier or just added");
-        if *device.principal != *publication.principal && !is_named_by(&publication.topic, &reading.device) {
+        if *device.principal != *publication.principal && !scope::is_named_by(&publication.topic, &reading.device) {
             refusals.add(Reason::IdentityConflict, || conflict(device, &publication.principal));
             return;
         }
@@ -382,9 +386,4 @@ impl Process {
             self.rewatch(index, now_ms, output);
         }
     }
-}
-
-/// Whether the topic itself names the device: then it is the topic's rights that say whose it is, not the payload.
-fn is_named_by(topic: &str, device: &str) -> bool {
-    topic.strip_prefix(device).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }

@@ -1,4 +1,4 @@
-use tidegate_telemetry::{Problem, Publication, Reason};
+use tidegate_telemetry::{DeviceScope, Problem, Publication, Reason};
 
 use crate::config::ProcessConfig;
 use crate::device::Device;
@@ -26,6 +26,9 @@ impl Refusals {
     }
 }
 
+/// Patterns of a scope that a problem shows.
+const PATTERNS_SHOWN: usize = 8;
+
 pub(crate) fn problem(publication: &Publication, reason: Reason, detail: String) -> Problem {
     Problem {
         reason,
@@ -41,6 +44,15 @@ pub(crate) fn conflict(device: &Device, principal: &str) -> String {
     format!(
         "device {:?} belongs to {:?}, but {principal:?} used its identifier: give each device an identifier of its own",
         device.id, device.principal
+    )
+}
+
+pub(crate) fn not_its_device(publication: &Publication, scope: &DeviceScope, device: &str) -> String {
+    let allowed: Vec<&str> = scope.patterns().take(PATTERNS_SHOWN).collect();
+    let (client, principal) = (&publication.client, &publication.principal);
+    format!(
+        "client {client:?} ({principal}) may not speak for device {device:?}, only for {allowed:?}: mend the identifier \
+         it sends, or add the device to `devices` of a [[right]]"
     )
 }
 

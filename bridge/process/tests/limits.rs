@@ -5,7 +5,7 @@ mod support;
 
 use support::{Fleet, T0, publication, readings};
 use tidegate_process::ProcessConfig;
-use tidegate_telemetry::{Entry, Reason};
+use tidegate_telemetry::{DeviceScope, Entry, Reason};
 
 #[test]
 fn a_hundred_thousand_names_from_one_client_hurt_nobody() {
@@ -62,6 +62,41 @@ fn an_identifier_that_belongs_to_another_principal_is_a_conflict() {
     // A device that the topic names is guarded by the rights on the topic.
     fleet.apply(&sends("ann", "site/dev8/t", "1"));
     assert_eq!(readings(fleet.apply(&sends("bob", "site/dev8/t", "2"))).len(), 1);
+}
+
+fn with_scope(entry: Entry, patterns: &[&str]) -> Entry {
+    let Entry::Publication(mut publication) = entry else { panic!("not a publication") };
+    publication.scope = Some(DeviceScope::new(patterns.iter().map(|&pattern| pattern.into())));
+    Entry::Publication(publication)
+}
+
+#[test]
+fn readings_of_devices_that_are_not_its_own_are_problems_and_the_others_go_on() {
+    let mut fleet = Fleet::new();
+    let payload =
+        r#"[{"deviceId":"gw1-a","t":1},{"deviceId":"dev7","t":2},{"deviceId":"gw1-b","t":3},{"deviceId":"x","t":4}]"#;
+    let changes = fleet.apply(&with_scope(publication(T0, "gw1", "up", payload), &["gw1-*"]));
+    assert_eq!(readings(changes).len(), 2);
+    assert_eq!((fleet.process.devices(), fleet.reasons()), (2, vec![Reason::NotItsDevice]));
+    let problem = &fleet.output.problems[0];
+    assert!(problem.detail.contains("\"dev7\", only for [\"gw1-*\"]"), "{}", problem.detail);
+    assert!(problem.detail.contains("1 more") && &problem.payload[..] == payload.as_bytes());
+    // A device that is known does not move either: no reading, no sign of life.
+    fleet.apply(&publication(T0, "c1", "up", r#"{"deviceId":"dev7","t":5}"#));
+    let changes = fleet.apply(&with_scope(publication(T0 + 1_000, "gw1", "up", payload), &[])).to_vec();
+    assert!(readings(&changes).is_empty(), "{changes:?}");
+    assert_eq!(fleet.process.device_figures("dev7").unwrap().heard_ms, T0);
+}
+
+#[test]
+fn a_device_that_the_topic_names_is_its_own_by_path_or_last_level() {
+    let mut fleet = Fleet::new();
+    let mut told = |topic, pattern| {
+        let entry = with_scope(publication(T0, "c1", topic, "21.5"), &[pattern]);
+        readings(fleet.apply(&entry)).len()
+    };
+    assert_eq!([told("site/b/dev7/t", "dev7"), told("site/b/dev8/t", "site/b/dev8")], [1, 1]);
+    assert_eq!([told("site/b/dev9/t", "dev7"), told("site/b/dev9/t", "site")], [0, 0]);
 }
 
 #[test]

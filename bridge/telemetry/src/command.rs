@@ -177,6 +177,7 @@ impl CommandMessage {
             retain: false,
             dup: false,
             properties: Some(Box::new(properties)),
+            scope: None,
         };
         CommandMessage { command: command.id, deadline_ms: command.deadline_ms, publication }
     }

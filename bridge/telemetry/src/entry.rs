@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::command::{CommandMessage, CommandReport, CommandRequest};
+use crate::scope::DeviceScope;
 
 /// A place in the log: the ordinal of an entry, counted from 1. `Position::START` lies before the first entry.
 ///
@@ -118,6 +119,28 @@ pub struct Publication {
     pub dup: bool,
     /// MQTT 5 properties; `None` when there were none (always for 3.1.1).
     pub properties: Option<Box<PublishProperties>>,
+    /// The devices it may name, as the rights stood when it came in; `None`: any. Most have none, so it is written
+    /// behind the rest ([`Publication::encode_scope_into`]).
+    #[serde(skip)]
+    pub scope: Option<DeviceScope>,
+}
+
+impl Publication {
+    /// Appends its scope, where it has one, to its other bytes.
+    pub fn encode_scope_into(&self, out: &mut Vec<u8>) {
+        if let Some(scope) = &self.scope {
+            encode(scope, out);
+        }
+    }
+
+    /// Reads back the scope that [`Publication::encode_scope_into`] wrote.
+    ///
+    /// # Errors
+    /// [`EntryError::Malformed`] when the bytes hold none.
+    pub fn decode_scope(&mut self, bytes: &[u8]) -> Result<(), EntryError> {
+        self.scope = Some(postcard::from_bytes(bytes).map_err(|_| EntryError::Malformed)?);
+        Ok(())
+    }
 }
 
 /// What a person wants; enters the log like a publication so that the log decides the order.
@@ -175,7 +198,9 @@ pub enum EntryError {
 /// First byte of an encoded entry: the oldest version that has it. Fields are only ever added with a new version.
 const FIRST: u8 = 1;
 /// Since then there are commands.
-const CURRENT: u8 = 2;
+const COMMANDS: u8 = 2;
+/// Since then publications may have a scope.
+const CURRENT: u8 = 3;
 
 impl Entry {
     /// Unix ms at which the entry was received.
@@ -208,17 +233,19 @@ impl Entry {
 
     fn version(&self) -> u8 {
         match self {
+            Entry::Publication(Publication { scope: Some(_), .. }) => CURRENT,
             Entry::Publication(_) | Entry::Intent(Intent::AcknowledgeAlert { .. }) | Entry::Tick(_) => FIRST,
-            Entry::Intent(Intent::SendCommand { .. }) | Entry::Command(_) | Entry::CommandReport(_) => CURRENT,
+            Entry::Intent(Intent::SendCommand { .. }) | Entry::Command(_) | Entry::CommandReport(_) => COMMANDS,
         }
     }
 
     /// Appends the entry's bytes (a version byte, then postcard) to `out`.
     pub fn encode_into(&self, out: &mut Vec<u8>) {
         out.push(self.version());
-        let buffer = std::mem::take(out);
-        *out =
-            postcard::to_extend(self, buffer).expect("writing to a Vec never fails, and entries hold no unsized maps");
+        encode(self, out);
+        if let Entry::Publication(publication) = self {
+            publication.encode_scope_into(out);
+        }
     }
 
     /// Reads back what [`Entry::encode_into`] wrote.
@@ -226,12 +253,23 @@ impl Entry {
     /// # Errors
     /// [`EntryError::UnknownVersion`] for a newer format, [`EntryError::Malformed`] for anything else.
     pub fn decode(bytes: &[u8]) -> Result<Entry, EntryError> {
-        match bytes.split_first() {
-            Some((&(FIRST..=CURRENT), rest)) => postcard::from_bytes(rest).map_err(|_| EntryError::Malformed),
-            Some((&version, _)) => Err(EntryError::UnknownVersion(version)),
-            None => Err(EntryError::Malformed),
+        let (&version, bytes) = bytes.split_first().ok_or(EntryError::Malformed)?;
+        if !(FIRST..=CURRENT).contains(&version) {
+            return Err(EntryError::UnknownVersion(version));
         }
+        let (mut entry, rest) = postcard::take_from_bytes(bytes).map_err(|_| EntryError::Malformed)?;
+        if let Entry::Publication(publication) = &mut entry
+            && version == CURRENT
+        {
+            publication.decode_scope(rest)?;
+        }
+        Ok(entry)
     }
+}
+
+fn encode(value: &impl Serialize, out: &mut Vec<u8>) {
+    let buffer = std::mem::take(out);
+    *out = postcard::to_extend(value, buffer).expect("writing to a Vec never fails, and entries hold no unsized maps");
 }
 
 #[cfg(test)]
@@ -256,7 +294,12 @@ mod tests {
                 user_properties: vec![("a".into(), "b".into())],
                 ..PublishProperties::default()
             })),
+            scope: None,
         }
+    }
+
+    fn scoped() -> Publication {
+        Publication { scope: Some(DeviceScope::new(["truck-7".into(), "gw1-*".into()])), ..publication() }
     }
 
     fn commands() -> [Entry; 3] {
@@ -283,7 +326,8 @@ mod tests {
     fn an_entry_comes_back_as_it_was_written() {
         let acknowledge = Intent::AcknowledgeAlert { received_ms: 1, alert: "a".into(), by: "b".into() };
         let before = [Entry::Publication(publication()), Entry::Intent(acknowledge), Entry::Tick(-5)];
-        for (entry, version) in before.into_iter().map(|entry| (entry, 1)).chain(commands().map(|entry| (entry, 2))) {
+        let versions = before.map(|entry| (entry, 1)).into_iter().chain(commands().map(|entry| (entry, 2)));
+        for (entry, version) in versions.chain([(Entry::Publication(scoped()), 3)]) {
             let mut bytes = Vec::new();
             entry.encode_into(&mut bytes);
             assert_eq!(bytes[0], version, "an older program reads what it knows");
@@ -295,10 +339,12 @@ mod tests {
     fn a_newer_format_is_named_and_a_cut_one_is_refused() {
         assert_eq!(Entry::decode(&[9, 0]), Err(EntryError::UnknownVersion(9)));
         assert_eq!(Entry::decode(&[]), Err(EntryError::Malformed));
-        let mut bytes = Vec::new();
-        Entry::Publication(publication()).encode_into(&mut bytes);
-        for cut in 0..bytes.len() {
-            assert!(Entry::decode(&bytes[..cut]).is_err(), "cut at {cut}");
+        for publication in [publication(), scoped()] {
+            let mut bytes = Vec::new();
+            Entry::Publication(publication).encode_into(&mut bytes);
+            for cut in 0..bytes.len() {
+                assert!(Entry::decode(&bytes[..cut]).is_err(), "cut at {cut}");
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 //! No I/O, no clock, no threads.
 //!
 //! - [`entry`]: what the log holds ([`Entry`]: [`Publication`], [`Intent`], tick) and its encoding
+//! - [`scope`]: for which devices a publication may speak
 //! - [`reading`]: what a publication means once decoded
 //! - [`command`]: what people ask devices to do, and what became of it
 //! - [`change`]: what processing made of it; the only thing views and store listen to
@@ -17,6 +18,7 @@ pub mod entry;
 pub mod history;
 pub mod problem;
 pub mod reading;
+pub mod scope;
 
 pub use change::{
     AggregateChange, AlertChange, AlertState, AppliedCell, AppliedReading, Change, DeviceIndex, DeviceState,
@@ -29,3 +31,4 @@ pub use entry::{Entry, EntryError, Intent, Position, Publication, PublishPropert
 pub use history::{History, HistoryError};
 pub use problem::{Problem, ProblemSink, Reason};
 pub use reading::{DeliveryClass, Reading, Value};
+pub use scope::DeviceScope;

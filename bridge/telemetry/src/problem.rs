@@ -54,11 +54,13 @@ pub enum Reason {
     Overload,
     /// The disk has no room for publications.
     DiskFull,
+    /// A reading of a device that its publisher may not speak for.
+    NotItsDevice,
 }
 
 impl Reason {
     /// Every reason, so that counters exist from the start.
-    pub const ALL: [Reason; 22] = [
+    pub const ALL: [Reason; 23] = [
         Reason::MalformedPacket,
         Reason::PacketTooLarge,
         Reason::InvalidTopic,
@@ -81,6 +83,7 @@ impl Reason {
         Reason::IdentityConflict,
         Reason::Overload,
         Reason::DiskFull,
+        Reason::NotItsDevice,
     ];
 
     /// The name in counters, REST answers and the dashboard.
@@ -109,6 +112,7 @@ impl Reason {
             Reason::IdentityConflict => "identity_conflict",
             Reason::Overload => "overload",
             Reason::DiskFull => "disk_full",
+            Reason::NotItsDevice => "not_its_device",
         }
     }
 }

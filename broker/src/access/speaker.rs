@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use tidegate_identity::{Authority, Identity, Principal};
+use tidegate_telemetry::DeviceScope;
 
 /// Who a connection speaks for, and what it may do.
 #[derive(Debug, Clone)]
@@ -34,6 +35,12 @@ impl Speaker {
         let may =
             |authority: &Arc<Authority>| authority.rights().may_publish(self.identity.subject(client), topic, retain);
         self.authority.as_ref().is_none_or(may)
+    }
+
+    /// The devices that what it publishes to a topic may be about; `None`: any.
+    pub(crate) fn device_scope(&self, client: &str, topic: &str) -> Option<DeviceScope> {
+        let authority = self.authority.as_ref()?;
+        authority.rights().devices(self.identity.subject(client), topic).map(DeviceScope::new)
     }
 
     pub(crate) fn may_subscribe(&self, client: &str, filter: &str) -> bool {

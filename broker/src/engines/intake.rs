@@ -60,6 +60,7 @@ impl Intake {
             retain: false,
             dup: false,
             properties: None,
+            scope: None,
         }
     }
 

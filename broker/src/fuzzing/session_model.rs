@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tidegate_telemetry::{Position, Publication, Qos};
+use tidegate_telemetry::{DeviceScope, Position, Publication, Qos};
 
 use super::noise::Noise;
 use crate::engines::gate::outbox::{Delivery, Message};
@@ -218,5 +218,7 @@ fn will(session: u64) -> Publication {
         retain: false,
         dup: false,
         properties: None,
+        // Of every second session what it may name is limited.
+        scope: (session % 2 == 1).then(|| DeviceScope::new([format!("c-{session}")])),
     }
 }

@@ -2,7 +2,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
-use tidegate_telemetry::{Position, Qos};
+use tidegate_telemetry::{Position, Publication, Qos};
 
 use super::SubscriptionOptions;
 use super::batch::Change;
@@ -247,7 +247,7 @@ impl Write<'_> {
             Change::Will { ref will, delay_s, due_ms } => {
                 self.run(
                     "INSERT OR REPLACE INTO wills VALUES(?1, ?2, ?3, ?4)",
-                    params![signed(will.session), delay_s, due_ms, encode(will)],
+                    params![signed(will.session), delay_s, due_ms, will_body(will)],
                 )?;
             }
             Change::NoWill { session } => {
@@ -423,19 +423,33 @@ fn body(message: &Message) -> Vec<u8> {
 }
 
 pub(super) fn message(id: u64, row: &Row<'_>, column: usize) -> Result<Message, rusqlite::Error> {
-    let (topic, payload, level, retain, received_ms, properties): Body = decode(row, column)?;
+    let body = postcard::from_bytes(row.get_ref(column)?.as_blob()?);
+    let (topic, payload, level, retain, received_ms, properties): Body =
+        body.map_err(|error| undecodable(column, error))?;
     Ok(Message { id, topic: topic.into(), payload, qos: qos(level), retain, received_ms, properties })
+}
+
+fn will_body(will: &Publication) -> Vec<u8> {
+    let mut body = encode(will);
+    will.encode_scope_into(&mut body);
+    body
+}
+
+pub(super) fn will(row: &Row<'_>, column: usize) -> Result<Publication, rusqlite::Error> {
+    let body = postcard::take_from_bytes(row.get_ref(column)?.as_blob()?);
+    let (mut will, scope): (Publication, _) = body.map_err(|error| undecodable(column, error))?;
+    if !scope.is_empty() {
+        will.decode_scope(scope).map_err(|error| undecodable(column, error))?;
+    }
+    Ok(will)
 }
 
 fn encode(value: &impl serde::Serialize) -> Vec<u8> {
     postcard::to_stdvec(value).expect("plain values in memory can be encoded")
 }
 
-pub(super) fn decode<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: usize) -> Result<T, rusqlite::Error> {
-    let bytes = row.get_ref(column)?.as_blob()?;
-    postcard::from_bytes(bytes).map_err(|error| {
-        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Blob, Box::new(error))
-    })
+fn undecodable(column: usize, error: impl std::error::Error + Send + Sync + 'static) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Blob, Box::new(error))
 }
 
 fn packed(options: SubscriptionOptions) -> u8 {

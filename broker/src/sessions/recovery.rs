@@ -4,7 +4,7 @@ use std::sync::Arc;
 use tidegate_telemetry::{Position, Publication};
 
 use super::SubscriptionOptions;
-use super::database::{Database, decode, message, number, signed, unpacked};
+use super::database::{Database, message, number, signed, unpacked, will};
 use super::store::SessionStoreError;
 use crate::engines::gate::outbox::{FIRST_COMMAND, Message};
 
@@ -109,7 +109,7 @@ impl Database {
     fn wills(&self) -> Result<Vec<RecoveredWill>, rusqlite::Error> {
         let mut statement = self.connection.prepare("SELECT delay_s, due_ms, body FROM wills")?;
         let wills = statement.query_map([], |row| {
-            Ok(RecoveredWill { will: decode(row, 2)?, delay_s: row.get(0)?, due_ms: row.get(1)? })
+            Ok(RecoveredWill { will: will(row, 2)?, delay_s: row.get(0)?, due_ms: row.get(1)? })
         })?;
         wills.collect()
     }

@@ -65,6 +65,7 @@ impl Machine {
             retain: publish.retain,
             dup: publish.dup,
             properties: publish.properties.clone(),
+            scope: self.speaker.device_scope(&self.client, publish.topic),
         })));
     }
 

@@ -30,6 +30,7 @@ impl Machine {
             retain: will.retain,
             dup: false,
             properties: will.properties.clone(),
+            scope: self.speaker.device_scope(&self.client, &will.topic),
         }
     }
 }

@@ -170,6 +170,7 @@ fn command() -> CommandMessage {
         retain: false,
         dup: false,
         properties: Some(Box::new(properties)),
+        scope: None,
     };
     CommandMessage { command: CommandId(Position(1)), deadline_ms: support::now_ms() + 1000, publication }
 }

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use tidegate_identity::{Anonymous, CertificateName, GuardConfig, IdentityConfig, Right, Rights, TokenConfig};
 
-use super::reader::{Reader, Section};
+use super::reader::{Reader, Section, texts};
 
 const RIGHT_SAMPLE: &str = r#"
 # Rights, any number of them. Without any, whoever is let in may do everything; with the first one, only what a right
-# allows. user, group and client say whom it is for (all of those given have to fit; * is any text); in topic, %c
-# stands for the client identifier and %u for the user.
+# allows. user, group and client say whom it is for (all of those given have to fit; * is any text); in topic and
+# devices, %c stands for the client identifier and %u for the user.
 # [[right]]
 # user = "*"                     # everybody who proved who it is; without it also those who did not
 # group = "trucks"
@@ -17,6 +17,7 @@ const RIGHT_SAMPLE: &str = r#"
 # topic = "fleet/%u/#"
 # publish = true                 # default false
 # retain = true                  # publishing with the retain flag; default false
+# devices = ["%u", "%u-*"]       # devices its readings may be of (?: any character); without it any device
 # subscribe = true               # default false
 "#;
 
@@ -111,7 +112,8 @@ fn right(section: &mut Section<'_>) -> Option<Right> {
         given.unwrap_or(false)
     };
     let (publish, subscribe, retain) = (flag("publish"), flag("subscribe"), flag("retain"));
-    let right = Right { user, group, client, topic: topic.unwrap_or_default(), publish, subscribe, retain };
+    let devices = section.optional("devices", texts);
+    let right = Right { user, group, client, topic: topic.unwrap_or_default(), publish, subscribe, retain, devices };
     match Rights::new(std::slice::from_ref(&right)) {
         Ok(_) => Some(right),
         Err(error) => {
@@ -130,13 +132,19 @@ mod tests {
     #[test]
     fn identity_and_rights_are_read_as_written() {
         let text = "[identity]\npassword_file = \"users\"\ntoken_keys = \"keys\"\nanonymous = \"loopback\"\n\
-                    [[right]]\nuser = \"*\"\ntopic = \"dev/%u/#\"\npublish = true\nretain = true\n";
+                    [[right]]\nuser = \"*\"\ntopic = \"dev/%u/#\"\npublish = true\nretain = true\ndevices = [\"%u\"]\n";
         let identity = Config::parse(text).unwrap().identity;
         assert_eq!(identity.password_file, Some("users".into()));
         assert_eq!(identity.token.unwrap().keys, PathBuf::from("keys"));
         assert_eq!(identity.anonymous, Anonymous::Loopback);
-        let expected =
-            Right { user: Some("*".into()), topic: "dev/%u/#".into(), publish: true, retain: true, ..Right::default() };
+        let expected = Right {
+            user: Some("*".into()),
+            topic: "dev/%u/#".into(),
+            publish: true,
+            retain: true,
+            devices: Some(vec!["%u".into()]),
+            ..Right::default()
+        };
         assert_eq!(identity.rights, [expected]);
     }
 
@@ -148,5 +156,8 @@ mod tests {
         assert!(mistakes("[[right]]\npublish = true\n").contains("right[0]: needs a topic"));
         assert!(mistakes("[[right]]\ntopic = \"a#\"\npublish = true\n").contains("wildcard"));
         assert!(mistakes("[[right]]\ntopic = \"a\"\npublish = true\nuser = 5\n").contains("right[0].user"));
+        let devices = |list: &str| mistakes(&format!("\n[[right]]\ntopic = \"a\"\npublish = true\ndevices = {list}\n"));
+        assert!(devices("\"a\"").contains("line 5: right[0].devices: is a list of texts"), "{}", devices("\"a\""));
+        assert!(devices("[]").contains("line 2: right[0]: devices needs patterns"), "{}", devices("[]"));
     }
 }

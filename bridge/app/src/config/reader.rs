@@ -207,11 +207,7 @@ impl Section<'_> {
 
     /// A list of texts.
     pub fn texts(&mut self, key: &str, default: &[String], meaning: &str) -> Vec<String> {
-        self.key(key, default.to_vec(), &format!("{default:?}"), meaning, |item| {
-            let wrong = || "is a list of texts: [\"a\", \"b\"]".to_owned();
-            let array = item.as_array().ok_or_else(wrong)?;
-            array.iter().map(|value| value.as_str().map(str::to_owned).ok_or_else(wrong)).collect()
-        })
+        self.key(key, default.to_vec(), &format!("{default:?}"), meaning, texts)
     }
 
     /// One word of a few; the first is the default.
@@ -268,6 +264,13 @@ impl Section<'_> {
         let _ = writeln!(self.reader.sample, "# {meaning}\n{key} = {shown}");
         self.optional(key, parse).unwrap_or(default)
     }
+}
+
+/// A TOML array of texts.
+pub fn texts(item: &Item) -> Result<Vec<String>, String> {
+    let wrong = || "is a list of texts: [\"a\", \"b\"]".to_owned();
+    let array = item.as_array().ok_or_else(wrong)?;
+    array.iter().map(|value| value.as_str().map(str::to_owned).ok_or_else(wrong)).collect()
 }
 
 /// A TOML integer or float as a finite number.

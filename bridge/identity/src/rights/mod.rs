@@ -1,8 +1,12 @@
-//! Who may publish and subscribe where.
+//! Who may publish and subscribe where, and for which devices.
 
+mod devices;
 mod pattern;
 mod trie;
 
+use std::collections::BTreeSet;
+
+use self::devices::{DeviceSearch, Devices};
 use self::pattern::Glob;
 use self::trie::{Access, Grant, Node, Query, Who};
 
@@ -23,6 +27,9 @@ pub struct Right {
     pub subscribe: bool,
     /// Publishing with the retain flag is allowed, where publishing is.
     pub retain: bool,
+    /// Devices that what is published so may be about: patterns in which `*` is any text, `?` any character, and `%c` and
+    /// `%u` stand for client identifier and user. None: any device.
+    pub devices: Option<Vec<String>>,
 }
 
 /// A rule that cannot be used.
@@ -52,6 +59,8 @@ pub struct Subject<'a> {
 pub struct Rights {
     root: Node,
     rules: usize,
+    /// Some rule names devices.
+    names_devices: bool,
 }
 
 impl Rights {
@@ -60,13 +69,15 @@ impl Rights {
     /// # Errors
     /// The first rule that cannot be used.
     pub fn new(rules: &[Right]) -> Result<Self, RightError> {
-        let mut rights = Rights { rules: rules.len(), ..Rights::default() };
+        let names_devices = rules.iter().any(|rule| rule.devices.is_some());
+        let mut rights = Rights { rules: rules.len(), names_devices, ..Rights::default() };
         for (index, rule) in rules.iter().enumerate() {
             check(rule).map_err(|what| RightError { index, what })?;
             let glob = |text: &Option<String>| text.as_deref().map(Glob::new);
             let who = Who { user: glob(&rule.user), group: glob(&rule.group), client: glob(&rule.client) };
             let access = Access::new(rule.publish, rule.subscribe, rule.publish && rule.retain);
-            rights.root.add(&rule.topic, Grant { who, access });
+            let devices = rule.devices.as_deref().map(Devices::new);
+            rights.root.add(&rule.topic, Grant { who, access, devices });
         }
         Ok(rights)
     }
@@ -90,6 +101,19 @@ impl Rights {
         self.rules == 0 || self.root.grants(&Query { subject, text: topic, is_filter: false }, wanted)
     }
 
+    /// The devices that what someone publishes to a topic may be about, as patterns in which `*` is any text and `?` any
+    /// character; `None`: any. It is any as soon as one rule that allows the publication names no devices; else what
+    /// such rules name adds up.
+    #[must_use]
+    pub fn devices(&self, subject: Subject<'_>, topic: &str) -> Option<BTreeSet<String>> {
+        if !self.names_devices {
+            return None;
+        }
+        let mut search = DeviceSearch::new(subject);
+        self.root.search(&Query { subject, text: topic, is_filter: false }, Some(topic), &mut search);
+        search.patterns()
+    }
+
     /// Whether someone may subscribe to a filter: one rule's topic has to hold all of the filter's.
     #[must_use]
     pub fn may_subscribe(&self, subject: Subject<'_>, filter: &str) -> bool {
@@ -111,6 +135,12 @@ fn check(rule: &Right) -> Result<(), &'static str> {
     }
     if rule.retain && !rule.publish {
         return Err("retain needs publish");
+    }
+    if let Some(devices) = &rule.devices {
+        if !rule.publish {
+            return Err("devices needs publish");
+        }
+        Devices::check(devices)?;
     }
     let mut levels = rule.topic.split('/').peekable();
     while let Some(level) = levels.next() {
@@ -205,6 +235,37 @@ mod tests {
         assert!(!rights.may_publish(subject("c", "", &[]), "a/c", false));
     }
 
+    fn for_devices(topic: &str, devices: &[&str]) -> Right {
+        Right { devices: Some(devices.iter().map(|&device| device.into()).collect()), ..right(topic) }
+    }
+
+    fn devices(rights: &Rights, client: &str, user: &str, topic: &str) -> Option<Vec<String>> {
+        let found = rights.devices(subject(client, user, &[]), topic);
+        found.map(|patterns| patterns.into_iter().collect())
+    }
+
+    #[test]
+    fn a_rule_says_for_which_devices_whoever_it_is_for_may_speak() {
+        let gateway = Right { user: Some("gw1".into()), ..for_devices("up/#", &["gw1-*", "old-pump"]) };
+        let rights = Rights::new(&[for_devices("up/#", &["%u", "%c.%u"]), gateway, right("free/#")]).expect("good");
+        let patterns = |user, topic| devices(&rights, "c1", user, topic);
+        assert_eq!(patterns("truck-7", "up/x"), Some(vec!["c1.truck-7".into(), "truck-7".into()]));
+        assert_eq!(patterns("gw1", "up/x").expect("they add up").len(), 4);
+        assert_eq!(patterns("truck-7", "free/x"), None, "a rule without devices allows any");
+        assert_eq!(patterns("", "up/x"), Some(vec![]), "who proved nothing has no user to be named after");
+        assert_eq!(patterns("*", "up/x"), Some(vec![]), "a name cannot be a pattern");
+    }
+
+    #[test]
+    fn any_device_may_be_named_where_one_rule_that_allows_the_publication_says_so() {
+        let fleet = Right { group: Some("gateways".into()), ..right("up/+") };
+        let reads = Right { publish: false, ..right("up/#") };
+        let rights = Rights::new(&[for_devices("up/#", &["%u"]), fleet, reads]).expect("good rules");
+        let groups = [Box::from("gateways")];
+        assert_eq!(rights.devices(subject("c", "u", &groups), "up/x"), None);
+        assert_eq!(devices(&rights, "c", "u", "up/x"), Some(vec!["u".into()]), "a rule to read allows no device");
+    }
+
     #[test]
     fn a_rule_that_cannot_be_used_is_named() {
         for (rule, what) in [
@@ -213,6 +274,10 @@ mod tests {
             (Right { publish: false, retain: true, ..right("a") }, "retain needs publish"),
             (right("a/#/b"), "wildcard"),
             (right("a+"), "wildcard"),
+            (for_devices("a", &[]), "not empty"),
+            (for_devices("a", &["b", ""]), "not empty"),
+            (for_devices("a", &["x".repeat(4097).as_str()]), "4096 bytes"),
+            (Right { publish: false, ..for_devices("a", &["b"]) }, "devices needs publish"),
         ] {
             let error = Rights::new(&[right("fine"), rule]).expect_err("a mistake");
             assert!(error.index == 1 && error.what.contains(what), "{error}");

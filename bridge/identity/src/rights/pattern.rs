@@ -25,7 +25,7 @@ impl Glob {
     }
 }
 
-/// A level of a topic pattern that holds `%c` or `%u`.
+/// A level of a topic pattern, or a device pattern, that holds `%c` or `%u`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Template(Vec<Part>);
 
@@ -75,6 +75,18 @@ impl Template {
         }
         level.is_empty()
     }
+
+    /// The device pattern it makes for this client and user. A name that is empty, or holds a character that means
+    /// something in a pattern, makes none: a client that calls itself `*` gains nothing.
+    pub(super) fn device_pattern(&self, client: &str, user: Option<&str>) -> Option<String> {
+        let is_plain = |name: &&str| is_plain(name) && !name.contains(['*', '?']);
+        let text = |part| match part {
+            &Part::Text(ref text) => Some(&**text),
+            Part::Client => Some(client).filter(is_plain),
+            Part::User => user.filter(is_plain),
+        };
+        self.0.iter().map(text).collect()
+    }
 }
 
 fn is_plain(name: &str) -> bool {
@@ -109,6 +121,15 @@ mod tests {
         let client = Template::parse("%c").expect("it holds %c");
         for name in ["", "+", "#", "a/b", "a+"] {
             assert!(!client.matches(name, name, None), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn a_template_makes_a_device_pattern_of_plain_names_alone() {
+        let template = Template::parse("gw-%u-*").expect("it holds %u");
+        assert_eq!(template.device_pattern("c1", Some("u1")), Some("gw-u1-*".into()));
+        for name in [None, Some(""), Some("*"), Some("a?"), Some("a/b")] {
+            assert_eq!(template.device_pattern("c1", name), None, "{name:?}");
         }
     }
 }

@@ -1,6 +1,7 @@
 use rustc_hash::FxHashMap;
 
 use super::Subject;
+use super::devices::Devices;
 use super::pattern::{Glob, Template};
 
 /// What a rule allows, or a question needs.
@@ -12,11 +13,7 @@ impl Access {
         Access(u8::from(publish) | u8::from(subscribe) << 1 | u8::from(retain) << 2)
     }
 
-    fn add(&mut self, other: Access) {
-        self.0 |= other.0;
-    }
-
-    fn holds(self, wanted: Access) -> bool {
+    pub(super) fn holds(self, wanted: Access) -> bool {
         self.0 & wanted.0 == wanted.0
     }
 }
@@ -44,6 +41,33 @@ impl Who {
 pub(super) struct Grant {
     pub who: Who,
     pub access: Access,
+    /// Devices its publications may name; none set: any.
+    pub devices: Option<Devices>,
+}
+
+/// What a walk through the rules looks for.
+pub(super) trait Search {
+    /// A rule that is for whoever asks, and for all of the topic.
+    fn found(&mut self, grant: &Grant);
+
+    /// Further rules would change nothing.
+    fn is_over(&self) -> bool;
+}
+
+/// Looks for what the rules allow together.
+struct Allowed {
+    wanted: Access,
+    got: Access,
+}
+
+impl Search for Allowed {
+    fn found(&mut self, grant: &Grant) {
+        self.got.0 |= grant.access.0;
+    }
+
+    fn is_over(&self) -> bool {
+        self.got.holds(self.wanted)
+    }
 }
 
 /// The rules that end at one place of the trie. Those that name somebody are found by the name, so that ten thousand
@@ -72,13 +96,13 @@ impl Grants {
         place.push(grant);
     }
 
-    fn collect(&self, subject: Subject<'_>, got: &mut Access) {
+    fn search(&self, subject: Subject<'_>, search: &mut impl Search) {
         let user = subject.user.and_then(|user| self.users.get(user));
         let client = self.clients.get(subject.client);
         let groups = subject.groups.iter().filter_map(|group| self.groups.get(group));
         let found = user.into_iter().chain(client).chain(groups).flatten().chain(&self.others);
         for grant in found.filter(|grant| grant.who.fits(subject)) {
-            got.add(grant.access);
+            search.found(grant);
         }
     }
 }
@@ -130,37 +154,38 @@ impl Node {
         if query.text.is_empty() {
             return false;
         }
-        let mut got = Access::default();
-        self.collect(query, Some(query.text), wanted, &mut got);
-        got.holds(wanted)
+        let mut allowed = Allowed { wanted, got: Access::default() };
+        self.search(query, Some(query.text), &mut allowed);
+        allowed.is_over()
     }
 
-    fn collect(&self, query: &Query<'_>, rest: Option<&str>, wanted: Access, got: &mut Access) {
+    /// Shows a search the rules at and below this level; `rest` is what is left of the text.
+    pub(super) fn search(&self, query: &Query<'_>, rest: Option<&str>, search: &mut impl Search) {
         // Wildcards of the first level do not reach topics that begin with $ (MQTT-4.7.2-1).
         let is_hidden = query.text.starts_with('$') && rest.is_some_and(|rest| rest.len() == query.text.len());
         if let Some(below) = self.below.as_ref().filter(|_| !is_hidden) {
-            below.collect(query.subject, got);
+            below.search(query.subject, search);
         }
         let Some(rest) = rest else {
-            self.here.iter().for_each(|here| here.collect(query.subject, got));
+            self.here.iter().for_each(|here| here.search(query.subject, search));
             return;
         };
-        if got.holds(wanted) || (query.is_filter && rest == "#") {
+        if search.is_over() || (query.is_filter && rest == "#") {
             return;
         }
         let (level, rest) = rest.split_once('/').map_or((rest, None), |(level, rest)| (level, Some(rest)));
         if let Some(any) = self.any.as_ref().filter(|_| !is_hidden) {
-            any.collect(query, rest, wanted, got);
+            any.search(query, rest, search);
         }
         if query.is_filter && level == "+" {
             return;
         }
         if let Some(node) = self.levels.get(level) {
-            node.collect(query, rest, wanted, got);
+            node.search(query, rest, search);
         }
         let Subject { client, user, .. } = query.subject;
         for (_, node) in self.templates.iter().filter(|(template, _)| template.matches(level, client, user)) {
-            node.collect(query, rest, wanted, got);
+            node.search(query, rest, search);
         }
     }
 }

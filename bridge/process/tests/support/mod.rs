@@ -103,6 +103,7 @@ pub fn publication(received_ms: i64, client: &str, topic: &str, payload: &str) -
         retain: false,
         dup: false,
         properties: None,
+        scope: None,
     })
 }
 

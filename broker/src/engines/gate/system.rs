@@ -41,6 +41,7 @@ impl Hub {
             retain: false,
             dup: false,
             properties: None,
+            scope: None,
         });
         let mut routed = Vec::new();
         let messages: Vec<Arc<Message>> = publications

@@ -112,6 +112,7 @@ impl Rumqttd {
         });
         Some(Publication {
             properties: properties.filter(|some| *some != PublishProperties::default()).map(Box::new),
+            scope: None,
             ..self.intake.publication(topic, forward.publish.payload, Qos::AtMostOnce)
         })
     }
