@@ -26,6 +26,8 @@ pub struct LiveViewer {
     /// Where the view stands; `None` until the snapshot is whole.
     at: Option<u64>,
     rows: FxHashMap<u64, Row>,
+    /// Parts of a delta whose last one has not come: not applied yet.
+    parts: Vec<Delta>,
     bytes: u64,
     bytes_seen: u64,
     heard_at: Instant,
@@ -85,6 +87,9 @@ struct Delta {
     a: Vec<Introduced>,
     #[serde(default)]
     x: Vec<u64>,
+    /// Another part of the same delta follows.
+    #[serde(default)]
+    more: bool,
 }
 
 #[derive(Deserialize)]
@@ -125,6 +130,7 @@ impl LiveViewer {
             time_base_ms: 0,
             at: None,
             rows: FxHashMap::default(),
+            parts: Vec::new(),
             bytes: 0,
             bytes_seen: 0,
             heard_at: Instant::now(),
@@ -156,11 +162,21 @@ impl LiveViewer {
         if self.at != Some(from) {
             audience.stats.count(|counts| counts.wrong_bases += 1);
             self.at = None;
+            self.parts.clear();
             out.text(&format!("{{\"type\":\"unsubscribe\",\"id\":{id}}}"));
             self.subscribe(out);
             return Ok(());
         }
-        self.at = Some(to);
+        let is_last = !delta.more;
+        self.parts.push(delta);
+        if is_last {
+            self.at = Some(to);
+            std::mem::take(&mut self.parts).into_iter().for_each(|part| self.apply(part, audience));
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, delta: Delta, audience: &Audience) {
         for row in delta.x {
             self.rows.remove(&row);
         }
@@ -172,7 +188,6 @@ impl LiveViewer {
             row.time_ms = base_ms + head.rt;
             row.age(audience)
         }));
-        Ok(())
     }
 
     fn introduce(&mut self, rows: Vec<Introduced>, audience: &Audience) {
@@ -233,6 +248,7 @@ impl Speaker for LiveViewer {
 
     fn open(&mut self, out: &mut Outbox) {
         (self.bytes, self.bytes_seen, self.heard_at) = (0, 0, Instant::now());
+        self.parts.clear();
         let mut hello = serde_json::json!({"type": "hello", "protocol": 1, "encoding": "json"});
         if !self.epoch.is_empty() {
             hello["epoch"] = self.epoch.as_str().into();
@@ -319,6 +335,19 @@ mod tests {
         assert_eq!(viewer.rows[&342].time_ms, TIME_BASE_MS + 23_850_000);
         let measured = audience.stats.measured();
         assert_eq!((measured.counts.updates, measured.samples, measured.counts.wrong_bases), (1, 1, 0));
+    }
+
+    #[test]
+    fn a_delta_in_parts_is_applied_when_the_last_has_come_and_forgotten_when_the_link_breaks() {
+        let (audience, mut viewer) = (audience(), LiveViewer::new(vec!["dev7".to_owned()], None));
+        let part = DELTA.replace(r#","r""#, r#","more":true,"r""#);
+        tell(&mut viewer, &audience, &[WELCOME, SNAPSHOT, &part]);
+        assert_eq!((viewer.at, audience.stats.measured().counts.updates), (Some(7_123_460), 0));
+        viewer.open(&mut Outbox::default());
+        let last = r#"{"d":[2,7123460,7123502],"r":[]}"#;
+        tell(&mut viewer, &audience, &[WELCOME, &part.replace("[1,", "[2,"), last]);
+        let counts = audience.stats.measured().counts;
+        assert_eq!((viewer.at, counts.updates, counts.wrong_bases), (Some(7_123_502), 1, 0));
     }
 
     #[test]

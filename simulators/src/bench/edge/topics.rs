@@ -15,7 +15,8 @@ const CLIENTS: usize = 10;
 const FILTERS_EACH: usize = 1000;
 const ROUNDS: usize = 2000;
 
-/// Both servers, with one filter a client and with a thousand: the difference is what the filters cost.
+/// Both servers, with one filter a client and with a thousand, and the same topics: the difference is what the filters
+/// cost.
 ///
 /// # Errors
 /// When a server cannot be started or ends a connection.
@@ -35,6 +36,14 @@ pub async fn run(config: &BenchConfig, table: &mut Table) -> io::Result<()> {
     Ok(())
 }
 
+/// The filters of a client: one for all plants, or one for each.
+fn filters(each: usize, client: usize) -> Vec<String> {
+    match each {
+        1 => vec![format!("plant/+/+/line{client}")],
+        each => (0..each).map(|plant| format!("plant/{plant}/+/line{client}")).collect(),
+    }
+}
+
 /// Median in us, one publication at a time.
 async fn one(config: &BenchConfig, kind: Kind, filters_each: usize) -> io::Result<f64> {
     let server = Server::start(kind, config.program(kind)).await?;
@@ -42,7 +51,7 @@ async fn one(config: &BenchConfig, kind: Kind, filters_each: usize) -> io::Resul
     let mut subscribers = Vec::new();
     for number in 0..CLIENTS {
         let mut subscriber = Raw::connect(dialer, number, &format!("subscriber-{number}"), true).await?;
-        let filters: Vec<_> = (0..filters_each).map(|filter| format!("plant/{filter}/+/line{number}")).collect();
+        let filters = filters(filters_each, number);
         for some in filters.chunks(100) {
             subscriber.subscribe(some, 0).await?;
         }
@@ -52,7 +61,7 @@ async fn one(config: &BenchConfig, kind: Kind, filters_each: usize) -> io::Resul
     let mut took_us = Vec::with_capacity(ROUNDS);
     for round in 0..ROUNDS {
         let line = round % CLIENTS;
-        let topic = format!("plant/{}/machine{round}/line{line}", round % filters_each);
+        let topic = format!("plant/{}/machine{round}/line{line}", round % FILTERS_EACH);
         let began = Instant::now();
         publisher.publish(&topic, b"1").await?;
         let (head, _) = subscribers[line].packet().await?;
