@@ -29,8 +29,8 @@ mod database;
 mod parked;
 mod recovery;
 mod store;
+mod subscriptions;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use tidegate_telemetry::{Position, Qos};
@@ -45,6 +45,7 @@ pub(crate) use store::Cut;
 #[cfg(any(test, fuzzing))]
 pub(crate) use store::Writer;
 pub use store::{SessionStore, SessionStoreConfig, SessionStoreError};
+pub(crate) use subscriptions::Subscriptions;
 
 /// How a client subscribed to a filter (MQTT 5.0 section 3.8.3.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,9 +60,6 @@ pub struct SubscriptionOptions {
     pub identifier: Option<u32>,
 }
 
-/// Filters and options of one session.
-pub(crate) type Subscriptions = HashMap<Arc<str>, SubscriptionOptions>;
-
 /// State of a client that outlives a connection; its messages are in the mailbox.
 #[derive(Debug, Default)]
 pub(crate) struct Session {
@@ -70,7 +68,7 @@ pub(crate) struct Session {
     /// Filters and options.
     pub subscriptions: Subscriptions,
     /// QoS 2 packet identifiers that were received and not yet released, with the place of the entry in the log.
-    pub received: HashMap<u16, Position>,
+    pub received: Vec<(u16, Position)>,
     /// Where the session's deliveries go.
     pub outbox: Arc<Outbox>,
 }

@@ -70,7 +70,11 @@ impl Parked {
         let mut kept = self.kept.lock();
         let session = kept.by_client.get_mut(client).map(|(_, session)| session);
         let Some(session) = session.filter(|session| session.id == publication.session) else { return false };
-        session.received.insert(publication.packet_id, Position::START);
+        let known = session.received.iter_mut().find(|(packet_id, _)| *packet_id == publication.packet_id);
+        match known {
+            Some((_, position)) => *position = Position::START,
+            None => session.received.push((publication.packet_id, Position::START)),
+        }
         true
     }
 

@@ -13,7 +13,8 @@ pub(crate) struct TopicTrie<S> {
 
 #[derive(Debug)]
 struct Node<S> {
-    children: HashMap<Box<str>, u32>,
+    /// Most nodes are at the end of a filter and have none.
+    children: Option<Box<HashMap<Box<str>, u32>>>,
     /// Child for the level `+`.
     any: Option<u32>,
     /// Subscribers of the filter that ends here, by session.
@@ -24,13 +25,26 @@ struct Node<S> {
 
 impl<S> Default for Node<S> {
     fn default() -> Self {
-        Node { children: HashMap::new(), any: None, here: Vec::new(), below: Vec::new() }
+        Node { children: None, any: None, here: Vec::new(), below: Vec::new() }
     }
 }
 
 impl<S> Node<S> {
+    fn child(&self, level: &str) -> Option<u32> {
+        self.children.as_ref()?.get(level).copied()
+    }
+
+    fn forget(&mut self, level: &str) {
+        if let Some(children) = &mut self.children {
+            children.remove(level);
+            if children.is_empty() {
+                self.children = None;
+            }
+        }
+    }
+
     fn is_empty(&self) -> bool {
-        self.children.is_empty() && self.any.is_none() && self.here.is_empty() && self.below.is_empty()
+        self.children.is_none() && self.any.is_none() && self.here.is_empty() && self.below.is_empty()
     }
 }
 
@@ -68,6 +82,10 @@ impl<S> TopicTrie<S> {
                 false
             }
             None => {
+                if list.is_empty() {
+                    // Most filters have one subscriber, and a vector begins with room for four.
+                    list.reserve_exact(1);
+                }
                 list.push((session, subscriber));
                 self.subscriptions += 1;
                 true
@@ -104,8 +122,8 @@ impl<S> TopicTrie<S> {
         let (level, rest) = first_level(topic);
         // Wildcards in the first level do not match topics that begin with $ (MQTT-4.7.2-1).
         if topic.starts_with('$') {
-            if let Some(next) = root.children.get(level) {
-                self.walk(*next, rest, &mut found);
+            if let Some(next) = root.child(level) {
+                self.walk(next, rest, &mut found);
             }
             return;
         }
@@ -120,8 +138,8 @@ impl<S> TopicTrie<S> {
             return;
         };
         let (level, rest) = first_level(rest);
-        if let Some(next) = node.children.get(level) {
-            self.walk(*next, rest, found);
+        if let Some(next) = node.child(level) {
+            self.walk(next, rest, found);
         }
         if let Some(next) = node.any {
             self.walk(next, rest, found);
@@ -130,7 +148,7 @@ impl<S> TopicTrie<S> {
 
     fn child(&self, at: u32, level: &str) -> Option<u32> {
         let node = &self.nodes[at as usize];
-        if level == "+" { node.any } else { node.children.get(level).copied() }
+        if level == "+" { node.any } else { node.child(level) }
     }
 
     fn child_or_new(&mut self, at: u32, level: &str) -> u32 {
@@ -148,7 +166,7 @@ impl<S> TopicTrie<S> {
         if level == "+" {
             node.any = Some(next);
         } else {
-            node.children.insert(level.into(), next);
+            node.children.get_or_insert_default().insert(level.into(), next);
         }
         next
     }
@@ -164,7 +182,7 @@ impl<S> TopicTrie<S> {
             let parent = &mut self.nodes[trail[depth - 1] as usize];
             match levels[depth - 1] {
                 "+" => parent.any = None,
-                level => drop(parent.children.remove(level)),
+                level => parent.forget(level),
             }
         }
     }

@@ -1,4 +1,3 @@
-use std::collections::HashMap;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -151,11 +150,11 @@ impl Machine {
     }
 
     /// After the end: the session's QoS 2 identifiers and how long it outlives the connection, in seconds.
-    pub(crate) fn take_state(&mut self) -> (HashMap<u16, Position>, u32) {
-        let mut received = std::mem::take(&mut self.received);
+    pub(crate) fn take_state(&mut self) -> (Vec<(u16, Position)>, u32) {
+        let received = std::mem::take(&mut self.received);
         // What never got its place in the log was not received.
-        received.retain(|_, position| *position != UNPLACED);
-        (received, self.expiry_s)
+        let placed = received.into_iter().filter(|(_, position)| *position != UNPLACED);
+        (placed.collect(), self.expiry_s)
     }
 }
 

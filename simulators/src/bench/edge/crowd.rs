@@ -38,7 +38,13 @@ pub async fn idle(config: &BenchConfig, table: &mut Table) -> io::Result<()> {
     let megabytes = |bytes: f64| bytes / 1e6;
     for (index, size) in sizes.into_iter().enumerate() {
         let load = format!("{size} idle connections, MQTT 3.1.1");
-        table.add(&load, "resident over the base, MB", megabytes(ours[index]), Some(megabytes(peer[index])), ["30", "", ""][index]);
+        table.add(
+            &load,
+            "resident over the base, MB",
+            megabytes(ours[index]),
+            Some(megabytes(peer[index])),
+            ["30", "", ""][index],
+        );
     }
     // A straight line through the larger two.
     let each = |bytes: &[f64; 3]| (bytes[2] - bytes[1]) / (sizes[2] - sizes[1]) as f64;

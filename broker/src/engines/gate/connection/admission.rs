@@ -47,7 +47,7 @@ impl<S: Stream> Connection<S> {
         self.guarded(|machine| machine.admit(connect, &admission));
         // What the session subscribed to under other rights does not come back.
         let denied = |filter: &&Arc<str>| !self.machine.may_subscribe(filter);
-        for filter in subscriptions.keys().filter(denied).cloned().collect::<Vec<_>>() {
+        for filter in subscriptions.filters().filter(denied).cloned().collect::<Vec<_>>() {
             self.hub.unsubscribe(admission.session, &self.seat, &mut subscriptions, &filter);
         }
         // From here on the end of the connection parks this session, whatever happens before its CONNACK.

@@ -264,7 +264,7 @@ impl<S: Stream> Connection<S> {
     fn report_command(&self, command: CommandId, delivery: &Delivery, delivered: Delivered) {
         let by_name = || {
             let topic = &delivery.message.topic;
-            let any = |mine: &mut Subscriptions| mine.keys().any(|filter| is_by_name(filter, topic));
+            let any = |mine: &mut Subscriptions| mine.filters().any(|filter| is_by_name(filter, topic));
             self.presence.as_ref().is_some_and(|presence| presence.with_subscriptions(any))
         };
         let progress = match delivered {

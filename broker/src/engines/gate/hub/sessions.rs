@@ -39,7 +39,7 @@ impl Hub {
                 // Whether it will outlive this connection as well is seen at its end; until then it is stored.
                 admission.keeps = true;
                 admission.session = session.id;
-                admission.received = session.received;
+                admission.received = session.received.into_iter().collect();
                 seat.outbox = Some(session.outbox);
                 Admitted { admission, subscriptions: session.subscriptions, ticket }
             }
@@ -55,7 +55,7 @@ impl Hub {
                     ticket = self.store.change(Change::Open { session: id, client: Arc::from(client), expiry_s });
                 }
                 seat.outbox = Some(Arc::new(outbox));
-                Admitted { admission, subscriptions: Subscriptions::new(), ticket }
+                Admitted { admission, subscriptions: Subscriptions::default(), ticket }
             }
         };
         if let Some(outbox) = &seat.outbox {
@@ -96,7 +96,7 @@ impl Hub {
 
     /// Ends a session; a will that waited for its client is published (MQTT-3.1.3-9). Returns the ticket of that.
     pub(in crate::engines::gate) fn forget(&self, session: &Session) -> u64 {
-        for filter in session.subscriptions.keys() {
+        for filter in session.subscriptions.filters() {
             self.routes.unsubscribe(filter, session.id);
         }
         self.note_subscriptions(session.subscriptions.len(), 0);

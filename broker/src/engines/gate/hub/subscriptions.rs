@@ -21,7 +21,7 @@ impl Hub {
     ) -> Result<(SubscribeOutcome, u64), TopicError> {
         self.limits.topics.check_filter(&filter.filter)?;
         let Some(outbox) = &seat.outbox else { return Ok((SubscribeOutcome::QuotaExceeded, 0)) };
-        let is_known = mine.contains_key(filter.filter.as_str());
+        let is_known = mine.contains(&filter.filter);
         let full = self.subscriptions.load(Ordering::Relaxed) >= self.config.subscriptions_max;
         if !is_known && (full || mine.len() >= self.config.subscriptions_per_client_max) {
             return Ok((SubscribeOutcome::QuotaExceeded, 0));
@@ -55,7 +55,7 @@ impl Hub {
 
     /// Ends a subscription; returns whether there was one, and the ticket of its end.
     pub(crate) fn unsubscribe(&self, session: u64, seat: &Seat, mine: &mut Subscriptions, filter: &str) -> (bool, u64) {
-        let Some((filter, _)) = mine.remove_entry(filter) else { return (false, 0) };
+        let Some(filter) = mine.remove(filter) else { return (false, 0) };
         self.routes.unsubscribe(&filter, session);
         self.note_subscriptions(1, 0);
         let is_kept = seat.outbox.as_ref().is_some_and(|outbox| outbox.is_kept());
