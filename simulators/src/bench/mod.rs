@@ -34,6 +34,8 @@ pub enum Step {
     Durable,
     /// From MQTT publishers to MQTT subscribers.
     Relay,
+    /// The same beside clients that misbehave.
+    Hostile,
     /// Idle connections.
     Idle,
     /// All clients come back at once.
@@ -99,6 +101,7 @@ pub async fn run(config: &BenchConfig) -> io::Result<Table> {
             Step::LiveFast => live::run(config, 10_000.0, &mut table).await?,
             Step::Durable => durable::run(config, &mut table).await?,
             Step::Relay => edge::relay::run(config, &mut table).await?,
+            Step::Hostile => edge::hostile::run(config, &mut table).await?,
             Step::Idle => edge::crowd::idle(config, &mut table).await?,
             Step::Reconnect => edge::crowd::reconnect(config, &mut table).await?,
             Step::Sleepers => edge::crowd::sleepers(config, &mut table).await?,

@@ -34,11 +34,11 @@ const WARM_UP: Duration = Duration::from_secs(2);
 const LONGEST_NS: u64 = 60_000_000_000;
 
 /// What one server did.
-struct Outcome {
-    p50_ms: f64,
-    p99_ms: f64,
-    delivered: f64,
-    cores: f64,
+pub(super) struct Outcome {
+    pub p50_ms: f64,
+    pub p99_ms: f64,
+    pub delivered: f64,
+    pub cores: f64,
 }
 
 /// Both servers: each publisher has a subscriber of its own.
@@ -61,46 +61,69 @@ pub async fn run(config: &BenchConfig, table: &mut Table) -> io::Result<()> {
 
 async fn one(config: &BenchConfig, kind: Kind) -> io::Result<Outcome> {
     let server = Server::start(kind, config.program(kind)).await?;
-    let dialer = Dialer::new(server.mqtt);
-    let pairs = config.publishers;
-    let (sent, stop) = (Arc::new(SentTimes::new(pairs)), Arc::new(AtomicBool::new(false)));
-    let histogram = Histogram::new_with_max(LONGEST_NS, 3).map_err(io::Error::other)?;
-    let (latency, received) = (Arc::new(Mutex::new(histogram)), Arc::new(AtomicU64::new(0)));
-    let mut tasks = JoinSet::new();
-    for index in 0..pairs {
-        let mut subscriber = Raw::connect(dialer, index, &format!("subscriber-{index}"), true).await?;
-        subscriber.subscribe(&[topic(index)], 1).await?;
-        let heard = Heard { received: Arc::clone(&received), latency: Arc::clone(&latency) };
-        tasks.spawn(receive(subscriber, index, Arc::clone(&sent), heard));
-    }
-    let every = Duration::from_secs_f64(pairs as f64 / RATE as f64);
-    let mut publishers = JoinSet::new();
-    for index in 0..pairs {
-        let publisher = Raw::connect(dialer, pairs + index, &format!("publisher-{index}"), true).await?;
-        let begin = Instant::now() + every.mul_f64(index as f64 / pairs as f64);
-        publishers.spawn(publish(publisher, index, (begin, every), Arc::clone(&sent), Arc::clone(&stop)));
-    }
-    sleep(WARM_UP).await;
-    latency.lock().reset();
-    let (began, before, count) = (Instant::now(), server.usage()?, received.load(Relaxed));
-    sleep(config.measure).await;
-    let seconds = began.elapsed().as_secs_f64();
-    let (measured, after) = (latency.lock().clone(), server.usage()?);
-    let delivered = (received.load(Relaxed) - count) as f64 / seconds;
-    stop.store(true, Relaxed);
-    while let Some(ended) = publishers.join_next().await {
-        ended.map_err(io::Error::other)??;
-    }
-    tasks.shutdown().await;
+    let relay = Relay::start(&server, config.publishers, RATE).await?;
+    let outcome = relay.measure(&server, config.measure).await?;
+    relay.stop().await?;
     server.stop().await?;
-    let at = |quantile| measured.value_at_quantile(quantile) as f64 / 1e6;
-    let outcome =
-        Outcome { p50_ms: at(0.5), p99_ms: at(0.99), delivered, cores: (after.cpu_s - before.cpu_s) / seconds };
     eprintln!(
         "bench: {kind:?}: p50 {:.2} ms, p99 {:.2} ms, {:.0}/s",
         outcome.p50_ms, outcome.p99_ms, outcome.delivered
     );
     Ok(outcome)
+}
+
+/// Publishers at a steady rate, each with a subscriber of its own.
+pub(super) struct Relay {
+    heard: Heard,
+    stop: Arc<AtomicBool>,
+    subscribers: JoinSet<()>,
+    publishers: JoinSet<io::Result<()>>,
+}
+
+impl Relay {
+    /// Connects `pairs` and begins to publish, `rate` a second in all; returns when it is warm.
+    pub(super) async fn start(server: &Server, pairs: usize, rate: usize) -> io::Result<Relay> {
+        let dialer = Dialer::new(server.mqtt);
+        let (sent, stop) = (Arc::new(SentTimes::new(pairs)), Arc::new(AtomicBool::new(false)));
+        let histogram = Histogram::new_with_max(LONGEST_NS, 3).map_err(io::Error::other)?;
+        let heard = Heard { received: Arc::default(), latency: Arc::new(Mutex::new(histogram)) };
+        let (mut subscribers, mut publishers) = (JoinSet::new(), JoinSet::new());
+        for index in 0..pairs {
+            let mut subscriber = Raw::connect(dialer, index, &format!("subscriber-{index}"), true).await?;
+            subscriber.subscribe(&[topic(index)], 1).await?;
+            subscribers.spawn(receive(subscriber, index, Arc::clone(&sent), heard.clone()));
+        }
+        let every = Duration::from_secs_f64(pairs as f64 / rate as f64);
+        for index in 0..pairs {
+            let publisher = Raw::connect(dialer, pairs + index, &format!("publisher-{index}"), true).await?;
+            let begin = Instant::now() + every.mul_f64(index as f64 / pairs as f64);
+            publishers.spawn(publish(publisher, index, (begin, every), Arc::clone(&sent), Arc::clone(&stop)));
+        }
+        sleep(WARM_UP).await;
+        Ok(Relay { heard, stop, subscribers, publishers })
+    }
+
+    /// What is delivered from now on, for so long.
+    pub(super) async fn measure(&self, server: &Server, length: Duration) -> io::Result<Outcome> {
+        self.heard.latency.lock().reset();
+        let (began, before, count) = (Instant::now(), server.usage()?, self.heard.received.load(Relaxed));
+        sleep(length).await;
+        let seconds = began.elapsed().as_secs_f64();
+        let (measured, after) = (self.heard.latency.lock().clone(), server.usage()?);
+        let delivered = (self.heard.received.load(Relaxed) - count) as f64 / seconds;
+        let at = |quantile| measured.value_at_quantile(quantile) as f64 / 1e6;
+        Ok(Outcome { p50_ms: at(0.5), p99_ms: at(0.99), delivered, cores: (after.cpu_s - before.cpu_s) / seconds })
+    }
+
+    /// Ends the connections; an error when one was lost before.
+    pub(super) async fn stop(mut self) -> io::Result<()> {
+        self.stop.store(true, Relaxed);
+        while let Some(ended) = self.publishers.join_next().await {
+            ended.map_err(io::Error::other)??;
+        }
+        self.subscribers.shutdown().await;
+        Ok(())
+    }
 }
 
 fn topic(index: usize) -> String {
@@ -133,6 +156,7 @@ async fn publish(
 }
 
 /// What all subscribers heard.
+#[derive(Clone)]
 struct Heard {
     received: Arc<AtomicU64>,
     latency: Arc<Mutex<Histogram<u64>>>,
