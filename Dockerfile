@@ -10,7 +10,7 @@ FROM rust:1-bookworm AS build
 WORKDIR /src
 COPY . .
 COPY --from=dashboard /src/dashboard/dist dashboard/dist
-RUN cargo build --release --locked --package tidegate --package tidegate-sim --features tidegate/rumqttd
+RUN cargo build --release --locked --package tidegate --package tidegate-sim
 
 FROM debian:bookworm-slim
 RUN useradd --system --uid 10001 --create-home --home-dir /var/lib/tidegate tidegate

@@ -4,15 +4,13 @@
 .PHONY: run build test bench screenshots lint clean dashboard
 
 CARGO ?= cargo
-# What the program has beside the usual: the engine "rumqttd".
-FEATURES ?= --features tidegate/rumqttd
 DASHBOARD_SOURCES = $(shell find dashboard/app dashboard/client -type f 2>/dev/null) $(wildcard dashboard/*.json dashboard/*.ts dashboard/*.html)
 
 run: build
 	@scripts/demo
 
 build: dashboard/dist/index.html
-	$(CARGO) build --release --package tidegate --package tidegate-sim $(FEATURES)
+	$(CARGO) build --release --package tidegate --package tidegate-sim
 
 dashboard: dashboard/dist/index.html
 
@@ -27,8 +25,8 @@ dashboard/dist/index.html: dashboard/node_modules/.installed $(DASHBOARD_SOURCES
 test: dashboard/dist/index.html
 	tests/setup
 	cd dashboard && npm test
-	$(CARGO) build --workspace --all-targets $(FEATURES)
-	$(CARGO) test --workspace $(FEATURES)
+	$(CARGO) build --workspace --all-targets
+	$(CARGO) test --workspace
 
 bench: build
 	tests/setup
@@ -42,7 +40,7 @@ screenshots: build
 
 lint:
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --workspace --all-targets $(FEATURES) -- --deny warnings
+	$(CARGO) clippy --workspace --all-targets -- --deny warnings
 
 clean:
 	$(CARGO) clean

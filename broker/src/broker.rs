@@ -33,7 +33,7 @@ pub enum BrokerError {
     Sessions(#[from] SessionStoreError),
     /// The engine is not part of this program.
     #[error(
-        "broker.engine = \"rumqttd\": this program was built without it; build it with `cargo build --features rumqttd`"
+        "broker.engine = \"rumqttd\": this program was built without it; build it without `--no-default-features`"
     )]
     WithoutRumqttd,
     /// What the run before took from another broker.
