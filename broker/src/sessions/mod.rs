@@ -13,8 +13,9 @@
 //! has acknowledged it, or a named limit dropped it (and was counted). Entries after `complete` are still in the log
 //! ([`SessionStore::complete`] bounds its trim) and are routed again when the program starts.
 //!
-//! It holds because a batch is cut while no publisher stands between its append and its routing, is written as one
-//! transaction together with `complete`, and only once the log is durable up to there. What follows:
+//! It holds because a batch is cut while nobody stands between an append and what follows from it (the routing of a
+//! publication, the settling of a command), is written as one transaction together with `complete`, and only once the
+//! log is durable up to there. What follows:
 //!
 //! - A PUBACK needs the log alone: what sleepers are owed can be derived from it.
 //! - QoS 1: a delivery acknowledged after the last commit is delivered again, which QoS 1 allows.

@@ -75,7 +75,7 @@ struct Shared {
     config: SessionStoreConfig,
     queue: Mutex<Queue>,
     wake: Condvar,
-    /// Held shared while a publisher appends and routes, exclusively while a batch is cut.
+    /// Held shared while entries are appended and what follows from them is noted, exclusively while a batch is cut.
     routing: RwLock<()>,
     /// Ticket up to which changes are on disk.
     stored: watch::Sender<u64>,
@@ -166,6 +166,16 @@ impl SessionStore {
         self.shared.complete.store(u64::MAX, Ordering::Release);
     }
 
+    /// Has what waits written, and returns when mailboxes are complete up to `position` of the log, or when the store is
+    /// closed.
+    pub async fn complete_through(&self, position: Position) {
+        let mut stored = self.stored();
+        self.shared.queue.lock().is_urgent = true;
+        self.shared.wake.notify_one();
+        let is_done = |_: &u64| self.complete() >= position || self.shared.queue.lock().stop.is_some();
+        stored.wait_for(is_done).await.expect("this store holds the sender");
+    }
+
     /// Writes what waits and ends the thread. [`crate::Broker::run`] does so at its end.
     pub fn close(&self) {
         self.stop(Stop::Close);
@@ -183,6 +193,8 @@ impl SessionStore {
         if let Some(thread) = self.shared.thread.lock().take() {
             thread.join().expect("a failure ends the process, not the thread");
         }
+        // Who waits for more to be written looks again.
+        self.shared.stored.send_modify(|_| {});
     }
 
     /// Reads what the file holds. To be called once, before [`SessionStore::start`].
@@ -206,7 +218,7 @@ impl SessionStore {
         Some(Writer { shared: Arc::clone(&self.shared), database, log, clock, fetch_bytes: FETCH_BYTES })
     }
 
-    /// To be held while entries are appended and routed.
+    /// To be held while entries are appended and what follows from them is noted: deliveries owed, and those settled.
     pub(crate) fn routing(&self) -> RwLockReadGuard<'_, ()> {
         self.shared.routing.read()
     }
@@ -387,7 +399,7 @@ impl Writer {
         true
     }
 
-    /// Cuts a batch while nobody stands between an append and its routing. Fetches learn the number their session's
+    /// Cuts a batch while nobody stands between an append and what follows from it. Fetches learn the number their session's
     /// next delivery gets: all before it are in this batch or were written before.
     pub(crate) fn cut(&self) -> Cut {
         let _nobody_routes = self.shared.routing.write();

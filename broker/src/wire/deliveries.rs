@@ -57,12 +57,15 @@ pub(crate) enum Delivered {
 
 /// What the client gets, within what it takes at a time.
 impl Machine {
-    /// Whether the client takes a delivery of that quality of service now (MQTT-3.3.4-9).
+    /// Whether the client takes a delivery of that quality of service now (MQTT-3.3.4-9), and it may be lined up.
     pub(crate) fn takes(&self, qos: Qos) -> bool {
         self.phase == Phase::Open
             && self.deliveries.as_ref().is_none_or(|now| {
-                let room = now.inflight.len() < usize::from(self.deliveries_max);
-                if qos == Qos::AtMostOnce { now.held.len() < HELD_MAX } else { room }
+                let has_room = match qos {
+                    Qos::AtMostOnce => now.held.len() < HELD_MAX,
+                    Qos::AtLeastOnce | Qos::ExactlyOnce => now.inflight.len() < usize::from(self.deliveries_max),
+                };
+                has_room && !now.held.back().is_some_and(|held| held.delivery.is_noted_when_sent())
             })
     }
 
@@ -181,15 +184,12 @@ impl Machine {
     }
 
     /// The client is done with the packet identifier: PUBACK, PUBCOMP, or a PUBREC that refuses.
-    ///
-    /// What became of a command goes into the log before its delivery is settled, so a crash forgets both or neither.
     pub(super) fn delivered(&mut self, packet_id: u16, is_refused: bool, requests: &mut Vec<Request>) {
         let Some(Inflight { number, command }) = self.complete(packet_id) else { return };
-        if let Some(command) = command {
-            requests.push(Request::CommandDone { command, is_refused });
-        }
-        if number > 0 {
-            requests.push(Request::Settled { number });
+        match command {
+            Some(command) => requests.push(Request::CommandDone { command, number, is_refused }),
+            None if number > 0 => requests.push(Request::Settled { number }),
+            None => {}
         }
     }
 

@@ -21,8 +21,9 @@ pub(crate) enum Request {
     Taken { number: u64 },
     /// The subscriber is done with a delivery.
     Settled { number: u64 },
-    /// The subscriber is done with a command, or did not want it.
-    CommandDone { command: CommandId, is_refused: bool },
+    /// The subscriber is done with a command, or did not want it; `number` is that of its delivery, 0 where it is in no
+    /// mailbox.
+    CommandDone { command: CommandId, number: u64, is_refused: bool },
     /// A publication was refused, and the connection goes on.
     Refused { reason: Reason, detail: String, topic: String, payload: Bytes },
 }

@@ -1,9 +1,13 @@
 //! What survives a crash: sessions, what they are owed, both sides of QoS 2, retained messages, wills.
 
-use std::time::Duration;
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tidegate_telemetry::{CommandId, CommandMessage, Position, Publication, PublishProperties, Qos};
+use tidegate_broker::SessionStoreConfig;
+use tidegate_telemetry::{
+    CommandId, CommandMessage, CommandProgress, Entry, Position, Publication, PublishProperties, Qos,
+};
 
 use crate::support::{self, MemoryLog, Raw, Served};
 
@@ -155,9 +159,9 @@ async fn a_clean_start_leaves_nothing_of_the_session_before() {
     assert_eq!(served.stats().subscriptions, 0);
 }
 
-/// A command for the topic `a` that may wait a second.
-fn command() -> CommandMessage {
-    let properties = PublishProperties { message_expiry_interval_s: Some(1), ..PublishProperties::default() };
+/// A command for the topic `a` that may wait so long.
+fn command(seconds: u32) -> CommandMessage {
+    let properties = PublishProperties { message_expiry_interval_s: Some(seconds), ..PublishProperties::default() };
     let publication = Publication {
         received_ms: support::now_ms(),
         client: String::new(),
@@ -172,7 +176,8 @@ fn command() -> CommandMessage {
         properties: Some(Box::new(properties)),
         scope: None,
     };
-    CommandMessage { command: CommandId(Position(1)), deadline_ms: support::now_ms() + 1000, publication }
+    let deadline_ms = support::now_ms() + i64::from(seconds) * 1000;
+    CommandMessage { command: CommandId(Position(1)), deadline_ms, publication }
 }
 
 #[tokio::test]
@@ -181,7 +186,7 @@ async fn a_command_that_was_in_line_but_never_left_still_expires() {
     let mut device = persistent(&served, "s", 0).await;
     device.subscribe("a", 1).await;
     served.log.hold();
-    served.broker.send_command(command()).unwrap();
+    served.broker.send_command(command(1)).unwrap();
     // It waits for the disk with its packet identifier when the device goes.
     device.is_served().await;
     goodbye(&served, device).await;
@@ -189,4 +194,82 @@ async fn a_command_that_was_in_line_but_never_left_still_expires() {
     served.log.release();
     let mut device = persistent(&served, "s", 1).await;
     assert!(device.silence().await, "nothing comes after the deadline");
+}
+
+#[tokio::test]
+async fn what_never_left_takes_no_identifier_that_something_behind_it_has() {
+    for is_command in [false, true] {
+        let served = Served::start();
+        let mut client = persistent(&served, "s", 0).await;
+        client.subscribe("a", 2).await;
+        let mut publisher = served.v3("p").await;
+        publisher.publish(0x32, 1, b"a", b"1").await;
+        assert_eq!(publisher.read(4).await, b"\x40\x02\0\x01");
+        assert_eq!(client.read(8).await, b"\x32\x06\0\x01a\0\x011");
+        // What waits for the disk, and what waits behind it.
+        served.log.hold();
+        publisher.publish(0x34, 2, b"a", b"2").await;
+        publisher.is_served().await;
+        if is_command {
+            served.broker.send_command(command(3600)).unwrap();
+        } else {
+            publisher.publish(0x32, 3, b"a", b"late").await;
+        }
+        publisher.is_served().await;
+        client.is_served().await;
+        client.send(b"\x40\x02\0\x01").await;
+        client.is_served().await;
+        // The first identifier is free again.
+        publisher.publish(0x34, 4, b"a", b"4").await;
+        publisher.is_served().await;
+        client.is_served().await;
+        drop(client);
+        served.until("the end", |s| s.stats().connections <= 1).await;
+        served.log.release();
+        let mut client = persistent(&served, "s", 1).await;
+        let mut comes = Vec::new();
+        for bytes in [8, 11, 8] {
+            let packet = client.read(bytes).await;
+            comes.push((packet[6], packet[7..].to_vec()));
+        }
+        assert_eq!(comes.iter().map(|(_, payload)| &payload[..]).collect::<Vec<_>>(), [&b"2"[..], b"late", b"4"]);
+        let identifiers: BTreeSet<u8> = comes.iter().map(|(identifier, _)| *identifier).collect();
+        assert_eq!(identifiers.len(), 3, "{comes:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delivered_command_is_not_sent_again_though_the_store_writes_right_behind_its_report() {
+    let directory = tempfile::tempdir().unwrap();
+    // Nothing is written unless somebody asks for it.
+    let sessions = SessionStoreConfig {
+        directory: Some(directory.path().to_owned()),
+        commit_interval: Duration::from_secs(3600),
+        ..SessionStoreConfig::default()
+    };
+    let served = Served::over(MemoryLog::new(), sessions.clone(), |_| {});
+    let mut device = persistent(&served, "s", 0).await;
+    device.subscribe("a", 1).await;
+    let (store, runtime) = (served.sessions.clone(), tokio::runtime::Handle::current());
+    served.log.behind_each(move |entry, position| {
+        if matches!(entry, Entry::CommandReport(report) if report.progress == CommandProgress::Delivered) {
+            let (store, runtime) = (store.clone(), runtime.clone());
+            let writing = std::thread::spawn(move || runtime.block_on(store.complete_through(position)));
+            // It must not come to an end before the delivery is settled; it gets the time to.
+            let until = Instant::now() + Duration::from_millis(200);
+            while !writing.is_finished() && Instant::now() < until {
+                std::thread::yield_now();
+            }
+        }
+    });
+    served.broker.send_command(command(3600)).unwrap();
+    assert_eq!(device.read(11).await, b"\x32\x09\0\x01a\0\x01late");
+    device.send(b"\x40\x02\0\x01").await;
+    device.is_served().await;
+    let log = served.crash().await;
+
+    let served = Served::over(log, sessions, |_| {});
+    let mut device = persistent(&served, "s", 1).await;
+    served.v3("p").await.publish(0x30, 0, b"a", b"next").await;
+    assert_eq!(device.read(9).await, b"\x30\x07\0\x01anext", "the command does not come again");
 }

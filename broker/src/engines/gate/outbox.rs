@@ -138,6 +138,13 @@ impl Delivery {
         Delivery { message, qos, retain, after, number: 0, identifiers: Vec::new(), packet_id: 0, is_released: false }
     }
 
+    /// Whether the store learns the packet identifier when it is sent rather than when it is lined up: a command that
+    /// never left may still expire. Until then nothing is lined up behind it: the store would know the identifier of
+    /// what is behind and not this one, and the next connection might give it that very identifier.
+    pub(crate) fn is_noted_when_sent(&self) -> bool {
+        self.number > 0 && self.qos == Qos::AtLeastOnce && self.message.command().is_some()
+    }
+
     #[cfg(test)]
     pub(crate) fn for_tests(topic: &str, payload: &'static [u8]) -> Self {
         let message = Arc::new(Message::for_tests(topic, payload));

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 use tidegate_broker::{Broker, BrokerConfig, BrokerStats, SessionStore, SessionStoreConfig};
 use tidegate_log::{AppendError, Log, LogReader, ReadError, Room};
 use tidegate_telemetry::{Entry, Position, Problem, ProblemSink, Publication, Reason};
@@ -30,7 +30,11 @@ pub struct MemoryLog {
     follows: AtomicBool,
     has_room: AtomicBool,
     roomy: Arc<Notify>,
+    behind_each: OnceLock<BehindEach>,
 }
+
+/// Sees an entry that was appended, and its position, before who appended it goes on.
+type BehindEach = Box<dyn Fn(&Entry, Position) + Send + Sync>;
 
 impl MemoryLog {
     pub fn new() -> Arc<Self> {
@@ -42,7 +46,13 @@ impl MemoryLog {
             follows: AtomicBool::new(true),
             has_room: AtomicBool::new(true),
             roomy: Arc::default(),
+            behind_each: OnceLock::new(),
         })
+    }
+
+    /// From now on `then` runs within each append, after it: what others do at that moment is in the test's hand.
+    pub fn behind_each(&self, then: impl Fn(&Entry, Position) + Send + Sync + 'static) {
+        assert!(self.behind_each.set(Box::new(then)).is_ok(), "told once");
     }
 
     /// What is left after a crash: the entries that were durable.
@@ -105,6 +115,7 @@ impl MemoryLog {
 
 impl Log for MemoryLog {
     fn append(&self, new: &mut Vec<Entry>) -> Result<Position, AppendError> {
+        let last = self.behind_each.get().and_then(|_| new.last().cloned());
         let mut entries = self.entries.lock().unwrap();
         if self.keeps.load(Ordering::Relaxed) {
             entries.append(new);
@@ -116,6 +127,9 @@ impl Log for MemoryLog {
         drop(entries);
         if self.follows.load(Ordering::SeqCst) {
             self.durable.send_replace(position);
+        }
+        if let (Some(then), Some(last)) = (self.behind_each.get(), last) {
+            then(&last, position);
         }
         Ok(position)
     }

@@ -319,17 +319,20 @@ impl<S: Stream> Connection<S> {
 }
 
 /// Gives a delivery its packet identifier and its place in line. One of QoS 2 that is kept waits until the store has the
-/// identifier: after a crash it has to be sent with the same one. One of QoS 1 is noted when it is sent: what never left
-/// may still expire.
+/// identifier: after a crash it has to be sent with the same one.
 fn line_up(hub: &Hub, machine: &mut Machine, session: u64, delivery: Delivery) {
     let packet_id = machine.bind(&delivery);
     let mut ticket = 0;
     if let Some(packet_id) = packet_id
-        && delivery.qos == Qos::ExactlyOnce
         && delivery.number > 0
         && delivery.packet_id == 0
+        && !delivery.is_noted_when_sent()
     {
-        ticket = hub.store.change(Change::Send { session, number: delivery.number, packet_id });
+        let change = Change::Send { session, number: delivery.number, packet_id };
+        match delivery.qos {
+            Qos::ExactlyOnce => ticket = hub.store.change(change),
+            _ => hub.store.note(change),
+        }
     }
     machine.deliver(delivery, packet_id, ticket);
 }

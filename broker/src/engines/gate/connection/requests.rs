@@ -27,12 +27,12 @@ impl<S: Stream> Connection<S> {
                     self.hub.store.note(Change::Settle { session, number });
                     continue;
                 }
-                Request::CommandDone { command, is_refused } => {
+                Request::CommandDone { command, number, is_refused } => {
                     let progress = match is_refused {
                         true => CommandProgress::Refused(CommandRefusal::ByDevice),
                         false => CommandProgress::Delivered,
                     };
-                    self.hub.report_command(command, self.machine.client(), session, progress);
+                    self.hub.settle_command(command, number, self.machine.client(), session, progress);
                     continue;
                 }
                 Request::Taken { number } => Change::Take { session, number },

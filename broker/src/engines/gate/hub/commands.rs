@@ -56,6 +56,26 @@ impl Hub {
         }
     }
 
+    /// A client is done with a command, whose delivery has that number in its mailbox; 0 where it is in none.
+    ///
+    /// A crash forgets both the report and that the delivery is settled, or neither: the log has the report first, and
+    /// the store cuts no batch between them. One that reached up to the report alone would call the mailboxes complete
+    /// there, so the report would not be looked at again, and the command would be sent again.
+    pub(crate) fn settle_command(
+        &self,
+        command: CommandId,
+        number: u64,
+        client: &str,
+        session: u64,
+        progress: CommandProgress,
+    ) {
+        let _routing = self.store.routing();
+        self.report_command(command, client, session, progress);
+        if number > 0 {
+            self.store.note(Change::Settle { session, number });
+        }
+    }
+
     /// What the log says a client is done with is not sent again, though the store may not have heard of it.
     pub(in crate::engines::gate) fn settle_command_again(&self, report: &CommandReport) {
         match report.progress {

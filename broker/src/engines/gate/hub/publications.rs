@@ -165,7 +165,7 @@ impl Hub {
         match delivered {
             Delivered::Sent => {
                 self.traffic.sent.fetch_add(1, Ordering::Relaxed);
-                if delivery.number > 0 && delivery.qos == Qos::AtLeastOnce {
+                if delivery.is_noted_when_sent() {
                     let (number, packet_id) = (delivery.number, delivery.packet_id);
                     self.store.note(Change::Send { session, number, packet_id });
                 }
