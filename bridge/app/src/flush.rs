@@ -146,6 +146,7 @@ impl Worker {
         let report = job.flush.run()?;
         self.checkpoint.save(job.position, &job.state)?;
         // What sleeping MQTT clients are owed is derived from the log: it stays until their mailboxes have it.
+        self.runtime.block_on(self.sessions.complete_through(job.position));
         self.log.trim(job.position.min(self.sessions.complete()));
         tracing::debug!(?report, checkpoint_bytes = job.state.len(), "flushed");
         Ok(())

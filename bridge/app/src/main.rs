@@ -1,5 +1,6 @@
 //! `tidegate`: the whole way of a reading in one program.
 
+mod batch;
 mod checkpoint;
 mod cli;
 mod clients;
@@ -13,6 +14,7 @@ mod passwd;
 mod pipeline;
 mod problems;
 mod program;
+mod replay;
 mod trace;
 
 use std::io::IsTerminal;

@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 use metrics::{Counter, counter};
 use tidegate_broker::{Broker, CommandError};
 use tidegate_log::{Log, LogReader, ReadError};
-use tidegate_process::{Output, Process};
+use tidegate_process::Process;
 use tidegate_push::Hub;
 use tidegate_store::Store;
-use tidegate_telemetry::{Change, CommandMessage, CommandRefusal, CommandReport, Entry, Position, ProblemSink};
+use tidegate_telemetry::{CommandMessage, CommandRefusal, CommandReport, Entry, Position, ProblemSink};
 use tokio::sync::watch;
 
+use crate::batch::Batch;
 use crate::clock;
 use crate::config::FlushConfig;
 use crate::figures::Figures;
@@ -45,51 +46,7 @@ pub struct Pipeline {
     pub figures: Arc<Figures>,
 }
 
-/// One pass: the entries that were there, and what they led to.
-#[derive(Default)]
-struct Batch {
-    entries: Vec<(Position, Arc<Entry>)>,
-    output: Output,
-    /// Each entry's position, Unix ms of receipt, and where its changes end in the output.
-    ends: Vec<(Position, i64, usize)>,
-    last: Position,
-    received_ms: i64,
-}
-
-impl Batch {
-    /// What each entry changed, at its own position: history skips entries it already has, and a chart goes on live
-    /// right behind the entry its history ends with.
-    fn changes(&self) -> impl Iterator<Item = (Position, i64, &[Change])> {
-        let mut start = 0;
-        self.ends.iter().map(move |&(position, received_ms, end)| {
-            let changes = &self.output.changes[start..end];
-            start = end;
-            (position, received_ms, changes)
-        })
-    }
-}
-
 impl Pipeline {
-    /// Applies what the log holds beyond the checkpoint to state and history, then shows the state to the views.
-    ///
-    /// # Errors
-    /// When the log cannot be read.
-    pub fn replay(&mut self, reader: &mut dyn LogReader, from: Position) -> Result<(), ReadError> {
-        let (end, begun) = (self.log.appended(), Instant::now());
-        let mut batch = Batch { last: from, received_ms: clock::now_ms(), ..Batch::default() };
-        while batch.last < end && reader.read(WAIT_MAX, &mut batch.entries)? {
-            self.process(&mut batch);
-            self.remember(&batch);
-        }
-        let snapshot = self.process.snapshot();
-        self.store.apply(batch.last, &names(&snapshot));
-        self.hub.apply(batch.last, batch.received_ms, &snapshot);
-        self.applied.send_replace(batch.last);
-        let (entries, took) = (batch.last.0.saturating_sub(from.0), begun.elapsed());
-        tracing::info!(entries, ?took, devices = self.hub.devices(), "the state is restored");
-        Ok(())
-    }
-
     /// Applies entries as they come, until the log is closed; then writes everything out. Commands go out by `broker`,
     /// first those that a crash kept back.
     ///
@@ -100,11 +57,13 @@ impl Pipeline {
         self.send(broker, self.process.commands_due());
         let mut batch = Batch { last: *self.applied.borrow(), ..Batch::default() };
         let mut flushed = Flushed { at: Instant::now(), through: self.store.flushed() };
+        // What was replayed goes to the files now rather than when the next entry comes.
+        self.flush_if_due(&mut flushed, batch.last);
         while reader.read(self.wait(), &mut batch.entries)? {
             if !batch.entries.is_empty() {
                 self.process(&mut batch);
                 self.hub.apply_all(batch.changes());
-                self.remember(&batch);
+                batch.remember(&self.store, &self.figures);
                 self.applied.send_replace(batch.last);
                 meters.add(&batch);
                 self.send(broker, batch.output.commands.drain(..));
@@ -116,7 +75,7 @@ impl Pipeline {
         Ok(())
     }
 
-    fn process(&mut self, batch: &mut Batch) {
+    pub(crate) fn process(&mut self, batch: &mut Batch) {
         batch.output.clear();
         batch.ends.clear();
         for (position, entry) in batch.entries.drain(..) {
@@ -127,11 +86,6 @@ impl Pipeline {
         for problem in batch.output.problems.drain(..) {
             self.problems.report(problem);
         }
-    }
-
-    fn remember(&self, batch: &Batch) {
-        self.store.apply_all(batch.changes().map(|(position, _, changes)| (position, changes)));
-        self.figures.add(&batch.output.counts);
     }
 
     /// Hands commands to the broker. One that the log does not take goes out after the next start.
@@ -187,11 +141,6 @@ impl Pipeline {
 struct Flushed {
     at: Instant,
     through: Position,
-}
-
-/// The names of devices and metrics, which the store needs before their first reading.
-fn names(snapshot: &[Change]) -> Vec<Change> {
-    snapshot.iter().filter(|change| matches!(change, Change::Device { .. } | Change::Metric { .. })).cloned().collect()
 }
 
 /// What is counted of commands.

@@ -25,7 +25,7 @@ use tokio_util::task::TaskTracker;
 use crate::checkpoint::CheckpointFile;
 use crate::clients::BrokerClients;
 use crate::clock;
-use crate::config::Config;
+use crate::config::{Config, FlushConfig};
 use crate::figures::Figures;
 use crate::flush::{FlushStatus, Flusher};
 use crate::intents::LogIntents;
@@ -56,13 +56,19 @@ pub async fn run(mut config: Config, exposure: Exposure) -> Result<()> {
 
     let state = State::open(&config)?;
     let http = TcpListener::bind(config.http).await.with_context(|| format!("cannot listen on {}", config.http))?;
-    let broker =
-        Broker::bind(config.broker.clone(), state.log.clone(), state.sessions, state.problems.clone(), clock::now_ms)?;
+    let replaying = tokio::task::spawn_blocking({
+        let (mut pipeline, mut reader) = (state.pipeline, state.reader);
+        move || pipeline.replay(reader.as_mut(), state.from).map(|()| (pipeline, reader))
+    });
+    // Mailboxes get what the log has for them while the state is restored.
+    let (log, problems) = (state.log.clone(), state.problems.clone());
+    let broker = Broker::bind(config.broker.clone(), log, state.sessions, problems, clock::now_ms)?;
     let (mqtt_addr, http_addr) = (broker.address(), http.local_addr()?);
     let listeners = broker.listeners();
+    let (pipeline, mut reader) = replaying.await??;
 
     let pipeline = thread::Builder::new().name("pipeline".into()).spawn({
-        let (pipeline, mut reader, broker) = (state.pipeline, state.reader, broker.clone());
+        let broker = broker.clone();
         move || {
             if let Err(error) = pipeline.run(reader.as_mut(), &broker) {
                 tracing::error!(%error, "nothing can be processed any more: check the disk, then start again");
@@ -120,14 +126,16 @@ pub async fn run(mut config: Config, exposure: Exposure) -> Result<()> {
     Ok(())
 }
 
-/// Everything that holds state, restored.
+/// Everything that holds state, as the files have it.
 struct State {
     log: Arc<dyn Log>,
     store: Store,
     sessions: SessionStore,
     hub: Arc<Hub>,
     pipeline: Pipeline,
+    /// Reads what the files lack, after `from`.
     reader: Box<dyn LogReader>,
+    from: Position,
     applied: watch::Receiver<Position>,
     figures: Arc<Figures>,
     problems: Arc<Ledger>,
@@ -147,7 +155,7 @@ impl State {
             Some((position, state)) => (position, Process::restore(config.process.clone(), &state)?),
             None => (Position::START, Process::new(config.process.clone())),
         };
-        let (from, mut reader) = reader(log.as_ref(), from, store.flushed())?;
+        let (from, reader) = reader(log.as_ref(), from, store.flushed())?;
         let hub = Arc::new(Hub::new(config.views.clone(), config.live.clone(), clock::now_ms()));
         let problems = Arc::new(Ledger::new(store.clone()));
         let (figures, flush_status) = (Arc::new(Figures::default()), Arc::new(FlushStatus::default()));
@@ -160,18 +168,21 @@ impl State {
             flush_status.clone(),
         )?;
         let (applied_sender, applied) = watch::channel(from);
-        let mut pipeline = Pipeline {
+        let pipeline = Pipeline {
             log: log.clone(),
             process,
             store: store.clone(),
             hub: hub.clone(),
             problems: problems.clone(),
             flusher,
-            flush: config.flush.clone(),
+            flush: FlushConfig {
+                // The log has room again only when a flush is done: it has to begin long before.
+                log_bytes: config.flush.log_bytes.min(config.log.replay_bytes_max / 2),
+                ..config.flush.clone()
+            },
             applied: applied_sender,
             figures: figures.clone(),
         };
-        pipeline.replay(reader.as_mut(), from)?;
         Ok(State {
             log,
             store,
@@ -179,6 +190,7 @@ impl State {
             hub,
             pipeline,
             reader,
+            from,
             applied,
             figures,
             problems,

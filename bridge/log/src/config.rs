@@ -28,6 +28,9 @@ pub struct LogConfig {
     pub undurable_bytes_max: u64,
     /// Past this many bytes not yet read by the slowest reader there is no room.
     pub unread_bytes_max: u64,
+    /// Past this many bytes after the position that was trimmed last there is no room: about what a restart replays.
+    /// What was there when the log was opened does not count, so that there is room as soon as it is open.
+    pub replay_bytes_max: u64,
     /// Encoded bytes of durable entries kept in memory for readers that are behind; further behind they read files.
     pub tail_bytes_max: u64,
     /// Entries a reader gets at once.
@@ -49,6 +52,7 @@ impl Default for LogConfig {
             record_bytes_max: 1 << 20,
             undurable_bytes_max: 16 << 20,
             unread_bytes_max: 64 << 20,
+            replay_bytes_max: 64 << 20,
             tail_bytes_max: 8 << 20,
             read_entries_max: 512,
             begin_after: Position::START,

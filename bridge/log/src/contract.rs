@@ -23,6 +23,8 @@ pub trait Fixture {
     fn record_bytes_max(&self) -> usize;
     /// Unread bytes past which the log has no room.
     fn unread_bytes_max(&self) -> u64;
+    /// Bytes after the position trimmed last, past which there is no room.
+    fn replay_bytes_max(&self) -> u64;
 }
 
 /// Makes a test of each clause of the contract, for a new fixture each.
@@ -41,6 +43,7 @@ macro_rules! contract_tests {
             a_reader_waits_no_longer_than_told_and_is_woken_at_once,
             bytes_after_shrinks_towards_the_end,
             unread_bytes_take_the_room_and_reading_gives_it_back,
+            untrimmed_bytes_take_the_room_and_trimming_gives_it_back,
             trimming_keeps_everything_after_the_position
         );
     };
@@ -289,6 +292,27 @@ pub fn unread_bytes_take_the_room_and_reading_gives_it_back(fixture: &dyn Fixtur
     append(log.as_ref(), &mut vec![publication(1, 1_000); usize::try_from(appended / 1_000).expect("a few")]);
     drop(reader);
     block_on(log.as_ref());
+}
+
+/// What a restart would replay is bounded: writers wait until less is to be kept.
+pub fn untrimmed_bytes_take_the_room_and_trimming_gives_it_back(fixture: &dyn Fixture) {
+    for start in ["new", "opened again"] {
+        let log = fixture.open();
+        assert!(log.has_room(), "{start}");
+        let (mut appended, mut last) = (0, log.appended());
+        while appended <= fixture.replay_bytes_max() {
+            last = append(log.as_ref(), &mut vec![publication(1, 1_000)]);
+            appended += 1_000;
+            wait_durable(log.as_ref(), last);
+        }
+        assert!(!log.has_room(), "{start}: {appended} bytes would be replayed");
+        std::thread::scope(|scope| {
+            scope.spawn(|| log.trim(Position(last.0 - 1)));
+            block_on(log.as_ref());
+        });
+        assert!(log.has_room(), "{start}");
+        append(log.as_ref(), &mut vec![publication(1, 1_000); usize::try_from(appended / 2_000).expect("a few")]);
+    }
 }
 
 /// Trimming may delete less than it might, never more.

@@ -92,6 +92,7 @@ impl Log for EmbeddedLog {
     }
 
     fn trim(&self, through: Position) {
+        self.shared.trimmed(self.bytes_through(through.min(self.appended())).unwrap_or(0));
         match self.shared.segments.trim(through) {
             Ok(()) => self.shared.meters.segments.set(self.shared.segments.len() as f64),
             Err(error) => {
@@ -101,12 +102,7 @@ impl Log for EmbeddedLog {
     }
 
     fn bytes_after(&self, position: Position) -> u64 {
-        let in_memory = self.shared.state.lock().tail.bytes_through_position(position);
-        let segments = &self.shared.segments;
-        let through = in_memory
-            .or_else(|| segments.locate(position.next()).map(|located| located.place.bytes_before))
-            .or_else(|| segments.bytes_before_first());
-        self.shared.appended_bytes().saturating_sub(through.unwrap_or(u64::MAX))
+        self.shared.appended_bytes().saturating_sub(self.bytes_through(position).unwrap_or(u64::MAX))
     }
 
     fn close(&self) {
@@ -114,6 +110,17 @@ impl Log for EmbeddedLog {
         if let Some(writer) = self.writer.lock().take() {
             writer.join().expect("the log's writer does not panic");
         }
+    }
+}
+
+impl EmbeddedLog {
+    /// Bytes of all entries up to `position`; up to 64 KiB less for one that is not in memory.
+    fn bytes_through(&self, position: Position) -> Option<u64> {
+        let in_memory = self.shared.state.lock().tail.bytes_through_position(position);
+        let segments = &self.shared.segments;
+        in_memory
+            .or_else(|| segments.locate(position.next()).map(|located| located.place.bytes_before))
+            .or_else(|| segments.bytes_before_first())
     }
 }
 

@@ -82,8 +82,8 @@ pub trait Log: Send + Sync + 'static {
     /// Last position that survives a crash; wakes its watchers once a commit.
     fn durable(&self) -> watch::Receiver<Position>;
 
-    /// `true` while a writer may go on; `false` when the bytes not yet durable, or not yet read by the slowest
-    /// reader, are past their limit.
+    /// `true` while a writer may go on; `false` when the bytes not yet durable, not yet read by the slowest reader, or
+    /// not yet trimmed are past their limit. Of what was there when the log was opened nothing counts as untrimmed.
     fn has_room(&self) -> bool;
 
     /// Whether publications are refused with [`AppendError::DiskFull`] for now.
@@ -100,7 +100,7 @@ pub trait Log: Send + Sync + 'static {
     /// [`ReadError::Trimmed`] when entries after `after` are gone, [`ReadError::Beyond`] when the log ends before it.
     fn reader(&self, after: Position) -> Result<Box<dyn LogReader>, ReadError>;
 
-    /// Nobody needs entries up to and including `through` any more; they may be deleted.
+    /// Nobody needs entries up to and including `through` any more, also after a restart; they may be deleted.
     fn trim(&self, through: Position);
 
     /// Bytes of entries after `position` (as appended); what a restart from there would replay. May be up to 64 KiB

@@ -27,6 +27,7 @@ pub(crate) struct Shared {
     appended_bytes: AtomicU64,
     durable_bytes: AtomicU64,
     read_bytes: AtomicU64,
+    trimmed_bytes: AtomicU64,
     closed: AtomicBool,
     disk_full: AtomicBool,
 }
@@ -47,6 +48,7 @@ impl Shared {
             appended_bytes: AtomicU64::new(bytes),
             durable_bytes: AtomicU64::new(bytes),
             read_bytes: AtomicU64::new(u64::MAX),
+            trimmed_bytes: AtomicU64::new(bytes),
             closed: AtomicBool::new(false),
             disk_full: AtomicBool::new(false),
         }
@@ -113,7 +115,8 @@ impl Shared {
     pub(crate) fn has_room(&self) -> bool {
         self.closed.load(Ordering::Acquire)
             || (self.undurable_bytes() <= self.config.undurable_bytes_max
-                && self.unread_bytes() <= self.config.unread_bytes_max)
+                && self.unread_bytes() <= self.config.unread_bytes_max
+                && self.replay_bytes() <= self.config.replay_bytes_max)
     }
 
     pub(crate) async fn room(self: Arc<Self>) {
@@ -135,6 +138,18 @@ impl Shared {
     pub(crate) fn unread_bytes(&self) -> u64 {
         let read = self.read_bytes.load(Ordering::Acquire);
         self.appended_bytes.load(Ordering::Acquire).saturating_sub(read)
+    }
+
+    /// Bytes after the position that was trimmed last, of those that came since the log was opened.
+    pub(crate) fn replay_bytes(&self) -> u64 {
+        let trimmed = self.trimmed_bytes.load(Ordering::Acquire);
+        self.appended_bytes.load(Ordering::Acquire).saturating_sub(trimmed)
+    }
+
+    /// Nobody needs these bytes any more.
+    pub(crate) fn trimmed(&self, bytes: u64) {
+        self.trimmed_bytes.fetch_max(bytes, Ordering::AcqRel);
+        self.room_changed();
     }
 
     pub(crate) fn appended_bytes(&self) -> u64 {

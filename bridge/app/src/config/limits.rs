@@ -159,6 +159,11 @@ pub fn log(reader: &mut Reader) -> LogConfig {
         record_bytes_max: s.bytes("record_bytes_max", d.record_bytes_max, "Largest entry."),
         undurable_bytes_max: s.bytes("undurable_bytes_max", d.undurable_bytes_max, "Bytes that may wait for the disk."),
         unread_bytes_max: s.bytes("unread_bytes_max", d.unread_bytes_max, "Bytes that may wait for processing."),
+        replay_bytes_max: s.bytes(
+            "replay_bytes_max",
+            d.replay_bytes_max,
+            "Bytes that may wait for history and mailboxes: about what a restart replays at most.",
+        ),
         tail_bytes_max: s.bytes(
             "tail_bytes_max",
             d.tail_bytes_max,
@@ -176,7 +181,7 @@ pub fn flush(reader: &mut Reader) -> FlushConfig {
         log_bytes: s.bytes(
             "log_bytes",
             d.log_bytes,
-            "Bytes of log after which they do: what a restart replays at most.",
+            "Bytes of log after which they do; at most half of log.replay_bytes_max counts.",
         ),
         interval: s.duration("interval", d.interval, "Time after which they do in any case."),
     }

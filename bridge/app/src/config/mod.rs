@@ -65,7 +65,7 @@ pub struct Config {
 /// When the state of processing and the newest history are written to their files.
 #[derive(Debug, Clone)]
 pub struct FlushConfig {
-    /// Bytes of log after which they are: what a restart has to replay at most, more or less.
+    /// Bytes of log after which they are.
     pub log_bytes: u64,
     /// Time after which they are in any case, if there is something to write.
     pub interval: Duration,

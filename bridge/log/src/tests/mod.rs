@@ -40,6 +40,10 @@ impl Fixture for Embedded {
     fn unread_bytes_max(&self) -> u64 {
         small(Path::new("")).unread_bytes_max
     }
+
+    fn replay_bytes_max(&self) -> u64 {
+        small(Path::new("")).replay_bytes_max
+    }
 }
 
 crate::contract_tests!(Embedded::new());
@@ -55,6 +59,7 @@ fn small(directory: &Path) -> LogConfig {
         record_bytes_max: 8 << 10,
         undurable_bytes_max: 64 << 10,
         unread_bytes_max: 128 << 10,
+        replay_bytes_max: 512 << 10,
         tail_bytes_max: 4 << 10,
         read_entries_max: 7,
         ..LogConfig::default()

@@ -117,3 +117,40 @@ async fn history_alerts_and_latest_values_survive_a_kill() {
     let readings = server.get(&format!("/v1/readings?device=dev1&metric=temperature&from=0&to={}", now_ms() + 1)).await;
     assert_eq!(readings["points"].as_array().unwrap().len(), 1);
 }
+
+/// Bytes of log that a restart may have to replay, in the test below.
+const REPLAY_BYTES_MAX: f64 = 1_048_576.0;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_history_cannot_be_written_publishers_wait_and_a_restart_replays_no_more_than_told() {
+    let mut server = Server::with_config("[log]\nreplay_bytes_max = \"1 MiB\"\n").await;
+    // The checkpoint is written under this name first, and a folder is no file.
+    let obstacle = server.data().join("checkpoint.new");
+    std::fs::create_dir(&obstacle).unwrap();
+    let mqtt = server.mqtt.to_string();
+    let fleet = ["fleet", "--mqtt", &mqtt, "--devices", "40", "--rate", "5000", "--scenario", "steady", "--qos", "1"];
+    let mut fleet = tool::start(tool::binary("tidegate-sim"), &fleet);
+    eventually("there is no room", Duration::from_secs(60), || async {
+        (server.metric("tidegate_log_appended_bytes_total").await > REPLAY_BYTES_MAX).then_some(())
+    })
+    .await;
+    // What was on its way when the room ended, and 64 KiB that the log does not count exactly.
+    let slack = REPLAY_BYTES_MAX;
+    for _ in 0..20 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let appended = server.metric("tidegate_log_appended_bytes_total").await;
+        assert!(appended < REPLAY_BYTES_MAX + slack, "{appended} bytes were taken, which a restart would replay");
+    }
+    assert_eq!(http::get(server.http, "/readyz").await.status, 503);
+
+    server.kill().await;
+    std::fs::remove_dir(&obstacle).unwrap();
+    server.restart().await;
+    eventually("publications are taken again", Duration::from_secs(60), || async {
+        (server.metric("tidegate_log_appended_bytes_total").await > 2.0 * REPLAY_BYTES_MAX).then_some(())
+    })
+    .await;
+    assert_eq!(http::get(server.http, "/readyz").await.status, 200);
+    tool::run("kill", &["-TERM", &fleet.id().unwrap().to_string()]).await;
+    fleet.wait().await.unwrap();
+}
