@@ -32,9 +32,7 @@ pub enum BrokerError {
     #[error(transparent)]
     Sessions(#[from] SessionStoreError),
     /// The engine is not part of this program.
-    #[error(
-        "broker.engine = \"rumqttd\": this program was built without it; build it without `--no-default-features`"
-    )]
+    #[error("broker.engine = \"rumqttd\": this program was built without it; build it without `--no-default-features`")]
     WithoutRumqttd,
     /// What the run before took from another broker.
     #[error("what was last taken from the broker cannot be found out: {0}")]

@@ -99,7 +99,9 @@ impl Parked {
     /// Whether it subscribed with a filter that is fit.
     pub(crate) fn has_filter(&self, client: &str, is_fit: impl Fn(&str) -> bool) -> bool {
         let kept = self.kept.lock();
-        kept.by_client.get(client).is_some_and(|(_, session)| session.subscriptions.keys().any(|filter| is_fit(filter)))
+        kept.by_client
+            .get(client)
+            .is_some_and(|(_, session)| session.subscriptions.filters().any(|filter| is_fit(filter)))
     }
 
     /// How many there are.

@@ -161,7 +161,7 @@ impl Hub {
         let Some(topic) = &query.topic else { return true };
         let is_fit = |filter: &str| matches(shared_filter(filter).unwrap_or(filter), topic);
         match &found.presence {
-            Some(presence) => presence.with_subscriptions(|filters| filters.keys().any(|filter| is_fit(filter))),
+            Some(presence) => presence.with_subscriptions(|filters| filters.filters().any(|filter| is_fit(filter))),
             None => self.parked.has_filter(key, is_fit),
         }
     }
