@@ -9,7 +9,7 @@ const base = `http://${http}`;
 const device = (id) => `/device/${id}`;
 const value = ".metric .value";
 
-const scenes = { arrival, alert, keyboard, outage, hidden, chart, problems, clients, phone };
+const scenes = { arrival, alert, keyboard, outage, hidden, chart, problems, clients, command, phone };
 await (scenes[scene] ?? (() => assert.fail(`usage: dashboard.mjs ${Object.keys(scenes).join("|")} HTTP MQTT`)))();
 
 /** An empty server teaches; what real clients then publish is on the pages that were open all the time. */
@@ -243,6 +243,36 @@ async function clients() {
   await end();
 }
 
+/** What cannot be sent says why; what is sent gets on before one's eyes, to the device's answer. */
+async function command() {
+  const [host, port] = mqtt.split(":");
+  const client = await mqttjs.connectAsync(`mqtt://${host}:${port}`, { clientId: "dev1", protocolVersion: 5, reconnectPeriod: 0 });
+  client.on("message", (_topic, payload, { properties }) => void client.publish(properties.responseTopic, `${payload}: done`, { qos: 1, properties: { correlationData: properties.correlationData } }));
+  await client.publishAsync("site/a/f1/dev1/temperature", "21.5", { qos: 1 });
+  await inBrowser(base, async (open) => {
+    const page = await open(device("site/a/f1/dev1"));
+    const send = page.getByRole("button", { name: "Send" });
+    await shows(page, ".commands", "None yet");
+    await shows(page, ".command-form .said", "Nobody has subscribed to site/a/f1/dev1/command");
+    assert.ok(await send.isDisabled(), "what nobody would get cannot be sent");
+    await client.subscribeAsync("site/a/f1/dev1/command", { qos: 2 });
+    await shows(page, ".command-form .said", "Goes to dev1 (connected)");
+    await page.getByLabel("Payload").fill("open the valve");
+    await page.getByRole("group", { name: "QoS" }).getByRole("button", { name: "2" }).click();
+    await send.click();
+    await shows(page, ".sent .became", /answered.*open the valve: done/s);
+    await shows(page, ".sent .times", /sent \+.*delivered \+.*answered \+/s);
+    assert.equal(await page.getByLabel("Payload").inputValue(), "", "the form is ready for the next one");
+    await page.reload();
+    await shows(page, ".sent .became", /answered.*open the valve: done/s);
+    await page.getByLabel("Topic").fill("site/+/command");
+    await page.getByLabel("Payload").fill("shut");
+    await send.click();
+    await shows(page, ".command-form .wrong", "no topic name");
+  }, { forgive: /400 \(Bad Request\)/ });
+  await client.endAsync();
+}
+
 /** Every page fits a phone, and a thumb finds what it needs. */
 async function phone() {
   const { publish, end } = await publisher(mqtt);
@@ -257,6 +287,7 @@ async function phone() {
       assert.deepEqual(wide, [0, 0], `${path} does not scroll sideways`);
       await thumbSized(page, ".tabs a");
       if (path === "/alerts") await thumbSized(page, "[data-acknowledge]");
+      if (path.startsWith("/device/")) await thumbSized(page, ".command-form :is(input, textarea, select, button)");
       await page.close();
     }
   }, { phone: true });

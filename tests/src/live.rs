@@ -35,6 +35,17 @@ pub struct Rows {
     pub envelopes: Vec<(u64, usize, Value)>,
 }
 
+/// A subscription to `alerts` or `commands`: objects by their `id`.
+#[derive(Debug, Default)]
+pub struct Objects {
+    /// Subscription number.
+    pub id: u64,
+    /// Position the map stands at; `None` until the snapshot is whole.
+    pub at: Option<u64>,
+    /// By `id`.
+    pub objects: BTreeMap<String, Value>,
+}
+
 impl Live {
     /// Connects and says hello.
     ///
@@ -116,6 +127,50 @@ impl Live {
             }
         };
         tokio::time::timeout(limit, applied).await.expect("the view gets there in time");
+    }
+}
+
+impl Objects {
+    /// Applies what comes until `done` holds.
+    ///
+    /// # Panics
+    /// When it does not hold within `limit`, the server refuses, or the session ends.
+    pub async fn until(&mut self, live: &mut Live, limit: Duration, mut done: impl FnMut(&Objects) -> bool) {
+        let applied = async {
+            while self.at.is_none() || !done(self) {
+                let message = live.next().await.expect("the session stands");
+                assert_ne!(message["type"], "error", "{message}");
+                self.apply(&message);
+            }
+        };
+        tokio::time::timeout(limit, applied).await.expect("the view gets there in time");
+    }
+
+    fn apply(&mut self, message: &Value) {
+        if message["type"] == "snapshot" && message["id"] == self.id {
+            if message["part"] == 0 {
+                self.objects.clear();
+            }
+            self.put(&message["rows"]);
+            if message["last"] == true {
+                self.at = message["at"].as_u64();
+            }
+        } else if message["d"][0] == self.id {
+            assert_eq!(message["d"][1].as_u64(), self.at, "a delta starts where the map stands: {message}");
+            for gone in message["x"].as_array().into_iter().flatten() {
+                self.objects.remove(gone.as_str().expect("an identifier"));
+            }
+            self.put(&message["r"]);
+            if message.get("more").is_none() {
+                self.at = message["d"][2].as_u64();
+            }
+        }
+    }
+
+    fn put(&mut self, objects: &Value) {
+        for object in objects.as_array().into_iter().flatten() {
+            self.objects.insert(object["id"].as_str().expect("an identifier").to_owned(), object.clone());
+        }
     }
 }
 

@@ -1,11 +1,14 @@
 import { createEffect, createMemo, createSignal, For, on, onCleanup, Show } from "solid-js";
 import { poll, Problem } from "../lib/api.js";
 import { commands, isJson, listenerWords, newKey, type CommandDefaults, type Wish } from "../lib/commands.js";
+import type { MqttClient } from "../lib/clients.js";
 import { formatBytes, formatSpan } from "../lib/format.js";
 import { isStale } from "../lib/live.js";
 
 const DEADLINES_S = [60, 600, 3600, 86_400, 604_800];
 const LISTENERS_EVERY_MS = 5000;
+/** Who is there is looked at again later than that nobody is: the server has to look at every client for it. */
+const LISTENERS_KEPT_MS = 30_000;
 
 /** Sends one command. Where that would be in vain it says why instead. */
 export function CommandForm(props: { device: string; defaults: CommandDefaults }) {
@@ -47,7 +50,7 @@ export function CommandForm(props: { device: string; defaults: CommandDefaults }
   };
   return (
     <form class="command-form" onSubmit={(event) => (event.preventDefault(), void send())}>
-      <label class="payload"><span>Payload<Show when={isJson(wish().payload)}><small> sent as JSON</small></Show></span><textarea rows="2" spellcheck={false} placeholder={'{"valve":"open"}'} value={wish().payload} onInput={(event) => change({ payload: event.currentTarget.value })} onKeyDown={onKey} /></label>
+      <label class="payload"><span>Payload<Show when={isJson(wish().payload)}><small> sent as JSON</small></Show></span><textarea rows="1" spellcheck={false} placeholder={'{"valve":"open"}'} value={wish().payload} onInput={(event) => change({ payload: event.currentTarget.value })} onKeyDown={onKey} /></label>
       <label class="topic"><span>Topic</span><input type="text" autocomplete="off" spellcheck={false} value={wish().topic} onInput={(event) => change({ topic: event.currentTarget.value.trim() })} /></label>
       <div class="qos" role="group" aria-label="QoS">
         <span>QoS</span>
@@ -67,19 +70,25 @@ function Deadlines(props: { defaults: CommandDefaults; value: number; onChange: 
   return <select value={props.value} onChange={(event) => props.onChange(Number(event.currentTarget.value))}><For each={spans}>{(span_s) => <option value={span_s} selected={span_s === props.value}>{formatSpan(span_s * 1000)}</option>}</For></select>;
 }
 
-/** Who has subscribed to a topic: `found` is `null` as long as it is not known; `refused` is why nobody can be reached. */
+/** Who would get what is published to a topic, `null` where that is not known; and when it was asked, Unix ms. */
+type Found = { of: string; found: MqttClient[] | null; asked: number };
+
+/** Who has subscribed to a topic; `refused` is why nobody can be reached. */
 function useListeners(topic: () => string) {
   const [refused, setRefused] = createSignal<string | null>(null);
-  const ask = async () => {
+  let last: Found | null = null;
+  const ask = async (): Promise<Found> => {
     const of = topic();
+    if (last?.of === of && (last.found?.length ?? 0) > 0 && Date.now() - last.asked < LISTENERS_KEPT_MS) return last;
+    const asked = Date.now();
     try {
       const found = of === "" || /[+#]/.test(of) ? null : await commands.listeners(of);
       setRefused(null);
-      return { of, found };
+      return (last = { of, found, asked });
     } catch (error) {
       // Who may not see clients may send all the same, and is told by the server if not.
       setRefused(error instanceof Problem && error.type === "urn:tidegate:unsupported" ? error.message : null);
-      return { of, found: null };
+      return (last = { of, found: null, asked });
     }
   };
   const answer = poll(ask, LISTENERS_EVERY_MS);

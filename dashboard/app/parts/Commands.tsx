@@ -1,7 +1,7 @@
-import { createEffect, createResource, createSignal, For, Show } from "solid-js";
+import { createEffect, createSignal, For, Show } from "solid-js";
 import { createStore, reconcile } from "solid-js/store";
 import type { Command } from "../../client/index.js";
-import { commands, laterSteps, payloadWords, standing } from "../lib/commands.js";
+import { commands, laterSteps, payloadWords, standing, type CommandDefaults } from "../lib/commands.js";
 import { formatClock, formatExact, formatTime } from "../lib/format.js";
 import { now, openView } from "../lib/live.js";
 import { CommandForm } from "./CommandForm.js";
@@ -15,20 +15,29 @@ const RELATIVE_MS = 3_600_000;
 /** What was sent to a device and what became of it, and a form to send more. */
 export function Commands(props: { device: string }) {
   const [limit, setLimit] = createSignal(SHOWN);
-  const [defaults, { refetch }] = createResource(() => props.device, commands.defaults);
-  /** Where they go when nothing else is said; in a list of those it need not be said again. */
-  const topic = (): string | undefined => (defaults.error ? undefined : defaults()?.topic);
+  // No resource: the page above would wait for it.
+  const [defaults, setDefaults] = createSignal<CommandDefaults | null>(null);
+  const [failure, setFailure] = createSignal<string | null>(null);
+  const load = async (): Promise<void> => {
+    try {
+      setDefaults(await commands.defaults(props.device));
+      setFailure(null);
+    } catch (error) {
+      setFailure((error as Error).message);
+    }
+  };
+  void load();
   return (
     <section class="box commands" aria-label="Commands">
       <h2>Commands</h2>
-      <Show when={defaults.error as Error | undefined}>{(why) => <p class="wrong" role="alert">{why().message} <button class="button" type="button" onClick={() => void refetch()}>Try again</button></p>}</Show>
-      <Show when={!defaults.error && defaults()} keyed>{(known) => <CommandForm device={props.device} defaults={known} />}</Show>
-      <Show when={limit()} keyed>{(shown) => <List device={props.device} topic={topic()} limit={shown} onMore={shown < SHOWN_MORE ? () => setLimit(SHOWN_MORE) : null} />}</Show>
+      <Show when={failure()}>{(why) => <p class="wrong" role="alert">{why()} <button class="button" type="button" onClick={() => void load()}>Try again</button></p>}</Show>
+      <Show when={defaults()} keyed>{(known) => <CommandForm device={props.device} defaults={known} />}</Show>
+      <Show when={limit()} keyed>{(shown) => <List device={props.device} usual={defaults()?.topic} limit={shown} onMore={shown < SHOWN_MORE ? () => setLimit(SHOWN_MORE) : null} />}</Show>
     </section>
   );
 }
 
-function List(props: { device: string; topic: string | undefined; limit: number; onMore: (() => void) | null }) {
+function List(props: { device: string; usual: string | undefined; limit: number; onMore: (() => void) | null }) {
   const live = openView<"commands">({ kind: "commands", device: props.device, limit: props.limit });
   // Rows stay rows while their commands get on: focus and selection do not jump.
   const [rows, setRows] = createStore<{ list: Command[] }>({ list: [] });
@@ -39,7 +48,7 @@ function List(props: { device: string; topic: string | undefined; limit: number;
         <Show when={rows.list.length > 0} fallback={<p class="sub">None yet. A command waits for the device until its deadline, also while it sleeps; here you see when it was sent, when the device had it, and what it answered.</p>}>
           <table class="list sent">
             <thead><tr><th /><th>Command</th><th>What became of it</th><th>Time</th></tr></thead>
-            <tbody><For each={rows.list}>{(command) => <Row command={command} topic={props.topic} />}</For></tbody>
+            <tbody><For each={rows.list}>{(command) => <Row command={command} usual={props.usual} />}</For></tbody>
           </table>
           <Show when={rows.list.length >= props.limit}>
             <Show when={props.onMore} fallback={<p class="sub">The {props.limit} newest are shown.</p>}>{(more) => <p><button class="button" type="button" onClick={() => more()()}>Show more</button></p>}</Show>
@@ -50,13 +59,14 @@ function List(props: { device: string; topic: string | undefined; limit: number;
   );
 }
 
-function Row(props: { command: Command; topic: string | undefined }) {
+/** `usual` is where commands go when nothing else is said; of those it need not be said again. */
+function Row(props: { command: Command; usual: string | undefined }) {
   const command = () => props.command;
   const accepted = (): number | undefined => command().steps[0]?.time;
   return (
     <tr data-row tabindex="0">
       <td class="state"><CommandGlyph state={command().state} /></td>
-      <td class="what"><Content command={command()} payload={command().payload} /><span class="sub breaks" title={command().topic}>{command().topic === props.topic ? "" : `${command().topic} · `}QoS {command().qos} · {command().by}</span></td>
+      <td class="what"><Content command={command()} payload={command().payload} /><span class="sub breaks" title={command().topic}>{command().topic === props.usual ? "" : `${command().topic} · `}QoS {command().qos} · {command().by}</span></td>
       <td class="became">
         <span class="word">{command().state}</span> <span class="sub">{standing(command(), now())}</span>
         <Show when={command().answer}>{(answer) => <Content command={command()} payload={answer()} />}</Show>

@@ -103,6 +103,11 @@ async fn a_client_is_found_traced_and_disconnected_on_its_page() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_command_is_sent_from_the_devices_page_and_its_answer_comes_up_there() {
+    play("command", &Server::start().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn every_page_fits_a_phone_and_a_thumb() {
     play("phone", &Server::with_config(HOT).await).await;
 }

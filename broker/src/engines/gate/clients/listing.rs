@@ -146,8 +146,9 @@ impl Hub {
                     return (found, at.map(|at| at.to_string()));
                 }
                 looked_at += 1;
-                let wanted = |found: &Found| fits(&found.client, query) && self.is_subscriber(&key, found, query);
-                found.extend(self.found(&key, known).filter(wanted));
+                if self.is_subscriber(&key, &known, query) {
+                    found.extend(self.found(&key, known).filter(|found| fits(&found.client, query)));
+                }
                 at = Some(key);
             }
             if is_end {
@@ -157,10 +158,10 @@ impl Hub {
     }
 
     /// Whether a client would get what is published to the topic that is asked for.
-    fn is_subscriber(&self, key: &str, found: &Found, query: &ClientsQuery) -> bool {
+    fn is_subscriber(&self, key: &str, known: &Known, query: &ClientsQuery) -> bool {
         let Some(topic) = &query.topic else { return true };
         let is_fit = |filter: &str| matches(shared_filter(filter).unwrap_or(filter), topic);
-        match &found.presence {
+        match &known.presence {
             Some(presence) => presence.with_subscriptions(|filters| filters.filters().any(|filter| is_fit(filter))),
             None => self.parked.has_filter(key, is_fit),
         }

@@ -1,4 +1,10 @@
 //! Commands reach their device once, whenever it wakes; and what became of each is known.
+//!
+//! - [`watching`]: what became of them is seen live
+//! - [`once`]: exactly once, over lost connections and kills
+
+mod once;
+mod watching;
 
 use std::process::Stdio;
 use std::time::Duration;
