@@ -21,6 +21,7 @@ pub struct Server {
     ready: Vec<(String, String)>,
     folder: TempDir,
     data: PathBuf,
+    environment: Vec<(String, String)>,
     listeners: (String, String),
 }
 
@@ -38,17 +39,31 @@ impl Server {
         Server::with_data(config, None).await
     }
 
+    /// Starts one with further variables in its environment.
+    ///
+    /// # Panics
+    /// When it does not get ready.
+    pub async fn with_environment(config: &str, environment: &[(&str, &str)]) -> Server {
+        let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Server::begin(config, None, environment.collect()).await
+    }
+
     /// Starts one whose data are in a folder of the caller's, else in its own.
     ///
     /// # Panics
     /// When it does not get ready.
     pub async fn with_data(config: &str, data: Option<PathBuf>) -> Server {
+        Server::begin(config, data, Vec::new()).await
+    }
+
+    async fn begin(config: &str, data: Option<PathBuf>, environment: Vec<(String, String)>) -> Server {
         let folder = tempfile::tempdir().expect("a temporary folder");
         std::fs::write(folder.path().join("tidegate.toml"), config).expect("the configuration can be written");
         let listeners = ("127.0.0.1:0".to_owned(), "127.0.0.1:0".to_owned());
         let data = data.unwrap_or_else(|| folder.path().join("data"));
-        let (child, ready) = spawn(folder.path(), &data, &listeners).await;
-        Server { mqtt: parsed(&ready, "mqtt"), http: parsed(&ready, "http"), child, ready, folder, data, listeners }
+        let (child, ready) = spawn(folder.path(), &data, &environment, &listeners).await;
+        let (mqtt, http) = (parsed(&ready, "mqtt"), parsed(&ready, "http"));
+        Server { mqtt, http, child, ready, folder, data, environment, listeners }
     }
 
     /// Ends it at once (SIGKILL) and starts it again on the same data and ports.
@@ -83,7 +98,7 @@ impl Server {
     /// Starts it again on the same data and ports.
     pub async fn restart(&mut self) {
         self.listeners = (self.mqtt.to_string(), self.http.to_string());
-        (self.child, self.ready) = spawn(self.folder.path(), &self.data, &self.listeners).await;
+        (self.child, self.ready) = spawn(self.folder.path(), &self.data, &self.environment, &self.listeners).await;
         (self.mqtt, self.http) = (self.address("mqtt"), self.address("http"));
     }
 
@@ -142,12 +157,18 @@ impl Server {
     }
 }
 
-async fn spawn(folder: &Path, data: &Path, listeners: &(String, String)) -> (Child, Vec<(String, String)>) {
+async fn spawn(
+    folder: &Path,
+    data: &Path,
+    environment: &[(String, String)],
+    listeners: &(String, String),
+) -> (Child, Vec<(String, String)>) {
     let log = File::options().create(true).append(true).open(folder.join("log")).expect("a log file");
     let mut child = Command::new(tool::binary("tidegate"))
         .current_dir(folder)
         .args(["--config", "tidegate.toml", "--mqtt", &listeners.0, "--http", &listeners.1, "--data"])
         .arg(data)
+        .envs(environment.iter().cloned())
         .stdout(Stdio::piped())
         .stderr(log)
         .kill_on_drop(true)

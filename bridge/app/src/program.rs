@@ -150,6 +150,9 @@ impl State {
         let begin_after = store.flushed();
         let log: Arc<dyn Log> =
             Arc::new(EmbeddedLog::open(tidegate_log::LogConfig { begin_after, ..config.log.clone() })?);
+        if let Some(received_ms) = last_received_ms(log.as_ref())? {
+            clock::go_on_after(received_ms);
+        }
         let checkpoint = CheckpointFile::new(&config.data);
         let (from, process) = match checkpoint.load()? {
             Some((position, state)) => (position, Process::restore(config.process.clone(), &state)?),
@@ -210,6 +213,19 @@ fn reader(log: &dyn Log, from: Position, flushed: Position) -> Result<(Position,
         }
         reader => Ok((from, reader?)),
     }
+}
+
+/// When the newest entry was received, Unix ms.
+fn last_received_ms(log: &dyn Log) -> Result<Option<i64>, ReadError> {
+    let Some(before) = log.appended().0.checked_sub(1) else { return Ok(None) };
+    let mut reader = match log.reader(Position(before)) {
+        // It was trimmed away, and nothing came after it.
+        Err(ReadError::Trimmed { .. }) => return Ok(None),
+        reader => reader?,
+    };
+    let mut entries = Vec::new();
+    reader.read(Duration::from_secs(1), &mut entries)?;
+    Ok(entries.last().map(|(_, entry)| entry.received_ms()))
 }
 
 /// A connection is an open file: take as many as the system lets this program have.

@@ -61,7 +61,7 @@ pub enum SessionStoreError {
     #[error("the directory of the sessions cannot be made: {0}")]
     Directory(#[from] io::Error),
     /// The file cannot be read or written.
-    #[error("sessions.sqlite cannot be used: {0}; move it away to begin without sessions")]
+    #[error("sessions.sqlite cannot be used: {0}; restore it from a backup, or move it away to begin without sessions")]
     Database(#[from] rusqlite::Error),
     /// A program of a later version wrote it.
     #[error("sessions.sqlite has format {0}, this version reads 1: start the version that wrote it")]
@@ -375,7 +375,7 @@ impl Writer {
                 Ok(value) => return Some(value),
                 Err(error) => {
                     ::metrics::counter!("tidegate_sessions_failures_total").increment(1);
-                    tracing::error!(%error, "sessions.sqlite cannot be used: is the disk full? It is tried again");
+                    tracing::error!(%error, "sessions.sqlite cannot be used: is the disk full? It is tried again. If it is damaged, stop the program, then restore it from a backup or move it away to begin without sessions");
                     std::thread::sleep(RETRY_INTERVAL);
                 }
             }

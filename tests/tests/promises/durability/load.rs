@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tidegate_log::{EmbeddedLog, Log, LogConfig};
-use tidegate_telemetry::{Entry, Position};
+use tidegate_telemetry::{Entry, Position, Publication};
 use tidegate_tests::mqtt::{Client, Message, Session, Will};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -248,6 +248,12 @@ fn assert_at_least(numbers: impl Iterator<Item = u64>, count: u64, who: &str) {
 
 /// Topic and payload of everything in the log of a server that has ended.
 fn logged(data: &Path) -> Vec<(String, String)> {
+    let publications = publications(data).into_iter();
+    publications.map(|one| (one.topic, String::from_utf8_lossy(&one.payload).into_owned())).collect()
+}
+
+/// Every publication in the log of a server that has ended.
+pub fn publications(data: &Path) -> Vec<Publication> {
     let log = EmbeddedLog::open(LogConfig { directory: data.join("log"), ..LogConfig::default() }).unwrap();
     let mut reader = log.reader(Position::START).unwrap();
     let (mut entries, mut all, mut at) = (Vec::new(), Vec::new(), Position::START);
@@ -256,7 +262,7 @@ fn logged(data: &Path) -> Vec<(String, String)> {
         for (position, entry) in entries.drain(..) {
             at = position;
             if let Entry::Publication(publication) = &*entry {
-                all.push((publication.topic.clone(), String::from_utf8_lossy(&publication.payload).into_owned()));
+                all.push(publication.clone());
             }
         }
     }

@@ -4,8 +4,12 @@
 //! - `kills`: faithful clients, sleepers, retained messages and wills over kill -9
 //! - `power`: the same over power cuts
 //! - `full`: a disk without room
+//! - `clock`: the system's clock is set, forward and back
+//! - `damage`: a file of the sessions that is not what was written
 //! - `load`: these clients, and what was promised to them
 
+mod clock;
+mod damage;
 mod full;
 mod kills;
 mod load;
