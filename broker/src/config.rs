@@ -37,6 +37,9 @@ pub struct BrokerConfig {
     pub publish_bytes_rate_max: usize,
     /// A connection that has not sent its CONNECT by then is closed; handshakes before it count.
     pub connect_timeout: Duration,
+    /// A packet that has begun is whole by then, and a second later for each KiB of it that came; else the connection
+    /// ends.
+    pub packet_timeout: Duration,
     /// Largest MQTT packet a client may send, its fixed header included.
     pub packet_bytes_max: usize,
     /// When PUBACK and PUBREC leave.
@@ -114,6 +117,7 @@ impl Default for BrokerConfig {
             publish_rate_max: 200_000,
             publish_bytes_rate_max: 128 * 1024 * 1024,
             connect_timeout: Duration::from_secs(10),
+            packet_timeout: Duration::from_secs(30),
             packet_bytes_max: 256 * 1024,
             acknowledge: Acknowledge::Durable,
             client_id_bytes_max: 256,

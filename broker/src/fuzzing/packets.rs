@@ -95,6 +95,7 @@ impl Driver {
         let limits = Limits {
             topics: TopicLimits { bytes_max: 64, levels_max: 4 },
             connect_timeout: Duration::from_secs(10),
+            packet_timeout: Duration::from_secs(30),
             packet_bytes_max: 1000,
             client_id_bytes_max: 32,
             topic_alias_max,

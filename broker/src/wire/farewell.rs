@@ -1,4 +1,4 @@
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use mqtt_protocol_core::mqtt::packet::{GenericPacketTrait, Packet, v5_0};
@@ -11,6 +11,7 @@ use super::frame::FrameError;
 use super::inbound;
 use super::machine::{Machine, Phase, SAMPLE_BYTES_MAX};
 use super::{mend, outbound, standard};
+use crate::metrics::limit_met;
 
 /// How the connection ends, and when.
 impl Machine {
@@ -30,6 +31,7 @@ impl Machine {
     /// Ends the connection when the client was silent for too long or its credentials end; to be called at [`Machine::deadline`].
     pub(crate) fn tick(&mut self, now: Instant) {
         self.end_with_credentials(now);
+        self.end_with_packet_due(now);
         match (&self.phase, self.deadline()) {
             (Phase::AwaitingConnect, Some(at)) if at <= now => self.phase = Phase::Ended(End::ConnectTimeout),
             (Phase::Open, Some(at)) if at <= now => {
@@ -46,7 +48,7 @@ impl Machine {
             Phase::AwaitingConnect => Some(self.heard + self.limits.connect_timeout),
             Phase::Open => {
                 let silence = self.keep_alive.map(|keep_alive| self.heard + keep_alive);
-                silence.into_iter().chain(self.credentials_end).min()
+                silence.into_iter().chain(self.credentials_end).chain(self.packet_due()).min()
             }
             Phase::AwaitingAdmission | Phase::Ended(_) => None,
         }
@@ -56,6 +58,25 @@ impl Machine {
     pub(crate) fn forgive_silence(&mut self, now: Instant) {
         if self.phase == Phase::Open {
             self.heard = now;
+            self.partial_since = now;
+        }
+    }
+
+    /// When the packet that has begun has to be whole: a second more for each KiB of it that came, so that a slow link
+    /// carries large packets and a client that sends a byte a minute holds its connection no longer than one that is
+    /// silent.
+    fn packet_due(&self) -> Option<Instant> {
+        let earned = Duration::from_secs(self.partial.len() as u64 / 1024);
+        (!self.partial.is_empty()).then(|| self.partial_since + self.limits.packet_timeout + earned)
+    }
+
+    fn end_with_packet_due(&mut self, now: Instant) {
+        if self.phase == Phase::Open && self.packet_due().is_some_and(|at| at <= now) {
+            limit_met("packet_timeout", 1);
+            let begun = std::mem::take(&mut self.partial);
+            let detail =
+                format!("of a packet {} bytes came, and the rest did not within mqtt.packet_timeout", begun.len());
+            self.end_with(DisconnectReasonCode::KeepAliveTimeout, Reason::ClientLimit, detail, &begun);
         }
     }
 

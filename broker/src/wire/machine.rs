@@ -33,6 +33,8 @@ pub(crate) struct Machine {
     pub(super) v5: bool,
     /// The beginning of a packet whose end has not come yet; also what came before the CONNECT was answered.
     pub(super) partial: Vec<u8>,
+    /// When its first byte came.
+    pub(super) partial_since: Instant,
     /// To be written to the socket.
     pub(super) output: Vec<u8>,
     pub(super) client: String,
@@ -75,6 +77,7 @@ pub(crate) struct Machine {
 pub(crate) struct Limits {
     pub topics: TopicLimits,
     pub connect_timeout: Duration,
+    pub packet_timeout: Duration,
     pub packet_bytes_max: usize,
     pub client_id_bytes_max: usize,
     pub topic_alias_max: u16,
@@ -145,6 +148,7 @@ impl Machine {
             phase: Phase::AwaitingConnect,
             v5: false,
             partial: Vec::new(),
+            partial_since: now,
             output: Vec::new(),
             client: String::new(),
             session: 0,
@@ -209,6 +213,7 @@ impl Machine {
         }
         if !self.has_ended() {
             self.partial.extend_from_slice(bytes);
+            self.partial_since = now.instant;
         }
     }
 

@@ -20,6 +20,7 @@ fn limits() -> Arc<Limits> {
     Arc::new(Limits {
         topics: TopicLimits { bytes_max: 64, levels_max: 4 },
         connect_timeout: Duration::from_secs(10),
+        packet_timeout: Duration::from_secs(30),
         packet_bytes_max: 1000,
         client_id_bytes_max: 32,
         topic_alias_max: 4,
@@ -422,4 +423,30 @@ fn a_3_1_1_client_that_speaks_for_the_server_is_acknowledged_and_dropped() {
     assert!(matches!(requests[..], [Request::Refused { reason: Reason::NotAuthorized, .. }]), "{requests:?}");
     driver.machine.durable(Position(u64::MAX), u64::MAX);
     assert_eq!(driver.output(), b"\x40\x02\0\x01");
+}
+
+#[test]
+fn a_packet_is_due_by_its_first_byte_and_a_second_later_for_each_kib_that_came() {
+    let ends_after = |pieces: &[(u64, usize)]| {
+        let limits = Arc::new(Limits { packet_bytes_max: 100_000, ..(*limits()).clone() });
+        let now = Now { instant: Instant::now(), unix_ms: 1000 };
+        let mut driver = Driver { machine: Machine::new(limits, now.instant), now };
+        driver.receive(b"\x10\x0e\0\x04MQTT\x04\x02\0\0\0\x02c1");
+        driver.receive(&publish_v3(0, 0, "a", b"whole"));
+        assert_eq!(driver.machine.deadline(), None, "without a keep-alive silence is allowed");
+        driver.receive(b"\x30\x80\x80\x04");
+        for &(at_s, bytes) in pieces {
+            driver.now.instant = now.instant + Duration::from_secs(at_s);
+            driver.receive(&vec![b'a'; bytes]);
+        }
+        let deadline = driver.machine.deadline().expect("a packet has begun");
+        driver.machine.tick(deadline - Duration::from_millis(1));
+        assert!(driver.machine.ended().is_none());
+        driver.machine.tick(deadline);
+        assert_eq!(driver.refused_for(), Some(Reason::ClientLimit));
+        (deadline - now.instant).as_secs()
+    };
+    assert_eq!(ends_after(&[]), 30);
+    assert_eq!(ends_after(&[(10, 1), (20, 1), (29, 1)]), 30, "a byte now and then gains nothing");
+    assert_eq!(ends_after(&[(10, 10 * 1024)]), 40);
 }

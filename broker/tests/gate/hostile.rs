@@ -103,6 +103,26 @@ async fn a_client_that_never_connects_is_let_go() {
 }
 
 #[tokio::test]
+async fn a_packet_that_does_not_get_whole_ends_its_connection_though_it_promised_no_keep_alive() {
+    let served = Served::with(|config| config.packet_timeout = Duration::from_millis(100));
+    let mut bystander = served.v3("bystander").await;
+    let mut v3 = served.v3("v3").await;
+    v3.send(b"\x30").await;
+    assert_eq!(v3.rest().await, b"");
+    let mut v5 = served.raw().await;
+    v5.connect(5, 2, "v5").await;
+    let connack = v5.read(2).await;
+    v5.read(connack[1].into()).await;
+    v5.send(b"\x30\x09\0\x01a").await;
+    let told = v5.rest().await;
+    assert_eq!((told[0], told[2]), (0xe0, 0x8d), "{told:x?}");
+    assert!(told.ends_with(b"mqtt.packet_timeout"), "{}", told.escape_ascii());
+    served.until("both are counted", |s| s.problems.count(Reason::ClientLimit) == 2).await;
+    bystander.is_served().await;
+    assert_eq!(served.log.publications(), []);
+}
+
+#[tokio::test]
 async fn one_connection_too_many_is_refused_and_reported() {
     let served = Served::with(|config| config.connections_max = 1);
     let mut first = served.v3("a").await;

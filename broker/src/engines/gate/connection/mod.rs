@@ -365,6 +365,7 @@ mod tests {
         let limits = Limits {
             topics: TopicLimits { bytes_max: 10, levels_max: 10 },
             connect_timeout: Duration::from_secs(1),
+            packet_timeout: Duration::from_secs(1),
             packet_bytes_max: 10,
             client_id_bytes_max: 10,
             topic_alias_max: 0,

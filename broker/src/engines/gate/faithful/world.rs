@@ -288,6 +288,7 @@ impl Alive {
             queue_bytes_max: 700 + 20 * nature.clients,
             // Nothing may depend on how fast this machine is.
             connect_timeout: Duration::from_secs(24 * 3600),
+            packet_timeout: Duration::from_secs(24 * 3600),
             ..BrokerConfig::default()
         };
         let sessions = SessionStoreConfig { directory: Some(directory.to_owned()), ..SessionStoreConfig::default() };

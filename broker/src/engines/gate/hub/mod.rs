@@ -89,6 +89,7 @@ impl Hub {
         let limits = Limits {
             topics: TopicLimits { bytes_max: config.topic_bytes_max, levels_max: config.topic_levels_max },
             connect_timeout: config.connect_timeout,
+            packet_timeout: config.packet_timeout,
             packet_bytes_max: config.packet_bytes_max,
             client_id_bytes_max: config.client_id_bytes_max,
             topic_alias_max: config.topic_alias_max,
