@@ -116,7 +116,10 @@ impl Hub {
             self.store.note(Change::Receive { session: publication.session, packet_id: publication.packet_id });
         }
         self.found_published(publication);
-        self.hand_out(&publication.client, position, routed, &retain);
+        self.hand_out(position, routed);
+        if !retain.is_empty() {
+            self.retain(&mut self.retained.lock(), &publication.client, position, &retain);
+        }
     }
 }
 

@@ -1,5 +1,9 @@
 //! Retained messages (sections 3.3.1.3 and 3.8.3.1).
 
+use std::time::Duration;
+
+use tidegate_telemetry::Entry;
+
 use super::language::*;
 use crate::support::Served;
 
@@ -130,5 +134,27 @@ async fn subscribing_again_sends_the_retained_message_again() {
             client.subscribes("a", qos).await;
             client.gets(version.publish("a", "kept").qos(qos, 1).retain()).await;
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_the_log_has_last_is_kept_though_an_older_message_is_slower() {
+    for (last, left) in [("", 0), ("new", 1)] {
+        let served = Served::start();
+        let mut slow = Client::new(&served, V5, "slow").await;
+        let mut quick = Client::new(&served, V5, "quick").await;
+        // The last one must not be dealt with while the old one is on its way from the log; it gets the time to.
+        served.log.behind_each(|entry, _| {
+            if matches!(entry, Entry::Publication(publication) if publication.payload == "old") {
+                tokio::task::block_in_place(|| std::thread::sleep(Duration::from_millis(300)));
+            }
+        });
+        slow.send(V5.publish("a", "old").qos(1, 7).retain()).await;
+        served.until("the old one is in the log", |served| served.log.payloads() == ["old"]).await;
+        quick.asks(V5.publish("a", last).qos(1, 7).retain(), ack(PUBACK, 7)).await;
+        slow.gets(ack(PUBACK, 7)).await;
+        assert_eq!(served.log.payloads(), ["old", last]);
+        let kept = greeting(&served, V5, "a", 0, left).await;
+        assert!(kept.iter().all(|packet| packet.ends_with(last.as_bytes())), "{kept:x?}");
     }
 }

@@ -12,7 +12,7 @@ use crate::engines::gate::outbox::{Delivery, Message, NotQueued, Outbox};
 use crate::engines::gate::routes::{Routed, durable_for};
 use crate::metrics::{self, Dropped};
 use crate::sessions::Change;
-use crate::topics::Put;
+use crate::topics::{Put, Retained};
 use crate::wire::Delivered;
 
 /// Who publishes, for `no local` and the counters.
@@ -45,6 +45,11 @@ impl Hub {
         let mut routed = Vec::new();
         let mut retain = Vec::new();
         let mut received = Vec::new();
+        // The store cuts its batches while nobody is in here: what it says is complete was routed.
+        let _routing = self.store.routing();
+        // Retained messages take their turn from routing to keeping, one publisher at a time: the last in the log is the one
+        // kept, also where it removes the one before and leaves no mark, and a subscriber that comes meanwhile gets it.
+        let mut retained = entries.iter().any(is_retained).then(|| self.retained.lock());
         let anybody = self.subscriptions.load(Ordering::Relaxed) > 0;
         self.traffic.received.fetch_add(entries.len() as u64, Ordering::Relaxed);
         for entry in entries.iter() {
@@ -58,8 +63,6 @@ impl Hub {
                 received.push(publication.packet_id);
             }
         }
-        // The store cuts its batches while nobody is in here: what it says is complete was routed.
-        let _routing = self.store.routing();
         let position = self.log.append(entries)?;
         for packet_id in received {
             self.store.note(Change::Receive { session: from.session, packet_id });
@@ -67,7 +70,10 @@ impl Hub {
         if from.is_will {
             self.store.note(Change::NoWill { session: from.session });
         }
-        self.hand_out(from.client, position, routed, &retain);
+        self.hand_out(position, routed);
+        if let Some(retained) = &mut retained {
+            self.retain(retained, from.client, position, &retain);
+        }
         Ok(Some(position))
     }
 
@@ -97,20 +103,11 @@ impl Hub {
         self.routes.route(publication, at, &self.queues, shared, routed);
     }
 
-    /// Queues deliveries and keeps retained messages of publications that stand in the log up to `position`.
-    pub(in crate::engines::gate) fn hand_out(
-        &self,
-        client: &str,
-        position: Position,
-        routed: Routed,
-        retain: &[Arc<Message>],
-    ) {
+    /// Queues deliveries of publications that stand in the log up to `position`.
+    pub(in crate::engines::gate) fn hand_out(&self, position: Position, routed: Routed) {
         for (outbox, mut delivery) in routed {
             delivery.after = durable_for(delivery.qos, position);
             self.queue(&outbox, delivery);
-        }
-        if !retain.is_empty() {
-            self.retain(client, position, retain);
         }
     }
 
@@ -133,8 +130,14 @@ impl Hub {
         }
     }
 
-    fn retain(&self, client: &str, position: Position, messages: &[Arc<Message>]) {
-        let mut retained = self.retained.lock();
+    /// Keeps retained messages of publications that stand in the log up to `position`.
+    pub(in crate::engines::gate) fn retain(
+        &self,
+        retained: &mut Retained,
+        client: &str,
+        position: Position,
+        messages: &[Arc<Message>],
+    ) {
         for message in messages {
             match retained.put(position, message) {
                 Put::Kept => self.store.note(Change::Retain { position, message: Arc::clone(message) }),
@@ -178,4 +181,8 @@ impl Hub {
             self.store.note(Change::Settle { session, number: delivery.number });
         }
     }
+}
+
+fn is_retained(entry: &Entry) -> bool {
+    matches!(entry, Entry::Publication(publication) if publication.retain)
 }
