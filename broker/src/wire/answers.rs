@@ -1,6 +1,6 @@
 use std::collections::VecDeque;
 
-use mqtt_protocol_core::mqtt::packet::Packet;
+use mqtt_protocol_core::mqtt::packet::{GenericPacketTrait, Packet};
 use tidegate_telemetry::{Position, Qos};
 
 use super::inbound::{Inbound, Request};
@@ -184,7 +184,16 @@ impl Machine {
 
     /// Answers a SUBSCRIBE, one outcome for each filter, once `ticket` is stored; 0 where nothing is to be stored.
     pub(crate) fn subscribed(&mut self, packet_id: u16, outcomes: &[SubscribeOutcome], ticket: u64) {
-        self.grant(ticket, outbound::suback(self.v5, packet_id, outcomes));
+        let why = outbound::first_refusal(outcomes).filter(|_| self.explains);
+        let packet = outbound::suback(self.v5, packet_id, outcomes, why);
+        // Without the words where they make it too large for the client (MQTT 5.0 section 3.9.2.1.2).
+        let packet = match why {
+            Some(_) if packet.size() > self.client_packet_bytes_max => {
+                outbound::suback(self.v5, packet_id, outcomes, None)
+            }
+            _ => packet,
+        };
+        self.grant(ticket, packet);
     }
 
     /// Answers an UNSUBSCRIBE: whether each filter was subscribed to.

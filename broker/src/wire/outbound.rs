@@ -230,7 +230,27 @@ pub(super) fn refusal(v5: bool, refusal: Refusal, why: Option<&str>) -> Packet {
     v3_1_1::Connack::builder().session_present(false).return_code(code).build().expect(BUILT).into()
 }
 
-pub(super) fn suback(v5: bool, packet_id: u16, outcomes: &[SubscribeOutcome]) -> Packet {
+impl SubscribeOutcome {
+    /// For the client's log, where it is refused.
+    const fn words(self) -> Option<&'static str> {
+        match self {
+            SubscribeOutcome::Granted(_) => None,
+            SubscribeOutcome::Invalid => Some("a filter is invalid, or longer or deeper than the server takes"),
+            SubscribeOutcome::QuotaExceeded => {
+                Some("mqtt.subscriptions_per_client_max or mqtt.subscriptions_max is met")
+            }
+            SubscribeOutcome::NotAuthorized => Some("the client has no right to subscribe to a filter"),
+        }
+    }
+}
+
+/// Why the first of the refused filters is refused.
+pub(super) fn first_refusal(outcomes: &[SubscribeOutcome]) -> Option<&'static str> {
+    outcomes.iter().find_map(|outcome| outcome.words())
+}
+
+/// `why` is for the client's log, where it wants that.
+pub(super) fn suback(v5: bool, packet_id: u16, outcomes: &[SubscribeOutcome], why: Option<&str>) -> Packet {
     if v5 {
         let codes = outcomes
             .iter()
@@ -243,7 +263,11 @@ pub(super) fn suback(v5: bool, packet_id: u16, outcomes: &[SubscribeOutcome]) ->
                 SubscribeOutcome::NotAuthorized => SubackReasonCode::NotAuthorized,
             })
             .collect();
-        return v5_0::Suback::builder().packet_id(packet_id).reason_codes(codes).build().expect(BUILT).into();
+        let suback = v5_0::Suback::builder().packet_id(packet_id).reason_codes(codes);
+        return match why {
+            Some(_) => suback.props(reason_string(why)).build().expect(BUILT).into(),
+            None => suback.build().expect(BUILT).into(),
+        };
     }
     let codes = outcomes
         .iter()

@@ -130,6 +130,10 @@ pub mod property {
         short(0x23, alias)
     }
 
+    pub fn reason_string(value: &str) -> Vec<u8> {
+        string(0x1f, value)
+    }
+
     pub fn maximum_packet_size(bytes: u32) -> Vec<u8> {
         long(0x27, bytes)
     }
@@ -182,7 +186,11 @@ impl Version {
     }
 
     pub fn suback(self, codes: &[u8]) -> Vec<u8> {
-        packet(0x90, &[&[0, 1], &self.properties(&[]), codes])
+        self.suback_with(&[], codes)
+    }
+
+    pub fn suback_with(self, properties: &[Vec<u8>], codes: &[u8]) -> Vec<u8> {
+        packet(0x90, &[&[0, 1], &self.properties(properties), codes])
     }
 
     /// An UNSUBSCRIBE with packet identifier 1.

@@ -91,6 +91,18 @@ async fn a_message_goes_out_with_what_is_left_of_its_time_and_not_after_it() {
 }
 
 #[tokio::test]
+async fn a_refused_filter_is_explained_where_the_words_fit() {
+    let served = Served::with(|config| config.subscriptions_per_client_max = 1);
+    let filters = [("a", 0), ("b", 0), ("c#", 0)];
+    let why = property::reason_string("mqtt.subscriptions_per_client_max or mqtt.subscriptions_max is met");
+    let mut client = Client::new(&served, V5, "c").await;
+    client.asks(V5.subscribe(&filters), V5.suback_with(&[why], &[0, 0x97, 0x8f])).await;
+    client.asks(V5.subscribe(&[("a", 1)]), V5.suback(&[1])).await;
+    let mut small = Client::connected(&served, V5.connect("small").with(property::maximum_packet_size(64))).await;
+    small.asks(V5.subscribe(&filters), V5.suback(&[0, 0x97, 0x8f])).await;
+}
+
+#[tokio::test]
 async fn reason_strings_stand_in_connack_and_disconnect_alone_where_asked_for() {
     let served = Served::with(|config| config.topic_levels_max = 2);
     let mut client = Client::connected(&served, V5.connect("c").with(property::byte(0x17, 0))).await;

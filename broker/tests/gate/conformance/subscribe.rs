@@ -55,7 +55,9 @@ async fn a_suback_answers_each_filter_in_its_order() {
         let mut client = Client::new(&served, version, "c").await;
         let filters = [("a", 2), ("b#", 0), ("c", 0), ("", 1), ("+/x", 1), ("#/y", 2)];
         let invalid = version.failure(0x8f);
-        client.asks(version.subscribe(&filters), version.suback(&[2, invalid, 0, invalid, 1, invalid])).await;
+        let why = property::reason_string("a filter is invalid, or longer or deeper than the server takes");
+        let suback = version.suback_with(&[why], &[2, invalid, 0, invalid, 1, invalid]);
+        client.asks(version.subscribe(&filters), suback).await;
         let mut other: Vec<u8> = version.subscribe(&[("d", 1)]);
         other[2..4].copy_from_slice(b"\xab\xcd");
         client.send(other).await;
