@@ -1,5 +1,7 @@
 //! What the standards refuse and mqtt-protocol-core lets through: checked after it.
 
+use std::io::IoSlice;
+
 use mqtt_protocol_core::mqtt::packet::{self, Packet, Property, v3_1_1, v5_0};
 use mqtt_protocol_core::mqtt::result_code::MqttError;
 
@@ -15,9 +17,13 @@ pub(super) fn check(packet: &Packet, bytes: usize) -> Result<(), Breach> {
         Packet::V5_0Connect(connect) => check_connect_v5(connect),
         Packet::V5_0Publish(publish) => check_publish(publish, bytes),
         Packet::V3_1_1Subscribe(subscribe) => check_subscribe_v3(subscribe),
-        Packet::V5_0Subscribe(subscribe) => check_subscribe_v5(subscribe),
+        Packet::V5_0Subscribe(subscribe) => {
+            check_size(written(&subscribe.to_buffers()), bytes)?;
+            check_subscribe_v5(subscribe)
+        }
         Packet::V3_1_1Unsubscribe(unsubscribe) => check_filters(unsubscribe.entries()),
         Packet::V5_0Unsubscribe(unsubscribe) => {
+            check_size(written(&unsubscribe.to_buffers()), bytes)?;
             check_filters(unsubscribe.entries())?;
             check_strings(unsubscribe.props())
         }
@@ -53,10 +59,10 @@ fn check_connect_v5(connect: &v5_0::Connect) -> Result<(), Breach> {
 
 fn check_publish(publish: &v5_0::Publish, bytes: usize) -> Result<(), Breach> {
     let properties = publish.props();
-    // MQTT-2.2.2-1, MQTT-1.5.5-1. An alias changes the size: the topic that it stands for is filled in.
+    // An alias changes the size: the topic that it stands for is filled in.
     let has_alias = properties.iter().any(|property| matches!(property, Property::TopicAlias(_)));
-    if !has_alias && publish.size() != bytes {
-        return Err((MqttError::MalformedPacket, "a length in it is missing or longer than need be"));
+    if !has_alias {
+        check_size(publish.size(), bytes)?;
     }
     if properties.iter().any(|property| matches!(property, Property::SubscriptionIdentifier(_))) {
         // MQTT-3.3.4-6
@@ -64,6 +70,19 @@ fn check_publish(publish: &v5_0::Publish, bytes: usize) -> Result<(), Breach> {
     }
     check_strings(properties)?;
     check_response_topic(properties)
+}
+
+/// MQTT-2.2.2-1, MQTT-1.5.5-1
+fn check_size(shortest: usize, bytes: usize) -> Result<(), Breach> {
+    match shortest == bytes {
+        true => Ok(()),
+        false => Err((MqttError::MalformedPacket, "a length in it is missing or longer than need be")),
+    }
+}
+
+/// Bytes of a packet as the crate writes it; what it calls the size of these follows what came.
+fn written(buffers: &[IoSlice<'_>]) -> usize {
+    buffers.iter().map(|buffer| buffer.len()).sum()
 }
 
 /// MQTT-3.3.2-14

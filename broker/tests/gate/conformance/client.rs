@@ -104,7 +104,12 @@ impl Client {
     }
 
     /// The connection ends: a client of version 5 is told why first, one of 3.1.1 is not.
-    pub async fn ended(mut self, code: u8) -> Result<(), String> {
+    pub async fn ended(self, code: u8) -> Result<(), String> {
+        self.ended_with(&[code]).await
+    }
+
+    /// As [`Client::ended`], with one of `codes`.
+    pub async fn ended_with(mut self, codes: &[u8]) -> Result<(), String> {
         let (version, mut rest) = (self.version, Vec::new());
         let end = self.raw.stream.read_to_end(&mut rest);
         if tokio::time::timeout(Duration::from_secs(30), end).await.is_err() {
@@ -112,9 +117,9 @@ impl Client {
         }
         let is_right = match version {
             V3 => rest.is_empty(),
-            V5 => is_disconnect(&rest, code),
+            V5 => codes.iter().any(|code| is_disconnect(&rest, *code)),
         };
-        if is_right { Ok(()) } else { Err(format!("{version:?}: expected {code:#x}, got {rest:x?}")) }
+        if is_right { Ok(()) } else { Err(format!("{version:?}: expected {codes:#x?}, got {rest:x?}")) }
     }
 }
 

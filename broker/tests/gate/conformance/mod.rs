@@ -9,6 +9,7 @@ mod document;
 mod ends;
 mod flow;
 mod language;
+mod malformed;
 mod properties;
 mod publish;
 mod qos;
