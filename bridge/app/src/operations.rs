@@ -10,7 +10,8 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use parking_lot::Mutex;
 use tidegate_broker::Broker;
 use tidegate_log::Log;
-use tidegate_push::{LogStats, MqttStats, OperationStats, Operations, Readiness, ReadingStats};
+use tidegate_process::config::{Condition, RuleConfig};
+use tidegate_push::{LogStats, MqttStats, OperationStats, Operations, Readiness, ReadingStats, Rule, RuleCondition};
 use tidegate_store::Store;
 use tidegate_telemetry::{History, Position};
 use tokio::sync::watch;
@@ -42,8 +43,28 @@ pub struct Program {
     pub problems: Arc<Ledger>,
     /// How writing is doing.
     pub flush: Arc<FlushStatus>,
+    /// What raises alerts.
+    pub rules: Vec<Rule>,
     /// Samples of the last seconds.
     pub rates: Rates,
+}
+
+/// A rule of the configuration, as it is shown.
+pub fn rule_of(config: &RuleConfig) -> Rule {
+    let (condition, for_ms) = match config.condition {
+        Condition::Above { threshold, hysteresis, for_ms } => (RuleCondition::Above { threshold, hysteresis }, for_ms),
+        Condition::Below { threshold, hysteresis, for_ms } => (RuleCondition::Below { threshold, hysteresis }, for_ms),
+        Condition::NoReading { for_ms } => (RuleCondition::NoReading, for_ms),
+    };
+    Rule {
+        name: config.name.clone(),
+        severity: config.severity,
+        metric: config.metric.clone(),
+        device: config.device.clone(),
+        group: config.group.clone(),
+        condition,
+        for_ms,
+    }
 }
 
 impl Operations for Program {
@@ -67,6 +88,10 @@ impl Operations for Program {
             log: self.log_stats(),
             refused: self.problems.counts(),
         }
+    }
+
+    fn rules(&self) -> &[Rule] {
+        &self.rules
     }
 
     fn ready(&self) -> Readiness {

@@ -29,7 +29,7 @@ use crate::config::{Config, FlushConfig};
 use crate::figures::Figures;
 use crate::flush::{FlushStatus, Flusher};
 use crate::intents::LogIntents;
-use crate::operations::{Program, Rates};
+use crate::operations::{Program, Rates, rule_of};
 use crate::pipeline::Pipeline;
 use crate::problems::Ledger;
 
@@ -86,6 +86,7 @@ pub async fn run(mut config: Config, exposure: Exposure) -> Result<()> {
         figures: state.figures,
         problems: state.problems,
         flush: state.flush_status,
+        rules: config.process.rules.iter().map(rule_of).collect(),
         rates: Rates::default(),
     });
     let intents = Arc::new(LogIntents { log: state.log.clone(), applied: state.applied });

@@ -19,5 +19,7 @@ pub use config::{CommandsConfig, PushConfig};
 pub use http::server::serve;
 pub use hub::Hub;
 pub use live::LiveConfig;
-pub use ports::{IntentError, Intents, LogStats, MqttStats, OperationStats, Operations, Readiness, ReadingStats};
+pub use ports::{
+    IntentError, Intents, LogStats, MqttStats, OperationStats, Operations, Readiness, ReadingStats, Rule, RuleCondition,
+};
 pub use rest::router;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use futures_util::future::BoxFuture;
 use serde::Serialize;
-use tidegate_telemetry::{Intent, Position};
+use tidegate_telemetry::{Intent, Position, Severity};
 
 /// Where what people do goes: into the log.
 pub trait Intents: Send + Sync + 'static {
@@ -32,11 +32,56 @@ pub trait Operations: Send + Sync + 'static {
     /// Figures for the status page.
     fn stats(&self) -> OperationStats;
 
+    /// What raises alerts, in the order of the configuration.
+    fn rules(&self) -> &[Rule];
+
     /// Whether readings are taken and viewers served.
     fn ready(&self) -> Readiness;
 
     /// Every counter and gauge, in the Prometheus text format.
     fn metrics_text(&self) -> String;
+}
+
+/// A rule that raises alerts.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Rule {
+    /// Unique among the rules; alerts name it.
+    pub name: String,
+    /// How grave its alerts are.
+    pub severity: Severity,
+    /// `None`: each metric; the device as a whole where nothing is read.
+    pub metric: Option<String>,
+    /// Device identifiers it is about: `*` stands for any text, `?` for any character. `None`: all.
+    pub device: Option<String>,
+    /// Group paths it is about, as `device`. `None`: all.
+    pub group: Option<String>,
+    /// What must hold.
+    #[serde(flatten)]
+    pub condition: RuleCondition,
+    /// For how long, ms; 0: at once.
+    pub for_ms: i64,
+}
+
+/// What a rule looks for.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(tag = "condition", rename_all = "snake_case")]
+pub enum RuleCondition {
+    /// The newest value is above the threshold.
+    Above {
+        /// In the metric's unit.
+        threshold: f64,
+        /// How far below the threshold it must come to be over.
+        hysteresis: f64,
+    },
+    /// The newest value is below the threshold.
+    Below {
+        /// In the metric's unit.
+        threshold: f64,
+        /// How far above the threshold it must come to be over.
+        hysteresis: f64,
+    },
+    /// Nothing was received.
+    NoReading,
 }
 
 /// Whether the program does its work.

@@ -6,7 +6,7 @@ import type { Alert } from "../../client/index.js";
 import { formatNumber } from "../lib/format.js";
 import { onFrame } from "../lib/frame.js";
 import { colour, palette } from "../lib/theme.js";
-import { threshold } from "../lib/rules.js";
+import type { Limit } from "../lib/rules.js";
 import { isolated, type Columns } from "./data.js";
 
 interface Props {
@@ -19,6 +19,8 @@ interface Props {
   height: number;
   decimals: number | null;
   alerts: Alert[];
+  /** Thresholds of rules. */
+  limits: Limit[];
   live: boolean;
   label: string;
   onZoom: (from_ms: number, to_ms: number) => void;
@@ -43,7 +45,7 @@ export function Chart(props: Props) {
       plot?.setScale("x", { min: props.from, max: props.to });
     });
   };
-  createEffect(on([() => props.columns, () => props.from, () => props.to, () => props.alerts], () => onFrame(refresh), { defer: true }));
+  createEffect(on([() => props.columns, () => props.from, () => props.to, () => props.alerts, () => props.limits], () => onFrame(refresh), { defer: true }));
   createEffect(on([palette, () => props.label], () => plot && build(), { defer: true }));
   onMount(() => {
     build();
@@ -82,7 +84,7 @@ function options(props: Props, width: number): uPlot.Options {
     cursor: { y: false, drag: { x: true, y: false, setScale: false }, points: { size: 7 } },
     hooks: {
       drawAxes: [(plot) => tintAlerts(plot, props.alerts)],
-      draw: [(plot) => (drawRules(plot, props.alerts), drawLate(plot, props.late), props.live && drawPresent(plot, accent))],
+      draw: [(plot) => (drawLimits(plot, props.limits), drawLate(plot, props.late), props.live && drawPresent(plot, accent))],
       setSelect: [(plot) => select(plot, props)],
       setCursor: [(plot) => hover(plot, props)],
     },
@@ -127,12 +129,10 @@ function tintAlerts(plot: uPlot, alerts: Alert[]): void {
   }
 }
 
-function drawRules(plot: uPlot, alerts: Alert[]): void {
+function drawLimits(plot: uPlot, limits: Limit[]): void {
   const { ctx: context, bbox } = plot;
-  const texts = new Map(alerts.map((alert) => [alert.text, alert.severity]));
-  for (const [text, severity] of texts) {
-    const limit = threshold(text);
-    const y = limit === null ? -1 : plot.valToPos(limit, "y", true);
+  for (const { value, severity, text } of limits) {
+    const y = plot.valToPos(value, "y", true);
     if (y < bbox.top || y > bbox.top + bbox.height) continue;
     context.save();
     context.strokeStyle = context.fillStyle = colour(severity === "info" ? "accent" : severity);

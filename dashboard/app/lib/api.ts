@@ -22,6 +22,20 @@ export interface ApiProblem {
   sample_hex?: string;
 }
 
+/** What raises alerts; `null` stands for every metric, device or group. */
+export interface Rule {
+  name: string;
+  severity: Severity;
+  metric: string | null;
+  /** Patterns: `*` stands for any text, `?` for any character. */
+  device: string | null;
+  group: string | null;
+  condition: "above" | "below" | "no_reading";
+  threshold?: number;
+  hysteresis?: number;
+  for_ms: number;
+}
+
 export type Figures = { [name: string]: number | string | boolean | null | Figures };
 export type Stats = Figures & { devices?: StateCounts; readings?: { applied_per_second?: number } };
 
@@ -53,6 +67,7 @@ export const api = {
   devices: (query: string, limit: number) => request<{ devices: ApiDevice[] }>(`/v1/devices?q=${encodeURIComponent(query)}&limit=${limit}`),
   devicesOf: (group: string, limit: number) => request<{ devices: ApiDevice[] }>(`/v1/devices?group=${encodeURIComponent(group)}&limit=${limit}`),
   alerts: (limit: number, cursor: string | null) => request<{ alerts: Alert[]; next: string | null }>(`/v1/alerts?state=all&limit=${limit}${cursor === null ? "" : `&cursor=${encodeURIComponent(cursor)}`}`),
+  rules: (device?: string) => request<{ rules: Rule[] }>(`/v1/rules${device === undefined ? "" : `?device=${encodeURIComponent(device)}`}`),
   acknowledge: (id: string) => request<unknown>(`/v1/alerts/${encodeURIComponent(id)}/acknowledge`, { method: "POST" }),
   problems: () => request<{ problems: ApiProblem[]; dropped: number }>("/v1/problems"),
   stats: () => request<Stats>("/v1/stats"),

@@ -1,18 +1,20 @@
-import { createSignal, For, Show } from "solid-js";
+import { createResource, createSignal, For, Match, Show, Switch } from "solid-js";
 import type { Alert } from "../../client/index.js";
 import { acknowledge, activeAlerts, allAlerts, clearedAlerts, failures, historyError, loadHistory, older, pending } from "../lib/alerts.js";
+import { api, type Rule } from "../lib/api.js";
 import { formatClock, formatExact, formatSpan, formatValue, groupWords, plural, shortName } from "../lib/format.js";
 import { now } from "../lib/live.js";
 import { href } from "../lib/router.js";
-import { alertTitle, thresholdUnit } from "../lib/rules.js";
+import { alertTitle, ruleText, thresholdUnit } from "../lib/rules.js";
 import { muted, setMuted } from "../lib/sound.js";
-import { unitOf } from "../lib/units.js";
+import { findUnit, unitOf } from "../lib/units.js";
 
 export function Alerts() {
-  const [recent, setRecent] = createSignal(false);
+  const [tab, setTab] = createSignal<"active" | "recent" | "rules">("active");
+  const recent = (): boolean => tab() === "recent";
   const shown = (): Alert[] => (recent() ? clearedAlerts() : activeAlerts());
   const showRecent = (): void => {
-    setRecent(true);
+    setTab("recent");
     void loadHistory(null);
   };
   const acknowledged = (): number => activeAlerts().filter((alert) => alert.state === "acknowledged").length;
@@ -23,25 +25,65 @@ export function Alerts() {
         <span class="sub">{plural(activeAlerts().length, "active alert")}<Show when={acknowledged() > 0}>, {acknowledged()} acknowledged</Show></span>
         <div class="tools">
           <div class="segments" role="group" aria-label="Which alerts">
-            <button type="button" classList={{ on: !recent() }} aria-pressed={!recent()} onClick={() => setRecent(false)}>Active</button>
+            <button type="button" classList={{ on: tab() === "active" }} aria-pressed={tab() === "active"} onClick={() => setTab("active")}>Active</button>
             <button type="button" classList={{ on: recent() }} aria-pressed={recent()} onClick={showRecent}>Recent</button>
+            <button type="button" classList={{ on: tab() === "rules" }} aria-pressed={tab() === "rules"} onClick={() => setTab("rules")}>Rules</button>
           </div>
           <button class="button" type="button" aria-pressed={muted()} onClick={() => setMuted(!muted())}>{muted() ? "Sound is off" : "Mute sound"}</button>
         </div>
       </div>
-      <Show when={allAlerts()} fallback={<div class="skeleton tall" aria-label="Loading" />}>
-        <Show when={shown().length > 0} fallback={<Nothing recent={recent()} />}>
-          <table class="list alerts">
-            <thead><tr><th /><th>Alert</th><th>Device</th><th>Where</th><th class="right">Value</th><th class="right">{recent() ? "Cleared" : "Since"}</th><th /></tr></thead>
-            <tbody><For each={shown()}>{(alert) => <Row alert={alert} />}</For></tbody>
-          </table>
-        </Show>
-        <Show when={recent()}>
-          <Show when={historyError()}>{(why) => <p class="wrong" role="alert">{why()}</p>}</Show>
-          <Show when={older()}>{(cursor) => <p><button class="button" type="button" onClick={() => void loadHistory(cursor())}>Show older</button></p>}</Show>
+      <Show when={tab() !== "rules"} fallback={<Rules />}>
+        <Show when={allAlerts()} fallback={<div class="skeleton tall" aria-label="Loading" />}>
+          <Show when={shown().length > 0} fallback={<Nothing recent={recent()} />}>
+            <table class="list alerts">
+              <thead><tr><th /><th>Alert</th><th>Device</th><th>Where</th><th class="right">Value</th><th class="right">{recent() ? "Cleared" : "Since"}</th><th /></tr></thead>
+              <tbody><For each={shown()}>{(alert) => <Row alert={alert} />}</For></tbody>
+            </table>
+          </Show>
+          <Show when={recent()}>
+            <Show when={historyError()}>{(why) => <p class="wrong" role="alert">{why()}</p>}</Show>
+            <Show when={older()}>{(cursor) => <p><button class="button" type="button" onClick={() => void loadHistory(cursor())}>Show older</button></p>}</Show>
+          </Show>
         </Show>
       </Show>
     </>
+  );
+}
+
+/** What raises alerts: the configuration, in words. */
+function Rules() {
+  const [answer] = createResource(() => api.rules().then(({ rules }) => {
+    for (const rule of rules) if (rule.metric !== null) void findUnit(rule.metric, "");
+    return { rules, error: null };
+  }, (failure: Error) => ({ rules: [] as Rule[], error: failure.message })));
+  const active = (rule: Rule): number => activeAlerts().filter((alert) => alert.rule === rule.name).length;
+  return (
+    <Switch fallback={<div class="skeleton tall" aria-label="Loading" />}>
+      <Match when={answer()?.error}>{(why) => <p class="wrong" role="alert">{why()}</p>}</Match>
+      <Match when={answer()?.rules.length === 0}>
+        <div class="empty"><h2>No rule is set.</h2><p>Rules are in the configuration under <code>[[alert]]</code>: a threshold, or silence, for some devices or all.</p></div>
+      </Match>
+      <Match when={answer()?.rules}>
+        {(rules) => (
+          <table class="list alerts rules">
+            <thead><tr><th /><th>Rule</th><th>Devices</th><th>Where</th><th class="right">Active now</th></tr></thead>
+            <tbody>
+              <For each={rules()}>
+                {(rule) => (
+                  <tr data-row tabindex="0">
+                    <td class="severity"><i class={rule.severity} title={rule.severity} /></td>
+                    <td class="what">{alertTitle({ metric: rule.metric, text: ruleText(rule, unitOf(rule.metric)) })} <span class="sub severity-word">· {rule.severity} · {rule.name}</span></td>
+                    <td class="device">{rule.device ?? <span class="sub">all</span>}</td>
+                    <td class="where sub">{rule.group === null ? "everywhere" : groupWords(rule.group)}</td>
+                    <td class="right value">{active(rule) === 0 ? <span class="sub">none</span> : active(rule)}</td>
+                  </tr>
+                )}
+              </For>
+            </tbody>
+          </table>
+        )}
+      </Match>
+    </Switch>
   );
 }
 

@@ -1,14 +1,15 @@
-import { createEffect, createMemo, createSignal, For, on, Show } from "solid-js";
+import { createEffect, createMemo, createResource, createSignal, For, on, Show } from "solid-js";
 import type { Device as DeviceRow, Metric, Tables } from "../../client/index.js";
 import { Chart } from "../chart/Chart.js";
 import { latePoints, toColumns, type Columns } from "../chart/data.js";
 import { Spark } from "../chart/Spark.js";
 import { readRange, WINDOWS, type Range } from "../chart/windows.js";
 import { allAlerts } from "../lib/alerts.js";
+import { api, type Rule } from "../lib/api.js";
 import { formatClock, formatExact, formatNumber, formatSpan, formatTime, formatValue, groupWords, metricLabel, shortName } from "../lib/format.js";
 import { isStale, now, openView, type Live } from "../lib/live.js";
 import { href, route, setQuery } from "../lib/router.js";
-import { alertTitle, thresholdUnit } from "../lib/rules.js";
+import { alertTitle, limitsOf, thresholdUnit } from "../lib/rules.js";
 import { learnUnits, unitOf } from "../lib/units.js";
 import { Commands } from "../parts/Commands.js";
 import { Glyph, STATE_WORDS } from "../parts/Glyph.js";
@@ -74,6 +75,8 @@ function Body(props: { device: () => DeviceRow }) {
     const place = (name: string | null | undefined): number => metrics.findIndex((metric) => metric.name === name);
     return [place(route().query.get("metric")), place(troubled)].find((index) => index >= 0) ?? 0;
   });
+  // A chart without its rules' lines is better than none.
+  const [rules] = createResource(() => props.device().id, (id) => api.rules(id).then((answer) => answer.rules, () => []));
   learnUnits(metrics);
   return (
     <>
@@ -83,7 +86,7 @@ function Body(props: { device: () => DeviceRow }) {
         </For>
       </div>
       <div class="split">
-        <Show when={metrics[chosen()]} keyed>{(metric) => <History device={props.device().id} metric={metric} alerts={alerts().filter((alert) => alert.metric === null || alert.metric === metric.name)} />}</Show>
+        <Show when={metrics[chosen()]} keyed>{(metric) => <History device={props.device().id} metric={metric} rules={rules() ?? []} alerts={alerts().filter((alert) => alert.metric === null || alert.metric === metric.name)} />}</Show>
         <div class="box facts">
           <dl class="dl">
             <dt>Last reading</dt><dd title={formatExact(props.device().time)}>{formatTime(props.device().time, now())}</dd>
@@ -133,7 +136,7 @@ function MetricCard(props: { metric: Metric; cell: DeviceRow["cells"][number]; c
 
 type Hover = { time: number; mean: number; lowest: number; highest: number } | null;
 
-function History(props: { device: string; metric: Metric; alerts: NonNullable<ReturnType<typeof allAlerts>> }) {
+function History(props: { device: string; metric: Metric; rules: Rule[]; alerts: NonNullable<ReturnType<typeof allAlerts>> }) {
   const [hover, setHover] = createSignal<Hover>(null);
   const range = createMemo<Range>(() => readRange(route().query), readRange(route().query), { equals: (a, b) => JSON.stringify(a) === JSON.stringify(b) });
   let width = 800;
@@ -153,6 +156,7 @@ function History(props: { device: string; metric: Metric; alerts: NonNullable<Re
     if (table && "last" in range()) table.trim(edges().from * 1000);
     return columnsOf(live, 0);
   });
+  const limits = createMemo(() => limitsOf(props.rules, props.metric.name, props.metric));
   const late = createMemo(() => latePoints(live.table()?.lines[0] ?? []));
   const number = (value: number): string => formatNumber(value, props.metric.decimals ?? 1);
   const hint = (): string => `line: mean · band: minimum to maximum${late().length > 0 ? " · ring: arrived late" : ""} · drag to zoom`;
@@ -165,7 +169,7 @@ function History(props: { device: string; metric: Metric; alerts: NonNullable<Re
         </Show>
       </div>
       <Show when={live.refused()}>{(why) => <p class="wrong" role="alert">{why()}</p>}</Show>
-      <Chart columns={columns()} late={late()} from={edges().from} to={edges().to} height={320} decimals={props.metric.decimals} alerts={props.alerts} live={"last" in range() && !isStale()} label={`${metricLabel(props.metric.name)} over time`}
+      <Chart columns={columns()} late={late()} from={edges().from} to={edges().to} height={320} decimals={props.metric.decimals} alerts={props.alerts} limits={limits()} live={"last" in range() && !isStale()} label={`${metricLabel(props.metric.name)} over time`}
         onZoom={(from, to) => setQuery({ from: String(from), to: String(to) })} onReset={() => setQuery({ from: null, to: null })} onHover={setHover} onWidth={resize} />
       <Show when={live.table() && columns()[0].length === 0}><p class="sub">No value in this window.</p></Show>
     </div>

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { isolated, toColumns } from "../chart/data.js";
-import { alertTitle, threshold, thresholdUnit } from "../lib/rules.js";
+import type { Rule } from "../lib/api.js";
+import { alertTitle, limitsOf, ruleText, thresholdUnit } from "../lib/rules.js";
 import { niceEnds } from "../fleet/ramp.js";
 import { formatBytes, formatNumber, formatTime } from "../lib/format.js";
 
@@ -25,10 +26,16 @@ test("a line is never drawn across missing data", () => {
   expect(toColumns([at(0), at(5000), at(10_000), at(60_000)], 1000)[1]).toEqual([1, 1, 1, null, 1]);
 });
 
-test("a rule's text names its threshold", () => {
-  expect(threshold("Above 8.0 °C for 30 s")).toBe(8);
-  expect(threshold("Below −18 °C for 5 min")).toBe(-18);
-  expect(threshold("No reading for 10 min")).toBeNull();
+test("a rule reads as its alerts do, and thresholds of a metric are lines of its chart", () => {
+  const rule: Rule = { name: "warm", severity: "critical", metric: "temperature", device: null, group: null, condition: "above", threshold: 8, hysteresis: 0.5, for_ms: 30_000 };
+  const celsius = { unit: "°C", decimals: 1 };
+  expect(ruleText(rule, celsius)).toBe("Above 8.0 °C for 30 s");
+  expect(ruleText({ ...rule, condition: "below", threshold: -18, for_ms: 0 }, { unit: "%", decimals: null })).toBe("Below −18%");
+  const silent: Rule = { name: "silent", severity: "warning", metric: null, device: null, group: null, condition: "no_reading", for_ms: 600_000 };
+  expect(ruleText(silent, celsius)).toBe("No reading for 10 min");
+  const every = { ...rule, name: "every", metric: null, threshold: 9 };
+  expect(limitsOf([rule, silent, every], "temperature", celsius).map((limit) => limit.value)).toEqual([8, 9]);
+  expect(limitsOf([rule, silent, every], "humidity", celsius).map((limit) => limit.value)).toEqual([9]);
 });
 
 test("one wild value does not squash the ramp", () => {

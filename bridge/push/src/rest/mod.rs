@@ -2,7 +2,7 @@
 //!
 //! - [`error`]: problem documents; [`parameters`], [`instant`]: what requests say
 //! - [`archive`]: history, read where blocking is allowed
-//! - [`devices`], [`readings`], [`series`], [`alerts`], [`acknowledge`], [`clients`], [`commands`],
+//! - [`devices`], [`readings`], [`series`], [`alerts`], [`rules`], [`acknowledge`], [`clients`], [`commands`],
 //!   [`operations`]: the answers;
 //!   [`intent`]: what changes something
 
@@ -19,6 +19,7 @@ mod intent;
 mod operations;
 mod parameters;
 mod readings;
+mod rules;
 mod series;
 
 use std::sync::Arc;
@@ -69,6 +70,7 @@ pub fn router(
         .route("/v1/series", get(series::chart))
         .route("/v1/groups", get(devices::groups))
         .route("/v1/alerts", get(alerts::list))
+        .route("/v1/rules", get(rules::list))
         .route("/v1/alerts/{id}/acknowledge", post(acknowledge::acknowledge))
         .route("/v1/clients", get(clients::list))
         .route("/v1/clients/{id}", get(clients::one).delete(clients::disconnect))

@@ -26,6 +26,7 @@ async fn every_path_answers_as_the_description_says() {
         ("GET", &series),
         ("GET", "/v1/groups"),
         ("GET", "/v1/alerts?state=all"),
+        ("GET", "/v1/rules"),
         ("POST", &acknowledge),
         ("POST", "/v1/devices/site/a/dev7/commands"),
         ("GET", "/v1/devices/site/a/dev7/commands"),
@@ -166,6 +167,22 @@ async fn alerts_are_listed_by_whether_they_hold() {
         assert_eq!(pages(&site, &target, "alerts").await, all, "pages of {limit}");
     }
     assert_eq!(pages(&site, "/v1/alerts?state=recent&limit=1", "alerts").await, [OVER, WARM, COLD]);
+}
+
+#[tokio::test]
+async fn rules_are_listed_all_or_those_about_a_device() {
+    let site = Site::new().await;
+    let of = async |query: &str| names(&site.get(&format!("/v1/rules{query}")).await.json()["rules"], "name");
+    assert_eq!(of("").await, ["too-warm", "only-b", "silent"]);
+    assert_eq!(of("?device=site/a/dev7").await, ["too-warm", "silent"]);
+    let rules = site.get("/v1/rules").await.json()["rules"].clone();
+    assert_eq!(
+        rules[0],
+        json!({ "name": "too-warm", "severity": "critical", "metric": "temperature", "device": null, "group": "site/*",
+            "condition": "above", "threshold": 8.0, "hysteresis": 0.5, "for_ms": 30_000 })
+    );
+    assert_eq!((&rules[2]["condition"], rules[2].get("threshold")), (&json!("no_reading"), None));
+    assert_eq!(site.get("/v1/rules?device=nobody").await.status, 404);
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use tidegate_buckets::Bucket;
+use tidegate_push::{Rule, RuleCondition};
 use tidegate_telemetry::history::{
     AlertEvent, ProblemGroup, ReadingsPage, ReadingsQuery, SeriesAnswer, SeriesQuery, StoreStats,
 };
@@ -120,6 +121,24 @@ pub fn command(position: Position, by: &str, request: CommandRequest) -> Change 
         answer: None,
         request,
     }))
+}
+
+/// Rules about all of the fleet, about `site/b` alone, and about silence.
+pub fn rules() -> Vec<Rule> {
+    let rule = |name: &str, group: Option<&str>, condition, for_ms| Rule {
+        name: name.to_owned(),
+        severity: Severity::Critical,
+        metric: Some("temperature".to_owned()).filter(|_| condition != RuleCondition::NoReading),
+        device: None,
+        group: group.map(str::to_owned),
+        condition,
+        for_ms,
+    };
+    vec![
+        rule("too-warm", Some("site/*"), RuleCondition::Above { threshold: 8.0, hysteresis: 0.5 }, 30_000),
+        rule("only-b", Some("site/b*"), RuleCondition::Below { threshold: -1.0, hysteresis: 0.0 }, 0),
+        rule("silent", None, RuleCondition::NoReading, 600_000),
+    ]
 }
 
 /// A history in memory: a point each 10 s of the hour before [`NOW_MS`], and forty alerts of long ago.

@@ -9,7 +9,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tidegate_push::{
-    Hub, IntentError, Intents, LiveConfig, OperationStats, Operations, PushConfig, Readiness, router, serve,
+    Hub, IntentError, Intents, LiveConfig, OperationStats, Operations, PushConfig, Readiness, Rule, router, serve,
 };
 use tidegate_telemetry::{AlertState, Change, Intent, Position};
 use tokio::net::TcpListener;
@@ -122,6 +122,11 @@ pub struct FakeOperations {
 impl Operations for FakeOperations {
     fn stats(&self) -> OperationStats {
         OperationStats { started: NOW_MS, refused: [("not_utf8", 3)].into(), ..OperationStats::default() }
+    }
+
+    fn rules(&self) -> &[Rule] {
+        static RULES: OnceLock<Vec<Rule>> = OnceLock::new();
+        RULES.get_or_init(fleet::rules)
     }
 
     fn ready(&self) -> Readiness {
