@@ -53,6 +53,9 @@ pub struct FleetArgs {
     /// Buildings the devices are spread over (1 to 26).
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=26))]
     buildings: u8,
+    /// Letter of the first of them; a second fleet on the same server needs buildings of its own.
+    #[arg(long, default_value_t = 'a', value_parser = letter)]
+    first_building: char,
     /// The same seed gives the same devices and rooms.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -195,6 +198,7 @@ async fn fleet(args: FleetArgs) -> anyhow::Result<()> {
     let plan = FleetPlan {
         devices: args.devices,
         buildings: usize::from(args.buildings),
+        first_building: usize::from(args.first_building as u8 - b'a'),
         interval,
         scenario: args.scenario,
         qos: args.qos,
@@ -353,6 +357,13 @@ async fn resolve(address: &str) -> anyhow::Result<SocketAddr> {
 }
 
 /// `250ms`, `5s`, `2m`, `1h`; a number alone is in seconds.
+fn letter(text: &str) -> Result<char, String> {
+    match text.chars().collect::<Vec<_>>()[..] {
+        [letter] if letter.is_ascii_alphabetic() => Ok(letter.to_ascii_lowercase()),
+        _ => Err("a letter from a to z".to_owned()),
+    }
+}
+
 fn parse_duration(text: &str) -> Result<Duration, String> {
     let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);

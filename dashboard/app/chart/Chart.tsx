@@ -68,7 +68,7 @@ function options(props: Props, width: number): uPlot.Options {
     height: props.height,
     legend: { show: false },
     padding: [8, 8, 0, 0],
-    scales: { x: { time: true, auto: false, min: props.from, max: props.to }, y: { range: (_, low, high) => paddedRange(low, high) } },
+    scales: { x: { time: true, auto: false, min: props.from, max: props.to }, y: { range: (_, low, high) => paddedRange(low, high, props.limits) } },
     axes: [
       { ...axis, grid: { show: false }, space: 80, values: [[86400, "{D} {MMM}", null, null, null, null, null, null, 1], [60, "{HH}:{mm}", "\n{D} {MMM}", null, null, null, null, null, 1], [1, "{HH}:{mm}:{ss}", null, null, null, null, null, null, 1]] },
       { ...axis, size: 52, values: (_, splits) => splits.map((split) => formatNumber(split, decimalsOf((splits[1] ?? 1) - (splits[0] ?? 0)))) },
@@ -91,9 +91,11 @@ function options(props: Props, width: number): uPlot.Options {
   };
 }
 
-/** Some air above and below, and a band for a value that never moves. */
-function paddedRange(low: number | null, high: number | null): [number, number] {
-  if (low === null || high === null) return [0, 1];
+/** Some air above and below, and a band for a value that never moves. A limit that is near is in the picture. */
+function paddedRange(lowest: number | null, highest: number | null, limits: Limit[]): [number, number] {
+  if (lowest === null || highest === null) return [0, 1];
+  const near = limits.map((limit) => limit.value).filter((value) => Math.max(lowest - value, value - highest) <= highest - lowest);
+  const [low, high] = [Math.min(lowest, ...near), Math.max(highest, ...near)];
   const air = Math.max((high - low) * 0.12, Math.abs(high) * 0.005, 0.05);
   return [low - air, high + air];
 }

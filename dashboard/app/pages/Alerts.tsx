@@ -1,22 +1,21 @@
-import { createResource, createSignal, For, Match, Show, Switch } from "solid-js";
+import { createEffect, createResource, For, Match, Show, Switch } from "solid-js";
 import type { Alert } from "../../client/index.js";
 import { acknowledge, activeAlerts, allAlerts, clearedAlerts, failures, historyError, loadHistory, older, pending } from "../lib/alerts.js";
 import { api, type Rule } from "../lib/api.js";
 import { formatClock, formatExact, formatSpan, formatValue, groupWords, plural, shortName } from "../lib/format.js";
 import { now } from "../lib/live.js";
-import { href } from "../lib/router.js";
+import { href, route, setQuery } from "../lib/router.js";
 import { alertTitle, ruleText, thresholdUnit } from "../lib/rules.js";
 import { muted, setMuted } from "../lib/sound.js";
 import { findUnit, unitOf } from "../lib/units.js";
 
+const TABS = [["active", "Active"], ["recent", "Recent"], ["rules", "Rules"]] as const;
+
 export function Alerts() {
-  const [tab, setTab] = createSignal<"active" | "recent" | "rules">("active");
+  const tab = (): string => route().query.get("show") ?? "active";
   const recent = (): boolean => tab() === "recent";
   const shown = (): Alert[] => (recent() ? clearedAlerts() : activeAlerts());
-  const showRecent = (): void => {
-    setTab("recent");
-    void loadHistory(null);
-  };
+  createEffect(() => recent() && void loadHistory(null));
   const acknowledged = (): number => activeAlerts().filter((alert) => alert.state === "acknowledged").length;
   return (
     <>
@@ -25,9 +24,9 @@ export function Alerts() {
         <span class="sub">{plural(activeAlerts().length, "active alert")}<Show when={acknowledged() > 0}>, {acknowledged()} acknowledged</Show></span>
         <div class="tools">
           <div class="segments" role="group" aria-label="Which alerts">
-            <button type="button" classList={{ on: tab() === "active" }} aria-pressed={tab() === "active"} onClick={() => setTab("active")}>Active</button>
-            <button type="button" classList={{ on: recent() }} aria-pressed={recent()} onClick={showRecent}>Recent</button>
-            <button type="button" classList={{ on: tab() === "rules" }} aria-pressed={tab() === "rules"} onClick={() => setTab("rules")}>Rules</button>
+            <For each={TABS}>
+              {([name, words]) => <button type="button" classList={{ on: tab() === name }} aria-pressed={tab() === name} onClick={() => setQuery({ show: name === "active" ? null : name })}>{words}</button>}
+            </For>
           </div>
           <button class="button" type="button" aria-pressed={muted()} onClick={() => setMuted(!muted())}>{muted() ? "Sound is off" : "Mute sound"}</button>
         </div>

@@ -96,6 +96,7 @@ fn templates(count: usize) -> Vec<Template> {
     let plan = FleetPlan {
         devices: count,
         buildings: 2,
+        first_building: 0,
         interval: Duration::from_secs(5),
         scenario: Scenario::Steady,
         qos: QosChoice::Fixed(1),

@@ -74,6 +74,7 @@ impl Convoy {
         let plan = FleetPlan {
             devices: config.devices,
             buildings: 10,
+            first_building: 0,
             interval: INTERVAL,
             scenario: Scenario::Steady,
             qos: QosChoice::Fixed(1),

@@ -64,6 +64,7 @@ async fn one(config: &BenchConfig, rate: f64, kind: Kind) -> io::Result<Outcome>
     let plan = FleetPlan {
         devices: config.devices,
         buildings: 10,
+        first_building: 0,
         interval: Duration::from_secs_f64(config.devices as f64 / rate),
         scenario: Scenario::Steady,
         qos: QosChoice::Fixed(1),

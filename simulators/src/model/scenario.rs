@@ -50,6 +50,8 @@ pub struct FleetPlan {
     pub devices: usize,
     /// How many buildings they are spread over, 1 to 26.
     pub buildings: usize,
+    /// The first of them, 0 for A: fleets of other buildings have other names.
+    pub first_building: usize,
     /// Between two readings of a device that does not sleep.
     pub interval: Duration,
     /// The character.
@@ -73,7 +75,7 @@ impl FleetPlan {
     fn spec(&self, index: usize) -> DeviceSpec {
         let mut rng = Rng::new(self.seed, 1000 + index as u64);
         let (building, floor, number) = self.place(index);
-        let letter = char::from(b'a' + building as u8);
+        let letter = char::from(b'a' + (self.first_building + building).min(25) as u8);
         let incident = self.incident(index);
         let room = if incident.is_some() { RoomKind::ColdRoom } else { self.room(&mut rng) };
         let shape = self.shape(&mut rng);
@@ -201,7 +203,15 @@ mod tests {
     const START_MS: i64 = 1_704_723_840_000;
 
     fn plan(scenario: Scenario, devices: usize) -> FleetPlan {
-        FleetPlan { devices, buildings: 2, interval: Duration::from_secs(5), scenario, qos: QosChoice::Mix, seed: 7 }
+        FleetPlan {
+            devices,
+            buildings: 2,
+            first_building: 0,
+            interval: Duration::from_secs(5),
+            scenario,
+            qos: QosChoice::Mix,
+            seed: 7,
+        }
     }
 
     fn an_hour(plan: &FleetPlan) -> Vec<Vec<u8>> {
