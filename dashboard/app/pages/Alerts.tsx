@@ -72,7 +72,7 @@ function Rules() {
                   <tr data-row tabindex="0">
                     <td class="severity"><i class={rule.severity} title={rule.severity} /></td>
                     <td class="what">{alertTitle({ metric: rule.metric, text: ruleText(rule, unitOf(rule.metric)) })} <span class="sub severity-word">· {rule.severity} · {rule.name}</span></td>
-                    <td class="device">{rule.device ?? <span class="sub">all</span>}</td>
+                    <td class="device">{rule.device ?? <span class="sub">all devices</span>}</td>
                     <td class="where sub">{rule.group === null ? "everywhere" : groupWords(rule.group)}</td>
                     <td class="right value">{active(rule) === 0 ? <span class="sub">none</span> : active(rule)}</td>
                   </tr>

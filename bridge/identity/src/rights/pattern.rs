@@ -81,7 +81,7 @@ impl Template {
     pub(super) fn device_pattern(&self, client: &str, user: Option<&str>) -> Option<String> {
         let is_plain = |name: &&str| is_plain(name) && !name.contains(['*', '?']);
         let text = |part| match part {
-            &Part::Text(ref text) => Some(&**text),
+            Part::Text(text) => Some(&**text),
             Part::Client => Some(client).filter(is_plain),
             Part::User => user.filter(is_plain),
         };
