@@ -84,7 +84,7 @@ fn external(reader: &mut Reader) -> ExternalConfig {
             d.inflight_max,
             "Messages on their way that are not yet acknowledged (MQTT 5).",
         ),
-        connect_timeout: s.duration("connect_timeout", d.connect_timeout, "Time until the broker has to answer."),
+        connect_timeout: s.timeout("connect_timeout", d.connect_timeout, "Time until the broker has to answer."),
         backoff: s.duration(
             "backoff",
             d.backoff,

@@ -54,8 +54,8 @@ pub fn broker(reader: &mut Reader) -> BrokerConfig {
             d.publish_bytes_rate_max,
             "Bytes one client publishes a second; past it the client is read slower. 0: no limit.",
         ),
-        connect_timeout: s.duration("connect_timeout", d.connect_timeout, "Time until a connection has to say CONNECT, handshakes included."),
-        packet_timeout: s.duration("packet_timeout", d.packet_timeout, "Time to send a packet, once begun, and a second more for each KiB of it; then the connection ends."),
+        connect_timeout: s.timeout("connect_timeout", d.connect_timeout, "Time until a connection has to say CONNECT, handshakes included."),
+        packet_timeout: s.timeout("packet_timeout", d.packet_timeout, "Time to send a packet, once begun, and a second more for each KiB of it; then the connection ends."),
         acknowledge: s.choice(
 "acknowledge",
                 &[("durable", Acknowledge::Durable), ("appended", Acknowledge::Appended)],

@@ -187,6 +187,13 @@ mod tests {
     }
 
     #[test]
+    fn a_deadline_of_no_time_is_a_mistake() {
+        let mistakes = Config::parse("[mqtt]\nconnect_timeout = \"0 ms\"\npacket_timeout = \"0 s\"\n").unwrap_err();
+        let found: Vec<(usize, &str)> = mistakes.iter().map(|mistake| (mistake.line, mistake.key.as_str())).collect();
+        assert_eq!(found, [(2, "mqtt.connect_timeout"), (3, "mqtt.packet_timeout")]);
+    }
+
+    #[test]
     fn every_mistake_is_reported_with_its_line_and_key() {
         let text = "[mqtt]\nlisten = \"here\"\npacket_byte_max = 3\n\n[log]\ncommit_interval = 5\n\n[unknown]\na = 1\n\n\
                     [[alert]]\nname = \"x\"\nabove = \"hot\"\n\n[[alert]]\nabove = 3.0\nbelow = 2.0\n";

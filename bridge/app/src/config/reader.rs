@@ -189,6 +189,19 @@ impl Section<'_> {
         std::time::Duration::from_millis(self.duration_ms(key, default_ms, meaning).unsigned_abs())
     }
 
+    /// A [`Section::duration`] within which something has to happen.
+    pub fn timeout(&mut self, key: &str, default: std::time::Duration, meaning: &str) -> std::time::Duration {
+        let default_ms = i64::try_from(default.as_millis()).unwrap_or(i64::MAX);
+        let shown = format!("\"{}\"", units::duration_text(default_ms));
+        self.key(key, default, &shown, meaning, |item| {
+            let text = item.as_str().ok_or("is a duration such as \"30 s\" or \"10 min\"")?;
+            match units::parse_duration_ms(text)? {
+                0 => Err("has to be more than 0: nothing is ever done in no time".into()),
+                ms => Ok(std::time::Duration::from_millis(ms.unsigned_abs())),
+            }
+        })
+    }
+
     /// An address to listen on, `host:port` with a literal address.
     pub fn address(&mut self, key: &str, default: SocketAddr, meaning: &str) -> SocketAddr {
         self.key(key, default, &format!("\"{default}\""), meaning, |item| {

@@ -80,12 +80,12 @@ impl Template {
     /// something in a pattern, makes none: a client that calls itself `*` gains nothing.
     pub(super) fn device_pattern(&self, client: &str, user: Option<&str>) -> Option<String> {
         let is_plain = |name: &&str| is_plain(name) && !name.contains(['*', '?']);
-        let text = |part| match part {
+        let texts = self.0.iter().map(|part| match part {
             Part::Text(text) => Some(&**text),
             Part::Client => Some(client).filter(is_plain),
             Part::User => user.filter(is_plain),
-        };
-        self.0.iter().map(text).collect()
+        });
+        texts.collect()
     }
 }
 
