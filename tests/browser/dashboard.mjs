@@ -174,6 +174,9 @@ async function chart() {
     }, [...share, text], { polling: 100, timeout: PATIENCE_MS });
 
     await over.waitFor();
+    await page.route("**/v1/rules*", () => {});
+    await page.reload();
+    await over.waitFor();
     await reads(await at(0.6), "20.0");
     await publish("lab/data", { deviceId: "dev1", temperature: 31.5, timestamp: Date.now() });
     await reads(await at(0.999), "31.5");

@@ -1,7 +1,7 @@
-import { createEffect, createResource, For, Match, Show, Switch } from "solid-js";
+import { createEffect, For, Match, Show, Switch } from "solid-js";
 import type { Alert } from "../../client/index.js";
 import { acknowledge, activeAlerts, allAlerts, clearedAlerts, failures, historyError, loadHistory, older, pending } from "../lib/alerts.js";
-import { api, type Rule } from "../lib/api.js";
+import { api, poll, type Rule } from "../lib/api.js";
 import { formatClock, formatExact, formatSpan, formatValue, groupWords, plural, shortName } from "../lib/format.js";
 import { now } from "../lib/live.js";
 import { href, route, setQuery } from "../lib/router.js";
@@ -9,6 +9,8 @@ import { alertTitle, ruleText, thresholdUnit } from "../lib/rules.js";
 import { muted, setMuted } from "../lib/sound.js";
 import { findUnit, unitOf } from "../lib/units.js";
 
+/** They change with a restart of the server only. */
+const RULES_EVERY_MS = 60_000;
 const TABS = [["active", "Active"], ["recent", "Recent"], ["rules", "Rules"]] as const;
 
 export function Alerts() {
@@ -51,18 +53,17 @@ export function Alerts() {
 
 /** What raises alerts: the configuration, in words. */
 function Rules() {
-  const [answer] = createResource(() => api.rules().then(({ rules }) => {
-    for (const rule of rules) if (rule.metric !== null) void findUnit(rule.metric, "");
-    return { rules, error: null };
-  }, (failure: Error) => ({ rules: [] as Rule[], error: failure.message })));
+  const answer = poll(() => api.rules(), RULES_EVERY_MS);
+  createEffect(() => {
+    for (const rule of answer.value()?.rules ?? []) if (rule.metric !== null) void findUnit(rule.metric, "");
+  });
   const active = (rule: Rule): number => activeAlerts().filter((alert) => alert.rule === rule.name).length;
   return (
     <Switch fallback={<div class="skeleton tall" aria-label="Loading" />}>
-      <Match when={answer()?.error}>{(why) => <p class="wrong" role="alert">{why()}</p>}</Match>
-      <Match when={answer()?.rules.length === 0}>
+      <Match when={answer.value()?.rules.length === 0}>
         <div class="empty"><h2>No rule is set.</h2><p>Rules are in the configuration under <code>[[alert]]</code>: a threshold, or silence, for some devices or all.</p></div>
       </Match>
-      <Match when={answer()?.rules}>
+      <Match when={answer.value()?.rules}>
         {(rules) => (
           <table class="list alerts rules">
             <thead><tr><th /><th>Rule</th><th>Devices</th><th>Where</th><th class="right">Active now</th></tr></thead>
@@ -82,6 +83,7 @@ function Rules() {
           </table>
         )}
       </Match>
+      <Match when={answer.error()}>{(why) => <p class="wrong" role="alert">{why()}</p>}</Match>
     </Switch>
   );
 }

@@ -1,11 +1,11 @@
-import { createEffect, createMemo, createResource, createSignal, For, on, Show } from "solid-js";
+import { createEffect, createMemo, createSignal, For, on, Show } from "solid-js";
 import type { Device as DeviceRow, Metric, Tables } from "../../client/index.js";
 import { Chart } from "../chart/Chart.js";
 import { latePoints, toColumns, type Columns } from "../chart/data.js";
 import { Spark } from "../chart/Spark.js";
 import { readRange, WINDOWS, type Range } from "../chart/windows.js";
 import { allAlerts } from "../lib/alerts.js";
-import { api, type Rule } from "../lib/api.js";
+import { api, poll, type Rule } from "../lib/api.js";
 import { formatClock, formatExact, formatNumber, formatSpan, formatTime, formatValue, groupWords, metricLabel, shortName } from "../lib/format.js";
 import { isStale, now, openView, type Live } from "../lib/live.js";
 import { href, route, setQuery } from "../lib/router.js";
@@ -16,6 +16,8 @@ import { Glyph, STATE_WORDS } from "../parts/Glyph.js";
 import { Act } from "./Alerts.js";
 
 const TREND_MS = 3_600_000;
+/** They change with a restart of the server only. */
+const RULES_EVERY_MS = 60_000;
 const TREND_PIXELS = 240;
 const EMPTY: Columns = [[], [], [], []];
 
@@ -75,8 +77,8 @@ function Body(props: { device: () => DeviceRow }) {
     const place = (name: string | null | undefined): number => metrics.findIndex((metric) => metric.name === name);
     return [place(route().query.get("metric")), place(troubled)].find((index) => index >= 0) ?? 0;
   });
-  // A chart without its rules' lines is better than none.
-  const [rules] = createResource(() => props.device().id, (id) => api.rules(id).then((answer) => answer.rules, () => []));
+  // The charts do not wait for it: one without its rules' lines is better than none.
+  const rules = poll(() => api.rules(props.device().id), RULES_EVERY_MS);
   learnUnits(metrics);
   return (
     <>
@@ -86,7 +88,7 @@ function Body(props: { device: () => DeviceRow }) {
         </For>
       </div>
       <div class="split">
-        <Show when={metrics[chosen()]} keyed>{(metric) => <History device={props.device().id} metric={metric} rules={rules() ?? []} alerts={alerts().filter((alert) => alert.metric === null || alert.metric === metric.name)} />}</Show>
+        <Show when={metrics[chosen()]} keyed>{(metric) => <History device={props.device().id} metric={metric} rules={rules.value()?.rules ?? []} alerts={alerts().filter((alert) => alert.metric === null || alert.metric === metric.name)} />}</Show>
         <div class="box facts">
           <dl class="dl">
             <dt>Last reading</dt><dd title={formatExact(props.device().time)}>{formatTime(props.device().time, now())}</dd>
