@@ -34,6 +34,7 @@ impl Batch {
             (position, received_ms, changes)
         })
     }
+
     /// Hands it to history and the status page.
     pub fn remember(&self, store: &Store, figures: &Figures) {
         store.apply_all(self.changes().map(|(position, _, changes)| (position, changes)));

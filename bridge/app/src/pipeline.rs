@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use metrics::{Counter, counter};
 use tidegate_broker::{Broker, CommandError};
 use tidegate_log::{Log, LogReader, ReadError};
-use tidegate_process::Process;
+use tidegate_process::{Counts, Process};
 use tidegate_push::Hub;
 use tidegate_store::Store;
 use tidegate_telemetry::{CommandMessage, CommandRefusal, CommandReport, Entry, Position, ProblemSink};
@@ -143,10 +143,6 @@ struct Flushed {
     through: Position,
 }
 
-/// What is counted of commands.
-const COMMAND_EVENTS: [&str; 9] =
-    ["accepted", "repeated", "rejected", "forgotten", "sent", "delivered", "answered", "expired", "refused"];
-
 struct Meters {
     publications: Counter,
     ignored: Counter,
@@ -178,7 +174,9 @@ impl Meters {
             cleared: counter!("tidegate_process_alerts_cleared_total"),
             devices_added: counter!("tidegate_process_devices_added_total"),
             devices_forgotten: counter!("tidegate_process_devices_forgotten_total"),
-            commands: COMMAND_EVENTS.map(|event| counter!("tidegate_commands_total", "event" => event)),
+            commands: Counts::default()
+                .command_events()
+                .map(|(event, _)| counter!("tidegate_commands_total", "event" => event)),
         }
     }
 
@@ -202,19 +200,9 @@ impl Meters {
                 counter.increment(count);
             }
         }
-        let steps = &counts.command_steps;
-        let commands = [
-            counts.commands_accepted,
-            counts.commands_repeated,
-            counts.commands_rejected,
-            counts.commands_forgotten,
-            steps.sent,
-            steps.delivered,
-            steps.answered,
-            steps.expired,
-            steps.refused,
-        ];
-        for (counter, count) in self.commands.iter().zip(commands).filter(|(_, count)| *count > 0) {
+        for (counter, (_, count)) in
+            self.commands.iter().zip(counts.command_events()).filter(|(_, (_, count))| *count > 0)
+        {
             counter.increment(count);
         }
     }

@@ -70,6 +70,25 @@ pub struct Counts {
     pub command_steps: CommandSteps,
 }
 
+impl Counts {
+    /// What happened to commands, by the name of the event.
+    #[must_use]
+    pub fn command_events(&self) -> [(&'static str, u64); 9] {
+        let steps = &self.command_steps;
+        [
+            ("accepted", self.commands_accepted),
+            ("repeated", self.commands_repeated),
+            ("rejected", self.commands_rejected),
+            ("forgotten", self.commands_forgotten),
+            ("sent", steps.sent),
+            ("delivered", steps.delivered),
+            ("answered", steps.answered),
+            ("expired", steps.expired),
+            ("refused", steps.refused),
+        ]
+    }
+}
+
 /// How many commands came to each state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct CommandSteps {

@@ -245,18 +245,7 @@ fn the_random_steps_reach_what_they_are_meant_to_reach() {
             late += counts.values_late;
             duplicate += counts.values_duplicate;
             forgotten += counts.devices_forgotten;
-            let steps = counts.command_steps;
-            let counted = [
-                counts.commands_accepted,
-                counts.commands_repeated,
-                counts.commands_rejected,
-                counts.commands_forgotten,
-                steps.sent,
-                steps.delivered,
-                steps.answered,
-                steps.expired,
-                steps.refused,
-            ];
+            let counted = counts.command_events().map(|(_, count)| count);
             commands.iter_mut().zip(counted).for_each(|(all, more)| *all += more);
         }
     }
