@@ -13,7 +13,7 @@ use tidegate_telemetry::clients::{ClientDetails, ClientName, ClientState, Client
 
 use super::Api;
 use super::error::{ApiError, Kind};
-use super::parameters::{Name, Parameters};
+use super::parameters::{NO_TOPIC, Name, Parameters, is_topic};
 
 /// How often a trace without packets sends an empty line, so that a reader that is gone is noticed.
 const BEAT: Duration = Duration::from_secs(15);
@@ -43,10 +43,7 @@ pub async fn list(State(api): State<Arc<Api>>, uri: Uri) -> Result<Json<ClientsP
 
 fn topic(parameters: &Parameters) -> Result<Option<String>, ApiError> {
     match parameters.text("topic") {
-        Some(topic) if topic.is_empty() || topic.contains(['+', '#']) => {
-            let detail = format!("topic={topic:?} is no topic name: name one topic, without wildcards");
-            Err(ApiError::parameter("topic", detail))
-        }
+        Some(topic) if !is_topic(topic) => Err(ApiError::parameter("topic", format!("topic={topic:?} is {NO_TOPIC}"))),
         topic => Ok(topic.map(str::to_owned)),
     }
 }

@@ -14,7 +14,7 @@ use tidegate_telemetry::{CommandId, CommandRequest, Intent, Qos};
 use tidegate_views::{CommandObject, CommandsPage};
 
 use super::error::{ApiError, Kind};
-use super::parameters::{Name, Parameters};
+use super::parameters::{NO_TOPIC, Name, Parameters, is_topic};
 use super::{Api, devices, intent, now_ms};
 use crate::config::CommandsConfig;
 
@@ -181,7 +181,7 @@ fn request(api: &Api, device: Arc<str>, asked: Asked, header_key: Option<String>
     let topic = |topic: String, field: &str| -> Result<Arc<str>, ApiError> {
         match is_topic(&topic) {
             true => Ok(topic.into()),
-            false => Err(invalid(format!("{field} {topic:?} is no topic name (no wildcards, not empty)"))),
+            false => Err(invalid(format!("{field} {topic:?} is {NO_TOPIC}"))),
         }
     };
     let topic_name = topic(asked.topic.unwrap_or_else(|| config.topic_of(&device)), "topic")?;
@@ -217,10 +217,4 @@ fn request(api: &Api, device: Arc<str>, asked: Asked, header_key: Option<String>
     }
     let (content_type, key) = (content_type.map(Arc::from), key.map(Arc::from));
     Ok(CommandRequest { device, topic: topic_name, payload, content_type, qos, response_topic, expires_in_s, key })
-}
-
-/// Whether a text can be published to by people: a topic name (MQTT 5.0 section 4.7) that is not the broker's own.
-fn is_topic(text: &str) -> bool {
-    let length = (1..=usize::from(u16::MAX)).contains(&text.len());
-    length && !text.starts_with('$') && !text.contains(['+', '#']) && !text.chars().any(char::is_control)
 }

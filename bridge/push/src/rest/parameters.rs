@@ -8,6 +8,16 @@ use axum::http::request::Parts;
 use super::error::ApiError;
 use super::instant;
 
+/// What is wrong with a text that [`is_topic`] refuses.
+pub const NO_TOPIC: &str =
+    "no topic name to publish to: 1 to 65535 bytes, no wildcard or control character, no $ in front";
+
+/// Whether a text can be published to by people: a topic name (MQTT 5.0 section 4.7) that is not the broker's own.
+pub fn is_topic(text: &str) -> bool {
+    let length = (1..=usize::from(u16::MAX)).contains(&text.len());
+    length && !text.starts_with('$') && !text.contains(['+', '#']) && !text.chars().any(char::is_control)
+}
+
 /// The query parameters of a request: each known, and there once.
 #[derive(Debug)]
 pub struct Parameters(Vec<(String, String)>);
@@ -20,7 +30,14 @@ impl Parameters {
     pub fn of(uri: &Uri, known: &[&str]) -> Result<Parameters, ApiError> {
         let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri)
             .map_err(|error| ApiError::parameter("", format!("the query cannot be read: {error}")))?;
-        for (at, (name, _)) in pairs.iter().enumerate() {
+        for (at, (name, value)) in pairs.iter().enumerate() {
+            // What is not UTF-8 was read as this character; looking for something else than was asked helps nobody.
+            if value.contains(char::REPLACEMENT_CHARACTER) {
+                return Err(ApiError::parameter(
+                    name,
+                    format!("{name} is not UTF-8: percent-encode the text's UTF-8 bytes"),
+                ));
+            }
             if !known.contains(&name.as_str()) {
                 let taken = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
                 return Err(ApiError::parameter(name, format!("unknown parameter {name:?}: this path takes {taken}")));

@@ -40,6 +40,9 @@ async fn every_mistake_in_a_question_is_named() {
         (&format!("{series}&from=yesterday"), 400, "RFC 3339"),
         (&format!("{series}&width=99999"), 400, "1 to 10000"),
         ("/v1/alerts?state=old", 400, "active, recent, all"),
+        ("/v1/rules?device=%ff%fe", 400, "UTF-8"),
+        ("/v1/clients?topic=a%00b", 400, "no topic name"),
+        ("/v1/clients?topic=a/%2B/b", 400, "wildcard"),
         ("/v1/alerts?cursor=x", 400, "next"),
     ] {
         let (answered, detail) = problem(&site.get(target).await);
