@@ -130,6 +130,15 @@ impl Live {
     }
 }
 
+/// Where a map that stood at `at` stands after a delta, or a part of one.
+///
+/// # Panics
+/// When it does not start there: the server broke its promise.
+fn stands_after(delta: &Value, at: Option<u64>) -> Option<u64> {
+    assert_eq!(delta["d"][1].as_u64(), at, "a delta starts where the map stands: {delta}");
+    if delta["more"] == true { at } else { delta["d"][2].as_u64() }
+}
+
 impl Objects {
     /// Applies what comes until `done` holds.
     ///
@@ -156,14 +165,11 @@ impl Objects {
                 self.at = message["at"].as_u64();
             }
         } else if message["d"][0] == self.id {
-            assert_eq!(message["d"][1].as_u64(), self.at, "a delta starts where the map stands: {message}");
+            self.at = stands_after(message, self.at);
             for gone in message["x"].as_array().into_iter().flatten() {
                 self.objects.remove(gone.as_str().expect("an identifier"));
             }
             self.put(&message["r"]);
-            if message.get("more").is_none() {
-                self.at = message["d"][2].as_u64();
-            }
         }
     }
 
@@ -198,9 +204,8 @@ impl Rows {
                 self.at = message["at"].as_u64();
             }
         } else if message["d"][0] == self.id {
-            assert_eq!(message["d"][1].as_u64(), self.at, "a delta starts where the map stands: {message}");
-            self.at = message["d"][2].as_u64();
-            self.deltas += 1;
+            self.at = stands_after(message, self.at);
+            self.deltas += usize::from(message["more"] != true);
             self.add(&message["a"]);
             for column in message["m"].as_array().into_iter().flatten() {
                 self.column(column);
