@@ -55,8 +55,34 @@ impl SeriesBuffer {
         self.newest_ms.is_none()
     }
 
-    /// The value's sixteen-byte form; texts join this buffer's list.
-    pub(crate) fn sample(&mut self, value: &Value) -> Sample {
+    pub(crate) fn push(&mut self, time_ms: i64, value: &Value) -> Pushed {
+        if self.newest_ms.is_none_or(|newest_ms| time_ms > newest_ms) {
+            self.newest_ms = Some(time_ms);
+            if self.tail.len() == TAIL_POINTS {
+                self.seal_tail();
+            }
+            if self.tail.len() == self.tail.capacity() {
+                self.tail.reserve_exact(self.tail.len().clamp(4, 8));
+            }
+            let sample = self.sample(value);
+            self.tail.push(Point { time_ms, sample });
+            return Pushed::Newest;
+        }
+        let sample = self.sample(value);
+        match self.tail.last_mut() {
+            Some(last) if last.time_ms == time_ms => {
+                last.sample = sample;
+                Pushed::Replaced
+            }
+            _ => {
+                self.more.get_or_insert_default().late.push(Point { time_ms, sample });
+                Pushed::Late
+            }
+        }
+    }
+
+    /// The value's sixteen-byte form; a text joins the list, which does not outlive the tail: the point has to follow at once.
+    fn sample(&mut self, value: &Value) -> Sample {
         match value {
             Value::Number(number) => Sample::number(*number),
             Value::Bool(on) => Sample::bool(*on),
@@ -69,34 +95,6 @@ impl SeriesBuffer {
                 Sample::text(index as u32)
             }
         }
-    }
-
-    pub(crate) fn push(&mut self, point: Point) -> Pushed {
-        if self.newest_ms.is_none_or(|newest_ms| point.time_ms > newest_ms) {
-            self.newest_ms = Some(point.time_ms);
-            self.append(point);
-            return Pushed::Newest;
-        }
-        match self.tail.last_mut() {
-            Some(last) if last.time_ms == point.time_ms => {
-                last.sample = point.sample;
-                Pushed::Replaced
-            }
-            _ => {
-                self.more.get_or_insert_default().late.push(point);
-                Pushed::Late
-            }
-        }
-    }
-
-    fn append(&mut self, point: Point) {
-        if self.tail.len() == TAIL_POINTS {
-            self.seal_tail();
-        }
-        if self.tail.len() == self.tail.capacity() {
-            self.tail.reserve_exact(self.tail.len().clamp(4, 8));
-        }
-        self.tail.push(point);
     }
 
     fn seal_tail(&mut self) {
@@ -168,5 +166,33 @@ impl Snapshot {
         run.extend(&self.rest.points, &self.rest.texts);
         run.settle();
         Ok(run)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// What a series of so many points in order holds, and then one that comes late.
+    fn kept(values: impl Fn(i64) -> Value, count: i64) -> Vec<Value> {
+        let mut buffer = SeriesBuffer::default();
+        for time_ms in 1..=count {
+            assert_eq!(buffer.push(time_ms, &values(time_ms)), Pushed::Newest);
+        }
+        assert_eq!(buffer.push(0, &values(0)), Pushed::Late);
+        let run = buffer.compressed().run().unwrap();
+        run.points.iter().map(|point| run.value(point.sample)).collect()
+    }
+
+    #[test]
+    fn texts_come_back_wherever_the_tail_becomes_a_block() {
+        let text = |time_ms: i64| Value::Text(["ON", "OFF", "stuck"][time_ms as usize % 3].into());
+        let mixed = |time_ms: i64| if time_ms % 25 == 0 { text(time_ms) } else { Value::Bool(time_ms % 2 == 0) };
+        let count = (TAIL_POINTS * SMALL_BLOCKS * 2 + 1) as i64;
+        for count in (1..60).chain([count]) {
+            assert_eq!(kept(text, count), (0..=count).map(text).collect::<Vec<_>>());
+            assert_eq!(kept(mixed, count), (0..=count).map(mixed).collect::<Vec<_>>());
+        }
     }
 }

@@ -9,7 +9,6 @@ use tidegate_telemetry::{AlertChange, AlertState, AppliedReading, Change, Positi
 use crate::buffer::{Pushed, SeriesBuffer};
 use crate::catalogue::{Catalogue, Row, SeriesId};
 use crate::counters;
-use crate::point::Point;
 
 /// Everything applied since the last seal, and what was sealed and is on its way to the files.
 #[derive(Debug, Default)]
@@ -117,8 +116,7 @@ impl Generation {
         }
         let buffer = &mut self.buffers[index];
         let before = buffer.bytes();
-        let sample = buffer.sample(value);
-        let pushed = buffer.push(Point { time_ms, sample });
+        let pushed = buffer.push(time_ms, value);
         if pushed != Pushed::Replaced {
             self.points += 1;
         }

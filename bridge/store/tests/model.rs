@@ -26,6 +26,7 @@ enum Step {
         from_ms: i64,
         count: i64,
         step_ms: i64,
+        texts: bool,
     },
     Flush,
     Maintain {
@@ -49,8 +50,8 @@ fn step() -> impl Strategy<Value = Step> {
     let time = (0..SPAN_MS / 60_000).prop_map(|minute| START_MS + minute * 60_000);
     prop_oneof![
         12 => (time.clone(), value()).prop_map(|(time_ms, value)| Step::Reading { time_ms, value }),
-        3 => (time.clone(), 1i64..400, 1i64..60_000)
-            .prop_map(|(from_ms, count, step_ms)| Step::Burst { from_ms, count, step_ms }),
+        3 => (time.clone(), 1i64..400, 1i64..60_000, any::<bool>())
+            .prop_map(|(from_ms, count, step_ms, texts)| Step::Burst { from_ms, count, step_ms, texts }),
         4 => Just(Step::Flush),
         4 => time.prop_map(|now_ms| Step::Maintain { now_ms: now_ms + 3_600_000 }),
         2 => Just(Step::Crash),
@@ -63,9 +64,11 @@ fn apply(step: &Step, store: &mut Fixture, model: &mut BTreeMap<i64, Value>) {
             store.reading(*time_ms, value.clone());
             model.insert(*time_ms, value.clone());
         }
-        Step::Burst { from_ms, count, step_ms } => {
+        Step::Burst { from_ms, count, step_ms, texts } => {
             for at in 0..*count {
-                let (time_ms, value) = (from_ms + at * step_ms, number((at % 97) as f64 / 10.0));
+                let text = || Value::Text(["ON", "OFF", "stuck"][(at % 3) as usize].into());
+                let value = if *texts { text() } else { number((at % 97) as f64 / 10.0) };
+                let time_ms = from_ms + at * step_ms;
                 store.reading(time_ms, value.clone());
                 model.insert(time_ms, value);
             }
