@@ -107,11 +107,11 @@ impl Machine {
     /// Turns the client away because a limit keeps it out.
     pub(crate) fn keep_out(&mut self, kept_out: &KeptOut) {
         self.send_explained(|v5, why| outbound::refusal(v5, Refusal::Limit(kept_out.by), why), &kept_out.detail);
-        self.phase = Phase::Ended(End::KeptOut);
+        self.finish(End::KeptOut);
     }
 
     pub(super) fn refuse(&mut self, refusal: Refusal, reason: Reason, detail: &str) {
         self.send_explained(|v5, why| outbound::refusal(v5, refusal, why), detail);
-        self.phase = Phase::Ended(End::Refused { reason, detail: detail.to_owned(), sample: Bytes::new() });
+        self.finish(End::Refused { reason, detail: detail.to_owned(), sample: Bytes::new() });
     }
 }

@@ -22,7 +22,7 @@ impl Machine {
             }
             self.expiry_s = expiry_s;
         }
-        self.phase = Phase::Ended(match disconnect.reason_code() {
+        self.finish(match disconnect.reason_code() {
             None | Some(DisconnectReasonCode::NormalDisconnection) => End::Disconnected,
             Some(_) => End::DisconnectedWithWill,
         });
@@ -33,10 +33,10 @@ impl Machine {
         self.end_with_credentials(now);
         self.end_with_packet_due(now);
         match (&self.phase, self.deadline()) {
-            (Phase::AwaitingConnect, Some(at)) if at <= now => self.phase = Phase::Ended(End::ConnectTimeout),
+            (Phase::AwaitingConnect, Some(at)) if at <= now => self.finish(End::ConnectTimeout),
             (Phase::Open, Some(at)) if at <= now => {
                 self.farewell(DisconnectReasonCode::KeepAliveTimeout);
-                self.phase = Phase::Ended(End::KeepAliveTimeout);
+                self.finish(End::KeepAliveTimeout);
             }
             _ => {}
         }
@@ -93,7 +93,7 @@ impl Machine {
             End::Refused { .. } => self.farewell(DisconnectReasonCode::UnspecifiedError),
             _ => {}
         }
-        self.phase = Phase::Ended(end);
+        self.finish(end);
     }
 
     /// The session is to end with the connection, whatever the client asked for.
@@ -104,7 +104,7 @@ impl Machine {
     /// Ends the connection without a word, for when the protocol crate cannot be trusted any more.
     pub(crate) fn abandon(&mut self, end: End) {
         self.output = Vec::new();
-        self.phase = Phase::Ended(end);
+        self.finish(end);
     }
 
     /// A DISCONNECT is sent to v5 clients that got their CONNACK, to nobody else.
@@ -157,7 +157,7 @@ impl Machine {
             self.write_bytes(&[0x20, 3, 0, code as u8, 0]);
         }
         let sample = Bytes::copy_from_slice(&raw[..raw.len().min(SAMPLE_BYTES_MAX)]);
-        self.phase = Phase::Ended(End::Refused { reason, detail, sample });
+        self.finish(End::Refused { reason, detail, sample });
     }
 
     /// Past the crate, which sends nothing after an error of its own; without the reason where that makes it too large

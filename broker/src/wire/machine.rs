@@ -1,4 +1,4 @@
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -52,7 +52,7 @@ pub(crate) struct Machine {
     pub(super) owes_answers: bool,
     /// How many at the end of `pending` have been handed out as requests and have no place in the log yet.
     pub(super) unplaced: usize,
-    pub(super) received: HashMap<u16, Position>,
+    pub(super) received: BTreeMap<u16, Position>,
     /// SUBACKs and UNSUBACKs that wait for the session store, with their tickets.
     pub(super) grants: VecDeque<(u64, Box<Packet>)>,
     /// Made with the first delivery: most clients only publish.
@@ -118,7 +118,7 @@ pub(crate) struct Admission {
     /// The session outlives the connection.
     pub keeps: bool,
     /// QoS 2 identifiers of the session that are not yet released.
-    pub received: HashMap<u16, Position>,
+    pub received: BTreeMap<u16, Position>,
     pub assigned_client_id: Option<String>,
     /// Set when the session is kept for another time than the client asked for.
     pub expiry_s: Option<u32>,
@@ -130,7 +130,8 @@ pub(super) enum Phase {
     /// The CONNECT was handed out and is not answered yet.
     AwaitingAdmission,
     Open,
-    Ended(End),
+    /// Boxed: it is part of every connection, and few are at their end.
+    Ended(Box<End>),
 }
 
 /// How much of a refused packet is kept as a sample.
@@ -162,7 +163,7 @@ impl Machine {
             pending_bytes: 0,
             owes_answers: false,
             unplaced: 0,
-            received: HashMap::new(),
+            received: BTreeMap::new(),
             grants: VecDeque::new(),
             deliveries: None,
             client_packet_bytes_max: usize::MAX,
@@ -284,7 +285,7 @@ impl Machine {
                 packet_id: unsubscribe.packet_id(),
                 filters: unsubscribe.entries().iter().map(|filter| filter.as_str().to_owned()).collect(),
             }),
-            Packet::V3_1_1Disconnect(_) => self.phase = Phase::Ended(End::Disconnected),
+            Packet::V3_1_1Disconnect(_) => self.finish(End::Disconnected),
             Packet::V5_0Disconnect(disconnect) => self.disconnected(&disconnect, raw),
             Packet::V5_0Auth(_) => self.protocol_error(MqttError::ProtocolError, raw),
             // A PINGREQ is answered by the crate; the packets of a server are refused by it.
@@ -404,6 +405,10 @@ impl Machine {
             Phase::Ended(end) => Some(end),
             _ => None,
         }
+    }
+
+    pub(super) fn finish(&mut self, end: End) {
+        self.phase = Phase::Ended(Box::new(end));
     }
 
     pub(super) fn has_ended(&self) -> bool {

@@ -33,7 +33,7 @@ impl Machine {
             WhyRefused::Busy => (Reason::ClientLimit, "come back later"),
         };
         self.refuse(Refusal::Identity(refused.refusal), reason, told);
-        self.phase = Phase::Ended(End::Refused { reason, detail: refused.detail, sample: Bytes::new() });
+        self.finish(End::Refused { reason, detail: refused.detail, sample: Bytes::new() });
     }
 
     pub(crate) fn may_subscribe(&self, filter: &str) -> bool {

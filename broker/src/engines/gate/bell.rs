@@ -1,22 +1,28 @@
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 
+use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 
-/// Wakes a connection: something is queued for it, or it is to end.
+/// Wakes a connection, for whatever reason: something is queued for it, what it waits for is on disk, or it is to end.
+/// There is one for each connection, so it is small.
 #[derive(Debug, Default)]
 pub(crate) struct Bell {
-    notify: Notify,
-    end: Mutex<End>,
+    waker: AtomicWaker,
+    /// Rung, and not heard yet.
+    is_rung: AtomicBool,
     /// Who traces the client has changed.
-    traced: AtomicBool,
-    /// Rings once, when the connection is gone.
-    pub(crate) ended: Notify,
+    is_traced: AtomicBool,
+    /// It is rung with the next commit.
+    awaits_commit: AtomicBool,
+    end: Mutex<End>,
 }
 
 #[derive(Debug, Default)]
 struct End {
     order: Option<EndOrder>,
+    is_gone: bool,
     /// Those who wait for the end; their ends of the channels are dropped then.
     waiting: Vec<oneshot::Sender<()>>,
 }
@@ -34,11 +40,16 @@ pub(crate) enum EndOrder {
 
 impl Bell {
     pub(crate) fn ring(&self) {
-        self.notify.notify_one();
+        // Whoever rang first has woken the connection.
+        if !self.is_rung.swap(true, Ordering::AcqRel) {
+            self.waker.wake();
+        }
     }
 
-    pub(crate) async fn rung(&self) {
-        self.notify.notified().await;
+    /// Ready once after each ring, or after several.
+    pub(crate) fn poll_rung(&self, cx: &Context<'_>) -> Poll<()> {
+        self.waker.register(cx.waker());
+        if self.is_rung.swap(false, Ordering::AcqRel) { Poll::Ready(()) } else { Poll::Pending }
     }
 
     /// Asks the connection to end; the first order stands.
@@ -51,27 +62,84 @@ impl Bell {
         self.end.lock().order
     }
 
-    /// Resolves, with an error, when the connection is gone.
+    /// Resolves, with an error, when the connection is gone; at once where it is.
     pub(crate) fn gone(&self) -> oneshot::Receiver<()> {
         let (sender, receiver) = oneshot::channel();
-        self.end.lock().waiting.push(sender);
+        let mut end = self.end.lock();
+        if !end.is_gone {
+            end.waiting.push(sender);
+        }
         receiver
     }
 
     /// The connection is gone.
     pub(crate) fn leave(&self) {
-        self.ended.notify_one();
-        self.end.lock().waiting.clear();
+        let mut end = self.end.lock();
+        end.is_gone = true;
+        end.waiting = Vec::new();
     }
 
     /// Has the connection look at who traces its client.
     pub(crate) fn look_at_traces(&self) {
-        self.traced.store(true, Ordering::Release);
+        self.is_traced.store(true, Ordering::Release);
         self.ring();
     }
 
     /// Whether it is to look; once.
     pub(crate) fn has_to_look_at_traces(&self) -> bool {
-        self.traced.load(Ordering::Relaxed) && self.traced.swap(false, Ordering::AcqRel)
+        self.is_traced.load(Ordering::Relaxed) && self.is_traced.swap(false, Ordering::AcqRel)
+    }
+
+    /// It joins those who wait for a commit. Returns whether it was not among them.
+    pub(super) fn begin_waiting(&self) -> bool {
+        !self.awaits_commit.swap(true, Ordering::AcqRel)
+    }
+
+    /// It left those who wait for a commit.
+    pub(super) fn end_waiting(&self) {
+        self.awaits_commit.store(false, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use futures_util::FutureExt;
+    use futures_util::future::poll_fn;
+
+    use super::*;
+
+    #[test]
+    fn several_rings_are_heard_once_and_a_later_one_again() {
+        let bell = Bell::default();
+        let hear = || poll_fn(|cx| bell.poll_rung(cx)).now_or_never().is_some();
+        assert!(!hear());
+        bell.ring();
+        bell.ring();
+        assert!(hear() && !hear());
+        bell.ring();
+        assert!(hear());
+    }
+
+    #[tokio::test]
+    async fn a_ring_wakes_who_waits() {
+        let bell = Arc::new(Bell::default());
+        let ringing = Arc::clone(&bell);
+        tokio::join!(poll_fn(|cx| bell.poll_rung(cx)), async move { ringing.ring() });
+    }
+
+    #[tokio::test]
+    async fn the_end_is_learned_by_those_who_asked_before_it_and_after_it() {
+        let bell = Bell::default();
+        let mut before = bell.gone();
+        assert!(before.try_recv().is_err_and(|error| error == oneshot::error::TryRecvError::Empty));
+        bell.leave();
+        assert!(before.await.is_err() && bell.gone().await.is_err());
+    }
+
+    #[test]
+    fn what_each_connection_has_of_it_is_small() {
+        assert!(size_of::<Bell>() <= 80, "{} bytes a connection", size_of::<Bell>());
     }
 }

@@ -3,6 +3,7 @@
 mod accept;
 mod bell;
 mod clients;
+mod commits;
 mod connection;
 #[cfg(test)]
 mod faithful;
@@ -147,8 +148,13 @@ impl Engine for Gate {
 
     fn run(&self, tracker: TaskTracker, cancel: CancellationToken) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(async move {
+            let following = tokio::spawn({
+                let hub = Arc::clone(&self.hub);
+                async move { hub.commits.follow().await }
+            });
             self.accept_until(&tracker, &cancel).await;
             self.drain().await;
+            following.abort();
             self.hub.directory.traces.close();
             let store = self.hub.store.clone();
             tokio::task::spawn_blocking(move || store.close()).await.expect("closing does not panic");

@@ -111,16 +111,13 @@ impl Hub {
         if let Some(bell) = self.directory.bell(&key) {
             let gone = bell.gone();
             bell.end(EndOrder::Administrative { session });
-            // Asked again, since one that went before it was waited for tells nobody any more.
-            let is_there = self.directory.bell(&key).is_some_and(|now| Arc::ptr_eq(&now, &bell));
-            if is_there && tokio::time::timeout(END_WAIT_MAX, gone).await.is_err() {
+            if tokio::time::timeout(END_WAIT_MAX, gone).await.is_err() {
                 return Err(ClientsError::Busy);
             }
         }
         if session && let Some(session) = self.parked.take(&key) {
             let ticket = self.forget(&session);
-            let mut stored = self.store.stored();
-            let written = tokio::time::timeout(END_WAIT_MAX, stored.wait_for(|stored| *stored >= ticket)).await;
+            let written = tokio::time::timeout(END_WAIT_MAX, self.commits.stored(ticket)).await;
             return written.map(drop).map_err(|_| ClientsError::Busy);
         }
         Ok(())
@@ -374,7 +371,7 @@ mod tests {
     fn those_not_let_in_yet_do_not_make_a_page_seem_the_last() {
         let directory = Directory::new(1, 1, || 0);
         for number in 0..10 {
-            let (key, bell) = (format!("client-{number}"), Arc::new(Bell::default()));
+            let (key, bell) = (Arc::from(format!("client-{number}")), Arc::new(Bell::default()));
             directory.hold(&key, &bell);
             let facts = Facts {
                 number,

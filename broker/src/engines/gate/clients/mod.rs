@@ -54,9 +54,9 @@ impl Directory {
     }
 
     /// Makes `bell`'s connection the holder of the identifier; returns the holder before.
-    pub(super) fn hold(&self, key: &str, bell: &Arc<Bell>) -> Option<Arc<Bell>> {
+    pub(super) fn hold(&self, key: &Arc<str>, bell: &Arc<Bell>) -> Option<Arc<Bell>> {
         let holder = Holder { bell: Arc::clone(bell), presence: None };
-        self.holders.lock().insert(Arc::from(key), holder).map(|before| before.bell)
+        self.holders.lock().insert(Arc::clone(key), holder).map(|before| before.bell)
     }
 
     /// The holder is let in.

@@ -32,10 +32,11 @@ impl<S: Stream> Connection<S> {
         };
         self.begin_trace(&client, connect);
         let Some(key) = self.identify(connect, &client).await else { return };
+        let key: Arc<str> = key.into();
         let before = self.hub.hold(&key, &self.seat.bell);
-        self.holds = Some(key.clone());
+        self.holds = Some(Arc::clone(&key));
         if let Some(before) = before
-            && tokio::time::timeout(TAKE_OVER_MAX, before.ended.notified()).await.is_err()
+            && tokio::time::timeout(TAKE_OVER_MAX, before.gone()).await.is_err()
         {
             let detail = "an older connection of the client identifier does not end; try again";
             self.guarded(|machine| machine.turn_away(detail));
@@ -52,7 +53,7 @@ impl<S: Stream> Connection<S> {
         }
         // From here on the end of the connection parks this session, whatever happens before its CONNACK.
         self.show(&key, connect, subscriptions, now);
-        if self.stored.wait_for(|stored| *stored >= ticket).await.is_err() {
+        if self.hub.commits.stored(ticket).await.is_err() {
             return self.machine.abandon(End::Lost);
         }
         let mut requests = Vec::new();

@@ -18,18 +18,18 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tidegate_log::Room;
-use tidegate_telemetry::{CommandId, CommandProgress, CommandRefusal, Position, Qos, Reason};
+use tidegate_telemetry::{CommandId, CommandProgress, CommandRefusal, Qos, Reason};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::watch;
 
 use self::transfer::{poll_receive, poll_write};
 use super::bell::EndOrder;
 use super::clients::Presence;
+use super::commits::OnDisk;
 use super::hub::{Hub, Seat, is_by_name};
 use super::outbox::Delivery;
 use crate::access::{Place, PublishRate};
@@ -60,8 +60,6 @@ pub(super) fn serve<S: Stream>(
         machine,
         rate: PublishRate::new(),
         held_until: None,
-        durable: hub.log.durable(),
-        stored: hub.store.stored(),
         requests: Vec::new(),
         holds: None,
         presence: None,
@@ -85,12 +83,9 @@ struct Connection<S: Stream> {
     peer: Peer,
     seat: Seat,
     machine: Machine,
-    durable: watch::Receiver<Position>,
-    /// Ticket up to which changes of sessions are on disk.
-    stored: watch::Receiver<u64>,
     requests: Vec<Request>,
     /// The client identifier this connection holds.
-    holds: Option<String>,
+    holds: Option<Arc<str>>,
     /// What operators see of the client, once it has its session.
     presence: Option<Arc<Presence>>,
     noted_inflight: usize,
@@ -126,7 +121,8 @@ impl<S: Stream> Connection<S> {
         let mut room: Option<Room> = None;
         let mut drain_until: Option<Instant> = None;
         loop {
-            let awaits_disk = self.pump();
+            let seen = self.hub.commits.now();
+            let awaits_disk = self.pump(seen);
             self.obey(&mut drain_until);
             if self.machine.ended().is_some() {
                 break;
@@ -149,7 +145,11 @@ impl<S: Stream> Connection<S> {
                 timer.as_mut().reset(at);
             }
             let is_read = !held_by_us && drain_until.is_none();
-            match self.wait(is_read, awaits_disk || store_is_full, timer.as_mut(), &mut room).await {
+            if (awaits_disk || store_is_full) && self.hub.commits.ring_after(seen, &self.seat.bell).is_err() {
+                self.machine.end(End::Lost);
+                break;
+            }
+            match self.wait(is_read, timer.as_mut(), &mut room).await {
                 Wake::Read(Ok(0)) | Wake::Read(Err(_)) => self.machine.end(End::Lost),
                 Wake::Read(Ok(_)) => {
                     self.note_heard();
@@ -171,68 +171,62 @@ impl<S: Stream> Connection<S> {
         Box::pin(self.say_farewell()).await;
     }
 
-    async fn wait(
+    /// Waits for the client, the bell, room or time, whichever comes first.
+    ///
+    /// Not an `async fn`, and no `select!`: it is part of the task of every idle connection.
+    fn wait(
         &mut self,
         is_read: bool,
-        awaits_disk: bool,
-        timer: Pin<&mut tokio::time::Sleep>,
+        mut timer: Pin<&mut tokio::time::Sleep>,
         room: &mut Option<Room>,
-    ) -> Wake {
+    ) -> impl Future<Output = Wake> {
         let has_output = self.is_unflushed || !self.machine.output().is_empty();
         let is_read = is_read && self.machine.output().len() < OUTPUT_BYTES_MAX;
-        let (machine, requests, hub, seat) = (&mut self.machine, &mut self.requests, &self.hub, &self.seat);
-        let (stream, is_unflushed, peer) = (&mut self.stream, &mut self.is_unflushed, &self.peer);
-        tokio::select! {
-            biased;
-            changed = self.durable.changed(), if awaits_disk => match changed {
-                Ok(()) => Wake::Progress,
-                // The log is gone, nothing becomes durable any more.
-                Err(_) => Wake::Read(Err(io::ErrorKind::BrokenPipe.into())),
-            },
-            changed = self.stored.changed(), if awaits_disk => match changed {
-                Ok(()) => Wake::Progress,
-                Err(_) => Wake::Read(Err(io::ErrorKind::BrokenPipe.into())),
-            },
-            () = seat.bell.rung() => Wake::Progress,
-            () = poll_fn(|cx| room.as_mut().map_or(Poll::Pending, |room| room.as_mut().poll(cx))), if room.is_some() => {
-                Wake::Room
+        poll_fn(move |cx| {
+            if self.seat.bell.poll_rung(cx).is_ready() {
+                return Poll::Ready(Wake::Progress);
             }
-            wake = poll_fn(|cx| {
-                if has_output && let Poll::Ready(written) = poll_write(stream, cx, machine.output(), is_unflushed) {
-                    return Poll::Ready(written.map_or_else(|error| Wake::Read(Err(error)), |()| Wake::Progress));
-                }
-                if !is_read {
-                    return Poll::Pending;
-                }
-                let read = ready!(poll_receive(stream, cx, |bytes| {
-                    let now = hub.now();
-                    guarded(peer, machine, |machine| machine.receive(bytes, now, requests));
-                }));
-                Poll::Ready(Wake::Read(read))
-            }) => wake,
-            () = timer => Wake::Timer,
-        }
+            if room.as_mut().is_some_and(|room| room.as_mut().poll(cx).is_ready()) {
+                return Poll::Ready(Wake::Room);
+            }
+            if has_output
+                && let Poll::Ready(written) =
+                    poll_write(&mut self.stream, cx, self.machine.output(), &mut self.is_unflushed)
+            {
+                return Poll::Ready(written.map_or_else(|error| Wake::Read(Err(error)), |()| Wake::Progress));
+            }
+            if is_read && let Poll::Ready(read) = self.poll_read(cx) {
+                return Poll::Ready(Wake::Read(read));
+            }
+            timer.as_mut().poll(cx).map(|()| Wake::Timer)
+        })
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let (machine, requests, hub, peer) = (&mut self.machine, &mut self.requests, &self.hub, &self.peer);
+        poll_receive(&mut self.stream, cx, |bytes| {
+            let now = hub.now();
+            guarded(peer, machine, |machine| machine.receive(bytes, now, requests));
+        })
     }
 
     /// Lets out what may go out: acknowledgements, deliveries, bytes. Returns whether something waits for the disk.
-    fn pump(&mut self) -> bool {
+    fn pump(&mut self, OnDisk { durable, stored }: OnDisk) -> bool {
         self.look_at_traces();
-        let durable = *self.durable.borrow_and_update();
         let acknowledge = match self.hub.config.acknowledge {
             Acknowledge::Durable => durable,
             Acknowledge::Appended => self.hub.log.appended(),
         };
-        let stored = *self.stored.borrow_and_update();
         let acknowledged = self.guarded(|machine| machine.durable(acknowledge, stored)).unwrap_or(0);
         self.hub.metrics.acknowledgements.increment(acknowledged as u64);
-        self.deliver(durable, stored);
+        self.deliver(OnDisk { durable, stored });
         self.write();
         self.note_inflight();
         self.machine.pending() > 0 || self.machine.holds_deliveries()
     }
 
     /// Takes what the client takes from its outbox, and sends what may be sent.
-    fn deliver(&mut self, durable: Position, stored: u64) {
+    fn deliver(&mut self, on_disk: OnDisk) {
         let Some(outbox) = self.seat.outbox.clone() else { return };
         let (hub, session) = (Arc::clone(&self.hub), self.machine.session());
         while self.machine.output().len() < OUTPUT_BYTES_MAX {
@@ -246,7 +240,7 @@ impl<S: Stream> Connection<S> {
                 self.guarded(|machine| line_up(&hub, machine, session, delivery));
             }
             let unix_ms = hub.now().unix_ms;
-            match self.guarded(|machine| machine.send_next(durable, stored, unix_ms)).flatten() {
+            match self.guarded(|machine| machine.send_next(on_disk.durable, on_disk.stored, unix_ms)).flatten() {
                 Some((delivery, delivered)) => {
                     if let Some(command) = delivery.message.command() {
                         self.report_command(command, &delivery, delivered);
@@ -389,6 +383,6 @@ mod tests {
             size_of::<F>()
         }
         let bytes = future_bytes(serve::<TcpStream>);
-        assert!(bytes <= 2304, "{bytes} bytes a connection: did a buffer or a rare step get into the future?");
+        assert!(bytes <= 1680, "{bytes} bytes a connection: did a buffer or a rare step get into the future?");
     }
 }

@@ -34,9 +34,11 @@ impl HandLog {
 
     /// Makes up to `count` more entries durable; returns whether there were any.
     pub(super) fn commit(&self, count: u64) -> bool {
-        let (before, end) = (self.durable.borrow().0, self.appended().0);
-        self.durable.send_replace(Position(end.min(before.saturating_add(count))));
-        before < end
+        let end = self.appended();
+        self.durable.send_if_modified(|durable| {
+            let before = std::mem::replace(durable, end.min(Position(durable.0.saturating_add(count))));
+            before < end
+        })
     }
 
     /// Hands on the publications after `after`, with their positions.

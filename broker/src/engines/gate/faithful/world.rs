@@ -75,10 +75,16 @@ struct Alive {
     problems: Arc<Problems>,
 }
 
-/// A connection's task.
+/// A task: the one that follows commits, or a connection's.
 struct Task {
     future: Pin<Box<dyn Future<Output = ()> + Send>>,
     is_woken: Arc<Flag>,
+}
+
+impl Task {
+    fn new(future: impl Future<Output = ()> + Send + 'static) -> Self {
+        Task { future: Box::pin(future), is_woken: Arc::new(Flag(AtomicBool::new(true))) }
+    }
 }
 
 struct Flag(AtomicBool);
@@ -211,11 +217,11 @@ impl World {
         let peer = Peer { transport: Transport::Unix, address: None, certificate: None };
         let alive = self.broker.as_mut().expect("the broker is down within `crash` alone");
         let place = alive.hub.access.places.take().expect("places enough");
-        let future = Box::pin(serve(Arc::clone(&alive.hub), end, peer, Instant::now(), place));
-        alive.tasks.push(Task { future, is_woken: Arc::new(Flag(AtomicBool::new(true))) });
+        let future = serve(Arc::clone(&alive.hub), end, peer, Instant::now(), place);
+        alive.tasks.push(Task::new(future));
     }
 
-    /// Runs one of the connections that have something to do; returns whether there was any.
+    /// Runs one of the tasks that have something to do; returns whether there was any.
     fn run_one(&mut self, choice: usize) -> bool {
         let _timers = self.runtime.enter();
         let tasks = &mut self.broker.as_mut().expect("the broker is down within `crash` alone").tasks;
@@ -302,7 +308,11 @@ impl Alive {
         };
         hub.recover(take_writer).expect("what was written can be read");
         let writer = writer.expect("nobody else writes").fetching(500 + 20 * nature.clients);
-        Alive { tasks: Vec::new(), hub, writer, cut: None, problems }
+        let following = {
+            let hub = Arc::clone(&hub);
+            async move { hub.commits.follow().await }
+        };
+        Alive { tasks: vec![Task::new(following)], hub, writer, cut: None, problems }
     }
 
     /// The store takes its next step: it cuts a batch, or writes it once the log is durable as far. Returns whether

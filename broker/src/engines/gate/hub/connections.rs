@@ -39,8 +39,8 @@ impl Hub {
     }
 
     /// Makes `bell`'s connection the holder of the client identifier and asks the holder before, if any, to end. Each holder has
-    /// one successor, which waits for `ended`; so two connections never use one session.
-    pub(crate) fn hold(&self, client: &str, bell: &Arc<Bell>) -> Option<Arc<Bell>> {
+    /// one successor, which waits until it is gone; so two connections never use one session.
+    pub(crate) fn hold(&self, client: &Arc<str>, bell: &Arc<Bell>) -> Option<Arc<Bell>> {
         self.directory.hold(client, bell).inspect(|before| before.end(EndOrder::TakenOver))
     }
 

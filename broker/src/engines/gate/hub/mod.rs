@@ -28,6 +28,7 @@ pub(crate) use self::publications::Publisher;
 pub(crate) use self::sessions::Admitted;
 use super::bell::Bell;
 use super::clients::Directory;
+use super::commits::Commits;
 use super::outbox::{Message, QueueBounds};
 use super::routes::Routes;
 use super::wills::Wills;
@@ -48,6 +49,7 @@ pub(crate) struct Hub {
     pub(crate) limits: Arc<Limits>,
     pub(crate) access: Access,
     pub(crate) log: Arc<dyn Log>,
+    pub(crate) commits: Commits,
     pub(crate) metrics: Metrics,
     pub(crate) queues: Arc<QueueBounds>,
     pub(crate) store: SessionStore,
@@ -128,6 +130,7 @@ impl Hub {
             started: Instant::now(),
             traffic: Traffic::default(),
             parked: Parked::new(config.sessions_max),
+            commits: Commits::new(log.durable(), store.stored()),
             config,
             log,
             problems,
