@@ -1,5 +1,5 @@
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// Whom a client or viewer proved to be.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -22,7 +22,8 @@ impl Principal {
     /// Someone who proved nothing.
     #[must_use]
     pub fn anonymous() -> Self {
-        Principal(Arc::from(ANONYMOUS))
+        static ANYBODY: LazyLock<Principal> = LazyLock::new(|| Principal(Arc::from(ANONYMOUS)));
+        ANYBODY.clone()
     }
 
     /// Someone who proved to be `name`.

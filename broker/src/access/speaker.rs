@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use tidegate_identity::{Authority, Identity, Principal};
 use tidegate_telemetry::DeviceScope;
@@ -8,18 +8,26 @@ use tidegate_telemetry::DeviceScope;
 pub(crate) struct Speaker {
     /// None where nobody asks: everything is allowed.
     authority: Option<Arc<Authority>>,
-    identity: Identity,
+    identity: Arc<Identity>,
 }
+
+/// All connections that proved nothing share one.
+static ANYBODY: LazyLock<Arc<Identity>> = LazyLock::new(|| Arc::new(Identity::anonymous()));
 
 impl Speaker {
     pub(crate) fn new(authority: Arc<Authority>, identity: Identity) -> Self {
         let authority = Some(authority).filter(|authority| !authority.rights().is_empty());
+        let identity = if identity == **ANYBODY { Arc::clone(&ANYBODY) } else { Arc::new(identity) };
         Speaker { authority, identity }
     }
 
     /// Someone who proved nothing and may do everything.
     pub(crate) fn anonymous() -> Self {
-        Speaker { authority: None, identity: Identity::anonymous() }
+        Speaker { authority: None, identity: Arc::clone(&ANYBODY) }
+    }
+
+    pub(crate) fn identity(&self) -> &Arc<Identity> {
+        &self.identity
     }
 
     pub(crate) fn principal(&self) -> &Principal {

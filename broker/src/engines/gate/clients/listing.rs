@@ -342,8 +342,8 @@ fn blank(id: &str) -> Client {
 fn describe(client: &mut Client, presence: &Presence) {
     let facts = &presence.facts;
     client.state = ClientState::Connected;
-    client.principal = Some(Arc::from(facts.principal.name()));
-    client.proof = Some(facts.proof);
+    client.principal = Some(Arc::from(facts.identity.principal.name()));
+    client.proof = Some(facts.identity.proof);
     client.since = Some(facts.since_ms);
     client.version = Some(if facts.v5 { "5.0" } else { "3.1.1" });
     client.transport = Some(facts.transport.name());
@@ -360,7 +360,7 @@ fn describe(client: &mut Client, presence: &Presence) {
 
 #[cfg(test)]
 mod tests {
-    use tidegate_identity::Principal;
+    use tidegate_identity::Identity;
 
     use super::super::Facts;
     use super::*;
@@ -377,8 +377,7 @@ mod tests {
                 number,
                 session: number,
                 since_ms: 0,
-                principal: Principal::anonymous(),
-                proof: "",
+                identity: Arc::new(Identity::anonymous()),
                 address: None,
                 transport: Transport::Tcp,
                 v5: true,

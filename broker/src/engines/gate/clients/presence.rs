@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
-use tidegate_identity::Principal;
+use tidegate_identity::Identity;
 use tidegate_telemetry::clients::{ClientInFlight, ClientTotals};
 
 use crate::engines::gate::outbox::Outbox;
@@ -34,8 +34,7 @@ pub(crate) struct Facts {
     pub session: u64,
     /// Unix ms.
     pub since_ms: i64,
-    pub principal: Principal,
-    pub proof: &'static str,
+    pub identity: Arc<Identity>,
     pub address: Option<SocketAddr>,
     pub transport: Transport,
     pub v5: bool,
@@ -126,8 +125,7 @@ mod tests {
 
     #[test]
     fn what_a_connection_adds_to_be_seen_is_small() {
-        // In place of the subscriptions (48 bytes) and the outbox (8) that the connection had itself.
         let bytes = size_of::<Presence>();
-        assert!(bytes <= 240, "{bytes} bytes a connection");
+        assert!(bytes <= 176, "{bytes} bytes a connection");
     }
 }
