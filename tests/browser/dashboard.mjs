@@ -9,7 +9,7 @@ const base = `http://${http}`;
 const device = (id) => `/device/${id}`;
 const value = ".metric .value";
 
-const scenes = { arrival, alert, keyboard, outage, hidden, chart, problems, clients, command, phone };
+const scenes = { arrival, alert, keyboard, outage, hidden, chart, words, problems, clients, command, phone };
 await (scenes[scene] ?? (() => assert.fail(`usage: dashboard.mjs ${Object.keys(scenes).join("|")} HTTP MQTT`)))();
 
 /** An empty server teaches; what real clients then publish is on the pages that were open all the time. */
@@ -199,6 +199,38 @@ async function chart() {
     await shows(page, ".box .title", "double click returns");
     await over.dblclick();
     await page.waitForURL((url) => !url.searchParams.has("from") && url.searchParams.get("window") === "6h");
+  });
+  await end();
+}
+
+/** What says words has a list of what it said, and a switch is on or off: neither is a number that moved. */
+async function words() {
+  const { publish, end } = await publisher(mqtt);
+  const now = Date.now();
+  const say = (age_ms, state, door) => ({ deviceId: "press7", state, door, temperature: 20, timestamp: now - age_ms });
+  const states = [["idle", 1, false], ["idle", 1, true], ["running", 3, true], ["stuck", 2, false]];
+  const past = states.flatMap(([state, minutes, door]) => Array.from({ length: minutes * 6 }, () => [state, door]));
+  await publish("lab/data", past.map(([state, door], i) => say((past.length - i) * 10_000, state, door)));
+  await inBrowser(base, async (open) => {
+    const page = await open(device("press7"));
+    const rows = async () => (await page.locator(".changes tbody tr").allInnerTexts()).map((row) => row.split("\t")[0]);
+    const hears = (list) => page.waitForFunction((wanted) => [...document.querySelectorAll(".changes tbody tr td:first-child")].map((cell) => cell.textContent).join() === wanted, list.join(), { timeout: PATIENCE_MS })
+      .catch(async (error) => assert.fail(`the list says ${await rows()}, not ${list}: ${error.message}`));
+    await page.locator(".metric", { hasText: "State" }).click();
+    await hears(["stuck", "running", "idle"]);
+    await shows(page, ".changes tbody tr:nth-child(2)", "3 min");
+    await publish("lab/data", say(0, "idle", true));
+    await hears(["idle", "stuck", "running", "idle"]);
+    await publish("lab/data", { ...say(0, "idle", true), timestamp: now + 1000 });
+    await page.reload();
+    await hears(["idle", "stuck", "running", "idle"]);
+    assert.doesNotMatch(await page.locator(".metric", { hasText: "Door" }).innerText(), / in \d/, "a switch has no trend");
+    await page.locator(".metric", { hasText: "Door" }).click();
+    const { width } = await page.locator(".u-over").boundingBox();
+    await page.locator(".u-over").hover({ position: { x: width * 0.8, y: 50 } });
+    await shows(page, ".hovered b", /^(on|off)$/);
+    await page.goto(new URL("/devices/press7", base).href);
+    await shows(page, "h1", "All devices");
   });
   await end();
 }

@@ -3,7 +3,7 @@ import { createEffect, on, onCleanup, onMount } from "solid-js";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import type { Alert } from "../../client/index.js";
-import { formatNumber } from "../lib/format.js";
+import { formatNumber, switchWords } from "../lib/format.js";
 import { onFrame } from "../lib/frame.js";
 import { colour, palette } from "../lib/theme.js";
 import type { Limit } from "../lib/rules.js";
@@ -18,6 +18,8 @@ interface Props {
   to: number;
   height: number;
   decimals: number | null;
+  /** On and off instead of numbers: it stands until it is switched. */
+  isSwitch: boolean;
   alerts: Alert[];
   /** Thresholds of rules. */
   limits: Limit[];
@@ -46,7 +48,7 @@ export function Chart(props: Props) {
     });
   };
   createEffect(on([() => props.columns, () => props.from, () => props.to, () => props.alerts, () => props.limits], () => onFrame(refresh), { defer: true }));
-  createEffect(on([palette, () => props.label], () => plot && build(), { defer: true }));
+  createEffect(on([palette, () => props.label, () => props.isSwitch], () => plot && build(), { defer: true }));
   onMount(() => {
     build();
     const observer = new ResizeObserver(() => {
@@ -68,19 +70,19 @@ function options(props: Props, width: number): uPlot.Options {
     height: props.height,
     legend: { show: false },
     padding: [8, 8, 0, 0],
-    scales: { x: { time: true, auto: false, min: props.from, max: props.to }, y: { range: (_, low, high) => paddedRange(low, high, props.limits) } },
+    scales: { x: { time: true, auto: false, min: props.from, max: props.to }, y: { range: (_, low, high) => (props.isSwitch ? [-0.15, 1.15] : paddedRange(low, high, props.limits)) } },
     axes: [
       { ...axis, grid: { show: false }, space: 80, values: [[86400, "{D} {MMM}", null, null, null, null, null, null, 1], [60, "{HH}:{mm}", "\n{D} {MMM}", null, null, null, null, null, 1], [1, "{HH}:{mm}:{ss}", null, null, null, null, null, null, 1]] },
-      { ...axis, size: 52, values: (_, splits) => splits.map((split) => formatNumber(split, decimalsOf((splits[1] ?? 1) - (splits[0] ?? 0)))) },
+      props.isSwitch ? { ...axis, size: 52, splits: () => [0, 1], values: (_, splits) => splits.map(switchWords) } : { ...axis, size: 52, values: (_, splits) => splits.map((split) => formatNumber(split, decimalsOf((splits[1] ?? 1) - (splits[0] ?? 0)))) },
     ],
     series: [
       {},
       // A value with nothing beside it has no line: only a point shows it.
-      { stroke: accent, width: 1.6, points: { show: true, size: 4, width: 0, fill: accent, filter: (plot) => isolated((plot.data as unknown as Columns)[1]) } },
+      { stroke: accent, width: 1.6, ...(props.isSwitch ? { paths: uPlot.paths.stepped?.({ align: 1 }) } : {}), points: { show: true, size: 4, width: 0, fill: accent, filter: (plot) => isolated((plot.data as unknown as Columns)[1]) } },
       { stroke: "transparent", points: { show: false } },
       { stroke: "transparent", points: { show: false } },
     ],
-    bands: [{ series: [3, 2], fill: fade(accent, 0.22) }],
+    bands: props.isSwitch ? [] : [{ series: [3, 2], fill: fade(accent, 0.22) }],
     cursor: { y: false, drag: { x: true, y: false, setScale: false }, points: { size: 7 } },
     hooks: {
       drawAxes: [(plot) => tintAlerts(plot, props.alerts)],

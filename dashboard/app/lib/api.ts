@@ -67,6 +67,8 @@ export const api = {
   devices: (query: string, limit: number) => request<{ devices: ApiDevice[] }>(`/v1/devices?q=${encodeURIComponent(query)}&limit=${limit}`),
   devicesOf: (group: string, limit: number) => request<{ devices: ApiDevice[] }>(`/v1/devices?group=${encodeURIComponent(group)}&limit=${limit}`),
   alerts: (limit: number, cursor: string | null) => request<{ alerts: Alert[]; next: string | null }>(`/v1/alerts?state=all&limit=${limit}${cursor === null ? "" : `&cursor=${encodeURIComponent(cursor)}`}`),
+  readings: (device: string, metric: string, from: number, to: number, limit: number, cursor: string | null) =>
+    request<{ points: [number, Scalar][]; next: string | null }>(`/v1/readings?device=${encodeURIComponent(device)}&metric=${encodeURIComponent(metric)}&from=${from}&to=${to}&limit=${limit}${cursor === null ? "" : `&cursor=${encodeURIComponent(cursor)}`}`),
   rules: (device?: string) => request<{ rules: Rule[] }>(`/v1/rules${device === undefined ? "" : `?device=${encodeURIComponent(device)}`}`),
   acknowledge: (id: string) => request<unknown>(`/v1/alerts/${encodeURIComponent(id)}/acknowledge`, { method: "POST" }),
   problems: () => request<{ problems: ApiProblem[]; dropped: number }>("/v1/problems"),

@@ -24,6 +24,12 @@ export function formatValue(value: number | string | boolean | null | undefined,
   return typeof value === "number" ? formatNumber(value, decimals) : value;
 }
 
+/** Where a switch stood, by the share of its readings that were on. */
+export function switchWords(share: number): string {
+  if (share <= 0 || share >= 1) return formatValue(share >= 1);
+  return `on in ${formatNumber(share * 100, 0)}${THIN}%`;
+}
+
 export function formatBytes(bytes: number | null | undefined): string {
   if (bytes === null || bytes === undefined) return "–";
   let scaled = bytes;

@@ -13,8 +13,10 @@ const PAGES: readonly Page[] = ["fleet", "device", "alerts", "clients", "problem
 
 function parse(): Route {
   const [first = "", ...rest] = location.pathname.slice(1).split("/");
-  const page = PAGES.find((known) => known === first) ?? "fleet";
-  return { page, name: rest.map(decodeURIComponent).join("/"), query: new URLSearchParams(location.search) };
+  const page = PAGES.find((known) => known === first);
+  // An address that is none of ours is the front page, not a group of that name.
+  const name = page ? rest.map(decodeURIComponent).join("/") : "";
+  return { page: page ?? "fleet", name, query: new URLSearchParams(location.search) };
 }
 
 const [route, setRoute] = createSignal<Route>(parse());

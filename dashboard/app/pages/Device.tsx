@@ -6,11 +6,12 @@ import { Spark } from "../chart/Spark.js";
 import { readRange, WINDOWS, type Range } from "../chart/windows.js";
 import { allAlerts } from "../lib/alerts.js";
 import { api, poll, type Rule } from "../lib/api.js";
-import { formatClock, formatExact, formatNumber, formatSpan, formatTime, formatValue, groupWords, metricLabel, shortName } from "../lib/format.js";
+import { formatClock, formatExact, formatNumber, formatSpan, formatTime, formatValue, groupWords, metricLabel, shortName, switchWords } from "../lib/format.js";
 import { isStale, now, openView, type Live } from "../lib/live.js";
 import { href, route, setQuery } from "../lib/router.js";
 import { alertTitle, limitsOf, thresholdUnit } from "../lib/rules.js";
 import { learnUnits, unitOf } from "../lib/units.js";
+import { Changes } from "../parts/Changes.js";
 import { Commands } from "../parts/Commands.js";
 import { Glyph, STATE_WORDS } from "../parts/Glyph.js";
 import { Act } from "./Alerts.js";
@@ -77,6 +78,8 @@ function Body(props: { device: () => DeviceRow }) {
     const place = (name: string | null | undefined): number => metrics.findIndex((metric) => metric.name === name);
     return [place(route().query.get("metric")), place(troubled)].find((index) => index >= 0) ?? 0;
   });
+  /** What the chosen metric says: numbers and switches have a chart, words a list. */
+  const kind = createMemo(() => typeof props.device().cells[chosen()]?.value);
   // The charts do not wait for it: one without its rules' lines is better than none.
   const rules = poll(() => api.rules(props.device().id), RULES_EVERY_MS);
   learnUnits(metrics);
@@ -88,7 +91,7 @@ function Body(props: { device: () => DeviceRow }) {
         </For>
       </div>
       <div class="split">
-        <Show when={metrics[chosen()]} keyed>{(metric) => <History device={props.device().id} metric={metric} rules={rules.value()?.rules ?? []} alerts={alerts().filter((alert) => alert.metric === null || alert.metric === metric.name)} />}</Show>
+        <Show when={metrics[chosen()]} keyed>{(metric) => <Show when={kind() === "string"} fallback={<History isSwitch={kind() === "boolean"} device={props.device().id} metric={metric} rules={rules.value()?.rules ?? []} alerts={alerts().filter((alert) => alert.metric === null || alert.metric === metric.name)} />}><Changes device={props.device().id} metric={metric.name} cell={props.device().cells[chosen()] ?? null} /></Show>}</Show>
         <div class="box facts">
           <dl class="dl">
             <dt>Last reading</dt><dd title={formatExact(props.device().time)}>{formatTime(props.device().time, now())}</dd>
@@ -119,6 +122,8 @@ function columnsOf(live: Live<"series">, index: number): Columns {
 
 function MetricCard(props: { metric: Metric; cell: DeviceRow["cells"][number]; columns: Columns; isOn: boolean }) {
   const change = (): string => {
+    // Neither words nor on and off go up or down.
+    if (typeof props.cell?.value !== "number") return "";
     const known = props.columns[1].filter((mean): mean is number => mean !== null);
     if (known.length < 2) return "";
     const moved = (known[known.length - 1] as number) - (known[0] as number);
@@ -138,7 +143,7 @@ function MetricCard(props: { metric: Metric; cell: DeviceRow["cells"][number]; c
 
 type Hover = { time: number; mean: number; lowest: number; highest: number } | null;
 
-function History(props: { device: string; metric: Metric; rules: Rule[]; alerts: NonNullable<ReturnType<typeof allAlerts>> }) {
+function History(props: { device: string; metric: Metric; isSwitch: boolean; rules: Rule[]; alerts: NonNullable<ReturnType<typeof allAlerts>> }) {
   const [hover, setHover] = createSignal<Hover>(null);
   const range = createMemo<Range>(() => readRange(route().query), readRange(route().query), { equals: (a, b) => JSON.stringify(a) === JSON.stringify(b) });
   let width = 800;
@@ -160,18 +165,18 @@ function History(props: { device: string; metric: Metric; rules: Rule[]; alerts:
   });
   const limits = createMemo(() => limitsOf(props.rules, props.metric.name, props.metric));
   const late = createMemo(() => latePoints(live.table()?.lines[0] ?? []));
-  const number = (value: number): string => formatNumber(value, props.metric.decimals ?? 1);
-  const hint = (): string => `line: mean · band: minimum to maximum${late().length > 0 ? " · ring: arrived late" : ""} · drag to zoom`;
+  const number = (value: number): string => (props.isSwitch ? switchWords(value) : formatNumber(value, props.metric.decimals ?? 1));
+  const hint = (): string => `${props.isSwitch ? "line: share of readings that were on" : "line: mean · band: minimum to maximum"}${late().length > 0 ? " · ring: arrived late" : ""} · drag to zoom`;
   return (
     <div class="box">
       <div class="title">
         <span>{metricLabel(props.metric.name)}{props.metric.unit ? `, ${props.metric.unit}` : ""}</span>
         <Show when={hover()} fallback={<span class="hint">{"from" in range() ? "double click returns" : hint()}</span>}>
-          {(at) => <span class="hovered" title={formatExact(at().time)}>{formatClock(at().time, now())} · <b>{number(at().mean)}</b> · {number(at().lowest)} to {number(at().highest)}</span>}
+          {(at) => <span class="hovered" title={formatExact(at().time)}>{formatClock(at().time, now())} · <b>{number(at().mean)}</b><Show when={!props.isSwitch}> · {number(at().lowest)} to {number(at().highest)}</Show></span>}
         </Show>
       </div>
       <Show when={live.refused()}>{(why) => <p class="wrong" role="alert">{why()}</p>}</Show>
-      <Chart columns={columns()} late={late()} from={edges().from} to={edges().to} height={320} decimals={props.metric.decimals} alerts={props.alerts} limits={limits()} live={"last" in range() && !isStale()} label={`${metricLabel(props.metric.name)} over time`}
+      <Chart columns={columns()} late={late()} from={edges().from} to={edges().to} height={320} decimals={props.metric.decimals} isSwitch={props.isSwitch} alerts={props.alerts} limits={limits()} live={"last" in range() && !isStale()} label={`${metricLabel(props.metric.name)} over time`}
         onZoom={(from, to) => setQuery({ from: String(from), to: String(to) })} onReset={() => setQuery({ from: null, to: null })} onHover={setHover} onWidth={resize} />
       <Show when={live.table() && columns()[0].length === 0}><p class="sub">No value in this window.</p></Show>
     </div>

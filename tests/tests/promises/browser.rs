@@ -93,6 +93,11 @@ async fn a_chart_joins_history_and_live_and_its_address_holds_the_window() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_says_words_has_a_list_of_them_and_a_switch_is_on_or_off() {
+    play("words", &Server::start().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_was_not_understood_is_shown_with_reason_topic_and_first_bytes() {
     play("problems", &Server::start().await).await;
 }

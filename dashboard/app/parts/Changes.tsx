@@ -1,0 +1,73 @@
+import { createEffect, createMemo, createSignal, For, on, onCleanup, Show, untrack } from "solid-js";
+import type { Cell } from "../../client/index.js";
+import { readRange, type Range } from "../chart/windows.js";
+import { stayed, STAYS_MAX, staysOf, type Stay, type Stays } from "../lib/changes.js";
+import { formatClock, formatExact, formatSpan, formatValue, metricLabel } from "../lib/format.js";
+import { now } from "../lib/live.js";
+import { route } from "../lib/router.js";
+
+/** A first reading so soon after the window began says nothing of when its value did. */
+const EDGE_MS = 120_000;
+
+/** How a metric of words went: what it said, since when and for how long, newest first. A chart has nothing to draw of it. */
+export function Changes(props: { device: string; metric: string; cell: Cell | null }) {
+  const range = createMemo<Range>(() => readRange(route().query), readRange(route().query), { equals: (a, b) => JSON.stringify(a) === JSON.stringify(b) });
+  const [stays, setStays] = createSignal<Stays | null>(null);
+  const [failure, setFailure] = createSignal<string | null>(null);
+  const [began, setBegan] = createSignal(0);
+  let asked = 0;
+  const load = async (): Promise<void> => {
+    const [turn, shown] = [++asked, range()];
+    const [from, to] = "last" in shown ? [Date.now() - shown.last, Date.now() + 1] : [shown.from, shown.to];
+    try {
+      const answer = await staysOf(props.device, props.metric, from, to);
+      if (turn !== asked) return;
+      setBegan(from);
+      setStays(withLive(answer));
+      setFailure(null);
+    } catch (error) {
+      if (turn === asked) setFailure((error as Error).message);
+    }
+  };
+  /** What came while history was being read. */
+  const withLive = (known: Stays): Stays => {
+    const [cell, last] = [untrack(() => props.cell), known.list[known.list.length - 1]];
+    if (!cell || !("last" in range()) || (last && cell.time <= last.to)) return known;
+    return { ...known, list: stayed(known.list, cell.time, cell.value) };
+  };
+  createEffect(on(range, () => void load()));
+  // Of several values since the delta before only the last came: history has the others.
+  createEffect(on(() => props.cell?.time, () => (props.cell?.between ? void load() : setStays((known) => known && withLive(known))), { defer: true }));
+  onCleanup(() => asked++);
+
+  const newestFirst = (): Stay[] => [...(stays()?.list ?? [])].reverse();
+  /** It said so from the first reading of the window on: it may have before. */
+  const isOlder = (stay: Stay): boolean => stay.from - began() < EDGE_MS;
+  const isNewest = (index: number): boolean => index === 0 && "last" in range();
+  const until = (index: number, stay: Stay): number => (isNewest(index) ? now() : (newestFirst()[index - 1]?.from ?? stay.to));
+  return (
+    <div class="box">
+      <div class="title"><span>{metricLabel(props.metric)}</span><span class="hint">what it said, newest first</span></div>
+      <Show when={failure()}>{(why) => <p class="wrong" role="alert">{why()} <button class="button" type="button" onClick={() => void load()}>Try again</button></p>}</Show>
+      <Show when={stays()} fallback={<Show when={!failure()}><div class="skeleton lines" aria-label="Loading" /></Show>}>
+        <Show when={newestFirst().length > 0} fallback={<p class="sub">No value in this window.</p>}>
+          <table class="list changes">
+            <thead><tr><th>Value</th><th>Since</th><th class="right">For</th></tr></thead>
+            <tbody>
+              <For each={newestFirst()}>
+                {(stay, index) => (
+                  <tr data-row tabindex="0">
+                    <td class="breaks">{formatValue(stay.value)}</td>
+                    <td title={formatExact(stay.from)}>{isOlder(stay) ? "before " : ""}{formatClock(stay.from, now())}</td>
+                    <td class="right">{formatSpan(until(index(), stay) - stay.from)}</td>
+                  </tr>
+                )}
+              </For>
+            </tbody>
+          </table>
+          <Show when={stays()?.isCut}><p class="sub">{newestFirst().length >= STAYS_MAX ? `The ${STAYS_MAX} newest changes are shown.` : "Older readings of this window were not looked through."}</p></Show>
+        </Show>
+      </Show>
+    </div>
+  );
+}
