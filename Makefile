@@ -33,6 +33,7 @@ bench: build
 	target/release/tidegate-sim bench $(BENCH)
 	INFLUXD=$$(tests/servers/influxdb) $(CARGO) test --release --package tidegate-store --test figures -- --ignored --nocapture --test-threads 1
 	$(CARGO) test --release --package tidegate-broker --test gate load:: -- --ignored --nocapture --test-threads 1
+	$(CARGO) run --release --package tidegate-identity --example rights
 
 screenshots: build
 	tests/setup
