@@ -60,12 +60,20 @@ impl Bucket {
         }
     }
 
-    /// The arithmetic mean.
+    /// The arithmetic mean; see [`mean`].
     #[must_use]
     #[allow(clippy::cast_precision_loss)]
     pub fn mean(&self) -> f64 {
-        self.sum / self.count as f64
+        mean(self.sum, self.count as f64, (self.min, self.max))
     }
+}
+
+/// The arithmetic mean of values with this sum and these extremes. It lies between them also where the sum was rounded;
+/// where it went beyond binary64, between them is all that is known.
+#[must_use]
+pub fn mean(sum: f64, count: f64, (min, max): (f64, f64)) -> f64 {
+    // Two sums beyond binary64 with different signs are no number when added.
+    if sum.is_nan() { min / 2.0 + max / 2.0 } else { (sum / count).max(min).min(max) }
 }
 
 #[cfg(test)]
@@ -79,6 +87,17 @@ mod tests {
             bucket.add(time, value);
         }
         bucket
+    }
+
+    #[test]
+    fn a_mean_lies_between_the_extremes_also_where_the_sum_does_not_fit() {
+        assert_eq!(of(&[(0, 1e308), (1, 1e308)]).mean(), 1e308);
+        assert_eq!(of(&[(0, -1e308), (1, -1.5e308)]).mean(), -1.5e308);
+        let mut both = of(&[(0, 1e308), (1, 1e308)]);
+        both.merge(&of(&[(2, -1e308), (3, -1e308)]));
+        assert_eq!(both.mean(), 0.0);
+        let steady = of(&[(0, -22.09); 27]);
+        assert_eq!(steady.mean(), -22.09, "rounding does not show: {}", steady.sum / 27.0);
     }
 
     proptest! {

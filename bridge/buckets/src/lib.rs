@@ -7,5 +7,5 @@
 mod bucket;
 mod rung;
 
-pub use bucket::Bucket;
+pub use bucket::{Bucket, mean};
 pub use rung::Rung;

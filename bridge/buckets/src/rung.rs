@@ -34,10 +34,11 @@ impl Rung {
         }
     }
 
-    /// The start (Unix ms) of the bucket that `time_ms` falls into; also right before 1970.
+    /// The start (Unix ms) of the bucket that `time_ms` falls into; also right before 1970. Saturates, for times that no
+    /// clock shows.
     #[must_use]
     pub const fn start_ms(self, time_ms: i64) -> i64 {
-        time_ms - time_ms.rem_euclid(self.width_ms())
+        time_ms.saturating_sub(time_ms.rem_euclid(self.width_ms()))
     }
 
     /// The finest rung with which `span_ms` needs at most `buckets_max` buckets; the day when none does.
@@ -63,6 +64,7 @@ mod tests {
     fn a_bucket_before_1970_starts_before_its_points() {
         assert_eq!(Rung::Minute.start_ms(-1), -60_000);
         assert_eq!(Rung::Minute.start_ms(0), 0);
+        assert_eq!(Rung::ALL.map(|rung| rung.start_ms(i64::MIN)), [i64::MIN; 6]);
     }
 
     #[test]

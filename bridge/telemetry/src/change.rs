@@ -135,7 +135,7 @@ pub struct AggregateChange {
     pub count: u32,
     /// Devices of the group that have the metric at all: `count` of `devices` is the coverage.
     pub devices: u32,
-    /// Sum of the values in the figures; the mean is `sum / count`.
+    /// Sum of the values in the figures; beyond binary64 it is infinite or not a number.
     pub sum: f64,
     /// Smallest; meaningless when `count` is 0.
     pub min: f64,
@@ -143,6 +143,14 @@ pub struct AggregateChange {
     pub max: f64,
     /// Event time (Unix ms) of the oldest value in the figures; `None` when `count` is 0.
     pub oldest_ms: Option<i64>,
+}
+
+impl AggregateChange {
+    /// The arithmetic mean; `None` when `count` is 0.
+    #[must_use]
+    pub fn mean(&self) -> Option<f64> {
+        (self.count > 0).then(|| tidegate_buckets::mean(self.sum, f64::from(self.count), (self.min, self.max)))
+    }
 }
 
 /// One change of the fleet's state, in the order it happened.

@@ -252,7 +252,7 @@ impl From<&AggregateChange> for Figures {
         Figures {
             count: change.count,
             devices: change.devices,
-            mean: figure(change.sum / f64::from(change.count)),
+            mean: change.mean(),
             min: figure(change.min),
             max: figure(change.max),
             oldest: change.oldest_ms,

@@ -88,10 +88,10 @@ fn write_figures(out: &mut Vec<u8>, aggregate: &Aggregate, base_ms: i64) {
     json::integer(out, figures.count);
     out.push(b',');
     json::integer(out, figures.devices);
-    if figures.count == 0 {
+    let Some(mean) = figures.mean() else {
         return out.extend_from_slice(b",null,null,null,null");
-    }
-    for figure in [figures.sum / f64::from(figures.count), figures.min, figures.max] {
+    };
+    for figure in [mean, figures.min, figures.max] {
         out.push(b',');
         json::number(out, figure);
     }
@@ -99,5 +99,25 @@ fn write_figures(out: &mut Vec<u8>, aggregate: &Aggregate, base_ms: i64) {
     match figures.oldest_ms {
         Some(oldest_ms) => json::integer(out, oldest_ms - base_ms),
         None => json::null(out),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use tidegate_telemetry::AggregateChange;
+
+    #[test]
+    fn figures_are_json_also_where_their_sum_does_not_fit() {
+        for (sum, min, max, mean) in [(f64::INFINITY, 1e308, 1e308, 1e308), (f64::NAN, -1e308, 1e308, 0.0)] {
+            let (group, metric) = ("".into(), "t".into());
+            let figures = AggregateChange { group, metric, count: 2, devices: 3, sum, min, max, oldest_ms: Some(7) };
+            let mut out = b"[0".to_vec();
+            write_figures(&mut out, &Aggregate { figures, version: 1 }, 0);
+            out.push(b']');
+            let found: serde_json::Value = serde_json::from_slice(&out).unwrap();
+            assert_eq!(found, serde_json::json!([0, 2, 3, mean, min, max, 7]));
+        }
     }
 }

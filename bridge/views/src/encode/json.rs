@@ -9,7 +9,9 @@ pub(crate) fn integer(out: &mut Vec<u8>, number: impl itoa::Integer) {
     out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
+/// A finite number: JSON has no others (RFC 8259 section 6).
 pub(crate) fn number(out: &mut Vec<u8>, number: f64) {
+    debug_assert!(number.is_finite());
     if number.fract() == 0.0 && number.abs() < WHOLE_MAX && (number != 0.0 || number.is_sign_positive()) {
         #[allow(clippy::cast_possible_truncation)] // whole and below 2^53
         return integer(out, number as i64);
