@@ -30,6 +30,8 @@ impl Pipeline {
         let (end, begun) = (self.log.appended(), Instant::now());
         let (mut last, mut received_ms) = (from, clock::now_ms());
         let (store, figures) = (self.store.clone(), self.figures.clone());
+        // What the files have may be of a state that numbered otherwise.
+        store.apply(from, &names(&self.process.snapshot()));
         thread::scope(|scope| {
             let (sender, read) = sync_channel(BATCHES_AHEAD);
             let reading = scope.spawn(move || read_up_to(reader, (from, end), &sender));

@@ -62,6 +62,7 @@ impl Catalogue {
                 known.metrics.push((metric, id));
                 if let Some(device_index) = known.index
                     && let Some(indexed) = self.slot(device_index)
+                    && indexed.device == device
                 {
                     indexed.set(index, id);
                 }
@@ -75,13 +76,32 @@ impl Catalogue {
             Some(&device) => device,
             None => self.add_device(id.clone()),
         };
-        let known = &mut self.devices[device as usize];
-        if known.index == Some(index.0) {
+        let holder = self.slot(index.0).as_ref().map(|indexed| indexed.device);
+        if holder == Some(device) && self.devices[device as usize].index == Some(index.0) {
             return;
         }
-        known.index = Some(index.0);
+        if let Some(holder) = holder {
+            self.lose(holder, index.0);
+        }
+        if let Some(before) = self.devices[device as usize].index {
+            self.lose(device, before);
+        }
+        self.devices[device as usize].index = Some(index.0);
         self.unsaved.push(Row::Device { id: device, name: id.clone(), index: Some(index.0) });
         *self.slot(index.0) = Some(Indexed { device, series: Vec::new() });
+    }
+
+    /// A number no longer stands for a device: where processing has lost its state it begins to number anew.
+    fn lose(&mut self, device: u32, index: u32) {
+        let slot = self.slot(index);
+        if slot.as_ref().is_some_and(|indexed| indexed.device == device) {
+            *slot = None;
+        }
+        let known = &mut self.devices[device as usize];
+        if known.index == Some(index) {
+            known.index = None;
+            self.unsaved.push(Row::Device { id: device, name: known.name.clone(), index: None });
+        }
     }
 
     /// Processing gave the metric `name` of a device the number `index`.
@@ -173,5 +193,61 @@ impl Indexed {
             self.series.resize(index + 1, None);
         }
         self.series[index].replace(id) != Some(id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use std::collections::BTreeMap;
+
+    /// Processing names devices, each with one metric.
+    fn tell(catalogue: &mut Catalogue, devices: &[(u32, &str)]) {
+        for &(index, id) in devices {
+            catalogue.device(DeviceIndex(index), &id.into());
+            catalogue.metric(DeviceIndex(index), MetricIndex(0), &"t".into());
+        }
+    }
+
+    fn series(catalogue: &Catalogue, devices: &[(u32, &str)]) -> Vec<Option<SeriesId>> {
+        let told = devices.iter().map(|&(index, _)| catalogue.series_of(DeviceIndex(index), MetricIndex(0)));
+        let named = devices.iter().map(|&(_, id)| catalogue.series_named(id, "t"));
+        assert_eq!(told.clone().collect::<Vec<_>>(), named.collect::<Vec<_>>(), "{devices:?}");
+        told.collect()
+    }
+
+    #[test]
+    fn a_number_stands_for_one_device_after_processing_numbered_anew() {
+        let mut catalogue = Catalogue::default();
+        tell(&mut catalogue, &[(0, "c"), (1, "b"), (2, "a")]);
+        // Its state was lost, and "c" is not heard of yet.
+        tell(&mut catalogue, &[(0, "a"), (1, "b")]);
+        assert_eq!(series(&catalogue, &[(0, "a"), (1, "b")]), [Some(SeriesId(2)), Some(SeriesId(1))]);
+        assert_eq!(catalogue.series_of(DeviceIndex(2), MetricIndex(0)), None);
+
+        // As the file has it, and lost again.
+        let rows = catalogue.take_unsaved().into_iter().map(|row| match row {
+            Row::Device { id, .. } => ((0, id), row),
+            Row::Series { id, .. } => ((1, id.0), row),
+        });
+        let mut loaded = Catalogue::default();
+        rows.collect::<BTreeMap<_, _>>().into_values().for_each(|row| loaded.load(row));
+        assert_eq!(series(&loaded, &[(0, "a"), (1, "b")]), [Some(SeriesId(2)), Some(SeriesId(1))]);
+        tell(&mut loaded, &[(0, "c"), (1, "a"), (2, "b")]);
+        series(&loaded, &[(0, "c"), (1, "a"), (2, "b")]);
+    }
+
+    #[test]
+    fn a_file_that_gives_two_devices_one_number_is_put_right_by_their_names() {
+        let mut catalogue = Catalogue::default();
+        for (id, name) in [(0, "b"), (1, "a")] {
+            catalogue.load(Row::Device { id, name: name.into(), index: Some(1) });
+        }
+        for id in 0..2 {
+            catalogue.load(Row::Series { id: SeriesId(id), device: id, metric: "t".into(), index: 0 });
+        }
+        tell(&mut catalogue, &[(1, "b"), (0, "a")]);
+        assert_eq!(series(&catalogue, &[(1, "b"), (0, "a")]), [Some(SeriesId(0)), Some(SeriesId(1))]);
     }
 }
