@@ -5,15 +5,20 @@ use std::sync::Arc;
 use tidegate_telemetry::Value;
 
 use crate::codec::{self, Damaged};
-use crate::point::{Point, Run, Sample};
+use crate::point::{Kind, Point, Run, Sample};
 
 /// Raw points before they become a block. A flush every 80 s at a reading each 5 s never gets there.
 const TAIL_POINTS: usize = 24;
 /// Small blocks before they become one large block: a short block pays for its head.
 const SMALL_BLOCKS: usize = 8;
 
+/// Texts of the tail past which those that were replaced are let go.
+const TAIL_TEXTS: usize = 4 * TAIL_POINTS;
+
 /// Bytes of a block's pointer and of the allocator's rounding.
 const BLOCK_OVERHEAD_BYTES: usize = 32;
+/// Bytes of a text's pointer, of its counts and of the allocator's rounding.
+const TEXT_OVERHEAD_BYTES: usize = 48;
 
 /// Forty bytes while empty, since there are as many as series.
 #[derive(Debug, Default)]
@@ -35,8 +40,17 @@ struct More {
     block_bytes: usize,
     /// Points that came when a newer one was there already, in order of arrival. They win over all of the above.
     late: Vec<Point>,
-    /// What text samples of the tail and of `late` index.
-    texts: Vec<Arc<str>>,
+    /// What text samples of the tail index.
+    texts: Texts,
+    /// What those of `late` index.
+    late_texts: Texts,
+}
+
+#[derive(Debug, Default)]
+struct Texts {
+    list: Vec<Arc<str>>,
+    /// Of the texts themselves and of what the allocator keeps beside them.
+    bytes: usize,
 }
 
 /// What [`SeriesBuffer::push`] did.
@@ -64,52 +78,46 @@ impl SeriesBuffer {
             if self.tail.len() == self.tail.capacity() {
                 self.tail.reserve_exact(self.tail.len().clamp(4, 8));
             }
-            let sample = self.sample(value);
+            // A text joins the list, which does not outlive the tail: the point has to follow at once.
+            let sample = sample(value, || &mut self.more.get_or_insert_default().texts);
             self.tail.push(Point { time_ms, sample });
             return Pushed::Newest;
         }
-        let sample = self.sample(value);
         match self.tail.last_mut() {
             Some(last) if last.time_ms == time_ms => {
-                last.sample = sample;
+                last.sample = sample(value, || &mut self.more.get_or_insert_default().texts);
+                self.forget_replaced();
                 Pushed::Replaced
             }
             _ => {
-                self.more.get_or_insert_default().late.push(Point { time_ms, sample });
+                let more = self.more.get_or_insert_default();
+                let sample = sample(value, || &mut more.late_texts);
+                more.late.push(Point { time_ms, sample });
                 Pushed::Late
             }
         }
     }
 
-    /// The value's sixteen-byte form; a text joins the list, which does not outlive the tail: the point has to follow at once.
-    fn sample(&mut self, value: &Value) -> Sample {
-        match value {
-            Value::Number(number) => Sample::number(*number),
-            Value::Bool(on) => Sample::bool(*on),
-            Value::Text(text) => {
-                let texts = &mut self.more.get_or_insert_default().texts;
-                let index = texts.iter().rposition(|known| known == text).unwrap_or_else(|| {
-                    texts.push(text.clone());
-                    texts.len() - 1
-                });
-                Sample::text(index as u32)
-            }
+    /// A device whose clock stands replaces one value again and again.
+    fn forget_replaced(&mut self) {
+        let Some(more) = self.more.as_mut().filter(|more| more.texts.list.len() > TAIL_TEXTS) else { return };
+        let before = std::mem::take(&mut more.texts);
+        for point in self.tail.iter_mut().filter(|point| point.sample.kind() == Kind::Text) {
+            point.sample = Sample::text(more.texts.index(&before.list[point.sample.untagged() as usize]));
         }
     }
 
     fn seal_tail(&mut self) {
         let more = self.more.get_or_insert_default();
         let mut block = Vec::with_capacity(TAIL_POINTS * 4);
-        codec::encode(&self.tail, &more.texts, 0, &mut block);
+        codec::encode(&self.tail, &more.texts.list, 0, &mut block);
         more.block_bytes += block.len() + BLOCK_OVERHEAD_BYTES;
         more.small.push(block.into_boxed_slice());
         self.tail.clear();
         if more.small.len() == SMALL_BLOCKS {
             more.merge_small();
         }
-        if more.late.is_empty() {
-            more.texts.clear();
-        }
+        more.texts = Texts::default();
     }
 
     /// Heap bytes, about.
@@ -124,8 +132,8 @@ impl SeriesBuffer {
         let blocks = more.map_or_else(Vec::new, |more| more.large.iter().chain(&more.small).cloned().collect());
         let mut rest = Run { points: self.tail.clone(), texts: Vec::new() };
         if let Some(more) = more {
-            rest.points.extend_from_slice(&more.late);
-            rest.texts.clone_from(&more.texts);
+            rest.texts.clone_from(&more.texts.list);
+            rest.extend(&more.late, &more.late_texts.list);
         }
         Snapshot { blocks, rest }
     }
@@ -145,7 +153,31 @@ impl More {
     }
 
     fn bytes(&self) -> usize {
-        self.block_bytes + self.late.capacity() * size_of::<Point>() + self.texts.len() * 32 + size_of::<More>()
+        let late = self.late.capacity() * size_of::<Point>();
+        self.block_bytes + late + self.texts.bytes + self.late_texts.bytes + size_of::<More>()
+    }
+}
+
+impl Texts {
+    /// The place of a text, which joins when none of the latest is the same.
+    fn index(&mut self, text: &Arc<str>) -> u32 {
+        let from = self.list.len().saturating_sub(TAIL_POINTS);
+        let known = self.list[from..].iter().rposition(|known| known == text);
+        let index = known.map_or(self.list.len(), |place| from + place);
+        if known.is_none() {
+            self.list.push(text.clone());
+            self.bytes += text.len() + TEXT_OVERHEAD_BYTES;
+        }
+        index as u32
+    }
+}
+
+/// The value's sixteen-byte form.
+fn sample<'a>(value: &Value, texts: impl FnOnce() -> &'a mut Texts) -> Sample {
+    match value {
+        Value::Number(number) => Sample::number(*number),
+        Value::Bool(on) => Sample::bool(*on),
+        Value::Text(text) => Sample::text(texts().index(text)),
     }
 }
 
@@ -183,6 +215,25 @@ mod tests {
         assert_eq!(buffer.push(0, &values(0)), Pushed::Late);
         let run = buffer.compressed().run().unwrap();
         run.points.iter().map(|point| run.value(point.sample)).collect()
+    }
+
+    #[test]
+    fn texts_that_are_never_the_same_stay_few_and_are_counted() {
+        let mut buffer = SeriesBuffer::default();
+        let text = |number: i64| Value::Text(format!("{number:0200}").into());
+        buffer.push(2, &text(-1));
+        buffer.push(3, &text(-2));
+        for number in 0..10_000 {
+            assert_eq!(buffer.push(3, &text(number)), Pushed::Replaced);
+        }
+        assert!(buffer.bytes() < 50_000, "a value that was replaced takes no room: {}", buffer.bytes());
+        for number in 0..100 {
+            buffer.push(1, &text(number));
+        }
+        assert!(buffer.bytes() > 100 * 200, "late texts are counted: {}", buffer.bytes());
+        let run = buffer.compressed().run().unwrap();
+        let values: Vec<Value> = run.points.iter().map(|point| run.value(point.sample)).collect();
+        assert_eq!(values, [text(99), text(-1), text(9_999)]);
     }
 
     #[test]
