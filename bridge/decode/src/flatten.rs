@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde::Deserialize as _;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use smallvec::SmallVec;
 use tidegate_telemetry::{Reading, Reason, Value};
@@ -278,6 +279,25 @@ impl<'de> Visitor<'de> for Key<'_, '_> {
     }
 }
 
+/// Reads an element of an array: a metric that is named by its place, once it is there.
+struct Element<'d, 'a> {
+    draft: &'d mut Draft<'a>,
+    index: usize,
+    depth: usize,
+}
+
+impl<'de> DeserializeSeed<'de> for Element<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        let Element { draft, index, depth } = self;
+        match if draft.refused { None } else { draft.name_below(&index.to_string()) } {
+            Some(name) => Node { draft, name, depth }.deserialize(deserializer),
+            None => IgnoredAny::deserialize(deserializer).map(drop),
+        }
+    }
+}
+
 /// Reads the value of a metric: a scalar, or an object or array of further metrics.
 struct Node<'d, 'a> {
     draft: &'d mut Draft<'a>,
@@ -357,15 +377,9 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<(), A::Error> {
         self.enter(|draft, depth| {
-            for index in 0usize.. {
-                let name = if draft.refused { None } else { draft.name_below(&index.to_string()) };
-                let more = match name {
-                    Some(name) => elements.next_element_seed(Node { draft, name, depth })?.is_some(),
-                    None => elements.next_element::<IgnoredAny>()?.is_some(),
-                };
-                if !more {
-                    break;
-                }
+            let mut index = 0;
+            while elements.next_element_seed(Element { draft, index, depth })?.is_some() {
+                index += 1;
             }
             Ok(())
         })

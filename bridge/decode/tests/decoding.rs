@@ -186,6 +186,17 @@ fn names_with_control_characters_or_of_great_length_are_refused() {
 }
 
 #[test]
+fn an_array_that_fits_has_no_flaw() {
+    let config = || DecodeConfig { name_bytes_max: 10, ..DecodeConfig::default() };
+    for (payload, count) in [(r#"{"x":1,"12345678":[1,2,3,4,5,6,7,8,9,0]}"#, 11), (r#"{"x":1,"123456789":[]}"#, 1)] {
+        let (readings, rejection) = decode_with(config(), "site/dev7", payload);
+        assert_eq!((readings[0].metrics.len(), rejection), (count, None), "{payload}");
+    }
+    let (readings, rejection) = decode_with(config(), "site/dev7", r#"{"x":1,"123456789":[1]}"#);
+    assert_eq!((readings[0].metrics.len(), rejection.unwrap().reason), (1, Reason::InvalidName));
+}
+
+#[test]
 fn a_long_text_is_left_out() {
     let (readings, reason) = flawed(&format!(r#"{{"a":"{}","b":2}}"#, "x".repeat(257)));
     assert_eq!((metrics(&readings[0]), reason), (vec![("b", number(2.0))], Reason::PayloadTooLarge));
