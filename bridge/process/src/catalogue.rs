@@ -6,6 +6,9 @@ use crate::config::MetricConfig;
 /// Most decimals that are learnt from values.
 pub(crate) const DECIMALS_LEARNT_MAX: u8 = 3;
 
+/// Stands for the decimals of a metric that never had a number.
+pub(crate) const DECIMALS_UNKNOWN: u8 = u8::MAX;
+
 /// Well-known metrics: last part of the name in lower case, unit, decimals.
 const WELL_KNOWN: &[(&[&str], &str, u8)] = &[
     (&["temperature", "temp", "dew_point", "dewpoint"], "°C", 1),

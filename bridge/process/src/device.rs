@@ -88,7 +88,7 @@ pub(crate) struct Cell {
     pub(crate) heard_ms: i64,
     /// The clock's baseline that `time_ms` belongs to.
     pub(crate) baseline: u32,
-    /// Decimals learnt from the values.
+    /// Decimals learnt from the values; [`catalogue::DECIMALS_UNKNOWN`] before the first number.
     pub(crate) decimals: u8,
     pub(crate) aggregate: AggregateSlot,
 }
@@ -118,7 +118,8 @@ pub(crate) enum Place {
 impl Cell {
     pub(crate) fn new(name: Arc<str>, value: Value, style: &Style, time_ms: i64, heard_ms: i64, baseline: u32) -> Self {
         // Where the catalogue knows the decimals there is nothing to learn.
-        let decimals = if style.decimals.is_some() { catalogue::DECIMALS_LEARNT_MAX } else { 0 };
+        let decimals =
+            if style.decimals.is_some() { catalogue::DECIMALS_LEARNT_MAX } else { catalogue::DECIMALS_UNKNOWN };
         Cell { name, value, time_ms, heard_ms, baseline, decimals, aggregate: AggregateSlot::NotYet }
     }
 
@@ -139,12 +140,13 @@ impl Cell {
         Place::Latest
     }
 
-    /// Learns decimals from the value; `true` when more are needed now.
+    /// Learns decimals from the value; `true` when they are others now.
     pub(crate) fn learn_decimals(&mut self) -> bool {
         let Value::Number(number) = self.value else { return false };
         let known = self.decimals;
-        self.decimals = catalogue::decimals_of(number, known);
-        self.decimals > known
+        let least = if known == catalogue::DECIMALS_UNKNOWN { 0 } else { known };
+        self.decimals = catalogue::decimals_of(number, least);
+        self.decimals != known
     }
 
     pub(crate) fn change(&self, device: DeviceIndex, metric: MetricIndex, catalogue: &Catalogue) -> Change {
@@ -155,7 +157,7 @@ impl Cell {
     /// How it is shown: as the catalogue says, or with the decimals that were learnt.
     pub(crate) fn style(&self, catalogue: &Catalogue) -> Style {
         let style = catalogue.style(&self.name);
-        let learnt = matches!(self.value, Value::Number(_)).then_some(self.decimals);
+        let learnt = (self.decimals != catalogue::DECIMALS_UNKNOWN).then_some(self.decimals);
         Style { decimals: style.decimals.or(learnt), ..style }
     }
 }

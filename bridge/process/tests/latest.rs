@@ -141,6 +141,25 @@ fn decimals_are_learnt_up_to_three() {
 }
 
 #[test]
+fn decimals_are_told_as_a_restart_tells_them_whatever_kind_the_values_are() {
+    let mut fleet = Fleet::new();
+    let mut told = None;
+    for (at_s, value) in ["\"init\"", "5", "1013.25", "\"ERR\"", "true", "7"].iter().enumerate() {
+        for change in fleet.sends("dev7", at_s as i64, at_s as i64, &format!(r#""level":{value}"#)) {
+            if let Change::Metric { decimals, .. } = change {
+                told = *decimals;
+            }
+        }
+        let shown = fleet.process.snapshot().into_iter().find_map(|change| match change {
+            Change::Metric { decimals, .. } => Some(decimals),
+            _ => None,
+        });
+        assert_eq!(shown, Some(told), "after {value}");
+    }
+    assert_eq!(told, Some(2));
+}
+
+#[test]
 fn a_device_that_moves_is_told_with_its_new_group() {
     let mut fleet = Fleet::new();
     fleet.sends("dev7", 0, 0, r#""location":"A, 1","t":1"#);
