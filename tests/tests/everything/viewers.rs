@@ -1,0 +1,124 @@
+//! Clients of the live protocol: one that is there from the beginning, breaks off and resumes; others that come late.
+
+use serde_json::Value;
+use tidegate_telemetry::Position;
+use tidegate_views::{Frame, Since, SubscriberId, Subscription, ViewSpec, Views};
+
+use crate::support::{ClientView, Dice};
+
+/// One client and its view.
+pub struct Client {
+    pub spec: ViewSpec,
+    pub view: ClientView,
+    cursor: Option<Subscription>,
+    epoch: Option<String>,
+    bytes_max: usize,
+}
+
+pub struct Viewers(Vec<Client>);
+
+impl Viewers {
+    pub fn new(dice: &mut Dice) -> Viewers {
+        let mut client = |kind, spec| Client {
+            spec,
+            view: ClientView::new(kind),
+            cursor: None,
+            epoch: None,
+            bytes_max: [400, 1_500, 16_384][dice.roll(3) as usize],
+        };
+        let all = || Some(String::new());
+        Viewers(vec![
+            client(
+                "devices",
+                ViewSpec::Devices { devices: None, group: all(), metrics: None, after: None, limit: None },
+            ),
+            client(
+                "devices",
+                ViewSpec::Devices { devices: None, group: all(), metrics: None, after: None, limit: Some(3) },
+            ),
+            client("fleet", ViewSpec::Fleet { group: String::new(), metric: Some("temperature".into()) }),
+            client("fleet", ViewSpec::Fleet { group: "Building A".into(), metric: Some("__proto__".into()) }),
+            client("group", ViewSpec::Group { group: String::new(), depth: 20, metrics: None }),
+        ])
+    }
+
+    pub fn connect(&mut self, views: &mut Views) {
+        self.0.iter_mut().for_each(|client| client.connect(views));
+    }
+
+    /// One comes back, is told something, or breaks off.
+    pub fn step(&mut self, dice: &mut Dice, views: &mut Views) {
+        let client = &mut self.0[dice.roll(5) as usize];
+        match dice.roll(8) {
+            0 => client.leave(views),
+            1 | 2 => client.connect(views),
+            _ => drop(client.serve(views)),
+        }
+    }
+
+    /// The server is gone.
+    pub fn lose(&mut self) {
+        self.0.iter_mut().for_each(|client| client.cursor = None);
+    }
+
+    /// Everybody has everything.
+    pub fn settle(&mut self, views: &mut Views) {
+        for client in &mut self.0 {
+            client.connect(views);
+            assert!((0..100_000).any(|_| !client.serve(views)), "{:?} never comes to rest", client.spec);
+        }
+    }
+
+    pub fn all(&self) -> &[Client] {
+        &self.0
+    }
+}
+
+impl Client {
+    /// A newcomer who asks for the same, with everything.
+    pub fn fresh(&self, views: &mut Views) -> Client {
+        let (spec, view) = (self.spec.clone(), ClientView::new(self.view.kind));
+        let mut fresh = Client { spec, view, cursor: None, epoch: None, bytes_max: 1 << 20 };
+        fresh.connect(views);
+        while fresh.serve(views) {}
+        fresh.leave(views);
+        fresh
+    }
+
+    fn connect(&mut self, views: &mut Views) {
+        if self.cursor.is_some() {
+            return;
+        }
+        let epoch = views.epoch().name.to_string();
+        let same_epoch = self.epoch.replace(epoch.clone()).is_none_or(|before| before == epoch);
+        let at = self.view.at;
+        let since = at.map(|at| Since { position: Position(at), same_epoch });
+        let map = std::mem::take(&mut self.view.map);
+        self.view = ClientView { at, map, ..ClientView::new(self.view.kind) };
+        self.cursor = Some(views.open(SubscriberId(1), 1, &self.spec, since).unwrap());
+    }
+
+    fn leave(&mut self, views: &mut Views) {
+        if let Some(cursor) = self.cursor.take() {
+            views.close(cursor);
+        }
+    }
+
+    /// Sends one message; `false` when there is none.
+    fn serve(&mut self, views: &mut Views) -> bool {
+        let Some(cursor) = &mut self.cursor else { return false };
+        let mut out = Vec::new();
+        loop {
+            match views.frame(cursor, &mut out, self.bytes_max) {
+                Frame::Nothing => return false,
+                Frame::MustFollow => views.follow(cursor),
+                Frame::WantsEvents { .. } => unreachable!("nobody looks at alerts"),
+                Frame::Written => break,
+            }
+        }
+        let message: Value =
+            serde_json::from_slice(&out).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&out)));
+        self.view.apply(&message);
+        true
+    }
+}
