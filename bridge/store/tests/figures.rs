@@ -33,6 +33,8 @@ impl Random {
 struct Fleet {
     devices: u32,
     metrics: u16,
+    /// A device's reading is up to this late.
+    jitter_ms: i64,
     random: Random,
     position: u64,
 }
@@ -51,7 +53,7 @@ impl Fleet {
             }));
             store.apply(Position(1), &changes);
         }
-        Fleet { devices, metrics, random: Random(88_172_645_463_325_252), position: 1 }
+        Fleet { devices, metrics, jitter_ms: 8, random: Random(88_172_645_463_325_252), position: 1 }
     }
 
     fn reading(&mut self, device: u32, time_ms: i64) -> Change {
@@ -72,7 +74,7 @@ impl Fleet {
         (0..self.devices)
             .map(|device| {
                 let offset = i64::from(device) * interval_ms / i64::from(self.devices);
-                let time_ms = at_ms + offset + self.random.below(9);
+                let time_ms = at_ms + offset + self.random.below(self.jitter_ms + 1);
                 self.reading(device, time_ms)
             })
             .collect()
@@ -296,6 +298,55 @@ fn an_hour_of_two_thousand_readings_a_second_with_flushes() {
         let file = file.unwrap();
         println!("  {} {}", file.file_name().to_string_lossy(), file.metadata().unwrap().len());
     }
+}
+
+/// The load of `tidegate-sim bench --only hour`: a flush each 32 MiB of log, and no hour is closed.
+#[test]
+#[ignore = "a measurement: run it with --release and --nocapture"]
+fn an_open_hour_of_ten_thousand_devices_in_files() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    let mut fleet = Fleet { jitter_ms: 20, ..Fleet::new(10_000, 5, &store) };
+    let (mut apply_cpu, mut flush_cpu) = (Duration::ZERO, Duration::ZERO);
+    let mut flushes = Vec::new();
+    for round in 0..720 {
+        let changes = fleet.round(MIDNIGHT_MS + round * 5_000, 5_000);
+        apply_cpu += fleet.apply(&changes, &store);
+        if round % 16 == 15 {
+            let begun = cpu();
+            flushes.push(store.seal(Position(fleet.position)).run().unwrap().took);
+            flush_cpu += cpu() - begun;
+        }
+    }
+    let stats = store.stats();
+    let points = stats.points as f64;
+    println!("{points} points: {:.3} bytes a point in files", stats.file_bytes as f64 / points);
+    for file in std::fs::read_dir(directory.path()).unwrap() {
+        let file = file.unwrap();
+        let bytes = file.metadata().unwrap().len();
+        println!("  {} {bytes}: {:.3} a point", file.file_name().to_string_lossy(), bytes as f64 / points);
+    }
+    let ns = |cpu: Duration| cpu.as_nanos() as f64 / points;
+    println!("CPU a point: apply {:.0} ns, flush {:.0} ns", ns(apply_cpu), ns(flush_cpu));
+    flushes.sort_unstable();
+    println!("flush: half of them within {:?}, longest {:?}", flushes[flushes.len() / 2], flushes.last().unwrap());
+    let query = |device: u32| ReadingsQuery {
+        device: format!("building/floor/dev{device}").into(),
+        metric: "metric3".into(),
+        from_ms: MIDNIGHT_MS,
+        to_ms: MIDNIGHT_MS + 86_400_000,
+        limit: usize::MAX,
+    };
+    let begun = (Instant::now(), cpu());
+    for device in 0..1_000 {
+        assert_eq!(store.readings(&query(device * 7)).unwrap().points.len(), 720);
+    }
+    println!("a series' open hour: {:?}, CPU {:?}", begun.0.elapsed() / 1_000, (cpu() - begun.1) / 1_000);
+    let begun = (Instant::now(), cpu());
+    let later_ms = MIDNIGHT_MS + 2 * 3_600_000;
+    store.maintain(later_ms).unwrap();
+    store.maintain(later_ms).unwrap();
+    println!("the hour closed in {:?}, CPU a point {:.0} ns", begun.0.elapsed(), ns(cpu() - begun.1));
 }
 
 #[test]
