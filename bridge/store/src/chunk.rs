@@ -7,8 +7,8 @@ use crate::codec::{self, Damaged};
 use crate::hour::Hour;
 use crate::point::{Point, Run};
 
-/// Points of one row: past a few KiB SQLite puts a row on pages of its own, half empty.
-const POINTS_MAX: usize = 1024;
+/// Points of one block: past a few KiB SQLite puts a row on pages of its own, half empty.
+pub(crate) const POINTS_MAX: usize = 1024;
 
 /// Points of one block.
 #[derive(Debug)]
@@ -28,16 +28,10 @@ pub(crate) fn pieces(points: &[Point]) -> impl Iterator<Item = Piece<'_>> {
     })
 }
 
-/// A piece of `run` as a block.
-pub(crate) fn block(piece: &Piece<'_>, run: &Run) -> Vec<u8> {
-    let mut block = Vec::with_capacity(piece.points.len() * 2 + 16);
-    codec::encode(piece.points, &run.texts, piece.hour.start_ms(), &mut block);
-    block
-}
-
 /// A piece of `run` as a row.
 pub(crate) fn row(piece: &Piece<'_>, run: &Run) -> Vec<u8> {
-    let mut row = block(piece, run);
+    let mut row = Vec::with_capacity(piece.points.len() * 2 + 16);
+    codec::encode(piece.points, &run.texts, piece.hour.start_ms(), &mut row);
     codec::put_checksum(&mut row);
     row
 }

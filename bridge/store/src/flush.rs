@@ -9,7 +9,6 @@ use tidegate_telemetry::Position;
 
 use crate::bundle::Packer;
 use crate::catalogue::SeriesId;
-use crate::chunk;
 use crate::error::StoreError;
 use crate::head::{Head, HeadWriter, Part};
 use crate::hour::Hour;
@@ -114,14 +113,13 @@ fn write_points(
         let run = buffer.compressed().run().expect("blocks in memory are what the store encoded");
         for points in run.points.chunk_by(|a, b| Hour::of(a.time_ms) == Hour::of(b.time_ms)) {
             let hour = Hour::of(points[0].time_ms);
-            let (packer, count) = hours.entry(hour).or_insert_with(|| (Packer::new(), 0));
+            let (packer, count) = hours.entry(hour).or_insert_with(|| (Packer::new(part, hour), 0));
             *count += points.len() as u64;
-            let blocks: Vec<Vec<u8>> = chunk::pieces(points).map(|piece| chunk::block(&piece, &run)).collect();
-            packer.add(series, &blocks, &mut |bundle| writer.bundle(part, hour, bundle)).map_err(written)?;
+            packer.add(series, points, &run.texts, &mut |key, data| writer.bundle(key, data)).map_err(written)?;
         }
     }
     let finish = |(hour, (mut packer, points)): (Hour, (Packer, u64))| {
-        packer.finish(&mut |bundle| writer.bundle(part, hour, bundle))?;
+        packer.finish(&mut |key, data| writer.bundle(key, data))?;
         writer.part(hour, Part { part, points })?;
         Ok((hour, points))
     };

@@ -12,9 +12,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 use tidegate_telemetry::history::AlertEvent;
 use tidegate_telemetry::{Position, Problem, Reason};
 
-use crate::bundle::{self, Bundle};
+use crate::bundle::{Blocks, Key};
 use crate::catalogue::{Catalogue, Row, SeriesId};
-use crate::chunk;
 use crate::codec::Damaged;
 use crate::error::StoreError;
 use crate::hour::Hour;
@@ -26,8 +25,8 @@ use crate::upgrade;
 /// Name of the file in the store's directory.
 pub(crate) const FILE_NAME: &str = "head.db";
 
-/// Before 2, each series had rows of its own.
-const FORMAT: i64 = 2;
+/// Before 2, each series had rows of its own; before 3, times of its own.
+const FORMAT: i64 = 3;
 
 const SCHEMA: &str = "
     CREATE TABLE flushed (one INTEGER PRIMARY KEY CHECK (one = 1), position INTEGER NOT NULL);
@@ -79,8 +78,9 @@ pub(crate) struct Loaded {
 impl Head {
     pub(crate) fn open(directory: &Path) -> Result<Self, StoreError> {
         let database = Database::open(directory.join(FILE_NAME), SCHEMA, FORMAT)?;
-        if database.format()? < FORMAT {
-            upgrade::bundle_chunks(&database)?;
+        let format = database.format()?;
+        if format < FORMAT {
+            upgrade::pack_again(&database, format)?;
         }
         Ok(Head { database })
     }
@@ -104,7 +104,7 @@ impl Head {
         series: SeriesId,
         run: &mut Run,
     ) -> Result<(), StoreError> {
-        self.each_block(hour, parts, (series.0, series.0 + 1), |_, block| chunk::append(block, hour, run))
+        self.each_block(hour, parts, (series.0, series.0 + 1), |_, blocks| blocks.append(run))
     }
 
     /// The parts' runs of an hour for series from `from` to below `to`, in order of arrival.
@@ -115,38 +115,39 @@ impl Head {
         (from, to): (u32, u32),
     ) -> Result<BTreeMap<SeriesId, Run>, StoreError> {
         let mut runs: BTreeMap<SeriesId, Run> = BTreeMap::new();
-        let append = |series, block: &[u8]| chunk::append(block, hour, runs.entry(series).or_default());
+        let append = |series, blocks: &mut Blocks<'_>| blocks.append(runs.entry(series).or_default());
         self.each_block(hour, parts, (from, to), append)?;
         Ok(runs)
     }
 
-    /// Hands out the blocks of series from `from` to below `to`, in order of arrival for each of them.
+    /// Comes to each block of series from `from` to below `to`, in order of arrival for each of them.
     fn each_block(
         &self,
         hour: Hour,
         parts: &[Part],
         (from, to): (u32, u32),
-        mut each: impl FnMut(SeriesId, &[u8]) -> Result<(), Damaged>,
+        mut each: impl FnMut(SeriesId, &mut Blocks<'_>) -> Result<(), Damaged>,
     ) -> Result<(), StoreError> {
         // The first row may begin before `from`.
-        let sql = "SELECT first, data FROM bundle WHERE part = ?1 AND hour = ?2 AND first >= coalesce(
+        let sql = "SELECT first, slice, data FROM bundle WHERE part = ?1 AND hour = ?2 AND first >= coalesce(
                 (SELECT max(first) FROM bundle WHERE part = ?1 AND hour = ?2 AND first <= ?3), ?3) AND first < ?4
             ORDER BY first, slice";
-        let mut open = |row: &rusqlite::Row<'_>| -> rusqlite::Result<Result<(), Damaged>> {
-            let (first, data) = (SeriesId(row.get(0)?), row.get_ref(1)?.as_blob()?);
-            Ok(bundle::blocks(first, data).and_then(|mut blocks| {
-                blocks.try_for_each(|block| match block? {
-                    (SeriesId(series), block) if (from..to).contains(&series) => each(SeriesId(series), block),
-                    _ => Ok(()),
-                })
-            }))
+        let mut open = |key: &Key, data: &[u8]| -> Result<(), Damaged> {
+            let mut blocks = Blocks::open(key, data)?;
+            while let Some(series) = blocks.next()? {
+                if (from..to).contains(&series.0) {
+                    each(series, &mut blocks)?;
+                }
+            }
+            Ok(())
         };
         let read = self.database.read(|connection| {
             let mut statement = connection.prepare_cached(sql)?;
             for part in parts {
                 let mut rows = statement.query(params![part.part, hour.0, from, to])?;
                 while let Some(row) = rows.next()? {
-                    if let Err(damaged) = open(row)? {
+                    let key = Key { part: part.part, hour, first: SeriesId(row.get(0)?), slice: row.get(1)? };
+                    if let Err(damaged) = open(&key, row.get_ref(2)?.as_blob()?) {
                         return Ok(Err(damaged));
                     }
                 }
@@ -280,9 +281,9 @@ impl HeadWriter<'_> {
         Ok(())
     }
 
-    pub(crate) fn bundle(&self, part: u32, hour: Hour, bundle: &Bundle<'_>) -> rusqlite::Result<()> {
+    pub(crate) fn bundle(&self, key: &Key, data: &[u8]) -> rusqlite::Result<()> {
         let mut statement = self.connection.prepare_cached("INSERT INTO bundle VALUES (?, ?, ?, ?, ?)")?;
-        statement.execute(params![part, hour.0, bundle.first.0, bundle.slice, bundle.data])?;
+        statement.execute(params![key.part, key.hour.0, key.first.0, key.slice, data])?;
         Ok(())
     }
 

@@ -5,24 +5,36 @@ mod fixture;
 
 use std::collections::BTreeMap;
 
-use fixture::{Fixture, number};
+use fixture::{DEVICE, Fixture, METRIC, number, reading_of};
 use proptest::prelude::*;
 use tidegate_buckets::{Bucket, Rung};
 use tidegate_store::StoreConfig;
-use tidegate_telemetry::Value;
+use tidegate_telemetry::{Change, DeviceIndex, MetricIndex, Value};
 
 /// The last day of a month: hours, days and months all turn within the span.
 const START_MS: i64 = 1_798_675_200_000;
 const SPAN_MS: i64 = 26 * 3_600_000;
+/// Of one device, in order of their numbers: a reading has some of them, so that they share times or nearly do.
+const METRICS: [&str; 4] = [METRIC, "humidity", "state", "battery"];
+
+/// What each metric should hold.
+type Model = [BTreeMap<i64, Value>; METRICS.len()];
+
+/// Which metrics a reading has.
+type Metrics = [bool; METRICS.len()];
 
 #[derive(Debug, Clone)]
 enum Step {
     Reading {
+        metrics: Metrics,
         time_ms: i64,
         value: Value,
     },
-    /// Many readings in order, from a time on.
+    /// Many readings in order, from a time on. The metric `lost_by` is not in the reading `lost`.
     Burst {
+        metrics: Metrics,
+        lost: i64,
+        lost_by: usize,
         from_ms: i64,
         count: i64,
         step_ms: i64,
@@ -45,32 +57,51 @@ fn value() -> impl Strategy<Value = Value> {
     ]
 }
 
+fn metrics() -> impl Strategy<Value = Metrics> {
+    prop_oneof![2 => Just([true; METRICS.len()]), 1 => any::<Metrics>()]
+}
+
 fn step() -> impl Strategy<Value = Step> {
     // Coarse times, so that the same time often comes again.
     let time = (0..SPAN_MS / 60_000).prop_map(|minute| START_MS + minute * 60_000);
     prop_oneof![
-        12 => (time.clone(), value()).prop_map(|(time_ms, value)| Step::Reading { time_ms, value }),
-        3 => (time.clone(), 1i64..400, 1i64..60_000, any::<bool>())
-            .prop_map(|(from_ms, count, step_ms, texts)| Step::Burst { from_ms, count, step_ms, texts }),
+        12 => (metrics(), time.clone(), value())
+            .prop_map(|(metrics, time_ms, value)| Step::Reading { metrics, time_ms, value }),
+        3 => (metrics(), time.clone(), (1i64..400, 1i64..60_000), any::<bool>(), (-100i64..200, 0..METRICS.len()))
+            .prop_map(|(metrics, from_ms, (count, step_ms), texts, (lost, lost_by))| {
+                Step::Burst { metrics, lost, lost_by, from_ms, count, step_ms, texts }
+            }),
         4 => Just(Step::Flush),
         4 => time.prop_map(|now_ms| Step::Maintain { now_ms: now_ms + 3_600_000 }),
         2 => Just(Step::Crash),
     ]
 }
 
-fn apply(step: &Step, store: &mut Fixture, model: &mut BTreeMap<i64, Value>) {
+/// Applies one reading; numbers differ from metric to metric, and the third has texts where others have numbers.
+fn read(metrics: &Metrics, time_ms: i64, value: &Value, store: &mut Fixture, model: &mut Model) {
+    let of = |metric: usize| match value {
+        Value::Number(number) if metric == 2 => Value::Text(["ON", "OFF"][usize::from(*number > 0.0)].into()),
+        Value::Number(number) => Value::Number(number + metric as f64),
+        other => other.clone(),
+    };
+    let values: Vec<(u16, Value)> =
+        (0..METRICS.len()).filter(|&metric| metrics[metric]).map(|metric| (metric as u16, of(metric))).collect();
+    for (metric, value) in &values {
+        model[usize::from(*metric)].insert(time_ms, value.clone());
+    }
+    store.apply(vec![reading_of(time_ms, values)]);
+}
+
+fn apply(step: &Step, store: &mut Fixture, model: &mut Model) {
     match step {
-        Step::Reading { time_ms, value } => {
-            store.reading(*time_ms, value.clone());
-            model.insert(*time_ms, value.clone());
-        }
-        Step::Burst { from_ms, count, step_ms, texts } => {
+        Step::Reading { metrics, time_ms, value } => read(metrics, *time_ms, value, store, model),
+        Step::Burst { metrics, lost, lost_by, from_ms, count, step_ms, texts } => {
             for at in 0..*count {
                 let text = || Value::Text(["ON", "OFF", "stuck"][(at % 3) as usize].into());
                 let value = if *texts { text() } else { number((at % 97) as f64 / 10.0) };
-                let time_ms = from_ms + at * step_ms;
-                store.reading(time_ms, value.clone());
-                model.insert(time_ms, value);
+                let mut metrics = *metrics;
+                metrics[*lost_by] &= at != *lost;
+                read(&metrics, from_ms + at * step_ms, &value, store, model);
             }
         }
         Step::Flush => store.flush(),
@@ -113,20 +144,26 @@ proptest! {
         steps in prop::collection::vec(step(), 1..60), cut in (0..SPAN_MS, 0..SPAN_MS)
     ) {
         let mut store = Fixture::with(StoreConfig { late_parts_max: 4, ..StoreConfig::default() });
-        let mut model = BTreeMap::new();
+        let of = |(metric, name): (u16, &str)| Change::Metric {
+            device: DeviceIndex(0), metric: MetricIndex(metric), name: name.into(), unit: None, decimals: None,
+        };
+        store.apply((0..).zip(METRICS).map(of).collect());
+        let mut model = Model::default();
         for step in &steps {
             apply(step, &mut store, &mut model);
         }
-        let found: Vec<(i64, String)> =
-            store.all().into_iter().map(|(time_ms, value)| (time_ms, format!("{value:?}"))).collect();
-        let expected: Vec<(i64, String)> =
-            model.iter().map(|(&time_ms, value)| (time_ms, format!("{value:?}"))).collect();
-        prop_assert_eq!(found, expected);
+        for (metric, expected) in METRICS.into_iter().zip(&model) {
+            let shown = |(time_ms, value): (i64, &Value)| (time_ms, format!("{value:?}"));
+            let found = store.of(DEVICE, metric, i64::MIN, i64::MAX);
+            let found: Vec<_> = found.iter().map(|(time_ms, value)| shown((*time_ms, value))).collect();
+            let expected: Vec<_> = expected.iter().map(|(&time_ms, value)| shown((time_ms, value))).collect();
+            prop_assert_eq!(found, expected, "{}", metric);
+        }
         let (from_ms, to_ms) = (START_MS + cut.0.min(cut.1), START_MS + cut.0.max(cut.1));
         for rung in Rung::ALL {
             for (from_ms, to_ms) in [(from_ms, to_ms), (i64::MIN, i64::MAX)] {
                 let (found, through) = store.series(from_ms, to_ms, rung);
-                assert_alike(&found, &buckets(&model, from_ms, to_ms, rung));
+                assert_alike(&found, &buckets(&model[0], from_ms, to_ms, rung));
                 prop_assert_eq!(through, store.store().applied());
             }
         }

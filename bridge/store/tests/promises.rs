@@ -6,7 +6,7 @@ mod fixture;
 use std::time::Duration;
 
 use bytes::Bytes;
-use fixture::{DEVICE, Fixture, METRIC, number, reading};
+use fixture::{DEVICE, Fixture, METRIC, number, reading, reading_of};
 use tidegate_buckets::Rung;
 use tidegate_store::{Store, StoreConfig, StoreError};
 use tidegate_telemetry::history::ReadingsQuery;
@@ -380,6 +380,50 @@ fn times_of(store: &Fixture, device: u32) -> Vec<i64> {
     let (device, metric) = (name_of(device).into(), METRIC.into());
     let query = ReadingsQuery { device, metric, from_ms: i64::MIN, to_ms: i64::MAX, limit: 10_000 };
     store.store().readings(&query).unwrap().points.into_iter().map(|(time_ms, _)| time_ms).collect()
+}
+
+/// The load of many small sensors: five metrics a reading, a reading each 5 s with some ms of jitter.
+#[test]
+fn the_metrics_of_a_reading_keep_its_time_once_in_an_open_hour() {
+    const DEVICES: u32 = 500;
+    const METRICS: u16 = 5;
+    let mut store = Fixture::new();
+    add_devices(&mut store, DEVICES);
+    let metric = |device: u32| (1..METRICS).map(move |metric| (device, metric));
+    let of = |(device, metric): (u32, u16)| Change::Metric {
+        device: DeviceIndex(device),
+        metric: MetricIndex(metric),
+        name: format!("metric{metric}").into(),
+        unit: None,
+        decimals: None,
+    };
+    store.apply((1..=DEVICES).flat_map(metric).map(of).collect());
+    let mut noise = 1_u64;
+    let mut random = move |below: u64| {
+        noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        ((noise >> 33) % below) as i64
+    };
+    for round in 0..720 {
+        let mut readings = Vec::new();
+        for device in 1..=DEVICES {
+            let time_ms = MIDNIGHT_MS + round * 5_000 + i64::from(device) % 4_900 + random(20);
+            let mut tenths = |metric: u16| (metric, number((215 + random(6)) as f64 / 10.0));
+            match reading_of(time_ms, (0..METRICS).map(&mut tenths)) {
+                Change::Reading(reading) => {
+                    readings.push(Change::Reading(AppliedReading { device: DeviceIndex(device), ..reading }))
+                }
+                _ => unreachable!("a reading is one"),
+            }
+        }
+        store.apply(readings);
+        if round % 16 == 15 {
+            store.flush();
+        }
+    }
+    let stats = store.store().stats();
+    assert_eq!(stats.points, u64::from(DEVICES) * u64::from(METRICS) * 720);
+    let bytes_a_point = stats.file_bytes as f64 / stats.points as f64;
+    assert!(bytes_a_point < 1.6, "{bytes_a_point:.3} bytes a point");
 }
 
 #[test]

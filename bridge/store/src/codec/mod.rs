@@ -9,6 +9,8 @@
 //! scaled to integers where every one of them comes back bit by bit, else their bits in order of size. At 16 to 512
 //! points `pco` needs more bytes (its header and bins are made for thousands) and more time; see
 //! `comparison.rs`.
+//!
+//! A block of samples is the same without `count` and without times, for series whose times stand somewhere else.
 
 mod bits;
 mod column;
@@ -33,28 +35,43 @@ const TEXTS_FLAG: u8 = 0x80;
 /// Appends a block of `points` (1 to [`BLOCK_POINTS_MAX`], any order of time) to `out`. Times are written relative to
 /// `base_ms`; samples index `texts`, of which only those in use are written.
 pub(crate) fn encode(points: &[Point], texts: &[Arc<str>], base_ms: i64, out: &mut Vec<u8>) {
+    encode_columns(points, texts, Some(&Times::choose(points, base_ms)), out);
+}
+
+/// Appends a block of the samples of `points` to `out`: [`decode_samples`] is to be told their times.
+pub(crate) fn encode_samples(points: &[Point], texts: &[Arc<str>], out: &mut Vec<u8>) {
+    encode_columns(points, texts, None, out);
+}
+
+fn encode_columns(points: &[Point], texts: &[Arc<str>], times: Option<&Times>, out: &mut Vec<u8>) {
     debug_assert!(!points.is_empty() && points.len() <= BLOCK_POINTS_MAX);
     let has_texts = !texts.is_empty() && points.iter().any(|point| point.sample.kind() == Kind::Text);
     if has_texts {
         let (points, used) = with_own_texts(points, texts);
-        encode_columns(&points, &used, base_ms, out);
+        put_columns(&points, &used, times, out);
     } else {
-        encode_columns(points, &[], base_ms, out);
+        put_columns(points, &[], times, out);
     }
 }
 
-fn encode_columns(points: &[Point], texts: &[Arc<str>], base_ms: i64, out: &mut Vec<u8>) {
-    let times = Times::choose(points, base_ms);
+fn put_columns(points: &[Point], texts: &[Arc<str>], times: Option<&Times>, out: &mut Vec<u8>) {
     let samples = Samples::choose(points);
-    put_varint(points.len() as u64, out);
-    out.push(times.mode() | (samples.mode() << 1) | if texts.is_empty() { 0 } else { TEXTS_FLAG });
+    if times.is_some() {
+        put_varint(points.len() as u64, out);
+    }
+    let texts_flag = if texts.is_empty() { 0 } else { TEXTS_FLAG };
+    out.push(times.map_or(0, Times::mode) | (samples.mode() << 1) | texts_flag);
     if !texts.is_empty() {
         put_texts(texts, out);
     }
-    times.put_head(points.len(), out);
+    if let Some(times) = times {
+        times.put_head(points.len(), out);
+    }
     samples.put_head(out);
     let mut writer = BitWriter::new(out);
-    rice::encode(times.residuals(), &mut writer);
+    if let Some(times) = times {
+        rice::encode(times.residuals(), &mut writer);
+    }
     rice::encode(samples.residuals(), &mut writer);
     writer.finish();
 }
@@ -66,24 +83,50 @@ pub(crate) fn decode(bytes: &[u8], base_ms: i64, run: &mut Run) -> Result<(), Da
     if count == 0 || count > BLOCK_POINTS_MAX {
         return Err(Damaged("a block has an impossible number of points"));
     }
-    let modes = take_byte(&mut rest)?;
-    let offset = run.texts.len() as u32;
-    if modes & TEXTS_FLAG != 0 {
-        take_texts(&mut rest, &mut run.texts)?;
-    }
+    let (start, first_text) = (run.points.len(), run.texts.len());
+    let modes = take_modes(&mut rest, run)?;
     let times = column::TimesHead::take(modes & 1, base_ms, count, &mut rest)?;
-    let samples = column::SamplesHead::take((modes & !TEXTS_FLAG) >> 1, &mut rest)?;
-    let start = run.points.len();
+    let samples = column::SamplesHead::take(modes >> 1, &mut rest)?;
     run.points.reserve(count);
     let mut reader = BitReader::new(rest);
     times.decode(count, &mut reader, |time_ms| run.points.push(Point { time_ms, sample: Sample(0) }))?;
+    fill_in(&samples, &mut reader, (start, first_text), run)
+}
+
+/// Appends the points of a block of samples to `run`; `times_ms` are those of the points that it was made of.
+pub(crate) fn decode_samples(bytes: &[u8], times_ms: &[i64], run: &mut Run) -> Result<(), Damaged> {
+    let mut rest = bytes;
+    let (start, first_text) = (run.points.len(), run.texts.len());
+    let modes = take_modes(&mut rest, run)?;
+    let samples = column::SamplesHead::take(modes >> 1, &mut rest)?;
+    run.points.extend(times_ms.iter().map(|&time_ms| Point { time_ms, sample: Sample(0) }));
+    fill_in(&samples, &mut BitReader::new(rest), (start, first_text), run)
+}
+
+/// The modes without their flag; texts, if any, join the run's.
+fn take_modes(rest: &mut &[u8], run: &mut Run) -> Result<u8, Damaged> {
+    let modes = take_byte(rest)?;
+    if modes & TEXTS_FLAG != 0 {
+        take_texts(rest, &mut run.texts)?;
+    }
+    Ok(modes & !TEXTS_FLAG)
+}
+
+/// Gives the run's points from `start` on their samples, which index its texts from `first_text` on.
+fn fill_in(
+    samples: &column::SamplesHead,
+    reader: &mut BitReader<'_>,
+    (start, first_text): (usize, usize),
+    run: &mut Run,
+) -> Result<(), Damaged> {
+    let count = run.points.len() - start;
     let mut points = run.points[start..].iter_mut();
-    samples.decode(count, &mut reader, |sample| {
+    samples.decode(count, reader, |sample| {
         if let Some(point) = points.next() {
             point.sample = sample;
         }
     })?;
-    if samples.may_be_texts() { own_texts(run, start, offset) } else { Ok(()) }
+    if samples.may_be_texts() { own_texts(run, start, first_text as u32) } else { Ok(()) }
 }
 
 /// Gives the samples of points from `start` on their place in the run's texts.

@@ -122,7 +122,7 @@ proptest! {
 fn a_block_that_refers_to_texts_it_does_not_hold_is_refused() {
     let points = [Point { time_ms: 0, sample: Sample::text(0) }];
     let mut block = Vec::new();
-    encode_columns(&points, &[], 0, &mut block);
+    encode(&points, &[], 0, &mut block);
     let mut run = Run { points: Vec::new(), texts: words() };
     assert_eq!(decode(&block, 0, &mut run), Err(Damaged("a block refers to a text that it does not hold")));
 }
