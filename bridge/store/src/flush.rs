@@ -96,6 +96,7 @@ impl Flush {
             inner.memory.lock().written();
         }
         head.database.checkpoint(&connection, &inner.written_bytes)?;
+        head.database.empty_log(&connection)?;
         Ok(points.values().sum())
     }
 }

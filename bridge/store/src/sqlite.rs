@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use rusqlite::{Connection, OpenFlags};
@@ -114,6 +115,17 @@ impl Database {
         Ok(())
     }
 
+    /// Gives the bytes of the write-ahead log back to the disk once a checkpoint has copied all of it; while a query
+    /// still reads it, it stays.
+    pub(crate) fn empty_log(&self, writer: &Connection) -> Result<(), StoreError> {
+        let empty = || {
+            // The query is not waited for: there is a next time.
+            writer.busy_timeout(Duration::ZERO)?;
+            writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+        };
+        empty().map_err(|error| self.error(error))
+    }
+
     /// Gives pages that hold nothing any more back to the disk, those of the write-ahead log too.
     pub(crate) fn shrink(&self, written_bytes: &AtomicU64) -> Result<(), StoreError> {
         let writer = self.writer()?;
@@ -163,4 +175,40 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn the_write_ahead_log_is_empty_after_a_checkpoint_unless_a_query_reads_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let database = Database::open(directory.path().join("a.db"), "CREATE TABLE word (word TEXT)", 1).unwrap();
+        let (writer, written_bytes) = (database.writer().unwrap(), AtomicU64::new(0));
+        let write = || {
+            writer.execute("INSERT INTO word VALUES ('one')", []).unwrap();
+            database.checkpoint(&writer, &written_bytes).unwrap();
+            database.empty_log(&writer).unwrap();
+        };
+        let log_bytes = || with_suffix(&database.path, "-wal").metadata().unwrap().len();
+        write();
+        let words = database.read(|reader| {
+            assert_eq!(log_bytes(), 0);
+            let mut statement = reader.prepare("SELECT word FROM word")?;
+            let mut rows = statement.query([])?;
+            rows.next()?;
+            let begun = std::time::Instant::now();
+            write();
+            write();
+            assert!(log_bytes() > 0 && begun.elapsed() < Duration::from_secs(4), "the query is not waited for");
+            Ok(1 + std::iter::from_fn(|| rows.next().unwrap().map(|_| ())).count())
+        });
+        assert_eq!(words.unwrap(), 1, "a query sees what there was when it began");
+        write();
+        assert_eq!(log_bytes(), 0);
+        let count = |reader: &Connection| reader.query_row("SELECT count(*) FROM word", [], |row| row.get::<_, i64>(0));
+        assert_eq!(database.read(count).unwrap(), 4);
+    }
 }
