@@ -211,11 +211,15 @@ export class LiveClient implements ViewHost {
     this.welcomed = true;
     this.attempt = 0;
     this.message = null;
+    const isAnew = this.epoch !== null && this.epoch !== message.epoch;
     this.epoch = message.epoch;
     this.base.time_base = message.time_base;
     this.offset = message.time - this.clock.now();
     if (this.hidden) this.send({ type: "pause" });
-    for (const view of this.views.values()) this.subscribe(view);
+    for (const view of this.views.values()) {
+      this.subscribe(view);
+      if (isAnew) view.leaveEpoch();
+    }
     this.ping();
     this.tell();
   }

@@ -88,6 +88,11 @@ export class View<Kind extends ViewSpec["kind"] = ViewSpec["kind"]> {
     this.isMoved = true;
   }
 
+  /** The position is of an epoch that is over: another link would take it for one of the new epoch. */
+  leaveEpoch(): void {
+    this.isMoved = true;
+  }
+
   /** The link broke: a delta or snapshot that was under way will not be completed. */
   interrupt(): void {
     this.parts = [];

@@ -42,6 +42,8 @@ pub struct Views {
     pub(crate) config: ViewsConfig,
     /// Position of the newest entry applied.
     pub(crate) version: u64,
+    /// Position of what was applied first: nobody reached an earlier one in this epoch.
+    pub(crate) begun: Option<u64>,
     pub(crate) now_ms: i64,
     pub(crate) rows: Rows,
     pub(crate) directory: Directory,
@@ -74,6 +76,7 @@ impl Views {
             epoch,
             config,
             version: 0,
+            begun: None,
             now_ms: 0,
             rows: Rows::default(),
             directory: Directory::default(),
@@ -97,6 +100,7 @@ impl Views {
         dirty: &mut impl FnMut(SubscriberId, Lane),
     ) {
         debug_assert!(position.0 >= self.version, "positions only grow");
+        self.begun.get_or_insert(position.0);
         self.version = position.0.max(self.version);
         self.now_ms = received_ms.max(self.now_ms);
         self.expire(dirty);

@@ -88,6 +88,24 @@ test("coming back sends the old epoch and the position reached", () => {
   expect(h.sent()).toContainEqual({ type: "subscribe", id: h.view.id, view: h.view.spec, since: 7123460 });
 });
 
+test("a position of an epoch that is over is told once, and not as one of the new epoch", () => {
+  const h = opened();
+  h.drop();
+  h.pass(1000);
+  h.welcome("another");
+  expect(h.sent()).toContainEqual({ type: "subscribe", id: h.view.id, view: h.view.spec, since: 7123460 });
+  h.receive({ type: "snapshot", id: h.view.id, part: 0, at: 7123700, last: false, rows: [] });
+  h.drop();
+  h.pass(60_000);
+  h.welcome("another");
+  expect(h.sent()).toContainEqual({ type: "subscribe", id: h.view.id, view: h.view.spec });
+  h.receive({ type: "snapshot", id: h.view.id, part: 0, at: 7123700, last: true, rows: [] });
+  h.drop();
+  h.pass(60_000);
+  h.welcome("another");
+  expect(h.sent()).toContainEqual({ type: "subscribe", id: h.view.id, view: h.view.spec, since: 7123700 });
+});
+
 test("a list that was changed has no position until a delta has shown the change", () => {
   const h = opened();
   h.view.update({ add: ["dev9"], remove: ["dev7"] });

@@ -1,5 +1,7 @@
 //! Clients of the live protocol: one that is there from the beginning, breaks off and resumes; others that come late.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 use tidegate_telemetry::Position;
 use tidegate_views::{Frame, Since, SubscriberId, Subscription, ViewSpec, Views};
@@ -11,7 +13,8 @@ pub struct Client {
     pub spec: ViewSpec,
     pub view: ClientView,
     cursor: Option<Subscription>,
-    epoch: Option<String>,
+    /// Where it stands, and of which epoch that is.
+    reached: Option<(u64, Arc<str>)>,
     bytes_max: usize,
 }
 
@@ -23,7 +26,7 @@ impl Viewers {
             spec,
             view: ClientView::new(kind),
             cursor: None,
-            epoch: None,
+            reached: None,
             bytes_max: [400, 1_500, 16_384][dice.roll(3) as usize],
         };
         let all = || Some(String::new());
@@ -78,7 +81,7 @@ impl Client {
     /// A newcomer who asks for the same, with everything.
     pub fn fresh(&self, views: &mut Views) -> Client {
         let (spec, view) = (self.spec.clone(), ClientView::new(self.view.kind));
-        let mut fresh = Client { spec, view, cursor: None, epoch: None, bytes_max: 1 << 20 };
+        let mut fresh = Client { spec, view, cursor: None, reached: None, bytes_max: 1 << 20 };
         fresh.connect(views);
         while fresh.serve(views) {}
         fresh.leave(views);
@@ -89,11 +92,10 @@ impl Client {
         if self.cursor.is_some() {
             return;
         }
-        let epoch = views.epoch().name.to_string();
-        let same_epoch = self.epoch.replace(epoch.clone()).is_none_or(|before| before == epoch);
-        let at = self.view.at;
-        let since = at.map(|at| Since { position: Position(at), same_epoch });
-        let map = std::mem::take(&mut self.view.map);
+        let now = &views.epoch().name;
+        let since = self.reached.as_ref();
+        let since = since.map(|(at, epoch)| Since { position: Position(*at), same_epoch: epoch == now });
+        let (at, map) = (self.view.at, std::mem::take(&mut self.view.map));
         self.view = ClientView { at, map, ..ClientView::new(self.view.kind) };
         self.cursor = Some(views.open(SubscriberId(1), 1, &self.spec, since).unwrap());
     }
@@ -118,7 +120,9 @@ impl Client {
         }
         let message: Value =
             serde_json::from_slice(&out).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&out)));
-        self.view.apply(&message);
+        if self.view.apply(&message) {
+            self.reached = self.view.at.map(|at| (at, views.epoch().name.clone()));
+        }
         true
     }
 }

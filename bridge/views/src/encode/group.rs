@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn figures_are_json_also_where_their_sum_does_not_fit() {
-        for (sum, min, max, mean) in [(f64::INFINITY, 1e308, 1e308, 1e308), (f64::NAN, -1e308, 1e308, 0.0)] {
+        for (sum, min, max, mean) in [(f64::INFINITY, 1e308, 1e308, 1e308), (f64::NAN, -1e308, 1.5e308, 2.5e307)] {
             let (group, metric) = ("".into(), "t".into());
             let figures = AggregateChange { group, metric, count: 2, devices: 3, sum, min, max, oldest_ms: Some(7) };
             let mut out = b"[0".to_vec();

@@ -54,7 +54,7 @@ impl Views {
     ) -> Result<Subscription, ViewError> {
         let phase = match since {
             None => Phase::Snapshot(Snapshot::default()),
-            Some(Since { position, same_epoch }) if !same_epoch || position.0 > self.version => {
+            Some(Since { position, same_epoch }) if !same_epoch || !self.may_have_shown(position) => {
                 Phase::Gap { from: position.0, reason: GapReason::Epoch }
             }
             Some(_) => Phase::Live,
@@ -83,6 +83,12 @@ impl Views {
         self.check_size(&subscription)?;
         self.enter(&mut subscription);
         Ok(subscription)
+    }
+
+    /// Whether anybody can have reached the position in this epoch. A client that heard of this epoch, and lost its link
+    /// before the first snapshot of it, still stands where it stood in the one before.
+    fn may_have_shown(&self, position: Position) -> bool {
+        self.begun.is_some_and(|begun| (begun..=self.version).contains(&position.0))
     }
 
     /// Ends a subscription: nobody is woken for it any more.
@@ -239,4 +245,31 @@ fn boxed(names: Option<&[String]>) -> Option<Vec<Box<str>>> {
 
 fn invalid(what: impl Into<String>) -> ViewError {
     ViewError::Invalid(what.into())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use tidegate_telemetry::{Change, DeviceIndex};
+
+    use super::*;
+    use crate::{Epoch, Frame, ViewsConfig};
+
+    #[test]
+    fn a_position_before_the_epoch_began_is_of_another_whatever_the_client_says() {
+        let mut views = Views::new(Epoch { name: "e".into(), time_base_ms: 0 }, ViewsConfig::default());
+        let device = Change::Device { device: DeviceIndex(0), id: "dev7".into(), group: "".into() };
+        views.apply(Position(40), 0, &[device], &mut |_, _| ());
+        views.apply(Position(41), 0, &[], &mut |_, _| ());
+        let spec = ViewSpec::Fleet { group: String::new(), metric: None };
+        for (position, reason) in [(39, "epoch"), (42, "epoch"), (40, ""), (41, "")] {
+            let since = Since { position: Position(position), same_epoch: true };
+            let mut cursor = views.open(SubscriberId(0), 1, &spec, Some(since)).unwrap();
+            let mut out = Vec::new();
+            let frame = views.frame(&mut cursor, &mut out, 1_000);
+            let expected = if reason.is_empty() { Frame::Nothing } else { Frame::Written };
+            assert_eq!(frame, expected, "{position}: {}", String::from_utf8_lossy(&out));
+            assert!(String::from_utf8_lossy(&out).contains(reason), "{position}");
+        }
+    }
 }
