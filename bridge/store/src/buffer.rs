@@ -204,6 +204,10 @@ impl Snapshot {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
     use super::*;
 
     /// What a series of so many points in order holds, and then one that comes late.
@@ -244,6 +248,43 @@ mod tests {
         for count in (1..60).chain([count]) {
             assert_eq!(kept(text, count), (0..=count).map(text).collect::<Vec<_>>());
             assert_eq!(kept(mixed, count), (0..=count).map(mixed).collect::<Vec<_>>());
+        }
+    }
+
+    /// Points in order, late ones and ones that come again, as (time, which value).
+    fn pushes() -> impl Strategy<Value = Vec<(i64, u8)>> {
+        let ahead = prop_oneof![8 => 1i64..3, 1 => Just(0i64), 2 => -60i64..0];
+        prop::collection::vec((ahead, any::<u8>()), 1..700).prop_map(|steps| {
+            let mut newest = 0;
+            let mut time = |ahead: i64| {
+                newest += ahead.max(0);
+                newest + ahead.min(0)
+            };
+            steps.into_iter().map(|(ahead, value)| (time(ahead), value)).collect()
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn the_last_to_arrive_of_each_time_is_kept_whatever_kind_it_is(pushes in pushes(), texts in 1u8..80) {
+            let (mut buffer, mut model) = (SeriesBuffer::default(), BTreeMap::new());
+            for (time_ms, value) in pushes {
+                let value = match value % 5 {
+                    0 => Value::Bool(value > 99),
+                    1 => Value::Number(f64::from(value) / 10.0),
+                    _ => Value::Text(format!("text {}", value % texts).into()),
+                };
+                let expected = match model.last_key_value() {
+                    Some((&newest, _)) if time_ms < newest => Pushed::Late,
+                    Some((&newest, _)) if time_ms == newest => Pushed::Replaced,
+                    _ => Pushed::Newest,
+                };
+                prop_assert_eq!(buffer.push(time_ms, &value), expected);
+                model.insert(time_ms, value);
+            }
+            let run = buffer.compressed().run().unwrap();
+            let found: Vec<_> = run.points.iter().map(|point| (point.time_ms, run.value(point.sample))).collect();
+            prop_assert_eq!(found, model.into_iter().collect::<Vec<_>>());
         }
     }
 }
