@@ -79,12 +79,12 @@ export function plural(count: number, one: string, many = `${one}s`): string {
 }
 
 /** How people write what names spell in plain letters. */
-const SPELLED: Record<string, string> = { co2: "CO₂", no2: "NO₂", voc: "VOC", tvoc: "TVOC", pm1: "PM1", pm25: "PM2.5", pm10: "PM10", rssi: "RSSI", snr: "SNR", ph: "pH", uv: "UV", json: "JSON", utf8: "UTF-8", mqtt: "MQTT", id: "ID" };
+const SPELLED = new Map(Object.entries({ co2: "CO₂", no2: "NO₂", voc: "VOC", tvoc: "TVOC", pm1: "PM1", pm25: "PM2.5", pm10: "PM10", rssi: "RSSI", snr: "SNR", ph: "pH", uv: "UV", json: "JSON", utf8: "UTF-8", mqtt: "MQTT", id: "ID" }));
 
 /** `door_open`, `battery.level` and `invalid_json` as words. */
 export function metricLabel(name: string): string {
   const words = name.split(/[_.\s]+/).filter((word) => word !== "");
-  return words.map((word, i) => SPELLED[word.toLowerCase()] ?? (i === 0 ? word.charAt(0).toUpperCase() + word.slice(1) : word)).join(" ");
+  return words.map((word, i) => SPELLED.get(word.toLowerCase()) ?? (i === 0 ? word.charAt(0).toUpperCase() + word.slice(1) : word)).join(" ");
 }
 
 /** Last level of a full identifier. */

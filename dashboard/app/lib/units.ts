@@ -12,16 +12,19 @@ const SAMPLE = 50;
 const [units, setUnits] = createStore<Record<string, Unit>>({});
 const asked = new Set<string>();
 
-export const unitOf = (metric: string | null | undefined): Unit => units[metric ?? ""] ?? UNKNOWN;
+/** Names are the devices': with a prefix, `__proto__` and `constructor` are names like any other. */
+const keyOf = (metric: string): string => `=${metric}`;
+
+export const unitOf = (metric: string | null | undefined): Unit => units[keyOf(metric ?? "")] ?? UNKNOWN;
 
 export function learnUnits(metrics: readonly (Unit & { name: string })[]): void {
-  for (const { name, unit, decimals } of metrics) if (unit !== null || decimals !== null) setUnits(name, { unit, decimals });
+  for (const { name, unit, decimals } of metrics) if (unit !== null || decimals !== null) setUnits(keyOf(name), { unit, decimals });
 }
 
 /** Asks a few devices of the group once, unless the unit is known. */
 export async function findUnit(metric: string, group: string): Promise<void> {
   const question = `${group}\n${metric}`;
-  if (units[metric] || asked.has(question)) return;
+  if (units[keyOf(metric)] || asked.has(question)) return;
   asked.add(question);
   const answer = await api.devicesOf(group, SAMPLE).catch(() => ({ devices: [] }));
   for (const device of answer.devices) learnUnits(Object.entries(device.metrics).map(([name, one]) => ({ name, unit: one.unit, decimals: one.decimals })));

@@ -3,7 +3,8 @@ import { isolated, toColumns } from "../chart/data.js";
 import type { Rule } from "../lib/api.js";
 import { alertTitle, limitsOf, ruleText, thresholdUnit } from "../lib/rules.js";
 import { niceEnds } from "../fleet/ramp.js";
-import { formatBytes, formatNumber, formatTime } from "../lib/format.js";
+import { formatBytes, formatNumber, formatTime, metricLabel } from "../lib/format.js";
+import { learnUnits, unitOf } from "../lib/units.js";
 
 test("numbers have a true minus, thin grouping and their own precision", () => {
   expect(formatNumber(-67, 0)).toBe("\u221267");
@@ -11,6 +12,16 @@ test("numbers have a true minus, thin grouping and their own precision", () => {
   expect(formatNumber(-0.01, 1)).toBe("0.0");
   expect(formatNumber(null)).toBe("–");
   expect(formatBytes(1400)).toBe("1.4\u202fkB");
+});
+
+test("a metric may be called what JavaScript's own objects have", () => {
+  expect(["constructor", "__proto__", "co2", "door_open"].map(metricLabel)).toEqual(["Constructor", "Proto", "CO₂", "Door open"]);
+  for (const name of ["constructor", "__proto__", "toString"]) {
+    expect(unitOf(name)).toEqual({ unit: null, decimals: null });
+    learnUnits([{ name, unit: "V", decimals: 2 }]);
+    expect(unitOf(name)).toEqual({ unit: "V", decimals: 2 });
+  }
+  expect("decimals" in {}).toBe(false);
 });
 
 test("times are relative under an hour, a clock today, a date beyond", () => {
