@@ -6,6 +6,7 @@
 //! - `world`: the rooms, wired as the program wires them, and what happens to them
 //! - `viewers`: clients of the live protocol beside it
 //! - `judge`: everything that can be asked, against the map
+//! - `program`: the same devices against the program itself, by MQTT and REST
 //!
 //! A failure names its seed: `TIDEGATE_SEED=7` tries that one alone, `TIDEGATE_CASES=5000` tries so many, from
 //! `TIDEGATE_FIRST_SEED` on; a folder in memory (`TMPDIR=/dev/shm`) makes it several times as fast.
@@ -14,6 +15,7 @@
 mod devices;
 mod judge;
 mod oracle;
+mod program;
 #[path = "../../../bridge/views/tests/support/mod.rs"]
 mod support;
 mod viewers;

@@ -30,9 +30,10 @@ impl Parameters {
     pub fn of(uri: &Uri, known: &[&str]) -> Result<Parameters, ApiError> {
         let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri)
             .map_err(|error| ApiError::parameter("", format!("the query cannot be read: {error}")))?;
-        for (at, (name, value)) in pairs.iter().enumerate() {
-            // What is not UTF-8 was read as this character; looking for something else than was asked helps nobody.
-            if value.contains(char::REPLACEMENT_CHARACTER) {
+        let written = uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
+        for ((at, (name, _)), written) in pairs.iter().enumerate().zip(written) {
+            // What is not UTF-8 was read as U+FFFD; looking for something else than was asked helps nobody.
+            if !is_utf8(written) {
                 return Err(ApiError::parameter(
                     name,
                     format!("{name} is not UTF-8: percent-encode the text's UTF-8 bytes"),
@@ -105,6 +106,19 @@ impl Parameters {
     }
 }
 
+/// Whether a percent-encoded text (RFC 3986 section 2.1) is UTF-8 once decoded.
+fn is_utf8(encoded: &str) -> bool {
+    let mut bytes = Vec::with_capacity(encoded.len());
+    let mut rest = encoded.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        let digits = after.get(..2).filter(|_| first == b'%').and_then(|digits| std::str::from_utf8(digits).ok());
+        let byte = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        bytes.push(byte.unwrap_or(first));
+        rest = &after[if byte.is_some() { 2 } else { 0 }..];
+    }
+    std::str::from_utf8(&bytes).is_ok()
+}
+
 /// The name at the end or in the middle of a path, percent-decoded.
 #[derive(Debug)]
 pub struct Name(pub String);
@@ -131,6 +145,16 @@ mod tests {
     fn unknown_and_repeated_parameters_are_named() {
         assert!(of("form=1").unwrap_err().to_string().contains("takes from, to, limit, cursor"));
         assert!(of("from=1&from=2").unwrap_err().to_string().contains("from is there twice"));
+    }
+
+    #[test]
+    fn a_query_is_utf8_also_where_it_has_the_character_that_stands_for_what_is_not() {
+        let cursor = |query: &str| of(query).map(|parameters| parameters.text("cursor").unwrap().to_owned());
+        assert_eq!(cursor("cursor=%EF%BF%BD").unwrap(), "\u{fffd}");
+        assert_eq!(cursor("&cursor=a%2Bb+%zz%2&&").unwrap(), "a+b %zz%2");
+        for wrong in ["cursor=%FF", "cursor=caf%E9", "from=1&cursor=%E2%82"] {
+            assert!(cursor(wrong).unwrap_err().to_string().contains("cursor is not UTF-8"), "{wrong}");
+        }
     }
 
     #[test]
