@@ -177,6 +177,14 @@ impl ProcessConfig {
         if self.rules.len() > RULES_MAX {
             mistakes.push(format!("more than {RULES_MAX} rules: use wildcards in `device` and `group` to join some"));
         }
+        for (key, max) in [
+            ("metrics_per_device_max", self.metrics_per_device_max),
+            ("aggregate_metrics_max", self.aggregate_metrics_max),
+        ] {
+            if max > METRICS_MAX {
+                mistakes.push(format!("{key} ({max}) must be at most {METRICS_MAX}"));
+            }
+        }
         if self.late_after_intervals < 1 || self.lost_after_intervals < self.late_after_intervals {
             mistakes.push("lost_after_intervals must be at least late_after_intervals, and that at least 1".to_owned());
         }
@@ -187,7 +195,9 @@ impl ProcessConfig {
     }
 }
 
-/// Rules are numbered in 16 bits.
+/// Metrics are numbered in 16 bits.
+const METRICS_MAX: usize = u16::MAX as usize;
+/// Rules are, too.
 const RULES_MAX: usize = 10_000;
 
 impl RuleConfig {

@@ -193,7 +193,7 @@ fn a_text_says_nothing_about_a_threshold() {
 }
 
 #[test]
-fn every_mistake_of_a_rule_is_named() {
+fn every_mistake_of_the_configuration_is_named() {
     let bad = |condition| RuleConfig { name: String::new(), ..rule(Some("t"), condition) };
     let rules = vec![
         bad(Condition::Above { threshold: f64::NAN, hysteresis: -1.0, for_ms: -1 }),
@@ -202,4 +202,7 @@ fn every_mistake_of_a_rule_is_named() {
     let mistakes = ProcessConfig { rules, ..ProcessConfig::default() }.mistakes();
     assert_eq!(mistakes.len(), 7, "{mistakes:#?}");
     assert!(ProcessConfig::default().mistakes().is_empty());
+    let (metrics_per_device_max, aggregate_metrics_max) = (65_536, 65_536);
+    let many = ProcessConfig { metrics_per_device_max, aggregate_metrics_max, ..ProcessConfig::default() };
+    assert_eq!(many.mistakes().len(), 2, "metrics are numbered in 16 bits");
 }
