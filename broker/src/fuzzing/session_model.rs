@@ -23,7 +23,7 @@ pub(super) struct Kept {
     pub(super) client: String,
     pub(super) expiry_s: u32,
     pub(super) expires_ms: Option<i64>,
-    pub(super) filters: HashMap<String, (SubscriptionOptions, u64)>,
+    pub(super) filters: HashMap<String, SubscriptionOptions>,
     pub(super) received: BTreeSet<u16>,
     /// Number of the next delivery.
     pub(super) next: u64,
@@ -188,8 +188,8 @@ impl Kept {
         let options =
             SubscriptionOptions { qos, no_local: at & 16 != 0, retain_as_published: at & 32 != 0, identifier };
         let filter = format!("f/{}", at % 4);
-        self.filters.insert(filter.clone(), (options, at.into()));
-        Change::Subscribe { session, filter: filter.into(), options, since: Position(at.into()) }
+        self.filters.insert(filter.clone(), options);
+        Change::Subscribe { session, filter: filter.into(), options }
     }
 }
 

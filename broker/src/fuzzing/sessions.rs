@@ -79,7 +79,7 @@ impl Opened {
                     client: session.client,
                     expiry_s: session.expiry_s,
                     expires_ms: session.expires_ms,
-                    filters: session.subscriptions.iter().map(|(f, o, since)| (f.to_string(), (*o, since.0))).collect(),
+                    filters: session.subscriptions.iter().map(|(f, o)| (f.to_string(), *o)).collect(),
                     received: session.received.into_iter().collect(),
                     next: session.next_number,
                     mailbox: deliveries,

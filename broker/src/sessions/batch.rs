@@ -33,7 +33,6 @@ pub(crate) enum Change {
         session: u64,
         filter: Arc<str>,
         options: SubscriptionOptions,
-        since: Position,
     },
     Unsubscribe {
         session: u64,

@@ -25,6 +25,7 @@ pub(crate) struct MailboxSize {
 
 const FORMAT: i64 = 1;
 
+/// `since` is 0: every subscription in the file began at or before `complete`.
 const SCHEMA: &str = "
 CREATE TABLE progress(complete INTEGER NOT NULL);
 CREATE TABLE sessions(id INTEGER PRIMARY KEY, client TEXT NOT NULL UNIQUE, expiry_s INTEGER NOT NULL, expires_ms INTEGER);
@@ -198,10 +199,10 @@ impl Write<'_> {
                 self.run("UPDATE sessions SET expires_ms = ?2 WHERE id = ?1", params![signed(session), expires_ms])?;
             }
             Change::Close { session } => self.close(session)?,
-            Change::Subscribe { session, ref filter, options, since } => {
+            Change::Subscribe { session, ref filter, options } => {
                 self.run(
-                    "INSERT OR REPLACE INTO subscriptions VALUES(?1, ?2, ?3, ?4, ?5)",
-                    params![signed(session), &**filter, packed(options), options.identifier, signed(since.0)],
+                    "INSERT OR REPLACE INTO subscriptions VALUES(?1, ?2, ?3, ?4, 0)",
+                    params![signed(session), &**filter, packed(options), options.identifier],
                 )?;
             }
             Change::Unsubscribe { session, ref filter } => {
@@ -452,7 +453,8 @@ fn undecodable(column: usize, error: impl std::error::Error + Send + Sync + 'sta
     rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Blob, Box::new(error))
 }
 
-fn packed(options: SubscriptionOptions) -> u8 {
+/// All of them but the identifier.
+pub(super) fn packed(options: SubscriptionOptions) -> u8 {
     options.qos.level() | u8::from(options.no_local) << 2 | u8::from(options.retain_as_published) << 3
 }
 

@@ -1,6 +1,8 @@
 //! What of a client outlives its connection (MQTT 5.0 section 4.1), and what survives the program.
 //!
 //! - `parked`: sessions of clients that are away, in memory: subscriptions and identifiers, no messages
+//!   - `asleep`: one of them, packed; `rows`: a table in order
+//! - `subscriptions`: of a session whose client is connected
 //! - [`SessionStore`]: sessions, mailboxes, retained messages and wills on disk
 //!   - `batch`: changes that wait to be written, with what undoes itself left out
 //!   - `database`: the SQLite file
@@ -25,19 +27,18 @@
 //!   its release is in the file.
 //! - SUBACK and UNSUBACK of such a session, and a CONNACK that makes or ends one, wait for the file.
 
+mod asleep;
 mod batch;
 mod database;
 mod parked;
 mod recovery;
+mod rows;
 mod store;
 mod subscriptions;
 
-use std::sync::Arc;
+use tidegate_telemetry::Qos;
 
-use tidegate_telemetry::{Position, Qos};
-
-use crate::engines::gate::outbox::Outbox;
-
+pub(crate) use asleep::{Asleep, Received};
 pub(crate) use batch::Change;
 pub(crate) use parked::{Parked, Sleeper};
 pub(crate) use recovery::{Recovered, RecoveredSession};
@@ -59,17 +60,4 @@ pub struct SubscriptionOptions {
     pub retain_as_published: bool,
     /// Goes with every delivery the subscription causes (section 3.8.2.1.2).
     pub identifier: Option<u32>,
-}
-
-/// State of a client that outlives a connection; its messages are in the mailbox.
-#[derive(Debug, Default)]
-pub(crate) struct Session {
-    /// Number of the session, unique in the broker's life.
-    pub id: u64,
-    /// Filters and options.
-    pub subscriptions: Subscriptions,
-    /// QoS 2 packet identifiers that were received and not yet released, with the place of the entry in the log.
-    pub received: Vec<(u16, Position)>,
-    /// Where the session's deliveries go.
-    pub outbox: Arc<Outbox>,
 }

@@ -1,11 +1,12 @@
-use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound;
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use tidegate_telemetry::{Position, Publication};
 
-use super::{Session, Subscriptions};
+use super::Subscriptions;
+use super::rows::Rows;
+use crate::engines::gate::outbox::Outbox;
 
 /// The sessions of clients that are away. A session that is in use belongs to its connection: it is taken on CONNECT
 /// and put back at the end.
@@ -17,9 +18,13 @@ pub(crate) struct Parked {
 
 #[derive(Debug, Default)]
 struct Kept {
-    /// In order, so that operators can page through them.
-    by_client: BTreeMap<Arc<str>, (i64, Session)>,
-    by_expiry: BTreeSet<(i64, Arc<str>)>,
+    /// By client, so that operators can page through them. Whoever has these locked may lock an outbox, never the
+    /// other way round.
+    sleepers: Rows<Arc<Outbox>>,
+    /// The client up to which the sweep for expired sessions has come.
+    swept: Arc<str>,
+    /// How many there were when the sweep began anew.
+    to_sweep: usize,
 }
 
 /// A client that is away, as operators see it.
@@ -33,11 +38,8 @@ pub(crate) struct Sleeper {
     pub subscriptions: usize,
 }
 
-impl Sleeper {
-    fn of((expires_ms, session): &(i64, Session)) -> Self {
-        Sleeper { session: session.id, expires_ms: *expires_ms, subscriptions: session.subscriptions.len() }
-    }
-}
+/// Sleepers looked at under one lock.
+const SWEPT_AT_ONCE: usize = 1024;
 
 impl Parked {
     /// Keeps up to `sessions_max` sessions.
@@ -45,109 +47,148 @@ impl Parked {
         Parked { kept: Mutex::default(), sessions_max }
     }
 
-    /// Takes the client's session out, if there is one. Callers let [`Parked::expire`] run first.
-    pub(crate) fn take(&self, client: &str) -> Option<Session> {
-        let mut kept = self.kept.lock();
-        let (client, (expires_ms, session)) = kept.by_client.remove_entry(client)?;
-        kept.by_expiry.remove(&(expires_ms, client));
-        Some(session)
+    /// Takes the client's session out, if there is one; it may have expired.
+    pub(crate) fn take(&self, client: &str) -> Option<Arc<Outbox>> {
+        self.kept.lock().sleepers.remove(|sleeper| sleeper.cmp_client(client))
     }
 
-    /// Keeps the client's session until `expires_ms` (Unix ms). Gives it back when full.
-    pub(crate) fn put(&self, client: &str, session: Session, expires_ms: i64) -> Result<(), Session> {
+    /// Keeps the client's session, which is asleep. Gives it back when full.
+    pub(crate) fn put(&self, client: &str, session: Arc<Outbox>) -> Result<(), Arc<Outbox>> {
         let mut kept = self.kept.lock();
-        if kept.by_client.len() >= self.sessions_max || kept.by_client.contains_key(client) {
+        if kept.sleepers.len() >= self.sessions_max {
             return Err(session);
         }
-        let client: Arc<str> = Arc::from(client);
-        kept.by_expiry.insert((expires_ms, Arc::clone(&client)));
-        kept.by_client.insert(client, (expires_ms, session));
-        Ok(())
+        kept.sleepers.insert(session, |sleeper| sleeper.cmp_client(client))
     }
 
     /// A QoS 2 publication of the client's stored session was found in the log; returns whether it has that session.
     pub(crate) fn receive(&self, client: &str, publication: &Publication) -> bool {
-        let mut kept = self.kept.lock();
-        let session = kept.by_client.get_mut(client).map(|(_, session)| session);
-        let Some(session) = session.filter(|session| session.id == publication.session) else { return false };
-        let known = session.received.iter_mut().find(|(packet_id, _)| *packet_id == publication.packet_id);
-        match known {
-            Some((_, position)) => *position = Position::START,
-            None => session.received.push((publication.packet_id, Position::START)),
-        }
+        let session = self.look(client, |sleeper| Arc::clone(sleeper));
+        let Some(session) = session.filter(|session| session.number() == publication.session) else { return false };
+        session.receive_asleep(publication.packet_id, Position::START);
         true
     }
 
     /// Up to `count` sleepers whose key is after `after`, ascending.
     pub(crate) fn after(&self, after: Option<&str>, count: usize) -> Vec<(Arc<str>, Sleeper)> {
-        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let kept = self.kept.lock();
-        let sleepers = kept.by_client.range::<str, _>((from, Bound::Unbounded)).take(count);
-        sleepers.map(|(key, session)| (Arc::clone(key), Sleeper::of(session))).collect()
+        let order = |sleeper: &Arc<Outbox>| after.map_or(Ordering::Greater, |after| sleeper.cmp_client(after));
+        kept.sleepers.after(order).take(count).map(|sleeper| sleeper.sleeper()).collect()
     }
 
     /// The client's session, if it is away.
     pub(crate) fn sleeper(&self, client: &str) -> Option<Sleeper> {
-        self.kept.lock().by_client.get(client).map(Sleeper::of)
+        self.look(client, |sleeper| sleeper.sleeper().1)
     }
 
     /// What it subscribed to.
     pub(crate) fn subscriptions(&self, client: &str) -> Option<Subscriptions> {
-        self.kept.lock().by_client.get(client).map(|(_, session)| session.subscriptions.clone())
+        self.look(client, |sleeper| sleeper.subscriptions())
     }
 
     /// Whether it subscribed with a filter that is fit.
     pub(crate) fn has_filter(&self, client: &str, is_fit: impl Fn(&str) -> bool) -> bool {
-        let kept = self.kept.lock();
-        kept.by_client
-            .get(client)
-            .is_some_and(|(_, session)| session.subscriptions.filters().any(|filter| is_fit(filter)))
+        self.look(client, |sleeper| sleeper.any_filter(is_fit)).unwrap_or(false)
+    }
+
+    fn look<T>(&self, client: &str, look: impl FnOnce(&Arc<Outbox>) -> T) -> Option<T> {
+        self.kept.lock().sleepers.get(|sleeper| sleeper.cmp_client(client)).map(look)
     }
 
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
-        self.kept.lock().by_client.len()
+        self.kept.lock().sleepers.len()
     }
 
-    /// Takes out the sessions that have expired at `now_ms`.
-    pub(crate) fn expire(&self, now_ms: i64) -> Vec<Session> {
+    /// How many sweeps look at one of so many parts of the sleepers, also while those who expired become fewer.
+    pub(crate) fn sweeps(&self, parts: usize) -> usize {
+        let kept = self.kept.lock();
+        1 + kept.sleepers.len().max(kept.to_sweep) / parts / SWEPT_AT_ONCE
+    }
+
+    /// Looks at the next [`SWEPT_AT_ONCE`] sleepers, beginning anew after the last, and takes out those that have
+    /// expired at `now_ms`.
+    pub(crate) fn sweep(&self, now_ms: i64) -> Vec<Arc<Outbox>> {
         let mut kept = self.kept.lock();
-        let mut expired = Vec::new();
-        while let Some((expires_ms, _)) = kept.by_expiry.first()
-            && *expires_ms <= now_ms
-            && let Some((_, client)) = kept.by_expiry.pop_first()
-        {
-            expired.extend(kept.by_client.remove(&client).map(|(_, session)| session));
+        if kept.swept.is_empty() {
+            kept.to_sweep = kept.sleepers.len();
         }
-        expired
+        let (mut seen, mut last, mut expired) = (0, None, Vec::new());
+        for sleeper in kept.sleepers.after(|sleeper| sleeper.cmp_client(&kept.swept)).take(SWEPT_AT_ONCE) {
+            (seen, last) = (seen + 1, Some(sleeper));
+            if sleeper.has_expired(now_ms) {
+                expired.push(sleeper.sleeper().0);
+            }
+        }
+        kept.swept = last.filter(|_| seen == SWEPT_AT_ONCE).map(|sleeper| sleeper.sleeper().0).unwrap_or_default();
+        expired.iter().filter_map(|client| kept.sleepers.remove(|sleeper| sleeper.cmp_client(client))).collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sessions::Asleep;
 
-    fn session(id: u64) -> Session {
-        Session { id, ..Session::default() }
+    fn session(client: &str, number: u64, expires_ms: i64) -> Arc<Outbox> {
+        let asleep = Asleep::new(client, &Vec::new(), &Subscriptions::default());
+        Arc::new(Outbox::asleep(number, 1, asleep, expires_ms))
+    }
+
+    fn put(parked: &Parked, client: &str, number: u64) -> bool {
+        parked.put(client, session(client, number, 100)).is_ok()
     }
 
     #[test]
     fn a_session_is_taken_once_and_until_it_expires() {
         let parked = Parked::new(2);
-        assert!(parked.put("a", session(1), 100).is_ok());
-        assert_eq!(parked.take("a").map(|s| s.id), Some(1));
+        assert!(put(&parked, "a", 1));
+        assert_eq!(parked.take("a").map(|s| s.number()), Some(1));
         assert!(parked.take("a").is_none());
-        assert!(parked.put("a", session(1), 100).is_ok());
-        assert!(parked.expire(99).is_empty());
-        assert_eq!(parked.expire(100).len(), 1);
+        assert!(put(&parked, "a", 1));
+        assert!(parked.sweep(99).is_empty());
+        assert_eq!(parked.sweep(100).len(), 1);
         assert!(parked.take("a").is_none());
     }
 
     #[test]
     fn a_full_store_keeps_what_it_has() {
         let parked = Parked::new(1);
-        assert!(parked.put("a", session(1), 100).is_ok());
-        assert!(parked.put("b", session(2), 100).is_err());
-        assert_eq!(parked.take("a").map(|s| s.id), Some(1));
+        assert!(put(&parked, "a", 1));
+        assert!(!put(&parked, "b", 2));
+        assert_eq!(parked.take("a").map(|s| s.number()), Some(1));
+    }
+
+    #[test]
+    fn sweeps_find_all_that_expired_in_as_many_parts_as_was_said_and_come_round_again() {
+        const PARTS: usize = 8;
+        let round = |parked: &Parked, now_ms| {
+            let part = |_| (0..parked.sweeps(PARTS)).flat_map(|_| parked.sweep(now_ms)).collect::<Vec<_>>();
+            (0..PARTS).flat_map(part).map(|session| session.number()).collect::<Vec<_>>()
+        };
+        for every in [1, 3] {
+            let (parked, count) = (Parked::new(100_000), 8 * SWEPT_AT_ONCE as u64 * 3 - 1);
+            for number in 0..count {
+                let client = format!("c{number:06}");
+                let expires_ms = if number % every == 0 { 100 } else { 1000 };
+                assert!(parked.put(&client, session(&client, number, expires_ms)).is_ok());
+            }
+            assert!(round(&parked, 100).into_iter().eq((0..count).step_by(every as usize)));
+            assert!(put(&parked, "a", count) && put(&parked, "d", count + 1));
+            let mut late = [round(&parked, 100), round(&parked, 100)].concat();
+            late.sort_unstable();
+            assert_eq!(late, [count, count + 1], "those that came meanwhile");
+        }
+    }
+
+    #[test]
+    fn sleepers_are_listed_in_order_a_page_at_a_time() {
+        let parked = Parked::new(10);
+        assert!(["b", "d", "a", "c"].into_iter().zip(1..).all(|(client, number)| put(&parked, client, number)));
+        let page = |after, count| {
+            parked.after(after, count).into_iter().map(|(client, _)| client.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!((page(None, 3), page(Some("c"), 3)), (vec!["a".into(), "b".into(), "c".into()], vec!["d".into()]));
+        assert_eq!(parked.sleeper("d"), Some(Sleeper { session: 2, expires_ms: 100, subscriptions: 0 }));
     }
 }

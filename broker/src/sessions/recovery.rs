@@ -27,8 +27,7 @@ pub(crate) struct RecoveredSession {
     pub expiry_s: u32,
     /// Unix ms; `None` when the client was connected.
     pub expires_ms: Option<i64>,
-    /// With the position of the log after which each began.
-    pub subscriptions: Vec<(Arc<str>, SubscriptionOptions, Position)>,
+    pub subscriptions: Vec<(Arc<str>, SubscriptionOptions)>,
     pub received: Vec<u16>,
     /// Number of the next delivery.
     pub next_number: u64,
@@ -63,11 +62,11 @@ impl Database {
     fn sessions(&self) -> Result<Vec<RecoveredSession>, rusqlite::Error> {
         let mut subscriptions: HashMap<u64, Vec<_>> = HashMap::new();
         let mut statement =
-            self.connection.prepare("SELECT session, filter, options, identifier, since FROM subscriptions")?;
+            self.connection.prepare("SELECT session, filter, options, identifier FROM subscriptions")?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             let options = unpacked(row.get(2)?, row.get(3)?);
-            let one = (Arc::from(row.get::<_, String>(1)?), options, Position(number(row, 4)?));
+            let one = (Arc::from(row.get::<_, String>(1)?), options);
             subscriptions.entry(number(row, 0)?).or_default().push(one);
         }
         let mut received: HashMap<u64, Vec<u16>> = HashMap::new();

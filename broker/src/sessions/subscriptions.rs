@@ -2,8 +2,8 @@ use std::sync::Arc;
 
 use super::SubscriptionOptions;
 
-/// Filters and options of one session, by filter. Most clients have one or two, and a hundred thousand of them may be
-/// away: a short list in order is a fraction of a map.
+/// Filters and options of one session whose client is connected, by filter. Most clients have one or two: a short list in
+/// order is a fraction of a map.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Subscriptions(Vec<(Arc<str>, SubscriptionOptions)>);
 
@@ -28,8 +28,8 @@ impl Subscriptions {
         Some(self.0.remove(at).0)
     }
 
-    pub(crate) fn contains(&self, filter: &str) -> bool {
-        self.find(filter).is_ok()
+    pub(crate) fn get(&self, filter: &str) -> Option<SubscriptionOptions> {
+        self.find(filter).ok().map(|at| self.0[at].1)
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -37,8 +37,8 @@ impl Subscriptions {
     }
 
     /// In order.
-    pub(crate) fn filters(&self) -> impl Iterator<Item = &Arc<str>> {
-        self.0.iter().map(|(filter, _)| filter)
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Arc<str>, SubscriptionOptions)> {
+        self.0.iter().map(|(filter, options)| (filter, *options))
     }
 
     fn find(&self, filter: &str) -> Result<usize, usize> {
@@ -71,9 +71,9 @@ mod tests {
         for (filter, qos) in [("b", 0), ("a", 1), ("c", 0), ("a", 2)] {
             mine.insert(Arc::from(filter), options([Qos::AtMostOnce, Qos::AtLeastOnce, Qos::ExactlyOnce][qos]));
         }
-        assert_eq!(mine.filters().map(|filter| &**filter).collect::<Vec<_>>(), ["a", "b", "c"]);
+        assert_eq!(mine.iter().map(|(filter, _)| &**filter).collect::<Vec<_>>(), ["a", "b", "c"]);
         assert_eq!(mine.remove("a").as_deref(), Some("a"));
-        assert_eq!((mine.remove("a"), mine.contains("a"), mine.len()), (None, false, 2));
+        assert_eq!((mine.remove("a"), mine.get("a"), mine.len()), (None, None, 2));
         assert_eq!(mine.into_iter().map(|(_, options)| options.qos).collect::<Vec<_>>(), [Qos::AtMostOnce; 2]);
     }
 }

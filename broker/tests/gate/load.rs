@@ -43,6 +43,37 @@ async fn an_idle_connection_holds_little_memory() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "a measurement"]
+async fn a_sleeping_session_holds_little_memory() {
+    const COUNT: usize = 50_000;
+    let served = Served::start();
+    let sleep = |numbers: std::ops::Range<usize>| {
+        for n in numbers {
+            let (id, filter) = (format!("sleeper-{n:06}"), format!("commands/sleeper-{n:06}/#"));
+            let mut client = std::net::TcpStream::connect(served.address).unwrap();
+            let mut sent = b"\x10\x1a\0\x04MQTT\x04\0\0\x3c\0\x0e".to_vec();
+            sent.extend_from_slice(id.as_bytes());
+            sent.extend_from_slice(&[0x82, filter.len() as u8 + 5, 0, 1, 0, filter.len() as u8]);
+            sent.extend_from_slice(filter.as_bytes());
+            sent.push(1);
+            client.write_all(&sent).unwrap();
+            client.read_exact(&mut [0; 9]).unwrap();
+            client.write_all(b"\xe0\0").unwrap();
+            assert_eq!(client.read(&mut [0; 1]).unwrap(), 0);
+        }
+    };
+    // What does not grow with the sessions is there before it is measured.
+    tokio::task::block_in_place(|| sleep(0..COUNT));
+    let before = resident_bytes();
+    tokio::task::block_in_place(|| sleep(COUNT..2 * COUNT));
+    served.until("all are away", |s| s.stats().connections == 0 && s.stats().subscriptions == 2 * COUNT).await;
+    let each = (resident_bytes() - before) / COUNT;
+    println!("{each} bytes a sleeping session");
+    // On disk as well: the file of the sessions is in memory here.
+    assert!(each < 500, "{each} bytes a sleeping session");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement"]
 async fn qos_1_publications_are_acknowledged_fast_over_a_hundred_connections() {
     const CONNECTIONS: usize = 100;
     const EACH: usize = 10_000;

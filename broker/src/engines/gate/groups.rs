@@ -3,7 +3,6 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::outbox::QueueBounds;
 use super::routes::Subscriber;
 
 /// Shared subscriptions (MQTT 5.0 section 4.8.2): each message goes to one member of the group.
@@ -63,14 +62,14 @@ impl Groups {
 
 impl Group {
     /// The member whose turn it is; else one whose mailbox waits for it.
-    pub(super) fn pick(&self, bounds: &QueueBounds) -> Option<Subscriber> {
+    pub(super) fn pick(&self) -> Option<Subscriber> {
         let mut members = self.members.lock();
         let count = members.subscribers.len();
         let from = members.next;
         let in_turn = || (0..count).map(|step| (from + step) % count);
         let subscriber = |at: usize| &members.subscribers[at].1;
         let at = in_turn()
-            .find(|at| subscriber(*at).outbox.keeps_up(bounds))
+            .find(|at| subscriber(*at).outbox.keeps_up())
             .or_else(|| in_turn().find(|at| subscriber(*at).outbox.is_kept()))
             .or_else(|| in_turn().next())?;
         members.next = at + 1;

@@ -48,8 +48,11 @@ pub(crate) struct Gate {
 /// How often `$SYS` topics get their values, as other brokers do by default.
 const SYSTEM_INTERVAL: Duration = Duration::from_secs(10);
 
-/// How often expired sessions are looked for.
+/// How often expired sessions and due wills are looked for.
 const EXPIRE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Intervals in which every sleeping session is looked at once.
+const SWEEP_INTERVALS: usize = 8;
 
 impl Gate {
     /// Binds the listeners. Needs a tokio runtime.
@@ -82,12 +85,16 @@ impl Gate {
         }
     }
 
-    /// Ends sessions whose time is over; never ends itself.
+    /// Publishes wills that are due and ends sessions whose time is over; never ends itself.
     async fn expire(&self) {
         let mut interval = tokio::time::interval(EXPIRE_INTERVAL);
         loop {
             interval.tick().await;
-            self.hub.expire(self.hub.now().unix_ms);
+            self.hub.publish_due_wills(self.hub.now().unix_ms);
+            for _ in 0..self.hub.parked.sweeps(SWEEP_INTERVALS) {
+                self.hub.sweep(self.hub.now().unix_ms);
+                tokio::task::yield_now().await;
+            }
         }
     }
 

@@ -7,43 +7,68 @@ use parking_lot::Mutex;
 use tidegate_telemetry::{CommandId, CommandMessage, Position, Publication, PublishProperties, Qos};
 
 use super::bell::Bell;
-use crate::sessions::{Change, SessionStore};
+use crate::sessions::{Asleep, Change, Received, SessionStore, Sleeper, SubscriptionOptions, Subscriptions};
 
-/// What a session's client is to get: a queue in memory while it is connected, and, where the session outlives the
-/// connection, a mailbox in the store behind it.
+/// A session from its first connection to its end, and what its client is to get: a queue in memory while it is
+/// connected, and, where the session outlives the connection, a mailbox in the store behind it. A client that is away
+/// costs no more than [`Asleep`] holds; a publisher that found the session before it fell asleep or woke up delivers
+/// to it all the same.
 ///
 /// Overload policy without a mailbox, "drop newest": a message that would push the queue past `queue_bytes_max`, or all
 /// queues past `queue_bytes_total_max`, is not queued; the caller counts it. With one, QoS 1 and 2 go to the mailbox
 /// alone from there on, and are read from it, in order, when the queue is empty.
-#[derive(Default)]
 pub(crate) struct Outbox {
+    /// Number of the session, unique in the broker's life.
+    number: u64,
     state: Mutex<State>,
-    kept: Option<Kept>,
 }
 
-/// Where a session's deliveries are kept.
-#[derive(Clone)]
-pub(crate) struct Kept {
-    pub session: u64,
-    pub store: SessionStore,
-    pub bounds: Arc<QueueBounds>,
-}
-
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
+    /// Number the next delivery to the mailbox gets; 0 where there is no mailbox.
+    next: u64,
+    /// Unix ms; of one whose client is away.
+    expires_ms: i64,
+    client: Client,
+}
+
+#[derive(Debug)]
+enum Client {
+    Away(Asleep),
+    Here(Box<Attached>),
+}
+
+/// What only a session needs whose client is connected.
+struct Attached {
     queue: VecDeque<Delivery>,
     bytes: usize,
-    /// The connection.
-    owner: Option<Arc<Bell>>,
-    /// Counts connections, so that what was read for one is not given to the next.
-    epoch: u64,
-    /// Number of the newest delivery of the mailbox.
-    newest: u64,
+    owner: Arc<Bell>,
+    /// Number of the connection, so that what was read for one is not given to the next.
+    connection: u64,
     /// Number of the newest delivery that was queued.
     queued: u64,
     /// The mailbox holds deliveries that were not queued for this connection yet.
     is_behind: bool,
     is_fetching: bool,
+    subscriptions: Subscriptions,
+    ways: Ways,
+}
+
+/// Where deliveries are kept, and how many may be queued.
+#[derive(Clone)]
+pub(crate) struct Ways {
+    pub store: SessionStore,
+    pub bounds: Arc<QueueBounds>,
+}
+
+/// What is left of a session that ended.
+#[derive(Debug, Default)]
+pub(crate) struct Ended {
+    /// It had a mailbox.
+    pub was_kept: bool,
+    pub filters: Vec<Arc<str>>,
+    /// Messages that were waiting and that no mailbox had.
+    pub lost: usize,
 }
 
 /// Messages of commands are numbered from here, by the command; so a mailbox says of which command a message is.
@@ -170,189 +195,383 @@ pub(crate) enum NotQueued {
 }
 
 impl Outbox {
-    /// The outbox of a session that outlives its connections; deliveries up to number `newest` may be in its mailbox.
-    pub(crate) fn kept(kept: Kept, newest: u64) -> Self {
-        let state = State { newest, is_behind: newest > 0, ..State::default() };
-        Outbox { state: Mutex::new(state), kept: Some(kept) }
+    /// A session that begins; its client is attached next. With a mailbox it outlives its connections.
+    pub(crate) fn new(number: u64, is_kept: bool) -> Self {
+        Outbox::asleep(number, is_kept.into(), Asleep::default(), i64::MAX)
+    }
+
+    /// A session whose client is away until `expires_ms` (Unix ms) at most; deliveries before number `next` may be in
+    /// its mailbox.
+    pub(crate) fn asleep(number: u64, next: u64, asleep: Asleep, expires_ms: i64) -> Self {
+        Outbox { number, state: Mutex::new(State { next, expires_ms, client: Client::Away(asleep) }) }
+    }
+
+    pub(crate) fn number(&self) -> u64 {
+        self.number
     }
 
     /// Takes a delivery: into the mailbox where there is one, and into the queue while a connection keeps up.
-    pub(crate) fn push(self: &Arc<Self>, mut delivery: Delivery, bounds: &QueueBounds) -> Result<(), NotQueued> {
+    pub(crate) fn push(self: &Arc<Self>, mut delivery: Delivery, ways: &Ways) -> Result<(), NotQueued> {
         let mut state = self.state.lock();
-        let kept = self.kept.as_ref().filter(|_| delivery.qos != Qos::AtMostOnce);
-        if let Some(kept) = kept {
-            state.newest += 1;
-            delivery.number = state.newest;
-            kept.store.note(Change::Owe { session: kept.session, delivery: delivery.clone() });
+        let is_kept = state.next > 0 && delivery.qos != Qos::AtMostOnce;
+        if is_kept {
+            delivery.number = state.next;
+            state.next += 1;
+            ways.store.note(Change::Owe { session: self.number, delivery: delivery.clone() });
         }
-        let is_full = state.is_full(delivery.message.bytes(), bounds);
-        match (&state.owner, kept) {
-            (None, None) => return Err(NotQueued::Offline),
-            (Some(_), None) if is_full => return Err(NotQueued::Full),
-            (Some(_), Some(_)) if !is_full && !state.is_behind => state.queued = delivery.number,
-            (_, Some(_)) => {
-                state.is_behind = true;
-                self.fetch_if_due(&mut state);
-                return Ok(());
-            }
-            (Some(_), None) => {}
+        let Client::Here(here) = &mut state.client else {
+            return if is_kept { Ok(()) } else { Err(NotQueued::Offline) };
+        };
+        let is_full = here.is_full(delivery.message.bytes());
+        if !is_kept && is_full {
+            return Err(NotQueued::Full);
         }
-        if state.add(delivery, bounds)
-            && let Some(owner) = &state.owner
-        {
-            owner.ring();
+        if is_kept && (is_full || here.is_behind) {
+            here.is_behind = true;
+            self.fetch_if_due(here);
+            return Ok(());
+        }
+        here.queued = here.queued.max(delivery.number);
+        if here.add(delivery) {
+            here.owner.ring();
         }
         Ok(())
     }
 
     /// Takes the first delivery if `wanted` says so. An emptied queue gives its memory back.
-    pub(crate) fn pop_if(
-        self: &Arc<Self>,
-        bounds: &QueueBounds,
-        wanted: impl FnOnce(&Delivery) -> bool,
-    ) -> Option<Delivery> {
+    pub(crate) fn pop_if(self: &Arc<Self>, wanted: impl FnOnce(&Delivery) -> bool) -> Option<Delivery> {
         let mut state = self.state.lock();
-        if !state.queue.front().is_some_and(wanted) {
+        let Client::Here(here) = &mut state.client else { return None };
+        if !here.queue.front().is_some_and(wanted) {
             return None;
         }
-        let delivery = state.queue.pop_front()?;
+        let delivery = here.queue.pop_front()?;
         let bytes = delivery.message.bytes();
-        state.bytes -= bytes;
-        bounds.total_bytes.fetch_sub(bytes, Ordering::Relaxed);
-        if state.queue.is_empty() {
-            state.queue = VecDeque::new();
-            self.fetch_if_due(&mut state);
+        here.bytes -= bytes;
+        here.ways.bounds.total_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        if here.queue.is_empty() {
+            here.queue = VecDeque::new();
+            self.fetch_if_due(here);
         }
         Some(delivery)
     }
 
     /// Whether a message for one of several members of a group goes here well: a connection is there and keeps up.
-    pub(crate) fn keeps_up(&self, bounds: &QueueBounds) -> bool {
-        let state = self.state.lock();
-        state.owner.is_some() && !state.is_behind && state.bytes * 4 <= bounds.each_bytes_max
+    pub(crate) fn keeps_up(&self) -> bool {
+        match &self.state.lock().client {
+            Client::Here(here) => !here.is_behind && here.bytes * 4 <= here.ways.bounds.each_bytes_max,
+            Client::Away(_) => false,
+        }
     }
 
     /// Messages that are queued in memory, and their bytes.
     pub(crate) fn size(&self) -> (usize, usize) {
-        let state = self.state.lock();
-        (state.queue.len(), state.bytes)
+        match &self.state.lock().client {
+            Client::Here(here) => (here.queue.len(), here.bytes),
+            Client::Away(_) => (0, 0),
+        }
     }
 
     /// Whether messages wait for the client while it is away.
     pub(crate) fn is_kept(&self) -> bool {
-        self.kept.is_some()
+        self.state.lock().next > 0
     }
 
-    /// A connection has the session now. What the mailbox holds goes out first.
-    pub(crate) fn attach(self: &Arc<Self>, owner: &Arc<Bell>) {
+    /// A connection has the session now. What the mailbox holds goes out first. Returns what the session had received.
+    pub(crate) fn attach(self: &Arc<Self>, owner: &Arc<Bell>, connection: u64, ways: &Ways) -> Received {
         let mut state = self.state.lock();
-        state.owner = Some(Arc::clone(owner));
-        state.epoch += 1;
-        state.queued = 0;
-        state.is_behind = state.newest > 0;
-        state.is_fetching = false;
-        self.fetch_if_due(&mut state);
+        let (received, subscriptions) = match &mut state.client {
+            Client::Away(asleep) => (asleep.received(), asleep.unpack()),
+            Client::Here(before) => {
+                before.drain();
+                (Received::new(), std::mem::take(&mut before.subscriptions))
+            }
+        };
+        let mut here = Box::new(Attached {
+            queue: VecDeque::new(),
+            bytes: 0,
+            owner: Arc::clone(owner),
+            connection,
+            queued: 0,
+            is_behind: state.next > 1,
+            is_fetching: false,
+            subscriptions,
+            ways: ways.clone(),
+        });
+        self.fetch_if_due(&mut here);
+        state.client = Client::Here(here);
+        received
     }
 
-    /// The connection is gone. Returns how many messages were waiting that no mailbox has.
-    pub(crate) fn detach(&self, bounds: &QueueBounds) -> usize {
+    /// The connection is gone, the session sleeps until `expires_ms` (Unix ms). Returns how many messages were waiting
+    /// that no mailbox has.
+    pub(crate) fn fall_asleep(&self, client: &str, received: &Received, expires_ms: i64) -> usize {
         let mut state = self.state.lock();
-        state.owner = None;
-        state.epoch += 1;
-        bounds.total_bytes.fetch_sub(state.bytes, Ordering::Relaxed);
-        state.bytes = 0;
-        std::mem::take(&mut state.queue).iter().filter(|delivery| delivery.number == 0).count()
+        let Client::Here(here) = &mut state.client else { return 0 };
+        let (asleep, lost) = (Asleep::new(client, received, &here.subscriptions), here.drain());
+        (state.client, state.expires_ms) = (Client::Away(asleep), expires_ms);
+        lost
+    }
+
+    /// The session is over: whatever comes now finds nobody.
+    pub(crate) fn end(&self) -> Ended {
+        let mut state = self.state.lock();
+        let was_kept = std::mem::take(&mut state.next) > 0;
+        match std::mem::replace(&mut state.client, Client::Away(Asleep::default())) {
+            Client::Here(mut here) => {
+                let filters = here.subscriptions.iter().map(|(filter, _)| Arc::clone(filter)).collect();
+                Ended { was_kept, filters, lost: here.drain() }
+            }
+            Client::Away(asleep) => {
+                let filters = asleep.subscriptions().map(|(filter, _)| Arc::from(filter)).collect();
+                Ended { was_kept, filters, lost: 0 }
+            }
+        }
     }
 
     /// Number the next delivery to the mailbox gets.
     pub(crate) fn next_number(&self) -> u64 {
-        self.state.lock().newest + 1
+        self.state.lock().next
     }
 
     /// Deliveries read from the mailbox; `complete_before` says that all before that number are among them.
-    pub(crate) fn refill(self: &Arc<Self>, deliveries: Vec<Delivery>, epoch: u64, complete_before: Option<u64>) {
-        let Some(kept) = &self.kept else { return };
+    pub(crate) fn refill(self: &Arc<Self>, deliveries: Vec<Delivery>, connection: u64, complete_before: Option<u64>) {
         let mut state = self.state.lock();
-        if state.epoch != epoch {
+        let newest = state.next.saturating_sub(1);
+        let Client::Here(here) = &mut state.client else { return };
+        if here.connection != connection {
             return;
         }
-        state.is_fetching = false;
+        here.is_fetching = false;
         if let Some(last) = deliveries.last() {
-            state.queued = last.number;
+            here.queued = last.number;
         }
         if let Some(next) = complete_before {
-            state.queued = state.queued.max(next - 1);
-            state.is_behind = state.newest >= next;
+            here.queued = here.queued.max(next.saturating_sub(1));
+            here.is_behind = newest >= next;
         }
         for delivery in deliveries {
-            state.add(delivery, &kept.bounds);
+            here.add(delivery);
         }
-        if state.queue.is_empty() {
-            self.fetch_if_due(&mut state);
+        if here.queue.is_empty() {
+            self.fetch_if_due(here);
         }
-        if let Some(owner) = &state.owner {
-            owner.ring();
-        }
+        here.owner.ring();
     }
 
-    fn fetch_if_due(self: &Arc<Self>, state: &mut State) {
-        if let Some(kept) = &self.kept
-            && state.owner.is_some()
-            && state.is_behind
-            && !state.is_fetching
-            && state.queue.is_empty()
-        {
-            state.is_fetching = true;
-            kept.store.fetch(Arc::clone(self), kept.session, state.queued, state.epoch);
+    fn fetch_if_due(self: &Arc<Self>, here: &mut Attached) {
+        if here.is_behind && !here.is_fetching && here.queue.is_empty() {
+            here.is_fetching = true;
+            here.ways.store.fetch(Arc::clone(self), self.number, here.queued, here.connection);
         }
     }
 }
 
-impl State {
-    fn is_full(&self, bytes: usize, bounds: &QueueBounds) -> bool {
+/// What the session subscribed to.
+impl Outbox {
+    /// How it subscribed to a filter, if it did.
+    pub(crate) fn subscription(&self, filter: &str) -> Option<SubscriptionOptions> {
+        match &self.state.lock().client {
+            Client::Here(here) => here.subscriptions.get(filter),
+            Client::Away(asleep) => {
+                asleep.subscriptions().find(|(known, _)| *known == filter).map(|(_, options)| options)
+            }
+        }
+    }
+
+    pub(crate) fn subscriptions(&self) -> Subscriptions {
+        match &self.state.lock().client {
+            Client::Here(here) => here.subscriptions.clone(),
+            Client::Away(asleep) => asleep.unpack(),
+        }
+    }
+
+    /// How many.
+    pub(crate) fn subscription_count(&self) -> usize {
+        self.state.lock().client.subscription_count()
+    }
+
+    /// Whether one of the filters is fit.
+    pub(crate) fn any_filter(&self, is_fit: impl Fn(&str) -> bool) -> bool {
+        match &self.state.lock().client {
+            Client::Here(here) => here.subscriptions.iter().any(|(filter, _)| is_fit(filter)),
+            Client::Away(asleep) => asleep.subscriptions().any(|(filter, _)| is_fit(filter)),
+        }
+    }
+
+    /// Its connection adds or replaces a subscription.
+    pub(crate) fn subscribe(&self, filter: Arc<str>, options: SubscriptionOptions) {
+        if let Client::Here(here) = &mut self.state.lock().client {
+            here.subscriptions.insert(filter, options);
+        }
+    }
+
+    /// Its connection removes a subscription; returns its filter.
+    pub(crate) fn unsubscribe(&self, filter: &str) -> Option<Arc<str>> {
+        match &mut self.state.lock().client {
+            Client::Here(here) => here.subscriptions.remove(filter),
+            Client::Away(_) => None,
+        }
+    }
+}
+
+/// While the client is away.
+impl Outbox {
+    /// How its client stands to another.
+    pub(crate) fn cmp_client(&self, other: &str) -> std::cmp::Ordering {
+        match &self.state.lock().client {
+            Client::Away(asleep) => asleep.client().cmp(other),
+            Client::Here(_) => "".cmp(other),
+        }
+    }
+
+    /// The client, and what operators see of its session.
+    pub(crate) fn sleeper(&self) -> (Arc<str>, Sleeper) {
+        let state = self.state.lock();
+        let client = match &state.client {
+            Client::Away(asleep) => Arc::from(asleep.client()),
+            Client::Here(_) => Arc::default(),
+        };
+        let (expires_ms, subscriptions) = (state.expires_ms, state.client.subscription_count());
+        (client, Sleeper { session: self.number, expires_ms, subscriptions })
+    }
+
+    pub(crate) fn has_expired(&self, now_ms: i64) -> bool {
+        self.state.lock().expires_ms <= now_ms
+    }
+
+    /// A QoS 2 publication of its client was found in the log at `position`.
+    pub(crate) fn receive_asleep(&self, packet_id: u16, position: Position) {
+        if let Client::Away(asleep) = &mut self.state.lock().client {
+            let mut received = asleep.received();
+            received.retain(|(known, _)| *known != packet_id);
+            received.push((packet_id, position));
+            *asleep = Asleep::new(asleep.client(), &received, &asleep.unpack());
+        }
+    }
+}
+
+impl Client {
+    fn subscription_count(&self) -> usize {
+        match self {
+            Client::Here(here) => here.subscriptions.len(),
+            Client::Away(asleep) => asleep.subscriptions().count(),
+        }
+    }
+}
+
+impl Attached {
+    fn is_full(&self, bytes: usize) -> bool {
+        let bounds = &self.ways.bounds;
         let total = bounds.total_bytes.load(Ordering::Relaxed);
         self.bytes + bytes > bounds.each_bytes_max || total + bytes > bounds.total_bytes_max
     }
 
     /// Returns whether the queue was empty.
-    fn add(&mut self, delivery: Delivery, bounds: &QueueBounds) -> bool {
+    fn add(&mut self, delivery: Delivery) -> bool {
         let bytes = delivery.message.bytes();
-        bounds.total_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.ways.bounds.total_bytes.fetch_add(bytes, Ordering::Relaxed);
         self.bytes += bytes;
         self.queue.push_back(delivery);
         self.queue.len() == 1
+    }
+
+    /// Gives the queue up. Returns how many messages in it no mailbox has.
+    fn drain(&mut self) -> usize {
+        self.ways.bounds.total_bytes.fetch_sub(std::mem::take(&mut self.bytes), Ordering::Relaxed);
+        self.queue.drain(..).filter(|delivery| delivery.number == 0).count()
+    }
+}
+
+impl std::fmt::Debug for Attached {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Attached").field("connection", &self.connection).field("queue", &self.queue).finish()
     }
 }
 
 impl std::fmt::Debug for Outbox {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let session = self.kept.as_ref().map(|kept| kept.session);
-        f.debug_struct("Outbox").field("state", &self.state).field("kept", &session).finish()
+        f.debug_struct("Outbox").field("number", &self.number).field("state", &self.state).finish()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sessions::SessionStoreConfig;
+
+    fn ways(each_bytes_max: usize) -> Ways {
+        let bounds = QueueBounds { each_bytes_max, total_bytes_max: 1000, total_bytes: AtomicUsize::new(0) };
+        let store = SessionStore::open(SessionStoreConfig::default()).expect("one in memory");
+        Ways { store, bounds: Arc::new(bounds) }
+    }
+
+    fn attach(outbox: &Arc<Outbox>, connection: u64, ways: &Ways) -> Received {
+        outbox.attach(&Arc::default(), connection, ways)
+    }
 
     #[test]
     fn a_full_queue_drops_the_newest_and_keeps_the_order() {
-        let bounds = QueueBounds { each_bytes_max: 140, total_bytes_max: 1000, total_bytes: AtomicUsize::new(0) };
-        let outbox = Arc::new(Outbox::default());
+        let ways = ways(140);
+        let outbox = Arc::new(Outbox::new(1, false));
         let push = |payload| {
             let delivery = Delivery { qos: Qos::AtMostOnce, ..Delivery::for_tests("t", payload) };
-            outbox.push(delivery, &bounds)
+            outbox.push(delivery, &ways)
         };
         assert_eq!(push(b"0"), Err(NotQueued::Offline));
-        outbox.attach(&Arc::default());
+        attach(&outbox, 1, &ways);
         assert_eq!(push(b"1"), Ok(()));
         assert_eq!(push(b"2"), Ok(()));
         assert_eq!(push(b"3"), Err(NotQueued::Full));
-        let first = outbox.pop_if(&bounds, |_| true).expect("two were queued");
+        let first = outbox.pop_if(|_| true).expect("two were queued");
         assert_eq!(&first.message.payload[..], b"1");
-        assert!(outbox.pop_if(&bounds, |_| false).is_none());
-        assert_eq!(outbox.detach(&bounds), 1);
+        assert!(outbox.pop_if(|_| false).is_none());
+        let ended = outbox.end();
+        assert_eq!((ended.lost, ended.was_kept), (1, false));
         assert_eq!(push(b"4"), Err(NotQueued::Offline));
-        assert_eq!(bounds.total_bytes.load(Ordering::Relaxed), 0);
+        assert_eq!(ways.bounds.total_bytes.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn what_comes_while_the_client_is_away_is_numbered_on_and_what_it_subscribed_to_is_still_there() {
+        let ways = ways(1000);
+        let outbox = Arc::new(Outbox::new(1, true));
+        let push = || outbox.push(Delivery::for_tests("t", b"x"), &ways);
+        attach(&outbox, 1, &ways);
+        let options = SubscriptionOptions {
+            qos: Qos::AtLeastOnce,
+            no_local: true,
+            retain_as_published: false,
+            identifier: Some(7),
+        };
+        outbox.subscribe(Arc::from("a/#"), options);
+        assert_eq!((push(), outbox.next_number()), (Ok(()), 2));
+        let received = vec![(5, Position(9))];
+        assert_eq!(outbox.fall_asleep("client", &received, 100), 0, "the mailbox has it");
+        assert_eq!(ways.bounds.total_bytes.load(Ordering::Relaxed), 0);
+        assert_eq!((push(), outbox.next_number()), (Ok(()), 3));
+        assert_eq!((outbox.subscription("a/#"), outbox.subscription("a")), (Some(options), None));
+        assert_eq!(
+            (outbox.cmp_client("client").is_eq(), outbox.has_expired(99), outbox.has_expired(100)),
+            (true, false, true)
+        );
+
+        outbox.receive_asleep(6, Position(10));
+        assert_eq!(attach(&outbox, 2, &ways), [(5, Position(9)), (6, Position(10))]);
+        assert_eq!(outbox.subscription("a/#"), Some(options));
+        outbox.refill(vec![Delivery { number: 1, ..Delivery::for_tests("t", b"x") }], 1, None);
+        assert_eq!(outbox.size().0, 0, "it was read for the connection before");
+        let ended = outbox.end();
+        assert_eq!((ended.was_kept, ended.filters), (true, vec![Arc::from("a/#")]));
+        assert_eq!(push(), Err(NotQueued::Offline));
+    }
+
+    #[test]
+    fn a_session_whose_client_is_away_is_small() {
+        // With the counters of its Arc: 64 bytes, and what `Asleep` holds.
+        let bytes = size_of::<Outbox>();
+        assert!(bytes <= 48, "{bytes} bytes a sleeping session");
+        let bytes = size_of::<Attached>();
+        assert!(bytes <= 112, "{bytes} bytes more while it is connected");
     }
 }

@@ -7,10 +7,10 @@ use tidegate_log::{Log, ReadError};
 use tidegate_telemetry::{Entry, Position, Publication, Qos};
 
 use super::hub::Hub;
-use super::outbox::{Kept, Outbox};
+use super::outbox::Outbox;
 use super::routes::Subscriber;
 use crate::access::session_key;
-use crate::sessions::{Change, Recovered, RecoveredSession, Session, SessionStore, SessionStoreError};
+use crate::sessions::{Asleep, Change, Recovered, RecoveredSession, SessionStore, SessionStoreError, Subscriptions};
 
 /// How long one read of the log waits; what is asked for is there.
 const READ_WAIT: Duration = Duration::from_millis(100);
@@ -22,12 +22,10 @@ impl Hub {
         &self,
         start: impl FnOnce(&SessionStore, Arc<dyn Log>, fn() -> i64) -> io::Result<()>,
     ) -> Result<(), SessionStoreError> {
-        let mut recovered = self.store.recover()?;
+        let recovered = self.store.recover()?;
         let complete = recovered.complete;
         if complete.is_some_and(|complete| complete > self.log.appended()) {
             tracing::warn!("the log ends before what the sessions have seen: it is another log, or was cut");
-            let subscriptions = recovered.sessions.iter_mut().flat_map(|session| &mut session.subscriptions);
-            subscriptions.for_each(|(_, _, since)| *since = Position::START);
         }
         self.restore(recovered);
         // Until all is routed again no batch may be cut: it would call the mailboxes complete.
@@ -59,28 +57,25 @@ impl Hub {
     }
 
     fn restore_session(&self, session: RecoveredSession, now_ms: i64) {
-        let id = session.id;
-        let kept = Kept { session: id, store: self.store.clone(), bounds: Arc::clone(&self.queues) };
-        let outbox = Arc::new(Outbox::kept(kept, session.next_number - 1));
-        let mut restored = Session { id, outbox: Arc::clone(&outbox), ..Session::default() };
-        restored.received = session.received.into_iter().map(|packet_id| (packet_id, Position::START)).collect();
-        for (filter, options, since) in session.subscriptions {
-            self.routes.subscribe(&filter, Subscriber { session: id, outbox: Arc::clone(&outbox), options, since });
-            restored.subscriptions.insert(filter, options);
-        }
-        self.note_subscriptions(0, restored.subscriptions.len());
+        let received = session.received.into_iter().map(|packet_id| (packet_id, Position::START)).collect();
+        let mut subscriptions = Subscriptions::default();
+        session.subscriptions.into_iter().for_each(|(filter, options)| subscriptions.insert(filter, options));
+        let asleep = Asleep::new(&session.client, &received, &subscriptions);
         let expires_ms = session.expires_ms.unwrap_or(now_ms.saturating_add(i64::from(session.expiry_s) * 1000));
-        self.park_restored(&session.client, restored, expires_ms);
-    }
-
-    fn park_restored(&self, client: &str, session: Session, expires_ms: i64) {
-        if let Err(session) = self.parked.put(client, session, expires_ms) {
+        let outbox = Arc::new(Outbox::asleep(session.id, session.next_number, asleep, expires_ms));
+        for (filter, options) in subscriptions.iter() {
+            self.routes.subscribe(filter, Subscriber { outbox: Arc::clone(&outbox), options });
+        }
+        self.note_subscriptions(0, subscriptions.len());
+        if let Err(outbox) = self.parked.put(&session.client, outbox) {
+            let client = session.client;
             tracing::warn!(client, "a stored session was ended: more are stored than mqtt.sessions_max");
-            self.forget(&session);
+            self.forget(&outbox);
         }
     }
 
-    /// Routes what the log has after `complete` to the mailboxes.
+    /// Routes what the log has after `complete` to the mailboxes. Every subscription in the file began before: a batch
+    /// that has one is complete up to there at least.
     fn route_after(&self, complete: Position) -> Result<(), SessionStoreError> {
         let end = self.log.appended();
         let mut at = complete;
@@ -110,7 +105,7 @@ impl Hub {
 
     fn route_again(&self, position: Position, publication: &Publication) {
         let (mut routed, mut retain) = (Vec::new(), Vec::new());
-        self.route(publication, Some(position), &mut routed, &mut retain);
+        self.route(publication, &mut routed, &mut retain);
         let key = session_key(&publication.client, &publication.principal);
         if publication.qos == Qos::ExactlyOnce && self.parked.receive(&key, publication) {
             self.store.note(Change::Receive { session: publication.session, packet_id: publication.packet_id });

@@ -4,7 +4,7 @@ use parking_lot::{Mutex, RwLock};
 use tidegate_telemetry::{Position, Publication, Qos};
 
 use super::groups::{Group, Groups, shared_filter};
-use super::outbox::{Delivery, Message, Outbox, QueueBounds};
+use super::outbox::{Delivery, Message, Outbox};
 use crate::sessions::SubscriptionOptions;
 use crate::topics::TopicTrie;
 
@@ -24,11 +24,8 @@ enum Target {
 /// A session and how it subscribed.
 #[derive(Debug, Clone)]
 pub(super) struct Subscriber {
-    pub session: u64,
     pub outbox: Arc<Outbox>,
     pub options: SubscriptionOptions,
-    /// The log's end when the subscription began; only what is routed again at the start looks at it.
-    pub since: Position,
 }
 
 /// Deliveries, and to whom.
@@ -41,7 +38,7 @@ impl Routes {
 
     /// Adds or replaces a subscription; the filter is valid.
     pub(super) fn subscribe(&self, filter: &str, subscriber: Subscriber) {
-        let session = subscriber.session;
+        let session = subscriber.outbox.number();
         let Some(plain) = shared_filter(filter) else {
             self.trie.write().insert(filter, session, Target::One(subscriber));
             return;
@@ -62,13 +59,10 @@ impl Routes {
         }
     }
 
-    /// Adds what the publication makes to `routed`. With `at`, its place in the log, subscriptions that began later
-    /// are passed over.
+    /// Adds what the publication makes to `routed`.
     pub(super) fn route(
         &self,
         publication: &Publication,
-        at: Option<Position>,
-        bounds: &QueueBounds,
         mut message: impl FnMut() -> Arc<Message>,
         routed: &mut Routed,
     ) {
@@ -77,21 +71,20 @@ impl Routes {
         self.trie.read().for_each_match(&publication.topic, |key, target| {
             let (subscriber, is_shared) = match target {
                 Target::One(subscriber) => (subscriber.clone(), false),
-                Target::Group(group) => match group.pick(bounds) {
+                Target::Group(group) => match group.pick() {
                     Some(subscriber) => (subscriber, true),
                     None => return,
                 },
             };
-            let options = subscriber.options;
-            let is_own = options.no_local && subscriber.session == publication.session;
-            if is_own || at.is_some_and(|at| at <= subscriber.since) {
+            let (session, options) = (subscriber.outbox.number(), subscriber.options);
+            if options.no_local && session == publication.session {
                 return;
             }
             let retain = publication.retain && options.retain_as_published;
             let mut delivery = Delivery::new(message(), publication.qos.min(options.qos), retain, Position::START);
             delivery.identifiers.extend(options.identifier);
             // A shared subscription's copy is its own, whatever else the member subscribed to.
-            sessions.push((if is_shared { key } else { subscriber.session }, first + sessions.len()));
+            sessions.push((if is_shared { key } else { session }, first + sessions.len()));
             routed.push((subscriber.outbox, delivery));
         });
         if sessions.len() > 1 {

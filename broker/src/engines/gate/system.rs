@@ -48,7 +48,7 @@ impl Hub {
             .iter()
             .map(|publication| {
                 let message = Arc::new(Message::of(publication, 0));
-                self.routes.route(publication, None, &self.queues, || Arc::clone(&message), &mut routed);
+                self.routes.route(publication, || Arc::clone(&message), &mut routed);
                 message
             })
             .collect();

@@ -80,6 +80,24 @@ async fn a_session_lasts_for_its_expiry_interval() {
 }
 
 #[tokio::test]
+async fn an_expired_session_ends_also_when_its_client_stays_away() {
+    let served = Served::start();
+    for client in ["c", "d"] {
+        let connect = V5.connect(client).resuming().with(property::session_expiry(60));
+        let mut client = Client::connected(&served, connect).await;
+        client.subscribes("a/#", 1).await;
+        client.leaves().await;
+    }
+    let longer = V5.connect("e").resuming().with(property::session_expiry(600));
+    let mut other = Client::connected(&served, longer).await;
+    other.subscribes("a/+", 1).await;
+    other.leaves().await;
+    assert_eq!(served.stats().subscriptions, 3);
+    pass(61);
+    served.until("both have ended", |served| served.stats().subscriptions == 1).await;
+}
+
+#[tokio::test]
 async fn a_disconnect_changes_the_expiry_interval_but_not_from_zero() {
     let served = Served::start();
     let goodbye = |seconds| packet(0xe0, &[&[0], &V5.properties(&[property::session_expiry(seconds)])]);

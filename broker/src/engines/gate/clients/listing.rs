@@ -89,7 +89,7 @@ impl Hub {
         self.complete(&mut found).await;
         let [Found { client, presence, .. }] = found;
         let subscriptions = match presence {
-            Some(presence) => presence.with_subscriptions(|subscriptions| subscriptions.clone()),
+            Some(presence) => presence.outbox.subscriptions(),
             None => self.parked.subscriptions(&key).unwrap_or_default(),
         };
         let mut filters: Vec<ClientSubscription> = subscriptions
@@ -115,8 +115,8 @@ impl Hub {
                 return Err(ClientsError::Busy);
             }
         }
-        if session && let Some(session) = self.parked.take(&key) {
-            let ticket = self.forget(&session);
+        if session && let Some(outbox) = self.parked.take(&key) {
+            let ticket = self.forget(&outbox);
             let written = tokio::time::timeout(END_WAIT_MAX, self.commits.stored(ticket)).await;
             return written.map(drop).map_err(|_| ClientsError::Busy);
         }
@@ -159,7 +159,7 @@ impl Hub {
         let Some(topic) = &query.topic else { return true };
         let is_fit = |filter: &str| matches(shared_filter(filter).unwrap_or(filter), topic);
         match &known.presence {
-            Some(presence) => presence.with_subscriptions(|filters| filters.filters().any(|filter| is_fit(filter))),
+            Some(presence) => presence.outbox.any_filter(is_fit),
             None => self.parked.has_filter(key, is_fit),
         }
     }
@@ -352,7 +352,7 @@ fn describe(client: &mut Client, presence: &Presence) {
     client.clean = Some(facts.clean);
     client.expiry_s = Some(facts.expiry_s);
     client.heard = Some(presence.heard_ms());
-    client.subscriptions = presence.subscribed().into();
+    client.subscriptions = presence.outbox.subscription_count() as u64;
     client.in_flight = presence.in_flight();
     let (messages, bytes) = presence.outbox.size();
     client.queued = ClientQueue { messages: messages as u64, bytes: bytes as u64 };
@@ -385,7 +385,7 @@ mod tests {
                 keep_alive_s: 0,
                 expiry_s: 0,
             };
-            let presence = Presence::new(facts, Arc::new(Outbox::default()), Default::default());
+            let presence = Presence::new(facts, Arc::new(Outbox::new(number, false)));
             if number != 1 {
                 directory.show(&key, &bell, &Arc::new(presence));
             }

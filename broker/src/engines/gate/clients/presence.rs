@@ -2,21 +2,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 
-use parking_lot::Mutex;
 use tidegate_identity::Identity;
 use tidegate_telemetry::clients::{ClientInFlight, ClientTotals};
 
 use crate::engines::gate::outbox::Outbox;
 use crate::listeners::Transport;
-use crate::sessions::Subscriptions;
 
 /// What a connection shows of itself. Its task alone writes; whoever asks reads, and neither waits for the other.
 pub(crate) struct Presence {
     pub facts: Facts,
     pub outbox: Arc<Outbox>,
-    /// Held while the client subscribes, and while somebody looks at one client.
-    subscriptions: Mutex<Subscriptions>,
-    subscribed: AtomicU32,
     heard_ms: AtomicI64,
     publications: AtomicU64,
     publication_bytes: AtomicU64,
@@ -45,13 +40,11 @@ pub(crate) struct Facts {
 }
 
 impl Presence {
-    pub(crate) fn new(facts: Facts, outbox: Arc<Outbox>, subscriptions: Subscriptions) -> Self {
+    pub(crate) fn new(facts: Facts, outbox: Arc<Outbox>) -> Self {
         Presence {
             heard_ms: AtomicI64::new(facts.since_ms),
             facts,
             outbox,
-            subscribed: AtomicU32::new(count(subscriptions.len())),
-            subscriptions: Mutex::new(subscriptions),
             publications: AtomicU64::new(0),
             publication_bytes: AtomicU64::new(0),
             deliveries: AtomicU64::new(0),
@@ -76,18 +69,6 @@ impl Presence {
     pub(crate) fn note_inflight(&self, incoming: usize, outgoing: usize) {
         self.inflight_in.store(count(incoming), Ordering::Relaxed);
         self.inflight_out.store(count(outgoing), Ordering::Relaxed);
-    }
-
-    /// Looks at, or changes, the subscriptions.
-    pub(crate) fn with_subscriptions<T>(&self, look: impl FnOnce(&mut Subscriptions) -> T) -> T {
-        let mut subscriptions = self.subscriptions.lock();
-        let told = look(&mut subscriptions);
-        self.subscribed.store(count(subscriptions.len()), Ordering::Relaxed);
-        told
-    }
-
-    pub(super) fn subscribed(&self) -> u32 {
-        self.subscribed.load(Ordering::Relaxed)
     }
 
     pub(super) fn heard_ms(&self) -> i64 {
@@ -126,6 +107,6 @@ mod tests {
     #[test]
     fn what_a_connection_adds_to_be_seen_is_small() {
         let bytes = size_of::<Presence>();
-        assert!(bytes <= 176, "{bytes} bytes a connection");
+        assert!(bytes <= 144, "{bytes} bytes a connection");
     }
 }

@@ -43,16 +43,17 @@ impl<S: Stream> Connection<S> {
             return;
         }
         let now = self.hub.now();
-        let Admitted { mut admission, mut subscriptions, ticket } = self.hub.admit(&key, connect, &mut self.seat, now);
+        let Admitted { mut admission, ticket } = self.hub.admit(&key, connect, &mut self.seat, now);
         admission.assigned_client_id = connect.client_id.is_empty().then_some(client);
         self.guarded(|machine| machine.admit(connect, &admission));
         // What the session subscribed to under other rights does not come back.
-        let denied = |filter: &&Arc<str>| !self.machine.may_subscribe(filter);
-        for filter in subscriptions.filters().filter(denied).cloned().collect::<Vec<_>>() {
-            self.hub.unsubscribe(admission.session, &self.seat, &mut subscriptions, &filter);
+        if let Some(outbox) = self.seat.outbox.as_ref().filter(|_| admission.session_present) {
+            for (filter, _) in outbox.subscriptions().iter().filter(|(filter, _)| !self.machine.may_subscribe(filter)) {
+                self.hub.unsubscribe(outbox, filter);
+            }
         }
         // From here on the end of the connection parks this session, whatever happens before its CONNACK.
-        self.show(&key, connect, subscriptions, now);
+        self.show(&key, connect, now);
         if self.hub.commits.stored(ticket).await.is_err() {
             return self.machine.abandon(End::Lost);
         }

@@ -5,7 +5,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{Connection, Stream};
 use crate::metrics;
-use crate::sessions::Session;
 use crate::wire::{End, Now};
 
 /// How long the last bytes to a client may take.
@@ -62,12 +61,10 @@ impl<S: Stream> Drop for Connection<S> {
             None => {}
         }
         if let Some(client) = self.holds.take() {
-            if let Some(presence) = self.presence.take()
+            if self.presence.is_some()
                 && let Some(outbox) = self.seat.outbox.take()
             {
-                let subscriptions = presence.with_subscriptions(std::mem::take);
-                let session = Session { id: session, subscriptions, received, outbox };
-                self.hub.park(&client, session, expiry_s, now.unix_ms);
+                self.hub.park(&client, outbox, &received, expiry_s, now.unix_ms);
             }
             self.hub.release(&client, &self.seat.bell);
         }

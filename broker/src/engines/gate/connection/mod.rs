@@ -35,7 +35,7 @@ use super::outbox::Delivery;
 use crate::access::{Place, PublishRate};
 use crate::config::Acknowledge;
 use crate::listeners::Peer;
-use crate::sessions::{Change, Subscriptions};
+use crate::sessions::Change;
 use crate::wire::{Delivered, End, Machine, Request};
 
 /// What carries a connection's bytes. The connection is compiled for each kind, so that plain TCP pays for no other.
@@ -231,7 +231,7 @@ impl<S: Stream> Connection<S> {
         let (hub, session) = (Arc::clone(&self.hub), self.machine.session());
         while self.machine.output().len() < OUTPUT_BYTES_MAX {
             let machine = &self.machine;
-            let next = outbox.pop_if(&hub.queues, |delivery| machine.takes(delivery.qos));
+            let next = outbox.pop_if(|delivery| machine.takes(delivery.qos));
             if next.is_none() && !self.machine.holds_deliveries() {
                 break;
             }
@@ -258,8 +258,7 @@ impl<S: Stream> Connection<S> {
     fn report_command(&self, command: CommandId, delivery: &Delivery, delivered: Delivered) {
         let by_name = || {
             let topic = &delivery.message.topic;
-            let any = |mine: &mut Subscriptions| mine.filters().any(|filter| is_by_name(filter, topic));
-            self.presence.as_ref().is_some_and(|presence| presence.with_subscriptions(any))
+            self.seat.outbox.as_ref().is_some_and(|outbox| outbox.any_filter(|filter| is_by_name(filter, topic)))
         };
         let progress = match delivered {
             Delivered::Sent => CommandProgress::Sent { by_name: by_name() },

@@ -99,11 +99,10 @@ impl<S: Stream> Connection<S> {
     }
 
     fn subscribe(&mut self, packet_id: u16, filters: &[Filter]) {
-        let session = self.machine.session();
         let mut stored_with = 0;
         let outcomes: Vec<SubscribeOutcome> = filters
             .iter()
-            .map(|filter| match self.subscribe_to(session, filter) {
+            .map(|filter| match self.subscribe_to(filter) {
                 Ok((SubscribeOutcome::QuotaExceeded, _)) => {
                     let detail = "mqtt.subscriptions_per_client_max or mqtt.subscriptions_max is met".to_owned();
                     self.refused_filter(Reason::ClientLimit, detail, filter);
@@ -122,14 +121,14 @@ impl<S: Stream> Connection<S> {
         self.guarded(|machine| machine.subscribed(packet_id, &outcomes, stored_with));
     }
 
-    fn subscribe_to(&mut self, session: u64, filter: &Filter) -> Result<(SubscribeOutcome, u64), TopicError> {
+    fn subscribe_to(&mut self, filter: &Filter) -> Result<(SubscribeOutcome, u64), TopicError> {
         if !self.machine.may_subscribe(&filter.filter) {
             let detail = format!("the client has no right to subscribe to {:?}", filter.filter);
             self.refused_filter(Reason::NotAuthorized, detail, filter);
             return Ok((SubscribeOutcome::NotAuthorized, 0));
         }
-        match &self.presence {
-            Some(presence) => presence.with_subscriptions(|mine| self.hub.subscribe(session, &self.seat, mine, filter)),
+        match &self.seat.outbox {
+            Some(outbox) => self.hub.subscribe(outbox, filter),
             None => Ok((SubscribeOutcome::QuotaExceeded, 0)),
         }
     }
@@ -139,12 +138,8 @@ impl<S: Stream> Connection<S> {
     }
 
     fn unsubscribe(&mut self, packet_id: u16, filters: &[String]) {
-        let session = self.machine.session();
-        let unsubscribe = |filter: &String| match &self.presence {
-            Some(presence) => {
-                presence.with_subscriptions(|mine| self.hub.unsubscribe(session, &self.seat, mine, filter))
-            }
-            None => (false, 0),
+        let unsubscribe = |filter: &String| {
+            self.seat.outbox.as_ref().map_or((false, 0), |outbox| self.hub.unsubscribe(outbox, filter))
         };
         let (existed, tickets): (Vec<bool>, Vec<u64>) = filters.iter().map(unsubscribe).unzip();
         let ticket = tickets.into_iter().max().unwrap_or(0);

@@ -5,13 +5,12 @@ use tidegate_telemetry::clients::ClientEnd;
 
 use super::{Connection, Stream};
 use crate::engines::gate::clients::{Ended, Facts, Presence};
-use crate::sessions::Subscriptions;
 use crate::wire::{ConnectRequest, Delivered, End, Now};
 
 /// What operators see of the connection.
 impl<S: Stream> Connection<S> {
     /// The client has its session: from here on it is listed.
-    pub(super) fn show(&mut self, key: &str, connect: &ConnectRequest, subscriptions: Subscriptions, now: Now) {
+    pub(super) fn show(&mut self, key: &str, connect: &ConnectRequest, now: Now) {
         let Some(outbox) = self.seat.outbox.clone() else { return };
         let speaker = self.machine.speaker();
         let facts = Facts {
@@ -26,7 +25,7 @@ impl<S: Stream> Connection<S> {
             keep_alive_s: self.machine.keep_alive_s(connect),
             expiry_s: self.machine.expiry_s(),
         };
-        let presence = Arc::new(Presence::new(facts, outbox, subscriptions));
+        let presence = Arc::new(Presence::new(facts, outbox));
         self.hub.directory.show(key, &self.seat.bell, &presence);
         self.presence = Some(presence);
     }

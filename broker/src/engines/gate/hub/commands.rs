@@ -16,7 +16,7 @@ impl Hub {
     /// Appends a command and hands it to subscribers. Unlike a publication it goes out only when it is durable: a
     /// command that a crash takes back is sent again, and must not have reached the device before.
     pub(crate) fn send_command(&self, message: CommandMessage) -> Result<(), AppendError> {
-        let routed = self.route_command(&message, None);
+        let routed = self.route_command(&message);
         let (command, received_ms) = (message.command, message.publication.received_ms);
         let mut entries = vec![Entry::Command(message)];
         if routed.is_empty() {
@@ -31,12 +31,12 @@ impl Hub {
 
     /// Routes a command that stands in the log at `position` to the mailboxes.
     pub(in crate::engines::gate) fn route_command_again(&self, position: Position, message: &CommandMessage) {
-        self.hand_out_command(position, self.route_command(message, Some(position)));
+        self.hand_out_command(position, self.route_command(message));
     }
 
-    fn route_command(&self, message: &CommandMessage, at: Option<Position>) -> Routed {
+    fn route_command(&self, message: &CommandMessage) -> Routed {
         let (mut routed, shared) = (Vec::new(), Arc::new(Message::of_command(message)));
-        self.routes.route(&message.publication, at, &self.queues, || Arc::clone(&shared), &mut routed);
+        self.routes.route(&message.publication, || Arc::clone(&shared), &mut routed);
         routed
     }
 

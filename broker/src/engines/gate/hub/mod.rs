@@ -29,7 +29,7 @@ pub(crate) use self::sessions::Admitted;
 use super::bell::Bell;
 use super::clients::Directory;
 use super::commits::Commits;
-use super::outbox::{Message, QueueBounds};
+use super::outbox::{Message, QueueBounds, Ways};
 use super::routes::Routes;
 use super::wills::Wills;
 use crate::access::Access;
@@ -51,7 +51,7 @@ pub(crate) struct Hub {
     pub(crate) log: Arc<dyn Log>,
     pub(crate) commits: Commits,
     pub(crate) metrics: Metrics,
-    pub(crate) queues: Arc<QueueBounds>,
+    pub(crate) ways: Ways,
     pub(crate) store: SessionStore,
     pub(crate) inflight: AtomicUsize,
     problems: Arc<dyn ProblemSink>,
@@ -105,17 +105,18 @@ impl Hub {
                 checks_payload_format: config.check_payload_format,
             },
         };
+        let bounds = QueueBounds {
+            each_bytes_max: config.queue_bytes_max,
+            total_bytes_max: config.queue_bytes_total_max,
+            total_bytes: AtomicUsize::new(0),
+        };
         // Numbers of sessions differ over restarts too, as long as the clock moves on a millisecond between them.
         let first_session = u64::try_from(clock()).unwrap_or(0) << 20;
         Hub {
             limits: Arc::new(limits),
             access: Access::new(&config),
             metrics: Metrics::new(),
-            queues: Arc::new(QueueBounds {
-                each_bytes_max: config.queue_bytes_max,
-                total_bytes_max: config.queue_bytes_total_max,
-                total_bytes: AtomicUsize::new(0),
-            }),
+            ways: Ways { store: store.clone(), bounds: Arc::new(bounds) },
             inflight: AtomicUsize::new(0),
             next_session: AtomicU64::new(first_session),
             connections: Mutex::default(),
@@ -178,7 +179,7 @@ impl Hub {
             retained,
             retained_bytes,
             inflight: self.inflight.load(Ordering::Relaxed),
-            queued_bytes: self.queues.total_bytes.load(Ordering::Relaxed),
+            queued_bytes: self.ways.bounds.total_bytes.load(Ordering::Relaxed),
         }
     }
 }

@@ -57,7 +57,7 @@ impl Hub {
             self.metrics.publications[usize::from(publication.qos.level())].increment(1);
             self.metrics.publication_bytes.increment(publication.payload.len() as u64);
             if anybody || publication.retain {
-                self.route(publication, None, &mut routed, &mut retain);
+                self.route(publication, &mut routed, &mut retain);
             }
             if from.keeps && publication.qos == Qos::ExactlyOnce {
                 received.push(publication.packet_id);
@@ -88,7 +88,6 @@ impl Hub {
     pub(in crate::engines::gate) fn route(
         &self,
         publication: &Publication,
-        at: Option<Position>,
         routed: &mut Routed,
         retain: &mut Vec<Arc<Message>>,
     ) {
@@ -100,7 +99,7 @@ impl Hub {
         if publication.retain {
             retain.push(shared());
         }
-        self.routes.route(publication, at, &self.queues, shared, routed);
+        self.routes.route(publication, shared, routed);
     }
 
     /// Queues deliveries of publications that stand in the log up to `position`.
@@ -156,7 +155,7 @@ impl Hub {
     }
 
     pub(in crate::engines::gate) fn queue(&self, outbox: &Arc<Outbox>, delivery: Delivery) {
-        match outbox.push(delivery, &self.queues) {
+        match outbox.push(delivery, &self.ways) {
             Ok(()) => {}
             Err(NotQueued::Full) => metrics::dropped(Dropped::QueueFull, 1),
             Err(NotQueued::Offline) => metrics::dropped(Dropped::Offline, 1),

@@ -7,15 +7,14 @@ use bytes::Bytes;
 use tidegate_telemetry::Reason;
 
 use super::{Hub, Seat};
-use crate::engines::gate::outbox::{Kept, Outbox};
+use crate::engines::gate::outbox::Outbox;
 use crate::metrics::{self, Dropped};
-use crate::sessions::{Change, Session, Subscriptions};
+use crate::sessions::{Change, Received};
 use crate::wire::{Admission, ConnectRequest, Now};
 
 /// A client that is let in.
 pub(crate) struct Admitted {
     pub admission: Admission,
-    pub subscriptions: Subscriptions,
     /// What the CONNACK waits for in the store; 0 for nothing.
     pub ticket: u64,
 }
@@ -23,7 +22,7 @@ pub(crate) struct Admitted {
 impl Hub {
     /// Finds or makes the client's session (MQTT-3.1.2-4 to 6). The CONNACK waits until the ticket is stored.
     pub(crate) fn admit(&self, client: &str, connect: &ConnectRequest, seat: &mut Seat, now: Now) -> Admitted {
-        self.expire(now.unix_ms);
+        self.publish_due_wills(now.unix_ms);
         let longest_s = self.expiry_max_s();
         let expiry_s = connect.expiry_s.min(longest_s);
         let mut admission = Admission {
@@ -31,37 +30,30 @@ impl Hub {
             expiry_s: (connect.expiry_s > longest_s).then_some(longest_s),
             ..Admission::default()
         };
-        let admitted = match self.parked.take(client) {
-            Some(session) if !connect.clean => {
-                let ticket = self.store.change(Change::Resume { session: session.id, expiry_s });
-                self.cancel_will(session.id);
+        let (outbox, ticket) = match self.parked.take(client) {
+            Some(outbox) if !connect.clean && !outbox.has_expired(now.unix_ms) => {
+                let session = outbox.number();
+                let ticket = self.store.change(Change::Resume { session, expiry_s });
+                self.cancel_will(session);
                 admission.session_present = true;
                 // Whether it will outlive this connection as well is seen at its end; until then it is stored.
                 admission.keeps = true;
-                admission.session = session.id;
-                admission.received = session.received.into_iter().collect();
-                seat.outbox = Some(session.outbox);
-                Admitted { admission, subscriptions: session.subscriptions, ticket }
+                (outbox, ticket)
             }
             other => {
-                let mut ticket = other.map_or(0, |session| self.forget(&session));
-                let id = self.next_session.fetch_add(1, Ordering::Relaxed);
-                admission.session = id;
+                let mut ticket = other.map_or(0, |outbox| self.forget(&outbox));
+                let session = self.next_session.fetch_add(1, Ordering::Relaxed);
                 admission.keeps = expiry_s > 0;
-                let mut outbox = Outbox::default();
                 if admission.keeps {
-                    let kept = Kept { session: id, store: self.store.clone(), bounds: Arc::clone(&self.queues) };
-                    outbox = Outbox::kept(kept, 0);
-                    ticket = self.store.change(Change::Open { session: id, client: Arc::from(client), expiry_s });
+                    ticket = self.store.change(Change::Open { session, client: Arc::from(client), expiry_s });
                 }
-                seat.outbox = Some(Arc::new(outbox));
-                Admitted { admission, subscriptions: Subscriptions::default(), ticket }
+                (Arc::new(Outbox::new(session, admission.keeps)), ticket)
             }
         };
-        if let Some(outbox) = &seat.outbox {
-            outbox.attach(&seat.bell);
-        }
-        admitted
+        admission.session = outbox.number();
+        admission.received = outbox.attach(&seat.bell, seat.number, &self.ways).into_iter().collect();
+        seat.outbox = Some(outbox);
+        Admitted { admission, ticket }
     }
 
     fn expiry_max_s(&self) -> u32 {
@@ -69,38 +61,40 @@ impl Hub {
     }
 
     /// Keeps the session of a connection that ended, or ends it as well.
-    pub(crate) fn park(&self, client: &str, session: Session, expiry_s: u32, unix_ms: i64) {
-        metrics::dropped(Dropped::Offline, session.outbox.detach(&self.queues) as u64);
+    pub(crate) fn park(&self, client: &str, outbox: Arc<Outbox>, received: &Received, expiry_s: u32, unix_ms: i64) {
         // A DISCONNECT may have asked for more than the CONNECT was granted.
         let expiry_s = expiry_s.min(self.expiry_max_s());
         if expiry_s == 0 {
-            self.forget(&session);
+            self.forget(&outbox);
             return;
         }
         let expires_ms = unix_ms.saturating_add(i64::from(expiry_s) * 1000);
-        self.store.change(Change::Park { session: session.id, expires_ms });
-        if let Err(session) = self.parked.put(client, session, expires_ms) {
-            self.forget(&session);
+        metrics::dropped(Dropped::Offline, outbox.fall_asleep(client, received, expires_ms) as u64);
+        self.store.change(Change::Park { session: outbox.number(), expires_ms });
+        if let Err(outbox) = self.parked.put(client, outbox) {
+            self.forget(&outbox);
             let detail = "no room for the session: mqtt.sessions_max clients that are away have one".to_owned();
             self.refused(Reason::ClientLimit, detail, client, "", Bytes::new());
         }
     }
 
-    /// Ends the sessions whose time is over and publishes the wills that waited long enough.
-    pub(crate) fn expire(&self, unix_ms: i64) {
-        for session in self.parked.expire(unix_ms) {
-            self.forget(&session);
+    /// Ends the sessions whose time is over among the next sleepers. A client that is back before its session was looked
+    /// at finds that it ended as well.
+    pub(in crate::engines::gate) fn sweep(&self, unix_ms: i64) {
+        for outbox in self.parked.sweep(unix_ms) {
+            self.forget(&outbox);
         }
-        self.publish_due_wills(unix_ms);
     }
 
     /// Ends a session; a will that waited for its client is published (MQTT-3.1.3-9). Returns the ticket of that.
-    pub(in crate::engines::gate) fn forget(&self, session: &Session) -> u64 {
-        for filter in session.subscriptions.filters() {
-            self.routes.unsubscribe(filter, session.id);
+    pub(in crate::engines::gate) fn forget(&self, outbox: &Arc<Outbox>) -> u64 {
+        let (session, ended) = (outbox.number(), outbox.end());
+        metrics::dropped(Dropped::Offline, ended.lost as u64);
+        for filter in &ended.filters {
+            self.routes.unsubscribe(filter, session);
         }
-        self.note_subscriptions(session.subscriptions.len(), 0);
-        self.publish_will_of(session.id);
-        if session.outbox.is_kept() { self.store.change(Change::Close { session: session.id }) } else { 0 }
+        self.note_subscriptions(ended.filters.len(), 0);
+        self.publish_will_of(session);
+        if ended.was_kept { self.store.change(Change::Close { session }) } else { 0 }
     }
 }
