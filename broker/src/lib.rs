@@ -6,7 +6,7 @@
 //! - [`ListenerConfig`], [`Peer`]: the ways in, over TCP, TLS, WebSocket and Unix sockets, and who came
 //! - `access`: who is let in, what they may do, and how much of it
 //! - `wire`: one connection as a pure state machine; the only room that names the protocol crate
-//! - `topics`: names and filters, the trie of subscriptions, retained messages
+//! - `topics`: names and filters, how subscriptions are found, retained messages
 //! - `sessions`, [`SessionStore`]: what outlives a connection, and what survives the program; the invariant is there
 
 mod access;

@@ -6,7 +6,7 @@
 //!
 //! - [`packets`]: bytes into a connection's state machine, of both versions, cut anywhere
 //! - [`session_store`]: changes of sessions against a model, with the file reopened in between
-//! - [`topic_trie`]: subscriptions and topics against a filter-by-filter match
+//! - [`topic_trie`]: subscriptions and topics, by hash and in the trie, against a filter-by-filter match
 //! - `specimens`: one valid packet of each kind and version, to start from
 //! - `mutations`: every single-byte mutation and truncation of the specimens
 //! - `noise`: numbers out of bytes, and bytes out of a seed

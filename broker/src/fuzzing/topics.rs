@@ -1,49 +1,79 @@
 use super::noise::Noise;
-use crate::topics::{TopicLimits, TopicTrie, matches};
+use crate::topics::{PlainFilters, TopicLimits, TopicTrie, is_plain, matches};
 
 const LIMITS: TopicLimits = TopicLimits { bytes_max: 64, levels_max: 8 };
 
-/// Filters added, replaced and removed, and topics looked up in between: the trie finds what matching one filter after
-/// the other finds, and once it is empty it holds no more than a new one.
+/// Filters added, replaced and removed, and topics looked up in between: the table of plain filters and the trie find
+/// together what matching one filter after the other finds, the trie also by itself, and once they are empty they hold
+/// no more than new ones.
 pub fn topic_trie(noise: &[u8]) {
     let mut noise = Noise::new(noise);
-    let mut trie = TopicTrie::new();
-    let mut model: Vec<(String, u64, u32)> = Vec::new();
+    let (mut plain, mut others, mut all) = (Plain::new(), TopicTrie::new(), TopicTrie::new());
+    let mut model: Vec<Subscriber> = Vec::new();
     let mut turn = 0;
     while !noise.is_empty() {
         turn += 1;
         let (step, session) = (noise.byte(), u64::from(noise.byte() % 8));
         let text = path(&mut noise);
         let known = model.iter().position(|(filter, of, _)| *filter == text && *of == session);
+        let is_it = |subscriber: &Subscriber| subscriber.0 == text && subscriber.1 == session;
         match step % 4 {
             0 | 1 if LIMITS.check_filter(&text).is_ok() => {
-                assert_eq!(trie.insert(&text, session, turn), known.is_none(), "{text:?}");
+                assert_eq!(all.insert(&text, session, turn), known.is_none(), "{text:?}");
+                if is_plain(&text) {
+                    assert_eq!(plain.remove(&text, is_it), known.is_some(), "{text:?}");
+                    plain.insert(&text, (text.clone(), session, turn));
+                } else {
+                    assert_eq!(others.insert(&text, session, turn), known.is_none(), "{text:?}");
+                }
                 known.map(|at| model.swap_remove(at));
                 model.push((text, session, turn));
             }
             2 if LIMITS.check_filter(&text).is_ok() => {
-                assert_eq!(trie.remove(&text, session), known.is_some(), "{text:?}");
+                let removed = if is_plain(&text) { plain.remove(&text, is_it) } else { others.remove(&text, session) };
+                assert_eq!((removed, all.remove(&text, session)), (known.is_some(), known.is_some()), "{text:?}");
                 known.map(|at| model.swap_remove(at));
             }
-            3 if LIMITS.check_name(&text).is_ok() => assert_same(&trie, &model, &text),
+            3 if LIMITS.check_name(&text).is_ok() => {
+                let expected = expected(&model, &text);
+                assert_eq!(found(&Plain::new(), &all, &text), expected, "{text:?} among {model:?}");
+                assert_eq!(found(&plain, &others, &text), expected, "{text:?} among {model:?}");
+            }
             _ => {}
         }
-        assert_eq!(trie.len(), model.len());
+        assert_eq!((plain.len() + others.len(), all.len()), (model.len(), model.len()));
     }
-    for (filter, session, _) in &model {
-        assert!(trie.remove(filter, *session), "{filter:?}");
+    for subscriber in &model {
+        let (filter, session, _) = subscriber;
+        let is_it = |found: &Subscriber| found == subscriber;
+        assert!(if is_plain(filter) { plain.remove(filter, is_it) } else { others.remove(filter, *session) });
+        assert!(all.remove(filter, *session), "{filter:?}");
     }
-    assert!(trie.is_bare(), "nodes are left of {model:?}");
+    assert!(plain.is_bare() && others.is_bare() && all.is_bare(), "something is left of {model:?}");
 }
 
-fn assert_same(trie: &TopicTrie<u32>, model: &[(String, u64, u32)], topic: &str) {
+/// A filter, the session that subscribed to it, and when.
+type Subscriber = (String, u64, u32);
+
+type Plain = PlainFilters<Subscriber>;
+
+fn found(plain: &Plain, trie: &TopicTrie<u32>, topic: &str) -> Vec<(u64, u32)> {
     let mut found = Vec::new();
+    plain.for_each_match(topic, |filter, (of, session, turn)| {
+        if filter == of {
+            found.push((*session, *turn));
+        }
+    });
     trie.for_each_match(topic, |session, turn| found.push((session, *turn)));
+    found.sort_unstable();
+    found
+}
+
+fn expected(model: &[Subscriber], topic: &str) -> Vec<(u64, u32)> {
     let hits = model.iter().filter(|(filter, ..)| matches(filter, topic));
     let mut expected: Vec<_> = hits.map(|(_, session, turn)| (*session, *turn)).collect();
-    found.sort_unstable();
     expected.sort_unstable();
-    assert_eq!(found, expected, "{topic:?} among {model:?}");
+    expected
 }
 
 /// A filter or a topic of few different levels, so that they meet.
@@ -59,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_trie_agrees_with_a_filter_by_filter_match_over_any_steps() {
+    fn table_and_trie_agree_with_a_filter_by_filter_match_over_any_steps() {
         try_seeds(3000, 600, topic_trie);
     }
 }

@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 
-/// Who subscribed to what: finds the subscriptions that match a topic name in time that grows with the topic's
-/// levels and the matches, not with the number of subscriptions.
+/// Who subscribed to which filters with `+`, and shared subscriptions: finds those that match a topic name in time that
+/// grows with the topic's levels and the matches, not with the number of subscriptions.
 ///
 /// Level names come from clients, so the maps keep the standard hasher, which cannot be attacked with collisions.
 #[derive(Debug)]
@@ -14,7 +14,7 @@ pub(crate) struct TopicTrie<S> {
 #[derive(Debug)]
 struct Node<S> {
     /// Most nodes are at the end of a filter and have none.
-    #[expect(clippy::box_collection, reason = "a map in place is 40 bytes more, and there may be a million nodes")]
+    #[expect(clippy::box_collection, reason = "a map in place is 40 bytes more, and there may be many nodes")]
     children: Option<Box<HashMap<Box<str>, u32>>>,
     /// Child for the level `+`.
     any: Option<u32>,

@@ -64,7 +64,7 @@ impl Hub {
         let expires_ms = session.expires_ms.unwrap_or(now_ms.saturating_add(i64::from(session.expiry_s) * 1000));
         let outbox = Arc::new(Outbox::asleep(session.id, session.next_number, asleep, expires_ms));
         for (filter, options) in subscriptions.iter() {
-            self.routes.subscribe(filter, Subscriber { outbox: Arc::clone(&outbox), options });
+            self.routes.subscribe(filter, Subscriber { outbox: Arc::clone(&outbox), options }, true);
         }
         self.note_subscriptions(0, subscriptions.len());
         if let Err(outbox) = self.parked.put(&session.client, outbox) {

@@ -6,13 +6,22 @@ use tidegate_telemetry::{Position, Publication, Qos};
 use super::groups::{Group, Groups, shared_filter};
 use super::outbox::{Delivery, Message, Outbox};
 use crate::sessions::SubscriptionOptions;
-use crate::topics::TopicTrie;
+use crate::topics::{PlainFilters, TopicTrie, is_plain};
 
 /// Who subscribed to what: finds the deliveries a publication makes.
 #[derive(Debug)]
 pub(super) struct Routes {
-    trie: RwLock<TopicTrie<Target>>,
+    filters: RwLock<Filters>,
     groups: Mutex<Groups>,
+}
+
+/// Whoever has these locked may lock an outbox, never the other way round.
+#[derive(Debug)]
+struct Filters {
+    /// How each subscribed, its outbox knows.
+    plain: PlainFilters<Arc<Outbox>>,
+    /// Filters with `+`, and shared subscriptions.
+    others: TopicTrie<Target>,
 }
 
 #[derive(Debug, Clone)]
@@ -33,29 +42,35 @@ pub(super) type Routed = Vec<(Arc<Outbox>, Delivery)>;
 
 impl Routes {
     pub(super) fn new() -> Self {
-        Routes { trie: RwLock::new(TopicTrie::new()), groups: Mutex::default() }
+        let filters = Filters { plain: PlainFilters::new(), others: TopicTrie::new() };
+        Routes { filters: RwLock::new(filters), groups: Mutex::default() }
     }
 
-    /// Adds or replaces a subscription; the filter is valid.
-    pub(super) fn subscribe(&self, filter: &str, subscriber: Subscriber) {
+    /// Adds a subscription that the outbox knows of already, or replaces how it subscribed; the filter is valid.
+    pub(super) fn subscribe(&self, filter: &str, subscriber: Subscriber, is_new: bool) {
         let session = subscriber.outbox.number();
-        let Some(plain) = shared_filter(filter) else {
-            self.trie.write().insert(filter, session, Target::One(subscriber));
-            return;
-        };
-        let mut groups = self.groups.lock();
-        let (key, group) = groups.join(filter, session, subscriber);
-        self.trie.write().insert(plain, key, Target::Group(group));
+        if let Some(shared) = shared_filter(filter) {
+            let mut groups = self.groups.lock();
+            let (key, group) = groups.join(filter, session, subscriber);
+            self.filters.write().others.insert(shared, key, Target::Group(group));
+        } else if !is_plain(filter) {
+            self.filters.write().others.insert(filter, session, Target::One(subscriber));
+        } else if is_new {
+            self.filters.write().plain.insert(filter, subscriber.outbox);
+        }
     }
 
-    pub(super) fn unsubscribe(&self, filter: &str, session: u64) {
-        let Some(plain) = shared_filter(filter) else {
-            self.trie.write().remove(filter, session);
-            return;
-        };
-        let mut groups = self.groups.lock();
-        if let Some(key) = groups.leave(filter, session) {
-            self.trie.write().remove(plain, key);
+    pub(super) fn unsubscribe(&self, filter: &str, outbox: &Outbox) {
+        let session = outbox.number();
+        if let Some(shared) = shared_filter(filter) {
+            let mut groups = self.groups.lock();
+            if let Some(key) = groups.leave(filter, session) {
+                self.filters.write().others.remove(shared, key);
+            }
+        } else if !is_plain(filter) {
+            self.filters.write().others.remove(filter, session);
+        } else {
+            self.filters.write().plain.remove(filter, |known| std::ptr::eq(Arc::as_ptr(known), outbox));
         }
     }
 
@@ -68,25 +83,32 @@ impl Routes {
     ) {
         let first = routed.len();
         let mut sessions = Vec::new();
-        self.trie.read().for_each_match(&publication.topic, |key, target| {
-            let (subscriber, is_shared) = match target {
-                Target::One(subscriber) => (subscriber.clone(), false),
-                Target::Group(group) => match group.pick() {
-                    Some(subscriber) => (subscriber, true),
-                    None => return,
-                },
-            };
-            let (session, options) = (subscriber.outbox.number(), subscriber.options);
-            if options.no_local && session == publication.session {
+        let mut add = |key: u64, outbox: &Arc<Outbox>, options: SubscriptionOptions| {
+            if options.no_local && outbox.number() == publication.session {
                 return;
             }
             let retain = publication.retain && options.retain_as_published;
             let mut delivery = Delivery::new(message(), publication.qos.min(options.qos), retain, Position::START);
             delivery.identifiers.extend(options.identifier);
-            // A shared subscription's copy is its own, whatever else the member subscribed to.
-            sessions.push((if is_shared { key } else { session }, first + sessions.len()));
-            routed.push((subscriber.outbox, delivery));
+            sessions.push((key, first + sessions.len()));
+            routed.push((Arc::clone(outbox), delivery));
+        };
+        let filters = self.filters.read();
+        filters.plain.for_each_match(&publication.topic, |filter, outbox| {
+            if let Some(options) = outbox.subscription(filter) {
+                add(outbox.number(), outbox, options);
+            }
         });
+        filters.others.for_each_match(&publication.topic, |key, target| match target {
+            Target::One(subscriber) => add(key, &subscriber.outbox, subscriber.options),
+            // A shared subscription's copy is its own, whatever else the member subscribed to.
+            Target::Group(group) => {
+                if let Some(subscriber) = group.pick() {
+                    add(key, &subscriber.outbox, subscriber.options);
+                }
+            }
+        });
+        drop(filters);
         if sessions.len() > 1 {
             once_a_session(first, &mut sessions, routed);
         }

@@ -91,7 +91,7 @@ impl Hub {
         let (session, ended) = (outbox.number(), outbox.end());
         metrics::dropped(Dropped::Offline, ended.lost as u64);
         for filter in &ended.filters {
-            self.routes.unsubscribe(filter, session);
+            self.routes.unsubscribe(filter, outbox);
         }
         self.note_subscriptions(ended.filters.len(), 0);
         self.publish_will_of(session);

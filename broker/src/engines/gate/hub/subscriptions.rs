@@ -26,7 +26,7 @@ impl Hub {
         let (session, options) = (outbox.number(), filter.options);
         let name: Arc<str> = Arc::from(filter.filter.as_str());
         outbox.subscribe(Arc::clone(&name), options);
-        self.routes.subscribe(&name, Subscriber { outbox: Arc::clone(outbox), options });
+        self.routes.subscribe(&name, Subscriber { outbox: Arc::clone(outbox), options }, !is_known);
         self.note_subscriptions(usize::from(is_known), 1);
         let is_shared = name.starts_with("$share/");
         if !is_shared && (filter.retain_handling == 0 || (filter.retain_handling == 1 && !is_known)) {
@@ -54,7 +54,7 @@ impl Hub {
     pub(crate) fn unsubscribe(&self, outbox: &Outbox, filter: &str) -> (bool, u64) {
         let Some(filter) = outbox.unsubscribe(filter) else { return (false, 0) };
         let session = outbox.number();
-        self.routes.unsubscribe(&filter, session);
+        self.routes.unsubscribe(&filter, outbox);
         self.note_subscriptions(1, 0);
         (true, if outbox.is_kept() { self.store.change(Change::Unsubscribe { session, filter }) } else { 0 })
     }
