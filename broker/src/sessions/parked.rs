@@ -63,7 +63,7 @@ impl Parked {
 
     /// A QoS 2 publication of the client's stored session was found in the log; returns whether it has that session.
     pub(crate) fn receive(&self, client: &str, publication: &Publication) -> bool {
-        let session = self.look(client, |sleeper| Arc::clone(sleeper));
+        let session = self.look(client, Arc::clone);
         let Some(session) = session.filter(|session| session.number() == publication.session) else { return false };
         session.receive_asleep(publication.packet_id, Position::START);
         true

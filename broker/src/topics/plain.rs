@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
 
 /// Who subscribed to filters without `+`: such a filter matches a topic only if it is the topic, or a beginning of it with
@@ -58,10 +59,11 @@ impl<T, K: BuildHasher + Default> PlainFilters<T, K> {
     /// Adds a subscriber of the filter, which is not among them yet.
     pub(crate) fn insert(&mut self, filter: &str, subscriber: T) {
         let hash = self.key.hash_one(filter);
-        if self.first.contains_key(&hash) {
-            self.further.entry(hash).or_default().push(subscriber);
-        } else {
-            self.first.insert(hash, subscriber);
+        match self.first.entry(hash) {
+            Entry::Vacant(place) => {
+                place.insert(subscriber);
+            }
+            Entry::Occupied(_) => self.further.entry(hash).or_default().push(subscriber),
         }
     }
 

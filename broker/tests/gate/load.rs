@@ -44,7 +44,7 @@ async fn an_idle_connection_holds_little_memory() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "a measurement"]
 async fn a_sleeping_session_holds_little_memory() {
-    const COUNT: usize = 50_000;
+    const COUNT: usize = 20_000;
     let served = Served::start();
     let sleep = |numbers: std::ops::Range<usize>| {
         for n in numbers {
