@@ -99,6 +99,10 @@ impl Closing {
             added += run.points.len() as u64 - known;
             // A try that did not come to its end may have left rows.
             day::replace(raw, self.hour, series, &run).map_err(|error| day.database.error(error))?;
+            if !is_closed && month.closed.contains(&self.hour) {
+                // Late readings of a day that was deleted for the bytes: its summaries know more.
+                continue;
+            }
             let summarized = month::replace(rollup, self.hour, series, summary::of(&run).as_ref());
             summarized.map_err(|error| month.database.error(error))?;
         }

@@ -11,7 +11,7 @@ pub struct StoreConfig {
     /// Hourly summaries older than this many days are deleted, a file (a month) at a time.
     pub rollup_retention_age_days: u32,
     /// Bytes of all files together; past it the oldest days go first, then the oldest months of summaries. The
-    /// newest day stays whatever its size.
+    /// newest day stays whatever its size. Readings of days that went are refused and counted.
     pub retention_bytes: u64,
     /// Bytes of points in memory past which [`Store::wants_flush`](crate::Store::wants_flush) says so.
     pub memory_bytes_max: usize,

@@ -129,6 +129,14 @@ impl Files {
         in_parts.into_iter().chain(in_days).min().map(|hour| hour.start_ms())
     }
 
+    /// The end of the last day of which the raw readings were deleted and summaries are left, Unix ms; the smallest
+    /// time when there is none.
+    pub(crate) fn raw_from_ms(&self) -> i64 {
+        let Some(oldest) = self.days.keys().next().map(|day| day.first_hour()) else { return i64::MIN };
+        let deleted = self.months.values().filter_map(|month| month.closed.range(..oldest).next_back());
+        deleted.max().map_or(i64::MIN, |hour| hour.day().end_ms())
+    }
+
     /// Gives back the connections that nobody uses.
     pub(crate) fn close_idle(&self) {
         self.days.values().for_each(|day| day.database.close_idle());

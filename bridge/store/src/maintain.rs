@@ -154,7 +154,10 @@ fn unlink_surplus(inner: &Inner) -> Result<usize, StoreError> {
             (oldest_day, files.months.keys().next().copied().filter(|_| files.months.len() > 1))
         };
         deleted += match (day, month) {
-            (Some(day), _) => unlink_day(inner, day)?,
+            (Some(day), _) => {
+                inner.memory.lock().deleted_before(day.end_ms());
+                unlink_day(inner, day)?
+            }
             (None, Some(month)) => unlink_month(inner, month)?,
             (None, None) => return Ok(deleted),
         };

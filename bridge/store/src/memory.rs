@@ -20,6 +20,9 @@ pub(crate) struct Memory {
     pub(crate) applied: Position,
     pub(crate) flushed: Position,
     retention_age_ms: i64,
+    /// Readings before are refused: the raw ones of their time were deleted for the bytes, and what is left of it are
+    /// summaries, which a few late readings would take the place of. Unix ms.
+    raw_from_ms: i64,
 }
 
 /// What was applied between two seals. Immutable once sealed, so that the flush and queries read it without a lock.
@@ -36,8 +39,13 @@ pub(crate) struct Generation {
 }
 
 impl Memory {
-    pub(crate) fn new(catalogue: Catalogue, flushed: Position, retention_age_ms: i64) -> Self {
-        Memory { catalogue, flushed, applied: flushed, retention_age_ms, ..Memory::default() }
+    pub(crate) fn new(catalogue: Catalogue, flushed: Position, retention_age_ms: i64, raw_from_ms: i64) -> Self {
+        Memory { catalogue, flushed, applied: flushed, retention_age_ms, raw_from_ms, ..Memory::default() }
+    }
+
+    /// Raw readings before this time (Unix ms) were deleted.
+    pub(crate) fn deleted_before(&mut self, time_ms: i64) {
+        self.raw_from_ms = self.raw_from_ms.max(time_ms);
     }
 
     pub(crate) fn apply(&mut self, position: Position, changes: &[Change]) {
@@ -63,7 +71,8 @@ impl Memory {
     }
 
     fn reading(&mut self, reading: &AppliedReading) {
-        if reading.time_ms < reading.received_ms.saturating_sub(self.retention_age_ms) {
+        let oldest_ms = reading.received_ms.saturating_sub(self.retention_age_ms).max(self.raw_from_ms);
+        if reading.time_ms < oldest_ms {
             counters::refused("older_than_retention", reading.cells.len());
             return;
         }

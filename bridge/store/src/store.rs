@@ -49,7 +49,7 @@ impl Store {
             .map_err(|source| StoreError::Directory { directory: directory.clone(), source })?;
         let (files, loaded) = Files::open(directory)?;
         let retention_age_ms = i64::from(config.retention_age_days) * 86_400_000;
-        let memory = Memory::new(loaded.catalogue, loaded.flushed, retention_age_ms);
+        let memory = Memory::new(loaded.catalogue, loaded.flushed, retention_age_ms, files.raw_from_ms());
         let quarantine = Quarantine::load(&config, loaded.problems);
         Ok(Store {
             inner: Arc::new(Inner {

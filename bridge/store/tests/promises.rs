@@ -166,6 +166,48 @@ fn past_the_bytes_the_oldest_day_goes_first_and_the_newest_stays() {
 }
 
 #[test]
+fn late_readings_of_a_day_that_went_for_the_bytes_leave_its_summaries_alone() {
+    let mut store = Fixture::with(StoreConfig { retention_bytes: 1, ..StoreConfig::default() });
+    for day in 0..3 {
+        minutes(&mut store, MIDNIGHT_MS + day * DAY_MS, 60);
+    }
+    store.flush();
+    maintain(&store, MIDNIGHT_MS + 3 * DAY_MS);
+    let hour = |store: &Fixture| store.series(MIDNIGHT_MS, MIDNIGHT_MS + HOUR_MS, Rung::Hour).0;
+    let (before, raw) = (hour(&store), store.all().len());
+    assert_eq!(before[0].1.count, 60);
+    for when in ["while it runs", "after a restart"] {
+        for time_ms in [MIDNIGHT_MS + 90_500, MIDNIGHT_MS + 2 * DAY_MS + 90_500] {
+            let Change::Reading(late) = reading(time_ms, number(99.0)) else { unreachable!() };
+            let received_ms = MIDNIGHT_MS + 3 * DAY_MS;
+            store.apply(vec![Change::Reading(AppliedReading { received_ms, ..late })]);
+        }
+        assert_eq!(hour(&store), before, "{when}");
+        store.flush();
+        maintain(&store, MIDNIGHT_MS + 4 * DAY_MS);
+        assert_eq!(hour(&store), before, "{when}, merged");
+        assert_eq!(store.all().len(), raw + 1, "readings of a day that is there are taken");
+        store.restart();
+    }
+}
+
+#[test]
+fn readings_of_days_that_never_were_there_are_taken_late_after_a_long_pause() {
+    let mut store = Fixture::with(StoreConfig { retention_age_days: 3, ..StoreConfig::default() });
+    for day in [0, 10] {
+        minutes(&mut store, MIDNIGHT_MS + day * DAY_MS, 60);
+        store.flush();
+        maintain(&store, MIDNIGHT_MS + day * DAY_MS + 2 * HOUR_MS);
+    }
+    assert_eq!(store.all().len(), 60, "of the first day only summaries are left");
+    store.restart();
+    let Change::Reading(late) = reading(MIDNIGHT_MS + 9 * DAY_MS, number(99.0)) else { unreachable!() };
+    let received_ms = MIDNIGHT_MS + 10 * DAY_MS + 3 * HOUR_MS;
+    store.apply(vec![Change::Reading(AppliedReading { received_ms, ..late })]);
+    assert_eq!(store.all().len(), 61);
+}
+
+#[test]
 fn a_damaged_day_stops_the_start_with_its_name_and_what_to_do() {
     let mut store = Fixture::new();
     minutes(&mut store, MIDNIGHT_MS, 60);
