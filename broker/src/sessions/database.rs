@@ -41,6 +41,9 @@ CREATE TABLE retained(topic TEXT PRIMARY KEY, position INTEGER NOT NULL, body BL
 CREATE TABLE wills(session INTEGER PRIMARY KEY, delay_s INTEGER NOT NULL, due_ms INTEGER, body BLOB NOT NULL);
 ";
 
+/// What SQLite keeps of the file for itself.
+const CACHE_KIB: i64 = 256;
+
 impl Database {
     pub(super) fn open(config: &SessionStoreConfig) -> Result<Database, SessionStoreError> {
         let mut connection = match &config.directory {
@@ -52,6 +55,9 @@ impl Database {
         };
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
+        // A transaction's pages are all kept until it is written; what is read again is in the system's cache.
+        connection.pragma_update(None, "cache_spill", false)?;
+        connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
         connection.set_prepared_statement_cache_capacity(64);
         match connection.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0))? {
             0 => {

@@ -23,8 +23,15 @@ pub(crate) struct Bell {
 struct End {
     order: Option<EndOrder>,
     is_gone: bool,
-    /// Those who wait for the end; their ends of the channels are dropped then.
-    waiting: Vec<oneshot::Sender<()>>,
+    waiting: Option<Box<Waiting>>,
+}
+
+/// Somebody who waits for the end, and whoever waited before: their ends of the channels are dropped then. A list, since
+/// nearly always there is nobody.
+#[derive(Debug)]
+struct Waiting {
+    _sender: oneshot::Sender<()>,
+    _before: Option<Box<Waiting>>,
 }
 
 /// Why the broker wants a connection to end.
@@ -67,7 +74,7 @@ impl Bell {
         let (sender, receiver) = oneshot::channel();
         let mut end = self.end.lock();
         if !end.is_gone {
-            end.waiting.push(sender);
+            end.waiting = Some(Box::new(Waiting { _sender: sender, _before: end.waiting.take() }));
         }
         receiver
     }
@@ -76,7 +83,7 @@ impl Bell {
     pub(crate) fn leave(&self) {
         let mut end = self.end.lock();
         end.is_gone = true;
-        end.waiting = Vec::new();
+        end.waiting = None;
     }
 
     /// Has the connection look at who traces its client.
@@ -140,6 +147,6 @@ mod tests {
 
     #[test]
     fn what_each_connection_has_of_it_is_small() {
-        assert!(size_of::<Bell>() <= 80, "{} bytes a connection", size_of::<Bell>());
+        assert!(size_of::<Bell>() <= 56, "{} bytes a connection", size_of::<Bell>());
     }
 }

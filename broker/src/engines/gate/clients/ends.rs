@@ -7,7 +7,7 @@ use tidegate_telemetry::clients::ClientEnd;
 
 /// Why connections ended or were refused: the newest for each client, of the `max` clients that ended last.
 pub(super) struct Ends {
-    newest: BTreeMap<Arc<str>, (u64, Ended)>,
+    newest: BTreeMap<Arc<str>, Box<(u64, Ended)>>,
     /// In the order they ended; one that ended again since has another number.
     order: VecDeque<(u64, Arc<str>)>,
     count: u64,
@@ -21,7 +21,7 @@ pub(crate) struct Ended {
     pub at_ms: i64,
     pub reason: &'static str,
     /// Cut to [`DETAIL_CHARS_MAX`].
-    pub detail: String,
+    pub detail: Box<str>,
     pub address: Option<SocketAddr>,
     /// How the client had proved who it is; `None`: it was turned away before.
     pub proof: Option<&'static str>,
@@ -37,24 +37,23 @@ impl Ends {
 
     pub(super) fn put(&mut self, key: &str, mut ended: Ended) {
         if let Some((cut, _)) = ended.detail.char_indices().nth(DETAIL_CHARS_MAX) {
-            ended.detail.truncate(cut);
-            ended.detail.push('…');
+            ended.detail = format!("{}…", &ended.detail[..cut]).into();
         }
         self.count += 1;
         let key: Arc<str> = Arc::from(key);
-        self.newest.insert(Arc::clone(&key), (self.count, ended));
+        self.newest.insert(Arc::clone(&key), Box::new((self.count, ended)));
         self.order.push_back((self.count, key));
         // What ended again is in `order` twice: it grows to twice the limit at most.
         while self.newest.len() > self.max || self.order.len() > 2 * self.max {
             let Some((number, key)) = self.order.pop_front() else { break };
-            if self.newest.get(&key).is_some_and(|(newest, _)| *newest == number) {
+            if self.newest.get(&key).is_some_and(|last| last.0 == number) {
                 self.newest.remove(&key);
             }
         }
     }
 
     pub(super) fn get(&self, key: &str) -> Option<Ended> {
-        self.newest.get(key).map(|(_, ended)| ended.clone())
+        self.newest.get(key).map(|last| last.1.clone())
     }
 
     /// Up to `count` keys after `after`.
@@ -67,7 +66,7 @@ impl Ends {
 impl Ended {
     pub(super) fn told(self) -> ClientEnd {
         let address = self.address.map(|address| address.to_string());
-        ClientEnd { time: self.at_ms, reason: self.reason, detail: self.detail, address }
+        ClientEnd { time: self.at_ms, reason: self.reason, detail: self.detail.into(), address }
     }
 }
 
@@ -76,7 +75,7 @@ mod tests {
     use super::*;
 
     fn ended(at_ms: i64) -> Ended {
-        Ended { at_ms, reason: "lost", detail: "é".repeat(300), address: None, proof: None }
+        Ended { at_ms, reason: "lost", detail: "é".repeat(300).into(), address: None, proof: None }
     }
 
     #[test]

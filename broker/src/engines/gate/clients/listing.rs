@@ -206,7 +206,7 @@ impl Hub {
         let mut mailbox = None;
         match (&known.presence, known.sleeper, ended) {
             (Some(presence), _, _) => {
-                mailbox = presence.outbox.is_kept().then_some(presence.facts.session);
+                mailbox = presence.outbox.is_kept().then_some(presence.outbox.number());
                 describe(&mut client, presence);
             }
             (None, Some(sleeper), ended) => {
@@ -347,7 +347,7 @@ fn describe(client: &mut Client, presence: &Presence) {
     client.since = Some(facts.since_ms);
     client.version = Some(if facts.v5 { "5.0" } else { "3.1.1" });
     client.transport = Some(facts.transport.name());
-    client.address = facts.address.map(|address| address.to_string());
+    client.address = facts.address.as_ref().map(|address| address.to_string());
     client.keep_alive_s = Some(facts.keep_alive_s);
     client.clean = Some(facts.clean);
     client.expiry_s = Some(facts.expiry_s);
@@ -375,7 +375,6 @@ mod tests {
             directory.hold(&key, &bell);
             let facts = Facts {
                 number,
-                session: number,
                 since_ms: 0,
                 identity: Arc::new(Identity::anonymous()),
                 address: None,

@@ -15,10 +15,9 @@ impl<S: Stream> Connection<S> {
         let speaker = self.machine.speaker();
         let facts = Facts {
             number: self.seat.number,
-            session: self.machine.session(),
             since_ms: now.unix_ms,
             identity: Arc::clone(speaker.identity()),
-            address: self.peer.address,
+            address: self.peer.address.map(Into::into),
             transport: self.peer.transport,
             v5: connect.v5,
             clean: connect.clean,
@@ -86,7 +85,7 @@ impl<S: Stream> Connection<S> {
         let key = self.holds.as_deref().unwrap_or(self.machine.client());
         if !key.is_empty() && *end != End::Shutdown {
             let proof = self.holds.as_ref().map(|_| self.machine.speaker().proof());
-            self.hub.directory.ended(key, Ended { at_ms: now.unix_ms, reason, detail, address, proof });
+            self.hub.directory.ended(key, Ended { at_ms: now.unix_ms, reason, detail: detail.into(), address, proof });
         }
     }
 }
