@@ -8,6 +8,7 @@ use tidegate_telemetry::{CommandMessage, ProblemSink};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::clock::Clock;
 use crate::config::BrokerConfig;
 use crate::engines::external::External;
 use crate::engines::gate::Gate;
@@ -44,7 +45,7 @@ pub enum BrokerError {
 
 impl Broker {
     /// Brings back the sessions and what they are owed, and binds the listeners; connections are accepted once [`Broker::run`] runs. Needs a tokio runtime, and the metrics
-    /// recorder installed before. `clock` gives the time of receipt in Unix ms.
+    /// recorder installed before.
     ///
     /// # Errors
     /// When an address or path cannot be listened on, or a listener's certificates cannot be used; when the
@@ -54,17 +55,17 @@ impl Broker {
         log: Arc<dyn Log>,
         sessions: SessionStore,
         problems: Arc<dyn ProblemSink>,
-        clock: fn() -> i64,
+        clock: Clock,
     ) -> Result<Broker, BrokerError> {
         let engine: Arc<dyn Engine> = match config.engine.clone() {
             EngineConfig::Gate => Arc::new(Gate::bind(config, log, problems, clock, sessions)?),
             EngineConfig::Rumqttd(own) => {
                 sessions.stand_aside();
-                rumqttd::start(&config, &own, log, problems, clock)?
+                rumqttd::start(&config, &own, log, problems, clock.now_ms)?
             }
             EngineConfig::External(own) => {
                 sessions.stand_aside();
-                Arc::new(External::new(&config, *own, log, problems, clock)?)
+                Arc::new(External::new(&config, *own, log, problems, clock.now_ms)?)
             }
         };
         Ok(Broker { engine })

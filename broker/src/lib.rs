@@ -4,6 +4,7 @@
 //! - [`Broker`]: bind, run, figures; [`BrokerConfig`] with every limit
 //! - [`engines`](Engine): what serves MQTT; the gate is Tidegate's own
 //! - [`ListenerConfig`], [`Peer`]: the ways in, over TCP, TLS, WebSocket and Unix sockets, and who came
+//! - [`Clock`]: the time, and which of it counts for what waits
 //! - `access`: who is let in, what they may do, and how much of it
 //! - `wire`: one connection as a pure state machine; the only room that names the protocol crate
 //! - `topics`: names and filters, how subscriptions are found, retained messages
@@ -11,6 +12,7 @@
 
 mod access;
 mod broker;
+mod clock;
 mod config;
 mod engines;
 #[cfg(any(test, fuzzing))]
@@ -22,6 +24,7 @@ mod topics;
 mod wire;
 
 pub use broker::{Broker, BrokerError};
+pub use clock::Clock;
 pub use config::{Acknowledge, BrokerConfig};
 pub use engines::{
     BrokerStats, CommandError, Engine, EngineConfig, ExternalConfig, ExternalError, ExternalTls, RumqttdConfig, Version,

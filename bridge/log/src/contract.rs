@@ -214,7 +214,10 @@ pub fn a_batch_with_a_too_large_entry_leaves_nothing(fixture: &dyn Fixture) {
 pub fn received_times_never_step_back_even_over_a_restart(fixture: &dyn Fixture) {
     let log = fixture.open();
     let before = log.appended();
-    append(log.as_ref(), &mut vec![Entry::Tick(5_000), Entry::Tick(4_000), Entry::Tick(6_000)]);
+    append(
+        log.as_ref(),
+        &mut vec![Entry::Tick(5_000), Entry::Tick(4_000), Entry::ClockSet { at_ms: 6_000, by_ms: 900 }],
+    );
     log.close();
     drop(log);
     let log = fixture.open();

@@ -4,10 +4,13 @@ use crate::alerts::Alerts;
 use crate::commands::Commands;
 use crate::fleet::Fleet;
 use crate::groups::Groups;
+use crate::jumps::Jumps;
 use crate::rules::RuleIdentity;
 
 /// First byte of a checkpoint.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
+/// The clock was never set.
+const WITHOUT_JUMPS: u8 = 2;
 /// It ended before the commands.
 const WITHOUT_COMMANDS: u8 = 1;
 
@@ -46,12 +49,15 @@ pub(crate) fn write(rules: &[RuleIdentity], state: &State) -> Vec<u8> {
 pub(crate) fn read(bytes: &[u8]) -> Result<(Vec<RuleIdentity>, State), RestoreError> {
     match bytes.split_first() {
         Some((&VERSION, rest)) => postcard::from_bytes(rest).map_err(|_| RestoreError::Malformed),
-        Some((&WITHOUT_COMMANDS, rest)) => {
-            let commands =
-                postcard::to_extend(&Commands::default(), rest.to_vec()).map_err(|_| RestoreError::Malformed)?;
-            postcard::from_bytes(&commands).map_err(|_| RestoreError::Malformed)
-        }
+        Some((&WITHOUT_JUMPS, rest)) => read_with(rest, &Jumps::default()),
+        Some((&WITHOUT_COMMANDS, rest)) => read_with(rest, &Commands::default()),
         Some((&version, _)) => Err(RestoreError::UnknownVersion(version)),
         None => Err(RestoreError::Malformed),
     }
+}
+
+/// Reads a checkpoint that ended before what it has `lacking` now.
+fn read_with(bytes: &[u8], lacking: &impl Serialize) -> Result<(Vec<RuleIdentity>, State), RestoreError> {
+    let bytes = postcard::to_extend(lacking, bytes.to_vec()).map_err(|_| RestoreError::Malformed)?;
+    postcard::from_bytes(&bytes).map_err(|_| RestoreError::Malformed)
 }

@@ -54,6 +54,14 @@ impl Clock {
         Ranked { time_ms, skewed, rebased }
     }
 
+    /// The clock of the receipts was set forward.
+    pub(crate) fn set_forward(&mut self, by_ms: i64) {
+        self.skew_ms = self.skew_ms.map(|skew_ms| skew_ms.saturating_sub(by_ms));
+        if let Some(behind) = &mut self.behind {
+            behind.received_ms = behind.received_ms.saturating_add(by_ms);
+        }
+    }
+
     fn measure(&mut self, skew_ms: i64) {
         self.skew_ms = Some(self.skew_ms.map_or(skew_ms, |known| known + (skew_ms - known) / 8));
     }

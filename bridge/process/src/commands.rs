@@ -8,6 +8,7 @@ use tidegate_telemetry::{
 };
 
 use crate::config::CommandsConfig;
+use crate::jumps::Jumps;
 use crate::output::Output;
 
 /// Commands, and where each stands.
@@ -19,6 +20,8 @@ use crate::output::Output;
 pub(crate) struct Commands {
     commands: BTreeMap<CommandId, Arc<Command>>,
     to_go_out: BTreeSet<CommandId>,
+    /// Since the oldest of them.
+    jumps: Jumps,
     #[serde(skip)]
     index: Index,
 }
@@ -171,9 +174,25 @@ impl Commands {
         }
         let before_ms = now_ms.saturating_sub(config.age_max_ms);
         while let Some(id) = self.index.finished.first().copied()
-            && self.commands.get(&id).is_none_or(|command| command.accepted_ms() < before_ms)
+            && self.commands.get(&id).is_none_or(|command| self.jumps.by_now(command.accepted_ms()) < before_ms)
         {
             self.forget(id, output);
+        }
+    }
+
+    /// The clock was set forward: those that wait for their device wait as long as before.
+    pub(crate) fn set_forward(&mut self, at_ms: i64, by_ms: i64, output: &mut Output) {
+        let Some(oldest) = self.commands.values().next() else {
+            self.jumps = Jumps::default();
+            return;
+        };
+        self.jumps.add(at_ms, by_ms, oldest.accepted_ms());
+        for (deadline_ms, id) in std::mem::take(&mut self.index.waiting) {
+            let shared = self.commands.get_mut(&id).expect("what waits is remembered");
+            let command = Arc::make_mut(shared);
+            command.deadline_ms = deadline_ms.saturating_add(by_ms);
+            self.index.waiting.insert((command.deadline_ms, id));
+            output.changes.push(Change::Command(Arc::clone(shared)));
         }
     }
 

@@ -29,7 +29,7 @@ pub(crate) struct Device {
     pub(crate) interval: Interval,
     /// The interval as last learnt, ms.
     pub(crate) interval_ms: i64,
-    /// Unix ms of receipt of its last reading.
+    /// Unix ms of receipt of its last reading, by the clock as it is set now.
     pub(crate) heard_ms: i64,
     pub(crate) state: DeviceState,
     pub(crate) since_ms: i64,
@@ -71,6 +71,18 @@ impl Device {
         readings
     }
 
+    /// The clock of the receipts was set forward; what waits for the device is to be scheduled anew.
+    pub(crate) fn set_forward(&mut self, by_ms: i64) {
+        self.heard_ms = self.heard_ms.saturating_add(by_ms);
+        for cell in &mut self.cells {
+            cell.heard_ms = cell.heard_ms.saturating_add(by_ms);
+        }
+        self.clock.set_forward(by_ms);
+        self.interval.set_forward(by_ms, self.clock.skew_ms.is_some());
+        self.watches.iter_mut().for_each(|watch| watch.set_forward(by_ms));
+        self.wake_ms = None;
+    }
+
     /// Whether its values are in the figures of its group.
     pub(crate) fn counts(&self) -> bool {
         matches!(self.state, DeviceState::Fresh | DeviceState::Asleep)
@@ -84,7 +96,7 @@ pub(crate) struct Cell {
     pub(crate) value: Value,
     /// Event time, Unix ms.
     pub(crate) time_ms: i64,
-    /// Unix ms at which anything of this metric was last received.
+    /// Unix ms at which anything of this metric was last received, by the clock as it is set now.
     pub(crate) heard_ms: i64,
     /// The clock's baseline that `time_ms` belongs to.
     pub(crate) baseline: u32,

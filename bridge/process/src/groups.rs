@@ -145,6 +145,11 @@ impl Groups {
         (!self.marked.is_empty()).then(|| self.round_ms.saturating_add(config.aggregate_interval_ms))
     }
 
+    /// The clock was set forward.
+    pub(crate) fn set_forward(&mut self, by_ms: i64) {
+        self.round_ms = self.round_ms.saturating_add(by_ms);
+    }
+
     /// Sums up what moved, if a round is due.
     pub(crate) fn round(&mut self, now_ms: i64, config: &ProcessConfig, fleet: &Fleet, changes: &mut Vec<Change>) {
         if self.due_ms(config).is_none_or(|due_ms| now_ms < due_ms) {

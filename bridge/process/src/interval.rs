@@ -50,6 +50,14 @@ impl Interval {
         true
     }
 
+    /// The clock of the receipts was set forward; that of the readings too, where they have no times of their own.
+    pub(crate) fn set_forward(&mut self, by_ms: i64, has_times: bool) {
+        if let Some(last) = &mut self.last {
+            last.received_ms = last.received_ms.saturating_add(by_ms);
+            last.time_ms = last.time_ms.saturating_add(if has_times { 0 } else { by_ms });
+        }
+    }
+
     /// The interval, ms.
     pub(crate) fn ms(&self, default_ms: i64) -> i64 {
         let known = usize::from(self.known);

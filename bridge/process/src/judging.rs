@@ -119,6 +119,16 @@ impl Process {
         before.iter().filter_map(Watch::alert).collect()
     }
 
+    /// Has every watch of a device looked at when it is due; nothing of them stands among the deadlines.
+    pub(crate) fn schedule_watches(&mut self, index: DeviceIndex) {
+        let device = self.state.fleet.get_mut(index).expect("the caller has found it");
+        let mut watches = std::mem::take(&mut device.watches);
+        for watch in &mut watches {
+            schedule(&mut self.deadlines, &self.rules, index, watch, heard_ms(device, watch.metric));
+        }
+        device.watches = watches;
+    }
+
     /// After a restart: turns the numbers of the rules as they were then into those of now.
     pub(crate) fn renumber_rules(&mut self, then: &[RuleIdentity]) {
         let now = self.rules.identities();

@@ -13,7 +13,7 @@
 //! - `rules`, `watch`, `alerts`: what raises alerts, where each rule stands on each metric, the alerts; `judging`: how
 //!   readings meet the rules
 //! - `commands`: commands to devices, and where each stands
-//! - `deadlines`, `waiting`: what waits for time, and what happens then
+//! - `deadlines`, `waiting`: what waits for time, and what happens then; `jumps`: the clock was set forward meanwhile
 //! - `catalogue`: units and decimals; `refusals`: what is not applied; `checkpoint`: the state as bytes
 
 mod alerts;
@@ -28,6 +28,7 @@ mod fleet;
 mod groups;
 mod interval;
 mod judging;
+mod jumps;
 mod liveness;
 pub mod output;
 mod partial;

@@ -110,7 +110,9 @@ impl Process {
 
     /// Applies the entry at `position`, and adds what it led to. What was due before it was received comes first.
     pub fn apply(&mut self, position: Position, entry: &Entry, output: &mut Output) {
-        let now_ms = entry.received_ms().max(self.state.now_ms);
+        // What was due before the clock was set was so by the time before.
+        let set_by_ms = if let Entry::ClockSet { by_ms, .. } = entry { *by_ms } else { 0 };
+        let now_ms = entry.received_ms().saturating_sub(set_by_ms).max(self.state.now_ms);
         self.state.now_ms = now_ms;
         self.state.alerts.begin(position);
         for orphan in std::mem::take(&mut self.orphans) {
@@ -135,8 +137,12 @@ impl Process {
                 let client = |device: &str| fleet.find(device).and_then(|index| fleet.get(index)).map(|of| &*of.client);
                 commands.report(report, client, now_ms, output);
             }
+            Entry::ClockSet { at_ms, by_ms } => {
+                self.state.now_ms = now_ms.max(*at_ms);
+                self.set_forward(*at_ms, *by_ms, output);
+            }
         }
-        self.state.groups.round(now_ms, &self.config, &self.state.fleet, &mut output.changes);
+        self.state.groups.round(self.state.now_ms, &self.config, &self.state.fleet, &mut output.changes);
     }
 
     /// When something waits for time, Unix ms: a tick is wanted then, unless another entry is received first.

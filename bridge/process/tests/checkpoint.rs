@@ -61,6 +61,10 @@ enum Step {
         position: u8,
     },
     Tick,
+    /// The clock is set forward.
+    Set {
+        by_ms: i64,
+    },
     Ask {
         device: u8,
         key: u8,
@@ -91,6 +95,7 @@ fn step() -> impl Strategy<Value = (i64, Step)> {
         1 => Just(Step::Broken),
         2 => (0..120u8).prop_map(|position| Step::Acknowledge { position }),
         2 => Just(Step::Tick),
+        1 => prop_oneof![2_000..10_000i64, Just(3_600_000), Just(50 * 365 * 86_400_000)].prop_map(|by_ms| Step::Set { by_ms }),
         2 => (0..7u8, 0..3u8, 1..1_200u32).prop_map(|(device, key, expires_in_s)| Step::Ask { device, key, expires_in_s }),
         1 => (0..3usize).prop_map(|nth| Step::GoesOut { nth }),
         6 => (0..3usize, progress()).prop_map(|(nth, progress)| Step::Report { nth, progress }),
@@ -161,6 +166,10 @@ fn entries(steps: Vec<(i64, Step)>) -> Vec<Entry> {
                 by: "ann".into(),
             }),
             Step::Tick => Entry::Tick(now_ms),
+            Step::Set { by_ms } => {
+                now_ms += by_ms;
+                Entry::ClockSet { at_ms: now_ms, by_ms }
+            }
             Step::Ask { device, key, expires_in_s } => {
                 let request = Box::new(request(device, key, expires_in_s));
                 asked.push((CommandId(Position(place)), (*request).clone()));
@@ -262,6 +271,20 @@ fn a_checkpoint_of_another_version_or_a_damaged_one_is_refused() {
     for cut in 0..checkpoint.len() {
         assert_eq!(restore(&checkpoint[..cut]), Err(RestoreError::Malformed));
     }
+}
+
+#[test]
+fn a_checkpoint_from_before_clocks_were_set_is_read() {
+    let mut process = Process::new(config());
+    apply(&mut process, 0, &publication(T0, "c1", "x", r#"{"deviceId":"d1","temperature":9}"#));
+    let ask = Intent::SendCommand { received_ms: T0, by: "ann".into(), request: Box::new(request(1, 1, 60)) };
+    apply(&mut process, 1, &Entry::Intent(ask));
+    let now = process.checkpoint();
+    // It ended before the jumps, of which there are none.
+    let (jumps, before) = now[1..].split_last().unwrap();
+    assert_eq!(*jumps, 0);
+    let restored = Process::restore(config(), &[&[2], before].concat()).unwrap();
+    assert_eq!((restored.snapshot(), restored.checkpoint()), (process.snapshot(), now));
 }
 
 #[test]

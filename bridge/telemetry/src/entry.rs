@@ -166,6 +166,14 @@ pub enum Intent {
     },
 }
 
+impl Intent {
+    /// Sets when it was asked, Unix ms.
+    pub fn set_received_ms(&mut self, at_ms: i64) {
+        let (Intent::AcknowledgeAlert { received_ms, .. } | Intent::SendCommand { received_ms, .. }) = self;
+        *received_ms = at_ms;
+    }
+}
+
 /// One entry of the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Entry {
@@ -179,6 +187,13 @@ pub enum Entry {
     Command(CommandMessage),
     /// What became of it there.
     CommandReport(CommandReport),
+    /// The system's clock was set forward: entries after it have the new time, and no more time passed than before.
+    ClockSet {
+        /// Unix ms, by the new time.
+        at_ms: i64,
+        /// By how much it was set, ms.
+        by_ms: i64,
+    },
 }
 
 /// Why bytes are not an entry.
@@ -200,7 +215,9 @@ const FIRST: u8 = 1;
 /// Since then there are commands.
 const COMMANDS: u8 = 2;
 /// Since then publications may have a scope.
-const CURRENT: u8 = 3;
+const SCOPES: u8 = 3;
+/// Since then the clock may be set.
+const CURRENT: u8 = 4;
 
 impl Entry {
     /// Unix ms at which the entry was received.
@@ -214,6 +231,7 @@ impl Entry {
             Entry::Tick(at_ms) => *at_ms,
             Entry::Command(message) => message.publication.received_ms,
             Entry::CommandReport(report) => report.received_ms,
+            Entry::ClockSet { at_ms, .. } => *at_ms,
         }
     }
 
@@ -227,15 +245,17 @@ impl Entry {
             Entry::Tick(at_ms) => at_ms,
             Entry::Command(message) => &mut message.publication.received_ms,
             Entry::CommandReport(report) => &mut report.received_ms,
+            Entry::ClockSet { at_ms, .. } => at_ms,
         };
         *at_ms = least_ms.max(*at_ms);
     }
 
     fn version(&self) -> u8 {
         match self {
-            Entry::Publication(Publication { scope: Some(_), .. }) => CURRENT,
+            Entry::Publication(Publication { scope: Some(_), .. }) => SCOPES,
             Entry::Publication(_) | Entry::Intent(Intent::AcknowledgeAlert { .. }) | Entry::Tick(_) => FIRST,
             Entry::Intent(Intent::SendCommand { .. }) | Entry::Command(_) | Entry::CommandReport(_) => COMMANDS,
+            Entry::ClockSet { .. } => CURRENT,
         }
     }
 
@@ -259,7 +279,7 @@ impl Entry {
         }
         let (mut entry, rest) = postcard::take_from_bytes(bytes).map_err(|_| EntryError::Malformed)?;
         if let Entry::Publication(publication) = &mut entry
-            && version == CURRENT
+            && version == SCOPES
         {
             publication.decode_scope(rest)?;
         }
@@ -327,7 +347,8 @@ mod tests {
         let acknowledge = Intent::AcknowledgeAlert { received_ms: 1, alert: "a".into(), by: "b".into() };
         let before = [Entry::Publication(publication()), Entry::Intent(acknowledge), Entry::Tick(-5)];
         let versions = before.map(|entry| (entry, 1)).into_iter().chain(commands().map(|entry| (entry, 2)));
-        for (entry, version) in versions.chain([(Entry::Publication(scoped()), 3)]) {
+        let set = Entry::ClockSet { at_ms: 1_704_723_845_000, by_ms: 3_600_000 };
+        for (entry, version) in versions.chain([(Entry::Publication(scoped()), 3), (set, 4)]) {
             let mut bytes = Vec::new();
             entry.encode_into(&mut bytes);
             assert_eq!(bytes[0], version, "an older program reads what it knows");

@@ -25,4 +25,6 @@ mod topics;
 pub(crate) use noise::{Numbers, cases};
 pub use packets::packets;
 pub use sessions::session_store;
+#[cfg(test)]
+pub(crate) use silent_log::SilentLog;
 pub use topics::topic_trie;

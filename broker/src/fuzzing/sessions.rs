@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::noise::Noise;
 use super::session_model::{Kept, Model, Owed};
 use super::silent_log::SilentLog;
+use crate::clock::Clock;
 use crate::sessions::{SessionStore, SessionStoreConfig, Writer};
 
 /// Changes of sessions, written in batches, with the file closed and opened in between as after a crash: it holds what
@@ -69,7 +70,7 @@ impl Opened {
         let config = SessionStoreConfig { directory: Some(place.0.clone()), ..SessionStoreConfig::default() };
         let store = SessionStore::open(config).expect("a file that was closed at a commit opens");
         let recovered = store.recover().expect("what was written can be read");
-        let writer = store.writer(Arc::new(SilentLog), || 0).expect("nobody else writes it");
+        let writer = store.writer(Arc::new(SilentLog), Clock::never_set(|| 0)).expect("nobody else writes it");
         let mut held = Model::default();
         for session in recovered.sessions {
             let deliveries = writer.mailbox(session.id).into_iter().map(|d| (d.number, Owed::of(&d))).collect();

@@ -5,7 +5,7 @@ use tidegate_telemetry::{Entry, Position};
 use tokio::sync::watch;
 
 /// A log in which nothing ever stands, for a session store by itself.
-pub(super) struct SilentLog;
+pub(crate) struct SilentLog;
 
 impl Log for SilentLog {
     fn append(&self, _: &mut Vec<Entry>) -> Result<Position, AppendError> {

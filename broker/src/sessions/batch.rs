@@ -88,6 +88,10 @@ pub(crate) enum Change {
     NoWill {
         session: u64,
     },
+    /// The clock was set forward.
+    ClockSet {
+        by_ms: i64,
+    },
 }
 
 /// Changes in order. A delivery that is settled before it was written is never written.

@@ -23,7 +23,10 @@ pub(crate) struct MailboxSize {
     pub bytes: u64,
 }
 
+/// Times are Unix ms.
 const FORMAT: i64 = 1;
+/// Times are Unix ms less what the clock was set forward by.
+const FORMAT_CLOCK_SET: i64 = 2;
 
 /// `since` is 0: every subscription in the file began at or before `complete`.
 const SCHEMA: &str = "
@@ -66,9 +69,10 @@ impl Database {
                 transaction.pragma_update(None, "user_version", FORMAT)?;
                 transaction.commit()?;
             }
-            FORMAT => {}
+            FORMAT | FORMAT_CLOCK_SET => {}
             other => return Err(SessionStoreError::Format(other)),
         }
+        connection.execute_batch("CREATE TABLE IF NOT EXISTS clock(set_forward_ms INTEGER NOT NULL)")?;
         let mut sizes = HashMap::new();
         {
             let mut statement =
@@ -85,6 +89,12 @@ impl Database {
     pub(super) fn complete(&self) -> Result<Option<Position>, rusqlite::Error> {
         let complete = self.connection.query_row("SELECT complete FROM progress", [], |row| number(row, 0)).optional();
         Ok(complete?.map(Position))
+    }
+
+    /// What the clock was set forward by, up to [`Database::complete`].
+    pub(super) fn set_forward_ms(&self) -> Result<i64, rusqlite::Error> {
+        let set = self.connection.query_row("SELECT set_forward_ms FROM clock", [], |row| row.get(0)).optional();
+        Ok(set?.unwrap_or(0))
     }
 
     pub(super) fn mailbox_bytes(&self) -> u64 {
@@ -132,13 +142,13 @@ impl Database {
         Ok(dropped)
     }
 
-    /// Drops messages that were received before `unix_ms` and are not on their way; returns how many.
-    pub(super) fn drop_received_before(&mut self, unix_ms: i64) -> Result<u64, rusqlite::Error> {
+    /// Drops messages that were received before `waiting_ms` and are not on their way; returns how many.
+    pub(super) fn drop_received_before(&mut self, waiting_ms: i64) -> Result<u64, rusqlite::Error> {
         let transaction = self.connection.transaction()?;
         let old: Vec<(u64, u64)> = {
             let mut statement = transaction
                 .prepare_cached("SELECT session, number FROM mailbox WHERE received_ms < ?1 AND packet_id = 0")?;
-            let rows = statement.query_map([unix_ms], |row| Ok((number(row, 0)?, number(row, 1)?)))?;
+            let rows = statement.query_map([waiting_ms], |row| Ok((number(row, 0)?, number(row, 1)?)))?;
             rows.collect::<Result<_, _>>()?
         };
         let mut write = Write { transaction: &transaction, sizes: &mut self.sizes, grown: HashSet::new() };
@@ -259,6 +269,12 @@ impl Write<'_> {
             }
             Change::NoWill { session } => {
                 self.run("DELETE FROM wills WHERE session = ?1", [signed(session)])?;
+            }
+            Change::ClockSet { by_ms } => {
+                if self.run("UPDATE clock SET set_forward_ms = set_forward_ms + ?1", [by_ms])? == 0 {
+                    self.run("INSERT INTO clock VALUES(?1)", [by_ms])?;
+                    self.transaction.pragma_update(None, "user_version", FORMAT_CLOCK_SET)?;
+                }
             }
         }
         Ok(())

@@ -32,7 +32,7 @@ struct Kept {
 pub(crate) struct Sleeper {
     /// Number of the session.
     pub session: u64,
-    /// Unix ms.
+    /// As [`crate::engines::gate::hub::Hub::waiting_ms`] counts.
     pub expires_ms: i64,
     /// How many.
     pub subscriptions: usize,

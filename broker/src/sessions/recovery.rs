@@ -25,7 +25,7 @@ pub(crate) struct RecoveredSession {
     pub id: u64,
     pub client: String,
     pub expiry_s: u32,
-    /// Unix ms; `None` when the client was connected.
+    /// By the time that waiting counts in; `None` when the client was connected.
     pub expires_ms: Option<i64>,
     pub subscriptions: Vec<(Arc<str>, SubscriptionOptions)>,
     pub received: Vec<u16>,
@@ -37,7 +37,7 @@ pub(crate) struct RecoveredSession {
 pub(crate) struct RecoveredWill {
     pub will: Publication,
     pub delay_s: u32,
-    /// Unix ms; `None` when the client was connected.
+    /// By the time that waiting counts in; `None` when the client was connected.
     pub due_ms: Option<i64>,
 }
 

@@ -2,18 +2,19 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex, RwLock, RwLockReadGuard};
-use tidegate_log::Log;
-use tidegate_telemetry::Position;
+use tidegate_log::{AppendError, Log};
+use tidegate_telemetry::{Entry, Position};
 use tokio::sync::{oneshot, watch};
 
 use super::batch::{Batch, Change};
 use super::database::{Database, MailboxSize};
 use super::recovery::Recovered;
+use crate::clock::Clock;
 use crate::engines::gate::outbox::Outbox;
 use crate::metrics::{self, Dropped};
 
@@ -64,7 +65,7 @@ pub enum SessionStoreError {
     #[error("sessions.sqlite cannot be used: {0}; restore it from a backup, or move it away to begin without sessions")]
     Database(#[from] rusqlite::Error),
     /// A program of a later version wrote it.
-    #[error("sessions.sqlite has format {0}, this version reads 1: start the version that wrote it")]
+    #[error("sessions.sqlite has format {0}, this version reads up to 2: start the version that wrote it")]
     Format(i64),
     /// It holds something else than was written.
     #[error("sessions.sqlite holds a message that cannot be read; move it away to begin without sessions")]
@@ -80,8 +81,16 @@ struct Shared {
     /// Ticket up to which changes are on disk.
     stored: watch::Sender<u64>,
     complete: AtomicU64,
+    /// What the clock was set forward by before this run, ms.
+    set_forward_ms: AtomicI64,
     database: Mutex<Option<Database>>,
     thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Shared {
+    fn waiting_at(&self, clock: Clock, unix_ms: i64) -> i64 {
+        (clock.waiting_at)(unix_ms).saturating_sub(self.set_forward_ms.load(Ordering::Acquire))
+    }
 }
 
 #[derive(Default)]
@@ -141,6 +150,7 @@ impl SessionStore {
     pub fn open(config: SessionStoreConfig) -> Result<SessionStore, SessionStoreError> {
         let database = Database::open(&config)?;
         let complete = AtomicU64::new(database.complete()?.unwrap_or(Position::START).0);
+        let set_forward_ms = AtomicI64::new(database.set_forward_ms()?);
         Ok(SessionStore {
             shared: Arc::new(Shared {
                 config,
@@ -149,6 +159,7 @@ impl SessionStore {
                 routing: RwLock::new(()),
                 stored: watch::Sender::new(0),
                 complete,
+                set_forward_ms,
                 database: Mutex::new(Some(database)),
                 thread: Mutex::new(None),
             }),
@@ -164,6 +175,34 @@ impl SessionStore {
     /// The engine keeps no sessions here: nothing in the log waits for mailboxes.
     pub(crate) fn stand_aside(&self) {
         self.shared.complete.store(u64::MAX, Ordering::Release);
+    }
+
+    /// Appends to the log that the system's clock was set forward by `by_ms` and stands at `at_ms` (Unix ms) now. What
+    /// waits here does not get older by it, in this run by what [`Clock`] says, in later ones by what is written here.
+    ///
+    /// # Errors
+    /// As [`Log::append`]; nothing of it was kept.
+    pub fn set_clock(&self, log: &dyn Log, at_ms: i64, by_ms: i64) -> Result<Position, AppendError> {
+        let _routing = self.routing();
+        let position = log.append(&mut vec![Entry::ClockSet { at_ms, by_ms }])?;
+        self.change(Change::ClockSet { by_ms });
+        Ok(position)
+    }
+
+    /// The log says after `complete` that the clock was set in the run before.
+    pub(crate) fn found_clock_set(&self, by_ms: i64) {
+        self.shared.set_forward_ms.fetch_add(by_ms, Ordering::AcqRel);
+        self.note(Change::ClockSet { by_ms });
+    }
+
+    /// The time that waiting counts in, ms.
+    pub(crate) fn waiting_ms(&self, clock: Clock) -> i64 {
+        self.shared.waiting_at(clock, (clock.now_ms)())
+    }
+
+    /// What it was at `unix_ms`.
+    pub(crate) fn waiting_at(&self, clock: Clock, unix_ms: i64) -> i64 {
+        self.shared.waiting_at(clock, unix_ms)
     }
 
     /// Has what waits written, and returns when mailboxes are complete up to `position` of the log, or when the store is
@@ -204,7 +243,7 @@ impl SessionStore {
     }
 
     /// Starts the writing thread. A second broker on the same store only shares it.
-    pub(crate) fn start(&self, log: Arc<dyn Log>, clock: fn() -> i64) -> io::Result<()> {
+    pub(crate) fn start(&self, log: Arc<dyn Log>, clock: Clock) -> io::Result<()> {
         if let Some(writer) = self.writer(log, clock) {
             let thread = std::thread::Builder::new().name("sessions".into()).spawn(move || writer.run())?;
             *self.shared.thread.lock() = Some(thread);
@@ -213,7 +252,7 @@ impl SessionStore {
     }
 
     /// What the writing thread does, not yet on a thread; `None` when somebody has it.
-    pub(crate) fn writer(&self, log: Arc<dyn Log>, clock: fn() -> i64) -> Option<Writer> {
+    pub(crate) fn writer(&self, log: Arc<dyn Log>, clock: Clock) -> Option<Writer> {
         let database = self.shared.database.lock().take()?;
         Some(Writer { shared: Arc::clone(&self.shared), database, log, clock, fetch_bytes: FETCH_BYTES })
     }
@@ -283,7 +322,7 @@ pub(crate) struct Writer {
     shared: Arc<Shared>,
     database: Database,
     log: Arc<dyn Log>,
-    clock: fn() -> i64,
+    clock: Clock,
     fetch_bytes: usize,
 }
 
@@ -417,7 +456,8 @@ impl Writer {
 
     fn drop_old(&mut self) {
         let age_ms = i64::try_from(self.shared.config.mailbox_age_max.as_millis()).unwrap_or(i64::MAX);
-        match self.database.drop_received_before((self.clock)().saturating_sub(age_ms)) {
+        let now_ms = self.shared.waiting_at(self.clock, (self.clock.now_ms)());
+        match self.database.drop_received_before(now_ms.saturating_sub(age_ms)) {
             Ok(count) => metrics::dropped(Dropped::MailboxAge, count),
             Err(error) => tracing::warn!(%error, "old messages could not be removed from mailboxes; tried again later"),
         }
@@ -440,5 +480,68 @@ impl Writer {
     #[cfg(any(test, fuzzing))]
     pub(crate) fn mailbox(&self, session: u64) -> Vec<crate::engines::gate::outbox::Delivery> {
         self.database.read(session, 0, usize::MAX).expect("what was written can be read").0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+    use crate::engines::gate::outbox::{Delivery, Message};
+    use crate::fuzzing::SilentLog;
+
+    const AGE_MS: i64 = 7 * 24 * 3600 * 1000;
+    const BEGIN_MS: i64 = 1_700_000_000_000;
+
+    thread_local! {
+        static NOW_MS: Cell<i64> = const { Cell::new(BEGIN_MS) };
+    }
+
+    const YEARS_MS: i64 = 365 * AGE_MS;
+
+    /// Set forward by years right after `BEGIN_MS`.
+    const CLOCK: Clock = Clock {
+        now_ms: || NOW_MS.get(),
+        waiting_at: |unix_ms| if unix_ms > BEGIN_MS { unix_ms - YEARS_MS } else { unix_ms },
+    };
+
+    fn write(writer: &mut Writer) {
+        let cut = writer.cut();
+        writer.write(cut);
+    }
+
+    #[test]
+    fn a_message_in_a_mailbox_gets_older_by_time_that_passed_and_not_by_the_clock_over_a_restart() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let config =
+            || SessionStoreConfig { directory: Some(directory.path().to_owned()), ..SessionStoreConfig::default() };
+        let store = SessionStore::open(config()).expect("a new file");
+        let mut writer = store.writer(Arc::new(SilentLog), CLOCK).expect("nobody else writes");
+        store.note(Change::Open { session: 7, client: "c".into(), expiry_s: 60 });
+        let message = Message { received_ms: BEGIN_MS, ..Message::for_tests("t", b"x") };
+        let delivery = Delivery { number: 1, message: Arc::new(message), ..Delivery::for_tests("t", b"x") };
+        store.note(Change::Owe { session: 7, delivery });
+        write(&mut writer);
+        let format = |writer: &Writer| -> i64 {
+            writer.database.connection.query_row("PRAGMA user_version", [], |row| row.get(0)).expect("it has one")
+        };
+        assert_eq!(format(&writer), 1, "earlier versions read it");
+
+        store.note(Change::ClockSet { by_ms: YEARS_MS });
+        write(&mut writer);
+        assert_eq!(format(&writer), 2, "earlier versions would take its times for others");
+        NOW_MS.set(BEGIN_MS + YEARS_MS + AGE_MS);
+        writer.drop_old();
+        assert_eq!(writer.mailbox(7).len(), 1);
+        drop((store, writer));
+
+        let store = SessionStore::open(config()).expect("it was closed at a commit");
+        let mut writer = store.writer(Arc::new(SilentLog), Clock::never_set(CLOCK.now_ms)).expect("nobody else writes");
+        writer.drop_old();
+        assert_eq!(writer.mailbox(7).len(), 1);
+        NOW_MS.set(BEGIN_MS + YEARS_MS + AGE_MS + 1);
+        writer.drop_old();
+        assert_eq!(writer.mailbox(7).len(), 0, "its age is over");
     }
 }

@@ -94,8 +94,13 @@ impl Machine {
     }
 
     /// Sends the next delivery in line if what it waits for is durable. Returns it, with the packet identifier it has by
-    /// now, and what became of it.
-    pub(crate) fn send_next(&mut self, durable: Position, stored: u64, unix_ms: i64) -> Option<(Delivery, Delivered)> {
+    /// now, and what became of it. `waiting_ms` is now as `received_ms` of a message counts.
+    pub(crate) fn send_next(
+        &mut self,
+        durable: Position,
+        stored: u64,
+        waiting_ms: i64,
+    ) -> Option<(Delivery, Delivered)> {
         let held = &mut self.deliveries.as_mut()?.held;
         let first = held.front()?;
         if first.delivery.after > durable || first.ticket > stored || self.phase != Phase::Open {
@@ -105,7 +110,7 @@ impl Machine {
         if held.is_empty() {
             *held = VecDeque::new();
         }
-        let delivered = self.send_delivery(&delivery, packet_id, unix_ms);
+        let delivered = self.send_delivery(&delivery, packet_id, waiting_ms);
         if delivered != Delivered::Sent
             && let Some(packet_id) = packet_id
         {
@@ -121,14 +126,14 @@ impl Machine {
         self.deliveries.as_ref().is_some_and(|now| !now.held.is_empty())
     }
 
-    fn send_delivery(&mut self, delivery: &Delivery, packet_id: Option<u16>, unix_ms: i64) -> Delivered {
+    fn send_delivery(&mut self, delivery: &Delivery, packet_id: Option<u16>, waiting_ms: i64) -> Delivered {
         if delivery.is_released
             && let Some(packet_id) = packet_id
         {
             return self.release_again(packet_id);
         }
         let expiry = delivery.message.properties.as_ref().and_then(|properties| properties.message_expiry_interval_s);
-        let waited_s = u32::try_from((unix_ms - delivery.message.received_ms).max(0) / 1000).unwrap_or(u32::MAX);
+        let waited_s = u32::try_from((waiting_ms - delivery.message.received_ms).max(0) / 1000).unwrap_or(u32::MAX);
         let left_s = expiry.map(|expiry_s| expiry_s.saturating_sub(waited_s));
         if left_s == Some(0) && delivery.packet_id == 0 {
             return Delivered::Expired;

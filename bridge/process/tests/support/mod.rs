@@ -54,6 +54,12 @@ impl Fleet {
         self.apply(&Entry::Tick(T0 + at_s * 1_000))
     }
 
+    /// The clock stood at `from_s` seconds, and is set forward.
+    pub fn set_forward(&mut self, from_s: i64, by_s: i64) -> &[Change] {
+        let by_ms = by_s * 1_000;
+        self.apply(&Entry::ClockSet { at_ms: T0 + from_s * 1_000 + by_ms, by_ms })
+    }
+
     pub fn acknowledge(&mut self, at_s: i64, alert: &str, by: &str) -> &[Change] {
         let received_ms = T0 + at_s * 1_000;
         self.apply(&Entry::Intent(Intent::AcknowledgeAlert { received_ms, alert: alert.into(), by: by.into() }))

@@ -33,6 +33,7 @@ use tokio_util::task::TaskTracker;
 use self::hub::Hub;
 use super::{BrokerStats, CommandError, Engine};
 use crate::broker::BrokerError;
+use crate::clock::Clock;
 use crate::config::BrokerConfig;
 use crate::listeners::{ListenAddress, Listener, Transport};
 use crate::sessions::SessionStore;
@@ -60,7 +61,7 @@ impl Gate {
         config: BrokerConfig,
         log: Arc<dyn Log>,
         problems: Arc<dyn ProblemSink>,
-        clock: fn() -> i64,
+        clock: Clock,
         store: SessionStore,
     ) -> Result<Self, BrokerError> {
         let listeners = Listener::bind_all(config.listen, &config.listeners, config.backlog, config.packet_bytes_max)?;
@@ -90,9 +91,9 @@ impl Gate {
         let mut interval = tokio::time::interval(EXPIRE_INTERVAL);
         loop {
             interval.tick().await;
-            self.hub.publish_due_wills(self.hub.now().unix_ms);
+            self.hub.publish_due_wills(self.hub.waiting_ms());
             for _ in 0..self.hub.parked.sweeps(SWEEP_INTERVALS) {
-                self.hub.sweep(self.hub.now().unix_ms);
+                self.hub.sweep(self.hub.waiting_ms());
                 tokio::task::yield_now().await;
             }
         }

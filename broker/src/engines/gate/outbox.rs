@@ -83,29 +83,32 @@ pub(crate) struct Message {
     pub payload: Bytes,
     pub qos: Qos,
     pub retain: bool,
+    /// When it was received, ms, as [`super::hub::Hub::waiting_ms`] counts them.
     pub received_ms: i64,
     pub properties: Option<Box<PublishProperties>>,
 }
 
 impl Message {
-    pub(crate) fn of(publication: &Publication, id: u64) -> Self {
+    /// Of a publication that was received at `received_ms`, by the time that counts for what waits.
+    pub(crate) fn of(publication: &Publication, id: u64, received_ms: i64) -> Self {
         Message {
             id,
             topic: Arc::from(publication.topic.as_str()),
             payload: publication.payload.clone(),
             qos: publication.qos,
             retain: publication.retain,
-            received_ms: publication.received_ms,
+            received_ms,
             properties: publication.properties.clone(),
         }
     }
 
     /// Received, for its expiry, as long before its deadline as it may wait.
-    pub(crate) fn of_command(message: &CommandMessage) -> Self {
+    pub(crate) fn of_command(message: &CommandMessage, received_ms: i64) -> Self {
         let publication = &message.publication;
         let expiry = publication.properties.as_ref().and_then(|properties| properties.message_expiry_interval_s);
-        let received_ms = message.deadline_ms.saturating_sub(i64::from(expiry.unwrap_or(0)) * 1000);
-        Message { received_ms, ..Message::of(publication, Message::number_of(message.command)) }
+        let left_ms = message.deadline_ms.saturating_sub(publication.received_ms);
+        let waited_ms = i64::from(expiry.unwrap_or(0)) * 1000 - left_ms;
+        Message::of(publication, Message::number_of(message.command), received_ms.saturating_sub(waited_ms))
     }
 
     /// The number of a command's message.

@@ -10,6 +10,7 @@ use super::hub::Hub;
 use super::outbox::Outbox;
 use super::routes::Subscriber;
 use crate::access::session_key;
+use crate::clock::Clock;
 use crate::sessions::{Asleep, Change, Recovered, RecoveredSession, SessionStore, SessionStoreError, Subscriptions};
 
 /// How long one read of the log waits; what is asked for is there.
@@ -20,7 +21,7 @@ impl Hub {
     /// not served yet.
     pub(crate) fn recover(
         &self,
-        start: impl FnOnce(&SessionStore, Arc<dyn Log>, fn() -> i64) -> io::Result<()>,
+        start: impl FnOnce(&SessionStore, Arc<dyn Log>, Clock) -> io::Result<()>,
     ) -> Result<(), SessionStoreError> {
         let recovered = self.store.recover()?;
         let complete = recovered.complete;
@@ -37,7 +38,7 @@ impl Hub {
     }
 
     fn restore(&self, recovered: Recovered) {
-        let now_ms = self.now().unix_ms;
+        let now_ms = self.waiting_ms();
         self.next_message.store(recovered.next_message.max(1), Ordering::Relaxed);
         {
             let mut retained = self.retained.lock();
@@ -96,6 +97,7 @@ impl Hub {
                     Entry::Publication(publication) => self.route_again(position, publication),
                     Entry::Command(message) => self.route_command_again(position, message),
                     Entry::CommandReport(report) => self.settle_command_again(report),
+                    Entry::ClockSet { by_ms, .. } => self.store.found_clock_set(*by_ms),
                     Entry::Intent(_) | Entry::Tick(_) => {}
                 }
             }

@@ -13,6 +13,7 @@ impl Hub {
     /// Sets the values and sends them to subscribers.
     pub(crate) fn publish_system(&self) {
         let received_ms = self.now().unix_ms;
+        let waiting_ms = self.waiting_at(received_ms);
         let stats = self.stats();
         let sleeping = self.parked.len();
         let values = [
@@ -47,7 +48,7 @@ impl Hub {
         let messages: Vec<Arc<Message>> = publications
             .iter()
             .map(|publication| {
-                let message = Arc::new(Message::of(publication, 0));
+                let message = Arc::new(Message::of(publication, 0, waiting_ms));
                 self.routes.route(publication, || Arc::clone(&message), &mut routed);
                 message
             })

@@ -7,8 +7,8 @@ use tidegate_telemetry::{Entry, Publication, Reason};
 use super::hub::{Hub, Publisher};
 use crate::sessions::Change;
 
-/// Wills of clients that are away and may still come back (MQTT 5.0 section 3.1.3.2.2), by session: when each is due
-/// in Unix ms.
+/// Wills of clients that are away and may still come back (MQTT 5.0 section 3.1.3.2.2), by session: when each is due,
+/// as [`Hub::waiting_ms`] counts.
 #[derive(Debug, Default)]
 pub(crate) struct Wills {
     waiting: HashMap<u64, (i64, Publication)>,
@@ -26,17 +26,17 @@ impl Hub {
     }
 
     /// A connection with a will ended: it is published after its delay, at the latest when the session ends.
-    pub(crate) fn leave_will(&self, will: Publication, delay_s: u32, expiry_s: u32, unix_ms: i64) {
+    pub(crate) fn leave_will(&self, will: Publication, delay_s: u32, expiry_s: u32) {
         let wait_s = delay_s.min(expiry_s);
         if wait_s == 0 {
             return self.publish_will(will);
         }
-        let due_ms = unix_ms.saturating_add(i64::from(wait_s) * 1000);
+        let due_ms = self.waiting_ms().saturating_add(i64::from(wait_s) * 1000);
         self.store.change(Change::Will { will: Box::new(will.clone()), delay_s, due_ms: Some(due_ms) });
         self.await_will(will, due_ms);
     }
 
-    /// A will waits until `due_ms` (Unix ms).
+    /// A will waits until `due_ms`.
     pub(super) fn await_will(&self, will: Publication, due_ms: i64) {
         self.wills.lock().waiting.insert(will.session, (due_ms, will));
     }
@@ -48,10 +48,10 @@ impl Hub {
         }
     }
 
-    pub(super) fn publish_due_wills(&self, unix_ms: i64) {
+    pub(super) fn publish_due_wills(&self, waiting_ms: i64) {
         let due: Vec<(i64, Publication)> = {
             let mut wills = self.wills.lock();
-            wills.waiting.extract_if(|_, (due_ms, _)| *due_ms <= unix_ms).map(|(_, will)| will).collect()
+            wills.waiting.extract_if(|_, (due_ms, _)| *due_ms <= waiting_ms).map(|(_, will)| will).collect()
         };
         due.into_iter().for_each(|(_, will)| self.publish_will(will));
     }
@@ -71,7 +71,7 @@ impl Hub {
         match self.publish(from, &mut vec![Entry::Publication(will.clone())]) {
             Ok(_) => {}
             // It is due, and goes out when there is room.
-            Err(AppendError::DiskFull) => self.await_will(will.clone(), will.received_ms),
+            Err(AppendError::DiskFull) => self.await_will(will, self.waiting_ms()),
             Err(error) => {
                 self.refused(Reason::Internal, format!("a will was not published: {error}"), &client, "", Bytes::new());
                 self.forgive_will(session);

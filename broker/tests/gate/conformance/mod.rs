@@ -4,6 +4,7 @@
 //! tests. `language` is how the tests write packets, `client` who sends and gets them.
 
 mod client;
+mod clock;
 mod connect;
 mod document;
 mod ends;

@@ -54,7 +54,7 @@ async fn the_properties_of_a_message_outlast_a_sleep() {
 }
 
 /// What is left of the message's time, in seconds, in a PUBLISH whose only property that is.
-fn left_s(publish: &[u8], topic: &str, qos: u8) -> u32 {
+pub fn left_s(publish: &[u8], topic: &str, qos: u8) -> u32 {
     let at = 2 + 2 + topic.len() + if qos > 0 { 2 } else { 0 };
     assert_eq!(publish[at..at + 2], [5, 2], "{publish:x?}");
     u32::from_be_bytes(publish[at + 2..at + 6].try_into().unwrap())

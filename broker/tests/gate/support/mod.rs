@@ -3,7 +3,7 @@
 
 pub mod authority;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use std::sync::{Mutex, OnceLock};
-use tidegate_broker::{Broker, BrokerConfig, BrokerStats, SessionStore, SessionStoreConfig};
+use tidegate_broker::{Broker, BrokerConfig, BrokerStats, Clock, SessionStore, SessionStoreConfig};
 use tidegate_log::{AppendError, Log, LogReader, ReadError, Room};
 use tidegate_telemetry::{Entry, Position, Problem, ProblemSink, Publication, Reason};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -236,7 +236,7 @@ impl Served {
         let sessions = SessionStore::open(sessions).unwrap();
         let problems = Arc::new(Problems::default());
         let (to, reports) = (Arc::clone(&log) as _, Arc::clone(&problems) as _);
-        let broker = Broker::bind(config, to, sessions.clone(), reports, now_ms).unwrap();
+        let broker = Broker::bind(config, to, sessions.clone(), reports, CLOCK).unwrap();
         let (serving, cancel) = (broker.clone(), CancellationToken::new());
         let until = cancel.clone();
         let running = tokio::spawn(async move { serving.run(TaskTracker::new(), until).await });
@@ -294,16 +294,39 @@ impl Served {
 /// Binds a broker that is not served.
 pub fn bind(config: BrokerConfig) -> Result<Broker, tidegate_broker::BrokerError> {
     let sessions = SessionStore::open(SessionStoreConfig::default()).unwrap();
-    Broker::bind(config, MemoryLog::new(), sessions, Arc::new(Problems::default()), now_ms)
+    Broker::bind(config, MemoryLog::new(), sessions, Arc::new(Problems::default()), CLOCK)
 }
 
 thread_local! {
     static AHEAD_MS: Cell<i64> = const { Cell::new(0) };
+    /// When the clock was set forward, and by how much.
+    static JUMPS: RefCell<Vec<(i64, i64)>> = const { RefCell::new(Vec::new()) };
+}
+
+const CLOCK: Clock = Clock { now_ms, waiting_at };
+
+fn waiting_at(unix_ms: i64) -> i64 {
+    let before =
+        |jumps: &Vec<(i64, i64)>| jumps.iter().filter(|jump| jump.0 <= unix_ms).map(|jump| jump.1).sum::<i64>();
+    unix_ms - JUMPS.with_borrow(before)
 }
 
 /// Moves the clock of this test's brokers on. A test has a thread, and its brokers with it.
 pub fn pass(seconds: i64) {
     AHEAD_MS.set(AHEAD_MS.get() + seconds * 1000);
+}
+
+/// Sets the clock of this test's brokers forward.
+pub fn set_forward(served: &Served, seconds: i64) {
+    let (at_ms, by_ms) = (now_ms() + seconds * 1000, seconds * 1000);
+    served.sessions.set_clock(&*served.log, at_ms, by_ms).unwrap();
+    JUMPS.with_borrow_mut(|jumps| jumps.push((at_ms, by_ms)));
+    pass(seconds);
+}
+
+/// A program that starts knows only what it keeps.
+pub fn forget_jumps() {
+    JUMPS.with_borrow_mut(Vec::clear);
 }
 
 pub fn now_ms() -> i64 {

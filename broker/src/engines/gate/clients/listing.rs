@@ -215,7 +215,8 @@ impl Hub {
                 client.principal = Some(principal_of_key);
                 client.proof = ended.as_ref().and_then(|ended| ended.proof);
                 client.since = ended.map(|ended| ended.at_ms);
-                client.expires = Some(sleeper.expires_ms);
+                let (now_ms, waiting_ms) = (self.now().unix_ms, self.waiting_ms());
+                client.expires = Some(sleeper.expires_ms.saturating_add(now_ms - waiting_ms));
                 client.subscriptions = sleeper.subscriptions as u64;
             }
             (None, None, Some(ended)) => {

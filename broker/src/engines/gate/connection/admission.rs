@@ -43,7 +43,7 @@ impl<S: Stream> Connection<S> {
             return;
         }
         let now = self.hub.now();
-        let Admitted { mut admission, ticket } = self.hub.admit(&key, connect, &mut self.seat, now);
+        let Admitted { mut admission, ticket } = self.hub.admit(&key, connect, &mut self.seat);
         admission.assigned_client_id = connect.client_id.is_empty().then_some(client);
         self.guarded(|machine| machine.admit(connect, &admission));
         // What the session subscribed to under other rights does not come back.

@@ -56,7 +56,7 @@ impl<S: Stream> Drop for Connection<S> {
         let will = self.machine.take_will(now.unix_ms);
         let (received, expiry_s) = self.machine.take_state();
         match will {
-            Some((will, delay_s)) => self.hub.leave_will(will, delay_s, expiry_s, now.unix_ms),
+            Some((will, delay_s)) => self.hub.leave_will(will, delay_s, expiry_s),
             None if had_will => self.hub.forgive_will(session),
             None => {}
         }
@@ -64,7 +64,7 @@ impl<S: Stream> Drop for Connection<S> {
             if self.presence.is_some()
                 && let Some(outbox) = self.seat.outbox.take()
             {
-                self.hub.park(&client, outbox, &received, expiry_s, now.unix_ms);
+                self.hub.park(&client, outbox, &received, expiry_s);
             }
             self.hub.release(&client, &self.seat.bell);
         }

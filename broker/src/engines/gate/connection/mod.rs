@@ -239,8 +239,8 @@ impl<S: Stream> Connection<S> {
             if let Some(delivery) = next {
                 self.guarded(|machine| line_up(&hub, machine, session, delivery));
             }
-            let unix_ms = hub.now().unix_ms;
-            match self.guarded(|machine| machine.send_next(on_disk.durable, on_disk.stored, unix_ms)).flatten() {
+            let waiting_ms = hub.waiting_ms();
+            match self.guarded(|machine| machine.send_next(on_disk.durable, on_disk.stored, waiting_ms)).flatten() {
                 Some((delivery, delivered)) => {
                     if let Some(command) = delivery.message.command() {
                         self.report_command(command, &delivery, delivered);

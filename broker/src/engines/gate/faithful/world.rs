@@ -13,6 +13,7 @@ use super::client::{Client, Ghost};
 use super::hand_log::HandLog;
 use super::line::Line;
 use super::promises::{Broken, Promises};
+use crate::clock::Clock;
 use crate::config::{Acknowledge, BrokerConfig};
 use crate::engines::gate::connection::serve;
 use crate::engines::gate::hub::Hub;
@@ -300,7 +301,13 @@ impl Alive {
         let sessions = SessionStoreConfig { directory: Some(directory.to_owned()), ..SessionStoreConfig::default() };
         let store = SessionStore::open(sessions).expect("a file that a crash left opens");
         let problems = Arc::new(Problems::default());
-        let hub = Arc::new(Hub::new(config, Arc::clone(log) as _, Arc::clone(&problems) as _, clock, store));
+        let hub = Arc::new(Hub::new(
+            config,
+            Arc::clone(log) as _,
+            Arc::clone(&problems) as _,
+            Clock::never_set(clock),
+            store,
+        ));
         let mut writer = None;
         let take_writer = |store: &SessionStore, log, clock| {
             writer = store.writer(log, clock);

@@ -35,7 +35,8 @@ impl Hub {
     }
 
     fn route_command(&self, message: &CommandMessage) -> Routed {
-        let (mut routed, shared) = (Vec::new(), Arc::new(Message::of_command(message)));
+        let received_ms = self.waiting_at(message.publication.received_ms);
+        let (mut routed, shared) = (Vec::new(), Arc::new(Message::of_command(message, received_ms)));
         self.routes.route(&message.publication, || Arc::clone(&shared), &mut routed);
         routed
     }

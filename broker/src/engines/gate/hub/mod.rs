@@ -33,6 +33,7 @@ use super::outbox::{Message, QueueBounds, Ways};
 use super::routes::Routes;
 use super::wills::Wills;
 use crate::access::Access;
+use crate::clock::Clock;
 use crate::config::BrokerConfig;
 use crate::engines::BrokerStats;
 use crate::metrics::{self, Metrics};
@@ -55,7 +56,7 @@ pub(crate) struct Hub {
     pub(crate) store: SessionStore,
     pub(crate) inflight: AtomicUsize,
     problems: Arc<dyn ProblemSink>,
-    clock: fn() -> i64,
+    clock: Clock,
     pub(super) parked: Parked,
     next_session: AtomicU64,
     pub(super) next_message: AtomicU64,
@@ -85,7 +86,7 @@ impl Hub {
         config: BrokerConfig,
         log: Arc<dyn Log>,
         problems: Arc<dyn ProblemSink>,
-        clock: fn() -> i64,
+        clock: Clock,
         store: SessionStore,
     ) -> Self {
         let limits = Limits {
@@ -111,7 +112,7 @@ impl Hub {
             total_bytes: AtomicUsize::new(0),
         };
         // Numbers of sessions differ over restarts too, as long as the clock moves on a millisecond between them.
-        let first_session = u64::try_from(clock()).unwrap_or(0) << 20;
+        let first_session = u64::try_from((clock.now_ms)()).unwrap_or(0) << 20;
         Hub {
             limits: Arc::new(limits),
             access: Access::new(&config),
@@ -121,7 +122,7 @@ impl Hub {
             next_session: AtomicU64::new(first_session),
             connections: Mutex::default(),
             next_connection: AtomicU64::new(0),
-            directory: Directory::new(config.ends_max, config.traces_max, clock),
+            directory: Directory::new(config.ends_max, config.traces_max, clock.now_ms),
             next_message: AtomicU64::new(1),
             routes: Routes::new(),
             subscriptions: AtomicUsize::new(0),
@@ -140,12 +141,22 @@ impl Hub {
         }
     }
 
-    pub(super) fn clock(&self) -> fn() -> i64 {
+    pub(super) fn clock(&self) -> Clock {
         self.clock
     }
 
     pub(crate) fn now(&self) -> Now {
-        Now { instant: Instant::now(), unix_ms: (self.clock)() }
+        Now { instant: Instant::now(), unix_ms: (self.clock.now_ms)() }
+    }
+
+    /// The time by which what waits is measured, ms: Unix time less all that the clock was ever set forward by.
+    pub(crate) fn waiting_ms(&self) -> i64 {
+        self.store.waiting_ms(self.clock)
+    }
+
+    /// What [`Hub::waiting_ms`] was at `unix_ms`.
+    pub(crate) fn waiting_at(&self, unix_ms: i64) -> i64 {
+        self.store.waiting_at(self.clock, unix_ms)
     }
 
     /// Counts and reports something that was refused.
@@ -155,7 +166,7 @@ impl Hub {
     }
 
     fn report(&self, reason: Reason, detail: String, client: &str, topic: &str, payload: Bytes) {
-        let received_ms = (self.clock)();
+        let received_ms = (self.clock.now_ms)();
         let (client, topic) = (Arc::from(client), Arc::from(topic));
         self.problems.report(Problem { reason, detail, topic, client, received_ms, payload });
     }

@@ -93,7 +93,10 @@ impl Hub {
     ) {
         let mut message: Option<Arc<Message>> = None;
         let mut shared = || {
-            let new = || Arc::new(Message::of(publication, self.next_message.fetch_add(1, Ordering::Relaxed)));
+            let new = || {
+                let id = self.next_message.fetch_add(1, Ordering::Relaxed);
+                Arc::new(Message::of(publication, id, self.waiting_at(publication.received_ms)))
+            };
             Arc::clone(message.get_or_insert_with(new))
         };
         if publication.retain {

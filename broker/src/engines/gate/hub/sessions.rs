@@ -10,7 +10,7 @@ use super::{Hub, Seat};
 use crate::engines::gate::outbox::Outbox;
 use crate::metrics::{self, Dropped};
 use crate::sessions::{Change, Received};
-use crate::wire::{Admission, ConnectRequest, Now};
+use crate::wire::{Admission, ConnectRequest};
 
 /// A client that is let in.
 pub(crate) struct Admitted {
@@ -21,8 +21,9 @@ pub(crate) struct Admitted {
 
 impl Hub {
     /// Finds or makes the client's session (MQTT-3.1.2-4 to 6). The CONNACK waits until the ticket is stored.
-    pub(crate) fn admit(&self, client: &str, connect: &ConnectRequest, seat: &mut Seat, now: Now) -> Admitted {
-        self.publish_due_wills(now.unix_ms);
+    pub(crate) fn admit(&self, client: &str, connect: &ConnectRequest, seat: &mut Seat) -> Admitted {
+        let waiting_ms = self.waiting_ms();
+        self.publish_due_wills(waiting_ms);
         let longest_s = self.expiry_max_s();
         let expiry_s = connect.expiry_s.min(longest_s);
         let mut admission = Admission {
@@ -31,7 +32,7 @@ impl Hub {
             ..Admission::default()
         };
         let (outbox, ticket) = match self.parked.take(client) {
-            Some(outbox) if !connect.clean && !outbox.has_expired(now.unix_ms) => {
+            Some(outbox) if !connect.clean && !outbox.has_expired(waiting_ms) => {
                 let session = outbox.number();
                 let ticket = self.store.change(Change::Resume { session, expiry_s });
                 self.cancel_will(session);
@@ -61,14 +62,14 @@ impl Hub {
     }
 
     /// Keeps the session of a connection that ended, or ends it as well.
-    pub(crate) fn park(&self, client: &str, outbox: Arc<Outbox>, received: &Received, expiry_s: u32, unix_ms: i64) {
+    pub(crate) fn park(&self, client: &str, outbox: Arc<Outbox>, received: &Received, expiry_s: u32) {
         // A DISCONNECT may have asked for more than the CONNECT was granted.
         let expiry_s = expiry_s.min(self.expiry_max_s());
         if expiry_s == 0 {
             self.forget(&outbox);
             return;
         }
-        let expires_ms = unix_ms.saturating_add(i64::from(expiry_s) * 1000);
+        let expires_ms = self.waiting_ms().saturating_add(i64::from(expiry_s) * 1000);
         metrics::dropped(Dropped::Offline, outbox.fall_asleep(client, received, expires_ms) as u64);
         self.store.change(Change::Park { session: outbox.number(), expires_ms });
         if let Err(outbox) = self.parked.put(client, outbox) {
@@ -80,8 +81,8 @@ impl Hub {
 
     /// Ends the sessions whose time is over among the next sleepers. A client that is back before its session was looked
     /// at finds that it ended as well.
-    pub(in crate::engines::gate) fn sweep(&self, unix_ms: i64) {
-        for outbox in self.parked.sweep(unix_ms) {
+    pub(in crate::engines::gate) fn sweep(&self, waiting_ms: i64) {
+        for outbox in self.parked.sweep(waiting_ms) {
             self.forget(&outbox);
         }
     }

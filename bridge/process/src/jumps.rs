@@ -1,0 +1,75 @@
+//! The system's clock was set forward. No time passed, so whatever an age is measured from moves with it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::deadlines::Deadlines;
+use crate::output::Output;
+use crate::process::Process;
+
+/// Jumps kept apart; of more the oldest two become one.
+const JUMPS_MAX: usize = 64;
+
+impl Process {
+    /// The clock stands at `at_ms` (Unix ms) now, `by_ms` further than time has passed.
+    pub(crate) fn set_forward(&mut self, at_ms: i64, by_ms: i64, output: &mut Output) {
+        self.deadlines = Deadlines::default();
+        for index in self.state.fleet.indexes() {
+            let device = self.state.fleet.get_mut(index).expect("indexes() names devices that exist");
+            device.set_forward(by_ms);
+            self.schedule_watches(index);
+            self.wake_later(index);
+        }
+        self.state.groups.set_forward(by_ms);
+        self.state.commands.set_forward(at_ms, by_ms, output);
+    }
+}
+
+/// When the clock was set forward (Unix ms, by the new time) and by how much, for ages of times that stay as they are.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Jumps(Vec<(i64, i64)>);
+
+impl Jumps {
+    /// Adds a jump, and forgets those that nothing from `oldest_ms` on has seen.
+    pub(crate) fn add(&mut self, at_ms: i64, by_ms: i64, oldest_ms: i64) {
+        self.0.retain(|&(before_ms, _)| before_ms > oldest_ms);
+        self.0.push((at_ms, by_ms));
+        if self.0.len() > JUMPS_MAX {
+            // What lies between the two counts as younger than it is.
+            let (_, oldest_by_ms) = self.0.remove(0);
+            self.0[0].1 = self.0[0].1.saturating_add(oldest_by_ms);
+        }
+    }
+
+    /// What the clock of now would have said at `unix_ms`: the difference to now is time that passed.
+    pub(crate) fn by_now(&self, unix_ms: i64) -> i64 {
+        let after = self.0.iter().rev().take_while(|&&(at_ms, _)| at_ms > unix_ms);
+        after.fold(unix_ms, |time_ms, &(_, by_ms)| time_ms.saturating_add(by_ms))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_older_by_what_passed_and_not_by_what_the_clock_was_set() {
+        let mut jumps = Jumps::default();
+        jumps.add(5_000, 4_000, 0);
+        jumps.add(9_000, 3_000, 0);
+        let by_now: Vec<i64> = [500, 1_000, 5_000, 6_000, 9_000, 9_500].map(|at_ms| jumps.by_now(at_ms)).into();
+        assert_eq!(by_now, [7_500, 8_000, 8_000, 9_000, 9_000, 9_500]);
+    }
+
+    #[test]
+    fn jumps_that_nothing_has_seen_are_forgotten_and_too_many_make_nothing_older() {
+        let mut jumps = Jumps::default();
+        for n in 1..=1_000 {
+            jumps.add(n * 10, 8, 0);
+        }
+        assert_eq!(jumps.0.len(), JUMPS_MAX);
+        assert_eq!(jumps.by_now(0), 8_000);
+        assert_eq!(jumps.by_now(9_995), 9_995 + 8);
+        jumps.add(10_010, 8, 9_995);
+        assert_eq!(jumps.0, [(10_000, 8), (10_010, 8)]);
+    }
+}
