@@ -9,6 +9,7 @@ mod config;
 mod figures;
 mod flush;
 mod intents;
+mod jumps;
 mod operations;
 mod passwd;
 mod pipeline;

@@ -29,6 +29,7 @@ use crate::config::{Config, FlushConfig};
 use crate::figures::Figures;
 use crate::flush::{FlushStatus, Flusher};
 use crate::intents::LogIntents;
+use crate::jumps;
 use crate::operations::{Program, Rates, rule_of};
 use crate::pipeline::Pipeline;
 use crate::problems::Ledger;
@@ -62,7 +63,8 @@ pub async fn run(mut config: Config, exposure: Exposure) -> Result<()> {
     });
     // Mailboxes get what the log has for them while the state is restored.
     let (log, problems) = (state.log.clone(), state.problems.clone());
-    let broker = Broker::bind(config.broker.clone(), log, state.sessions, problems, clock::now_ms)?;
+    let time = tidegate_broker::Clock { now_ms: clock::now_ms, waiting_at: clock::waiting_at };
+    let broker = Broker::bind(config.broker.clone(), log, state.sessions.clone(), problems, time)?;
     let (mqtt_addr, http_addr) = (broker.address(), http.local_addr()?);
     let listeners = broker.listeners();
     let (pipeline, mut reader) = replaying.await??;
@@ -100,6 +102,7 @@ pub async fn run(mut config: Config, exposure: Exposure) -> Result<()> {
         tracker.clone().spawn(async move { tidegate_push::serve(&push, http, router, tracker, cancel).await })
     };
     tracker.spawn(each_second(program, prometheus, cancel.child_token()));
+    tracker.spawn(jumps::follow(state.log.clone(), state.sessions, cancel.child_token()));
     tracker.spawn(follow_files(authority, cancel.child_token()));
     let gate = tracker.spawn({
         let (tracker, cancel) = (tracker.clone(), cancel.child_token());

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use tidegate_tests::mqtt::Client;
-use tidegate_tests::{Server, eventually};
+use tidegate_tests::{Server, eventually, now_ms};
 
 use super::load::publications;
 
@@ -12,8 +12,40 @@ const HOUR_MS: i64 = 3_600_000;
 const LIMIT: Duration = Duration::from_secs(30);
 /// How often the device reports.
 const PACE: Duration = Duration::from_millis(50);
-/// Sessions outlive an hour.
-const CONFIG: &str = "[mqtt]\nsession_expiry_max = \"90 min\"\n";
+/// Nothing of this takes as long as the clock is set by.
+const CONFIG: &str =
+    "[mqtt]\nsession_expiry_max = \"10 min\"\n[[alert]]\nname = \"silent\"\nno_reading_for = \"5 min\"\n";
+
+/// A system whose clock can be set.
+struct System {
+    folder: tempfile::TempDir,
+}
+
+impl System {
+    /// Its clock is so many seconds ahead.
+    fn ahead_by(seconds: &str) -> System {
+        let system = System { folder: tempfile::tempdir().unwrap() };
+        system.set(seconds);
+        system
+    }
+
+    fn set(&self, seconds: &str) {
+        let new = self.folder.path().join("new");
+        std::fs::write(&new, format!("{seconds}\n")).unwrap();
+        std::fs::rename(new, self.folder.path().join("offset")).unwrap();
+    }
+
+    async fn server(&self) -> Server {
+        let (library, offset) = (library(), self.folder.path().join("offset"));
+        let environment = [
+            ("LD_PRELOAD", library.to_str().unwrap()),
+            ("FAKETIME_TIMESTAMP_FILE", offset.to_str().unwrap()),
+            ("FAKETIME_NO_CACHE", "1"),
+            ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
+        ];
+        Server::with_environment(CONFIG, &environment).await
+    }
+}
 
 /// The library that stands between a program and its clock.
 fn library() -> PathBuf {
@@ -22,65 +54,110 @@ fn library() -> PathBuf {
     libraries.into_iter().find(|library| library.exists()).expect("libfaketime is there: run tests/setup")
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_hour_forward_and_back_loses_no_sleeper_freezes_nothing_and_no_time_goes_back() {
-    let folder = tempfile::tempdir().unwrap();
-    let offset = folder.path().join("offset");
-    let set = |seconds: &str| {
-        let new = folder.path().join("new");
-        std::fs::write(&new, format!("{seconds}\n")).unwrap();
-        std::fs::rename(new, &offset).unwrap();
-    };
-    set("+0");
-    let environment = [
-        ("LD_PRELOAD", library().to_str().unwrap()),
-        ("FAKETIME_TIMESTAMP_FILE", offset.to_str().unwrap()),
-        ("FAKETIME_NO_CACHE", "1"),
-        ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
-    ]
-    .map(|(name, value)| (name, value.to_owned()));
-    let environment: Vec<(&str, &str)> = environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    let mut server = Server::with_environment(CONFIG, &environment).await;
-    let (mut device, mut sleeper) = (Client::v3("device"), Client::v3("sleeper"));
-    device.connect(server.mqtt).await.unwrap();
-    sleeper.connect(server.mqtt).await.unwrap();
-    sleeper.subscribe("clock/#", 2).await.unwrap();
-    sleeper.leave().await;
+/// A device that reports, one that reported once, and a client that sleeps and is owed each report.
+struct Fleet {
+    device: Client,
+    sleeper: Client,
+    published: u32,
+}
 
-    let mut published = 0;
-    let mut newest_ms = Vec::new();
-    for seconds in ["+0", "+3600", "+0"] {
-        set(seconds);
-        let mut first_ms = None;
-        // A second passes by the times of its readings: time goes on, and each is the newest.
-        let begun = Instant::now();
+impl Fleet {
+    async fn of(server: &Server) -> Fleet {
+        let (mut device, mut sleeper) = (Client::v3("device"), Client::v3("sleeper"));
+        device.connect(server.mqtt).await.unwrap();
+        sleeper.connect(server.mqtt).await.unwrap();
+        sleeper.subscribe("clock/d/#", 2).await.unwrap();
+        sleeper.leave().await;
+        device.publish("clock/quiet/n", "1", 1, false).await;
+        device.step().await.unwrap();
+        Fleet { device, sleeper, published: 0 }
+    }
+
+    /// Reports once; gives the time of the reading, which is the newest.
+    async fn report(&mut self, server: &Server) -> i64 {
+        self.published += 1;
+        self.device.publish("clock/d/n", &self.published.to_string(), 1, false).await;
+        self.device.step().await.unwrap();
+        eventually(&format!("report {} is the newest", self.published), LIMIT, || async {
+            let newest = server.get("/v1/devices/d").await["metrics"]["n"].clone();
+            newest["time"].as_i64().filter(|_| newest["value"] == f64::from(self.published))
+        })
+        .await
+    }
+
+    /// Reports until a second has passed by the times of its readings, and these are `wanted`; gives the newest.
+    async fn reports(&mut self, server: &Server, what: &str, wanted: impl Fn(i64) -> bool) -> i64 {
+        let (begun, mut first_ms) = (Instant::now(), None);
         loop {
-            published += 1;
-            device.publish("clock/d/n", &published.to_string(), 1, false).await;
-            device.step().await.unwrap();
-            let time_ms = eventually(&format!("the newest reading at {seconds}"), LIMIT, || async {
-                let newest = server.get("/v1/devices/d").await["metrics"]["n"].clone();
-                newest["time"].as_i64().filter(|_| newest["value"] == f64::from(published))
-            })
-            .await;
-            if time_ms >= *first_ms.get_or_insert(time_ms) + 1000 {
-                newest_ms.push(time_ms);
-                break;
+            let time_ms = self.report(server).await;
+            if wanted(time_ms) && time_ms >= *first_ms.get_or_insert(time_ms) + 1000 {
+                return time_ms;
             }
+            assert!(begun.elapsed() < LIMIT, "{what}: the newest is of {time_ms}");
             tokio::time::sleep(PACE).await;
-            assert!(begun.elapsed() < LIMIT, "time stands still at {seconds}");
         }
     }
-    let [right, forward, back] = newest_ms[..] else { unreachable!("one for each setting") };
-    assert!((HOUR_MS..HOUR_MS + 60_000).contains(&(forward - right)), "forward is followed: {newest_ms:?}");
-    assert!((0..60_000).contains(&(back - forward)), "and back is not: {newest_ms:?}");
-    // The session is there: a lost one would be seen on connecting.
-    sleeper.connect(server.mqtt).await.unwrap();
-    let all = usize::try_from(published).unwrap();
-    sleeper.listen_until(LIMIT, |session| session.inbox.len() == all).await;
-    assert_eq!(sleeper.session.inbox.len(), all);
+
+    /// The sleeper's session is there, with all that it is owed: a lost one would be seen on connecting.
+    async fn wakes(&mut self, server: &Server) {
+        self.sleeper.connect(server.mqtt).await.unwrap();
+        let all = usize::try_from(self.published).unwrap();
+        self.sleeper.listen_until(LIMIT, |session| session.inbox.len() == all).await;
+        assert_eq!(self.sleeper.session.inbox.len(), all);
+        self.sleeper.leave().await;
+    }
+}
+
+/// Nothing that waits for time took what the clock was set by for time that passed.
+async fn nothing_is_overdue(server: &Server) {
+    assert_eq!(server.get("/v1/alerts").await["alerts"].as_array().map(Vec::len), Some(0));
+    assert_eq!(server.get("/v1/devices/quiet").await["state"], "fresh");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_hour_forward_and_back_ends_no_session_raises_nothing_freezes_nothing_and_no_time_goes_back() {
+    let system = System::ahead_by("+0");
+    let mut server = system.server().await;
+    let mut fleet = Fleet::of(&server).await;
+    let right_ms = fleet.reports(&server, "as it is", |_| true).await;
+    system.set("+3600");
+    let is_followed = |time_ms| (HOUR_MS..HOUR_MS + 60_000).contains(&(time_ms - right_ms));
+    let forward_ms = fleet.reports(&server, "an hour forward", is_followed).await;
+    nothing_is_overdue(&server).await;
+    fleet.wakes(&server).await;
+    system.set("+0");
+    let back_ms = fleet.reports(&server, "and back", |_| true).await;
+    assert!((0..60_000).contains(&(back_ms - forward_ms)), "back is not followed: {forward_ms}, {back_ms}");
+    nothing_is_overdue(&server).await;
+    fleet.wakes(&server).await;
+    assert_eq!(server.metric("tidegate_clock_set_forward_total").await, 1.0);
+    assert!(server.log().contains("the system's clock was set forward"), "{}", server.log());
 
     server.kill().await;
     let times: Vec<i64> = publications(&server.data()).iter().map(|publication| publication.received_ms).collect();
     assert!(times.is_sorted(), "time never goes back: {times:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_computer_that_learns_the_time_after_its_start_ends_no_session_and_raises_nothing() {
+    const MONTH: &str = "-2592000";
+    let system = System::ahead_by(MONTH);
+    let mut server = system.server().await;
+    let mut fleet = Fleet::of(&server).await;
+    let is_right = |time_ms: i64| (now_ms() - time_ms).abs() < 60_000;
+    assert!(!is_right(fleet.report(&server).await), "without a battery it starts with an old time");
+    system.set("+0");
+    fleet.reports(&server, "it learns the time", is_right).await;
+    nothing_is_overdue(&server).await;
+    fleet.wakes(&server).await;
+
+    // Sessions and states that an earlier run kept are those of the earlier time, and no older by it.
+    system.set(MONTH);
+    server.kill_and_restart().await;
+    fleet.device.connect(server.mqtt).await.unwrap();
+    fleet.report(&server).await;
+    system.set("+0");
+    fleet.reports(&server, "once more", is_right).await;
+    nothing_is_overdue(&server).await;
+    fleet.wakes(&server).await;
 }
