@@ -14,6 +14,8 @@ pub(super) struct Model {
     pub(super) sessions: BTreeMap<u64, Kept>,
     pub(super) retained: BTreeMap<String, (u64, Bytes)>,
     pub(super) wills: BTreeMap<u64, (u32, Option<i64>)>,
+    /// What the clock was set forward by.
+    pub(super) set_forward_ms: i64,
     /// Numbers given to sessions and messages.
     given: u64,
 }
@@ -59,6 +61,7 @@ impl Model {
             session.next = session.mailbox.keys().last().map_or(1, |number| number + 1);
         }
         assert_eq!((&self.sessions, &self.retained, &self.wills), (&held.sessions, &held.retained, &held.wills));
+        assert_eq!(self.set_forward_ms, held.set_forward_ms);
     }
 
     pub(super) fn messages(&self) -> impl Iterator<Item = u64> {
@@ -67,7 +70,7 @@ impl Model {
 
     /// One change the hub might make, applied here; `None` where it would not make it.
     pub(super) fn change(&mut self, noise: &mut Noise<'_>) -> Option<Change> {
-        let (kind, which) = (noise.byte() % 15, usize::from(noise.byte()));
+        let (kind, which) = (noise.byte() % 16, usize::from(noise.byte()));
         if kind == 0 {
             return self.open(which);
         }
@@ -125,6 +128,10 @@ impl Model {
                 let (delay_s, due_ms) = (u32::from(at), (at & 1 == 0).then_some(at.into()));
                 self.wills.insert(session, (delay_s, due_ms));
                 Change::Will { will: Box::new(will(session)), delay_s, due_ms }
+            }
+            14 => {
+                self.set_forward_ms += i64::from(at);
+                Change::ClockSet { by_ms: at.into() }
             }
             _ => self.owe(session, at),
         })

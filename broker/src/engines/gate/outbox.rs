@@ -27,7 +27,7 @@ pub(crate) struct Outbox {
 struct State {
     /// Number the next delivery to the mailbox gets; 0 where there is no mailbox.
     next: u64,
-    /// Unix ms; of one whose client is away.
+    /// As [`super::hub::Hub::waiting_ms`] counts; of one whose client is away.
     expires_ms: i64,
     client: Client,
 }
@@ -203,7 +203,7 @@ impl Outbox {
         Outbox::asleep(number, is_kept.into(), Asleep::default(), i64::MAX)
     }
 
-    /// A session whose client is away until `expires_ms` (Unix ms) at most; deliveries before number `next` may be in
+    /// A session whose client is away until `expires_ms` at most; deliveries before number `next` may be in
     /// its mailbox.
     pub(crate) fn asleep(number: u64, next: u64, asleep: Asleep, expires_ms: i64) -> Self {
         Outbox { number, state: Mutex::new(State { next, expires_ms, client: Client::Away(asleep) }) }
@@ -306,7 +306,7 @@ impl Outbox {
         received
     }
 
-    /// The connection is gone, the session sleeps until `expires_ms` (Unix ms). Returns how many messages were waiting
+    /// The connection is gone, the session sleeps until `expires_ms`. Returns how many messages were waiting
     /// that no mailbox has.
     pub(crate) fn fall_asleep(&self, client: &str, received: &Received, expires_ms: i64) -> usize {
         let mut state = self.state.lock();

@@ -259,13 +259,13 @@ impl Hub {
 
     /// Returns whether there was a rate for everyone, but for those that have only just connected.
     fn look_at_rates(&self, found: &mut [Found]) -> bool {
-        let (now, unix_ms, mut samples) = (Instant::now(), self.now().unix_ms, self.directory.samples.lock());
+        let (now, waiting_ms, mut samples) = (Instant::now(), self.waiting_ms(), self.directory.samples.lock());
         let mut is_all = true;
         for one in found {
             let Some(presence) = &one.presence else { continue };
             let totals = presence.totals();
             one.client.totals = Some(totals);
-            let age_ms = unix_ms.saturating_sub(presence.facts.since_ms);
+            let age_ms = waiting_ms.saturating_sub(self.waiting_at(presence.facts.since_ms));
             let age = Duration::from_millis(u64::try_from(age_ms).unwrap_or(0));
             one.client.rates = samples.rates(presence.facts.number, age, totals, now);
             is_all &= one.client.rates.is_some() || age < SPAN_MIN;

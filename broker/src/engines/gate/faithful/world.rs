@@ -1,12 +1,13 @@
+use std::cell::{Cell, RefCell};
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use tidegate_telemetry::{Problem, ProblemSink};
+use tidegate_telemetry::{Position, Problem, ProblemSink};
 use tokio::runtime::Runtime;
 
 use super::client::{Client, Ghost};
@@ -27,6 +28,8 @@ pub(super) struct Nature {
     pub clients: usize,
     /// Steps of a thousand that break a client's connection.
     pub cuts: u64,
+    /// Steps of a thousand in which the system's clock is set forward.
+    pub jumps: u64,
     /// Steps of ten thousand in which the broker dies.
     pub crashes: u64,
     pub acknowledge: Acknowledge,
@@ -36,7 +39,7 @@ pub(super) struct Nature {
 
 impl Default for Nature {
     fn default() -> Self {
-        Nature { clients: 3, cuts: 40, crashes: 60, acknowledge: Acknowledge::Durable, sabotage: None }
+        Nature { clients: 3, cuts: 40, jumps: 5, crashes: 60, acknowledge: Acknowledge::Durable, sabotage: None }
     }
 }
 
@@ -63,6 +66,7 @@ pub(super) struct World {
 pub(super) struct Told {
     pub crashes: u32,
     pub breaks: u32,
+    pub jumps: u32,
     pub heard_bytes: usize,
 }
 
@@ -106,11 +110,26 @@ impl ProblemSink for Problems {
     }
 }
 
-/// Every look at the clock is a millisecond later; sessions of two runs never have the same numbers.
-fn clock() -> i64 {
-    static NOW_MS: AtomicI64 = AtomicI64::new(1_700_000_000_000);
-    NOW_MS.fetch_add(1, Ordering::Relaxed)
+const BEGIN_MS: i64 = 1_700_000_000_000;
+
+/// What the clock is set forward by: every session would be over.
+const JUMP_MS: i64 = 30 * 24 * 3600 * 1000;
+
+thread_local! {
+    static NOW_MS: Cell<i64> = const { Cell::new(BEGIN_MS) };
+    /// When this run of the broker saw the clock set forward: by the new time, and in the log.
+    static JUMPS: RefCell<Vec<(i64, Position)>> = const { RefCell::new(Vec::new()) };
 }
+
+/// Every look at the clock is a millisecond later; sessions of two runs never have the same numbers. A world has a
+/// thread.
+const CLOCK: Clock = Clock {
+    now_ms: || NOW_MS.replace(NOW_MS.get() + 1),
+    waiting_at: |unix_ms| {
+        let jumps = JUMPS.with_borrow(|jumps| jumps.iter().filter(|(at_ms, _)| *at_ms <= unix_ms).count());
+        unix_ms - JUMP_MS * jumps as i64
+    },
+};
 
 impl World {
     pub(super) fn new(nature: Nature) -> World {
@@ -118,6 +137,8 @@ impl World {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
         let directory = tempfile::tempdir().expect("a directory");
         let (log, promises) = (HandLog::new(), Promises::of(nature.clients));
+        NOW_MS.set(BEGIN_MS);
+        JUMPS.with_borrow_mut(Vec::clear);
         let broker = Some(Alive::start(&nature, &log, directory.path()));
         World { nature, clients, ghosts: Vec::new(), log, promises, told: Told::default(), broker, runtime, directory }
     }
@@ -130,6 +151,9 @@ impl World {
         let count = 1 + below(60) as usize;
         if below(10_000) < self.nature.crashes {
             self.crash()?;
+        }
+        if below(1000) < self.nature.jumps {
+            self.set_clock();
         }
         if below(1000) < self.nature.cuts {
             self.break_connection(which, below(3), count);
@@ -263,10 +287,22 @@ impl World {
         }
     }
 
+    fn set_clock(&mut self) {
+        self.told.jumps += 1;
+        let at_ms = NOW_MS.get() + JUMP_MS;
+        let log = Arc::clone(&self.log);
+        let set = self.alive().hub.store.set_clock(log.as_ref(), at_ms, JUMP_MS);
+        JUMPS.with_borrow_mut(|jumps| jumps.push((at_ms, set.expect("this log takes anything"))));
+        NOW_MS.set(at_ms);
+    }
+
     /// The broker dies and starts again: the log is cut at what was durable, the sessions are read from their file.
     fn crash(&mut self) -> Result<(), Broken> {
         self.told.crashes += 1;
         let left = self.log.after_crash();
+        // A jump that the log has lost is still to come: nobody could tell it from time in which the broker was down.
+        let lost = JUMPS.take().into_iter().filter(|(_, position)| !left.is_durable(*position)).count();
+        NOW_MS.set(NOW_MS.get() - JUMP_MS * lost as i64);
         {
             let _timers = self.runtime.enter();
             drop(self.broker.take());
@@ -301,13 +337,7 @@ impl Alive {
         let sessions = SessionStoreConfig { directory: Some(directory.to_owned()), ..SessionStoreConfig::default() };
         let store = SessionStore::open(sessions).expect("a file that a crash left opens");
         let problems = Arc::new(Problems::default());
-        let hub = Arc::new(Hub::new(
-            config,
-            Arc::clone(log) as _,
-            Arc::clone(&problems) as _,
-            Clock::never_set(clock),
-            store,
-        ));
+        let hub = Arc::new(Hub::new(config, Arc::clone(log) as _, Arc::clone(&problems) as _, CLOCK, store));
         let mut writer = None;
         let take_writer = |store: &SessionStore, log, clock| {
             writer = store.writer(log, clock);
