@@ -200,7 +200,7 @@ mod tests {
                 assert_eq!(clock.now_us(wall, running), real, "nobody is told yet");
                 clock.follow(jump);
                 ahead = HOUR;
-            } else if second < 30 || second > 40 {
+            } else if !(30..=40).contains(&second) {
                 assert_eq!(clock.look(wall, running), None, "at {second} s");
             }
             let now = clock.now_us(wall, running);
