@@ -231,6 +231,8 @@ proptest! {
                 set_ms = T0 + (now_s + by_s) * 1_000;
                 let expected = steady.tick(now_s).to_vec();
                 prop_assert_eq!(set.set_forward(now_s, by_s), expected);
+                // A value that comes twice at one time is one reading, which it is not with the clock set in between.
+                now_s += 1;
             }
             now_s += gap_s;
             // What was due is told in its own order, whoever comes next.
