@@ -52,7 +52,7 @@ impl Default for LogConfig {
             record_bytes_max: 1 << 20,
             undurable_bytes_max: 16 << 20,
             unread_bytes_max: 64 << 20,
-            replay_bytes_max: 64 << 20,
+            replay_bytes_max: 48 << 20,
             tail_bytes_max: 8 << 20,
             read_entries_max: 512,
             begin_after: Position::START,
