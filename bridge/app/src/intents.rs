@@ -7,8 +7,6 @@ use tidegate_push::{IntentError, Intents};
 use tidegate_telemetry::{Entry, Intent, Position};
 use tokio::sync::watch;
 
-use crate::clock;
-
 /// Appends intents, and waits until they are on disk and applied.
 pub struct LogIntents {
     /// Where they go.
@@ -32,9 +30,7 @@ impl Intents for LogIntents {
 }
 
 impl LogIntents {
-    /// Stamped by the clock that stamps all entries, which may stand elsewhere than the system's.
-    fn append(&self, mut intent: Intent) -> Result<Position, IntentError> {
-        intent.set_received_ms(clock::now_ms());
+    fn append(&self, intent: Intent) -> Result<Position, IntentError> {
         self.log.append(&mut vec![Entry::Intent(intent)]).map_err(|error| match error {
             AppendError::Closed => IntentError::Stopping,
             AppendError::DiskFull => IntentError::Overloaded,

@@ -163,7 +163,7 @@ impl State {
             None => (Position::START, Process::new(config.process.clone())),
         };
         let (from, reader) = reader(log.as_ref(), from, store.flushed())?;
-        let hub = Arc::new(Hub::new(config.views.clone(), config.live.clone(), clock::now_ms()));
+        let hub = Arc::new(Hub::new(config.views.clone(), config.live.clone(), clock::now_ms));
         let problems = Arc::new(Ledger::new(store.clone()));
         let (figures, flush_status) = (Arc::new(Figures::default()), Arc::new(FlushStatus::default()));
         let (flusher, flush_thread) = Flusher::spawn(

@@ -22,6 +22,7 @@ use crate::live::waker::Waker;
 pub struct Hub {
     state: RwLock<State>,
     pub(crate) config: LiveConfig,
+    clock: fn() -> i64,
     pub(crate) meters: Meters,
     /// Questions of charts to history under way.
     pub(crate) history_permits: Arc<Semaphore>,
@@ -42,9 +43,11 @@ pub(crate) struct State {
 }
 
 impl Hub {
-    /// An empty state in a new epoch; `now_ms` is Unix time.
+    /// An empty state in a new epoch. `clock` tells Unix ms; it is the one that stamps the entries of the log, since what is
+    /// asked for "until now" has to have the newest of them in it.
     #[must_use]
-    pub fn new(views: ViewsConfig, config: LiveConfig, now_ms: i64) -> Self {
+    pub fn new(views: ViewsConfig, config: LiveConfig, clock: fn() -> i64) -> Self {
+        let now_ms = clock();
         let name = RandomState::new().hash_one(now_ms) >> 16;
         let epoch = Epoch { name: format!("{name:012x}").into(), time_base_ms: now_ms };
         let state = State { views: Views::new(epoch, views), wakers: Vec::new(), free: Vec::new() };
@@ -52,6 +55,7 @@ impl Hub {
             state: RwLock::new(state),
             history_permits: Arc::new(Semaphore::new(config.history_concurrency)),
             config,
+            clock,
             meters: Meters::new(),
             tasks: TaskTracker::new(),
             closing: AtomicBool::new(false),
@@ -86,6 +90,11 @@ impl Hub {
         for waker in woken {
             waker.wake();
         }
+    }
+
+    /// The time, Unix ms.
+    pub(crate) fn now_ms(&self) -> i64 {
+        (self.clock)()
     }
 
     /// Looks at the state. Do not wait inside.

@@ -166,14 +166,6 @@ pub enum Intent {
     },
 }
 
-impl Intent {
-    /// Sets when it was asked, Unix ms.
-    pub fn set_received_ms(&mut self, at_ms: i64) {
-        let (Intent::AcknowledgeAlert { received_ms, .. } | Intent::SendCommand { received_ms, .. }) = self;
-        *received_ms = at_ms;
-    }
-}
-
 /// One entry of the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Entry {

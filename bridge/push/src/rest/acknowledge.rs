@@ -10,7 +10,7 @@ use tidegate_views::read::AlertObject;
 
 use super::error::{ApiError, Kind};
 use super::parameters::{Name, Parameters};
-use super::{Api, alert_history, intent, now_ms};
+use super::{Api, alert_history, intent};
 
 /// Who acknowledges.
 #[derive(Debug, Default, Deserialize)]
@@ -40,7 +40,7 @@ pub async fn acknowledge(
     if let Some(answer) = standing(&api, &id).await? {
         return Ok(Json(answer));
     }
-    let intent = Intent::AcknowledgeAlert { received_ms: now_ms(), alert: id.clone(), by };
+    let intent = Intent::AcknowledgeAlert { received_ms: api.hub.now_ms(), alert: id.clone(), by };
     intent::submit(&api, intent).await?;
     let unchanged = || ApiError::new(Kind::Internal, format!("{id} was not acknowledged; see the log of the program"));
     standing(&api, &id).await?.map(Json).ok_or_else(unchanged)

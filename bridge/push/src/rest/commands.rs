@@ -15,7 +15,7 @@ use tidegate_views::{CommandObject, CommandsPage};
 
 use super::error::{ApiError, Kind};
 use super::parameters::{NO_TOPIC, Name, Parameters, is_topic};
-use super::{Api, devices, intent, now_ms};
+use super::{Api, devices, intent};
 use crate::config::CommandsConfig;
 
 /// What to send.
@@ -104,7 +104,7 @@ pub async fn send(
     if let Some(known) = known(&api, &request)? {
         return Ok(accepted(known));
     }
-    let asked = Intent::SendCommand { received_ms: now_ms(), by, request: Box::new(request.clone()) };
+    let asked = Intent::SendCommand { received_ms: api.hub.now_ms(), by, request: Box::new(request.clone()) };
     let id = CommandId(intent::submit(&api, asked).await?);
     let command = match api.hub.read(|views| views.command(id)) {
         Some(command) => Some(command),

@@ -23,7 +23,6 @@ mod rules;
 mod series;
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use axum::http::{Method, Uri};
@@ -92,9 +91,4 @@ pub fn router(
 async fn wrong_method(method: Method, uri: Uri) -> ApiError {
     let detail = format!("{} does not take {method}: the Allow header lists what it takes", uri.path());
     ApiError::new(Kind::MethodNotAllowed, detail)
-}
-
-fn now_ms() -> i64 {
-    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX)
 }

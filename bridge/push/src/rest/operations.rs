@@ -9,9 +9,9 @@ use serde::Serialize;
 use tidegate_telemetry::history::{ProblemGroup, StoreStats};
 use tidegate_telemetry::{Position, StateCounts};
 
+use super::Api;
 use super::error::{ApiError, Kind};
 use super::parameters::Parameters;
-use super::{Api, now_ms};
 use crate::ports::{OperationStats, Readiness};
 
 /// `GET /v1/problems`
@@ -28,7 +28,7 @@ pub async fn stats(State(api): State<Arc<Api>>, uri: Uri) -> Result<Json<Stats>,
     let store = api.archive.ask(|history| Ok(history.stats())).await?;
     Ok(Json(Stats {
         version: env!("CARGO_PKG_VERSION"),
-        time: now_ms(),
+        time: api.hub.now_ms(),
         viewers: api.hub.sessions(),
         devices: api.hub.read(|views| views.group("").map(|fleet| fleet.devices)).unwrap_or_default(),
         store: store.into(),

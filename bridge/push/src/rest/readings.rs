@@ -15,12 +15,12 @@ use tidegate_telemetry::history::{ReadingsPage, ReadingsQuery};
 use super::archive::Archive;
 use super::error::ApiError;
 use super::parameters::Parameters;
-use super::{Api, devices, now_ms};
+use super::{Api, devices};
 
 /// `GET /v1/readings`
 pub async fn list(State(api): State<Arc<Api>>, uri: Uri, headers: HeaderMap) -> Result<Response, ApiError> {
     let parameters = Parameters::of(&uri, &["device", "metric", "from", "to", "limit", "cursor"])?;
-    let (from_ms, to_ms) = parameters.span(now_ms())?;
+    let (from_ms, to_ms) = parameters.span(api.hub.now_ms())?;
     let from_ms = parameters.cursor()?.unwrap_or(from_ms);
     let as_csv = wants_csv(&headers);
     let (most, default) = match as_csv {

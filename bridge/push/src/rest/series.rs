@@ -10,7 +10,7 @@ use tidegate_telemetry::history::SeriesQuery;
 
 use super::error::ApiError;
 use super::parameters::Parameters;
-use super::{Api, devices, now_ms};
+use super::{Api, devices};
 
 /// A chart: start, count, mean, minimum, maximum, last.
 #[derive(Debug, Serialize)]
@@ -27,7 +27,7 @@ pub struct Series {
 /// A bucket has a minimum and a maximum, so one a pixel makes two points a pixel.
 pub async fn chart(State(api): State<Arc<Api>>, uri: Uri) -> Result<Json<Series>, ApiError> {
     let parameters = Parameters::of(&uri, &["device", "metric", "from", "to", "width"])?;
-    let (from_ms, to_ms) = parameters.span(now_ms())?;
+    let (from_ms, to_ms) = parameters.span(api.hub.now_ms())?;
     let width = parameters.number("width", 1..=api.config.width_max, 800)?;
     let (device, metric) = api.hub.read(|views| devices::find_series(views, &parameters))?;
     let rung = Rung::for_span(to_ms.saturating_sub(from_ms), width);

@@ -211,6 +211,7 @@ async fn problems_and_stats_show_what_the_program_knows() {
         (&json!("ab\u{fffd}"), &json!("6162ff"))
     );
     let stats = site.get("/v1/stats").await.json();
+    assert_eq!(stats["time"], json!(NOW_MS), "by the clock that stamps the entries, not by the system's");
     assert_eq!((&stats["devices"]["fresh"], &stats["store"]["points"]), (&json!(4), &json!(360)));
     assert_eq!((&stats["refused"]["not_utf8"], &stats["viewers"]), (&json!(3), &json!(0)));
 }

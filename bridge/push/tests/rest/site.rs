@@ -84,7 +84,7 @@ impl Site {
 }
 
 fn fleet_hub() -> Arc<Hub> {
-    let hub = Arc::new(Hub::new(tidegate_views::ViewsConfig::default(), LiveConfig::default(), NOW_MS));
+    let hub = Arc::new(Hub::new(tidegate_views::ViewsConfig::default(), LiveConfig::default(), || NOW_MS));
     hub.apply(Position(9), NOW_MS, &fleet::changes());
     hub
 }

@@ -12,7 +12,7 @@ mod serving;
 mod wishes;
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use tidegate_telemetry::History;
 use tidegate_views::Subscription;
@@ -149,7 +149,7 @@ impl<T: Transport> Session<T> {
         let every_ms = if self.paused { config.pulse_paused_ms } else { config.pulse_ms };
         self.pulse_due = now + Duration::from_millis(every_ms);
         let at = self.hub.read(|views| views.position().0);
-        self.say(&ServerMessage::Pulse { time: now_ms(), at, sent: self.flow.sent }).await
+        self.say(&ServerMessage::Pulse { time: self.hub.now_ms(), at, sent: self.flow.sent }).await
     }
 
     async fn refuse(&mut self, code: Code, message: impl Into<String>) -> Result<Flowing, Gone> {
@@ -192,9 +192,4 @@ impl<T> Drop for Session<T> {
             self.hub.write(|views| subscriptions.into_iter().for_each(|open| views.close(open.cursor)));
         }
     }
-}
-
-fn now_ms() -> i64 {
-    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX)
 }

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Flowing, Session, now_ms};
+use super::{Flowing, Session};
 use crate::live::flow::ByteLimit;
 use crate::live::message::{ClientMessage, Code, Hello, Limits, PROTOCOL, ServerMessage};
 use crate::live::transport::{Gone, Received, Transport};
@@ -47,7 +47,7 @@ impl<T: Transport> Session<T> {
             session: &session,
             epoch: &epoch.name,
             time_base: epoch.time_base_ms,
-            time: now_ms(),
+            time: self.hub.now_ms(),
             pulse_ms: config.pulse_ms,
             limits,
         };

@@ -3,7 +3,7 @@ use std::time::Duration;
 use tidegate_views::{Frame, Lane};
 use tokio::time::Instant;
 
-use super::{Open, Session, now_ms};
+use super::{Open, Session};
 use crate::live::config::LiveConfig;
 use crate::live::message::ServerMessage;
 use crate::live::pace::Held;
@@ -32,7 +32,7 @@ impl<T: Transport> Session<T> {
             };
             if lanes != Lanes::default() && !self.pace.is_held() {
                 #[allow(clippy::cast_precision_loss)]
-                self.hub.meters.latency.record((now_ms() - received_ms).max(0) as f64 / 1e3);
+                self.hub.meters.latency.record((self.hub.now_ms() - received_ms).max(0) as f64 / 1e3);
             }
             self.hub.meters.deltas.increment(1);
             self.send(frame).await?;

@@ -4,7 +4,7 @@ use tidegate_telemetry::Position;
 use tidegate_views::{Since, Subscription};
 use tokio::time::Instant;
 
-use super::{Open, Session, now_ms};
+use super::{Open, Session};
 use crate::live::message::{ClientMessage, Code, ErrorMessage, ServerMessage, Subscribe, Update};
 use crate::live::transport::{Gone, Transport};
 
@@ -30,7 +30,7 @@ impl<T: Transport> Session<T> {
                 self.flow.on_seen(bytes, Instant::now());
                 Ok(())
             }
-            ClientMessage::Ping { n } => return self.say(&ServerMessage::Pong { n, time: now_ms() }).await,
+            ClientMessage::Ping { n } => return self.say(&ServerMessage::Pong { n, time: self.hub.now_ms() }).await,
         };
         match refused {
             Ok(()) => Ok(()),

@@ -67,7 +67,7 @@ const DEV8: DeviceIndex = DeviceIndex(343);
 
 impl Scene {
     fn new() -> Self {
-        let hub = Arc::new(Hub::new(ViewsConfig::default(), LiveConfig::default(), BASE_MS));
+        let hub = Arc::new(Hub::new(ViewsConfig::default(), LiveConfig::default(), || BASE_MS));
         let bucket = Some((BASE_MS, Bucket::of(BASE_MS, 23.5)));
         let past = Arc::new(Past { bucket, ..Past::default() });
         Scene { hub, history: Arc::clone(&past) as Arc<dyn History>, past, position: 0, heard: Vec::new() }

@@ -29,7 +29,7 @@ struct Site {
 
 impl Site {
     async fn new(devices: u32, config: LiveConfig) -> Self {
-        let hub = Arc::new(Hub::new(ViewsConfig::default(), config, BASE_MS));
+        let hub = Arc::new(Hub::new(ViewsConfig::default(), config, || BASE_MS));
         let mut changes = Vec::new();
         for number in 0..devices {
             let device = DeviceIndex(number);

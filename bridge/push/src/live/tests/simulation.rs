@@ -58,7 +58,7 @@ impl World {
         };
         let past = Arc::new(Past::default());
         let history = Arc::clone(&past) as Arc<dyn History>;
-        let hub = Arc::new(Hub::new(views, config, BASE_MS));
+        let hub = Arc::new(Hub::new(views, config, || BASE_MS));
         let mut world =
             World { dice, hub, past, history, position: 0, now_ms: BASE_MS, commands: CommandsOfDevices::default() };
         for number in 0..DEVICES {
