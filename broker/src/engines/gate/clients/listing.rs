@@ -92,7 +92,7 @@ impl Hub {
             Some(presence) => presence.outbox.subscriptions(),
             None => self.parked.subscriptions(&key).unwrap_or_default(),
         };
-        let mut filters: Vec<ClientSubscription> = subscriptions
+        let filters = subscriptions
             .into_iter()
             .map(|(filter, options)| ClientSubscription {
                 filter,
@@ -102,7 +102,6 @@ impl Hub {
                 identifier: options.identifier,
             })
             .collect();
-        filters.sort_by(|a, b| a.filter.cmp(&b.filter));
         Ok(ClientDetails { client, filters })
     }
 

@@ -211,15 +211,15 @@ impl<S: Stream> Connection<S> {
     }
 
     /// Lets out what may go out: acknowledgements, deliveries, bytes. Returns whether something waits for the disk.
-    fn pump(&mut self, OnDisk { durable, stored }: OnDisk) -> bool {
+    fn pump(&mut self, on_disk: OnDisk) -> bool {
         self.look_at_traces();
         let acknowledge = match self.hub.config.acknowledge {
-            Acknowledge::Durable => durable,
+            Acknowledge::Durable => on_disk.durable,
             Acknowledge::Appended => self.hub.log.appended(),
         };
-        let acknowledged = self.guarded(|machine| machine.durable(acknowledge, stored)).unwrap_or(0);
+        let acknowledged = self.guarded(|machine| machine.durable(acknowledge, on_disk.stored)).unwrap_or(0);
         self.hub.metrics.acknowledgements.increment(acknowledged as u64);
-        self.deliver(OnDisk { durable, stored });
+        self.deliver(on_disk);
         self.write();
         self.note_inflight();
         self.machine.pending() > 0 || self.machine.holds_deliveries()
