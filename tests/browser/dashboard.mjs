@@ -231,6 +231,8 @@ async function words() {
     await shows(page, ".hovered b", /^(on|off)$/);
     await page.goto(new URL("/devices/press7", base).href);
     await shows(page, "h1", "All devices");
+    await page.goto(new URL("/device/%zz", base).href);
+    await shows(page, ".empty", "No device is called %zz");
   });
   await end();
 }

@@ -22,11 +22,18 @@ const READINGS_MAX = 20_000;
 const PAGE = 1000;
 const FIRST_SPAN_MS = 15 * 60_000;
 
-/** Adds a reading that is not older than the newest stay; returns a new list. */
-export function stayed(list: readonly Stay[], time: number, value: Scalar): Stay[] {
+/** Adds a reading that is not older than the newest stay. */
+function add(list: Stay[], time: number, value: Scalar): void {
   const last = list[list.length - 1];
-  if (!last || value !== last.value) return [...list, { value, from: time, to: time }];
-  return [...list.slice(0, -1), { ...last, to: time }];
+  if (last && last.value === value) last.to = time;
+  else list.push({ value, from: time, to: time });
+}
+
+/** The same as a new list. */
+export function stayed(list: readonly Stay[], time: number, value: Scalar): Stay[] {
+  const copy = [...list.slice(0, -1), ...list.slice(-1).map((last) => ({ ...last }))];
+  add(copy, time, value);
+  return copy;
 }
 
 /** Joins two lists of which one ends where the other begins. */
@@ -44,15 +51,11 @@ export async function readStays(from: number, to: number, ask: Ask): Promise<Sta
   let [end, span, read] = [to, FIRST_SPAN_MS, 0];
   while (end > from && list.length <= STAYS_MAX && read < READINGS_MAX) {
     const start = Math.max(from, end - span);
-    let part: Stay[] = [];
+    const part: Stay[] = [];
     let cursor: string | null = null;
     do {
       const page: Awaited<ReturnType<Ask>> = await ask(start, end, cursor);
-      for (const [time, value] of page.points) {
-        const last = part[part.length - 1];
-        if (last && last.value === value) last.to = time;
-        else part.push({ value, from: time, to: time });
-      }
+      for (const [time, value] of page.points) add(part, time, value);
       read += page.points.length;
       cursor = page.next;
     } while (cursor !== null);

@@ -11,11 +11,20 @@ export interface Route {
 
 const PAGES: readonly Page[] = ["fleet", "device", "alerts", "clients", "problems", "status"];
 
+/** A level of an address; one that is no encoded text stands for itself. */
+function decoded(level: string): string {
+  try {
+    return decodeURIComponent(level);
+  } catch {
+    return level;
+  }
+}
+
 function parse(): Route {
   const [first = "", ...rest] = location.pathname.slice(1).split("/");
   const page = PAGES.find((known) => known === first);
   // An address that is none of ours is the front page, not a group of that name.
-  const name = page ? rest.map(decodeURIComponent).join("/") : "";
+  const name = page ? rest.map(decoded).join("/") : "";
   return { page: page ?? "fleet", name, query: new URLSearchParams(location.search) };
 }
 

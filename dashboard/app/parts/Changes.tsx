@@ -1,4 +1,5 @@
 import { createEffect, createMemo, createSignal, For, on, onCleanup, Show, untrack } from "solid-js";
+import { createStore, reconcile } from "solid-js/store";
 import type { Cell } from "../../client/index.js";
 import { readRange, type Range } from "../chart/windows.js";
 import { stayed, STAYS_MAX, staysOf, type Stay, type Stays } from "../lib/changes.js";
@@ -9,6 +10,9 @@ import { route } from "../lib/router.js";
 /** A first reading so soon after the window began says nothing of when its value did. */
 const EDGE_MS = 120_000;
 
+/** Readings may be this far ahead of the server, as its default allows. */
+const AHEAD_MS = 60_000;
+
 /** How a metric of words went: what it said, since when and for how long, newest first. A chart has nothing to draw of it. */
 export function Changes(props: { device: string; metric: string; cell: Cell | null }) {
   const range = createMemo<Range>(() => readRange(route().query), readRange(route().query), { equals: (a, b) => JSON.stringify(a) === JSON.stringify(b) });
@@ -18,7 +22,8 @@ export function Changes(props: { device: string; metric: string; cell: Cell | nu
   let asked = 0;
   const load = async (): Promise<void> => {
     const [turn, shown] = [++asked, range()];
-    const [from, to] = "last" in shown ? [Date.now() - shown.last, Date.now() + 1] : [shown.from, shown.to];
+    const at = untrack(now);
+    const [from, to] = "last" in shown ? [at - shown.last, at + AHEAD_MS] : [shown.from, shown.to];
     try {
       const answer = await staysOf(props.device, props.metric, from, to);
       if (turn !== asked) return;
@@ -40,24 +45,26 @@ export function Changes(props: { device: string; metric: string; cell: Cell | nu
   createEffect(on(() => props.cell?.time, () => (props.cell?.between ? void load() : setStays((known) => known && withLive(known))), { defer: true }));
   onCleanup(() => asked++);
 
-  const newestFirst = (): Stay[] => [...(stays()?.list ?? [])].reverse();
+  // Rows stay rows while the newest goes on: focus and selection do not jump.
+  const [rows, setRows] = createStore<{ newestFirst: Stay[] }>({ newestFirst: [] });
+  createEffect(() => setRows("newestFirst", reconcile((stays()?.list ?? []).map((stay) => ({ ...stay })).reverse(), { key: "from" })));
   /** It said so from the first reading of the window on: it may have before. */
   const isOlder = (stay: Stay): boolean => stay.from - began() < EDGE_MS;
   const isNewest = (index: number): boolean => index === 0 && "last" in range();
-  const until = (index: number, stay: Stay): number => (isNewest(index) ? now() : (newestFirst()[index - 1]?.from ?? stay.to));
+  const until = (index: number, stay: Stay): number => (isNewest(index) ? now() : (rows.newestFirst[index - 1]?.from ?? stay.to));
   return (
     <div class="box">
       <div class="title"><span>{metricLabel(props.metric)}</span><span class="hint">what it said, newest first</span></div>
       <Show when={failure()}>{(why) => <p class="wrong" role="alert">{why()} <button class="button" type="button" onClick={() => void load()}>Try again</button></p>}</Show>
       <Show when={stays()} fallback={<Show when={!failure()}><div class="skeleton lines" aria-label="Loading" /></Show>}>
-        <Show when={newestFirst().length > 0} fallback={<p class="sub">No value in this window.</p>}>
+        <Show when={rows.newestFirst.length > 0} fallback={<p class="sub">No value in this window.</p>}>
           <table class="list changes">
             <thead><tr><th>Value</th><th>Since</th><th class="right">For</th></tr></thead>
             <tbody>
-              <For each={newestFirst()}>
+              <For each={rows.newestFirst}>
                 {(stay, index) => (
                   <tr data-row tabindex="0">
-                    <td class="breaks">{formatValue(stay.value)}</td>
+                    <td class="breaks">{stay.value === "" ? <span class="sub">empty</span> : formatValue(stay.value)}</td>
                     <td title={formatExact(stay.from)}>{isOlder(stay) ? "before " : ""}{formatClock(stay.from, now())}</td>
                     <td class="right">{formatSpan(until(index(), stay) - stay.from)}</td>
                   </tr>
@@ -65,7 +72,7 @@ export function Changes(props: { device: string; metric: string; cell: Cell | nu
               </For>
             </tbody>
           </table>
-          <Show when={stays()?.isCut}><p class="sub">{newestFirst().length >= STAYS_MAX ? `The ${STAYS_MAX} newest changes are shown.` : "Older readings of this window were not looked through."}</p></Show>
+          <Show when={stays()?.isCut}><p class="sub">{rows.newestFirst.length >= STAYS_MAX ? `The ${STAYS_MAX} newest changes are shown.` : "Older readings of this window were not looked through."}</p></Show>
         </Show>
       </Show>
     </div>
