@@ -128,6 +128,31 @@ async fn retained_messages_greet_subscribers_until_an_empty_one_comes() {
     assert_eq!(served.stats().retained, 0);
 }
 
+/// A client that closes with unread bytes resets the connection, so that writing to it fails before its last packets
+/// are read.
+#[tokio::test]
+async fn what_a_client_said_before_it_was_gone_counts_though_it_takes_nothing_any_more() {
+    let served = Served::start();
+    let mut client = served.raw().await;
+    client.stream.set_nodelay(true).unwrap();
+    client.send(b"\x10\x17\0\x04MQTT\x04\x06\0\0\0\x01c\0\x04gone\0\x02by").await;
+    assert_eq!(client.read(4).await, b"\x20\x02\0\0");
+    served.log.hold();
+    client.publish(0x32, 7, b"a", b"x").await;
+    served.until("the entry", |s| s.log.payloads() == ["x"]).await;
+    served.log.set_room(false);
+    client.send(b"\xc0\0").await;
+    assert_eq!(client.stream.peek(&mut [0]).await.unwrap(), 1, "its PINGRESP, which it leaves unread");
+    client.send(b"\xe0\0").await;
+    drop(client);
+    served.log.release();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(served.stats().connections, 1, "its last packet is not read while there is no room");
+    served.log.set_room(true);
+    served.until("the end of it", |s| s.stats().connections == 0).await;
+    assert_eq!(served.log.payloads(), ["x"], "it said goodbye: no will");
+}
+
 #[tokio::test]
 async fn a_silent_client_is_ended_and_its_will_is_published_through_the_log() {
     let served = Served::start();

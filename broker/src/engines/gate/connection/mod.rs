@@ -65,6 +65,7 @@ pub(super) fn serve<S: Stream>(
         presence: None,
         noted_inflight: 0,
         is_unflushed: false,
+        takes_nothing: false,
         hub,
         stream,
         peer,
@@ -91,6 +92,8 @@ struct Connection<S: Stream> {
     noted_inflight: usize,
     /// Written bytes wait in the stream, such as encrypted ones that the socket did not take.
     is_unflushed: bool,
+    /// Writing failed: the client is gone. What it sent before, such as its PUBACK and DISCONNECT, is still read.
+    takes_nothing: bool,
     rate: PublishRate,
     /// The client is not read before: it published faster than it may.
     held_until: Option<Instant>,
@@ -180,7 +183,7 @@ impl<S: Stream> Connection<S> {
         mut timer: Pin<&mut tokio::time::Sleep>,
         room: &mut Option<Room>,
     ) -> impl Future<Output = Wake> {
-        let has_output = self.is_unflushed || !self.machine.output().is_empty();
+        let has_output = self.has_output();
         let is_read = is_read && self.machine.output().len() < OUTPUT_BYTES_MAX;
         poll_fn(move |cx| {
             if self.seat.bell.poll_rung(cx).is_ready() {
@@ -193,7 +196,8 @@ impl<S: Stream> Connection<S> {
                 && let Poll::Ready(written) =
                     poll_write(&mut self.stream, cx, self.machine.output(), &mut self.is_unflushed)
             {
-                return Poll::Ready(written.map_or_else(|error| Wake::Read(Err(error)), |()| Wake::Progress));
+                self.takes_nothing = written.is_err();
+                return Poll::Ready(Wake::Progress);
             }
             if is_read && let Poll::Ready(read) = self.poll_read(cx) {
                 return Poll::Ready(Wake::Read(read));
@@ -227,7 +231,7 @@ impl<S: Stream> Connection<S> {
 
     /// Takes what the client takes from its outbox, and sends what may be sent.
     fn deliver(&mut self, on_disk: OnDisk) {
-        let Some(outbox) = self.seat.outbox.clone() else { return };
+        let Some(outbox) = self.seat.outbox.clone().filter(|_| !self.takes_nothing) else { return };
         let (hub, session) = (Arc::clone(&self.hub), self.machine.session());
         while self.machine.output().len() < OUTPUT_BYTES_MAX {
             let machine = &self.machine;
@@ -272,13 +276,19 @@ impl<S: Stream> Connection<S> {
     /// Writes what the stream takes at once; [`Connection::wait`] waits until it takes more.
     fn write(&mut self) {
         let cx = &mut Context::from_waker(Waker::noop());
-        while self.is_unflushed || !self.machine.output().is_empty() {
+        while self.has_output() {
             match poll_write(&mut self.stream, cx, self.machine.output(), &mut self.is_unflushed) {
-                Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(_)) => return self.machine.end(End::Lost),
+                Poll::Ready(written) => self.takes_nothing = written.is_err(),
                 Poll::Pending => return,
             }
         }
+    }
+
+    fn has_output(&mut self) -> bool {
+        if self.takes_nothing {
+            self.machine.output().clear();
+        }
+        !self.takes_nothing && (self.is_unflushed || !self.machine.output().is_empty())
     }
 
     /// Does as the broker orders. At shutdown the connection goes on until what it published is acknowledged.
