@@ -157,6 +157,15 @@ impl Server {
     }
 }
 
+impl Drop for Server {
+    /// A test that fails shows what its server said.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the server said:\n{}", self.log());
+        }
+    }
+}
+
 async fn spawn(
     folder: &Path,
     data: &Path,

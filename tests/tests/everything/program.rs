@@ -74,9 +74,9 @@ async fn as_json(server: &Server, device: &str, metric: &str) -> Vec<(i64, Json)
 async fn as_csv(server: &Server, device: &str, metric: &str) -> Vec<(i64, String)> {
     let path = readings(device, metric);
     let answer = http::request(server.http, "GET", &path, &[("Accept", "text/csv")], "").await;
-    let mut rows = rows(&answer.body).into_iter();
-    assert_eq!(rows.next(), Some(vec!["time".to_owned(), "value".to_owned()]), "{path}: {answer:?}");
-    rows.map(|row| (row[0].parse().unwrap(), row[1].clone())).collect()
+    let mut rows = csv::Reader::from_reader(answer.body.as_bytes());
+    assert_eq!(rows.headers().unwrap(), vec!["time", "value"], "{path}: {answer:?}");
+    rows.deserialize().map(|row| row.unwrap_or_else(|error| panic!("{path}: {error}"))).collect()
 }
 
 async fn judge_chart(server: &Server, device: &str, metric: &str, what: &str) {
@@ -112,24 +112,4 @@ fn shown(points: &Points) -> Vec<(i64, Json)> {
 
 fn as_text(points: &Points) -> Vec<(i64, String)> {
     points.iter().map(|(time_ms, value)| (*time_ms, value.to_string())).collect()
-}
-
-/// The records of a CSV (RFC 4180).
-fn rows(csv: &str) -> Vec<Vec<String>> {
-    let (mut rows, mut row, mut field, mut quoted) = (Vec::new(), Vec::new(), String::new(), false);
-    let mut chars = csv.chars().peekable();
-    while let Some(char) = chars.next() {
-        match char {
-            '"' if quoted && chars.next_if_eq(&'"').is_some() => field.push('"'),
-            '"' => quoted = !quoted,
-            ',' if !quoted => row.push(std::mem::take(&mut field)),
-            '\r' if !quoted && chars.next_if_eq(&'\n').is_some() => {
-                row.push(std::mem::take(&mut field));
-                rows.push(std::mem::take(&mut row));
-            }
-            other => field.push(other),
-        }
-    }
-    assert!(row.is_empty() && field.is_empty() && !quoted, "a record is not whole: {csv:?}");
-    rows
 }

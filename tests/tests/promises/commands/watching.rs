@@ -28,7 +28,7 @@ async fn a_viewer_sees_each_state_of_a_command_and_what_the_device_answered() {
     commands.until(&mut live, PATIENCE, |seen| seen.objects.contains_key(&id)).await;
     assert_eq!(states(&commands.objects[&id]), ["accepted"], "the device sleeps");
     // It wakes, and finds in the message where to answer and with what.
-    let format = ["-V", "mqttv5", "-x", "3600", "-C", "1", "-W", "20", "-F", "%R %D %p"];
+    let format = ["-V", "mqttv5", "-x", "3600", "-W", "5", "-F", "%R %D %p"];
     let message = heard(listen(&server, &format)).await.remove(0);
     assert_eq!(message, format!("plant/dev7/response {id} {{\"valve\":\"open\"}}"));
     commands.until(&mut live, PATIENCE, |seen| seen.objects[&id]["state"] == "delivered").await;
