@@ -148,6 +148,9 @@ pub struct BenchArgs {
     /// Length of each measurement.
     #[arg(long, default_value = "20s", value_parser = parse_duration)]
     measure: Duration,
+    /// Rounds of the live steps, each with both servers; the medians count
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
     /// Devices connected.
     #[arg(long, default_value_t = 10_000)]
     devices: usize,
@@ -284,11 +287,13 @@ async fn viewers(args: ViewersArgs) -> anyhow::Result<()> {
 
 async fn bench(args: BenchArgs) -> anyhow::Result<()> {
     anyhow::ensure!(args.publishers > 0 && args.window > 0, "--publishers and --window must be above 0");
+    anyhow::ensure!(args.rounds > 0, "--rounds must be above 0");
     let config = BenchConfig {
         tidegate: args.tidegate,
         mosquitto: args.mosquitto,
         only: args.only,
         measure: args.measure,
+        rounds: args.rounds,
         devices: args.devices,
         viewers: args.viewers,
         devices_each: args.devices_each,

@@ -2,7 +2,7 @@
 
 use super::{
     BenchConfig,
-    server::{Kind, Server, Usage, usage_of},
+    server::{Kind, Server, Usage, stolen_s, usage_of},
     table::Table,
 };
 use crate::{
@@ -28,23 +28,47 @@ struct Outcome {
     acknowledged: u64,
     /// The load tool's own, in cores: near 1.0 it is what is being measured.
     tool_cores: f64,
+    /// CPU time a second that the machine's host gave to others, in cores: with much of it a round says little.
+    stolen_cores: f64,
 }
 
-/// Both servers at this rate.
+/// What all rounds did.
+#[derive(Default)]
+struct Outcomes(Vec<Outcome>);
+
+impl Outcomes {
+    /// The median of a figure: one round in which the machine was busy otherwise does not decide.
+    fn median(&self, read: impl Fn(&Outcome) -> f64) -> f64 {
+        median(self.0.iter().map(read).collect())
+    }
+}
+
+fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    match figures.len() {
+        0 => 0.0,
+        odd if odd % 2 == 1 => figures[odd / 2],
+        even => (figures[even / 2 - 1] + figures[even / 2]) / 2.0,
+    }
+}
+
+/// Both servers at this rate, in turn.
 ///
 /// # Errors
 /// When a server cannot be started or does not take the connections.
 pub async fn run(config: &BenchConfig, rate: f64, table: &mut Table) -> io::Result<()> {
-    let tidegate = one(config, rate, Kind::Tidegate).await?;
-    let peer = one(config, rate, Kind::Mosquitto).await?;
+    let (mut tidegate, mut peer) = (Outcomes::default(), Outcomes::default());
+    for _ in 0..config.rounds {
+        tidegate.0.push(one(config, rate, Kind::Tidegate).await?);
+        peer.0.push(one(config, rate, Kind::Mosquitto).await?);
+    }
     let load = format!("{} devices, {rate}/s, {} viewers x {}", config.devices, config.viewers, config.devices_each);
-    let (fast, goals) = (rate > 5000.0, ["ratio 1.0", "ratio 1.0", "2", "10"]);
-    let [p50_goal, p99_goal] = if fast { [goals[2], goals[3]] } else { [goals[0], goals[1]] };
+    let fast = rate > 5000.0;
     let mut add = |figure, read: &dyn Fn(&Outcome) -> f64, goal| {
-        table.add(&load, figure, read(&tidegate), Some(read(&peer)), goal);
+        table.add(&load, figure, tidegate.median(read), Some(peer.median(read)), goal);
     };
-    add("device to viewer p50, ms", &|outcome| outcome.measured.p50_ms, p50_goal);
-    add("device to viewer p99, ms", &|outcome| outcome.measured.p99_ms, p99_goal);
+    add("device to viewer p50, ms", &|outcome| outcome.measured.p50_ms, if fast { "2" } else { "ratio 1.0" });
+    add("device to viewer p99, ms", &|outcome| outcome.measured.p99_ms, if fast { "10" } else { "ratio 1.0" });
     add("device to viewer longest, ms", &|outcome| outcome.measured.max_ms, "");
     add("updates delivered/s", &|outcome| outcome.measured.counts.updates as f64 / outcome.measured.seconds, "");
     add("bytes an update on the wire", &|outcome| outcome.measured.bytes_an_update, "80");
@@ -52,9 +76,11 @@ pub async fn run(config: &BenchConfig, rate: f64, table: &mut Table) -> io::Resu
     add("resident memory, MB", &|outcome| outcome.resident_bytes as f64 / 1e6, "");
     add("load tool CPU, cores", &|outcome| outcome.tool_cores, "");
     add("publications acknowledged/s", &|outcome| outcome.acknowledged as f64 / outcome.measured.seconds, "");
+    add("CPU the host gave to others, cores", &|outcome| outcome.stolen_cores, "");
     let written = |outcome: &Outcome| outcome.written_bytes as f64 / outcome.acknowledged.max(1) as f64;
-    table.add(&load, "bytes written to the device a reading", written(&tidegate), None, "report it");
-    let trouble = tidegate.measured.counts.wrong_bases + tidegate.measured.counts.sessions_lost;
+    table.add(&load, "bytes written to the device a reading", tidegate.median(written), None, "report it");
+    let trouble = |outcome: &Outcome| outcome.measured.counts.wrong_bases + outcome.measured.counts.sessions_lost;
+    let trouble: u64 = tidegate.0.iter().map(trouble).sum();
     table.add(&load, "wrong bases and lost sessions", trouble as f64, None, "0");
     Ok(())
 }
@@ -82,7 +108,8 @@ async fn one(config: &BenchConfig, rate: f64, kind: Kind) -> io::Result<Outcome>
     until("viewers have their view", || viewers.measured().counts.snapshots >= config.viewers as u64).await?;
     sleep(WARM_UP).await;
     let outcome = measure(config, &server, &fleet, &viewers).await?;
-    eprintln!("bench: {kind:?} at {rate}/s: {}; {:.2} cores", outcome.measured, outcome.cores);
+    let Outcome { measured, cores, stolen_cores, .. } = &outcome;
+    eprintln!("bench: {kind:?} at {rate}/s: {measured}; {cores:.2} cores, {stolen_cores:.2} given to others");
     for (reason, count) in &outcome.measured.failures {
         eprintln!("bench: {count} sessions: {reason}");
     }
@@ -112,13 +139,15 @@ fn viewers_config(config: &BenchConfig, server: &Server, devices: Vec<String>) -
 async fn measure(config: &BenchConfig, server: &Server, fleet: &Fleet, viewers: &Viewers) -> io::Result<Outcome> {
     viewers.restart_measuring();
     let (before, tool_before, acknowledged) = (server.usage()?, usage_of("self")?, fleet.totals().acknowledged);
+    let stolen_before = stolen_s()?;
     sleep(config.measure).await;
-    let (after, tool_after) = (server.usage()?, usage_of("self")?);
+    let (after, tool_after, stolen_after) = (server.usage()?, usage_of("self")?, stolen_s()?);
     let measured = viewers.measured();
     let cores = |before: &Usage, after: &Usage| (after.cpu_s - before.cpu_s) / measured.seconds;
     Ok(Outcome {
         cores: cores(&before, &after),
         tool_cores: cores(&tool_before, &tool_after),
+        stolen_cores: (stolen_after - stolen_before) / measured.seconds,
         resident_bytes: after.resident_bytes,
         written_bytes: after.written_bytes - before.written_bytes,
         acknowledged: fleet.totals().acknowledged - acknowledged,
@@ -135,4 +164,16 @@ async fn until(what: &str, mut done: impl FnMut() -> bool) -> io::Result<()> {
         sleep(Duration::from_millis(50)).await;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_of_an_even_number_is_between_the_middle_two() {
+        assert_eq!(median(vec![9.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median(vec![9.0, 1.0, 2.0, 4.0]), 3.0);
+        assert_eq!(median(Vec::new()), 0.0);
+    }
 }

@@ -59,6 +59,8 @@ pub struct BenchConfig {
     pub only: Vec<Step>,
     /// Length of each measurement.
     pub measure: Duration,
+    /// Rounds of the live steps, each with both servers; the medians count.
+    pub rounds: usize,
     /// Devices connected.
     pub devices: usize,
     /// Viewers.

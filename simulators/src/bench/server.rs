@@ -139,6 +139,16 @@ pub fn usage_of(pid: &str) -> io::Result<Usage> {
     })
 }
 
+/// CPU time the machine's host gave to others while this machine wanted it, in seconds since its start (proc(5): steal).
+///
+/// # Errors
+/// When there is no /proc/stat.
+pub fn stolen_s() -> io::Result<f64> {
+    let stat = fs::read_to_string("/proc/stat")?;
+    let ticks = stat.split_whitespace().nth(8).and_then(|text| text.parse::<f64>().ok());
+    Ok(ticks.unwrap_or(0.0) / TICKS_A_SECOND)
+}
+
 async fn launch(kind: Kind, program: &Path, folder: &Path) -> io::Result<(Child, SocketAddr, SocketAddr)> {
     match kind {
         Kind::Tidegate => timeout(START_TIMEOUT, launch_tidegate(program, folder)).await,
