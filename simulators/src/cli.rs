@@ -28,7 +28,7 @@ enum Command {
     Replay(ReplayArgs),
     /// Viewers on Tidegate's live protocol: latency, bytes, and whether every delta fits.
     Viewers(ViewersArgs),
-    /// The benchmarks, with Mosquitto as the peer in the same run.
+    /// The benchmarks, with Mosquitto, and Centrifuge where it is named, as peers in the same run.
     Bench(BenchArgs),
 }
 
@@ -145,10 +145,16 @@ pub struct BenchArgs {
     /// The peer.
     #[arg(long, default_value = "/usr/sbin/mosquitto", value_name = "PROGRAM")]
     mosquitto: PathBuf,
+    /// A second peer of the steps live and live-fast: what tests/servers/centrifuge/build prints.
+    #[arg(long, value_name = "PROGRAM")]
+    centrifuge: Option<PathBuf>,
+    /// The most readings that peer gets in one HTTP request; more than one where more are due.
+    #[arg(long, default_value_t = 1, value_name = "READINGS")]
+    centrifuge_batch: usize,
     /// Length of each measurement.
     #[arg(long, default_value = "20s", value_parser = parse_duration)]
     measure: Duration,
-    /// Rounds of the live steps, each with both servers; the medians count
+    /// Rounds of the live steps, each with all servers; the medians count
     #[arg(long, default_value_t = 3)]
     rounds: usize,
     /// Devices connected.
@@ -291,6 +297,8 @@ async fn bench(args: BenchArgs) -> anyhow::Result<()> {
     let config = BenchConfig {
         tidegate: args.tidegate,
         mosquitto: args.mosquitto,
+        centrifuge: args.centrifuge,
+        centrifuge_batch: args.centrifuge_batch.max(1),
         only: args.only,
         measure: args.measure,
         rounds: args.rounds,

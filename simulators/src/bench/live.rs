@@ -6,7 +6,7 @@ use super::{
     table::Table,
 };
 use crate::{
-    fleet::{Fleet, FleetConfig},
+    fleet::{Fleet, FleetConfig, Gateway, Totals, http::CONNECTIONS},
     latency::SentTimes,
     model::{FleetPlan, QosChoice, Scenario},
     viewers::{Measured, Protocol, Viewers, ViewersConfig},
@@ -52,15 +52,50 @@ fn median(mut figures: Vec<f64>) -> f64 {
     }
 }
 
-/// Both servers at this rate, in turn.
+/// Where the readings come from.
+enum Source {
+    /// Devices with an MQTT connection each.
+    Mqtt(Fleet),
+    /// The same devices behind an HTTP API.
+    Http(Gateway),
+}
+
+impl Source {
+    fn totals(&self) -> Totals {
+        match self {
+            Self::Mqtt(fleet) => fleet.totals(),
+            Self::Http(gateway) => gateway.totals(),
+        }
+    }
+
+    /// Connections it makes.
+    fn connections(&self, config: &BenchConfig) -> u64 {
+        match self {
+            Self::Mqtt(_) => config.devices as u64,
+            Self::Http(_) => CONNECTIONS as u64,
+        }
+    }
+
+    async fn stop(self) -> Totals {
+        match self {
+            Self::Mqtt(fleet) => fleet.stop().await,
+            Self::Http(gateway) => gateway.stop().await,
+        }
+    }
+}
+
+/// All servers at this rate, in turn.
 ///
 /// # Errors
 /// When a server cannot be started or does not take the connections.
 pub async fn run(config: &BenchConfig, rate: f64, table: &mut Table) -> io::Result<()> {
-    let (mut tidegate, mut peer) = (Outcomes::default(), Outcomes::default());
+    let [mut tidegate, mut mosquitto, mut centrifuge] = <[Outcomes; 3]>::default();
     for _ in 0..config.rounds {
         tidegate.0.push(one(config, rate, Kind::Tidegate).await?);
-        peer.0.push(one(config, rate, Kind::Mosquitto).await?);
+        mosquitto.0.push(one(config, rate, Kind::Mosquitto).await?);
+        if config.centrifuge.is_some() {
+            centrifuge.0.push(one(config, rate, Kind::Centrifuge).await?);
+        }
     }
     let load = format!("{} devices, {rate}/s, {} viewers x {}", config.devices, config.viewers, config.devices_each);
     // What was set in ms and cores was set where the peer took 40 and 409 ms, and 0.33 cores: hence the ratios.
@@ -68,25 +103,36 @@ pub async fn run(config: &BenchConfig, rate: f64, table: &mut Table) -> io::Resu
         true => ["2 ms (ratio 0.05)", "10 ms (ratio 0.024)", ""],
         false => ["ratio 1.0", "ratio 1.0", "0.5 cores (ratio 1.5)"],
     };
-    let mut add = |figure, read: &dyn Fn(&Outcome) -> f64, goal| {
-        table.add(&load, figure, tidegate.median(read), Some(peer.median(read)), goal);
-    };
-    add("device to viewer p50, ms", &|outcome| outcome.measured.p50_ms, p50_goal);
-    add("device to viewer p99, ms", &|outcome| outcome.measured.p99_ms, p99_goal);
-    add("device to viewer longest, ms", &|outcome| outcome.measured.max_ms, "");
-    add("updates delivered/s", &|outcome| outcome.measured.counts.updates as f64 / outcome.measured.seconds, "");
-    add("bytes an update on the wire", &|outcome| outcome.measured.bytes_an_update, "80");
-    add("server CPU, cores", &|outcome| outcome.cores, cores_goal);
-    add("resident memory, MB", &|outcome| outcome.resident_bytes as f64 / 1e6, "");
-    add("load tool CPU, cores", &|outcome| outcome.tool_cores, "");
-    add("publications acknowledged/s", &|outcome| outcome.acknowledged as f64 / outcome.measured.seconds, "");
-    add("CPU the host gave to others, cores", &|outcome| outcome.stolen_cores, "");
+    compare(table, &load, &tidegate, &mosquitto, [p50_goal, p99_goal, "80", cores_goal]);
     let written = |outcome: &Outcome| outcome.written_bytes as f64 / outcome.acknowledged.max(1) as f64;
     table.add(&load, "bytes written to the device a reading", tidegate.median(written), None, "report it");
     let trouble = |outcome: &Outcome| outcome.measured.counts.wrong_bases + outcome.measured.counts.sessions_lost;
     let trouble: u64 = tidegate.0.iter().map(trouble).sum();
     table.add(&load, "wrong bases and lost sessions", trouble as f64, None, "0");
+    if config.centrifuge.is_some() {
+        let load = format!("{load}; peer: Centrifuge, {} a request", config.centrifuge_batch);
+        compare(table, &load, &tidegate, &centrifuge, [""; 4]);
+        let lost = |of: &Outcomes| of.0.iter().map(|outcome| outcome.measured.counts.sessions_lost).sum::<u64>() as f64;
+        table.add(&load, "lost sessions", lost(&tidegate), Some(lost(&centrifuge)), "");
+    }
     Ok(())
+}
+
+/// The figures both have. Goals: p50, p99, bytes an update, CPU.
+fn compare(table: &mut Table, load: &str, tidegate: &Outcomes, peer: &Outcomes, goals: [&'static str; 4]) {
+    let mut add = |figure, read: &dyn Fn(&Outcome) -> f64, goal| {
+        table.add(load, figure, tidegate.median(read), Some(peer.median(read)), goal);
+    };
+    add("device to viewer p50, ms", &|outcome| outcome.measured.p50_ms, goals[0]);
+    add("device to viewer p99, ms", &|outcome| outcome.measured.p99_ms, goals[1]);
+    add("device to viewer longest, ms", &|outcome| outcome.measured.max_ms, "");
+    add("updates delivered/s", &|outcome| outcome.measured.counts.updates as f64 / outcome.measured.seconds, "");
+    add("bytes an update on the wire", &|outcome| outcome.measured.bytes_an_update, goals[2]);
+    add("server CPU, cores", &|outcome| outcome.cores, goals[3]);
+    add("resident memory, MB", &|outcome| outcome.resident_bytes as f64 / 1e6, "");
+    add("load tool CPU, cores", &|outcome| outcome.tool_cores, "");
+    add("publications acknowledged/s", &|outcome| outcome.acknowledged as f64 / outcome.measured.seconds, "");
+    add("CPU the host gave to others, cores", &|outcome| outcome.stolen_cores, "");
 }
 
 async fn one(config: &BenchConfig, rate: f64, kind: Kind) -> io::Result<Outcome> {
@@ -103,30 +149,37 @@ async fn one(config: &BenchConfig, rate: f64, kind: Kind) -> io::Result<Outcome>
     let sent = Arc::new(SentTimes::new(config.devices));
     let names = plan.specs().into_iter().map(|spec| spec.name).collect();
     let interval = plan.interval;
-    let fleet_config =
-        FleetConfig { plan, mqtt: server.mqtt, connect_rate: CONNECT_RATE, handshakes_max: 512, report: None };
-    let fleet = Fleet::start(&fleet_config, Some(Arc::clone(&sent)))?;
-    until("devices connect", || fleet.totals().connected >= config.devices as u64).await?;
+    let source = start_source(config, plan, &server, &sent)?;
+    until("devices connect", || source.totals().connected >= source.connections(config)).await?;
     sleep(interval).await;
     let viewers = Viewers::start(viewers_config(config, &server, names), Some(sent));
     until("viewers have their view", || viewers.measured().counts.snapshots >= config.viewers as u64).await?;
     sleep(WARM_UP).await;
-    let outcome = measure(config, &server, &fleet, &viewers).await?;
+    let outcome = measure(config, &server, &source, &viewers).await?;
     let Outcome { measured, cores, stolen_cores, .. } = &outcome;
     eprintln!("bench: {kind:?} at {rate}/s: {measured}; {cores:.2} cores, {stolen_cores:.2} given to others");
     for (reason, count) in &outcome.measured.failures {
         eprintln!("bench: {count} sessions: {reason}");
     }
     viewers.stop().await;
-    fleet.stop().await;
+    source.stop().await;
     server.stop().await?;
     Ok(outcome)
+}
+
+fn start_source(config: &BenchConfig, plan: FleetPlan, server: &Server, sent: &Arc<SentTimes>) -> io::Result<Source> {
+    if server.kind == Kind::Centrifuge {
+        return Ok(Source::Http(Gateway::start(&plan, config.centrifuge_batch, server.mqtt, Arc::clone(sent))));
+    }
+    let config = FleetConfig { plan, mqtt: server.mqtt, connect_rate: CONNECT_RATE, handshakes_max: 512, report: None };
+    Fleet::start(&config, Some(Arc::clone(sent))).map(Source::Mqtt)
 }
 
 fn viewers_config(config: &BenchConfig, server: &Server, devices: Vec<String>) -> ViewersConfig {
     let protocol = match server.kind {
         Kind::Tidegate => Protocol::Live,
         Kind::Mosquitto => Protocol::Mqtt { qos: config.peer_qos },
+        Kind::Centrifuge => Protocol::Centrifuge,
     };
     ViewersConfig {
         address: server.web,
@@ -140,9 +193,9 @@ fn viewers_config(config: &BenchConfig, server: &Server, devices: Vec<String>) -
     }
 }
 
-async fn measure(config: &BenchConfig, server: &Server, fleet: &Fleet, viewers: &Viewers) -> io::Result<Outcome> {
+async fn measure(config: &BenchConfig, server: &Server, source: &Source, viewers: &Viewers) -> io::Result<Outcome> {
     viewers.restart_measuring();
-    let (before, tool_before, acknowledged) = (server.usage()?, usage_of("self")?, fleet.totals().acknowledged);
+    let (before, tool_before, acknowledged) = (server.usage()?, usage_of("self")?, source.totals().acknowledged);
     let stolen_before = stolen_s()?;
     sleep(config.measure).await;
     let (after, tool_after, stolen_after) = (server.usage()?, usage_of("self")?, stolen_s()?);
@@ -154,7 +207,7 @@ async fn measure(config: &BenchConfig, server: &Server, fleet: &Fleet, viewers: 
         stolen_cores: (stolen_after - stolen_before) / measured.seconds,
         resident_bytes: after.resident_bytes,
         written_bytes: after.written_bytes - before.written_bytes,
-        acknowledged: fleet.totals().acknowledged - acknowledged,
+        acknowledged: source.totals().acknowledged - acknowledged,
         measured,
     })
 }

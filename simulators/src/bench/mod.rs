@@ -1,4 +1,4 @@
-//! The benchmarks: the same load on Tidegate and on Mosquitto, in turn, on this machine.
+//! The benchmarks: the same load on Tidegate and on its peers, in turn, on this machine.
 //!
 //! - [`server`]: starts a server in a folder of its own, reads what it uses, ends it by its pid
 //! - [`live`]: devices to viewers
@@ -53,13 +53,17 @@ pub enum Step {
 pub struct BenchConfig {
     /// The server under test.
     pub tidegate: PathBuf,
-    /// The peer.
+    /// The peer of every step.
     pub mosquitto: PathBuf,
+    /// A second peer of the live steps.
+    pub centrifuge: Option<PathBuf>,
+    /// The most readings that peer gets in one HTTP request.
+    pub centrifuge_batch: usize,
     /// What is measured; empty: everything.
     pub only: Vec<Step>,
     /// Length of each measurement.
     pub measure: Duration,
-    /// Rounds of the live steps, each with both servers; the medians count.
+    /// Rounds of the live steps, each with all servers; the medians count.
     pub rounds: usize,
     /// Devices connected.
     pub devices: usize,
@@ -83,6 +87,7 @@ impl BenchConfig {
         match kind {
             Kind::Tidegate => &self.tidegate,
             Kind::Mosquitto => &self.mosquitto,
+            Kind::Centrifuge => self.centrifuge.as_deref().expect("it is started where it is named"),
         }
     }
 }

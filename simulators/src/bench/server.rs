@@ -30,6 +30,8 @@ pub enum Kind {
     Tidegate,
     /// The peer.
     Mosquitto,
+    /// The second peer of the live steps (`tests/servers/centrifuge`).
+    Centrifuge,
 }
 
 /// What a server has used so far.
@@ -47,9 +49,9 @@ pub struct Usage {
 pub struct Server {
     /// Which one.
     pub kind: Kind,
-    /// MQTT over TCP.
+    /// MQTT over TCP; Centrifuge: its HTTP API.
     pub mqtt: SocketAddr,
-    /// Tidegate: HTTP; Mosquitto: MQTT over WebSocket.
+    /// Tidegate: HTTP; Mosquitto: MQTT over WebSocket; Centrifuge: the same as its HTTP API.
     pub web: SocketAddr,
     program: PathBuf,
     folder: TempDir,
@@ -153,6 +155,7 @@ async fn launch(kind: Kind, program: &Path, folder: &Path) -> io::Result<(Child,
     match kind {
         Kind::Tidegate => timeout(START_TIMEOUT, launch_tidegate(program, folder)).await,
         Kind::Mosquitto => timeout(START_TIMEOUT, launch_mosquitto(program, folder)).await,
+        Kind::Centrifuge => timeout(START_TIMEOUT, launch_centrifuge(program, folder)).await,
     }
     .unwrap_or_else(|_| Err(io::Error::other(format!("{} was not ready within a minute", program.display()))))
 }
@@ -175,20 +178,25 @@ async fn launch_tidegate(program: &Path, folder: &Path) -> io::Result<(Child, So
     command.arg("--config").arg(folder.join(CONFIG_NAME));
     command.arg("--data").arg(folder.join("data")).args(["--mqtt", "127.0.0.1:0", "--http", "127.0.0.1:0"]);
     let mut child = command.stdout(Stdio::piped()).spawn().map_err(|error| cannot_start(program, folder, &error))?;
-    let output = child.stdout.take().ok_or_else(|| io::Error::other("the server has no standard output"))?;
-    let mut lines = BufReader::new(output).lines();
-    let (mqtt, web) = loop {
-        let Some(line) = lines.next_line().await? else {
-            return Err(cannot_start(program, folder, &"it ended before it was ready"));
-        };
-        if let Some(addresses) = ready_line(&line) {
-            break addresses;
-        }
+    let Some((mqtt, web)) = said(&mut child, ready_line).await? else {
+        return Err(cannot_start(program, folder, &"it ended before it was ready"));
     };
     while rest::get(web, "/readyz").await.is_err() {
         sleep(Duration::from_millis(2)).await;
     }
     Ok((child, mqtt, web))
+}
+
+/// What the first line says that `read` understands; `None`: there was none until the end.
+async fn said<T>(child: &mut Child, read: fn(&str) -> Option<T>) -> io::Result<Option<T>> {
+    let output = child.stdout.take().ok_or_else(|| io::Error::other("the server has no standard output"))?;
+    let mut lines = BufReader::new(output).lines();
+    while let Some(line) = lines.next_line().await? {
+        if let Some(said) = read(&line) {
+            return Ok(Some(said));
+        }
+    }
+    Ok(None)
 }
 
 /// `tidegate ready: mqtt 127.0.0.1:1883 http 127.0.0.1:8080`
@@ -218,6 +226,16 @@ async fn launch_mosquitto(program: &Path, folder: &Path) -> io::Result<(Child, S
         sleep(Duration::from_millis(5)).await;
     }
     Ok((child, mqtt, web))
+}
+
+/// It says `centrifuge ready: http 127.0.0.1:8000` once it listens.
+async fn launch_centrifuge(program: &Path, folder: &Path) -> io::Result<(Child, SocketAddr, SocketAddr)> {
+    let mut command = command(program, folder)?;
+    let mut child = command.stdout(Stdio::piped()).spawn().map_err(|error| cannot_start(program, folder, &error))?;
+    match said(&mut child, |line| line.split_once("ready: http ")?.1.trim().parse().ok()).await? {
+        Some(http) => Ok((child, http, http)),
+        None => Err(cannot_start(program, folder, &"it ended before it was ready")),
+    }
 }
 
 fn free_port() -> io::Result<SocketAddr> {

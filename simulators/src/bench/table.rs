@@ -3,7 +3,7 @@
 use serde::Serialize;
 use std::fmt;
 
-/// One figure on both servers.
+/// One figure on Tidegate and on a peer.
 #[derive(Debug, Clone, Serialize)]
 pub struct Row {
     /// The load.
@@ -12,7 +12,7 @@ pub struct Row {
     pub figure: &'static str,
     /// Tidegate's.
     pub tidegate: f64,
-    /// The peer's, if it has one.
+    /// The peer's, if it has one: Mosquitto's where the load names no other.
     pub peer: Option<f64>,
     /// Tidegate's over the peer's.
     pub ratio: Option<f64>,
@@ -37,7 +37,7 @@ impl Table {
 
 impl fmt::Display for Table {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(out, "| Load | Figure | Tidegate | Mosquitto | Ratio | To reach |")?;
+        writeln!(out, "| Load | Figure | Tidegate | Peer | Ratio | To reach |")?;
         writeln!(out, "|---|---|---|---|---|---|")?;
         for row in &self.rows {
             let peer = row.peer.map_or_else(|| "-".to_owned(), number);

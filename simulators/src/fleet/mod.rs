@@ -1,14 +1,17 @@
 //! A fleet of devices over real MQTT connections, one small task each.
 //!
 //! - [`run`]: a device's life: connect, publish, wait for acknowledgements, come back
+//! - [`http`]: the same readings through an HTTP API, for the comparison
 //! - [`counters`]: what happened, as numbers
 //! - [`report`]: what was acknowledged, as lines a test compares with what is stored
 
 pub mod counters;
+pub mod http;
 pub mod report;
 pub mod run;
 
 pub use counters::{Counters, Totals};
+pub use http::Gateway;
 pub use report::Report;
 
 use crate::{

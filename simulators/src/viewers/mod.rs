@@ -3,10 +3,12 @@
 //! - [`socket`]: the client's side of a WebSocket, without a copy for a frame that came whole
 //! - [`live`]: Tidegate's live protocol (docs/protocol.md), without I/O
 //! - [`peer`]: the same view through MQTT over WebSocket, for the comparison
-//! - [`session`]: the loop between a socket and either of them
+//! - [`centrifuge`]: the same through Centrifugo's client protocol
+//! - [`session`]: the loop between a socket and any of them
 //! - [`rest`]: which devices there are
 //! - [`stats`]: what was measured
 
+pub mod centrifuge;
 pub mod live;
 pub mod peer;
 pub mod rest;
@@ -32,6 +34,8 @@ pub enum Protocol {
         /// 0 or 1.
         qos: u8,
     },
+    /// Centrifugo's client protocol, JSON, a subscription for each device's channel.
+    Centrifuge,
 }
 
 /// How viewers are run.
@@ -39,7 +43,7 @@ pub enum Protocol {
 pub struct ViewersConfig {
     /// The server's HTTP or WebSocket address.
     pub address: SocketAddr,
-    /// Live protocol, or the peer's.
+    /// Live protocol, or a peer's.
     pub protocol: Protocol,
     /// How many viewers.
     pub count: usize,
@@ -112,13 +116,14 @@ async fn connect_all(config: ViewersConfig, audience: Arc<Audience>, tasks: Task
         let speaker: Box<dyn Speaker> = match config.protocol {
             Protocol::Live => Box::new(live::LiveViewer::new(devices, config.rate)),
             Protocol::Mqtt { qos } => Box::new(peer::MqttViewer::new(viewer, devices, qos)),
+            Protocol::Centrifuge => Box::new(centrifuge::CentrifugeViewer::new(devices)),
         };
         let rng = Rng::new(config.seed ^ 0x5e55, viewer as u64);
         tasks.spawn(session::run(config.address, speaker, Arc::clone(&audience), rng));
     }
 }
 
-/// A different choice for each viewer, as people make it; the same for both protocols.
+/// A different choice for each viewer, as people make it; the same for every protocol.
 fn pick(config: &ViewersConfig, viewer: usize) -> Vec<String> {
     let mut rng = Rng::new(config.seed, viewer as u64);
     let total = config.devices.len();
