@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use tidegate_telemetry::DeviceIndex;
+use tidegate_telemetry::{DeviceIndex, Numbered};
 
 use crate::config::ProcessConfig;
 use crate::device::Device;
@@ -10,8 +10,7 @@ use crate::device::Device;
 /// Every device, by number. Maps are for looking up only: their order never shows.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Fleet {
-    /// `None`: forgotten; numbers are never reused.
-    devices: Vec<Option<Device>>,
+    devices: Numbered<Device>,
     #[serde(skip)]
     by_id: HashMap<Arc<str>, DeviceIndex>,
     #[serde(skip)]
@@ -24,16 +23,15 @@ impl Fleet {
     }
 
     pub(crate) fn get(&self, device: DeviceIndex) -> Option<&Device> {
-        self.devices.get(device.0 as usize)?.as_ref()
+        self.devices.get(device.0)
     }
 
     pub(crate) fn get_mut(&mut self, device: DeviceIndex) -> Option<&mut Device> {
-        self.devices.get_mut(device.0 as usize)?.as_mut()
+        self.devices.get_mut(device.0)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (DeviceIndex, &Device)> {
-        let numbered = self.devices.iter().enumerate();
-        numbered.filter_map(|(index, device)| Some((DeviceIndex(index as u32), device.as_ref()?)))
+        self.devices.iter().map(|(index, device)| (DeviceIndex(index), device))
     }
 
     pub(crate) fn indexes(&self) -> Vec<DeviceIndex> {
@@ -42,7 +40,7 @@ impl Fleet {
 
     /// Number of devices.
     pub(crate) fn len(&self) -> usize {
-        self.by_id.len()
+        self.devices.len()
     }
 
     /// Whether one more device of this client fits; else the key of the limit and its value.
@@ -61,20 +59,15 @@ impl Fleet {
         Ok(())
     }
 
-    /// The number that the next device gets.
-    pub(crate) fn next_index(&self) -> DeviceIndex {
-        DeviceIndex(self.devices.len() as u32)
-    }
-
     pub(crate) fn add(&mut self, device: Device) -> DeviceIndex {
-        let index = self.next_index();
-        self.index(index, &device.id, &device.client);
-        self.devices.push(Some(device));
+        let (id, client) = (device.id.clone(), device.client.clone());
+        let index = DeviceIndex(self.devices.insert(device));
+        self.index(index, &id, &client);
         index
     }
 
     pub(crate) fn remove(&mut self, index: DeviceIndex) -> Option<Device> {
-        let device = self.devices.get_mut(index.0 as usize)?.take()?;
+        let device = self.devices.remove(index.0)?;
         self.by_id.remove(&device.id);
         if let Some(count) = self.by_client.get_mut(&device.client) {
             *count -= 1;
@@ -88,10 +81,8 @@ impl Fleet {
     /// Fills the look-ups after reading a checkpoint.
     pub(crate) fn rebuild(&mut self) {
         let devices = std::mem::take(&mut self.devices);
-        for (index, device) in devices.iter().enumerate() {
-            if let Some(device) = device {
-                self.index(DeviceIndex(index as u32), &device.id, &device.client);
-            }
+        for (index, device) in devices.iter() {
+            self.index(DeviceIndex(index), &device.id, &device.client);
         }
         self.devices = devices;
     }

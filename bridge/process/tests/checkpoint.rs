@@ -3,6 +3,9 @@
 
 mod support;
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use support::{T0, above, publication, rule};
@@ -18,7 +21,9 @@ fn config() -> ProcessConfig {
         devices_max: 6,
         metrics_per_device_max: 4,
         groups_max: 4,
-        forget_after_ms: Some(900_000),
+        late_after_intervals: 2,
+        lost_after_intervals: 6,
+        forget_after_ms: Some(500_000),
         alerts_recent_max: 3,
         commands: CommandsConfig { per_device_max: 3, total_max: 6, bytes_max: 3_000, age_max_ms: 600_000 },
         rules: vec![
@@ -43,7 +48,7 @@ enum Step {
         metric: u8,
         value: i8,
         age_ms: i64,
-        location: u8,
+        location: usize,
     },
     Value {
         device: u8,
@@ -83,13 +88,16 @@ enum Step {
     },
 }
 
+/// More groups than `groups_max`.
+const LOCATIONS: [&str; 6] = ["A", "A, 1", "B, 2", "C, 1, x", "D", "A, 2"];
+
 fn step() -> impl Strategy<Value = (i64, Step)> {
     let age_ms = prop_oneof![4 => 0..3_000i64, 1 => -200_000..200_000i64, 1 => Just(3_600_000)];
     let step = prop_oneof![
-        6 => (0..7u8, 0..3u8, 0..5i8, age_ms, 0..4u8).prop_map(|(device, metric, value, age_ms, location)| {
+        6 => (0..9u8, 0..3u8, 0..5i8, age_ms, 0..LOCATIONS.len()).prop_map(|(device, metric, value, age_ms, location)| {
             Step::Reading { device, metric, value, age_ms, location }
         }),
-        2 => (0..7u8, 0..5u8, 0..5i8).prop_map(|(device, metric, value)| Step::Value { device, metric, value }),
+        2 => (0..9u8, 0..5u8, 0..5i8).prop_map(|(device, metric, value)| Step::Value { device, metric, value }),
         1 => (0..7u8, prop::collection::vec(0..5i8, 0..4)).prop_map(|(device, values)| Step::Array { device, values }),
         1 => Just(Step::Again),
         1 => Just(Step::Broken),
@@ -143,7 +151,7 @@ fn entries(steps: Vec<(i64, Step)>) -> Vec<Entry> {
                 _ => Entry::Tick(now_ms),
             },
             Step::Reading { device, metric: name, value, age_ms, location } => {
-                let location = ["A", "A, 1", "B, 2", "C, 1, x"][usize::from(location)];
+                let location = LOCATIONS[location];
                 json(format!(
                     r#"{{"deviceId":"d{device}","time":{},"location":"{location}","{}":{value},"c":{value}}}"#,
                     now_ms - age_ms,
@@ -242,13 +250,20 @@ proptest! {
 #[test]
 fn the_random_steps_reach_what_they_are_meant_to_reach() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
-    let (mut raised, mut acknowledged, mut late, mut duplicate, mut forgotten) = (0, 0, 0, 0, 0);
+    let (mut raised, mut acknowledged, mut late, mut duplicate, mut forgotten, mut reused) = (0, 0, 0, 0, 0, 0);
     let mut commands = [0; 9];
     for _ in 0..100 {
         let steps = prop::collection::vec(step(), 120).new_tree(&mut runner).unwrap().current();
         let mut process = Process::new(config());
+        let mut names = HashMap::new();
         for (place, entry) in entries(steps).iter().enumerate() {
-            let counts = apply(&mut process, place, entry).counts;
+            let Output { counts, changes, .. } = apply(&mut process, place, entry);
+            for change in changes {
+                if let Change::Device { device, id, .. } = change {
+                    let before = names.insert(device, Arc::clone(&id));
+                    reused += u64::from(before.is_some_and(|before| before != id));
+                }
+            }
             raised += counts.alerts_raised;
             acknowledged += counts.acknowledgements;
             late += counts.values_late;
@@ -258,7 +273,8 @@ fn the_random_steps_reach_what_they_are_meant_to_reach() {
             commands.iter_mut().zip(counted).for_each(|(all, more)| *all += more);
         }
     }
-    let reached = [raised, acknowledged, late, duplicate, forgotten];
+    let reached = [raised, acknowledged, late, duplicate, forgotten, reused];
+    assert!(reused > 300, "{reused} numbers were given to another device");
     assert!(reached.iter().chain(&commands).all(|&count| count > 10), "{reached:?} {commands:?}");
 }
 

@@ -92,7 +92,7 @@ fn metrics_that_come_one_by_one_are_one_report() {
 }
 
 #[test]
-fn a_lost_device_is_forgotten_when_told_so_and_its_number_is_not_used_again() {
+fn a_lost_device_is_forgotten_when_told_so_and_another_gets_its_number() {
     let config = ProcessConfig { forget_after_ms: Some(3_600_000), ..ProcessConfig::default() };
     let mut fleet = Fleet::with(config);
     fleet.feels("dev7", 0, 1.0);
@@ -100,8 +100,27 @@ fn a_lost_device_is_forgotten_when_told_so_and_its_number_is_not_used_again() {
     assert!(changes.contains(&Change::Removed { device: DeviceIndex(0) }));
     assert_eq!(fleet.process.devices(), 0);
     assert_eq!(fleet.process.next_deadline(), None);
-    let back = fleet.feels("dev7", 10_001, 1.0);
-    assert!(matches!(back[0], Change::Device { device: DeviceIndex(1), .. }));
+    let other = fleet.feels("dev8", 10_001, 1.0);
+    assert!(matches!(&other[0], Change::Device { device: DeviceIndex(0), id, .. } if **id == *"dev8"));
+}
+
+#[test]
+fn two_hundred_generations_of_devices_take_the_numbers_of_one() {
+    let config = ProcessConfig { forget_after_ms: Some(3_600_000), ..ProcessConfig::default() };
+    let mut fleet = Fleet::with(config);
+    let mut checkpoints = Vec::new();
+    for generation in 0..200 {
+        let at_s = generation * 10_000;
+        fleet.wait(at_s);
+        for n in 0..100 {
+            let changes = fleet.feels(&format!("g{generation:03}-{n:02}"), at_s, 1.0);
+            assert!(matches!(changes[0], Change::Device { device: DeviceIndex(0..100), .. }), "{:?}", changes[0]);
+        }
+        fleet.wait(at_s + 1);
+        checkpoints.push(fleet.process.checkpoint().len());
+    }
+    assert_eq!(fleet.process.devices(), 100);
+    assert!(checkpoints[199] <= checkpoints[0] + 100, "{} bytes, then {}", checkpoints[0], checkpoints[199]);
 }
 
 #[test]

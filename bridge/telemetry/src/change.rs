@@ -8,7 +8,8 @@ use smallvec::SmallVec;
 use crate::command::{Command, CommandId};
 use crate::reading::{DeliveryClass, Value};
 
-/// Dense number of a device, assigned by processing in order of appearance and kept over restarts; never reused.
+/// Dense number of a device, assigned by processing and kept over restarts. After [`Change::Removed`] the number may be
+/// another device's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct DeviceIndex(pub u32);
 

@@ -10,12 +10,14 @@
 //! - [`problem`]: what was refused or could not be understood, and why
 //! - [`clients`]: who the MQTT clients are and what they say, for operators
 //! - [`history`]: the questions a dashboard asks about the past, and the port that answers them
+//! - [`numbered`]: things that come and go, by number
 
 pub mod change;
 pub mod clients;
 pub mod command;
 pub mod entry;
 pub mod history;
+pub mod numbered;
 pub mod problem;
 pub mod reading;
 pub mod scope;
@@ -29,6 +31,7 @@ pub use command::{
 };
 pub use entry::{Entry, EntryError, Intent, Position, Publication, PublishProperties, Qos};
 pub use history::{History, HistoryError};
+pub use numbered::Numbered;
 pub use problem::{Problem, ProblemSink, Reason};
 pub use reading::{DeliveryClass, Reading, Value};
 pub use scope::DeviceScope;

@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
-use tidegate_telemetry::{AlertChange, AlertState, Severity};
-
-use crate::rows::row_of;
+use tidegate_telemetry::{AlertChange, AlertState, DeviceIndex, Severity};
 
 /// What holds for one device.
 type Active = SmallVec<[(Arc<str>, Severity); 1]>;
@@ -16,7 +14,8 @@ type Active = SmallVec<[(Arc<str>, Severity); 1]>;
 #[derive(Debug, Default)]
 pub(crate) struct Alerts {
     alerts: BTreeMap<Arc<str>, Alert>,
-    active_by_row: FxHashMap<u32, Active>,
+    /// Processing clears all of a device before it forgets it.
+    active_by_device: FxHashMap<DeviceIndex, Active>,
     /// Cleared alerts in the order they will leave: Unix ms of clearing, identifier.
     leaving: VecDeque<(i64, Arc<str>)>,
     removed: VecDeque<(u64, Arc<str>)>,
@@ -109,15 +108,14 @@ impl Alerts {
     }
 
     fn take_active(&mut self, change: &AlertChange) -> Option<Severity> {
-        let row = row_of(change.device);
-        let active = self.active_by_row.entry(row).or_default();
+        let active = self.active_by_device.entry(change.device).or_default();
         active.retain(|(id, _)| *id != change.id);
         if change.state != AlertState::Cleared {
             active.push((Arc::clone(&change.id), change.severity));
         }
         let worst = active.iter().map(|&(_, severity)| severity).max();
         if active.is_empty() {
-            self.active_by_row.remove(&row);
+            self.active_by_device.remove(&change.device);
         }
         worst
     }

@@ -88,6 +88,11 @@ impl Charts {
         }
     }
 
+    /// Whether there is a chart of the row.
+    pub fn has(&self, row: u32) -> bool {
+        self.by_row.contains_key(&row)
+    }
+
     pub fn get(&self, key: &ChartKey) -> Option<&Chart> {
         self.charts.get(key)
     }

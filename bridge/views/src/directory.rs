@@ -54,13 +54,13 @@ impl Directory {
         }
     }
 
-    /// Remembers a move; the oldest are forgotten beyond `entries_max`.
-    pub fn note(&mut self, moved: Move, entries_max: usize) {
+    /// Remembers a move. Beyond `entries_max` the oldest is forgotten: the answer is its row.
+    pub fn note(&mut self, moved: Move, entries_max: usize) -> Option<u32> {
         self.newest = moved.version;
         self.log.push_back(moved);
-        while self.log.len() > entries_max {
-            self.horizon = self.log.pop_front().map_or(self.horizon, |oldest| oldest.version);
-        }
+        let oldest = if self.log.len() > entries_max { self.log.pop_front()? } else { return None };
+        self.horizon = oldest.version;
+        Some(oldest.row)
     }
 
     /// A full identifier, or a last level that only one device has.

@@ -3,17 +3,25 @@
 use std::sync::{Arc, OnceLock};
 
 use smallvec::SmallVec;
-use tidegate_telemetry::{AppliedReading, DeliveryClass, DeviceIndex, DeviceState, MetricIndex, Severity, Value};
+use tidegate_telemetry::{
+    AppliedReading, DeliveryClass, DeviceIndex, DeviceState, MetricIndex, Numbered, Severity, Value,
+};
 
 use crate::envelope::Envelope;
 use crate::views::SubscriberId;
 
 /// All rows. `versions` lies apart and dense: a subscription finds what changed by scanning its own row numbers.
+///
+/// A removed row keeps its number as long as somebody may mean the removed device by it: see [`Views::release`].
+///
+/// [`Views::release`]: crate::Views::release
 #[derive(Debug, Default)]
 pub(crate) struct Rows {
-    /// Version at which anything of the row last changed; 0 for a row that never was.
+    /// Version at which anything of the row last changed.
     pub versions: Vec<u64>,
-    rows: Vec<Option<Row>>,
+    rows: Numbered<Row>,
+    /// Rows of the devices that processing knows, by its numbers.
+    by_device: Vec<Option<u32>>,
 }
 
 /// A device.
@@ -25,8 +33,10 @@ pub(crate) struct Row {
     pub since_ms: i64,
     pub worst_alert: Option<Severity>,
     pub columns: Vec<Column>,
-    /// Forgotten by processing. The number stays taken, so that cursors can still be told.
-    pub removed: bool,
+    /// Version at which it appeared.
+    pub appeared: u64,
+    /// Version at which processing forgot it.
+    pub removed: Option<u64>,
     /// Version of the newest value of any column, and of the change before it.
     pub value_version: u64,
     pub previous_value_version: u64,
@@ -59,31 +69,57 @@ pub(crate) struct Column {
 
 impl Rows {
     pub fn get(&self, row: u32) -> Option<&Row> {
-        self.rows.get(row as usize)?.as_ref().filter(|row| !row.removed)
+        self.rows.get(row).filter(|row| row.removed.is_none())
     }
 
     /// Also rows that were removed.
     pub fn get_any(&self, row: u32) -> Option<&Row> {
-        self.rows.get(row as usize)?.as_ref()
+        self.rows.get(row)
     }
 
     pub fn get_mut(&mut self, row: u32) -> Option<&mut Row> {
-        self.rows.get_mut(row as usize)?.as_mut().filter(|row| !row.removed)
+        self.rows.get_mut(row).filter(|row| row.removed.is_none())
     }
 
     /// For watchers, which may hold a row that was removed meanwhile.
     pub fn get_any_mut(&mut self, row: u32) -> Option<&mut Row> {
-        self.rows.get_mut(row as usize)?.as_mut()
+        self.rows.get_mut(row)
     }
 
-    pub fn insert(&mut self, row: u32, version: u64, content: Row) {
-        let index = row as usize;
-        if self.rows.len() <= index {
-            self.rows.resize_with(index + 1, || None);
-            self.versions.resize(index + 1, 0);
+    /// The row of a device.
+    pub fn of(&self, device: DeviceIndex) -> Option<u32> {
+        *self.by_device.get(device.0 as usize)?
+    }
+
+    /// Adds a row for a device; answers its number.
+    pub fn insert(&mut self, device: DeviceIndex, content: Row) -> u32 {
+        let version = content.appeared;
+        let row = self.rows.insert(content);
+        self.versions.resize(self.rows.end(), 0);
+        self.versions[row as usize] = version;
+        let index = device.0 as usize;
+        if self.by_device.len() <= index {
+            self.by_device.resize(index + 1, None);
         }
-        self.rows[index] = Some(content);
-        self.versions[index] = version;
+        self.by_device[index] = Some(row);
+        row
+    }
+
+    /// Processing forgot a device; answers the number of its row, which stays.
+    pub fn remove(&mut self, device: DeviceIndex, version: u64) -> Option<u32> {
+        let number = self.by_device.get_mut(device.0 as usize)?.take()?;
+        while self.by_device.pop_if(|last| last.is_none()).is_some() {}
+        let row = self.rows.get_mut(number)?;
+        row.removed = Some(version);
+        row.columns = Vec::new();
+        row.newest_change.take();
+        Some(number)
+    }
+
+    /// Frees a number.
+    pub fn free(&mut self, row: u32) {
+        self.rows.remove(row);
+        self.versions.truncate(self.rows.end());
     }
 
     /// Notes that something of the row changed.
@@ -98,11 +134,7 @@ impl Rows {
 
     /// Every row that is there.
     pub fn iter(&self) -> impl Iterator<Item = (u32, &Row)> {
-        let numbered = self.rows.iter().enumerate();
-        numbered.filter_map(|(index, row)| {
-            let row = row.as_ref().filter(|row| !row.removed)?;
-            Some((u32::try_from(index).expect("device numbers are u32"), row))
-        })
+        self.rows.iter().filter(|(_, row)| row.removed.is_none())
     }
 }
 
@@ -115,7 +147,8 @@ impl Row {
             since_ms: now_ms,
             worst_alert: None,
             columns: Vec::new(),
-            removed: false,
+            appeared: version,
+            removed: None,
             value_version: 0,
             previous_value_version: 0,
             status_version: version,
@@ -230,9 +263,4 @@ impl Column {
 /// The last level of an identifier.
 pub(crate) fn short_name(id: &str) -> &str {
     id.rsplit('/').next().unwrap_or(id)
-}
-
-/// The row number of a device.
-pub(crate) const fn row_of(device: DeviceIndex) -> u32 {
-    device.0
 }

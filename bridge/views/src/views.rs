@@ -10,7 +10,8 @@ use crate::commands::Commands;
 use crate::config::{Epoch, ViewsConfig};
 use crate::directory::{Directory, Move};
 use crate::groups::Groups;
-use crate::rows::{Row, Rows, row_of};
+use crate::rows::{Row, Rows};
+use crate::subscription::{Cells, RowsView};
 
 /// Whom to wake: a number that the caller gives to each session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -129,12 +130,13 @@ impl Views {
 
     fn apply_one(&mut self, change: &Change, dirty: &mut impl FnMut(SubscriberId, Lane)) {
         match change {
-            Change::Device { device, id, group } => self.apply_device(row_of(*device), id, group, dirty),
+            Change::Device { device, id, group } => self.apply_device(*device, id, group, dirty),
             Change::Metric { device, metric, name, unit, decimals } => {
                 let version = self.version;
-                if let Some(row) = self.rows.get_mut(row_of(*device)) {
+                let Some(number) = self.rows.of(*device) else { return };
+                if let Some(row) = self.rows.get_mut(number) {
                     row.define_column(*metric, name, unit.as_ref(), *decimals, version);
-                    self.touch(row_of(*device), dirty);
+                    self.touch(number, dirty);
                 }
             }
             Change::Reading(reading) => self.apply_reading(reading, dirty),
@@ -156,29 +158,35 @@ impl Views {
                 self.commands.forget(*id, self.version, self.config.membership_entries_max);
                 wake(&self.watchers.commands, Lane::Commands, dirty);
             }
-            Change::Removed { device } => self.apply_removed(row_of(*device), dirty),
+            Change::Removed { device } => self.apply_removed(*device, dirty),
         }
     }
 
-    fn apply_device(&mut self, row: u32, id: &Arc<str>, group: &Arc<str>, dirty: &mut impl FnMut(SubscriberId, Lane)) {
-        let before = match self.rows.get_mut(row) {
-            Some(known) if known.group == *group => return,
-            Some(known) => Some(std::mem::replace(&mut known.group, Arc::clone(group))),
-            None => {
-                self.rows.insert(
-                    row,
-                    self.version,
-                    Row::new(Arc::clone(id), Arc::clone(group), self.version, self.now_ms),
-                );
-                self.directory.insert(id, row);
-                None
+    fn apply_device(
+        &mut self,
+        device: DeviceIndex,
+        id: &Arc<str>,
+        group: &Arc<str>,
+        dirty: &mut impl FnMut(SubscriberId, Lane),
+    ) {
+        let known = self.rows.of(device);
+        if let Some(row) = known
+            && let Some(known) = self.rows.get_mut(row)
+        {
+            if known.group != *group {
+                let before = std::mem::replace(&mut known.group, Arc::clone(group));
+                self.note_move(row, Some(before), dirty);
             }
-        };
-        self.note_move(row, before, dirty);
+            return;
+        }
+        let new = Row::new(Arc::clone(id), Arc::clone(group), self.version, self.now_ms);
+        let row = self.rows.insert(device, new);
+        self.directory.insert(id, row);
+        self.note_move(row, None, dirty);
     }
 
     fn apply_reading(&mut self, reading: &AppliedReading, dirty: &mut impl FnMut(SubscriberId, Lane)) {
-        let number = row_of(reading.device);
+        let Some(number) = self.rows.of(reading.device) else { return };
         let Some(row) = self.rows.get_mut(number) else { return };
         let changed = row.take(reading, self.version);
         for cell in &reading.cells {
@@ -201,11 +209,12 @@ impl Views {
         dirty: &mut impl FnMut(SubscriberId, Lane),
     ) {
         let version = self.version;
-        let Some(row) = self.rows.get_mut(row_of(device)) else { return };
+        let Some(number) = self.rows.of(device) else { return };
+        let Some(row) = self.rows.get_mut(number) else { return };
         if (row.state, row.since_ms) != (state, since_ms) {
             (row.state, row.since_ms) = (state, since_ms);
             row.status_version = version;
-            self.touch(row_of(device), dirty);
+            self.touch(number, dirty);
         }
     }
 
@@ -213,7 +222,7 @@ impl Views {
         let version = self.version;
         let worst = self.alerts.take(alert, version, self.now_ms, self.config.alert_events_max);
         wake(&self.watchers.alerts, Lane::Alerts, dirty);
-        let row = row_of(alert.device);
+        let Some(row) = self.rows.of(alert.device) else { return };
         if let Some(device) = self.rows.get_mut(row).filter(|device| device.worst_alert != worst) {
             device.worst_alert = worst;
             device.status_version = version;
@@ -221,20 +230,40 @@ impl Views {
         }
     }
 
-    fn apply_removed(&mut self, row: u32, dirty: &mut impl FnMut(SubscriberId, Lane)) {
-        let Some(device) = self.rows.get_mut(row) else { return };
-        device.removed = true;
-        device.columns = Vec::new();
-        device.newest_change.take();
-        let (id, group) = (Arc::clone(&device.id), Arc::clone(&device.group));
-        self.directory.remove(&id, row);
-        self.note_move(row, Some(group), dirty);
+    fn apply_removed(&mut self, device: DeviceIndex, dirty: &mut impl FnMut(SubscriberId, Lane)) {
+        let Some(number) = self.rows.remove(device, self.version) else { return };
+        let Some(row) = self.rows.get_any(number) else { return };
+        let (id, group) = (Arc::clone(&row.id), Arc::clone(&row.group));
+        self.directory.remove(&id, number);
+        self.note_move(number, Some(group), dirty);
     }
 
     fn note_move(&mut self, row: u32, before: Option<Arc<str>>, dirty: &mut impl FnMut(SubscriberId, Lane)) {
-        self.directory.note(Move { version: self.version, row, before }, self.config.membership_entries_max);
+        let moved = Move { version: self.version, row, before };
+        let forgotten = self.directory.note(moved, self.config.membership_entries_max);
         wake(&self.watchers.membership, Lane::Views, dirty);
         self.touch(row, dirty);
+        if let Some(row) = forgotten {
+            self.release(row);
+        }
+    }
+
+    /// Frees the number of a removed row once nobody means the device by it any more: cursors behind the horizon of the
+    /// directory begin anew, those before it know of the removal; watchers and charts have left.
+    ///
+    /// Views of whole fleets watch no single row: they tell by the version at which a row appeared ([`Views::row_in`]).
+    pub(crate) fn release(&mut self, row: u32) {
+        let is_unknown = |removed: u64| removed <= self.directory.horizon;
+        let may_go = |row: &Row| row.removed.is_some_and(is_unknown) && row.watchers.is_empty();
+        if self.rows.get_any(row).is_some_and(may_go) && !self.charts.has(row) {
+            self.rows.free(row);
+        }
+    }
+
+    /// The device that a view means by a row number, while it is there.
+    pub(crate) fn row_in(&self, view: &RowsView, number: u32) -> Option<&Row> {
+        let is_meant = |row: &&Row| matches!(view.cells, Cells::Metrics(_)) || row.appeared <= view.members_at;
+        self.rows.get(number).filter(is_meant)
     }
 
     /// Notes that a row changed, and wakes who watches it.

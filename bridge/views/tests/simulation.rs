@@ -40,19 +40,26 @@ struct World {
     views: Views,
     version: u64,
     now_ms: i64,
-    /// Next device number; groups of those that are there.
-    devices: Vec<Option<u64>>,
-    /// Promised values: version, row, column, value.
-    promised: Vec<(u64, u64, usize, f64)>,
+    /// Devices by number; the numbers, and some of the names, of those that were forgotten come again.
+    devices: Vec<Option<Known>>,
+    appeared: usize,
+    /// Promised values: version, device, column, value.
+    promised: Vec<(u64, String, usize, f64)>,
     alerts: Vec<AlertChange>,
     commands: CommandsOfDevices,
+}
+
+#[derive(Clone)]
+struct Known {
+    id: String,
+    group: u64,
 }
 
 impl World {
     fn new(seed: u64) -> Self {
         let mut dice = Dice(seed);
         let config = ViewsConfig {
-            membership_entries_max: 4 + dice.roll(40) as usize,
+            membership_entries_max: 1 + dice.roll(32) as usize,
             alert_events_max: 4 + dice.roll(40) as usize,
             cleared_alert_ms: 5_000,
             envelope_linger_ms: 1 + dice.roll(20_000) as i64,
@@ -66,6 +73,7 @@ impl World {
             version: 0,
             now_ms: BASE_MS,
             devices: Vec::new(),
+            appeared: 0,
             promised: Vec::new(),
             alerts: Vec::new(),
             commands: CommandsOfDevices::default(),
@@ -91,19 +99,16 @@ impl World {
         }
         let number = self.dice.roll(24) as usize;
         if number >= self.devices.len() || self.devices[number].is_none() {
-            return if self.dice.one_in(3) || self.devices.len() < 4 { self.appear() } else { Vec::new() };
+            return if self.dice.one_in(2) || self.devices.len() < 4 { self.appear() } else { Vec::new() };
         }
         let device = DeviceIndex(number as u32);
         match self.dice.roll(24) {
             0 => self.appear(),
             1 => {
-                self.devices[number] = Some(self.dice.roll(3));
+                self.devices[number].as_mut().unwrap().group = self.dice.roll(3);
                 vec![self.device(number)]
             }
-            2 if number > 0 && self.dice.one_in(2) => {
-                self.devices[number] = None;
-                vec![Change::Removed { device }]
-            }
+            10 | 11 if number > 0 => self.forget(device),
             3 | 4 => {
                 let states = [DeviceState::Fresh, DeviceState::Late, DeviceState::Asleep, DeviceState::Lost];
                 let state = states[self.dice.roll(4) as usize];
@@ -117,24 +122,43 @@ impl World {
     }
 
     fn appear(&mut self) -> Vec<Change> {
-        if self.devices.len() >= 200 {
+        let id = if self.appeared == 0 { "site/dev0".into() } else { format!("site/dev{}", 1 + self.dice.roll(29)) };
+        if self.devices.iter().flatten().any(|known| known.id == id) {
             return Vec::new();
         }
-        let number = self.devices.len();
-        self.devices.push(Some(self.dice.roll(3)));
+        self.appeared += 1;
+        let number = self.devices.iter().position(Option::is_none).unwrap_or(self.devices.len());
+        self.devices.resize(self.devices.len().max(number + 1), None);
+        self.devices[number] = Some(Known { id, group: self.dice.roll(3) });
         let device = DeviceIndex(number as u32);
         let mut changes = vec![self.device(number)];
         changes.extend((0..3).map(|column| metric(device, column, false)));
         changes
     }
 
+    /// As processing does it: the alerts of the device end first.
+    fn forget(&mut self, device: DeviceIndex) -> Vec<Change> {
+        let mut changes = if self.open_alert(device).is_some() { self.alert(device) } else { Vec::new() };
+        self.devices[device.0 as usize] = None;
+        changes.push(Change::Removed { device });
+        changes
+    }
+
     fn device(&self, number: usize) -> Change {
-        let group = self.devices[number].unwrap();
+        let Known { id, group } = self.devices[number].as_ref().unwrap();
         Change::Device {
             device: DeviceIndex(number as u32),
-            id: format!("site/dev{number}").into(),
-            group: ["a", "a/b", "c"][group as usize].into(),
+            id: id.as_str().into(),
+            group: ["a", "a/b", "c"][*group as usize].into(),
         }
+    }
+
+    fn id(&self, device: DeviceIndex) -> String {
+        self.devices[device.0 as usize].as_ref().unwrap().id.clone()
+    }
+
+    fn open_alert(&self, device: DeviceIndex) -> Option<usize> {
+        self.alerts.iter().position(|alert| alert.device == device && alert.state != AlertState::Cleared)
     }
 
     fn reading(&mut self, device: DeviceIndex) -> Change {
@@ -147,7 +171,7 @@ impl World {
             let number = self.dice.roll(1_000) as f64 / 10.0;
             let value = if self.dice.one_in(12) { Measured::Text("on".into()) } else { Measured::Number(number) };
             if class != DeliveryClass::Latest && !late && value.as_number().is_some() {
-                self.promised.push((self.version, u64::from(device.0), usize::from(column), number));
+                self.promised.push((self.version, self.id(device), usize::from(column), number));
             }
             cells.push(AppliedCell { metric: MetricIndex(column), value, latest: !late });
         }
@@ -156,14 +180,13 @@ impl World {
     }
 
     fn alert(&mut self, device: DeviceIndex) -> Vec<Change> {
-        let open = self.alerts.iter().position(|alert| alert.device == device && alert.state != AlertState::Cleared);
-        let Some(at) = open else {
+        let Some(at) = self.open_alert(device) else {
             let alert = AlertChange {
                 id: format!("a-{}-{}", self.version, self.alerts.len()).into(),
                 rule: "hot".into(),
                 severity: [Severity::Info, Severity::Warning, Severity::Critical][self.dice.roll(3) as usize],
                 device,
-                device_id: format!("site/dev{}", device.0).into(),
+                device_id: self.id(device).into(),
                 group: "a".into(),
                 metric: None,
                 text: "Above 8.0 °C".into(),
@@ -202,7 +225,7 @@ impl World {
 
     fn client(&mut self) -> Client {
         let names: Vec<String> = (0..12).map(|_| self.name()).collect();
-        let (kind, spec) = match self.dice.roll(10) {
+        let (kind, spec) = match self.dice.roll(11) {
             0 | 1 => (
                 "devices",
                 ViewSpec::Devices {
@@ -229,6 +252,7 @@ impl World {
                 },
             ),
             5 => ("fleet", ViewSpec::Fleet { group: "a".into(), metric: Some("m1".into()) }),
+            10 => ("fleet", ViewSpec::Fleet { group: String::new(), metric: None }),
             6 => ("group", ViewSpec::Group { group: String::new(), depth: 1, metrics: None }),
             7 => ("commands", ViewSpec::Commands { device: None, limit: Some(1 + self.dice.roll(6) as usize) }),
             8 => ("commands", ViewSpec::Commands { device: Some("dev0".into()), limit: Some(3) }),
@@ -353,8 +377,9 @@ impl World {
                 let newest = figure("v").unwrap_or(low);
                 let number = row[0].as_u64().unwrap();
                 let owed_after = from.max(client.joined.get(&number).copied().unwrap_or(0));
+                let Some(device) = client.view.map.get(&number.to_string()).map(|row| &row["id"]) else { continue };
                 let between = self.promised.iter().filter(|(version, of, at, _)| {
-                    *version > owed_after && *version <= to && (*of, *at) == (number, column)
+                    *version > owed_after && *version <= to && *device == **of && *at == column
                 });
                 for (_, _, _, value) in between {
                     assert!(low.min(newest) <= *value && *value <= high.max(newest), "{value} is hidden: {message}");
@@ -422,6 +447,22 @@ proptest! {
             world.settle(client);
         }
     }
+}
+
+#[test]
+fn the_random_histories_give_the_rows_of_forgotten_devices_to_others() {
+    let (mut appeared, mut rows) = (0, 0);
+    for seed in 0..20 {
+        let mut world = World::new(seed);
+        (0..400).for_each(|_| world.happen());
+        let mut client = world.client();
+        (client.spec, client.view) = (ViewSpec::Fleet { group: String::new(), metric: None }, ClientView::new("fleet"));
+        world.connect(&mut client);
+        world.settle(&mut client);
+        appeared += world.appeared;
+        rows += client.view.map.keys().map(|row| row.parse::<usize>().unwrap() + 1).max().unwrap();
+    }
+    assert!(appeared > 2 * rows, "{appeared} devices on {rows} rows");
 }
 
 #[test]

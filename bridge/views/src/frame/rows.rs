@@ -25,7 +25,7 @@ impl Views {
             if self.rows.version(number) <= since {
                 continue;
             }
-            let Some(row) = self.rows.get(number) else { continue };
+            let Some(row) = self.row_in(view, number) else { continue };
             let before = lists.len();
             let marks = (lists.values.len(), lists.status.len(), lists.columns.len());
             match &view.cells {
@@ -48,7 +48,7 @@ impl Views {
         if next.is_none() {
             let mut used = lists.len() + left.len();
             while let Some(&number) = view.joining.last() {
-                let Some(row) = self.rows.get(number) else {
+                let Some(row) = self.row_in(view, number) else {
                     // Removed since the delta began: the next one says so, for the client may have an older row of it.
                     view.joining.pop();
                     view.rows.push(number);
@@ -84,7 +84,7 @@ impl Views {
         while index < view.rows.len() {
             let number = view.rows[index];
             index += 1;
-            let Some(row) = self.rows.get(number) else { continue };
+            let Some(row) = self.row_in(view, number) else { continue };
             let marks = (rows.len(), groups.len());
             let mut group = None;
             if matches!(view.cells, Cells::Fleet(_)) {

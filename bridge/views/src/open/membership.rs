@@ -28,15 +28,15 @@ impl Views {
             joined.into_iter().for_each(|row| self.join_row(view, row, subscriber));
         }
         for (row, _) in moves {
-            let wanted = self.is_wanted(view, row);
-            if view.has(row) {
+            let (wanted, had) = (self.is_wanted(view, row), view.has(row));
+            if had && !wanted && matches!(view.selector, Selector::Names) {
+                view.missing.extend(self.rows.get_any(row).map(|row| Box::from(&*row.id)));
+            }
+            if had {
                 self.leave_row(view, row, subscriber);
-                if !wanted && matches!(view.selector, Selector::Names) {
-                    view.missing.extend(self.rows.get_any(row).map(|row| Box::from(&*row.id)));
-                }
             }
             if wanted {
-                if view.leaving.last() == Some(&row) {
+                if had {
                     view.leaving.pop();
                 }
                 self.join_row(view, row, subscriber);
@@ -102,13 +102,14 @@ impl Views {
         let moved = self.directory.moved_since(since);
         match &view.selector {
             Selector::Names => {
-                for moved in &moved {
+                // Backwards: a device may have gone and come again, each time with another row.
+                for moved in moved.iter().rev() {
                     let Some(row) = self.rows.get_any(moved.row) else { continue };
                     let names = |name: &str| *name == *row.id || name == short_name(&row.id);
                     if moved.before.is_none() && view.rows.contains(&moved.row) {
                         view.rows.retain(|&other| other != moved.row);
                         view.missing.push(Box::from(&*row.id));
-                    } else if moved.before.is_some() && row.removed {
+                    } else if moved.before.is_some() && row.removed.is_some() {
                         let before = view.missing.len();
                         view.missing.retain(|name| !names(name));
                         if view.missing.len() != before {
@@ -196,9 +197,10 @@ impl Views {
         }
     }
 
-    pub(super) fn leave_charts(&mut self, view: &mut SeriesView, subscriber: SubscriberId) {
+    pub(super) fn leave_charts(&mut self, view: &SeriesView, subscriber: SubscriberId) {
         for line in &view.lines {
             self.charts.leave(line.key, subscriber, line.waiting);
+            self.release(line.key.row);
         }
     }
 
@@ -215,6 +217,7 @@ impl Views {
             drop_one(&mut row.watchers, subscriber);
             if row.watchers.is_empty() {
                 self.lingering.push_back((self.now_ms, number));
+                self.release(number);
             }
         }
     }

@@ -97,7 +97,7 @@ impl Views {
         match subscription.view {
             View::Rows(mut view) => self.leave_rows(&mut view, subscriber),
             View::Group { .. } => drop_one(&mut self.watchers.groups, subscriber),
-            View::Series(mut view) => self.leave_charts(&mut view, subscriber),
+            View::Series(view) => self.leave_charts(&view, subscriber),
             View::Alerts(_) => drop_one(&mut self.watchers.alerts, subscriber),
             View::Commands(_) => drop_one(&mut self.watchers.commands, subscriber),
         }
@@ -125,10 +125,11 @@ impl Views {
             };
             let keys = view.lines.iter().map(|line| (line.key.row, line.key.column));
             let fresh = self.series_window(keys.collect(), view.window.changed_by(window))?;
-            self.leave_charts(view, subscriber);
-            *view = fresh;
+            let before = std::mem::replace(view, fresh);
             subscription.phase = Phase::Snapshot(Snapshot::default());
+            // First in, then out: the row of a device that was forgotten is held by its charts alone.
             self.enter(subscription);
+            self.leave_charts(&before, subscriber);
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use tidegate_buckets::Rung;
 use super::invalid;
 use crate::charts::ChartKey;
 use crate::directory::Found;
-use crate::rows::short_name;
+use crate::rows::{Row, short_name};
 use crate::spec::{SeriesSpec, UpdateSpec, ViewError, WindowSpec};
 use crate::subscription::{Cells, CommandsView, Line, RowsView, Selector, SeriesView, Subscription, View};
 use crate::views::Views;
@@ -146,11 +146,14 @@ impl Views {
         for name in &change.remove {
             // A name that stands for nobody may be written in full or not: both are the same wish.
             view.missing.retain(|missing| short_name(missing) != short_name(name));
-            let Found::Unique(row) = self.directory.find(name) else { continue };
-            if let (Some(at), Some(place)) = (view.rows.iter().position(|&other| other == row), place.as_deref_mut()) {
-                *place -= usize::from(at < *place);
+            for row in self.held_by_name(view, name) {
+                if let (Some(at), Some(place)) =
+                    (view.rows.iter().position(|&other| other == row), place.as_deref_mut())
+                {
+                    *place -= usize::from(at < *place);
+                }
+                self.leave_row(view, row, subscriber);
             }
-            self.leave_row(view, row, subscriber);
         }
         for (name, row) in added {
             match row {
@@ -165,6 +168,19 @@ impl Views {
             }
         }
         Ok(())
+    }
+
+    /// Rows of a view that a name stands for: the device of that name, and those that had it and are forgotten.
+    fn held_by_name(&self, view: &RowsView, name: &str) -> Vec<u32> {
+        let found = self.directory.find(name);
+        let is_named = |row: &Row| *row.id == *name || row.short_name() == name;
+        let was_found = |row: u32| {
+            self.rows.get_any(row).is_some_and(|held| match held.removed {
+                Some(_) => is_named(held),
+                None => found == Found::Unique(row),
+            })
+        };
+        view.all_rows().filter(|&row| was_found(row)).collect()
     }
 
     pub(super) fn check_size(&self, subscription: &Subscription) -> Result<(), ViewError> {

@@ -1,0 +1,224 @@
+//! Rows of forgotten devices are given to others, and nobody takes one device for another.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod support;
+
+use serde_json::Value;
+use smallvec::smallvec;
+use support::ClientView;
+use tidegate_telemetry::{
+    AppliedCell, AppliedReading, Change, DeliveryClass, DeviceIndex, MetricIndex, Numbered, Position, Value as Measured,
+};
+use tidegate_views::{
+    Epoch, Frame, SeriesSpec, Since, SubscriberId, Subscription, ViewSpec, Views, ViewsConfig, WindowSpec,
+};
+
+const BASE_MS: i64 = 1_704_700_000_000;
+const MEMBERSHIP_ENTRIES_MAX: usize = 20;
+const MOVER: &str = "mover";
+
+/// Devices come and go, numbered as processing does it.
+struct Site {
+    views: Views,
+    version: u64,
+    numbers: Numbered<String>,
+}
+
+impl Site {
+    fn new() -> Self {
+        let config = ViewsConfig { membership_entries_max: MEMBERSHIP_ENTRIES_MAX, ..ViewsConfig::default() };
+        let views = Views::new(Epoch { name: "e".into(), time_base_ms: BASE_MS }, config);
+        Site { views, version: 0, numbers: Numbered::default() }
+    }
+
+    fn apply(&mut self, changes: &[Change]) {
+        self.version += 1;
+        self.views.apply(Position(self.version), BASE_MS + self.version as i64, changes, &mut |_, _| ());
+    }
+
+    fn come(&mut self, id: &str, value: f64) {
+        let device = DeviceIndex(self.numbers.insert(id.into()));
+        let metric = Change::Metric { device, metric: MetricIndex(0), name: "t".into(), unit: None, decimals: None };
+        self.apply(&[Change::Device { device, id: id.into(), group: "a".into() }, metric, reading(device, value)]);
+    }
+
+    fn says(&mut self, id: &str, value: f64) {
+        let device = self.device(id);
+        self.apply(&[reading(device, value)]);
+    }
+
+    fn go(&mut self, id: &str) {
+        let device = self.device(id);
+        self.numbers.remove(device.0);
+        self.apply(&[Change::Removed { device }]);
+    }
+
+    /// Another moves so often that what was forgotten before lies behind the horizon.
+    fn others_move(&mut self) {
+        if self.numbers.iter().all(|(_, id)| id != MOVER) {
+            self.come(MOVER, 0.0);
+        }
+        let device = self.device(MOVER);
+        for n in 0..MEMBERSHIP_ENTRIES_MAX {
+            let group = ["b", "c"][n % 2].into();
+            self.apply(&[Change::Device { device, id: MOVER.into(), group }]);
+        }
+    }
+
+    fn device(&self, id: &str) -> DeviceIndex {
+        DeviceIndex(self.numbers.iter().find(|(_, known)| *known == id).unwrap().0)
+    }
+
+    fn open(&mut self, spec: &ViewSpec, at: Option<u64>) -> Subscription {
+        let since = at.map(|at| Since { position: Position(at), same_epoch: true });
+        self.views.open(SubscriberId(1), 1, spec, since).unwrap()
+    }
+
+    fn frame(&mut self, cursor: &mut Subscription, bytes_max: usize) -> Option<Value> {
+        let mut out = Vec::new();
+        loop {
+            match self.views.frame(cursor, &mut out, bytes_max) {
+                Frame::Written => return Some(serde_json::from_slice(&out).unwrap()),
+                Frame::MustFollow => self.views.follow(cursor),
+                _ => return None,
+            }
+        }
+    }
+
+    fn settle(&mut self, cursor: &mut Subscription, client: &mut ClientView) -> Vec<Value> {
+        let messages: Vec<Value> = std::iter::from_fn(|| self.frame(cursor, 1 << 20)).collect();
+        for message in &messages {
+            client.apply(message);
+        }
+        messages
+    }
+}
+
+fn reading(device: DeviceIndex, value: f64) -> Change {
+    let cells = smallvec![AppliedCell { metric: MetricIndex(0), value: Measured::Number(value), latest: true }];
+    let (time_ms, class) = (BASE_MS, DeliveryClass::Envelope);
+    Change::Reading(AppliedReading { device, time_ms, received_ms: time_ms, class, cells })
+}
+
+fn list(names: &[&str]) -> ViewSpec {
+    let devices = Some(names.iter().map(ToString::to_string).collect());
+    ViewSpec::Devices { devices, group: None, metrics: None, after: None, limit: None }
+}
+
+fn fleet() -> ViewSpec {
+    ViewSpec::Fleet { group: String::new(), metric: Some("t".into()) }
+}
+
+/// Identifiers by row number, but for the mover.
+fn ids(client: &ClientView) -> Vec<(u64, String)> {
+    let id = |row: &Value| row.get("id").unwrap_or(&row[1]).as_str().unwrap().to_owned();
+    let ids = client.map.iter().map(|(row, content)| (row.parse().unwrap(), id(content)));
+    ids.filter(|(_, id)| id != MOVER).collect()
+}
+
+#[test]
+fn two_hundred_generations_of_devices_take_the_rows_of_one_and_of_what_is_remembered() {
+    let mut site = Site::new();
+    let (mut highest, mut cursor, mut client) = (0, None, ClientView::new("fleet"));
+    for generation in 0..200 {
+        (0..100).for_each(|n| site.come(&format!("g{generation}-{n}"), 1.0));
+        let open = cursor.get_or_insert_with(|| site.open(&fleet(), None));
+        site.settle(open, &mut client);
+        highest = highest.max(ids(&client).iter().map(|(row, _)| *row).max().unwrap());
+        (0..100).for_each(|n| site.go(&format!("g{generation}-{n}")));
+    }
+    assert!(highest <= 100 + MEMBERSHIP_ENTRIES_MAX as u64, "row {highest}");
+}
+
+#[test]
+fn who_slept_is_told_of_the_removal_though_another_has_the_number() {
+    for spec in [fleet(), list(&["old"]), list(&["old", "new"])] {
+        let mut site = Site::new();
+        site.come("old", 1.0);
+        let mut client = ClientView::new(if spec == fleet() { "fleet" } else { "devices" });
+        let mut cursor = site.open(&spec, None);
+        site.settle(&mut cursor, &mut client);
+        assert_eq!(ids(&client), [(0, "old".into())]);
+        let at = client.at;
+        site.views.close(cursor);
+        site.go("old");
+        site.others_move();
+        site.come("new", 2.0);
+        let mut cursor = site.open(&spec, at);
+        site.settle(&mut cursor, &mut client);
+        let shown = if spec == list(&["old"]) { vec![] } else { vec![(0, "new".into())] };
+        assert_eq!(ids(&client), shown, "{spec:?}");
+    }
+}
+
+#[test]
+fn a_list_that_was_not_read_keeps_the_row_and_still_knows_the_name() {
+    let mut site = Site::new();
+    site.come("old", 1.0);
+    let (mut client, mut cursor) = (ClientView::new("devices"), site.open(&list(&["old"]), None));
+    site.settle(&mut cursor, &mut client);
+    site.go("old");
+    site.others_move();
+    site.come("new", 2.0);
+    site.settle(&mut cursor, &mut client);
+    assert_eq!((ids(&client), &*client.missing), (vec![], &["old".to_owned()][..]));
+    site.come("old", 3.0);
+    site.settle(&mut cursor, &mut client);
+    assert_eq!(ids(&client), [(0, "old".into())], "the row that was held is free once it has left");
+    assert_eq!(client.map["0"]["cells"]["0"][0], 3.0);
+}
+
+#[test]
+fn a_delta_under_way_shows_no_device_as_the_one_that_had_its_row_before() {
+    let mut site = Site::new();
+    (0..40).for_each(|n| site.come(&format!("a-rather-long-name-{n}"), 1.0));
+    let (mut client, mut cursor) = (ClientView::new("fleet"), site.open(&fleet(), None));
+    site.settle(&mut cursor, &mut client);
+    (0..40).for_each(|n| site.says(&format!("a-rather-long-name-{n}"), 2.0));
+    let first = site.frame(&mut cursor, 400).unwrap();
+    assert_eq!(first["more"], true);
+    client.apply(&first);
+    site.go("a-rather-long-name-39");
+    site.others_move();
+    site.come("new", 99.0);
+    let (mut all, mut whole) = (ClientView::new("fleet"), site.open(&fleet(), None));
+    site.settle(&mut whole, &mut all);
+    assert!(ids(&all).contains(&(39, "new".into())), "{:?}", ids(&all));
+    loop {
+        let message = site.frame(&mut cursor, 400).unwrap();
+        client.apply(&message);
+        if message.get("more").is_none() {
+            break;
+        }
+    }
+    assert_eq!((&client.map["39"][1], &client.map["39"][5]), (&"a-rather-long-name-39".into(), &1.into()));
+    site.settle(&mut cursor, &mut client);
+    assert_eq!((&client.map["39"][1], &client.map["39"][5]), (&"new".into(), &99.into()));
+    assert_eq!(client.map, all.map);
+}
+
+#[test]
+fn the_chart_of_a_forgotten_device_takes_nothing_of_another() {
+    let mut site = Site::new();
+    site.come("old", 1.0);
+    let series = vec![SeriesSpec { device: "old".into(), metric: "t".into() }];
+    let window = WindowSpec { last: Some(3_600_000), width: Some(600), ..WindowSpec::default() };
+    let mut cursor = site.open(&ViewSpec::Series { series, window }, None);
+    for (line, query) in site.views.wanted_history(&cursor) {
+        let answer = tidegate_telemetry::history::SeriesAnswer { through: Position(site.version), buckets: Vec::new() };
+        site.views.seed(&mut cursor, line, &query, &answer);
+    }
+    let mut client = ClientView::new("series");
+    site.settle(&mut cursor, &mut client);
+    site.go("old");
+    site.others_move();
+    site.come("new", 5.0);
+    site.says("new", 6.0);
+    assert_eq!(site.settle(&mut cursor, &mut client), Vec::<Value>::new());
+    site.views.close(cursor);
+    site.come("third", 7.0);
+    let (mut all, mut whole) = (ClientView::new("fleet"), site.open(&fleet(), None));
+    site.settle(&mut whole, &mut all);
+    assert!(ids(&all).contains(&(0, "third".into())), "the row is free once the chart is closed: {:?}", ids(&all));
+}
