@@ -46,6 +46,17 @@ pub struct Objects {
     pub objects: BTreeMap<String, Value>,
 }
 
+/// A subscription to `series`: the buckets of a chart.
+#[derive(Debug, Default)]
+pub struct Chart {
+    /// Subscription number.
+    pub id: u64,
+    /// Position the map stands at; `None` until the snapshot is whole.
+    pub at: Option<u64>,
+    /// By index in `series` and start: count, mean, minimum, maximum, last.
+    pub buckets: BTreeMap<(u64, i64), Vec<Value>>,
+}
+
 impl Live {
     /// Connects and says hello.
     ///
@@ -176,6 +187,61 @@ impl Objects {
     fn put(&mut self, objects: &Value) {
         for object in objects.as_array().into_iter().flatten() {
             self.objects.insert(object["id"].as_str().expect("an identifier").to_owned(), object.clone());
+        }
+    }
+}
+
+impl Chart {
+    /// Subscribes, and waits for the whole snapshot.
+    ///
+    /// # Panics
+    /// When the server refuses.
+    pub async fn open(live: &mut Live, id: u64, view: &Value) -> Chart {
+        live.send(json!({"type": "subscribe", "id": id, "view": view})).await;
+        let mut chart = Chart { id, ..Chart::default() };
+        chart.until(live, Duration::from_secs(10), |_| true).await;
+        chart
+    }
+
+    /// Applies what comes until `done` holds.
+    ///
+    /// # Panics
+    /// When it does not hold within `limit`, the server refuses, or the session ends.
+    pub async fn until(&mut self, live: &mut Live, limit: Duration, mut done: impl FnMut(&Chart) -> bool) {
+        let applied = async {
+            while self.at.is_none() || !done(self) {
+                let message = live.next().await.expect("the session stands");
+                assert_ne!(message["type"], "error", "{message}");
+                self.apply(&message);
+            }
+        };
+        let in_time = tokio::time::timeout(limit, applied).await.is_ok();
+        assert!(in_time, "the chart gets there in time: {:?}", self.buckets);
+    }
+
+    fn apply(&mut self, message: &Value) {
+        let number = |value: &Value| value.as_i64().expect("a number");
+        let key = |row: &Value| (number(&row[0]).unsigned_abs(), number(&row[1]));
+        let rows = if message["type"] == "snapshot" && message["id"] == self.id {
+            if message["part"] == 0 {
+                self.buckets.clear();
+            }
+            if message["last"] == true {
+                self.at = message["at"].as_u64();
+            }
+            &message["rows"]
+        } else if message["d"][0] == self.id {
+            self.at = stands_after(message, self.at);
+            for gone in message["x"].as_array().into_iter().flatten() {
+                self.buckets.remove(&key(gone));
+            }
+            &message["r"]
+        } else {
+            return;
+        };
+        for row in rows.as_array().into_iter().flatten() {
+            let figures = row.as_array().expect("a row of figures")[2..].to_vec();
+            self.buckets.insert(key(row), figures);
         }
     }
 }

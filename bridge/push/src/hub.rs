@@ -2,15 +2,17 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use parking_lot::RwLock;
-use tidegate_telemetry::{Change, Position};
-use tidegate_views::{Epoch, SubscriberId, Views, ViewsConfig};
-use tokio::sync::Semaphore;
+use tidegate_telemetry::{Change, History, Position};
+use tidegate_views::{Epoch, Lane, SubscriberId, Views, ViewsConfig};
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::live::config::LiveConfig;
+use crate::live::mending;
 use crate::live::meters::Meters;
 use crate::live::waker::Waker;
 
@@ -27,9 +29,14 @@ pub struct Hub {
     /// Questions of charts to history under way.
     pub(crate) history_permits: Arc<Semaphore>,
     pub(crate) tasks: TaskTracker,
-    closing: AtomicBool,
+    /// Cancelled when sessions are told to go.
+    pub(crate) closing: CancellationToken,
     /// Cancelled when sessions that are still writing must end.
     pub(crate) closed: CancellationToken,
+    /// There are charts with buckets to be read again.
+    pub(crate) uncertain: Notify,
+    /// Somebody waits for that.
+    mends: AtomicBool,
     sessions: AtomicUsize,
     sessions_begun: AtomicU64,
 }
@@ -40,6 +47,23 @@ pub(crate) struct State {
     pub views: Views,
     wakers: Vec<Option<Arc<Waker>>>,
     free: Vec<u32>,
+}
+
+/// Sessions that a change of the state concerns.
+pub(crate) struct Marks<'a> {
+    wakers: &'a [Option<Arc<Waker>>],
+    woken: Vec<Arc<Waker>>,
+}
+
+impl Marks<'_> {
+    /// Marks a lane of a session for what was received at a time, Unix ms.
+    pub fn mark(&mut self, SubscriberId(index): SubscriberId, lane: Lane, received_ms: i64) {
+        if let Some(Some(waker)) = self.wakers.get(index as usize)
+            && waker.mark(lane, received_ms)
+        {
+            self.woken.push(Arc::clone(waker));
+        }
+    }
 }
 
 impl Hub {
@@ -58,8 +82,10 @@ impl Hub {
             clock,
             meters: Meters::new(),
             tasks: TaskTracker::new(),
-            closing: AtomicBool::new(false),
+            closing: CancellationToken::new(),
             closed: CancellationToken::new(),
+            uncertain: Notify::new(),
+            mends: AtomicBool::new(false),
             sessions: AtomicUsize::new(0),
             sessions_begun: AtomicU64::new(0),
         }
@@ -73,23 +99,30 @@ impl Hub {
     /// Applies what a batch of entries changed, each at its own position and Unix ms of receipt; each session is woken
     /// once. History that is read meanwhile must count entries the same way.
     pub fn apply_all<'a>(&self, entries: impl IntoIterator<Item = (Position, i64, &'a [Change])>) {
-        let mut woken: Vec<Arc<Waker>> = Vec::new();
-        {
-            let mut state = self.state.write();
-            let State { views, wakers, .. } = &mut *state;
+        self.change(|views, marks| {
             for (position, received_ms, changes) in entries {
-                views.apply(position, received_ms, changes, &mut |SubscriberId(index), lane| {
-                    if let Some(Some(waker)) = wakers.get(index as usize)
-                        && waker.mark(lane, received_ms)
-                    {
-                        woken.push(Arc::clone(waker));
-                    }
+                views.apply(position, received_ms, changes, &mut |subscriber, lane| {
+                    marks.mark(subscriber, lane, received_ms);
                 });
             }
+        });
+    }
+
+    /// Changes the state, and wakes the sessions that are marked.
+    pub(crate) fn change<T>(&self, change: impl FnOnce(&mut Views, &mut Marks<'_>) -> T) -> T {
+        let mut state = self.state.write();
+        let State { views, wakers, .. } = &mut *state;
+        let mut marks = Marks { wakers, woken: Vec::new() };
+        let changed = change(views, &mut marks);
+        let woken = marks.woken;
+        if views.uncertain_charts() > 0 {
+            self.uncertain.notify_one();
         }
+        drop(state);
         for waker in woken {
             waker.wake();
         }
+        changed
     }
 
     /// The time, Unix ms.
@@ -116,7 +149,7 @@ impl Hub {
 
     /// Tells every session to go, with a spread over `reconnect_spread_ms`, and takes no new ones.
     pub fn goaway(&self) {
-        self.closing.store(true, Ordering::SeqCst);
+        self.closing.cancel();
         let wakers: Vec<_> = self.state.read().wakers.iter().flatten().map(Arc::clone).collect();
         wakers.iter().for_each(|waker| waker.wake());
         self.tasks.close();
@@ -125,7 +158,7 @@ impl Hub {
     /// Waits until every session has ended, after [`Hub::goaway`]; those that cannot be told within
     /// `goaway_timeout_ms` are cut off.
     pub async fn drained(&self) {
-        let timeout = std::time::Duration::from_millis(self.config.goaway_timeout_ms);
+        let timeout = Duration::from_millis(self.config.goaway_timeout_ms);
         if tokio::time::timeout(timeout, self.tasks.wait()).await.is_err() {
             self.closed.cancel();
             self.tasks.wait().await;
@@ -133,11 +166,18 @@ impl Hub {
     }
 
     pub(crate) fn is_closing(&self) -> bool {
-        self.closing.load(Ordering::SeqCst)
+        self.closing.is_cancelled()
     }
 
     pub(crate) fn write<T>(&self, change: impl FnOnce(&mut Views) -> T) -> T {
-        change(&mut self.state.write().views)
+        self.change(|views, _| change(views))
+    }
+
+    /// From now on what readings alone cannot keep right of open charts is read from history again.
+    pub(crate) fn mend_charts(self: &Arc<Self>, history: &Arc<dyn History>) {
+        if !self.mends.swap(true, Ordering::SeqCst) {
+            self.tasks.spawn(mending::run(Arc::clone(self), Arc::clone(history)));
+        }
     }
 
     /// Takes a session in; `None` when the server is full or closing.

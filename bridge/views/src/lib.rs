@@ -5,6 +5,7 @@
 //!
 //! - [`Views`]: the state and how changes enter it; its parts are `rows`, `directory`, `groups`, `alerts`, `commands`, `charts`
 //! - `envelope`: the extremes a slow viewer must not miss
+//! - `mend`: buckets of charts that history has to say again
 //! - [`ViewSpec`], [`Subscription`], `open`, `frame`, `encode`: the way out to a client
 //! - [`read`]: answers for REST
 
@@ -17,6 +18,7 @@ mod encode;
 mod envelope;
 mod frame;
 mod groups;
+mod mend;
 mod open;
 pub mod read;
 mod rows;
@@ -27,6 +29,7 @@ mod views;
 pub use commands::{CommandObject, CommandsPage};
 pub use config::{Epoch, ViewsConfig};
 pub use frame::Frame;
+pub use mend::UncertainBuckets;
 pub use open::{Seeded, Since};
 pub use spec::{SeriesSpec, UpdateSpec, ViewError, ViewSpec, WindowSpec};
 pub use subscription::Subscription;

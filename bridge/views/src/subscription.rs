@@ -127,6 +127,9 @@ pub(crate) struct SeriesView {
     pub rung: Rung,
     pub from_ms: i64,
     pub to_ms: i64,
+    /// The client has what history changed in open charts up to this mend; once it has what is being sent, up to the next.
+    pub seen: u64,
+    pub seeing: u64,
 }
 
 /// One line of a chart.

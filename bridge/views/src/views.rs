@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 use tidegate_telemetry::{AlertChange, AppliedReading, Change, DeviceIndex, DeviceState, Position};
 
 use crate::alerts::Alerts;
-use crate::charts::Charts;
+use crate::charts::{Charts, Sample};
 use crate::commands::Commands;
 use crate::config::{Epoch, ViewsConfig};
 use crate::directory::{Directory, Move};
@@ -190,11 +190,11 @@ impl Views {
         let Some(row) = self.rows.get_mut(number) else { return };
         let changed = row.take(reading, self.version);
         for cell in &reading.cells {
-            let Some(value) = cell.value.as_number() else { continue };
-            let point = (self.version, reading.time_ms, value);
-            let recording_max = self.config.chart_recording_max;
+            let (version, value) = (self.version, cell.value.as_number());
+            let sample = Sample { version, time_ms: reading.time_ms, value };
+            let bounds = (self.now_ms, self.config.chart_recording_max);
             let series = (number, cell.metric.0);
-            self.charts.take(series, point, recording_max, &mut |watcher| dirty(watcher, Lane::Views));
+            self.charts.take(series, sample, bounds, &mut |watcher| dirty(watcher, Lane::Views));
         }
         if changed {
             self.touch(number, dirty);

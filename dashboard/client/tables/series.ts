@@ -30,6 +30,12 @@ export class SeriesTable implements Table<number> {
   apply(delta: Delta): Change<number> {
     const keys = new Set<number>();
     const newest = this.lines.map((line) => line[line.length - 1]?.start ?? -Infinity);
+    for (const [index, start] of (delta.x ?? []) as [index: number, start: number][]) {
+      const line = this.lines[index] ?? [];
+      const at = place(line, start);
+      if (line[at]?.start === start) line.splice(at, 1);
+      keys.add(index);
+    }
     for (const row of (delta.r ?? []) as WireBucket[]) {
       this.put(row, row[1] < (newest[row[0]] ?? -Infinity));
       keys.add(row[0]);

@@ -33,6 +33,15 @@ test("what came after newer readings were shown is late, what extends the newest
   expect(series.lines[0]!.map((bucket) => bucket.late)).toEqual([false, true, false, false]);
 });
 
+test("a bucket is replaced by what comes for its start, and goes when it has no numbers left", () => {
+  const series = new SeriesTable();
+  series.load(part([[0, 1000, 2, 1.5, 1, 2, 2], [0, 2000, 1, 2, 2, 2, 2]], { rung_ms: 1000 }));
+  series.apply({ d: [1, 5, 5], r: [[0, 1000, 1, 1, 1, 1, 1]] });
+  expect(series.lines[0]!.map((bucket) => [bucket.start, bucket.count, bucket.highest])).toEqual([[1000, 1, 1], [2000, 1, 2]]);
+  expect(series.apply({ d: [1, 5, 5], x: [[0, 2000], [0, 3000], [1, 1000]] }).keys).toEqual([0, 1]);
+  expect(series.lines[0]!.map((bucket) => bucket.start)).toEqual([1000]);
+});
+
 test("states and aggregates of a group are kept apart", () => {
   const groups = new GroupTable(base);
   groups.load(part([["A", "temperature", 118, 120, 21.42, 16.1, 27.9, 9], ["A", null, 100, 5, 10, 5]]));

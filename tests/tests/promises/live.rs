@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tidegate_tests::live::Live;
+use tidegate_tests::live::{Chart, Live};
 use tidegate_tests::{Server, eventually, now_ms, tool};
 
 async fn publish(server: &Server, device: &str, temperature: f64) {
@@ -91,4 +91,64 @@ async fn a_device_appears_by_itself_in_the_views_of_its_group() {
     let reading = r#"{"deviceId":"s1","temperature":23.5,"location":"Building A, Floor 3"}"#;
     tool::mosquitto_pub(server.mqtt, &["-q", "1", "-t", "any", "-m", reading]).await;
     live.until(&mut rows, Duration::from_secs(5), |rows| rows.value("s1", "temperature") == Some(&json!(23.5))).await;
+}
+
+/// Publishes readings of one device, and waits until history has the last of them.
+async fn measure(server: &Server, readings: &[(i64, Value)]) {
+    for (time_ms, value) in readings {
+        let payload = json!({"deviceId": "dev1", "temperature": value, "timestamp": time_ms}).to_string();
+        tool::mosquitto_pub(server.mqtt, &["-q", "1", "-t", "lab/data", "-m", &payload]).await;
+    }
+    let (time_ms, value) = readings.last().unwrap();
+    let path = format!("/v1/readings?device=dev1&metric=temperature&from={time_ms}&to={}", time_ms + 1);
+    eventually("history has the last reading", Duration::from_secs(5), || async {
+        (server.get(&path).await["points"][0][1] == *value).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_open_chart_becomes_what_it_would_be_if_it_were_opened_anew() {
+    let server = Server::start().await;
+    // A whole minute that is over, and one before it.
+    let minute = (now_ms() / 60_000 - 2) * 60_000;
+    let at = |second: i64| minute + second * 1_000;
+    measure(&server, &[(at(1), json!(20.0)), (at(20), json!(22.0)), (at(40), json!(24.0))]).await;
+    let view = json!({"kind": "series", "series": [{"device": "dev1", "metric": "temperature"}],
+        "last": 1_800_000, "width": 60});
+    let mut live = Live::connect(server.http, json!({})).await;
+    let mut chart = Chart::open(&mut live, 1, &view).await;
+    assert_eq!(chart.buckets[&(0, minute)], [json!(3), json!(22), json!(20), json!(24), json!(24)]);
+
+    let truth = async |what: &str, chart: &mut Chart, live: &mut Live| {
+        let path = format!(
+            "/v1/series?device=dev1&metric=temperature&from={}&to={}&width=60",
+            minute - 600_000,
+            minute + 600_000
+        );
+        let answer = server.get(&path).await;
+        let points = answer["points"].as_array().unwrap();
+        let expected: Vec<Vec<Value>> = points.iter().map(|point| point.as_array().unwrap().clone()).collect();
+        let same = |chart: &Chart| {
+            let shown = chart.buckets.iter().map(|((_, start), it)| [vec![json!(start)], it.clone()].concat());
+            let numbers = |row: &Vec<Value>| row.iter().map(|it| it.as_f64().unwrap()).collect::<Vec<_>>();
+            shown.map(|row| numbers(&row)).eq(expected.iter().map(numbers))
+        };
+        eprintln!("{what}: {expected:?}");
+        chart.until(live, Duration::from_secs(3), same).await;
+        let mut other = Live::connect(server.http, json!({})).await;
+        assert_eq!(Chart::open(&mut other, 1, &view).await.buckets, chart.buckets, "{what}");
+    };
+    measure(&server, &[(at(20), json!(12.0))]).await;
+    truth("a correction", &mut chart, &mut live).await;
+    assert_eq!(chart.buckets[&(0, minute)][0], 3, "one reading instead of another");
+    measure(&server, &[(at(1), json!(20.0)), (at(20), json!(12.0)), (at(30), json!(30.0)), (at(30), json!(30.0))])
+        .await;
+    truth("late readings that come twice", &mut chart, &mut live).await;
+    assert_eq!(chart.buckets[&(0, minute)][0], 4);
+    measure(&server, &[(at(100), json!(7.0)), (at(100), json!(8.0)), (at(-30), json!(1.0))]).await;
+    truth("the newest is corrected, and another is late", &mut chart, &mut live).await;
+    measure(&server, &[(at(-30), json!("broken"))]).await;
+    truth("a number becomes a word, which is in no chart", &mut chart, &mut live).await;
+    assert!(!chart.buckets.contains_key(&(0, minute - 60_000)), "nothing is left of its minute");
 }

@@ -340,6 +340,11 @@ pub fn live(reader: &mut Reader) -> LiveConfig {
     let reconnect_spread_ms =
         time("reconnect_spread", d.reconnect_spread_ms, "Clients come back within this time after a shutdown.");
     let goaway_timeout_ms = time("goaway_timeout", d.goaway_timeout_ms, "Time to tell clients to go at shutdown.");
+    let chart_mend_interval_ms = time(
+        "chart_mend_interval",
+        d.chart_mend_interval_ms,
+        "Between two readings from history of what an open chart shows, after corrections and late readings.",
+    );
     LiveConfig {
         sessions_max: s.count("sessions_max", d.sessions_max, "Sessions; past it 503."),
         sessions_per_address_max: s.count(
@@ -383,6 +388,7 @@ pub fn live(reader: &mut Reader) -> LiveConfig {
         pace_after_ms,
         reconnect_spread_ms,
         goaway_timeout_ms,
+        chart_mend_interval_ms,
     }
 }
 

@@ -35,6 +35,9 @@ pub struct LiveConfig {
     pub goaway_timeout_ms: u64,
     /// Questions of charts to history answered at the same time.
     pub history_concurrency: usize,
+    /// Between two readings of what a chart already shows, in milliseconds: after readings for times that it has, each of
+    /// its buckets that they came into is read from history again.
+    pub chart_mend_interval_ms: u64,
     /// Alert events read from the store for one receipt at most; past it the client gets a snapshot.
     pub event_fill_max: usize,
 }
@@ -59,6 +62,7 @@ impl Default for LiveConfig {
             reconnect_spread_ms: 5_000,
             goaway_timeout_ms: 3_000,
             history_concurrency: 4,
+            chart_mend_interval_ms: 1_000,
             event_fill_max: 1_000,
         }
     }

@@ -8,7 +8,7 @@ use tidegate_telemetry::{History, HistoryError, Position};
 use tokio::sync::Semaphore;
 
 /// Time until history is asked again, or offered again.
-const RETRY_AFTER: Duration = Duration::from_millis(5);
+pub(crate) const RETRY_AFTER: Duration = Duration::from_millis(5);
 /// So often: two seconds in all.
 pub(crate) const ATTEMPTS_MAX: u32 = 400;
 
@@ -42,9 +42,13 @@ impl Reader {
         if attempt > 0 {
             tokio::time::sleep(RETRY_AFTER).await;
         }
-        let asked = query.clone();
-        let answer = self.ask(move |history| history.series(&asked)).await;
+        let answer = self.series(&query).await;
         Answer::Chart { id, line, query, attempt, answer }
+    }
+
+    pub async fn series(self, query: &SeriesQuery) -> Result<SeriesAnswer, HistoryError> {
+        let query = query.clone();
+        self.ask(move |history| history.series(&query)).await
     }
 
     pub async fn again(id: u32, line: usize, query: SeriesQuery, attempt: u32, answer: SeriesAnswer) -> Answer {

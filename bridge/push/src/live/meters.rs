@@ -14,6 +14,8 @@ pub(crate) struct Meters {
     pub held_byte_limit: Counter,
     pub held_rate_limit: Counter,
     pub held_paused: Counter,
+    pub chart_mends: Counter,
+    pub chart_mend_failures: Counter,
 }
 
 impl Meters {
@@ -30,6 +32,8 @@ impl Meters {
             held_byte_limit: held("byte_limit"),
             held_rate_limit: held("rate_limit"),
             held_paused: held("paused"),
+            chart_mends: counter!("tidegate_live_chart_mends_total"),
+            chart_mend_failures: counter!("tidegate_live_chart_mend_failures_total"),
         }
     }
 }

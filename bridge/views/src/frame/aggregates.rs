@@ -5,6 +5,7 @@ use std::sync::Arc;
 use smallvec::smallvec;
 
 use super::Part;
+use crate::charts::BucketCell;
 use crate::directory::is_within;
 use crate::encode::group;
 use crate::encode::json::{self, List};
@@ -51,21 +52,42 @@ impl Views {
         Part { lists: smallvec![("x", gone), ("r", rows)], next }
     }
 
-    pub(super) fn series_part(&self, view: &SeriesView, since: u64, place: Place, bytes_max: usize) -> Part {
-        let (first_line, first_ms) =
-            if let Place::Bucket(line, from_ms) = place { (line, from_ms) } else { (0, i64::MIN) };
-        let mut rows = List::default();
+    pub(super) fn series_part(
+        &self,
+        view: &mut SeriesView,
+        since: Option<u64>,
+        place: Place,
+        bytes_max: usize,
+    ) -> Part {
+        let (first_line, first_ms) = match place {
+            Place::Bucket(line, from_ms) => (line, from_ms),
+            _ => {
+                view.seeing = self.charts.mends;
+                (0, i64::MIN)
+            }
+        };
+        let (mut rows, mut gone) = (List::default(), List::default());
+        let is_news = |cell: &BucketCell| match since {
+            Some(since) => cell.is_news(since, view.seen),
+            None => !cell.is_empty(),
+        };
         for (index, line) in view.lines.iter().enumerate().skip(first_line) {
             let Some(chart) = self.charts.get(&line.key) else { continue };
             let from_ms = if index == first_line { first_ms.max(view.from_ms) } else { view.from_ms };
-            for cell in chart.from(from_ms).filter(|cell| cell.version > since || since == 0) {
-                if rows.len() > bytes_max.saturating_sub(160) {
-                    return Part { lists: smallvec![("r", rows)], next: Some(Place::Bucket(index, cell.start_ms)) };
+            for cell in chart.from(from_ms).filter(|cell| is_news(cell)) {
+                if rows.len() + gone.len() > bytes_max.saturating_sub(160) {
+                    let next = Some(Place::Bucket(index, cell.start_ms));
+                    return Part { lists: smallvec![("x", gone), ("r", rows)], next };
                 }
-                write_bucket(rows.next(), index, cell);
+                if cell.is_empty() {
+                    write_key(gone.next(), index, cell.start_ms);
+                } else {
+                    write_bucket(rows.next(), index, cell);
+                }
             }
         }
-        Part { lists: smallvec![("r", rows)], next: None }
+        view.seen = view.seeing;
+        Part { lists: smallvec![("x", gone), ("r", rows)], next: None }
     }
 
     pub(super) fn alerts_snapshot(&self, view: &AlertsView, place: Place, bytes_max: usize) -> Part {
@@ -166,7 +188,15 @@ impl Views {
     }
 }
 
-fn write_bucket(out: &mut Vec<u8>, line: usize, cell: &crate::charts::BucketCell) {
+fn write_key(out: &mut Vec<u8>, line: usize, start_ms: i64) {
+    out.push(b'[');
+    json::integer(out, line);
+    out.push(b',');
+    json::integer(out, start_ms);
+    out.push(b']');
+}
+
+fn write_bucket(out: &mut Vec<u8>, line: usize, cell: &BucketCell) {
     out.push(b'[');
     json::integer(out, line);
     out.push(b',');

@@ -95,7 +95,8 @@ impl Views {
             }
             View::Group { .. } => self.groups.version > checked,
             View::Series(view) => {
-                view.lines.iter().any(|line| self.charts.get(&line.key).is_some_and(|chart| chart.version > checked))
+                let mut charts = view.lines.iter().filter_map(|line| self.charts.get(&line.key));
+                charts.any(|chart| chart.version > checked || chart.mend > view.seen)
             }
             View::Alerts(view) => {
                 if checked < self.alerts.removed_horizon {
@@ -151,7 +152,7 @@ impl Views {
             View::Group { group, depth, metrics } => {
                 self.group_part((group.as_ref(), *depth, metrics.as_deref()), Some(since), place, bytes_max)
             }
-            View::Series(view) => self.series_part(view, since, place, bytes_max),
+            View::Series(view) => self.series_part(view, Some(since), place, bytes_max),
             View::Alerts(view) => self.alerts_delta(view, since, place, bytes_max),
             View::Commands(view) => self.commands_part(view, Some(since), &place, bytes_max),
         };
@@ -213,7 +214,7 @@ impl Views {
             }
             View::Series(view) => {
                 rung_ms = Some(view.rung.width_ms());
-                self.series_part(view, 0, place, bytes_max)
+                self.series_part(view, None, place, bytes_max)
             }
             View::Alerts(view) => {
                 view.events_from = at;

@@ -43,7 +43,7 @@ impl Views {
         // The window may have been changed while history was read: that answer is nobody's.
         let fits = query.from_ms == view.from_ms && query.rung == view.rung;
         let Some(line) = view.lines.get_mut(line).filter(|line| fits && line.waiting) else { return Seeded::Done };
-        let seeded = self.charts.get_mut(&line.key).is_none_or(|chart| chart.seed(view.rung, view.from_ms, answer));
+        let seeded = self.charts.seed(line.key, view.from_ms, answer, self.now_ms);
         if !seeded {
             return Seeded::HistoryBehind;
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::directory::{Found, is_within};
 use crate::rows::short_name;
-use crate::subscription::{Cells, Phase, RowsView, Selector, SeriesView, Subscription, View};
+use crate::subscription::{Cells, Line, Phase, RowsView, Selector, SeriesView, Snapshot, Subscription, View};
 use crate::views::{SubscriberId, Views};
 
 impl Views {
@@ -70,6 +70,13 @@ impl Views {
                 for line in &mut view.lines {
                     let keep_ms = view.to_ms.saturating_sub(view.from_ms);
                     line.waiting = self.charts.join(line.key, subscriber, view.from_ms, keep_ms, self.version);
+                }
+                // Which buckets were emptied while nobody looked is not known: they are sent anew.
+                let is_known = |line: &Line| {
+                    !line.waiting && self.charts.get(&line.key).is_some_and(|chart| since > chart.opened_at)
+                };
+                if resumes && !view.lines.iter().all(is_known) {
+                    subscription.phase = Phase::Snapshot(Snapshot::default());
                 }
                 if view.lines.iter().any(|line| line.waiting) {
                     subscription.phase.begin_waiting();

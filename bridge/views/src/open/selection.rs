@@ -122,7 +122,8 @@ impl Views {
         let from_ms = rung.start_ms(from_ms);
         let closed = (!live).then_some((from_ms, to_ms));
         let line = |(row, column)| Line { key: ChartKey { row, column, rung, closed }, waiting: false };
-        Ok(SeriesView { lines: lines.into_iter().map(line).collect(), window, rung, from_ms, to_ms })
+        let lines = lines.into_iter().map(line).collect();
+        Ok(SeriesView { lines, window, rung, from_ms, to_ms, seen: 0, seeing: 0 })
     }
 
     pub(super) fn update_list(

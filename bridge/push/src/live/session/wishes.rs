@@ -107,6 +107,9 @@ impl<T: Transport> Session<T> {
 
     fn ask_charts(&mut self, cursor: &Subscription) {
         let wanted = self.hub.read(|views| views.wanted_history(cursor));
+        if !wanted.is_empty() {
+            self.hub.mend_charts(&self.reader.history);
+        }
         self.spawn_charts(cursor.id(), wanted);
     }
 

@@ -3,12 +3,14 @@
 //! - `promises`: sessions over real sockets
 //! - `document`: docs/protocol.md says what sessions say
 //! - `simulation`: whatever happens to a viewer's link, it ends at the truth
+//! - `mending`: an open chart becomes what history says
 //! - [`link`]: a session at the end of a link in memory
 
 #![allow(clippy::unwrap_used)]
 
 mod document;
 mod link;
+mod mending;
 mod promises;
 mod simulation;
 

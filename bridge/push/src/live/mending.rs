@@ -1,0 +1,70 @@
+//! What readings alone cannot keep right of open charts is read from history again.
+//!
+//! One task for all charts asks one question at a time, so that it takes little from those who open charts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tidegate_telemetry::{History, HistoryError};
+use tidegate_views::{Seeded, UncertainBuckets, Views};
+use tokio::time::{Instant, sleep};
+
+use super::jobs::{ATTEMPTS_MAX, RETRY_AFTER, Reader};
+use crate::hub::Hub;
+
+/// Mends until sessions are told to go.
+pub(crate) async fn run(hub: Arc<Hub>, history: Arc<dyn History>) {
+    let reader = Reader { history, permits: Arc::clone(&hub.history_permits) };
+    tokio::select! {
+        biased;
+        () = hub.closing.cancelled() => {}
+        () = mend_all(&hub, &reader) => {}
+    }
+}
+
+/// Each chart once in a round. Between two rounds there is a pause, at least as long as the round was.
+async fn mend_all(hub: &Hub, reader: &Reader) {
+    let interval = Duration::from_millis(hub.config.chart_mend_interval_ms);
+    let mut is_told = false;
+    loop {
+        hub.uncertain.notified().await;
+        let (began, mut fails) = (Instant::now(), false);
+        let charts = hub.read(Views::uncertain_charts);
+        for _ in 0..charts {
+            let Some(buckets) = hub.write(Views::next_uncertain) else { break };
+            if let Err(why) = mend(hub, reader, &buckets).await {
+                hub.write(|views| views.leave_uncertain(&buckets));
+                hub.meters.chart_mend_failures.increment(1);
+                fails = true;
+                if !std::mem::replace(&mut is_told, true) {
+                    let device = &*buckets.query.device;
+                    tracing::warn!(device, why, "a correction is not shown in an open chart yet; tried again");
+                }
+            }
+        }
+        if charts > 0 {
+            is_told &= fails;
+            sleep(interval.max(began.elapsed())).await;
+        }
+    }
+}
+
+async fn mend(hub: &Hub, reader: &Reader, buckets: &UncertainBuckets) -> Result<(), String> {
+    for _ in 0..ATTEMPTS_MAX {
+        let answer = reader.clone().series(&buckets.query).await;
+        let answer = answer.map_err(|error: HistoryError| error.to_string())?;
+        let now_ms = hub.now_ms();
+        let mended = hub.change(|views, marks| {
+            let mut mark = |subscriber, lane| marks.mark(subscriber, lane, now_ms);
+            views.mend(buckets, &answer, &mut mark)
+        });
+        match mended {
+            Seeded::Done => {
+                hub.meters.chart_mends.increment(1);
+                return Ok(());
+            }
+            Seeded::HistoryBehind | Seeded::ViewsBehind => sleep(RETRY_AFTER).await,
+        }
+    }
+    Err("history is behind".to_owned())
+}
