@@ -3,12 +3,14 @@ use serde::{Deserialize, Serialize};
 use crate::alerts::Alerts;
 use crate::commands::Commands;
 use crate::fleet::Fleet;
-use crate::groups::Groups;
+use crate::groups::{Groups, LastingGroups};
 use crate::jumps::Jumps;
 use crate::rules::RuleIdentity;
 
 /// First byte of a checkpoint.
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
+/// Groups never went.
+const WITH_LASTING_GROUPS: u8 = 3;
 /// The clock was never set.
 const WITHOUT_JUMPS: u8 = 2;
 /// It ended before the commands.
@@ -49,6 +51,7 @@ pub(crate) fn write(rules: &[RuleIdentity], state: &State) -> Vec<u8> {
 pub(crate) fn read(bytes: &[u8]) -> Result<(Vec<RuleIdentity>, State), RestoreError> {
     match bytes.split_first() {
         Some((&VERSION, rest)) => postcard::from_bytes(rest).map_err(|_| RestoreError::Malformed),
+        Some((&WITH_LASTING_GROUPS, rest)) => read_then(rest),
         Some((&WITHOUT_JUMPS, rest)) => read_with(rest, &Jumps::default()),
         Some((&WITHOUT_COMMANDS, rest)) => read_with(rest, &Commands::default()),
         Some((&version, _)) => Err(RestoreError::UnknownVersion(version)),
@@ -56,8 +59,15 @@ pub(crate) fn read(bytes: &[u8]) -> Result<(Vec<RuleIdentity>, State), RestoreEr
     }
 }
 
-/// Reads a checkpoint that ended before what it has `lacking` now.
+fn read_then(bytes: &[u8]) -> Result<(Vec<RuleIdentity>, State), RestoreError> {
+    type Then = (i64, Fleet, LastingGroups, Alerts, Commands);
+    let (rules, then) = postcard::from_bytes::<(_, Then)>(bytes).map_err(|_| RestoreError::Malformed)?;
+    let (now_ms, fleet, groups, alerts, commands) = then;
+    Ok((rules, State { now_ms, fleet, groups: groups.into(), alerts, commands }))
+}
+
+/// Reads a checkpoint that ended before what it was `lacking` of version 3.
 fn read_with(bytes: &[u8], lacking: &impl Serialize) -> Result<(Vec<RuleIdentity>, State), RestoreError> {
     let bytes = postcard::to_extend(lacking, bytes.to_vec()).map_err(|_| RestoreError::Malformed)?;
-    postcard::from_bytes(&bytes).map_err(|_| RestoreError::Malformed)
+    read_then(&bytes)
 }

@@ -2,15 +2,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use tidegate_telemetry::{AggregateChange, Change, DeviceIndex, DeviceState, StateCounts};
+use tidegate_telemetry::{AggregateChange, Change, DeviceIndex, DeviceState, Numbered, StateCounts};
 
 use crate::config::ProcessConfig;
 use crate::device::AggregateSlot;
 use crate::fleet::Fleet;
 use crate::partial::{Partial, Partials, Summing};
 
-/// Number of a group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// Number of a group. Of one that is gone it may be given to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct GroupIndex(u32);
 
 const ROOT: GroupIndex = GroupIndex(0);
@@ -18,11 +18,10 @@ const ROOT: GroupIndex = GroupIndex(0);
 /// Aggregates of every group and its ancestors, up to the whole fleet.
 ///
 /// A reading only marks its group. Once in a while the marked groups are summed up from their own devices, and the
-/// sums merged upwards; what moved is told.
+/// sums merged upwards; what moved is told. A group that has no device any more, nor one below it, is gone then.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Groups {
-    /// In order of appearance; a parent comes before its children.
-    groups: Vec<Group>,
+    groups: Numbered<Group>,
     /// Metric names with aggregates, in order of appearance.
     metrics: Vec<Arc<str>>,
     /// Groups to sum up, in the order they were marked.
@@ -37,10 +36,20 @@ pub(crate) struct Groups {
     summing: Summing,
 }
 
+/// As checkpoints up to version 3 have it: groups never went.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct LastingGroups {
+    groups: Vec<Group>,
+    metrics: Vec<Arc<str>>,
+    marked: Vec<GroupIndex>,
+    round_ms: i64,
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 struct Group {
     path: Arc<str>,
     parent: Option<GroupIndex>,
+    /// By number, as the members.
     children: Vec<GroupIndex>,
     /// Devices right in it, by number, so that sums come out the same in every run.
     members: Vec<DeviceIndex>,
@@ -59,7 +68,7 @@ struct Sums {
 impl Groups {
     pub(crate) fn new() -> Self {
         let mut groups = Groups {
-            groups: vec![Group::new("".into(), None)],
+            groups: vec![Some(Group::new("".into(), None))].into(),
             metrics: Vec::new(),
             marked: Vec::new(),
             round_ms: i64::MIN,
@@ -73,8 +82,8 @@ impl Groups {
 
     /// Fills the look-ups after reading a checkpoint.
     pub(crate) fn rebuild(&mut self) {
-        let paths = self.groups.iter().enumerate();
-        self.by_path = paths.map(|(index, group)| (group.path.clone(), GroupIndex(index as u32))).collect();
+        let paths = self.groups.iter();
+        self.by_path = paths.map(|(index, group)| (group.path.clone(), GroupIndex(index))).collect();
         let metrics = self.metrics.iter().enumerate();
         self.by_metric = metrics.map(|(index, name)| (name.clone(), index as u16)).collect();
     }
@@ -88,38 +97,36 @@ impl Groups {
             Some((above, _)) => self.group(above, groups_max),
             None => ROOT,
         };
-        let parent_path = &self.groups[parent.0 as usize].path;
-        let is_child = path.rsplit_once('/').map_or("", |(above, _)| above) == &**parent_path;
+        let is_child = path.rsplit_once('/').map_or("", |(above, _)| above) == &*self.at(parent).path;
         if !is_child || self.groups.len() >= groups_max {
             return parent;
         }
-        let index = GroupIndex(self.groups.len() as u32);
         let path: Arc<str> = path.into();
-        self.by_path.insert(path.clone(), index);
-        self.groups.push(Group::new(path, Some(parent)));
-        self.groups[parent.0 as usize].children.push(index);
+        let index = GroupIndex(self.groups.insert(Group::new(path.clone(), Some(parent))));
+        self.by_path.insert(path, index);
+        add(&mut self.at_mut(parent).children, index);
         index
     }
 
+    /// Whether a device of the group of this path that counts in `group` could count nearer to it: there was no room when
+    /// it came, and perhaps there is now.
+    pub(crate) fn has_room_nearer(&self, group: GroupIndex, path: &str, groups_max: usize) -> bool {
+        self.groups.len() < groups_max && *self.at(group).path != *path
+    }
+
     pub(crate) fn join(&mut self, group: GroupIndex, device: DeviceIndex) {
-        let members = &mut self.groups[group.0 as usize].members;
-        if let Err(place) = members.binary_search(&device) {
-            members.insert(place, device);
-        }
+        add(&mut self.at_mut(group).members, device);
         self.mark(group);
     }
 
     pub(crate) fn leave(&mut self, group: GroupIndex, device: DeviceIndex) {
-        let members = &mut self.groups[group.0 as usize].members;
-        if let Ok(place) = members.binary_search(&device) {
-            members.remove(place);
-        }
+        remove(&mut self.at_mut(group).members, device);
         self.mark(group);
     }
 
     /// Something in this group moved.
     pub(crate) fn mark(&mut self, group: GroupIndex) {
-        let entry = &mut self.groups[group.0 as usize];
+        let entry = self.at_mut(group);
         if !entry.marked {
             entry.marked = true;
             self.marked.push(group);
@@ -158,24 +165,37 @@ impl Groups {
         self.round_ms = now_ms;
         let mut moved = std::mem::take(&mut self.marked);
         for &index in &moved {
-            let group = &mut self.groups[index.0 as usize];
+            let group = self.groups.get_mut(index.0).expect("marked groups stay");
             group.own = sum_up(&group.members, fleet, &mut self.summing);
         }
         self.mark_ancestors(&mut moved);
-        // Children come after their parents, so from the end upwards every total is ready when its parent needs it.
-        moved.sort_unstable_by_key(|index| std::cmp::Reverse(index.0));
+        // A path is longer than those above it, so every total is ready when its parent needs it.
+        moved.sort_unstable_by_key(|&index| (std::cmp::Reverse(self.at(index).path.len()), index));
         for index in moved {
             let total = self.total_of(index);
-            let group = &mut self.groups[index.0 as usize];
+            let group = self.groups.get_mut(index.0).expect("marked groups stay");
             group.marked = false;
             let before = std::mem::replace(&mut group.total, total);
             group.tell(&before, &self.metrics, changes);
+            self.remove_if_empty(index);
+        }
+    }
+
+    fn remove_if_empty(&mut self, index: GroupIndex) {
+        let group = self.at(index);
+        if let Some(parent) = group.parent
+            && group.is_empty()
+        {
+            let path = group.path.clone();
+            self.by_path.remove(&path);
+            self.groups.remove(index.0);
+            remove(&mut self.at_mut(parent).children, index);
         }
     }
 
     /// Every aggregate as last told.
     pub(crate) fn snapshot(&self, changes: &mut Vec<Change>) {
-        for group in &self.groups {
+        for (_, group) in self.groups.iter() {
             group.tell(&Sums::default(), &self.metrics, changes);
         }
     }
@@ -183,9 +203,9 @@ impl Groups {
     fn mark_ancestors(&mut self, moved: &mut Vec<GroupIndex>) {
         let mut place = 0;
         while place < moved.len() {
-            let parent = self.groups[moved[place].0 as usize].parent;
+            let parent = self.at(moved[place]).parent;
             if let Some(parent) = parent
-                && !std::mem::replace(&mut self.groups[parent.0 as usize].marked, true)
+                && !std::mem::replace(&mut self.at_mut(parent).marked, true)
             {
                 moved.push(parent);
             }
@@ -194,11 +214,10 @@ impl Groups {
     }
 
     fn total_of(&mut self, index: GroupIndex) -> Sums {
-        let group = &self.groups[index.0 as usize];
+        let group = self.groups.get(index.0).expect("marked groups stay");
         let mut states = group.own.states;
         self.summing.merge(&group.own.partials);
-        for child in &group.children {
-            let total = &self.groups[child.0 as usize].total;
+        for total in group.children.iter().filter_map(|child| Some(&self.groups.get(child.0)?.total)) {
             self.summing.merge(&total.partials);
             states.fresh += total.states.fresh;
             states.late += total.states.late;
@@ -206,6 +225,40 @@ impl Groups {
             states.lost += total.states.lost;
         }
         Sums { partials: self.summing.finish(), states }
+    }
+
+    fn at(&self, group: GroupIndex) -> &Group {
+        self.groups.get(group.0).expect("a group stays while a device, a group below or a mark names it")
+    }
+
+    fn at_mut(&mut self, group: GroupIndex) -> &mut Group {
+        self.groups.get_mut(group.0).expect("a group stays while a device, a group below or a mark names it")
+    }
+}
+
+impl From<LastingGroups> for Groups {
+    /// Groups that are empty go with the next round.
+    fn from(LastingGroups { groups, metrics, marked, round_ms }: LastingGroups) -> Self {
+        let groups: Numbered<Group> = groups.into_iter().map(Some).collect::<Vec<_>>().into();
+        let empty = groups.iter().filter(|(_, group)| group.is_empty()).map(|(index, _)| GroupIndex(index));
+        let empty: Vec<GroupIndex> = empty.filter(|group| *group != ROOT).collect();
+        let mut groups = Groups { groups, metrics, marked, round_ms, ..Groups::new() };
+        empty.into_iter().for_each(|group| groups.mark(group));
+        groups
+    }
+}
+
+/// Adds to a list that is in order.
+fn add<T: Ord>(list: &mut Vec<T>, new: T) {
+    if let Err(place) = list.binary_search(&new) {
+        list.insert(place, new);
+    }
+}
+
+/// Removes from a list that is in order.
+fn remove<T: Ord>(list: &mut Vec<T>, old: T) {
+    if let Ok(place) = list.binary_search(&old) {
+        list.remove(place);
     }
 }
 
@@ -220,6 +273,11 @@ impl Group {
             own: Sums::default(),
             total: Sums::default(),
         }
+    }
+
+    /// Whether there is no device right in it, nor a group below.
+    fn is_empty(&self) -> bool {
+        self.members.is_empty() && self.children.is_empty()
     }
 
     /// Tells what differs from `before`; a metric that no device has any more is told with no devices.

@@ -237,6 +237,8 @@ impl Process {
         }
         if device.group != reading.group {
             self.regroup(index, reading.group.clone(), output);
+        } else if self.state.groups.has_room_nearer(device.counted_in, &device.group, self.config.groups_max) {
+            self.count_in_its_group(index);
         }
         let ranked = self.hear(index, reading.time_ms, now_ms, output);
         self.apply_metrics(index, publication, reading, ranked, now_ms, refusals, output);
@@ -287,17 +289,23 @@ impl Process {
 
     /// A device now reports from another group.
     fn regroup(&mut self, index: DeviceIndex, group: Arc<str>, output: &mut Output) {
-        let counted_in = self.state.groups.group(&group, self.config.groups_max);
         let device = self.state.fleet.get_mut(index).expect("the caller has found it");
         device.group = group.clone();
-        let left = std::mem::replace(&mut device.counted_in, counted_in);
         let id = device.id.clone();
+        self.count_in_its_group(index);
+        output.changes.push(Change::Device { device: index, id, group });
+        self.rewatch(index, self.state.now_ms, output);
+    }
+
+    /// Has a device count in its group, or as near to it as there is room.
+    fn count_in_its_group(&mut self, index: DeviceIndex) {
+        let device = self.state.fleet.get_mut(index).expect("the caller has found it");
+        let counted_in = self.state.groups.group(&device.group, self.config.groups_max);
+        let left = std::mem::replace(&mut device.counted_in, counted_in);
         if left != counted_in {
             self.state.groups.leave(left, index);
             self.state.groups.join(counted_in, index);
         }
-        output.changes.push(Change::Device { device: index, id, group });
-        self.rewatch(index, self.state.now_ms, output);
     }
 
     /// The device is alive: ranks the time it sent, learns its interval, and makes it fresh.

@@ -289,18 +289,52 @@ fn a_checkpoint_of_another_version_or_a_damaged_one_is_refused() {
     }
 }
 
+/// What a program wrote that never let groups go, after [`entries_then`].
+const LASTING_GROUPS: &[u8] = include_bytes!("checkpoints/version-3");
+
+fn says(at_s: i64, payload: &str) -> Entry {
+    publication(T0 + at_s * 1_000, "c1", "x", payload)
+}
+
+fn entries_then() -> [Entry; 5] {
+    let ask = Intent::SendCommand { received_ms: T0, by: "ann".into(), request: Box::new(request(1, 1, 60)) };
+    [
+        says(0, r#"{"deviceId":"d1","location":"A, 1","temperature":9}"#),
+        Entry::Intent(ask),
+        says(2, r#"{"deviceId":"d2","location":"B","temperature":1}"#),
+        says(4, r#"{"deviceId":"d1","location":"B","temperature":3}"#),
+        Entry::Tick(T0 + 6_000),
+    ]
+}
+
+#[test]
+fn a_checkpoint_from_before_groups_went_is_read_and_its_empty_groups_go() {
+    let mut process = Process::new(config());
+    for (place, entry) in entries_then().iter().enumerate() {
+        apply(&mut process, place, entry);
+    }
+    let mut restored = Process::restore(config(), LASTING_GROUPS).unwrap();
+    assert_eq!(restored.snapshot(), process.snapshot());
+    let rest = [Entry::Tick(T0 + 8_000), says(9, r#"{"deviceId":"d3","location":"C, 1","temperature":3}"#)];
+    for (place, entry) in rest.iter().enumerate() {
+        apply(&mut process, 5 + place, entry);
+        apply(&mut restored, 5 + place, entry);
+    }
+    let end = Entry::Tick(T0 + 11_000);
+    assert_eq!(apply(&mut restored, 7, &end).changes, apply(&mut process, 7, &end).changes);
+    let has_room = |change: &Change| matches!(change, Change::States { group, .. } if **group == *"C/1");
+    assert!(restored.snapshot().iter().any(has_room), "the places of \"A\" and \"A/1\" are free");
+    assert_eq!(restored.snapshot(), process.snapshot());
+}
+
 #[test]
 fn a_checkpoint_from_before_clocks_were_set_is_read() {
-    let mut process = Process::new(config());
-    apply(&mut process, 0, &publication(T0, "c1", "x", r#"{"deviceId":"d1","temperature":9}"#));
-    let ask = Intent::SendCommand { received_ms: T0, by: "ann".into(), request: Box::new(request(1, 1, 60)) };
-    apply(&mut process, 1, &Entry::Intent(ask));
-    let now = process.checkpoint();
     // It ended before the jumps, of which there are none.
-    let (jumps, before) = now[1..].split_last().unwrap();
-    assert_eq!(*jumps, 0);
-    let restored = Process::restore(config(), &[&[2], before].concat()).unwrap();
-    assert_eq!((restored.snapshot(), restored.checkpoint()), (process.snapshot(), now));
+    let (jumps, before) = LASTING_GROUPS[1..].split_last().unwrap();
+    assert_eq!((LASTING_GROUPS[0], *jumps), (3, 0));
+    let [then, restored] =
+        [LASTING_GROUPS, &[&[2], before].concat()].map(|bytes| Process::restore(config(), bytes).unwrap());
+    assert_eq!((restored.snapshot(), restored.checkpoint()), (then.snapshot(), then.checkpoint()));
 }
 
 #[test]

@@ -113,3 +113,60 @@ fn beyond_the_limits_devices_count_in_the_nearest_group_and_metrics_not_at_all()
     assert_eq!(of(&whole, "").sum, 3.0);
     assert_eq!(aggregates(&whole, "u"), []);
 }
+
+fn members(fleet: &Fleet, group: &str) -> u32 {
+    let of = |change: &Change| match change {
+        Change::States { group: path, counts } if **path == *group => Some(counts.fresh + counts.lost + counts.late),
+        _ => None,
+    };
+    fleet.process.snapshot().iter().find_map(of).unwrap_or(0)
+}
+
+#[test]
+fn groups_that_came_and_went_leave_their_places_to_others() {
+    let config = ProcessConfig { groups_max: 21, forget_after_ms: Some(3_600_000), ..ProcessConfig::default() };
+    let mut fleet = Fleet::with(config);
+    let mut checkpoints = Vec::new();
+    for generation in 0..200 {
+        let at_s = generation * 10_000;
+        fleet.wait(at_s);
+        for n in 0..10 {
+            sends(&mut fleet, &format!("g{generation:03}-{n}"), at_s, &format!("site{generation:03}-{n}, hall"), 1.0);
+        }
+        fleet.wait(at_s + 2);
+        for n in 0..10 {
+            assert_eq!(members(&fleet, &format!("site{generation:03}-{n}/hall")), 1, "{generation}");
+        }
+        checkpoints.push(fleet.process.checkpoint().len());
+    }
+    assert!(checkpoints[199] <= checkpoints[0] + 100, "{} bytes, then {}", checkpoints[0], checkpoints[199]);
+}
+
+#[test]
+fn a_group_without_a_device_goes_with_the_round_that_tells_it_is_empty_and_may_come_again() {
+    let mut fleet = Fleet::new();
+    sends(&mut fleet, "a", 0, "A, 1, x", 1.0);
+    let begun = fleet.process.checkpoint().len();
+    for n in 0..20 {
+        sends(&mut fleet, "a", 10 * n + 3, "B", 1.0);
+        sends(&mut fleet, "a", 10 * n + 6, "A, 1, x", 2.0);
+        let told = fleet.wait(10 * n + 8);
+        assert_eq!((members(&fleet, "A/1/x"), members(&fleet, "A"), members(&fleet, "B")), (1, 1, 0), "{told:?}");
+    }
+    assert!(fleet.process.checkpoint().len() < begun + 200);
+}
+
+#[test]
+fn a_device_that_found_no_room_counts_in_its_group_once_there_is() {
+    let config = ProcessConfig { groups_max: 2, ..ProcessConfig::default() };
+    let mut fleet = Fleet::with(config);
+    sends(&mut fleet, "a", 0, "A", 1.0);
+    sends(&mut fleet, "b", 0, "B, 1", 2.0);
+    fleet.wait(2);
+    assert_eq!((members(&fleet, "A"), members(&fleet, "B"), members(&fleet, "")), (1, 0, 2));
+    sends(&mut fleet, "a", 3, "", 1.0);
+    fleet.wait(5);
+    sends(&mut fleet, "b", 6, "B, 1", 2.0);
+    fleet.wait(8);
+    assert_eq!((members(&fleet, "A"), members(&fleet, "B"), members(&fleet, "")), (0, 1, 2));
+}

@@ -12,8 +12,8 @@ pub struct Epoch {
 /// Bounds of what is remembered.
 #[derive(Debug, Clone)]
 pub struct ViewsConfig {
-    /// Appearances, moves and removals of devices, and forgotten commands, that are remembered, so that a cursor can
-    /// follow them.
+    /// Appearances, moves and removals of devices, forgotten commands, and figures that groups have no more: so many of
+    /// each are remembered, so that a cursor can follow them.
     pub membership_entries_max: usize,
     /// Alert events, and removed alerts, that are remembered.
     pub alert_events_max: usize,

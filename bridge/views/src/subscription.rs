@@ -78,7 +78,7 @@ pub(crate) enum Place {
 #[derive(Debug)]
 pub(crate) enum View {
     Rows(RowsView),
-    Group { group: Box<str>, depth: usize, metrics: Option<Vec<Box<str>>> },
+    Group(GroupView),
     Series(SeriesView),
     Alerts(AlertsView),
     Commands(CommandsView),
@@ -116,6 +116,17 @@ pub(crate) enum Cells {
     Metrics(Option<Vec<Box<str>>>),
     /// State, alert and perhaps one metric.
     Fleet(Option<Box<str>>),
+}
+
+/// Aggregates of a group and of those below it.
+#[derive(Debug)]
+pub(crate) struct GroupView {
+    pub group: Box<str>,
+    pub depth: usize,
+    pub metrics: Option<Vec<Box<str>>>,
+    /// What the delta under way tells the client to drop, as keys. Which is decided when it begins: tombstones may be
+    /// forgotten between its parts.
+    pub leaving: VecDeque<Box<[u8]>>,
 }
 
 /// A chart.

@@ -142,11 +142,11 @@ impl Views {
             Change::Reading(reading) => self.apply_reading(reading, dirty),
             Change::State { device, state, since_ms } => self.apply_state(*device, *state, *since_ms, dirty),
             Change::Aggregate(aggregate) => {
-                self.groups.aggregate(aggregate, self.version);
+                self.groups.aggregate(aggregate, self.version, self.config.membership_entries_max);
                 wake(&self.watchers.groups, Lane::Aggregates, dirty);
             }
             Change::States { group, counts } => {
-                self.groups.states(group, *counts, self.version);
+                self.groups.states(group, *counts, self.version, self.config.membership_entries_max);
                 wake(&self.watchers.groups, Lane::Aggregates, dirty);
             }
             Change::Alert(alert) => self.apply_alert(alert, dirty),

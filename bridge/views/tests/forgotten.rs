@@ -8,7 +8,8 @@ use serde_json::Value;
 use smallvec::smallvec;
 use support::ClientView;
 use tidegate_telemetry::{
-    AppliedCell, AppliedReading, Change, DeliveryClass, DeviceIndex, MetricIndex, Numbered, Position, Value as Measured,
+    AppliedCell, AppliedReading, Change, DeliveryClass, DeviceIndex, MetricIndex, Numbered, Position, StateCounts,
+    Value as Measured,
 };
 use tidegate_views::{
     Epoch, Frame, SeriesSpec, Since, SubscriberId, Subscription, ViewSpec, Views, ViewsConfig, WindowSpec,
@@ -221,4 +222,29 @@ fn the_chart_of_a_forgotten_device_takes_nothing_of_another() {
     let (mut all, mut whole) = (ClientView::new("fleet"), site.open(&fleet(), None));
     site.settle(&mut whole, &mut all);
     assert!(ids(&all).contains(&(0, "third".into())), "the row is free once the chart is closed: {:?}", ids(&all));
+}
+
+#[test]
+fn who_slept_while_a_group_went_and_that_was_forgotten_begins_anew() {
+    for sleeps in [true, false] {
+        let mut site = Site::new();
+        let states = |group: &str, fresh: u32| {
+            let counts = StateCounts { fresh, ..StateCounts::default() };
+            Change::States { group: group.into(), counts }
+        };
+        site.apply(&[states("old", 1), states("stays", 1)]);
+        let spec = ViewSpec::Group { group: String::new(), depth: 1, metrics: None };
+        let (mut client, mut cursor) = (ClientView::new("group"), site.open(&spec, None));
+        site.settle(&mut cursor, &mut client);
+        site.apply(&[states("old", 0)]);
+        for n in 0..=MEMBERSHIP_ENTRIES_MAX {
+            site.apply(&[states(&format!("other{n}"), 1), states(&format!("other{n}"), 0)]);
+        }
+        if sleeps {
+            let resumed = site.open(&spec, client.at);
+            site.views.close(std::mem::replace(&mut cursor, resumed));
+        }
+        site.settle(&mut cursor, &mut client);
+        assert_eq!(client.map.keys().collect::<Vec<_>>(), [r#"["stays",null]"#], "sleeps: {sleeps}");
+    }
 }

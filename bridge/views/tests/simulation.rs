@@ -116,7 +116,7 @@ impl World {
             }
             5 => vec![metric(device, self.dice.roll(3) as u16, true)],
             6 | 7 => self.alert(device),
-            8 | 9 => self.aggregate(),
+            8 | 9 | 12 => self.aggregate(),
             _ => vec![self.reading(device)],
         }
     }
@@ -205,7 +205,7 @@ impl World {
     }
 
     fn aggregate(&mut self) -> Vec<Change> {
-        let group = ["", "a", "a/b", "c"][self.dice.roll(4) as usize];
+        let group = ["", "a", "a/b", "c", "d", "e"][self.dice.roll(6) as usize];
         let devices = self.dice.roll(3) as u32;
         if self.dice.one_in(2) {
             let counts = StateCounts { fresh: devices, ..StateCounts::default() };

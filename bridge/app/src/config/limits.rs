@@ -251,7 +251,7 @@ pub fn views(reader: &mut Reader) -> ViewsConfig {
         membership_entries_max: s.count(
             "membership_entries_max",
             d.membership_entries_max,
-            "Appearances, moves and removals of devices, and forgotten commands, that a cursor can follow.",
+            "Comings, moves and removals of devices, forgotten commands, figures that groups have no more: so many of each can a cursor follow.",
         ),
         alert_events_max: s.count("alert_events_max", d.alert_events_max, "Alert events in memory."),
         cleared_alert_ms: s.duration_ms(
@@ -451,7 +451,11 @@ pub fn process(reader: &mut Reader) -> ProcessConfig {
             d.metrics_per_device_max,
             "Most metrics of one device.",
         ),
-        groups_max: s.count("groups_max", d.groups_max, "Most groups; devices of further ones count in an ancestor."),
+        groups_max: s.count(
+            "groups_max",
+            d.groups_max,
+            "Most groups with devices; devices of further ones count in an ancestor.",
+        ),
         aggregate_metrics_max: s.count(
             "aggregate_metrics_max",
             d.aggregate_metrics_max,

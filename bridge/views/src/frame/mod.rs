@@ -93,7 +93,12 @@ impl Views {
                     || !view.leaving.is_empty()
                     || view.rows.iter().any(|&row| versions.get(row as usize).is_some_and(|&it| it > checked))
             }
-            View::Group { .. } => self.groups.version > checked,
+            View::Group(_) => {
+                if checked < self.groups.gone_horizon {
+                    return Some(Frame::MustFollow);
+                }
+                self.groups.version > checked
+            }
             View::Series(view) => {
                 let mut charts = view.lines.iter().filter_map(|line| self.charts.get(&line.key));
                 charts.any(|chart| chart.version > checked || chart.mend > view.seen)
@@ -149,9 +154,7 @@ impl Views {
         let is_first = place == Place::Start;
         let part = match &mut subscription.view {
             View::Rows(view) => self.rows_delta(view, since, place, bytes_max),
-            View::Group { group, depth, metrics } => {
-                self.group_part((group.as_ref(), *depth, metrics.as_deref()), Some(since), place, bytes_max)
-            }
+            View::Group(view) => self.group_delta(view, since, place, bytes_max),
             View::Series(view) => self.series_part(view, Some(since), place, bytes_max),
             View::Alerts(view) => self.alerts_delta(view, since, place, bytes_max),
             View::Commands(view) => self.commands_part(view, Some(since), &place, bytes_max),
@@ -209,9 +212,7 @@ impl Views {
                 missing = &view.missing;
                 self.rows_snapshot(view, snapshot, place, bytes_max)
             }
-            View::Group { group, depth, metrics } => {
-                self.group_part((group.as_ref(), *depth, metrics.as_deref()), None, place, bytes_max)
-            }
+            View::Group(view) => self.group_part(view, None, place, bytes_max),
             View::Series(view) => {
                 rung_ms = Some(view.rung.width_ms());
                 self.series_part(view, None, place, bytes_max)

@@ -8,6 +8,7 @@ mod history;
 mod membership;
 mod selection;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use tidegate_telemetry::Position;
@@ -16,7 +17,7 @@ use self::membership::drop_one;
 use crate::directory::Found;
 use crate::spec::{UpdateSpec, ViewError, ViewSpec, WindowSpec};
 use crate::subscription::{
-    AlertsView, Cells, CommandsView, GapReason, Phase, RowsView, Selector, Snapshot, Subscription, View,
+    AlertsView, Cells, CommandsView, GapReason, GroupView, Phase, RowsView, Selector, Snapshot, Subscription, View,
 };
 use crate::views::{SubscriberId, Views};
 
@@ -73,7 +74,8 @@ impl Views {
                 View::Rows(RowsView::new(Selector::Group(group.as_str().into()), cells))
             }
             ViewSpec::Group { group, depth, metrics } => {
-                View::Group { group: group.as_str().into(), depth: *depth, metrics: boxed(metrics.as_deref()) }
+                let (group, metrics) = (group.as_str().into(), boxed(metrics.as_deref()));
+                View::Group(GroupView { group, depth: *depth, metrics, leaving: VecDeque::new() })
             }
             ViewSpec::Series { series, window } => View::Series(self.series_view(series, *window)?),
             ViewSpec::Alerts { group } => View::Alerts(AlertsView::new(group)),
@@ -163,6 +165,10 @@ impl Views {
             view.rows.sort_unstable();
             view.rows.dedup();
         }
+        if let View::Group(view) = &mut subscription.view {
+            drop_one(&mut self.watchers.groups, subscriber);
+            view.leaving.clear();
+        }
         if let View::Alerts(view) = &mut subscription.view {
             drop_one(&mut self.watchers.alerts, subscriber);
             *view = AlertsView::new(&view.group);
@@ -200,7 +206,7 @@ impl RowsView {
 
 impl AlertsView {
     fn new(group: &str) -> Self {
-        AlertsView { group: group.into(), supplied: std::collections::VecDeque::new(), events_from: 0, receipt: None }
+        AlertsView { group: group.into(), supplied: VecDeque::new(), events_from: 0, receipt: None }
     }
 }
 
