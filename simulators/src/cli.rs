@@ -155,7 +155,7 @@ pub struct BenchArgs {
     #[arg(long, default_value = "20s", value_parser = parse_duration)]
     measure: Duration,
     /// Rounds of the live steps, each with all servers; the medians count
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 5)]
     rounds: usize,
     /// Devices connected.
     #[arg(long, default_value_t = 10_000)]
