@@ -24,10 +24,10 @@ impl Views {
     }
 
     /// The chart that has waited longest, to be answered by [`Views::mend`] or [`Views::leave_uncertain`] before another
-    /// is asked for. Of one whose device was forgotten there is nothing to ask.
+    /// is asked for.
     pub fn next_uncertain(&mut self) -> Option<UncertainBuckets> {
         while let Some(key) = self.charts.next_uncertain() {
-            let Some(row) = self.rows.get(key.row) else { continue };
+            let Some(row) = self.rows.get_any(key.row) else { continue };
             let Some(column) = row.columns.get(usize::from(key.column)) else { continue };
             let Some(span) = self.charts.begin_mending(key, self.version) else { continue };
             let end_ms = span.last_ms.saturating_add(key.rung.width_ms());

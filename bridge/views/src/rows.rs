@@ -105,13 +105,16 @@ impl Rows {
         row
     }
 
-    /// Processing forgot a device; answers the number of its row, which stays.
-    pub fn remove(&mut self, device: DeviceIndex, version: u64) -> Option<u32> {
+    /// Processing forgot a device; answers the number of its row, which stays. What its metrics were stays with it where an
+    /// open chart asks history for them.
+    pub fn remove(&mut self, device: DeviceIndex, version: u64, has_chart: impl Fn(u32) -> bool) -> Option<u32> {
         let number = self.by_device.get_mut(device.0 as usize)?.take()?;
         while self.by_device.pop_if(|last| last.is_none()).is_some() {}
         let row = self.rows.get_mut(number)?;
         row.removed = Some(version);
-        row.columns = Vec::new();
+        if !has_chart(number) {
+            row.columns = Vec::new();
+        }
         row.newest_change.take();
         Some(number)
     }

@@ -231,7 +231,7 @@ impl Views {
     }
 
     fn apply_removed(&mut self, device: DeviceIndex, dirty: &mut impl FnMut(SubscriberId, Lane)) {
-        let Some(number) = self.rows.remove(device, self.version) else { return };
+        let Some(number) = self.rows.remove(device, self.version, |row| self.charts.has(row)) else { return };
         let Some(row) = self.rows.get_any(number) else { return };
         let (id, group) = (Arc::clone(&row.id), Arc::clone(&row.group));
         self.directory.remove(&id, number);

@@ -7,12 +7,13 @@ mod support;
 use serde_json::Value;
 use smallvec::smallvec;
 use support::ClientView;
+use tidegate_telemetry::history::SeriesAnswer;
 use tidegate_telemetry::{
     AppliedCell, AppliedReading, Change, DeliveryClass, DeviceIndex, MetricIndex, Numbered, Position, StateCounts,
     Value as Measured,
 };
 use tidegate_views::{
-    Epoch, Frame, SeriesSpec, Since, SubscriberId, Subscription, ViewSpec, Views, ViewsConfig, WindowSpec,
+    Epoch, Frame, SeriesSpec, Since, SubscriberId, Subscription, UpdateSpec, ViewSpec, Views, ViewsConfig, WindowSpec,
 };
 
 const BASE_MS: i64 = 1_704_700_000_000;
@@ -93,6 +94,14 @@ impl Site {
             client.apply(message);
         }
         messages
+    }
+
+    /// Answers what a chart asks of history, which is empty.
+    fn read_history(&mut self, cursor: &mut Subscription) {
+        for (line, query) in self.views.wanted_history(cursor) {
+            let answer = SeriesAnswer { through: Position(self.version), buckets: Vec::new() };
+            self.views.seed(cursor, line, &query, &answer);
+        }
     }
 }
 
@@ -206,10 +215,7 @@ fn the_chart_of_a_forgotten_device_takes_nothing_of_another() {
     let series = vec![SeriesSpec { device: "old".into(), metric: "t".into() }];
     let window = WindowSpec { last: Some(3_600_000), width: Some(600), ..WindowSpec::default() };
     let mut cursor = site.open(&ViewSpec::Series { series, window }, None);
-    for (line, query) in site.views.wanted_history(&cursor) {
-        let answer = tidegate_telemetry::history::SeriesAnswer { through: Position(site.version), buckets: Vec::new() };
-        site.views.seed(&mut cursor, line, &query, &answer);
-    }
+    site.read_history(&mut cursor);
     let mut client = ClientView::new("series");
     site.settle(&mut cursor, &mut client);
     site.go("old");
@@ -217,6 +223,10 @@ fn the_chart_of_a_forgotten_device_takes_nothing_of_another() {
     site.come("new", 5.0);
     site.says("new", 6.0);
     assert_eq!(site.settle(&mut cursor, &mut client), Vec::<Value>::new());
+    let window = WindowSpec { last: Some(7_200_000), ..WindowSpec::default() };
+    site.views.update(&mut cursor, &UpdateSpec { window: Some(window), ..UpdateSpec::default() }).unwrap();
+    site.read_history(&mut cursor);
+    assert!(!site.settle(&mut cursor, &mut client).is_empty(), "its history is there for another window");
     site.views.close(cursor);
     site.come("third", 7.0);
     let (mut all, mut whole) = (ClientView::new("fleet"), site.open(&fleet(), None));
