@@ -46,7 +46,6 @@ impl Outcomes {
 fn median(mut figures: Vec<f64>) -> f64 {
     figures.sort_by(f64::total_cmp);
     match figures.len() {
-        0 => 0.0,
         odd if odd % 2 == 1 => figures[odd / 2],
         even => (figures[even / 2 - 1] + figures[even / 2]) / 2.0,
     }
@@ -98,12 +97,13 @@ pub async fn run(config: &BenchConfig, rate: f64, table: &mut Table) -> io::Resu
         }
     }
     let load = format!("{} devices, {rate}/s, {} viewers x {}", config.devices, config.viewers, config.devices_each);
-    // What was set in ms and cores was set where the peer took 40 and 409 ms, and 0.33 cores: hence the ratios.
-    let [p50_goal, p99_goal, cores_goal] = match rate > 5000.0 {
-        true => ["2 ms (ratio 0.05)", "10 ms (ratio 0.024)", ""],
-        false => ["ratio 1.0", "ratio 1.0", "0.5 cores (ratio 1.5)"],
+    // What was set in ms and cores was set where Mosquitto took 40 and 409 ms, and 0.33 cores; Centrifugo 1.6 and 10.2 ms,
+    // and 0.50 cores: hence the ratios.
+    let (mosquitto_goals, centrifuge_goals) = match rate > 5000.0 {
+        true => (["2 ms (ratio 0.05)", "10 ms (ratio 0.024)", "80", ""], ["ratio 1.25", "ratio 0.98", "", ""]),
+        false => (["ratio 1.0", "ratio 1.0", "80", "0.5 cores (ratio 1.5)"], ["", "", "", "ratio 1.0"]),
     };
-    compare(table, &load, &tidegate, &mosquitto, [p50_goal, p99_goal, "80", cores_goal]);
+    compare(table, &load, &tidegate, &mosquitto, mosquitto_goals);
     let written = |outcome: &Outcome| outcome.written_bytes as f64 / outcome.acknowledged.max(1) as f64;
     table.add(&load, "bytes written to the device a reading", tidegate.median(written), None, "report it");
     let trouble = |outcome: &Outcome| outcome.measured.counts.wrong_bases + outcome.measured.counts.sessions_lost;
@@ -111,7 +111,7 @@ pub async fn run(config: &BenchConfig, rate: f64, table: &mut Table) -> io::Resu
     table.add(&load, "wrong bases and lost sessions", trouble as f64, None, "0");
     if config.centrifuge.is_some() {
         let load = format!("{load}; peer: Centrifuge, {} a request", config.centrifuge_batch);
-        compare(table, &load, &tidegate, &centrifuge, [""; 4]);
+        compare(table, &load, &tidegate, &centrifuge, centrifuge_goals);
         let lost = |of: &Outcomes| of.0.iter().map(|outcome| outcome.measured.counts.sessions_lost).sum::<u64>() as f64;
         table.add(&load, "lost sessions", lost(&tidegate), Some(lost(&centrifuge)), "");
     }
@@ -231,6 +231,5 @@ mod tests {
     fn the_median_of_an_even_number_is_between_the_middle_two() {
         assert_eq!(median(vec![9.0, 1.0, 2.0]), 2.0);
         assert_eq!(median(vec![9.0, 1.0, 2.0, 4.0]), 3.0);
-        assert_eq!(median(Vec::new()), 0.0);
     }
 }

@@ -170,7 +170,7 @@ fn command(program: &Path, folder: &Path) -> io::Result<Command> {
 fn cannot_start(program: &Path, folder: &Path, error: &dyn std::fmt::Display) -> io::Error {
     let log = fs::read_to_string(folder.join("stderr")).unwrap_or_default();
     let last = log.lines().last().unwrap_or_default();
-    io::Error::other(format!("cannot start {}: {error}; build it with `make build` first. {last}", program.display()))
+    io::Error::other(format!("cannot start {}: {error}; install or build it first. {last}", program.display()))
 }
 
 async fn launch_tidegate(program: &Path, folder: &Path) -> io::Result<(Child, SocketAddr, SocketAddr)> {
