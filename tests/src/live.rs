@@ -35,26 +35,49 @@ pub struct Rows {
     pub envelopes: Vec<(u64, usize, Value)>,
 }
 
-/// A subscription to `alerts` or `commands`: objects by their `id`.
-#[derive(Debug, Default)]
-pub struct Objects {
+/// A subscription to a view of whole cells: each that comes replaces the one before.
+#[derive(Debug)]
+pub struct Cells<K> {
     /// Subscription number.
     pub id: u64,
     /// Position the map stands at; `None` until the snapshot is whole.
     pub at: Option<u64>,
-    /// By `id`.
-    pub objects: BTreeMap<String, Value>,
+    /// Cells as they came.
+    pub cells: BTreeMap<K, Value>,
 }
 
-/// A subscription to `series`: the buckets of a chart.
-#[derive(Debug, Default)]
-pub struct Chart {
-    /// Subscription number.
-    pub id: u64,
-    /// Position the map stands at; `None` until the snapshot is whole.
-    pub at: Option<u64>,
-    /// By index in `series` and start: count, mean, minimum, maximum, last.
-    pub buckets: BTreeMap<(u64, i64), Vec<Value>>,
+/// `alerts` or `commands`: objects by their `id`.
+pub type Objects = Cells<String>;
+
+/// `series`: by index in `series` and start the buckets of a chart: both, then count, mean, minimum, maximum, last.
+pub type Chart = Cells<(u64, i64)>;
+
+/// What a cell is known by.
+pub trait Key: Ord {
+    /// The key of a cell.
+    fn of(cell: &Value) -> Self;
+    /// A key that left the view.
+    fn gone(key: &Value) -> Self;
+}
+
+impl Key for String {
+    fn of(cell: &Value) -> Self {
+        Self::gone(&cell["id"])
+    }
+
+    fn gone(key: &Value) -> Self {
+        key.as_str().expect("an identifier").to_owned()
+    }
+}
+
+impl Key for (u64, i64) {
+    fn of(cell: &Value) -> Self {
+        (cell[0].as_u64().expect("an index"), cell[1].as_i64().expect("a start"))
+    }
+
+    fn gone(key: &Value) -> Self {
+        Self::of(key)
+    }
 }
 
 impl Live {
@@ -150,64 +173,23 @@ fn stands_after(delta: &Value, at: Option<u64>) -> Option<u64> {
     if delta["more"] == true { at } else { delta["d"][2].as_u64() }
 }
 
-impl Objects {
-    /// Applies what comes until `done` holds.
-    ///
-    /// # Panics
-    /// When it does not hold within `limit`, the server refuses, or the session ends.
-    pub async fn until(&mut self, live: &mut Live, limit: Duration, mut done: impl FnMut(&Objects) -> bool) {
-        let applied = async {
-            while self.at.is_none() || !done(self) {
-                let message = live.next().await.expect("the session stands");
-                assert_ne!(message["type"], "error", "{message}");
-                self.apply(&message);
-            }
-        };
-        tokio::time::timeout(limit, applied).await.expect("the view gets there in time");
-    }
-
-    fn apply(&mut self, message: &Value) {
-        if message["type"] == "snapshot" && message["id"] == self.id {
-            if message["part"] == 0 {
-                self.objects.clear();
-            }
-            self.put(&message["rows"]);
-            if message["last"] == true {
-                self.at = message["at"].as_u64();
-            }
-        } else if message["d"][0] == self.id {
-            self.at = stands_after(message, self.at);
-            for gone in message["x"].as_array().into_iter().flatten() {
-                self.objects.remove(gone.as_str().expect("an identifier"));
-            }
-            self.put(&message["r"]);
-        }
-    }
-
-    fn put(&mut self, objects: &Value) {
-        for object in objects.as_array().into_iter().flatten() {
-            self.objects.insert(object["id"].as_str().expect("an identifier").to_owned(), object.clone());
-        }
-    }
-}
-
-impl Chart {
+impl<K: Key + std::fmt::Debug> Cells<K> {
     /// Subscribes, and waits for the whole snapshot.
     ///
     /// # Panics
     /// When the server refuses.
-    pub async fn open(live: &mut Live, id: u64, view: &Value) -> Chart {
+    pub async fn open(live: &mut Live, id: u64, view: &Value) -> Self {
         live.send(json!({"type": "subscribe", "id": id, "view": view})).await;
-        let mut chart = Chart { id, ..Chart::default() };
-        chart.until(live, Duration::from_secs(10), |_| true).await;
-        chart
+        let mut view = Cells { id, at: None, cells: BTreeMap::new() };
+        view.until(live, Duration::from_secs(10), |_| true).await;
+        view
     }
 
     /// Applies what comes until `done` holds.
     ///
     /// # Panics
     /// When it does not hold within `limit`, the server refuses, or the session ends.
-    pub async fn until(&mut self, live: &mut Live, limit: Duration, mut done: impl FnMut(&Chart) -> bool) {
+    pub async fn until(&mut self, live: &mut Live, limit: Duration, mut done: impl FnMut(&Self) -> bool) {
         let applied = async {
             while self.at.is_none() || !done(self) {
                 let message = live.next().await.expect("the session stands");
@@ -216,15 +198,13 @@ impl Chart {
             }
         };
         let in_time = tokio::time::timeout(limit, applied).await.is_ok();
-        assert!(in_time, "the chart gets there in time: {:?}", self.buckets);
+        assert!(in_time, "the view gets there in time: {:?}", self.cells);
     }
 
     fn apply(&mut self, message: &Value) {
-        let number = |value: &Value| value.as_i64().expect("a number");
-        let key = |row: &Value| (number(&row[0]).unsigned_abs(), number(&row[1]));
-        let rows = if message["type"] == "snapshot" && message["id"] == self.id {
+        let came = if message["type"] == "snapshot" && message["id"] == self.id {
             if message["part"] == 0 {
-                self.buckets.clear();
+                self.cells.clear();
             }
             if message["last"] == true {
                 self.at = message["at"].as_u64();
@@ -233,15 +213,14 @@ impl Chart {
         } else if message["d"][0] == self.id {
             self.at = stands_after(message, self.at);
             for gone in message["x"].as_array().into_iter().flatten() {
-                self.buckets.remove(&key(gone));
+                self.cells.remove(&K::gone(gone));
             }
             &message["r"]
         } else {
             return;
         };
-        for row in rows.as_array().into_iter().flatten() {
-            let figures = row.as_array().expect("a row of figures")[2..].to_vec();
-            self.buckets.insert(key(row), figures);
+        for cell in came.as_array().into_iter().flatten() {
+            self.cells.insert(K::of(cell), cell.clone());
         }
     }
 }

@@ -118,7 +118,7 @@ async fn an_open_chart_becomes_what_it_would_be_if_it_were_opened_anew() {
         "last": 1_800_000, "width": 60});
     let mut live = Live::connect(server.http, json!({})).await;
     let mut chart = Chart::open(&mut live, 1, &view).await;
-    assert_eq!(chart.buckets[&(0, minute)], [json!(3), json!(22), json!(20), json!(24), json!(24)]);
+    assert_eq!(chart.cells[&(0, minute)], json!([0, minute, 3, 22, 20, 24, 24]));
 
     let truth = async |what: &str, chart: &mut Chart, live: &mut Live| {
         let path = format!(
@@ -130,25 +130,25 @@ async fn an_open_chart_becomes_what_it_would_be_if_it_were_opened_anew() {
         let points = answer["points"].as_array().unwrap();
         let expected: Vec<Vec<Value>> = points.iter().map(|point| point.as_array().unwrap().clone()).collect();
         let same = |chart: &Chart| {
-            let shown = chart.buckets.iter().map(|((_, start), it)| [vec![json!(start)], it.clone()].concat());
-            let numbers = |row: &Vec<Value>| row.iter().map(|it| it.as_f64().unwrap()).collect::<Vec<_>>();
-            shown.map(|row| numbers(&row)).eq(expected.iter().map(numbers))
+            let numbers = |row: &[Value]| row.iter().map(|it| it.as_f64().unwrap()).collect::<Vec<_>>();
+            let shown = chart.cells.values().map(|row| numbers(&row.as_array().unwrap()[1..]));
+            shown.eq(expected.iter().map(|row| numbers(row)))
         };
         eprintln!("{what}: {expected:?}");
         chart.until(live, Duration::from_secs(3), same).await;
         let mut other = Live::connect(server.http, json!({})).await;
-        assert_eq!(Chart::open(&mut other, 1, &view).await.buckets, chart.buckets, "{what}");
+        assert_eq!(Chart::open(&mut other, 1, &view).await.cells, chart.cells, "{what}");
     };
     measure(&server, &[(at(20), json!(12.0))]).await;
     truth("a correction", &mut chart, &mut live).await;
-    assert_eq!(chart.buckets[&(0, minute)][0], 3, "one reading instead of another");
+    assert_eq!(chart.cells[&(0, minute)][2], 3, "one reading instead of another");
     measure(&server, &[(at(1), json!(20.0)), (at(20), json!(12.0)), (at(30), json!(30.0)), (at(30), json!(30.0))])
         .await;
     truth("late readings that come twice", &mut chart, &mut live).await;
-    assert_eq!(chart.buckets[&(0, minute)][0], 4);
+    assert_eq!(chart.cells[&(0, minute)][2], 4);
     measure(&server, &[(at(100), json!(7.0)), (at(100), json!(8.0)), (at(-30), json!(1.0))]).await;
     truth("the newest is corrected, and another is late", &mut chart, &mut live).await;
     measure(&server, &[(at(-30), json!("broken"))]).await;
     truth("a number becomes a word, which is in no chart", &mut chart, &mut live).await;
-    assert!(!chart.buckets.contains_key(&(0, minute - 60_000)), "nothing is left of its minute");
+    assert!(!chart.cells.contains_key(&(0, minute - 60_000)), "nothing is left of its minute");
 }
