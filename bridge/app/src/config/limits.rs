@@ -251,7 +251,7 @@ pub fn views(reader: &mut Reader) -> ViewsConfig {
         membership_entries_max: s.count(
             "membership_entries_max",
             d.membership_entries_max,
-            "Comings, moves and removals of devices, forgotten commands, figures that groups have no more: so many of each can a cursor follow.",
+            "Comings, moves and removals of devices, forgotten commands, figures that groups no longer have: so many of each a cursor can follow.",
         ),
         alert_events_max: s.count("alert_events_max", d.alert_events_max, "Alert events in memory."),
         cleared_alert_ms: s.duration_ms(
