@@ -1,5 +1,5 @@
 # make run    build everything and run it on embedded defaults with a simulated fleet
-# make test   install what the tests need and run every test
+# make test   install what the tests need and run every test, with make lint before them
 # make bench  measure, with peers in the same run
 .PHONY: run build test bench screenshots lint clean dashboard
 
@@ -24,6 +24,7 @@ dashboard/dist/index.html: dashboard/node_modules/.installed $(DASHBOARD_SOURCES
 
 test: dashboard/dist/index.html
 	tests/setup
+	$(MAKE) lint
 	cd dashboard && npm test
 	$(CARGO) build --workspace --all-targets
 	$(CARGO) test --workspace
@@ -42,6 +43,7 @@ screenshots: build
 lint:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- --deny warnings
+	tests/dependencies
 
 clean:
 	$(CARGO) clean
