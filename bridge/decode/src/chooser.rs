@@ -1,21 +1,22 @@
 use crate::config::{Format, SourceConfig};
 use crate::topic;
 
-/// Chooses the format of a publication; never [`Format::Auto`].
-pub(crate) fn choose(sources: &[SourceConfig], topic: &str, payload: &[u8]) -> Format {
-    let configured = sources.iter().find(|source| topic::filter_matches(&source.topic, topic));
-    match configured.map(|source| source.format) {
-        Some(Format::Auto) => by_shape(payload),
-        Some(format) => format,
-        // Topics below `$` belong to brokers and clouds: telemetry only where the configuration says so.
-        None if topic.starts_with('$') => Format::Ignore,
-        None => by_shape(payload),
-    }
+/// The source that a topic belongs to: the first whose filter matches.
+pub(crate) fn source<'c>(sources: &'c [SourceConfig], topic: &str) -> Option<&'c SourceConfig> {
+    sources.iter().find(|source| topic::filter_matches(&source.topic, topic))
 }
 
-fn by_shape(payload: &[u8]) -> Format {
-    match payload.trim_ascii_start().first() {
-        Some(b'{' | b'[') => Format::Reference,
-        _ => Format::Plain,
+/// Whether the topic carries no telemetry. Those below `$` belong to brokers and clouds, unless the configuration says
+/// otherwise.
+pub(crate) fn is_ignored(source: Option<&SourceConfig>, topic: &str) -> bool {
+    source.map_or(topic.starts_with('$'), |source| source.format == Format::Ignore)
+}
+
+/// Whether the text is JSON readings; a plain value if not.
+pub(crate) fn is_json(source: Option<&SourceConfig>, text: &str) -> bool {
+    match source.map_or(Format::Auto, |source| source.format) {
+        Format::Reference => true,
+        Format::Plain | Format::Ignore => false,
+        Format::Auto => text.starts_with(['{', '[']),
     }
 }

@@ -1,5 +1,7 @@
 //! Limits of decoding, and what the keys of a payload mean.
 
+use jiff::tz::TimeZone;
+
 /// How payloads are read, and how large they may be. Every limit that is met has a [`tidegate_telemetry::Reason`].
 #[derive(Debug, Clone)]
 pub struct DecodeConfig {
@@ -23,6 +25,8 @@ pub struct DecodeConfig {
     pub time_keys: Vec<String>,
     /// Keys of a JSON reading that say where its device is (`Building A, Floor 3`), the most trusted first.
     pub location_keys: Vec<String>,
+    /// Words in the name of a metric that make it a label: a text of digits stays a text there.
+    pub label_words: Vec<String>,
     /// Formats by topic; the first whose filter matches decides, [`Format::Auto`] when none does.
     pub sources: Vec<SourceConfig>,
 }
@@ -39,8 +43,32 @@ impl Default for DecodeConfig {
             name_bytes_max: 256,
             names_cached_max: 65_536,
             identifier_keys: keys(&["deviceId", "device_id", "deviceid"]),
-            time_keys: keys(&["timestamp", "time", "ts"]),
+            time_keys: keys(&["timestamp", "time", "ts", "Time"]),
             location_keys: keys(&["location"]),
+            label_words: keys(&[
+                "version",
+                "firmware",
+                "model",
+                "serial",
+                "identifier",
+                "id",
+                "uid",
+                "uuid",
+                "address",
+                "ip",
+                "mac",
+                "ssid",
+                "bssid",
+                "imei",
+                "imsi",
+                "iccid",
+                "name",
+                "host",
+                "hostname",
+                "code",
+                "mode",
+                "effect",
+            ]),
             sources: Vec::new(),
         }
     }
@@ -53,6 +81,8 @@ pub struct SourceConfig {
     pub topic: String,
     /// How payloads on it are read.
     pub format: Format,
+    /// Where its clocks are, for times that come without an offset.
+    pub timezone: Option<TimeZone>,
 }
 
 /// A way to read a payload.

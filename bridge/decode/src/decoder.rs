@@ -2,6 +2,7 @@ use tidegate_telemetry::{Position, Publication, Reading, Reason};
 
 use crate::chooser;
 use crate::config::{DecodeConfig, Format};
+use crate::input::Input;
 use crate::names::Names;
 use crate::plain;
 use crate::reference;
@@ -46,12 +47,23 @@ impl Decoder {
         if payload.len() > self.config.payload_bytes_max {
             return Err(self.too_large(payload.len()));
         }
-        match chooser::choose(&self.config.sources, &publication.topic, payload) {
-            Format::Reference => {
-                reference::decode(&self.config, &mut self.names, &publication.topic, text(payload)?, out)
-            }
-            Format::Plain => plain::decode(&self.config, &mut self.names, &publication.topic, text(payload)?, out),
-            Format::Ignore | Format::Auto => Ok(()),
+        let source = chooser::source(&self.config.sources, &publication.topic);
+        if chooser::is_ignored(source, &publication.topic) {
+            return Ok(());
+        }
+        let text = text(payload)?;
+        let mut input = Input {
+            config: &self.config,
+            names: &mut self.names,
+            topic: &publication.topic,
+            zone: source.and_then(|source| source.timezone.as_ref()),
+        };
+        if chooser::is_json(source, text) {
+            return reference::decode(&mut input, text, out);
+        }
+        match json_within(text).filter(|_| source.is_none_or(|source| source.format == Format::Auto)) {
+            Some(json) => reference::decode(&mut input, &json, out),
+            None => plain::decode(&mut input, text, out),
         }
     }
 
@@ -62,10 +74,19 @@ impl Decoder {
     }
 }
 
+/// The payload as text, without what programs put around it: a byte order mark, white space, line ends, trailing NULs.
 fn text(payload: &[u8]) -> Result<&str, Rejection> {
-    std::str::from_utf8(payload).map_err(|error| {
+    let text = std::str::from_utf8(payload).map_err(|error| {
         let at = error.valid_up_to();
         let detail = format!("byte {at} is not UTF-8: publish JSON or plain text, or configure the topic's format");
         Rejection::new(Reason::NotUtf8, detail)
-    })
+    })?;
+    let around = |character: char| character.is_whitespace() || character == '\0';
+    Ok(text.trim_start_matches('\u{feff}').trim_matches(around))
+}
+
+/// The JSON that a JSON text holds: `"{\"temperature\":23.5}"`.
+fn json_within(text: &str) -> Option<String> {
+    let within = serde_json::from_str::<String>(text.starts_with('"').then_some(text)?).ok()?;
+    within.trim_start().starts_with(['{', '[']).then_some(within)
 }

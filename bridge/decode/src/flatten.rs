@@ -3,15 +3,18 @@
 use std::fmt;
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
 use serde::Deserialize as _;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use smallvec::SmallVec;
 use tidegate_telemetry::{Reading, Reason, Value};
 
 use crate::config::DecodeConfig;
+use crate::input::Input;
 use crate::names::Names;
 use crate::rejection::{Flaws, Rejection};
 use crate::time;
+use crate::words::{self, EXACT_MAX};
 
 /// A reading while it is read.
 pub(crate) struct Draft<'a> {
@@ -25,9 +28,15 @@ pub(crate) struct Draft<'a> {
     /// Name of the object or array being read, with a dot at its end; empty at the top.
     prefix: String,
     metrics: SmallVec<[(Arc<str>, Value); 6]>,
+    without_value: Vec<Arc<str>>,
     device: Option<(usize, Arc<str>)>,
     group: Option<(usize, Arc<str>)>,
     time_ms: Option<(usize, i64)>,
+    zone: Option<&'a TimeZone>,
+    /// What was wrong with a time; of no weight when another key has a good one.
+    time_flaw: Option<Rejection>,
+    /// What was wrong with an identifier, likewise.
+    device_flaw: Option<Rejection>,
 }
 
 /// What a key at the top of a reading means; the number is its rank among those of its kind.
@@ -39,19 +48,23 @@ enum Meaning {
 }
 
 impl<'a> Draft<'a> {
-    pub(crate) fn new(config: &'a DecodeConfig, names: &'a mut Names, flaws: &'a mut Flaws) -> Self {
-        names.begin_reading();
+    pub(crate) fn new(input: &'a mut Input<'_>, flaws: &'a mut Flaws) -> Self {
+        input.names.begin_reading();
         Draft {
-            config,
-            names,
+            config: input.config,
+            names: &mut *input.names,
+            zone: input.zone,
             flaws,
             refused: false,
             flawed: false,
             prefix: String::new(),
             metrics: SmallVec::new(),
+            without_value: Vec::new(),
             device: None,
             group: None,
             time_ms: None,
+            time_flaw: None,
+            device_flaw: None,
         }
     }
 
@@ -83,7 +96,8 @@ impl<'a> Draft<'a> {
         if self.refused {
             return None;
         }
-        if self.metrics.is_empty() {
+        self.compare_spellings();
+        if self.metrics.is_empty() && self.without_value.is_empty() {
             if !self.flawed && self.flaws.is_empty() {
                 self.flaws.add(Rejection::new(
                     Reason::NoMetrics,
@@ -95,7 +109,11 @@ impl<'a> Draft<'a> {
         match self.place(topic) {
             Ok((device, group)) => {
                 let time_ms = self.time_ms.map(|(_, ms)| ms);
-                Some(Reading { device, group, time_ms, metrics: self.metrics })
+                if let Some(flaw) = self.time_flaw.filter(|_| time_ms.is_none()) {
+                    self.flaws.add(flaw);
+                }
+                let Draft { metrics, without_value, .. } = self;
+                Some(Reading { device, group, time_ms, metrics, without_value })
             }
             Err(rejection) => {
                 self.flaws.add(rejection);
@@ -107,9 +125,11 @@ impl<'a> Draft<'a> {
     /// Device and group: by the payload, else by the topic.
     fn place(&mut self, topic: &str) -> Result<(Arc<str>, Arc<str>), Rejection> {
         let named = self.device.take();
-        let device = match &named {
-            Some((_, id)) => id.clone(),
-            None => self.names.name("topic", topic)?,
+        let device = match (&named, self.device_flaw.take()) {
+            (Some((_, id)), _) => id.clone(),
+            // The topic may be another device's, or that of many: it does not stand in for a name that went wrong.
+            (None, Some(flaw)) => return Err(flaw),
+            (None, None) => self.names.name("topic", topic)?,
         };
         let group = match self.group.take() {
             Some((_, group)) => group,
@@ -119,11 +139,15 @@ impl<'a> Draft<'a> {
     }
 
     fn identify(&mut self, rank: usize, id: Token<'_>) {
+        let whole = |number: f64| number.fract() == 0.0 && number.abs() < EXACT_MAX as f64;
         let name = match id {
             Token::Text(text) => self.names.name("device identifier", &text),
             Token::Integer(integer) => self.names.name("device identifier", &integer.to_string()),
-            Token::Null => return,
-            Token::Float(_) | Token::Other => Err(Rejection::new(
+            Token::Unsigned(integer) => self.names.name("device identifier", &integer.to_string()),
+            Token::Float(number) if whole(number) => self.names.name("device identifier", &number.to_string()),
+            // Another key may have the name.
+            Token::Null | Token::Other => return,
+            Token::Float(_) => Err(Rejection::new(
                 Reason::InvalidName,
                 "the device identifier is neither a text nor a whole number: send one of these",
             )),
@@ -133,7 +157,7 @@ impl<'a> Draft<'a> {
                 self.device = Some((rank, name));
             }
             Ok(_) => {}
-            Err(rejection) => self.refuse(rejection),
+            Err(rejection) => self.device_flaw = self.device_flaw.take().or(Some(rejection)),
         }
     }
 
@@ -141,14 +165,15 @@ impl<'a> Draft<'a> {
         let ms = match at {
             Token::Integer(integer) => time::from_integer(integer),
             Token::Float(number) => time::from_number(number),
-            Token::Text(text) => time::from_text(&text),
+            Token::Unsigned(integer) => time::from_number(integer as f64),
+            Token::Text(text) => time::from_text(&text, self.zone),
             Token::Null => return,
-            Token::Other => Err(time::invalid("true, false, object or array")),
+            Token::Other => Err(time::not_a_time("true, false, an object or an array")),
         };
         match ms {
             Ok(ms) if self.time_ms.is_none_or(|(known, _)| rank <= known) => self.time_ms = Some((rank, ms)),
             Ok(_) => {}
-            Err(rejection) => self.refuse(rejection),
+            Err(rejection) => self.time_flaw = self.time_flaw.take().or(Some(rejection)),
         }
     }
 
@@ -214,8 +239,16 @@ impl<'a> Draft<'a> {
 
     fn take_text(&mut self, name: &Arc<str>, text: &str) {
         if text.len() <= self.config.text_bytes_max {
-            let text = self.names.text(text);
-            self.take(name, Value::Text(text));
+            match words::read(&self.config.label_words, name, text) {
+                Ok(words::Meaning::Number(number)) => self.take(name, Value::Number(number)),
+                Ok(words::Meaning::Switch(on)) => self.take(name, Value::Bool(on)),
+                Ok(words::Meaning::NoValue) => self.take_nothing(name),
+                Ok(words::Meaning::Text(_)) => {
+                    let text = self.names.text(text);
+                    self.take(name, Value::Text(text));
+                }
+                Err(rejection) => self.leave_out(rejection),
+            }
         } else {
             let detail = format!(
                 "the text of {name:?} has {} bytes, more than decode.text_bytes_max ({}): shorten it, or leave it out",
@@ -223,6 +256,41 @@ impl<'a> Draft<'a> {
                 self.config.text_bytes_max
             );
             self.leave_out(Rejection::new(Reason::PayloadTooLarge, detail));
+        }
+    }
+
+    /// Takes an integer, and says so when binary64 has no such number.
+    fn take_integer(&mut self, name: &Arc<str>, integer: i128) {
+        let number = integer as f64;
+        if integer.unsigned_abs() > u128::from(EXACT_MAX) && number as i128 != integer {
+            let detail = format!(
+                "{name} is {integer}, which binary64 cannot hold: {number} was taken; send it as a text if each digit counts"
+            );
+            self.flaws.add(Rejection::new(Reason::NotExact, detail));
+        }
+        self.take(name, Value::Number(number));
+    }
+
+    /// The device has no value for a metric just now.
+    fn take_nothing(&mut self, name: &Arc<str>) {
+        if self.without_value.len() < self.config.metrics_max {
+            self.without_value.push(name.clone());
+        }
+    }
+
+    /// Says so when one metric is spelled in two ways.
+    fn compare_spellings(&mut self) {
+        fn folded(name: &str) -> impl Iterator<Item = u8> {
+            name.bytes().map(|byte| byte.to_ascii_lowercase())
+        }
+        let mut names: SmallVec<[&str; 16]> = self.metrics.iter().map(|(name, _)| &**name).collect();
+        names.sort_unstable_by(|a, b| folded(a).cmp(folded(b)));
+        if let Some(pair) = names.windows(2).find(|pair| pair[0].eq_ignore_ascii_case(pair[1])) {
+            let detail = format!(
+                "{:?} and {:?} in one reading are two metrics: send one, always spelled the same",
+                pair[0], pair[1]
+            );
+            self.flaws.add(Rejection::new(Reason::TwoSpellings, detail));
         }
     }
 
@@ -340,12 +408,14 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
         Ok(())
     }
 
-    fn visit_i64<E: Error>(self, number: i64) -> Result<(), E> {
-        self.visit_f64(number as f64)
+    fn visit_i64<E: Error>(self, integer: i64) -> Result<(), E> {
+        self.draft.take_integer(&self.name, integer.into());
+        Ok(())
     }
 
-    fn visit_u64<E: Error>(self, number: u64) -> Result<(), E> {
-        self.visit_f64(number as f64)
+    fn visit_u64<E: Error>(self, integer: u64) -> Result<(), E> {
+        self.draft.take_integer(&self.name, integer.into());
+        Ok(())
     }
 
     fn visit_bool<E: Error>(self, on: bool) -> Result<(), E> {
@@ -358,8 +428,9 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
         Ok(())
     }
 
-    /// `null` says that there is no value: nothing to take, nothing wrong.
+    /// `null` says that there is no value: nothing wrong.
     fn visit_unit<E: Error>(self) -> Result<(), E> {
+        self.draft.take_nothing(&self.name);
         Ok(())
     }
 
@@ -389,6 +460,8 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
 /// A value that is not a metric: an identifier, a time, a location.
 enum Token<'de> {
     Integer(i64),
+    /// One beyond the signed integers.
+    Unsigned(u64),
     Float(f64),
     Text(std::borrow::Cow<'de, str>),
     Null,
@@ -417,7 +490,7 @@ impl<'de> Visitor<'de> for Scalar {
     }
 
     fn visit_u64<E: Error>(self, integer: u64) -> Result<Token<'de>, E> {
-        Ok(i64::try_from(integer).map_or(Token::Float(integer as f64), Token::Integer))
+        Ok(i64::try_from(integer).map_or(Token::Unsigned(integer), Token::Integer))
     }
 
     fn visit_f64<E: Error>(self, number: f64) -> Result<Token<'de>, E> {

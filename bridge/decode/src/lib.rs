@@ -7,12 +7,13 @@
 //! - `chooser`: from topic to format
 //! - `reference`: JSON readings (objects, nested objects, arrays of readings)
 //! - `plain`: one value on `…/{group levels}/{device}/{metric}`
-//! - `topic`, `time`, `names`, `non_finite`: what the formats share
+//! - `topic`, `time`, `names`, `words`, `non_finite`: what the formats share
 
 mod chooser;
 pub mod config;
 mod decoder;
 mod flatten;
+mod input;
 mod names;
 mod non_finite;
 mod plain;
@@ -20,6 +21,7 @@ mod reference;
 mod rejection;
 mod time;
 mod topic;
+mod words;
 
 pub use config::{DecodeConfig, Format, SourceConfig};
 pub use decoder::Decoder;

@@ -4,43 +4,40 @@ use smallvec::smallvec;
 use tidegate_telemetry::{Reading, Reason, Value};
 
 use crate::config::DecodeConfig;
-use crate::names::Names;
+use crate::input::Input;
 use crate::rejection::Rejection;
-use crate::{non_finite, topic};
+use crate::topic;
+use crate::words::{self, Meaning};
 
-pub(crate) fn decode(
-    config: &DecodeConfig,
-    names: &mut Names,
-    topic: &str,
-    text: &str,
-    out: &mut Vec<Reading>,
-) -> Result<(), Rejection> {
-    let (path, metric) = topic::split_last(topic).ok_or_else(topic_too_short)?;
-    let value = value(config, names, text.trim())?;
+pub(crate) fn decode(input: &mut Input<'_>, text: &str, out: &mut Vec<Reading>) -> Result<(), Rejection> {
+    let (path, metric) = topic::split_last(input.topic).ok_or_else(topic_too_short)?;
+    let value = value(input, metric, text)?;
+    let names = &mut *input.names;
     let device = names.name("device's topic path", path)?;
     let metric = names.name("metric's topic level", metric)?;
     let group = names.group_of_topic(path, None)?;
-    out.push(Reading { device, group, time_ms: None, metrics: smallvec![(metric, value)] });
+    let (metrics, without_value) = match value {
+        Some(value) => (smallvec![(metric, value)], Vec::new()),
+        None => (smallvec![], vec![metric]),
+    };
+    out.push(Reading { device, group, time_ms: None, metrics, without_value });
     Ok(())
 }
 
-fn value(config: &DecodeConfig, names: &mut Names, text: &str) -> Result<Value, Rejection> {
-    match text {
-        "true" => return Ok(Value::Bool(true)),
-        "false" => return Ok(Value::Bool(false)),
-        _ => {}
-    }
-    match text.parse::<f64>() {
-        Ok(number) if number.is_finite() => return Ok(Value::Number(number)),
-        Ok(_) => return Err(non_finite::refusal(text)),
-        Err(_) => {}
-    }
+/// `None` when the sensor has no value.
+fn value(input: &mut Input<'_>, metric: &str, text: &str) -> Result<Option<Value>, Rejection> {
+    let config = input.config;
     let unquoted = text.starts_with('"').then(|| serde_json::from_str::<String>(text).ok()).flatten();
     let text = unquoted.as_deref().unwrap_or(text);
-    if text.is_empty() || text.len() > config.text_bytes_max || text.contains(char::is_control) {
+    if text.len() > config.text_bytes_max || text.contains(char::is_control) {
         return Err(not_a_value(config));
     }
-    Ok(Value::Text(names.text(text)))
+    Ok(match words::read(&config.label_words, metric, text)? {
+        Meaning::Number(number) => Some(Value::Number(number)),
+        Meaning::Switch(on) => Some(Value::Bool(on)),
+        Meaning::NoValue => None,
+        Meaning::Text(text) => Some(Value::Text(input.names.text(text))),
+    })
 }
 
 fn topic_too_short() -> Rejection {

@@ -6,35 +6,60 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use tidegate_telemetry::{Reading, Reason};
 
-use crate::config::DecodeConfig;
 use crate::flatten::Draft;
-use crate::names::Names;
+use crate::input::Input;
 use crate::non_finite;
 use crate::rejection::{Flaws, Rejection};
 
-pub(crate) fn decode(
-    config: &DecodeConfig,
-    names: &mut Names,
-    topic: &str,
-    text: &str,
-    out: &mut Vec<Reading>,
-) -> Result<(), Rejection> {
+pub(crate) fn decode(input: &mut Input<'_>, text: &str, out: &mut Vec<Reading>) -> Result<(), Rejection> {
     let mut flaws = Flaws::default();
-    let before = out.len();
-    if let Err(error) = read(&mut Readings { config, names, topic, out, flaws: &mut flaws }, text) {
-        out.truncate(before);
-        flaws = Flaws::default();
-        let (mended, refusal) = non_finite::replace_with_null(text).ok_or_else(|| broken(&error))?;
-        flaws.add(refusal);
-        if let Err(error) = read(&mut Readings { config, names, topic, out, flaws: &mut flaws }, &mended) {
-            out.truncate(before);
-            return Err(broken(&error));
-        }
+    if let Err(whole) = read(input, text, out, &mut flaws) {
+        lines(input, text, out, &mut flaws).ok_or(whole)?;
     }
     flaws.into_result()
 }
 
-fn read(readings: &mut Readings<'_>, text: &str) -> serde_json::Result<()> {
+/// Reads a JSON text on each line (<https://jsonlines.org>). `None` when the first line is none.
+fn lines(input: &mut Input<'_>, text: &str, out: &mut Vec<Reading>, flaws: &mut Flaws) -> Option<()> {
+    let (before, max) = (out.len(), input.config.readings_max);
+    let mut lines = text.lines().filter(|line| !line.trim().is_empty());
+    read(input, lines.next()?, out, flaws).ok()?;
+    for line in lines.by_ref() {
+        if let Err(rejection) = read(input, line, out, flaws) {
+            flaws.add(rejection);
+        }
+        if out.len() - before >= max {
+            break;
+        }
+    }
+    let left = lines.count();
+    if left > 0 {
+        flaws.add(too_many_readings(max, left));
+    }
+    Some(())
+}
+
+/// Reads one JSON text. What is not finite in it is a flaw; of a text that is not JSON nothing is taken.
+fn read(input: &mut Input<'_>, text: &str, out: &mut Vec<Reading>, flaws: &mut Flaws) -> Result<(), Rejection> {
+    let (before, mut found) = (out.len(), Flaws::default());
+    let mut result = parse(&mut Readings { input, out, flaws: &mut found }, text);
+    if result.is_err()
+        && let Some((mended, refusal)) = non_finite::replace_with_null(text)
+    {
+        out.truncate(before);
+        found = Flaws::default();
+        found.add(refusal);
+        result = parse(&mut Readings { input, out, flaws: &mut found }, &mended);
+    }
+    if let Err(error) = result {
+        out.truncate(before);
+        return Err(broken(&error));
+    }
+    flaws.extend(found);
+    Ok(())
+}
+
+fn parse(readings: &mut Readings<'_, '_>, text: &str) -> serde_json::Result<()> {
     let mut json = serde_json::Deserializer::from_str(text);
     readings.deserialize(&mut json)?;
     json.end()
@@ -46,15 +71,13 @@ fn broken(error: &serde_json::Error) -> Rejection {
 
 /// Reads one object as one reading, an array as one for each element. Only malformed text ends it early; whatever
 /// is well-formed but cannot be taken becomes a flaw.
-struct Readings<'a> {
-    config: &'a DecodeConfig,
-    names: &'a mut Names,
-    topic: &'a str,
+struct Readings<'a, 'i> {
+    input: &'a mut Input<'i>,
     out: &'a mut Vec<Reading>,
     flaws: &'a mut Flaws,
 }
 
-impl<'de> DeserializeSeed<'de> for &mut Readings<'_> {
+impl<'de> DeserializeSeed<'de> for &mut Readings<'_, '_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -62,7 +85,7 @@ impl<'de> DeserializeSeed<'de> for &mut Readings<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for &mut Readings<'_> {
+impl<'de> Visitor<'de> for &mut Readings<'_, '_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -74,7 +97,7 @@ impl<'de> Visitor<'de> for &mut Readings<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<(), A::Error> {
-        let max = self.config.readings_max;
+        let max = self.input.config.readings_max;
         let mut taken = 0;
         while taken < max {
             if elements.next_element_seed(Reader { readings: self })?.is_none() {
@@ -90,8 +113,7 @@ impl<'de> Visitor<'de> for &mut Readings<'_> {
             left += 1;
         }
         if left > 0 {
-            let detail = format!("more than decode.readings_max ({max}) readings: {left} were left out, publish fewer");
-            self.flaws.add(Rejection::new(Reason::TooManyMetrics, detail));
+            self.flaws.add(too_many_readings(max, left));
         }
         Ok(())
     }
@@ -119,18 +141,18 @@ impl<'de> Visitor<'de> for &mut Readings<'_> {
 }
 
 /// Reads one element: an object is a reading, anything else a flaw.
-struct Reader<'r, 'a> {
-    readings: &'r mut Readings<'a>,
+struct Reader<'r, 'a, 'i> {
+    readings: &'r mut Readings<'a, 'i>,
 }
 
-impl Reader<'_, '_> {
+impl Reader<'_, '_, '_> {
     fn not_an_object<E>(self) -> Result<(), E> {
         self.readings.flaws.add(no_reading("an element that is not an object"));
         Ok(())
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Reader<'_, '_> {
+impl<'de> DeserializeSeed<'de> for Reader<'_, '_, '_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -138,7 +160,7 @@ impl<'de> DeserializeSeed<'de> for Reader<'_, '_> {
     }
 }
 
-impl<'de> Visitor<'de> for Reader<'_, '_> {
+impl<'de> Visitor<'de> for Reader<'_, '_, '_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -146,8 +168,9 @@ impl<'de> Visitor<'de> for Reader<'_, '_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
-        let Readings { config, names, topic, out, flaws } = self.readings;
-        let mut draft = Draft::new(config, names, flaws);
+        let Readings { input, out, flaws } = self.readings;
+        let topic = input.topic;
+        let mut draft = Draft::new(input, flaws);
         draft.read(map)?;
         if let Some(reading) = draft.finish(topic) {
             out.push(reading);
@@ -177,6 +200,11 @@ impl<'de> Visitor<'de> for Reader<'_, '_> {
     fn visit_str<E: Error>(self, _: &str) -> Result<(), E> {
         self.not_an_object()
     }
+}
+
+fn too_many_readings(max: usize, left: usize) -> Rejection {
+    let detail = format!("more than decode.readings_max ({max}) readings: {left} were left out, publish fewer");
+    Rejection::new(Reason::TooManyMetrics, detail)
 }
 
 fn no_reading(what: &str) -> Rejection {

@@ -31,6 +31,14 @@ impl Flaws {
         }
     }
 
+    /// Adds those of a part.
+    pub(crate) fn extend(&mut self, part: Flaws) {
+        if let Some(first) = part.first {
+            self.add(first);
+            self.more += part.more;
+        }
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.first.is_none()
     }

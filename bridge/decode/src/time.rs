@@ -1,166 +1,203 @@
 //! Times as devices write them.
 
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 use tidegate_telemetry::Reason;
 
 use crate::rejection::Rejection;
 
-/// 2000-01-01, Unix seconds: no device had telemetry to send before.
-const FIRST_S: f64 = 946_684_800.0;
+/// 2001-01-01, Unix seconds. No device had telemetry to send before, and a clock without a battery begins in 2000.
+const FIRST_S: i64 = 978_307_200;
 /// 2200-01-01, Unix seconds.
-const END_S: f64 = 7_258_118_400.0;
+const END_S: i64 = 7_258_118_400;
+/// What a clock that was never set shows, Unix seconds: the years 1970 and 2000.
+const UNSET_S: [std::ops::Range<i64>; 2] = [0..31_536_000, 946_684_800..FIRST_S];
+
+/// Units a number may be in, in parts of a second.
+const UNITS: [i64; 4] = [1, 1_000, 1_000_000, 1_000_000_000];
 
 /// Unix ms of a number in seconds, milliseconds, microseconds or nanoseconds since 1970.
 ///
-/// The unit is the one that puts the time between 2000 and 2200. The four ranges do not meet: seconds end at
-/// 7.3e9, milliseconds begin at 9.5e11, and so on by thousands.
+/// The unit is the one that puts the time between 2001 and 2200. The four ranges do not meet: seconds end at
+/// 7.3e9, milliseconds begin at 9.8e11, and so on by thousands.
 pub(crate) fn from_number(number: f64) -> Result<i64, Rejection> {
-    for (per_second, per_millisecond) in [(1.0, 1e-3), (1e3, 1.0), (1e6, 1e3), (1e9, 1e6)] {
-        if (FIRST_S * per_second..END_S * per_second).contains(&number) {
-            return Ok((number / per_millisecond).round() as i64);
-        }
+    let in_range = |unit: &i64| ((FIRST_S * unit) as f64..(END_S as f64 * *unit as f64)).contains(&number);
+    match UNITS.iter().find(|unit| in_range(unit)) {
+        Some(&unit) => Ok((number / unit as f64 * 1e3).round() as i64),
+        None => Err(implausible(&number.to_string(), number as i64)),
     }
-    Err(invalid(&number.to_string()))
 }
 
 /// As [`from_number`], without the rounding of binary64 to some 128 ns in nanoseconds.
 pub(crate) fn from_integer(integer: i64) -> Result<i64, Rejection> {
-    let first_ms = FIRST_S as i64 * 1_000;
-    let end_ms = END_S as i64 * 1_000;
     [integer.checked_mul(1_000), Some(integer), Some(integer / 1_000), Some(integer / 1_000_000)]
         .into_iter()
         .flatten()
-        .find(|ms| (first_ms..end_ms).contains(ms))
-        .ok_or_else(|| invalid(&integer.to_string()))
+        .find(|ms| (FIRST_S * 1_000..END_S * 1_000).contains(ms))
+        .ok_or_else(|| implausible(&integer.to_string(), integer))
 }
 
-/// Unix ms of a text: RFC 3339 (`2024-02-24T22:20:38.5+01:00`), or a number in digits.
-pub(crate) fn from_text(text: &str) -> Result<i64, Rejection> {
+/// Unix ms of a text: a number in digits, RFC 3339, or ISO 8601 as devices write it (a space for the `T`, no seconds, a
+/// comma before the fraction, the basic form, an offset without colon or minutes, a trailing `UTC`). One without an
+/// offset is a time in `zone`; where clocks are set back and it comes twice, the earlier.
+pub(crate) fn from_text(text: &str, zone: Option<&TimeZone>) -> Result<i64, Rejection> {
+    let text = text.trim();
     if let Ok(integer) = text.parse::<i64>() {
         return from_integer(integer);
     }
     if let Ok(number) = text.parse::<f64>() {
         return from_number(number);
     }
-    let ms = rfc3339(text.as_bytes()).ok_or_else(|| invalid(text))?;
-    if (FIRST_S as i64 * 1_000..END_S as i64 * 1_000).contains(&ms) { Ok(ms) } else { Err(invalid(text)) }
+    let ms = instant(text, zone)?;
+    if (FIRST_S * 1_000..END_S * 1_000).contains(&ms) { Ok(ms) } else { Err(implausible(text, ms.div_euclid(1_000))) }
 }
 
-pub(crate) fn invalid(what: &str) -> Rejection {
-    let shown: String = what.chars().take(40).collect();
-    Rejection::new(
-        Reason::InvalidTime,
-        format!(
-            "the time {shown:?} is not between 2000 and 2200 in any unit: send Unix s, ms, us or ns, or RFC 3339 with \
-             an offset, or no time at all while the clock is not set"
-        ),
+fn instant(text: &str, zone: Option<&TimeZone>) -> Result<i64, Rejection> {
+    if let Ok(timestamp) = text.parse::<Timestamp>() {
+        return Ok(timestamp.as_millisecond());
+    }
+    let (local, zone) = match without_utc(text) {
+        Some(local) => (local, Some(&TimeZone::UTC)),
+        None => (text, zone),
+    };
+    // A date alone says nothing about the time of day.
+    let local = local.parse::<DateTime>().ok().filter(|_| local.contains(':') || local.contains(['T', 't']));
+    let local = local.ok_or_else(|| not_a_time(text))?;
+    let zone = zone.ok_or_else(|| no_offset(text))?;
+    zone.to_timestamp(local).map(Timestamp::as_millisecond).map_err(|_| not_a_time(text))
+}
+
+/// What stands before a trailing `UTC`, `GMT` or ` Z`.
+fn without_utc(text: &str) -> Option<&str> {
+    let (local, suffix) = text.split_at_checked(text.len().checked_sub(3)?)?;
+    match suffix.to_ascii_uppercase().as_str() {
+        "UTC" | "GMT" => Some(local.trim_end()),
+        _ => text.strip_suffix(['Z', 'z']).map(str::trim_end),
+    }
+}
+
+/// Why a value is no time at all.
+pub(crate) fn not_a_time(what: &str) -> Rejection {
+    flaw(what, "is none that is understood: send Unix s, ms, us or ns, or RFC 3339 (2026-11-28T14:57:38Z)")
+}
+
+fn no_offset(text: &str) -> Rejection {
+    flaw(
+        text,
+        "has no offset from UTC: send it with one (Z or +01:00), or say where its clock is by timezone = \
+         \"Europe/Berlin\" in a [[source]] whose topic matches",
     )
 }
 
-/// RFC 3339 section 5.6. The offset is required: without it nobody knows the instant.
-fn rfc3339(text: &[u8]) -> Option<i64> {
-    let number = |from: usize, digits: usize| -> Option<i64> {
-        text.get(from..from + digits)?
-            .iter()
-            .try_fold(0, |sum, digit| digit.is_ascii_digit().then(|| sum * 10 + i64::from(digit - b'0')))
-    };
-    let separator = |at: usize, allowed: &[u8]| text.get(at).filter(|byte| allowed.contains(byte)).map(|_| ());
-    let (year, month, day) = (number(0, 4)?, number(5, 2)?, number(8, 2)?);
-    let (hour, minute, second) = (number(11, 2)?, number(14, 2)?, number(17, 2)?);
-    separator(4, b"-")?;
-    separator(7, b"-")?;
-    separator(10, b"Tt ")?;
-    separator(13, b":")?;
-    separator(16, b":")?;
-    let in_range = (1..=12).contains(&month)
-        && (1..=days_in(year, month)).contains(&day)
-        && hour < 24
-        && minute < 60
-        && second <= 60;
-    if !in_range {
-        return None;
-    }
-    let (millisecond, offset_at) = fraction_ms(text, 19)?;
-    let offset_minutes = match (text.get(offset_at)?, text.len() - offset_at) {
-        (b'Z' | b'z', 1) => 0,
-        (sign @ (b'+' | b'-'), 6) => {
-            separator(offset_at + 3, b":")?;
-            let minutes = number(offset_at + 1, 2)? * 60 + number(offset_at + 4, 2)?;
-            if *sign == b'-' { -minutes } else { minutes }
-        }
-        _ => return None,
-    };
-    let seconds = days_from_1970(year, month, day) * 86_400 + (hour * 60 + minute - offset_minutes) * 60 + second;
-    Some(seconds * 1_000 + millisecond)
-}
-
-/// Milliseconds of a fraction that begins at `at`, and where it ends.
-fn fraction_ms(text: &[u8], at: usize) -> Option<(i64, usize)> {
-    if text.get(at) != Some(&b'.') {
-        return Some((0, at));
-    }
-    let digits = text[at + 1..].iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let value = |place: usize| if place < digits { i64::from(text[at + 1 + place] - b'0') } else { 0 };
-    (digits > 0).then(|| (value(0) * 100 + value(1) * 10 + value(2), at + 1 + digits))
-}
-
-fn days_in(year: i64, month: i64) -> i64 {
-    match month {
-        4 | 6 | 9 | 11 => 30,
-        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
-        2 => 28,
-        _ => 31,
+fn implausible(text: &str, seconds: i64) -> Rejection {
+    if UNSET_S.iter().any(|range| range.contains(&seconds)) {
+        flaw(text, "is of a clock that was never set (1970 or 2000): set it, or send no time until it is")
+    } else {
+        flaw(text, "is not between 2001 and 2200 in s, ms, us or ns: correct the device's clock, or send no time")
     }
 }
 
-/// Days since 1970-01-01 in the proleptic Gregorian calendar (H. Hinnant, "chrono-Compatible Low-Level Date
-/// Algorithms", `days_from_civil`).
-fn days_from_1970(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
+fn flaw(what: &str, wrong: &str) -> Rejection {
+    let shown: String = what.chars().take(40).collect();
+    Rejection::new(Reason::InvalidTime, format!("the time {shown:?} {wrong}; the values count as of their receipt"))
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
+
+    const AT_MS: i64 = 1_704_723_845_000;
+
+    fn text(text: &str) -> Result<i64, String> {
+        from_text(text, None).map_err(|rejection| rejection.detail)
+    }
 
     #[test]
     fn every_unit_gives_the_same_instant() {
         for number in [1_704_723_845, 1_704_723_845_000, 1_704_723_845_000_000, 1_704_723_845_000_000_000] {
-            assert_eq!(from_integer(number), Ok(1_704_723_845_000));
-            assert_eq!(from_number(number as f64), Ok(1_704_723_845_000));
-            assert_eq!(from_text(&number.to_string()), Ok(1_704_723_845_000));
+            assert_eq!(from_integer(number), Ok(AT_MS));
+            assert_eq!(from_number(number as f64), Ok(AT_MS));
+            assert_eq!(text(&number.to_string()), Ok(AT_MS));
         }
         assert_eq!(from_number(1_680_962_879.62), Ok(1_680_962_879_620));
+        assert_eq!(text("1680962879.62"), Ok(1_680_962_879_620));
     }
 
     #[test]
-    fn a_time_that_no_unit_makes_plausible_is_refused() {
-        for integer in [0, -1, 1, 123_456, 946_684_799, 7_258_118_400, i64::MIN, i64::MAX] {
-            assert_eq!(from_integer(integer).map_err(|r| r.reason), Err(Reason::InvalidTime), "{integer}");
+    fn a_clock_that_was_never_set_is_told_from_a_time_that_cannot_be() {
+        for integer in [0, 1, 123_456, 20_240_108, 946_684_800, 946_684_799 + 86_400] {
+            let detail = from_integer(integer).unwrap_err().detail;
+            assert!(detail.contains("never set"), "{integer}: {detail}");
+        }
+        for integer in [-1, 100_000_000, 946_684_799, 7_258_118_400, i64::MIN, i64::MAX] {
+            let detail = from_integer(integer).unwrap_err().detail;
+            assert!(detail.contains("between 2001 and 2200"), "{integer}: {detail}");
         }
         assert!(from_number(f64::NAN).is_err());
+        assert!(text("1970-01-01T00:00:12Z").unwrap_err().contains("never set"));
+        assert!(text("1999-06-01T00:00:00Z").unwrap_err().contains("between 2001 and 2200"));
     }
 
     #[test]
-    fn rfc_3339_needs_an_offset() {
-        assert_eq!(from_text("2024-01-08T14:24:05Z"), Ok(1_704_723_845_000));
-        assert_eq!(from_text("2024-01-08T15:24:05.25+01:00"), Ok(1_704_723_845_250));
-        assert_eq!(from_text("2024-01-08 09:24:05.0009-05:00"), Ok(1_704_723_845_000));
-        assert_eq!(from_text("2024-02-29T00:00:00Z"), Ok(1_709_164_800_000));
-        for text in [
-            "2024-01-08T14:24:05",
+    fn iso_8601_is_read_as_devices_write_it() {
+        for same in [
+            "2024-01-08T14:24:05Z",
+            " 2024-01-08t14:24:05z ",
+            "2024-01-08 14:24:05Z",
+            "2024-01-08 14:24:05 Z",
+            "2024-01-08T15:24:05+01:00",
+            "2024-01-08T15:24:05+0100",
+            "2024-01-08T15:24:05+01",
+            "2024-01-08 09:24:05-05:00",
+            "20240108T142405Z",
+            "20240108T152405+0100",
+            "2024-01-08 14:24:05 UTC",
+            "2024-01-08T14:24:05UTC",
+            "2024-01-08 14:24:05 gmt",
+            "2024-01-08T15:24:05+01:00[Europe/Berlin]",
+        ] {
+            assert_eq!(text(same), Ok(AT_MS), "{same}");
+        }
+        assert_eq!(text("2024-01-08T15:24:05.25+01:00"), Ok(AT_MS + 250));
+        assert_eq!(text("2024-01-08T14:24:05,25Z"), Ok(AT_MS + 250));
+        assert_eq!(text("2024-01-08T14:24:05.0009Z"), Ok(AT_MS));
+        assert_eq!(text("2024-01-08T14:24Z"), Ok(AT_MS - 5_000));
+        assert_eq!(text("2024-02-29T00:00:00Z"), Ok(1_709_164_800_000));
+    }
+
+    #[test]
+    fn a_local_time_is_one_of_its_zone_or_says_what_it_lacks() {
+        let berlin = TimeZone::get("Europe/Berlin").unwrap();
+        for (local, at_ms) in [
+            ("2024-01-08T15:24:05", AT_MS),
+            ("2024-01-08 15:24:05", AT_MS),
+            ("20240108T152405", AT_MS),
+            ("2024-07-08T16:24:05", 1_720_448_645_000),
+            ("2024-01-08T14:24:05Z", AT_MS),
+        ] {
+            assert_eq!(from_text(local, Some(&berlin)), Ok(at_ms), "{local}");
+        }
+        let detail = text("2026-11-28 14:57:38").unwrap_err();
+        assert!(detail.contains("no offset") && detail.contains("timezone"), "{detail}");
+        assert!(!detail.contains("2200"), "{detail}");
+    }
+
+    #[test]
+    fn what_is_no_time_says_so() {
+        for wrong in [
             "2023-02-29T00:00:00Z",
             "2024-13-01T00:00:00Z",
-            "1999-01-01T00:00:00Z",
             "2024-01-08T14:24:05.Z",
             "2024-01-08T14:24:05Zz",
+            "2024-01-08",
             "yesterday",
+            "UTC",
+            "ü",
             "",
         ] {
-            assert!(from_text(text).is_err(), "{text}");
+            assert!(text(wrong).unwrap_err().contains("none that is understood"), "{wrong}");
         }
     }
 }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use jiff::tz::TimeZone;
 use proptest::prelude::*;
 use tidegate_decode::{DecodeConfig, Decoder, Format, Rejection, SourceConfig};
 use tidegate_telemetry::{Position, Publication, Qos, Reading, Reason, Value};
@@ -80,7 +81,7 @@ fn nested_objects_and_arrays_are_flattened_with_dots() {
     let expected = [
         ("a.b.c", number(1.0)),
         ("a.b.d", Value::Bool(true)),
-        ("a.e", Value::Text("on".into())),
+        ("a.e", Value::Bool(true)),
         ("f.0", number(1.5)),
         ("f.1.g", number(2.0)),
         ("i", number(3.0)),
@@ -106,10 +107,119 @@ fn a_time_may_come_in_any_unit_as_text_or_not_at_all() {
 }
 
 #[test]
-fn an_implausible_time_is_refused() {
-    for time in ["0", "-5", "123", "1e30", "true", "{}", "[1704723845]", r#""yesterday""#] {
-        assert_eq!(refused(&format!(r#"{{"timestamp":{time},"t":1}}"#)), Reason::InvalidTime, "{time}");
+fn whatever_is_wrong_with_a_time_the_values_stay_and_the_flaw_is_told() {
+    let times = ["0", "-5", "123", "1e30", "true", "{}", "[1704723845]", r#""yesterday""#, r#""2026-11-28 14:57:38""#];
+    for time in times.into_iter().chain(["18446744073709551615", "946684800"]) {
+        let (readings, reason) = flawed(&format!(r#"{{"timestamp":{time},"t":1}}"#));
+        assert_eq!(reason, Reason::InvalidTime, "{time}");
+        assert_eq!((readings[0].time_ms, metrics(&readings[0])), (None, vec![("t", number(1.0))]), "{time}");
     }
+}
+
+#[test]
+fn a_bad_time_beside_a_good_one_costs_nothing_and_the_better_key_decides() {
+    let good = 1_704_723_845_000;
+    for payload in [
+        r#"{"timestamp":"yesterday","time":1704723845,"t":1}"#,
+        r#"{"time":1704723845,"timestamp":0,"t":1}"#,
+        r#"{"ts":1704720000,"timestamp":1704723845,"t":1}"#,
+        r#"{"timestamp":1704723845,"ts":1704720000,"time":null,"t":1}"#,
+    ] {
+        assert_eq!(decode("d", payload)[0].time_ms, Some(good), "{payload}");
+    }
+}
+
+#[test]
+fn a_local_time_is_one_of_its_sources_zone() {
+    let source = SourceConfig {
+        topic: "tele/#".into(),
+        format: Format::Auto,
+        timezone: Some(TimeZone::get("Europe/Berlin").unwrap()),
+    };
+    let config = DecodeConfig { sources: vec![source], ..DecodeConfig::default() };
+    let payload = r#"{"Time":"2024-01-08T15:24:05","t":1}"#;
+    let (readings, rejection) = decode_with(config.clone(), "tele/plug/SENSOR", payload);
+    assert_eq!((readings[0].time_ms, rejection), (Some(1_704_723_845_000), None));
+    let (readings, rejection) = decode_with(config, "other/plug", payload);
+    assert_eq!((readings[0].time_ms, rejection.unwrap().reason), (None, Reason::InvalidTime));
+}
+
+#[test]
+fn an_identifier_may_be_any_whole_number_and_what_is_no_name_is_passed_over() {
+    for (id, device) in [
+        ("17", "17"),
+        ("17.0", "17"),
+        ("18446744073709551615", "18446744073709551615"),
+        ("-9223372036854775808", "-9223372036854775808"),
+    ] {
+        assert_eq!(&*decode("x/y", &format!(r#"{{"deviceId":{id},"t":1}}"#))[0].device, device);
+    }
+    for other in [r#"{"a":1}"#, "[1]", "true", "null", "1.5", r#""""#] {
+        let payload = format!(r#"{{"deviceId":{other},"device_id":"b","t":1}}"#);
+        assert_eq!(&*decode("x/y", &payload)[0].device, "b", "{other}");
+    }
+    assert_eq!(&*decode("x/y", r#"{"deviceId":{"a":1},"t":1}"#)[0].device, "x/y");
+}
+
+#[test]
+fn a_device_that_has_no_value_just_now_says_so_without_a_metric_and_without_a_problem() {
+    for none in ["null", r#""unavailable""#, r#""NaN""#, r#""None""#, r#""unknown""#, r#""""#, r#"" ""#] {
+        let reading = &decode("site/dev7", &format!(r#"{{"t":{none},"a":{{"b":{none}}}}}"#))[0];
+        assert_eq!(metrics(reading), [], "{none}");
+        assert_eq!(reading.without_value.iter().map(|name| &**name).collect::<Vec<_>>(), ["t", "a.b"], "{none}");
+    }
+    for none in ["null", "nan", "None", "unavailable", "\"unknown\"", "   ", "\0"] {
+        let reading = &decode("site/dev7/t", none)[0];
+        assert_eq!((metrics(reading), &*reading.without_value[0]), (vec![], "t"), "{none:?}");
+    }
+    assert_eq!(metrics(&decode("d", r#"{"a":null,"b":2}"#)[0]), [("b", number(2.0))]);
+}
+
+#[test]
+fn texts_are_numbers_and_switches_where_they_are_no_labels() {
+    let payload =
+        r#"{"t":"23.5","door":"OPEN","light":"off","version":"1.10","ieee_address":"0012","zip":"01234","n":"x"}"#;
+    let expected = [
+        ("t", number(23.5)),
+        ("door", Value::Bool(true)),
+        ("light", Value::Bool(false)),
+        ("version", Value::Text("1.10".into())),
+        ("ieee_address", Value::Text("0012".into())),
+        ("zip", Value::Text("01234".into())),
+        ("n", Value::Text("x".into())),
+    ];
+    assert_eq!(metrics(&decode("d", payload)[0]), expected);
+    let (readings, reason) = flawed(r#"{"t":"23,5","b":2}"#);
+    assert_eq!((metrics(&readings[0]), reason), (vec![("b", number(2.0))], Reason::NotUnderstood));
+}
+
+#[test]
+fn what_programs_put_around_a_payload_is_ignored() {
+    for around in ["\u{feff}", "\u{feff} \r\n"] {
+        assert_eq!(metrics(&decode("d/t", &format!("{around}23.5\r\n\0\0"))[0]), [("t", number(23.5))]);
+        assert_eq!(metrics(&decode("d", &format!("{around}{{\"t\":1}}\n\0"))[0]), [("t", number(1.0))]);
+    }
+}
+
+#[test]
+fn json_within_a_json_text_and_json_on_each_line_are_understood() {
+    assert_eq!(metrics(&decode("d", r#""{\"t\":23.5}""#)[0]), [("t", number(23.5))]);
+    let of_each = |payload: &str| -> Vec<Value> {
+        decode("d", payload).iter().map(|reading| reading.metrics[0].1.clone()).collect()
+    };
+    assert_eq!(of_each("{\"t\":1}\n{\"t\":2}\r\n\n[{\"t\":3}]\n"), [1.0, 2.0, 3.0].map(number));
+    let (readings, reason) = flawed("{\"t\":1}\n{\"t\":\n{\"t\":NaN,\"u\":3}");
+    assert_eq!((readings.len(), reason), (2, Reason::InvalidJson));
+    let (readings, reason) = flawed(&"{\"t\":1}\n".repeat(2_000));
+    assert_eq!((readings.len(), reason), (1_000, Reason::TooManyMetrics));
+}
+
+#[test]
+fn an_integer_that_is_rounded_and_a_metric_spelled_twice_are_told_and_taken() {
+    let (readings, reason) = flawed(r#"{"counter":9007199254740993,"b":9007199254740992,"c":-5}"#);
+    assert_eq!((metrics(&readings[0])[0].1.clone(), reason), (number(9_007_199_254_740_992.0), Reason::NotExact));
+    let (readings, reason) = flawed(r#"{"Temp":1,"x":2,"temp":3}"#);
+    assert_eq!((readings[0].metrics.len(), reason), (3, Reason::TwoSpellings));
 }
 
 #[test]
@@ -136,7 +246,8 @@ fn the_group_lies_above_the_level_that_names_the_device() {
 
 #[test]
 fn an_array_is_several_readings_and_a_bad_one_does_not_lose_the_others() {
-    let payload = r#"[{"deviceId":"a","t":1},{"deviceId":"","t":2},7,{"deviceId":"b","time":5,"t":3},{"x":null},{"deviceId":"c","t":4}]"#;
+    let payload =
+        r#"[{"deviceId":"a","t":1},{"deviceId":"","t":2},7,{"deviceId":"b","t":"2,5"},{},{"deviceId":"c","t":4}]"#;
     let (readings, reason) = flawed(payload);
     let devices: Vec<&str> = readings.iter().map(|reading| &*reading.device).collect();
     assert_eq!(devices, ["a", "c"]);
@@ -150,7 +261,8 @@ fn a_value_that_is_not_finite_is_left_out_and_its_neighbours_stay() {
         assert_eq!(reason, Reason::NotFinite, "{bad}");
         assert_eq!(metrics(&readings[0]), [("s", Value::Text("NaN \" 1e999".into())), ("b", number(2.0))]);
         assert_eq!(metrics(&readings[1]), [("c", number(3.0))]);
-        assert_eq!(refused(&format!(r#"{{"a":{bad}}}"#)), Reason::NotFinite);
+        let (readings, reason) = flawed(&format!(r#"{{"a":{bad}}}"#));
+        assert_eq!((metrics(&readings[0]), reason), (vec![], Reason::NotFinite));
     }
 }
 
@@ -168,7 +280,7 @@ fn of_a_name_that_comes_twice_the_later_value_counts() {
 
 #[test]
 fn a_reading_without_metrics_is_refused() {
-    for payload in ["{}", r#"{"a":null}"#, r#"{"deviceId":"x","timestamp":1704723845}"#, "[]", "[1,2]", "[[]]"] {
+    for payload in ["{}", r#"{"deviceId":"x","timestamp":1704723845}"#, "[]", "[1,2]", "[[]]"] {
         assert_eq!(refused(payload), Reason::NoMetrics, "{payload}");
     }
 }
@@ -226,7 +338,7 @@ fn plain_values_take_device_and_metric_from_the_topic() {
         (" -4e1\n", number(-40.0)),
         ("true", Value::Bool(true)),
         ("false", Value::Bool(false)),
-        ("ON", Value::Text("ON".into())),
+        ("ON", Value::Bool(true)),
         ("\"heating\"", Value::Text("heating".into())),
         ("zu kalt", Value::Text("zu kalt".into())),
     ] {
@@ -245,12 +357,12 @@ fn what_is_no_plain_value_is_refused() {
         assert_eq!(readings, []);
         rejection.unwrap().reason
     };
-    assert_eq!(refuse("dev7/t", b"NaN"), Reason::NotFinite);
+    assert_eq!(refuse("dev7/t", b"-inf"), Reason::NotFinite);
+    assert_eq!(refuse("dev7/t", b"23,5"), Reason::NotUnderstood);
     assert_eq!(refuse("dev7/t", b"1e999"), Reason::NotFinite);
     assert_eq!(refuse("dev7/t", b"\xff\xfe"), Reason::NotUtf8);
     assert_eq!(refuse("dev7/t", b"{\"a\":\"\xc3\"}"), Reason::NotUtf8);
     assert_eq!(refuse("dev7/t", b"a\x00b"), Reason::NotUnderstood);
-    assert_eq!(refuse("dev7/t", b"   "), Reason::NotUnderstood);
     assert_eq!(refuse("dev7/t", "x".repeat(257).as_bytes()), Reason::NotUnderstood);
     assert_eq!(refuse("t", b"1"), Reason::NotUnderstood);
     assert_eq!(refuse("dev7/", b"1"), Reason::InvalidName);
@@ -266,7 +378,7 @@ fn an_empty_payload_and_system_topics_are_neither_reading_nor_problem() {
 
 #[test]
 fn the_configuration_overrides_the_format_of_a_topic() {
-    let source = |topic: &str, format| SourceConfig { topic: topic.into(), format };
+    let source = |topic: &str, format| SourceConfig { topic: topic.into(), format, timezone: None };
     let sources = vec![
         source("notes/#", Format::Ignore),
         source("raw/+/+", Format::Plain),

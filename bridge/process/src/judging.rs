@@ -1,5 +1,7 @@
 //! How readings meet the rules.
 
+use std::sync::Arc;
+
 use tidegate_telemetry::{AlertChange, AlertState, DeviceIndex, MetricIndex};
 
 use crate::alerts::AlertKey;
@@ -31,6 +33,21 @@ impl Process {
             schedule(&mut self.deadlines, &self.rules, index, watch, now_ms);
         }
         self.state.fleet.get_mut(index).expect("the caller has found it").watches = watches;
+    }
+
+    /// The device has no value for these metrics just now: what waited for one to last waits anew. An alert that was
+    /// raised stays, since nothing says that its reason has gone.
+    pub(crate) fn hold_off(&mut self, index: DeviceIndex, without_value: &[Arc<str>]) {
+        let device = self.state.fleet.get_mut(index).expect("the caller has found it");
+        for name in without_value {
+            let Some(place) = device.metric(name, 0) else { continue };
+            let metric = Some(MetricIndex(place as u16));
+            let heard_ms = device.cells[place].heard_ms;
+            for watch in device.watches.iter_mut().filter(|watch| watch.metric == metric) {
+                watch.hold_off();
+                schedule(&mut self.deadlines, &self.rules, index, watch, heard_ms);
+            }
+        }
     }
 
     /// What the reading at hand says of a metric, or of the device: `None` when it has nothing of it, `Some(None)` when

@@ -40,6 +40,8 @@ pub struct Counts {
     pub values_late: u64,
     /// Values that repeated the latest, time and all; dropped.
     pub values_duplicate: u64,
+    /// Metrics that devices named and had no value for.
+    pub values_absent: u64,
     /// Readings whose time was so far ahead of their receipt that they rank by it.
     pub readings_skewed: u64,
     /// Clocks that had stepped back for good.

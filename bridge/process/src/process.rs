@@ -223,8 +223,10 @@ impl Process {
             refusals.add(Reason::NotItsDevice, || not_its_device(publication, scope, &reading.device));
             return;
         }
+        output.counts.values_absent += reading.without_value.len() as u64;
         let index = match self.state.fleet.find(&reading.device) {
             Some(index) => index,
+            None if reading.metrics.is_empty() => return,
             None => match self.admit(publication, &reading, now_ms, refusals, output) {
                 Some(index) => index,
                 None => return,
@@ -241,6 +243,7 @@ impl Process {
             self.count_in_its_group(index);
         }
         let ranked = self.hear(index, reading.time_ms, now_ms, output);
+        self.hold_off(index, &reading.without_value);
         self.apply_metrics(index, publication, reading, ranked, now_ms, refusals, output);
         self.judge(index, ranked.time_ms, now_ms, output);
     }

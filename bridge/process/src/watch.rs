@@ -72,6 +72,13 @@ impl Watch {
         self.wake_ms = None;
     }
 
+    /// There is no value just now: a condition that held does not hold any more.
+    pub(crate) fn hold_off(&mut self) {
+        if let Standing::Pending { .. } = self.standing {
+            self.standing = Standing::Quiet;
+        }
+    }
+
     /// The device or metric was heard; `value` is the new latest, if it has one that is a number.
     pub(crate) fn heard(
         &mut self,

@@ -340,7 +340,7 @@ fn a_checkpoint_from_before_clocks_were_set_is_read() {
 #[test]
 fn the_snapshot_of_a_restored_fleet_tells_everything() {
     let mut process = Process::new(config());
-    let payload = r#"{"deviceId":"a","location":"A","temperature":9,"b":"on"}"#;
+    let payload = r#"{"deviceId":"a","location":"A","temperature":9,"b":"stuck"}"#;
     apply(&mut process, 0, &publication(T0, "c1", "x", payload));
     let snapshot = Process::restore(config(), &process.checkpoint()).unwrap().snapshot();
     let told = |wanted: fn(&Change) -> bool| snapshot.iter().filter(|change| wanted(change)).count();

@@ -42,7 +42,7 @@ pub enum Reason {
     NotFinite,
     /// A device or metric name that is empty, too long or holds control characters.
     InvalidName,
-    /// A time that no unit makes plausible (before 2000 or beyond 2200).
+    /// A time that is none, lacks its offset, or is not between 2001 and 2200; the values count as of their receipt.
     InvalidTime,
     /// More devices than `process.devices_max` or `process.devices_per_client_max`.
     DeviceLimit,
@@ -56,11 +56,15 @@ pub enum Reason {
     DiskFull,
     /// A reading of a device that its publisher may not speak for.
     NotItsDevice,
+    /// An integer that binary64 cannot hold; taken as the nearest number.
+    NotExact,
+    /// One metric spelled in two ways within a reading; taken as two.
+    TwoSpellings,
 }
 
 impl Reason {
     /// Every reason, so that counters exist from the start.
-    pub const ALL: [Reason; 23] = [
+    pub const ALL: [Reason; 25] = [
         Reason::MalformedPacket,
         Reason::PacketTooLarge,
         Reason::InvalidTopic,
@@ -84,6 +88,8 @@ impl Reason {
         Reason::Overload,
         Reason::DiskFull,
         Reason::NotItsDevice,
+        Reason::NotExact,
+        Reason::TwoSpellings,
     ];
 
     /// The name in counters, REST answers and the dashboard.
@@ -113,6 +119,8 @@ impl Reason {
             Reason::Overload => "overload",
             Reason::DiskFull => "disk_full",
             Reason::NotItsDevice => "not_its_device",
+            Reason::NotExact => "not_exact",
+            Reason::TwoSpellings => "two_spellings",
         }
     }
 }

@@ -77,4 +77,6 @@ pub struct Reading {
     pub time_ms: Option<i64>,
     /// Metric names (nested objects flattened with dots) and values, in the order sent, each name once.
     pub metrics: SmallVec<[(Arc<str>, Value); 6]>,
+    /// Metrics it named and had no value for (`null`, `unavailable`), in the order sent.
+    pub without_value: Vec<Arc<str>>,
 }

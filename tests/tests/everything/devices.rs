@@ -87,7 +87,7 @@ const METRICS: &[&str] = &[
     "a.",
     ".a",
     "ß",
-    "name",
+    "names",
 ];
 
 const LOCATIONS: &[(&str, &str)] = &[
@@ -175,6 +175,8 @@ impl Fleet {
         let payload = match &value {
             Value::Number(number) if dice.one_in(3) => format!(" {number:e}\n"),
             Value::Number(number) => number.to_string(),
+            Value::Bool(true) if dice.one_in(3) => json!(pick(dice, &["ON", "open", "True"])).to_string(),
+            Value::Bool(false) if dice.one_in(3) => json!(pick(dice, &["off", "CLOSED", "no"])).to_string(),
             Value::Bool(on) => on.to_string(),
             Value::Text(text) => json!(&**text).to_string(),
         };
@@ -250,7 +252,7 @@ impl Fleet {
             3 => back(dice, 4 * 86_400_000),
             4 => now_ms + dice.roll(60_001) as i64,
             5 => now_ms + 60_000 + dice.roll(86_400_000) as i64,
-            6 => [946_684_800_000, 7_258_118_399_999, 946_684_800_001][dice.roll(3) as usize],
+            6 => [978_307_200_000, 7_258_118_399_999, 978_307_200_001][dice.roll(3) as usize],
             7..=9 if !self.times.is_empty() => self.times[dice.roll(self.times.len() as u64) as usize],
             10 => now_ms / 3_600_000 * 3_600_000 - dice.roll(2) as i64,
             _ => now_ms - dice.roll(300) as i64,
@@ -284,8 +286,8 @@ fn flawed(dice: &mut Dice, fleet: &Fleet) -> Said {
         3 => (format!("{{\"deviceId\":{key},\"a\":1,\"b\":\"{long}\"}}"), Some(taken)),
         4 => (format!("{{\"deviceId\":{key},\"a\":1,\"{long}\":2}}"), Some(taken)),
         5 => (format!("{{\"deviceId\":{key},\"a\":1,\"\":2}}"), Some(taken)),
-        6 => (format!("{{\"deviceId\":{key},\"a\":1,\"time\":7}}"), None),
-        7 => (format!("{{\"deviceId\":{key},\"a\":null}}"), None),
+        6 => (format!("{{\"deviceId\":{key},\"a\":1,\"time\":7}}"), Some(taken)),
+        7 => (format!("{{\"deviceId\":{key}}}"), None),
         8 => ("[]".to_owned(), None),
         9 => (format!("{{\"deviceId\":{key},\"a\":{}1{}}}", "[".repeat(200), "]".repeat(200)), None),
         10 => (format!("{{\"deviceId\":{key},\"a\\u0000\":1,\"a\":1}}"), Some(taken)),
@@ -340,13 +342,10 @@ fn value(dice: &mut Dice) -> Value {
         1e-7,
     ];
     const TEXTS: &[&str] = &[
-        "",
-        "ON",
-        "OFF",
         "stuck",
-        "NaN",
-        "true",
-        "1e5",
+        "switched on",
+        "007",
+        "9007199254740993",
         " x ",
         "a,\"b\"",
         "l1\nl2",
@@ -354,7 +353,6 @@ fn value(dice: &mut Dice) -> Value {
         "=1+1",
         "é🚀\u{2028}",
         "</script>",
-        "null",
         "\\u0000",
         "tab\there",
         "\u{0}",
@@ -365,7 +363,7 @@ fn value(dice: &mut Dice) -> Value {
         3 => Value::Text(pick(dice, TEXTS).into()),
         4 => match dice.roll(3) {
             0 => Value::Text("é".repeat(TEXT_BYTES_MAX / 2).into()),
-            1 => Value::Text(dice.roll(1_000).to_string().into()),
+            1 => Value::Text(format!("state {}", dice.roll(1_000)).into()),
             _ => Value::Number(f64::from_bits(dice.roll(u64::MAX))).finite(),
         },
         5 => Value::Number(dice.roll(1 << 60) as f64),
@@ -390,6 +388,7 @@ impl Finite for Value {
 fn written(dice: &mut Dice, value: &Value) -> String {
     match value {
         Value::Number(number) if dice.one_in(4) => format!("{number:e}"),
+        Value::Number(number) if dice.one_in(8) => format!("\"{number:e}\""),
         Value::Number(number) if number.fract() != 0.0 && dice.one_in(2) => json!(number).to_string(),
         Value::Number(number) => number.to_string(),
         Value::Bool(on) => on.to_string(),

@@ -427,6 +427,11 @@ pub fn decode(reader: &mut Reader) -> DecodeConfig {
             &d.location_keys,
             "JSON keys that say where the device is, best first.",
         ),
+        label_words: s.texts(
+            "label_words",
+            &d.label_words,
+            "Words in the name of a metric that make it a label: its texts stay texts, even of digits.",
+        ),
         sources,
     }
 }

@@ -1,5 +1,6 @@
 //! Alert rules, the catalogue of metrics, and formats by topic.
 
+use jiff::tz::TimeZone;
 use tidegate_decode::{Format, SourceConfig};
 use tidegate_process::{Condition, MetricConfig, RuleConfig};
 use tidegate_telemetry::Severity;
@@ -28,10 +29,11 @@ const METRIC_SAMPLE: &str = r#"
 "#;
 
 const SOURCE_SAMPLE: &str = r#"
-# Formats by topic; the first filter that fits decides, "auto" when none does.
+# Formats and time zones by topic; the first filter that fits decides, "auto" when none does.
 # [[source]]
 # topic = "factory/+/raw/#"
-# format = "plain"               # "auto", "reference" (JSON), "plain" (the value alone) or "ignore"
+# format = "plain"               # "auto" (default), "reference" (JSON), "plain" (the value alone) or "ignore"
+# timezone = "Europe/Berlin"     # where its clocks are, for times without an offset from UTC
 "#;
 
 pub fn rules(reader: &mut Reader) -> Vec<RuleConfig> {
@@ -105,10 +107,14 @@ fn source(section: &mut Section<'_>) -> Option<SourceConfig> {
         Some("ignore") => Ok(Format::Ignore),
         _ => Err("is one of \"auto\", \"reference\", \"plain\", \"ignore\"".into()),
     });
-    if topic.is_none() || format.is_none() {
-        section.wrong("needs a topic and a format");
+    let timezone = section.optional("timezone", |item| {
+        let zone = item.as_str().and_then(|name| TimeZone::get(name).ok());
+        zone.ok_or_else(|| "is a time zone of the IANA database, such as \"Europe/Berlin\" or \"UTC\"".into())
+    });
+    if topic.is_none() {
+        section.wrong("needs a topic");
     }
-    Some(SourceConfig { topic: topic?, format: format? })
+    Some(SourceConfig { topic: topic?, format: format.unwrap_or(Format::Auto), timezone })
 }
 
 fn text(section: &mut Section<'_>, key: &str) -> Option<String> {
