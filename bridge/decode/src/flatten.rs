@@ -259,10 +259,11 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Takes an integer, and says so when binary64 has no such number.
+    /// Takes an integer, and says so when binary64 loses some of its digits.
     fn take_integer(&mut self, name: &Arc<str>, integer: i128) {
         let number = integer as f64;
-        if integer.unsigned_abs() > u128::from(EXACT_MAX) && number as i128 != integer {
+        // Programs write a large double as its shortest digits and zeros: nothing of that is lost.
+        if integer.unsigned_abs() > u128::from(EXACT_MAX) && number.to_string() != integer.to_string() {
             let detail = format!(
                 "{name} is {integer}, which binary64 cannot hold: {number} was taken; send it as a text if each digit counts"
             );

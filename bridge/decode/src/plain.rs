@@ -29,13 +29,13 @@ fn value(input: &mut Input<'_>, metric: &str, text: &str) -> Result<Option<Value
     let config = input.config;
     let unquoted = text.starts_with('"').then(|| serde_json::from_str::<String>(text).ok()).flatten();
     let text = unquoted.as_deref().unwrap_or(text);
-    if text.len() > config.text_bytes_max || text.contains(char::is_control) {
-        return Err(not_a_value(config));
-    }
     Ok(match words::read(&config.label_words, metric, text)? {
         Meaning::Number(number) => Some(Value::Number(number)),
         Meaning::Switch(on) => Some(Value::Bool(on)),
         Meaning::NoValue => None,
+        Meaning::Text(text) if text.len() > config.text_bytes_max || text.contains(char::is_control) => {
+            return Err(not_a_value(config));
+        }
         Meaning::Text(text) => Some(Value::Text(input.names.text(text))),
     })
 }

@@ -24,7 +24,7 @@ const OFF: [&str; 4] = ["false", "off", "closed", "no"];
 pub(crate) const EXACT_MAX: u64 = 1 << 53;
 
 /// Reads `text` as the value of a metric. One that is a label by its name stays as it is, and so does a text of digits
-/// that begins with a zero or is longer than binary64 holds: both are numbers of something, not measured.
+/// that begins with a zero or of which binary64 loses some: both are numbers of something, not measured.
 pub(crate) fn read<'t>(label_words: &[String], metric: &str, text: &'t str) -> Result<Meaning<'t>, Rejection> {
     let (whole, text) = (text, text.trim());
     let is = |words: &[&str]| words.iter().any(|word| word.eq_ignore_ascii_case(text));
@@ -40,19 +40,16 @@ pub(crate) fn read<'t>(label_words: &[String], metric: &str, text: &'t str) -> R
         None if is_switch => Ok(Meaning::Switch(is(&ON))),
         None => Err(decimal_comma(metric, text)),
         Some(number) if !number.is_finite() => Err(non_finite::refusal(text)),
-        Some(_) if is_number_of_something(text) => Ok(Meaning::Text(whole)),
+        Some(number) if is_number_of_something(text, number) => Ok(Meaning::Text(whole)),
         Some(number) => Ok(Meaning::Number(number)),
     }
 }
 
-fn is_number_of_something(text: &str) -> bool {
+fn is_number_of_something(text: &str, number: f64) -> bool {
     let digits = text.trim_start_matches(['+', '-']);
     let begins_with_zero = digits.len() > 1 && digits.starts_with('0') && digits.as_bytes()[1].is_ascii_digit();
-    let is_too_long = digits.parse::<u64>().map_or_else(
-        |_| digits.len() > 16 && digits.bytes().all(|byte| byte.is_ascii_digit()),
-        |integer| integer > EXACT_MAX,
-    );
-    begins_with_zero || is_too_long
+    let is_integer = digits.bytes().all(|byte| byte.is_ascii_digit());
+    begins_with_zero || (is_integer && number.abs() >= EXACT_MAX as f64 && number.abs().to_string() != digits)
 }
 
 fn is_decimal_comma(text: &str) -> bool {
@@ -126,6 +123,7 @@ mod tests {
             ("-0.5", Meaning::Number(-0.5)),
             ("9007199254740992", Meaning::Number(9_007_199_254_740_992.0)),
             ("9007199254740993", Meaning::Text("9007199254740993")),
+            ("426301954397019200", Meaning::Number(426_301_954_397_019_200.0)),
             ("98765432109876543210", Meaning::Text("98765432109876543210")),
             ("007", Meaning::Text("007")),
             ("-07", Meaning::Text("-07")),

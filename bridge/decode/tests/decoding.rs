@@ -216,7 +216,8 @@ fn json_within_a_json_text_and_json_on_each_line_are_understood() {
 
 #[test]
 fn an_integer_that_is_rounded_and_a_metric_spelled_twice_are_told_and_taken() {
-    let (readings, reason) = flawed(r#"{"counter":9007199254740993,"b":9007199254740992,"c":-5}"#);
+    let (readings, reason) =
+        flawed(r#"{"counter":9007199254740993,"b":9007199254740992,"c":-5,"d":1091712648830071700}"#);
     assert_eq!((metrics(&readings[0])[0].1.clone(), reason), (number(9_007_199_254_740_992.0), Reason::NotExact));
     let (readings, reason) = flawed(r#"{"Temp":1,"x":2,"temp":3}"#);
     assert_eq!((readings[0].metrics.len(), reason), (3, Reason::TwoSpellings));

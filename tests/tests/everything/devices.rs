@@ -349,7 +349,7 @@ fn value(dice: &mut Dice) -> Value {
         " x ",
         "a,\"b\"",
         "l1\nl2",
-        "\r",
+        "a\rb",
         "=1+1",
         "é🚀\u{2028}",
         "</script>",
