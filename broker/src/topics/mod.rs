@@ -4,8 +4,10 @@ mod name;
 mod plain;
 mod retained;
 mod trie;
+mod walk;
 
 pub(crate) use name::{TopicError, TopicLimits, matches};
 pub(crate) use plain::{PlainFilters, is_plain};
 pub(crate) use retained::{Put, Retained};
 pub(crate) use trie::TopicTrie;
+pub(crate) use walk::Walk;

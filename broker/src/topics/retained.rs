@@ -1,19 +1,33 @@
-use std::collections::HashMap;
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use tidegate_telemetry::Position;
 
-use super::matches;
+use super::walk::Walk;
 use crate::engines::gate::outbox::Message;
 
 /// The newest retained message of each topic (MQTT 5.0 section 3.3.1.3), in memory, bounded in number and bytes.
+///
+/// They are in order by level: all topics at or below one follow each other, so a filter is answered by looking at what it
+/// matches and, for each `+`, once at every name of that level. Whoever looks does it in steps, see [`Walk`], and other
+/// messages may come and go between them.
 #[derive(Debug)]
 pub(crate) struct Retained {
-    messages: HashMap<Arc<str>, (Position, Arc<Message>)>,
+    messages: BTreeMap<Topic, Kept>,
     bytes: usize,
     count_max: usize,
     bytes_max: usize,
+    newest: Position,
 }
+
+/// A retained message, and where it stands in the log.
+pub(crate) type Kept = (Position, Arc<Message>);
+
+/// A topic name, or a place between two of them. In order by level: `a/b` comes before `a!`, which is no level of `a`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Topic(pub(super) Arc<str>);
 
 /// What became of a message that is to be retained.
 #[must_use]
@@ -28,51 +42,113 @@ pub(crate) enum Put {
 
 impl Retained {
     pub(crate) fn new(count_max: usize, bytes_max: usize) -> Self {
-        Retained { messages: HashMap::new(), bytes: 0, count_max, bytes_max }
+        Retained { messages: BTreeMap::new(), bytes: 0, count_max, bytes_max, newest: Position::START }
     }
 
     /// Keeps the message in place of the one before; one with an empty payload removes it (MQTT-3.3.1-6). What the
     /// log has later wins, whichever connection comes first.
     pub(crate) fn put(&mut self, position: Position, message: &Arc<Message>) -> Put {
-        let before = match self.messages.get(&message.topic) {
-            Some((newer, _)) if *newer > position => return Put::Outdated,
-            Some((_, before)) => before.bytes(),
-            None => 0,
+        self.newest = self.newest.max(position);
+        let count = self.messages.len();
+        let place = self.messages.entry(Topic(Arc::clone(&message.topic)));
+        let before = match &place {
+            Entry::Occupied(known) if known.get().0 > position => return Put::Outdated,
+            Entry::Occupied(known) => known.get().1.bytes(),
+            Entry::Vacant(_) => 0,
         };
         if message.payload.is_empty() {
             self.bytes -= before;
-            self.messages.remove(&message.topic);
+            if let Entry::Occupied(known) = place {
+                known.remove();
+            }
             return Put::Kept;
         }
-        let too_many = before == 0 && self.messages.len() >= self.count_max;
-        if too_many || self.bytes - before + message.bytes() > self.bytes_max {
+        let too_many = before == 0 && count >= self.count_max;
+        let bytes = self.bytes - before + message.bytes();
+        if too_many || bytes > self.bytes_max {
             return Put::NoRoom;
         }
-        self.bytes = self.bytes - before + message.bytes();
-        self.messages.insert(Arc::clone(&message.topic), (position, Arc::clone(message)));
+        self.bytes = bytes;
+        place.insert_entry((position, Arc::clone(message)));
         Put::Kept
     }
 
-    /// The messages a new subscription to `filter` gets. A filter with wildcards looks at every retained topic.
-    pub(crate) fn matching(&self, filter: &str) -> Vec<(Position, Arc<Message>)> {
-        if !filter.contains(['+', '#']) {
-            return self.messages.get(filter).cloned().into_iter().collect();
+    /// Takes the walk on by at most `steps` steps, each a look into the order, and gives what it finds first. `None`: it
+    /// [`Walk::is_over`], or the steps are used up.
+    pub(crate) fn next(&self, walk: &mut Walk, steps: &mut usize) -> Option<Kept> {
+        while *steps > 0 && !walk.is_over() {
+            *steps -= 1;
+            let found = walk.from().and_then(|from| self.messages.range(from..).next());
+            if let Some((topic, kept)) = found
+                && walk.meet(&topic.0)
+            {
+                return Some(kept.clone());
+            }
+            if found.is_none() {
+                walk.end();
+            }
         }
-        self.messages.iter().filter(|(topic, _)| matches(filter, topic)).map(|(_, kept)| kept.clone()).collect()
+        None
     }
 
     /// Number and bytes of the messages kept.
     pub(crate) fn size(&self) -> (usize, usize) {
         (self.messages.len(), self.bytes)
     }
+
+    /// Place in the log of the newest that ever came.
+    pub(crate) fn newest(&self) -> Position {
+        self.newest
+    }
+}
+
+impl Ord for Topic {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let (mine, theirs) = (self.0.as_bytes(), other.0.as_bytes());
+        match mine.iter().zip(theirs).find(|(mine, theirs)| mine != theirs) {
+            Some((b'/', _)) => Ordering::Less,
+            Some((_, b'/')) => Ordering::Greater,
+            Some((mine, theirs)) => mine.cmp(theirs),
+            None => mine.len().cmp(&theirs.len()),
+        }
+    }
+}
+
+impl PartialOrd for Topic {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::topics::matches;
 
     fn message(topic: &str, payload: &'static [u8]) -> Arc<Message> {
         Arc::new(Message::for_tests(topic, payload))
+    }
+
+    fn holding(topics: impl IntoIterator<Item = String>) -> Retained {
+        let mut retained = Retained::new(1_000_000, usize::MAX);
+        for (n, topic) in topics.into_iter().enumerate() {
+            assert_eq!(retained.put(Position(n as u64 + 1), &message(&topic, b"x")), Put::Kept);
+        }
+        retained
+    }
+
+    /// Topics the filter finds, in their order, and in how many steps.
+    fn find(retained: &Retained, filter: &str) -> (Vec<String>, usize) {
+        let (mut walk, mut left, mut found) = (Walk::new(Arc::from(filter)), usize::MAX, Vec::new());
+        while let Some((_, message)) = retained.next(&mut walk, &mut left) {
+            found.push(message.topic.to_string());
+        }
+        assert!(walk.is_over());
+        (found, usize::MAX - left)
     }
 
     #[test]
@@ -80,9 +156,10 @@ mod tests {
         let mut retained = Retained::new(10, 10_000);
         assert_eq!(retained.put(Position(5), &message("a", b"new")), Put::Kept);
         assert_eq!(retained.put(Position(4), &message("a", b"old")), Put::Outdated);
-        assert_eq!(&retained.matching("a")[0].1.payload[..], b"new");
+        let (mut walk, mut steps) = (Walk::new(Arc::from("a")), 10);
+        assert_eq!(&retained.next(&mut walk, &mut steps).expect("it is there").1.payload[..], b"new");
         assert_eq!(retained.put(Position(6), &message("a", b"")), Put::Kept);
-        assert_eq!((retained.matching("#").len(), retained.size()), (0, (0, 0)));
+        assert_eq!((find(&retained, "#").0.len(), retained.size(), retained.newest()), (0, (0, 0), Position(6)));
     }
 
     #[test]
@@ -91,7 +168,98 @@ mod tests {
         assert_eq!(retained.put(Position(1), &message("a", b"1")), Put::Kept);
         assert_eq!(retained.put(Position(2), &message("b", b"1")), Put::NoRoom);
         assert_eq!(retained.put(Position(3), &message("a", b"2")), Put::Kept);
+        assert_eq!(retained.size().0, 1);
         let mut small = Retained::new(10, 3);
         assert_eq!(small.put(Position(1), &message("a", b"1234")), Put::NoRoom);
+        assert_eq!(small.size(), (0, 0));
+    }
+
+    fn level() -> impl Strategy<Value = &'static str> {
+        prop_oneof![Just("a"), Just("ab"), Just("a!"), Just("b"), Just(""), Just("$s"), Just("\u{1}"), Just("é")]
+    }
+
+    fn topic() -> impl Strategy<Value = String> {
+        prop::collection::vec(level(), 1..5)
+            .prop_map(|levels| levels.join("/"))
+            .prop_filter("a name", |t| !t.is_empty())
+    }
+
+    fn filter() -> impl Strategy<Value = String> {
+        let level = prop_oneof![2 => level(), 1 => Just("+")];
+        (prop::collection::vec(level, 0..5), any::<bool>())
+            .prop_map(|(mut levels, all_below)| {
+                levels.extend(all_below.then_some("#"));
+                levels.join("/")
+            })
+            .prop_filter("a filter", |filter| !filter.is_empty())
+    }
+
+    proptest! {
+        #[test]
+        fn a_walk_finds_what_the_filter_matches_one_by_one_once_and_in_order(
+            topics in prop::collection::btree_set(topic(), 0..40),
+            filter in filter(),
+        ) {
+            let (found, _) = find(&holding(topics.iter().cloned()), &filter);
+            let expected: BTreeSet<&String> = topics.iter().filter(|topic| matches(&filter, topic)).collect();
+            prop_assert_eq!(found.len(), expected.len());
+            prop_assert_eq!(found.iter().collect::<BTreeSet<_>>(), expected);
+            prop_assert!(found.windows(2).all(|two| Topic(Arc::from(&*two[0])) < Topic(Arc::from(&*two[1]))));
+        }
+
+        #[test]
+        fn what_stays_is_found_though_others_come_and_go_between_the_steps(
+            before in prop::collection::btree_set(topic(), 1..20),
+            changes in prop::collection::vec((topic(), any::<bool>()), 0..20),
+            filter in filter(),
+        ) {
+            let mut retained = holding(before.iter().cloned());
+            let (mut walk, mut found) = (Walk::new(Arc::from(&*filter)), Vec::new());
+            let mut changes = changes.into_iter().enumerate();
+            let mut changed = BTreeSet::new();
+            while !walk.is_over() {
+                found.extend(retained.next(&mut walk, &mut 1).map(|(_, message)| message.topic.to_string()));
+                if let Some((n, (topic, comes))) = changes.next() {
+                    let payload: &[u8] = if comes { b"x" } else { b"" };
+                    prop_assert_eq!(retained.put(Position(1000 + n as u64), &message(&topic, payload)), Put::Kept);
+                    changed.insert(topic);
+                }
+            }
+            for topic in before.iter().filter(|topic| !changed.contains(*topic)) {
+                prop_assert_eq!(found.iter().filter(|found| *found == topic).count(), usize::from(matches(&filter, topic)));
+            }
+            let once: BTreeSet<&String> = found.iter().collect();
+            prop_assert_eq!(once.len(), found.len());
+        }
+    }
+
+    #[test]
+    fn a_filter_costs_by_what_it_matches_and_not_by_what_is_retained() {
+        let steps = |devices: usize, filter: &str| {
+            let topics = (0..devices).flat_map(|n| ["a", "b", "c"].map(|metric| format!("dev/{n}/{metric}")));
+            find(&holding(topics), filter).1
+        };
+        for filter in ["dev/7/#", "dev/7/b", "dev/7/+", "dev/none/#", "nothing/at/all", "+/7/b", "$SYS/#", "+/none/#"] {
+            let (few, many) = (steps(300, filter), steps(30_000, filter));
+            assert!(many <= few + 2 && many <= 12, "{filter}: {few} steps among 900 messages, {many} among 90,000");
+        }
+        // Once for every name of the level, however much is below it.
+        assert!(steps(1000, "dev/+/b") <= 2 * 1000 + 2);
+        assert!(steps(1000, "dev/+/none") <= 2 * 1000 + 2);
+        assert!(steps(1000, "+/+/none/x") <= 4 * 1000 + 2);
+    }
+
+    #[test]
+    fn a_walk_stops_when_its_steps_are_used_up_and_goes_on_where_it_stood() {
+        let retained = holding((0..100).map(|n| format!("{n:03}/x")));
+        let mut walk = Walk::new(Arc::from("+/y"));
+        let mut rounds = 0;
+        while !walk.is_over() {
+            let mut steps = 10;
+            assert!(retained.next(&mut walk, &mut steps).is_none());
+            assert!(steps == 0 || walk.is_over());
+            rounds += 1;
+        }
+        assert!((10..=25).contains(&rounds), "{rounds}");
     }
 }

@@ -7,8 +7,11 @@ use super::Hub;
 use crate::engines::gate::outbox::{Delivery, Outbox};
 use crate::engines::gate::routes::{Subscriber, durable_for};
 use crate::sessions::Change;
-use crate::topics::TopicError;
+use crate::topics::{TopicError, Walk};
 use crate::wire::{Filter, SubscribeOutcome};
+
+/// Steps through the retained messages while they are locked, a microsecond or less each.
+const STEPS_MAX: usize = 64;
 
 impl Hub {
     /// Subscribes and queues the retained messages that are due. The SUBACK waits until the ticket is stored.
@@ -40,7 +43,11 @@ impl Hub {
     }
 
     fn send_retained(&self, outbox: &Arc<Outbox>, filter: &Filter) {
-        let mut matching = self.retained.lock().matching(&filter.filter);
+        let (mut walk, mut matching) = (Walk::new(Arc::from(filter.filter.as_str())), Vec::new());
+        while !walk.is_over() {
+            let (retained, mut steps) = (self.retained.lock(), STEPS_MAX);
+            matching.extend(std::iter::from_fn(|| retained.next(&mut walk, &mut steps)));
+        }
         matching.extend(self.system_matching(&filter.filter));
         for (position, message) in matching {
             let qos = message.qos.min(filter.options.qos);
