@@ -134,13 +134,16 @@ fn once_a_session(first: usize, sessions: &mut [(u64, usize)], routed: &mut Rout
         delivery.identifiers.extend(identifiers);
         extra.push(next.1);
     }
-    if !extra.is_empty() {
-        let mut index = 0;
-        routed.retain(|_| {
-            index += 1;
-            index <= first || !extra.contains(&(index - 1))
-        });
+    extra.sort_unstable();
+    let mut extra = extra.into_iter().peekable();
+    let mut end = first;
+    for at in first..routed.len() {
+        if extra.next_if_eq(&at).is_none() {
+            routed.swap(end, at);
+            end += 1;
+        }
     }
+    routed.truncate(end);
 }
 
 /// QoS 2 goes out only when durable; for the others being appended is enough.
