@@ -1,7 +1,5 @@
 use std::time::{Duration, Instant};
 
-use tidegate_telemetry::Entry;
-
 use crate::config::BrokerConfig;
 use crate::metrics;
 
@@ -20,16 +18,14 @@ impl PublishRate {
         PublishRate { messages: 0.0, bytes: 0.0, at: None }
     }
 
-    /// Counts publications that were read. Returns until when nothing more is to be read, if so.
-    pub(crate) fn took(&mut self, entries: &[Entry], config: &BrokerConfig, now: Instant) -> Option<Instant> {
-        let bytes = |entry: &Entry| match entry {
-            Entry::Publication(publication) => publication.topic.len() + publication.payload.len(),
-            _ => 0,
-        };
-        self.spend(entries.len(), entries.iter().map(bytes).sum(), config, now)
-    }
-
-    fn spend(&mut self, messages: usize, bytes: usize, config: &BrokerConfig, now: Instant) -> Option<Instant> {
+    /// Counts publications that were read, and their bytes. Returns until when nothing more is to be read, if so.
+    pub(crate) fn took(
+        &mut self,
+        messages: usize,
+        bytes: usize,
+        config: &BrokerConfig,
+        now: Instant,
+    ) -> Option<Instant> {
         let (per_s, bytes_per_s) = (f64::from(config.publish_rate_max), config.publish_bytes_rate_max as f64);
         // A client that is heard for the first time may send a second's worth at once.
         let since = self.at.map_or(1.0, |at| now.saturating_duration_since(at).as_secs_f64());
@@ -56,16 +52,16 @@ mod tests {
     fn a_client_past_its_rate_waits_until_the_bucket_has_filled() {
         let config = BrokerConfig { publish_rate_max: 10, publish_bytes_rate_max: 1000, ..BrokerConfig::default() };
         let (mut rate, now) = (PublishRate::new(), Instant::now());
-        assert_eq!(rate.spend(10, 0, &config, now), None, "a second's worth at once");
-        assert_eq!(rate.spend(5, 0, &config, now), Some(now + Duration::from_millis(500)));
+        assert_eq!(rate.took(10, 0, &config, now), None, "a second's worth at once");
+        assert_eq!(rate.took(5, 0, &config, now), Some(now + Duration::from_millis(500)));
         let later = now + Duration::from_millis(500);
-        assert_eq!(rate.spend(1, 3000, &config, later), Some(later + Duration::from_millis(2000)));
-        assert_eq!(rate.spend(1, 0, &config, now + Duration::from_secs(60)), None);
+        assert_eq!(rate.took(1, 3000, &config, later), Some(later + Duration::from_millis(2000)));
+        assert_eq!(rate.took(1, 0, &config, now + Duration::from_secs(60)), None);
     }
 
     #[test]
     fn a_rate_of_zero_is_no_limit() {
         let config = BrokerConfig { publish_rate_max: 0, publish_bytes_rate_max: 0, ..BrokerConfig::default() };
-        assert_eq!(PublishRate::new().spend(1_000_000, 1 << 30, &config, Instant::now()), None);
+        assert_eq!(PublishRate::new().took(1_000_000, 1 << 30, &config, Instant::now()), None);
     }
 }

@@ -159,7 +159,7 @@ impl Driver {
     /// Everything is in the log, durable and stored.
     pub(super) fn settle(&mut self) {
         if std::mem::take(&mut self.unplaced) {
-            self.machine.appended(Position(self.position));
+            self.machine.appended(Position(self.position), usize::MAX);
         }
         self.machine.changed(1);
         self.machine.durable(Position(self.position), 1);

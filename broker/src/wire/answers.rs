@@ -1,4 +1,4 @@
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use mqtt_protocol_core::mqtt::packet::{GenericPacketTrait, Packet};
 use tidegate_telemetry::{Position, Qos};
@@ -17,8 +17,17 @@ pub(super) struct Pending {
     bytes: u32,
 }
 
+impl Pending {
+    fn is_unplaced_publication(&self) -> bool {
+        self.position == UNPLACED && matches!(self.answer, Answer::Puback | Answer::Pubrec)
+    }
+}
+
 /// Later than everything durable.
 pub(super) const UNPLACED: Position = Position(u64::MAX);
+
+/// Of what gets no answer, until it is removed.
+const UNANSWERED: Position = Position(u64::MAX - 1);
 
 /// A change of the session whose ticket is not known yet.
 const UNSTORED: u64 = u64::MAX;
@@ -93,48 +102,61 @@ impl Machine {
         self.pending.push_back(pending);
     }
 
-    /// Everything handed out as [`Request::Publish`] so far stands in the log at or before `position`.
-    pub(crate) fn appended(&mut self, position: Position) {
-        let from = self.pending.len() - self.unplaced;
-        for pending in self.pending.range_mut(from..) {
+    /// The next publications handed out as [`Request::Publish`] stand in the log at or before `position`: so many of those
+    /// that are to be acknowledged.
+    pub(crate) fn appended(&mut self, position: Position, publications: usize) {
+        self.place(publications, |pending, received| {
             pending.position = position;
             if pending.answer == Answer::Pubrec
-                && let Some(place) = self.received.get_mut(&pending.packet_id)
+                && let Some(place) = received.get_mut(&pending.packet_id)
                 && *place == UNPLACED
             {
                 *place = position;
             }
-        }
-        self.unplaced = 0;
+        });
     }
 
-    /// What was handed out as [`Request::Publish`] since [`Machine::appended`] found no room. A v5 client is told. A
-    /// 3.1.1 client cannot be, so it gets no answer: nothing it publishes on this connection is taken any more, and when
-    /// there is room again the connection ends, for the client to send it once more (MQTT 3.1.1 section 4.4).
-    pub(crate) fn found_no_room(&mut self) {
-        let (settled, mut unplaced) = (self.pending.len() - self.unplaced, 0);
-        for pending in self.pending.range_mut(settled..).filter(|pending| pending.position == UNPLACED) {
-            unplaced += 1;
+    /// For the next so many publications there is no room. A v5 client is told. A 3.1.1 client cannot be, so it gets no
+    /// answer: nothing it publishes on this connection is taken any more, and when there is room again the connection
+    /// ends, for the client to send it once more (MQTT 3.1.1 section 4.4).
+    pub(crate) fn found_no_room(&mut self, publications: usize) {
+        let (mut refused, answered) = (0, if self.v5 { Position::START } else { UNANSWERED });
+        self.place(publications, |pending, received| {
+            if pending.position != UNPLACED {
+                return;
+            }
+            refused += 1;
+            pending.position = answered;
             pending.answer = match pending.answer {
                 Answer::Puback => Answer::PubackDenied(Denial::QuotaExceeded),
                 Answer::Pubrec => {
-                    self.received.remove(&pending.packet_id);
+                    received.remove(&pending.packet_id);
                     Answer::PubrecDenied(Denial::QuotaExceeded)
                 }
                 // The PUBREL came before the PUBREC.
                 _ => Answer::PubcompNotFound,
             };
-            // The 3.1.1 client's stay unplaced and go.
-            if self.v5 {
-                pending.position = Position::START;
-            }
-        }
+        });
         if !self.v5 {
-            self.owes_answers |= unplaced > 0;
-            self.pending.retain(|pending| pending.position != UNPLACED);
+            self.owes_answers |= refused > 0;
+            self.pending.retain(|pending| pending.position != UNANSWERED);
             self.pending_bytes = self.pending.iter().map(|pending| pending.bytes as usize).sum();
         }
-        self.unplaced = 0;
+    }
+
+    /// The next publications without a place get one, and what stands behind each of them.
+    fn place(&mut self, publications: usize, mut each: impl FnMut(&mut Pending, &mut BTreeMap<u16, Position>)) {
+        let (from, mut left) = (self.pending.len() - self.unplaced, publications);
+        for pending in self.pending.range_mut(from..) {
+            if pending.is_unplaced_publication() {
+                if left == 0 {
+                    break;
+                }
+                left -= 1;
+            }
+            self.unplaced -= 1;
+            each(pending, &mut self.received);
+        }
     }
 
     /// Whether publications of a 3.1.1 client stay without an answer because there was no room for them.

@@ -62,6 +62,14 @@ impl Machine {
         }
     }
 
+    /// The program stood still for that long since the client was heard: it could not be, and so it was not silent.
+    pub(crate) fn forgive_pause(&mut self, pause: Duration, now: Instant) {
+        if matches!(self.phase, Phase::AwaitingConnect | Phase::Open) {
+            self.heard = (self.heard + pause).min(now.max(self.heard));
+            self.partial_since = (self.partial_since + pause).min(now.max(self.partial_since));
+        }
+    }
+
     /// When the packet that has begun has to be whole: a second more for each KiB of it that came, so that a slow link
     /// carries large packets and a client that sends a byte a minute holds its connection no longer than one that is
     /// silent.

@@ -105,11 +105,27 @@ fn an_acknowledgement_waits_until_its_entry_is_durable() {
     bytes.extend(publish_v3(2, 6, "a", b"2"));
     assert_eq!(driver.publications(&bytes).len(), 2);
     assert_eq!(driver.machine.durable(Position(1_000_000), 0), 0, "not even in the log");
-    driver.machine.appended(Position(9));
+    driver.machine.appended(Position(9), usize::MAX);
     assert_eq!(driver.machine.durable(Position(8), 0), 0);
     assert_eq!(driver.output(), b"");
     assert_eq!(driver.machine.durable(Position(9), 0), 2);
     assert_eq!(driver.output(), b"\x40\x02\0\x05\x50\x02\0\x06");
+}
+
+#[test]
+fn publications_of_one_read_are_acknowledged_by_the_entry_that_each_has() {
+    let mut driver = Driver::connected(CONNECT_V3);
+    let all = [publish_v3(1, 5, "a", b"1"), publish_v3(2, 6, "a", b"2"), b"\x62\x02\0\x06".to_vec()];
+    driver.publications(&[&all.concat()[..], &publish_v3(1, 7, "a", b"3")].concat());
+    driver.machine.appended(Position(3), 1);
+    driver.machine.durable(Position(9), 0);
+    assert_eq!(driver.output(), b"\x40\x02\0\x05", "the others are not in the log yet");
+    driver.machine.appended(Position(4), 1);
+    driver.machine.durable(Position(9), 0);
+    assert_eq!(driver.output(), b"\x50\x02\0\x06\x70\x02\0\x06");
+    driver.machine.found_no_room(1);
+    driver.machine.durable(Position(9), 0);
+    assert_eq!((driver.output(), driver.machine.owes_answers()), (b"".to_vec(), true));
 }
 
 #[test]
@@ -127,7 +143,7 @@ fn a_repeated_qos_2_publish_makes_no_second_entry_and_no_early_pubrec() {
     let mut driver = Driver::connected(CONNECT_V3);
     let publish = publish_v3(2, 6, "a", b"x");
     assert_eq!(driver.publications(&publish).len(), 1);
-    driver.machine.appended(Position(3));
+    driver.machine.appended(Position(3), usize::MAX);
     assert_eq!(driver.publications(&publish).len(), 0, "the same identifier before PUBREL");
     driver.machine.durable(Position(2), 0);
     assert_eq!(driver.output(), b"", "the first one is not durable yet");
@@ -148,7 +164,7 @@ fn a_pubrel_before_the_entry_is_durable_gets_its_pubcomp_after_it() {
     let mut bytes = publish_v3(2, 6, "a", b"x");
     bytes.extend_from_slice(b"\x62\x02\0\x06");
     driver.publications(&bytes);
-    driver.machine.appended(Position(3));
+    driver.machine.appended(Position(3), usize::MAX);
     driver.machine.durable(Position(2), 0);
     assert_eq!(driver.output(), b"");
     driver.machine.durable(Position(3), 0);
@@ -160,11 +176,11 @@ fn what_finds_no_room_is_refused_on_version_5_and_may_be_sent_again() {
     let mut driver = Driver::connected(CONNECT_V5_TERSE);
     let bytes = [&b"\x32\x06\0\x01a\0\x05\0"[..], b"\x34\x06\0\x01a\0\x06\0"].concat();
     assert_eq!(driver.publications(&bytes).len(), 2);
-    driver.machine.found_no_room();
+    driver.machine.found_no_room(usize::MAX);
     driver.machine.durable(Position::START, 0);
     assert_eq!(driver.output(), b"\x40\x03\0\x05\x97\x50\x03\0\x06\x97");
     assert_eq!(driver.publications(&bytes).len(), 2, "both are new");
-    driver.machine.appended(Position(1));
+    driver.machine.appended(Position(1), usize::MAX);
     driver.machine.durable(Position(1), 0);
     assert_eq!(driver.output(), b"\x40\x02\0\x05\x50\x02\0\x06");
 }
@@ -173,11 +189,11 @@ fn what_finds_no_room_is_refused_on_version_5_and_may_be_sent_again() {
 fn what_finds_no_room_gets_no_answer_on_3_1_1_and_what_was_before_it_does() {
     let mut driver = Driver::connected(CONNECT_V3);
     driver.publications(&publish_v3(2, 4, "a", b"x"));
-    driver.machine.appended(Position(1));
+    driver.machine.appended(Position(1), usize::MAX);
     driver
         .publications(&[publish_v3(1, 5, "a", b"x"), publish_v3(2, 6, "a", b"x"), b"\x62\x02\0\x04".to_vec()].concat());
     assert!(!driver.machine.owes_answers());
-    driver.machine.found_no_room();
+    driver.machine.found_no_room(usize::MAX);
     assert!(driver.machine.owes_answers());
     assert_eq!(driver.publications(&publish_v3(1, 7, "a", b"x")).len(), 0, "it would overtake the one before");
     driver.publications(&publish_v3(2, 6, "a", b"x"));
@@ -356,7 +372,7 @@ proptest! {
     fn no_bytes_make_the_machine_panic(noise in prop::collection::vec(any::<u8>(), 0..200), v5 in any::<bool>()) {
         let mut driver = Driver::connected(if v5 { CONNECT_V5 } else { CONNECT_V3 });
         driver.receive(&noise);
-        driver.machine.appended(Position(1));
+        driver.machine.appended(Position(1), usize::MAX);
         driver.machine.durable(Position(1), 0);
     }
 }

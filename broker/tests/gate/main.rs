@@ -4,6 +4,7 @@
 mod bystanders;
 mod clients;
 mod conformance;
+mod deliveries;
 mod durability;
 mod hostile;
 mod identity;

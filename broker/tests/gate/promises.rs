@@ -1,9 +1,10 @@
 //! What a client may rely on, over real sockets.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::support::Served;
-use tidegate_telemetry::Reason;
+use tidegate_telemetry::{Entry, Reason};
 
 #[tokio::test]
 async fn no_puback_before_the_entry_is_durable() {
@@ -16,6 +17,29 @@ async fn no_puback_before_the_entry_is_durable() {
     assert_eq!(served.stats().inflight, 1);
     served.log.release();
     assert_eq!(client.read(4).await, b"\x40\x02\0\x07");
+}
+
+#[tokio::test]
+async fn a_publication_behind_another_request_of_the_same_read_waits_for_its_own_entry() {
+    let served = Served::start();
+    served.log.hold();
+    let log = Arc::clone(&served.log);
+    served.log.behind_each(move |entry, _| {
+        if matches!(entry, Entry::Publication(publication) if publication.payload == "1") {
+            log.commit();
+        }
+    });
+    let mut client = served.v3("c").await;
+    let first = b"\x32\x06\0\x01a\0\x071";
+    client.send(&[&first[..], b"\x82\x06\0\x08\0\x01b\0", b"\x32\x06\0\x01a\0\x092"].concat()).await;
+    let mut answers = client.read(9).await;
+    answers.sort_unstable();
+    let mut expected = [&b"\x40\x02\0\x07"[..], b"\x90\x03\0\x08\0"].concat();
+    expected.sort_unstable();
+    assert_eq!(answers, expected);
+    assert!(client.silence().await, "acknowledged before durable");
+    served.log.release();
+    assert_eq!(client.read(4).await, b"\x40\x02\0\x09");
 }
 
 #[tokio::test]

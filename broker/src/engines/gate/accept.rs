@@ -84,7 +84,7 @@ impl Arrival {
                 biased;
                 () = cancel.cancelled() => return,
                 opened = self.open(&mut stream) => opened,
-                () = tokio::time::sleep_until(deadline) => Err(OpenError::Timeout),
+                () = patience(deadline) => Err(OpenError::Timeout),
             };
             if let Err(error) = opened {
                 self.hub.arrival_refused(&self.peer, &error);
@@ -142,6 +142,12 @@ impl Arrival {
         let peer = Peer { certificate: self.peer.certificate.take(), ..self.peer };
         drop(self.tracker.spawn(serve(Arc::clone(&self.hub), stream, peer, self.accepted, place)));
     }
+}
+
+/// Until the deadline, and until what had arrived by then was looked at.
+async fn patience(deadline: tokio::time::Instant) {
+    tokio::time::sleep_until(deadline).await;
+    tokio::task::yield_now().await;
 }
 
 impl Drop for Arrival {

@@ -10,16 +10,18 @@ mod faithful;
 mod groups;
 mod hub;
 pub(crate) mod outbox;
+mod pauses;
 mod recovery;
 mod routes;
 mod system;
+mod turn;
 mod wills;
 
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
@@ -27,10 +29,12 @@ use futures_util::stream::BoxStream;
 use tidegate_log::Log;
 use tidegate_telemetry::clients::{ClientDetails, ClientName, ClientsError, ClientsPage, ClientsQuery, TraceLine};
 use tidegate_telemetry::{CommandMessage, ProblemSink};
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::hub::Hub;
+use self::pauses::PULSE;
 use super::{BrokerStats, CommandError, Engine};
 use crate::broker::BrokerError;
 use crate::clock::Clock;
@@ -81,6 +85,7 @@ impl Gate {
             () = cancel.cancelled() => {}
             () = self.expire() => {}
             () = self.publish_system() => {}
+            () = self.look_at_the_clock() => {}
             _ = join_all(accepting) => {}
             _ = join_all(following) => {}
         }
@@ -105,6 +110,16 @@ impl Gate {
         loop {
             interval.tick().await;
             self.hub.publish_system();
+        }
+    }
+
+    /// Sees when the program stood still; never ends itself.
+    async fn look_at_the_clock(&self) {
+        let mut interval = tokio::time::interval(PULSE);
+        interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            interval.tick().await;
+            self.hub.pauses.look(Instant::now());
         }
     }
 

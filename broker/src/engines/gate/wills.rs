@@ -5,6 +5,7 @@ use tidegate_log::AppendError;
 use tidegate_telemetry::{Entry, Publication, Reason};
 
 use super::hub::{Hub, Publisher};
+use super::turn::Turn;
 use crate::sessions::Change;
 
 /// Wills of clients that are away and may still come back (MQTT 5.0 section 3.1.3.2.2), by session: when each is due,
@@ -68,7 +69,7 @@ impl Hub {
         will.received_ms = self.now().unix_ms;
         let (session, client) = (will.session, will.client.clone());
         let from = Publisher { session, client: &client, keeps: false, is_will: true };
-        match self.publish(from, &mut vec![Entry::Publication(will.clone())]) {
+        match self.publish(from, &mut vec![Entry::Publication(will.clone())], &mut Turn::new()) {
             Ok(_) => {}
             // It is due, and goes out when there is room.
             Err(AppendError::DiskFull) => self.await_will(will, self.waiting_ms()),

@@ -9,7 +9,7 @@ mod connect;
 mod document;
 mod ends;
 mod flow;
-mod language;
+pub mod language;
 mod malformed;
 mod properties;
 mod publish;

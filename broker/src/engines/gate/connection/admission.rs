@@ -11,10 +11,10 @@ const TAKE_OVER_MAX: Duration = Duration::from_secs(5);
 impl<S: Stream> Connection<S> {
     /// A CONNECT is the last request of its read: the machine waits for the answer.
     pub(super) fn take_connect(&mut self) -> Option<Box<ConnectRequest>> {
-        match self.requests.pop()? {
+        match self.requests.pop_back()? {
             Request::Connect(connect) => Some(connect),
             other => {
-                self.requests.push(other);
+                self.requests.push_back(other);
                 None
             }
         }
@@ -59,7 +59,7 @@ impl<S: Stream> Connection<S> {
         }
         let mut requests = Vec::new();
         self.guarded(|machine| machine.accept(connect, admission, now, &mut requests));
-        self.requests = requests;
+        self.requests = requests.into();
         if let Some((will, delay_s)) = self.machine.will(now.unix_ms) {
             self.hub.remember_will(will, delay_s);
         }

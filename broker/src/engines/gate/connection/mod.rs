@@ -13,6 +13,7 @@ mod requests;
 mod transfer;
 mod visible;
 
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -32,6 +33,7 @@ use super::clients::Presence;
 use super::commits::OnDisk;
 use super::hub::{Hub, Seat, is_by_name};
 use super::outbox::Delivery;
+use super::turn::Turn;
 use crate::access::{Place, PublishRate};
 use crate::config::Acknowledge;
 use crate::listeners::Peer;
@@ -60,7 +62,10 @@ pub(super) fn serve<S: Stream>(
         machine,
         rate: PublishRate::new(),
         held_until: None,
-        requests: Vec::new(),
+        requests: VecDeque::new(),
+        stored_with: 0,
+        turn: Turn::new(),
+        paused_ms: 0,
         holds: None,
         presence: None,
         noted_inflight: 0,
@@ -84,7 +89,13 @@ struct Connection<S: Stream> {
     peer: Peer,
     seat: Seat,
     machine: Machine,
-    requests: Vec<Request>,
+    /// What was read and is not served yet. Nothing more is read before it is.
+    requests: VecDeque<Request>,
+    /// The newest ticket of what was served of it.
+    stored_with: u64,
+    turn: Turn,
+    /// What [`super::pauses::Pauses::total_ms`] was when the client was heard.
+    paused_ms: u64,
     /// The client identifier this connection holds.
     holds: Option<Arc<str>>,
     /// What operators see of the client, once it has its session.
@@ -100,14 +111,31 @@ struct Connection<S: Stream> {
     place: Place,
 }
 
-/// Past this many unwritten bytes nothing more is read from the client or taken from its queue.
-const OUTPUT_BYTES_MAX: usize = 64 * 1024;
+/// Past this many unwritten bytes nothing more is taken from the client's queue. Few in the unit tests, where messages are
+/// short.
+const OUTPUT_BYTES_MAX: usize = if cfg!(test) { 48 } else { 64 * 1024 };
+
+/// Past this many unwritten bytes the client is not read: beyond what is delivered, so that one that takes its messages
+/// slowly is still heard.
+const UNREAD_OUTPUT_BYTES: usize = 2 * OUTPUT_BYTES_MAX;
 
 /// How often a connection that owes answers looks whether there is room again.
 const ROOM_INTERVAL: Duration = Duration::from_secs(2);
 
 /// A timer that is not armed.
 const FAR: Duration = Duration::from_secs(24 * 3600);
+
+/// Bytes that are read and parsed in about the time of a step.
+const BYTES_PER_STEP: usize = 64;
+
+/// What comes after a pump.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// Something will wake the connection.
+    Sleep,
+    /// Something is left to do, and others have their turn first.
+    GoOn,
+}
 
 /// Why the connection's task woke up.
 enum Wake {
@@ -123,11 +151,14 @@ impl<S: Stream> Connection<S> {
         let mut timer = pin!(tokio::time::sleep(self.hub.config.connect_timeout));
         let mut room: Option<Room> = None;
         let mut drain_until: Option<Instant> = None;
+        let mut has_looked_again = false;
         loop {
+            self.serve_requests();
             let seen = self.hub.commits.now();
-            let awaits_disk = self.pump(seen);
+            let next = self.pump(seen);
             self.obey(&mut drain_until);
-            if self.machine.ended().is_some() {
+            let has_ended = self.machine.ended().is_some();
+            if has_ended && self.requests.is_empty() {
                 break;
             }
             if room.is_none() && !self.hub.log.has_room() {
@@ -135,8 +166,11 @@ impl<S: Stream> Connection<S> {
             }
             self.held_until = self.held_until.filter(|at| *at > Instant::now());
             let store_is_full = self.hub.store.is_full();
-            let held_by_us =
-                room.is_some() || store_is_full || self.machine.is_saturated() || self.held_until.is_some();
+            let held_by_us = room.is_some()
+                || store_is_full
+                || self.machine.is_saturated()
+                || self.held_until.is_some()
+                || !self.requests.is_empty();
             if held_by_us {
                 self.machine.forgive_silence(Instant::now());
             }
@@ -147,23 +181,34 @@ impl<S: Stream> Connection<S> {
             if at < timer.deadline() {
                 timer.as_mut().reset(at);
             }
-            let is_read = !held_by_us && drain_until.is_none();
-            if (awaits_disk || store_is_full) && self.hub.commits.ring_after(seen, &self.seat.bell).is_err() {
+            let is_read = !held_by_us && !has_ended && drain_until.is_none();
+            if (self.awaits_disk() || store_is_full) && self.hub.commits.ring_after(seen, &self.seat.bell).is_err() {
                 self.machine.end(End::Lost);
                 break;
             }
-            match self.wait(is_read, timer.as_mut(), &mut room).await {
+            if next == Next::GoOn {
+                tokio::task::yield_now().await;
+                self.turn = Turn::new();
+            }
+            match self.wait(is_read, next, timer.as_mut(), &mut room).await {
                 Wake::Read(Ok(0)) | Wake::Read(Err(_)) => self.machine.end(End::Lost),
                 Wake::Read(Ok(_)) => {
+                    has_looked_again = false;
                     self.note_heard();
                     // Boxed, as the farewell is: what happens once must not make every idle connection larger.
                     if let Some(connect) = self.take_connect() {
                         Box::pin(self.connect(&connect)).await;
                     }
-                    self.serve_requests();
+                    self.note_published();
                 }
                 Wake::Room => room = None,
+                Wake::Timer if self.is_due() && !has_looked_again => {
+                    // What has arrived is read before silence is judged: the timer may have been seen before the bytes.
+                    has_looked_again = true;
+                    tokio::task::yield_now().await;
+                }
                 Wake::Timer => {
+                    has_looked_again = false;
                     self.guarded(|machine| machine.tick(Instant::now()));
                     let next = self.machine.deadline().unwrap_or_else(|| Instant::now() + FAR);
                     timer.as_mut().reset(next.into());
@@ -174,21 +219,22 @@ impl<S: Stream> Connection<S> {
         Box::pin(self.say_farewell()).await;
     }
 
-    /// Waits for the client, the bell, room or time, whichever comes first.
+    /// Waits for the client, the bell, room or time, whichever comes first; where the connection is to go on, it only
+    /// looks whether any of them came.
     ///
     /// Not an `async fn`, and no `select!`: it is part of the task of every idle connection.
     fn wait(
         &mut self,
         is_read: bool,
+        next: Next,
         mut timer: Pin<&mut tokio::time::Sleep>,
         room: &mut Option<Room>,
     ) -> impl Future<Output = Wake> {
         let has_output = self.has_output();
-        let is_read = is_read && self.machine.output().len() < OUTPUT_BYTES_MAX;
+        let has_too_much = self.machine.output().len() >= UNREAD_OUTPUT_BYTES;
         poll_fn(move |cx| {
-            if self.seat.bell.poll_rung(cx).is_ready() {
-                return Poll::Ready(Wake::Progress);
-            }
+            // A ring does not keep the client from being read: whatever wakes the connection, it pumps.
+            let is_rung = self.seat.bell.poll_rung(cx).is_ready();
             if room.as_mut().is_some_and(|room| room.as_mut().poll(cx).is_ready()) {
                 return Poll::Ready(Wake::Room);
             }
@@ -197,25 +243,46 @@ impl<S: Stream> Connection<S> {
                     poll_write(&mut self.stream, cx, self.machine.output(), &mut self.is_unflushed)
             {
                 self.takes_nothing = written.is_err();
+                if has_too_much {
+                    // It takes what it gets, and is not read for that.
+                    self.machine.forgive_silence(Instant::now());
+                }
                 return Poll::Ready(Wake::Progress);
             }
-            if is_read && let Poll::Ready(read) = self.poll_read(cx) {
+            if is_read
+                && !has_too_much
+                && let Poll::Ready(read) = self.poll_read(cx)
+            {
                 return Poll::Ready(Wake::Read(read));
             }
-            timer.as_mut().poll(cx).map(|()| Wake::Timer)
+            if timer.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Wake::Timer);
+            }
+            if is_rung || next == Next::GoOn {
+                return Poll::Ready(Wake::Progress);
+            }
+            self.turn = Turn::new();
+            Poll::Pending
         })
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let (machine, requests, hub, peer) = (&mut self.machine, &mut self.requests, &self.hub, &self.peer);
-        poll_receive(&mut self.stream, cx, |bytes| {
+        let (machine, hub, peer) = (&mut self.machine, &self.hub, &self.peer);
+        let mut requests = Vec::new();
+        let read = poll_receive(&mut self.stream, cx, |bytes| {
             let now = hub.now();
-            guarded(peer, machine, |machine| machine.receive(bytes, now, requests));
-        })
+            guarded(peer, machine, |machine| machine.receive(bytes, now, &mut requests));
+        });
+        if let Poll::Ready(Ok(bytes)) = &read {
+            self.turn.spend(bytes / BYTES_PER_STEP);
+            self.requests = requests.into();
+        }
+        read
     }
 
-    /// Lets out what may go out: acknowledgements, deliveries, bytes. Returns whether something waits for the disk.
-    fn pump(&mut self, on_disk: OnDisk) -> bool {
+    /// Lets out what may go out: acknowledgements, deliveries, bytes. The connection sleeps only where this says so:
+    /// when nothing is left to send, or the stream takes no more for now, and all that was read is served.
+    fn pump(&mut self, on_disk: OnDisk) -> Next {
         self.look_at_traces();
         let acknowledge = match self.hub.config.acknowledge {
             Acknowledge::Durable => on_disk.durable,
@@ -223,22 +290,51 @@ impl<S: Stream> Connection<S> {
         };
         let acknowledged = self.guarded(|machine| machine.durable(acknowledge, on_disk.stored)).unwrap_or(0);
         self.hub.metrics.acknowledgements.increment(acknowledged as u64);
-        self.deliver(on_disk);
-        self.write();
+        let next = self.send(on_disk);
         self.note_inflight();
+        if self.requests.is_empty() { next } else { Next::GoOn }
+    }
+
+    /// Delivers and writes until there is nothing more, the stream takes no more, or the turn is over.
+    fn send(&mut self, on_disk: OnDisk) -> Next {
+        loop {
+            let is_empty = self.deliver(on_disk);
+            self.write();
+            if is_empty || self.machine.output().len() >= OUTPUT_BYTES_MAX || self.hub.forgets_what_is_left() {
+                return Next::Sleep;
+            }
+            if self.turn.is_over() {
+                return Next::GoOn;
+            }
+        }
+    }
+
+    fn awaits_disk(&self) -> bool {
         self.machine.pending() > 0 || self.machine.holds_deliveries()
     }
 
-    /// Takes what the client takes from its outbox, and sends what may be sent.
-    fn deliver(&mut self, on_disk: OnDisk) {
-        let Some(outbox) = self.seat.outbox.clone().filter(|_| !self.takes_nothing) else { return };
+    /// Whether the client is to be judged: its deadline is over, pauses of the program itself left out.
+    fn is_due(&mut self) -> bool {
+        let now = Instant::now();
+        let paused_ms = self.hub.pauses.look(now);
+        let pause = Duration::from_millis(paused_ms.saturating_sub(self.paused_ms));
+        self.paused_ms = paused_ms;
+        self.machine.forgive_pause(pause, now);
+        self.machine.deadline().is_some_and(|at| at <= now)
+    }
+
+    /// Takes what the client takes from its outbox, and sends what may be sent. Returns whether it stopped because there
+    /// is nothing more, and not because the output is full or the turn is over.
+    fn deliver(&mut self, on_disk: OnDisk) -> bool {
+        let Some(outbox) = self.seat.outbox.clone().filter(|_| !self.takes_nothing) else { return true };
         let (hub, session) = (Arc::clone(&self.hub), self.machine.session());
-        while self.machine.output().len() < OUTPUT_BYTES_MAX {
+        while self.machine.output().len() < OUTPUT_BYTES_MAX && !self.turn.is_over() {
             let machine = &self.machine;
             let next = outbox.pop_if(|delivery| machine.takes(delivery.qos));
             if next.is_none() && !self.machine.holds_deliveries() {
-                break;
+                return true;
             }
+            self.turn.spend(1);
             let has_next = next.is_some();
             if let Some(delivery) = next {
                 self.guarded(|machine| line_up(&hub, machine, session, delivery));
@@ -252,10 +348,11 @@ impl<S: Stream> Connection<S> {
                     self.note_delivered(delivered);
                     hub.note_delivery(session, &delivery, delivered);
                 }
-                None if !has_next => break,
+                None if !has_next => return true,
                 None => {}
             }
         }
+        false
     }
 
     /// A command leaves its outbox. That stands in the log before the first byte of it leaves.

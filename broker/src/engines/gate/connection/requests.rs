@@ -1,8 +1,6 @@
-use std::time::Instant;
-
 use bytes::Bytes;
 use tidegate_log::AppendError;
-use tidegate_telemetry::{CommandProgress, CommandRefusal, Entry, Reason};
+use tidegate_telemetry::{CommandProgress, CommandRefusal, Entry, Qos, Reason};
 
 use super::{Connection, Stream};
 use crate::engines::gate::hub::Publisher;
@@ -11,90 +9,89 @@ use crate::topics::TopicError;
 use crate::wire::{End, Filter, Request, SubscribeOutcome};
 
 impl<S: Stream> Connection<S> {
-    /// Serves what one read asked for, in its order: publications that follow each other with one append.
+    /// Serves what was read, in its order, until the turn is over: publications that follow each other with one append.
     pub(super) fn serve_requests(&mut self) {
-        let requests = std::mem::take(&mut self.requests);
-        let mut entries = Vec::with_capacity(requests.len());
-        let session = self.machine.session();
-        let mut ticket = 0;
-        for request in requests {
-            let change = match request {
-                Request::Publish(publication) => {
-                    entries.push(Entry::Publication(*publication));
-                    continue;
+        while !self.requests.is_empty() && !self.turn.is_over() {
+            let mut entries = Vec::with_capacity(self.requests.len().min(self.turn.left()));
+            while entries.len() < self.turn.left()
+                && let Some(request) = self.requests.pop_front()
+            {
+                match request {
+                    Request::Publish(publication) => entries.push(Entry::Publication(*publication)),
+                    request if !entries.is_empty() && has_its_place(&request) => {
+                        self.requests.push_front(request);
+                        break;
+                    }
+                    request => self.serve(request),
                 }
-                Request::Settled { number } => {
-                    self.hub.store.note(Change::Settle { session, number });
-                    continue;
-                }
-                Request::CommandDone { command, number, is_refused } => {
-                    let progress = match is_refused {
-                        true => CommandProgress::Refused(CommandRefusal::ByDevice),
-                        false => CommandProgress::Delivered,
-                    };
-                    self.hub.settle_command(command, number, self.machine.client(), session, progress);
-                    continue;
-                }
-                Request::Taken { number } => Change::Take { session, number },
-                Request::Released { packet_id } => {
-                    // After the publication itself, whose identifier this frees.
-                    self.publish(&mut entries);
-                    Change::Release { session, packet_id }
-                }
-                Request::Subscribe { packet_id, filters } => {
-                    self.publish(&mut entries);
-                    self.subscribe(packet_id, &filters);
-                    continue;
-                }
-                Request::Unsubscribe { packet_id, filters } => {
-                    self.publish(&mut entries);
-                    self.unsubscribe(packet_id, &filters);
-                    continue;
-                }
-                Request::Refused { reason, detail, topic, payload } => {
-                    self.hub.refused(reason, detail, self.machine.client(), &topic, payload);
-                    continue;
-                }
-                Request::Connect(_) => unreachable!("taken before, and a machine asks once"),
-            };
-            ticket = self.hub.store.change(change);
+            }
+            self.publish(entries);
         }
-        self.publish(&mut entries);
-        if ticket > 0 {
-            self.machine.changed(ticket);
+        if self.requests.is_empty() && self.stored_with > 0 {
+            self.machine.changed(std::mem::take(&mut self.stored_with));
         }
     }
 
-    fn publish(&mut self, entries: &mut Vec<Entry>) {
+    fn serve(&mut self, request: Request) {
+        self.turn.spend(1);
+        let session = self.machine.session();
+        let change = match request {
+            Request::Settled { number } => return self.hub.store.note(Change::Settle { session, number }),
+            Request::CommandDone { command, number, is_refused } => {
+                let progress = match is_refused {
+                    true => CommandProgress::Refused(CommandRefusal::ByDevice),
+                    false => CommandProgress::Delivered,
+                };
+                return self.hub.settle_command(command, number, self.machine.client(), session, progress);
+            }
+            Request::Taken { number } => Change::Take { session, number },
+            Request::Released { packet_id } => Change::Release { session, packet_id },
+            Request::Subscribe { packet_id, filters } => return self.subscribe(packet_id, &filters),
+            Request::Unsubscribe { packet_id, filters } => return self.unsubscribe(packet_id, &filters),
+            Request::Refused { reason, detail, topic, payload } => {
+                return self.hub.refused(reason, detail, self.machine.client(), &topic, payload);
+            }
+            Request::Publish(_) => unreachable!("gathered before"),
+            Request::Connect(_) => unreachable!("taken before, and a machine asks once"),
+        };
+        self.stored_with = self.hub.store.change(change);
+    }
+
+    /// Publishes as many as the turn allows, one at least; the others are the next requests again.
+    fn publish(&mut self, mut entries: Vec<Entry>) {
         if entries.is_empty() {
             return;
         }
-        self.note_published(entries);
-        self.held_until = self.rate.took(entries, &self.hub.config, Instant::now()).or(self.held_until);
+        let (count, answers) = (entries.len(), answers_due(&entries));
         let (session, keeps) = (self.machine.session(), self.machine.keeps());
         let from = Publisher { session, client: self.machine.client(), keeps, is_will: false };
-        let count = entries.len() as u64;
-        if self.hub.log.is_disk_full() {
+        if self.hub.log.is_disk_full() || self.machine.owes_answers() {
             let topic = match entries.first() {
                 Some(Entry::Publication(publication)) => publication.topic.as_str(),
                 _ => "",
             };
-            self.hub.refused_for_room(from.client, topic, count);
-            entries.clear();
-            return self.machine.found_no_room();
+            self.hub.refused_for_room(from.client, topic, count as u64);
+            return self.machine.found_no_room(answers);
         }
         let refused =
             |reason, error: &AppendError| End::Refused { reason, detail: error.to_string(), sample: Bytes::new() };
-        match self.hub.publish(from, entries) {
-            Ok(Some(position)) => self.machine.appended(position),
+        let published = self.hub.publish(from, &mut entries, &mut self.turn);
+        let answered = answers - answers_due(&entries);
+        match published {
+            Ok(Some(position)) => self.machine.appended(position, answered),
             Ok(None) => {}
             Err(AppendError::DiskFull) => {
-                self.hub.refused_for_room(from.client, "", count);
-                self.machine.found_no_room();
+                self.hub.refused_for_room(from.client, "", (count - entries.len()) as u64);
+                self.machine.found_no_room(answered);
             }
             Err(AppendError::Closed) => self.machine.end(End::Shutdown),
             Err(error @ AppendError::TooLarge { .. }) => self.machine.end(refused(Reason::PacketTooLarge, &error)),
             Err(error) => self.machine.end(refused(Reason::Internal, &error)),
+        }
+        for entry in entries.into_iter().rev() {
+            if let Entry::Publication(publication) = entry {
+                self.requests.push_front(Request::Publish(Box::new(publication)));
+            }
         }
     }
 
@@ -145,4 +142,16 @@ impl<S: Stream> Connection<S> {
         let ticket = tickets.into_iter().max().unwrap_or(0);
         self.guarded(|machine| machine.unsubscribed(packet_id, &existed, ticket));
     }
+}
+
+/// Whether the request is served only when all that was published before it is: it may free the packet identifier, or have
+/// the client get what it published before it subscribed.
+fn has_its_place(request: &Request) -> bool {
+    matches!(request, Request::Released { .. } | Request::Subscribe { .. } | Request::Unsubscribe { .. })
+}
+
+/// How many of the publications are to be acknowledged.
+fn answers_due(entries: &[Entry]) -> usize {
+    let is_due = |entry: &&Entry| matches!(entry, Entry::Publication(it) if it.qos != Qos::AtMostOnce);
+    entries.iter().filter(is_due).count()
 }

@@ -7,8 +7,9 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Bytes read at once. The buffer belongs to the thread: an idle connection has none.
-const READ_BYTES: usize = 64 * 1024;
+/// Bytes read at once, which is as much as is parsed without a pause: some eight thousand of the smallest packets. The
+/// buffer belongs to the thread: an idle connection has none.
+const READ_BYTES: usize = 16 * 1024;
 
 thread_local! {
     static READ_BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_BYTES].into_boxed_slice());

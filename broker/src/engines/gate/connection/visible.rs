@@ -1,11 +1,11 @@
 use std::sync::Arc;
+use std::time::Instant;
 
-use tidegate_telemetry::Entry;
 use tidegate_telemetry::clients::ClientEnd;
 
 use super::{Connection, Stream};
 use crate::engines::gate::clients::{Ended, Facts, Presence};
-use crate::wire::{ConnectRequest, Delivered, End, Now};
+use crate::wire::{ConnectRequest, Delivered, End, Now, Request};
 
 /// What operators see of the connection.
 impl<S: Stream> Connection<S> {
@@ -29,19 +29,27 @@ impl<S: Stream> Connection<S> {
         self.presence = Some(presence);
     }
 
-    pub(super) fn note_heard(&self) {
+    pub(super) fn note_heard(&mut self) {
+        self.paused_ms = self.hub.pauses.total_ms();
         if let Some(presence) = &self.presence {
             presence.heard(self.hub.now().unix_ms);
         }
     }
 
-    pub(super) fn note_published(&self, entries: &[Entry]) {
-        let Some(presence) = &self.presence else { return };
-        let bytes = |entry: &Entry| match entry {
-            Entry::Publication(publication) => publication.topic.len() + publication.payload.len(),
-            _ => 0,
+    /// Counts the publications among what was read, once.
+    pub(super) fn note_published(&mut self) {
+        let bytes = |request: &Request| match request {
+            Request::Publish(publication) => Some(publication.topic.len() + publication.payload.len()),
+            _ => None,
         };
-        presence.published(entries.len() as u64, entries.iter().map(bytes).sum::<usize>() as u64);
+        let add = |(count, sum): (usize, usize), bytes: usize| (count + 1, sum + bytes);
+        let (count, bytes) = self.requests.iter().filter_map(bytes).fold((0, 0), add);
+        if count > 0 {
+            self.held_until = self.rate.took(count, bytes, &self.hub.config, Instant::now()).or(self.held_until);
+        }
+        if let Some(presence) = self.presence.as_ref().filter(|_| count > 0) {
+            presence.published(count as u64, bytes as u64);
+        }
     }
 
     pub(super) fn note_delivered(&self, delivered: Delivered) {

@@ -18,18 +18,18 @@ pub(super) struct Line(Arc<Mutex<State>>);
 struct State {
     to_server: VecDeque<u8>,
     to_client: VecDeque<u8>,
+    /// What the network holds for a client that does not read.
+    to_client_max: usize,
     is_cut: bool,
     is_closed: bool,
     reader: Option<Waker>,
     writer: Option<Waker>,
 }
 
-/// What the network holds for a client that does not read.
-const TO_CLIENT_MAX: usize = 200;
-
 impl Line {
-    pub(super) fn new() -> (ServerEnd, Line) {
-        let state = Arc::default();
+    /// One that holds up to `to_client_max` bytes for a client that does not read.
+    pub(super) fn new(to_client_max: usize) -> (ServerEnd, Line) {
+        let state = Arc::new(Mutex::new(State { to_client_max, ..State::default() }));
         (ServerEnd(Arc::clone(&state)), Line(state))
     }
 
@@ -96,7 +96,7 @@ impl AsyncWrite for ServerEnd {
         if state.is_cut {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
-        let count = bytes.len().min(TO_CLIENT_MAX.saturating_sub(state.to_client.len()));
+        let count = bytes.len().min(state.to_client_max.saturating_sub(state.to_client.len()));
         if count == 0 {
             state.writer = Some(cx.waker().clone());
             return Poll::Pending;

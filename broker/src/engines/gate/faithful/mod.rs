@@ -87,6 +87,7 @@ fn a_broker_that_breaks_a_rule_is_caught() {
         ("keep sessions", tampered("DELETE FROM sessions")),
         ("keep what the clock was set by", tampered("DELETE FROM clock")),
         ("say no more than is complete", tampered("UPDATE progress SET complete = complete + 5")),
+        ("go on with what is left to send", Nature { forgets_what_is_left: true, ..Nature::default() }),
     ] {
         let caught = (0..60).find_map(|seed| run(&nature, steps_of(seed, 1500)).err());
         let caught = caught.unwrap_or_else(|| panic!("nobody saw that the broker does not {rule}"));

@@ -26,7 +26,8 @@ pub(super) struct Broken(pub String);
 /// - The log holds a message of QoS 2 once, one of QoS 1 at least once, in the order published; a publisher may begin
 ///   again at what was not acknowledged.
 /// - A subscriber is given each entry since its SUBACK: with QoS 2 once, when it is durable, and in the log's order;
-///   with QoS 1 at least once, without a gap, and a connection may begin again at what was given before.
+///   with QoS 1 at least once, without a gap, and a connection may begin again at what was given before; with QoS 0 in
+///   order, and all of it where nothing is lost or full.
 #[derive(Default)]
 pub(super) struct Promises {
     read: Position,
@@ -173,6 +174,23 @@ impl Promises {
             }
         }
         Ok(())
+    }
+
+    /// Whether the subscriber was given the newest that the publisher sent with QoS 0 while nothing was lost or full.
+    pub(super) fn has_newest(
+        &self,
+        subscriber: usize,
+        filters: &[(String, u8)],
+        from: usize,
+        newest: u32,
+    ) -> Result<(), Broken> {
+        let given = self.tracks[subscriber].get(&(from, 0)).map_or(0, |track| track.last);
+        match granted(filters, from).is_none() || given == newest {
+            true => Ok(()),
+            false => Err(Broken(format!(
+                "subscriber {subscriber} was given {given} of {newest} of publisher {from} with QoS 0, and no more comes"
+            ))),
+        }
     }
 
     /// Whether the log holds all the publisher sent.

@@ -35,11 +35,21 @@ pub(super) struct Nature {
     pub acknowledge: Acknowledge,
     /// Done to the sessions' file while the broker is down, for checks of the checker.
     pub sabotage: Option<&'static str>,
+    /// Connections sleep though something is left to send, for checks of the checker.
+    pub forgets_what_is_left: bool,
 }
 
 impl Default for Nature {
     fn default() -> Self {
-        Nature { clients: 3, cuts: 40, jumps: 5, crashes: 60, acknowledge: Acknowledge::Durable, sabotage: None }
+        Nature {
+            clients: 3,
+            cuts: 40,
+            jumps: 5,
+            crashes: 60,
+            acknowledge: Acknowledge::Durable,
+            sabotage: None,
+            forgets_what_is_left: false,
+        }
     }
 }
 
@@ -111,6 +121,12 @@ impl ProblemSink for Problems {
 }
 
 const BEGIN_MS: i64 = 1_700_000_000_000;
+
+/// What the network holds for a client: little for some, and for some more than a connection ever writes at once.
+const LINES: [usize; 3] = [200, 1 << 20, 400];
+
+/// Publications of QoS 0 in a row, which no queue is too small for.
+const BURST: u32 = 6;
 
 /// What the clock is set forward by: every session would be over.
 const JUMP_MS: i64 = 30 * 24 * 3600 * 1000;
@@ -186,6 +202,25 @@ impl World {
         }
         self.clients.iter_mut().for_each(Client::begin_anew);
         while self.run_one(0) {}
+        self.rest()?;
+        self.is_complete()?;
+        for from in 0..self.clients.len().min(2) {
+            self.burst(from)?;
+        }
+        Ok(())
+    }
+
+    /// A client publishes with QoS 0 while nothing else moves: all of it reaches every subscriber.
+    fn burst(&mut self, from: usize) -> Result<(), Broken> {
+        let publisher = &mut self.clients[from];
+        (0..BURST).for_each(|_| publisher.publish(0));
+        let newest = publisher.published[0];
+        self.rest()?;
+        self.clients.iter().try_for_each(|client| self.promises.has_newest(client.index, &client.filters, from, newest))
+    }
+
+    /// Everybody goes on until nothing moves any more.
+    fn rest(&mut self) -> Result<(), Broken> {
         // A round is a round trip of everybody; the last ones find nothing to do.
         let (mut quiet, mut rounds) = (0, 0);
         while quiet < 3 {
@@ -212,7 +247,7 @@ impl World {
             self.alive().assert_nothing_refused()?;
             quiet = if moved > 0 || has_committed || has_written { 0 } else { quiet + 1 };
         }
-        self.is_complete()
+        Ok(())
     }
 
     pub(super) fn told(&self) -> Told {
@@ -237,7 +272,7 @@ impl World {
 
     fn connect(&mut self, which: usize) {
         let _timers = self.runtime.enter();
-        let (end, line) = Line::new();
+        let (end, line) = Line::new(LINES[which % LINES.len()]);
         self.clients[which].connect(line);
         let peer = Peer { transport: Transport::Unix, address: None, certificate: None };
         let alive = self.broker.as_mut().expect("the broker is down within `crash` alone");
@@ -338,6 +373,7 @@ impl Alive {
         let store = SessionStore::open(sessions).expect("a file that a crash left opens");
         let problems = Arc::new(Problems::default());
         let hub = Arc::new(Hub::new(config, Arc::clone(log) as _, Arc::clone(&problems) as _, CLOCK, store));
+        hub.forgets_what_is_left.store(nature.forgets_what_is_left, Ordering::Relaxed);
         let mut writer = None;
         let take_writer = |store: &SessionStore, log, clock| {
             writer = store.writer(log, clock);

@@ -30,6 +30,7 @@ use super::bell::Bell;
 use super::clients::Directory;
 use super::commits::Commits;
 use super::outbox::{Message, QueueBounds, Ways};
+use super::pauses::Pauses;
 use super::routes::Routes;
 use super::wills::Wills;
 use crate::access::Access;
@@ -71,7 +72,11 @@ pub(crate) struct Hub {
     /// The newest message of each `$SYS` topic.
     pub(super) system: Mutex<Vec<Arc<Message>>>,
     pub(super) started: Instant,
+    pub(super) pauses: Pauses,
     pub(super) traffic: Traffic,
+    /// For checks of the checker: connections sleep though something is left to send.
+    #[cfg(test)]
+    pub(super) forgets_what_is_left: std::sync::atomic::AtomicBool,
 }
 
 /// What `$SYS` counts besides what the metrics do.
@@ -130,7 +135,10 @@ impl Hub {
             wills: Mutex::default(),
             system: Mutex::default(),
             started: Instant::now(),
+            pauses: Pauses::new(Instant::now()),
             traffic: Traffic::default(),
+            #[cfg(test)]
+            forgets_what_is_left: Default::default(),
             parked: Parked::new(config.sessions_max),
             commits: Commits::new(log.durable(), store.stored()),
             config,
@@ -139,6 +147,17 @@ impl Hub {
             clock,
             store,
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn forgets_what_is_left(&self) -> bool {
+        self.forgets_what_is_left.load(Ordering::Relaxed)
+    }
+
+    #[cfg(not(test))]
+    #[expect(clippy::unused_self, reason = "in tests it depends")]
+    pub(super) const fn forgets_what_is_left(&self) -> bool {
+        false
     }
 
     pub(super) fn clock(&self) -> Clock {

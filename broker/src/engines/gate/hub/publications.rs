@@ -10,6 +10,7 @@ use tidegate_telemetry::{Entry, Position, Publication, Qos, Reason};
 use super::Hub;
 use crate::engines::gate::outbox::{Delivery, Message, NotQueued, Outbox};
 use crate::engines::gate::routes::{Routed, durable_for};
+use crate::engines::gate::turn::Turn;
 use crate::metrics::{self, Dropped};
 use crate::sessions::Change;
 use crate::topics::{Put, Retained};
@@ -27,7 +28,8 @@ pub(crate) struct Publisher<'a> {
 }
 
 impl Hub {
-    /// Appends publications to the log in one go, then hands them to subscribers and keeps the retained ones.
+    /// Appends publications to the log in one go, then hands them to subscribers and keeps the retained ones: as many as
+    /// the turn allows, by their deliveries, and one at least. The others are left in `entries`.
     ///
     /// QoS 0 publications that were read just as the log ran out of room are dropped and counted; the others are
     /// taken, and the connection is not read again before there is room.
@@ -35,6 +37,7 @@ impl Hub {
         &self,
         from: Publisher<'_>,
         entries: &mut Vec<Entry>,
+        turn: &mut Turn,
     ) -> Result<Option<Position>, AppendError> {
         if !self.log.has_room() {
             self.drop_qos_0(from, entries);
@@ -45,14 +48,18 @@ impl Hub {
         let mut routed = Vec::new();
         let mut retain = Vec::new();
         let mut received = Vec::new();
+        let mut taken = 0;
         // The store cuts its batches while nobody is in here: what it says is complete was routed.
         let _routing = self.store.routing();
         // Retained messages take their turn from routing to keeping, one publisher at a time: the last in the log is the one
         // kept, also where it removes the one before and leaves no mark, and a subscriber that comes meanwhile gets it.
         let mut retained = entries.iter().any(is_retained).then(|| self.retained.lock());
         let anybody = self.subscriptions.load(Ordering::Relaxed) > 0;
-        self.traffic.received.fetch_add(entries.len() as u64, Ordering::Relaxed);
         for entry in entries.iter() {
+            if taken > 0 && taken + routed.len() >= turn.left() {
+                break;
+            }
+            taken += 1;
             let Entry::Publication(publication) = entry else { continue };
             self.metrics.publications[usize::from(publication.qos.level())].increment(1);
             self.metrics.publication_bytes.increment(publication.payload.len() as u64);
@@ -63,7 +70,12 @@ impl Hub {
                 received.push(publication.packet_id);
             }
         }
-        let position = self.log.append(entries)?;
+        turn.spend(taken + routed.len());
+        self.traffic.received.fetch_add(taken as u64, Ordering::Relaxed);
+        let rest = entries.split_off(taken);
+        let appended = self.log.append(entries);
+        *entries = rest;
+        let position = appended?;
         for packet_id in received {
             self.store.note(Change::Receive { session: from.session, packet_id });
         }
