@@ -85,6 +85,11 @@ impl Server {
         tool::run("kill", &["-STOP", &self.pid()]).await;
     }
 
+    /// Lets it go on (SIGCONT).
+    pub async fn thaw(&self) {
+        tool::run("kill", &["-CONT", &self.pid()]).await;
+    }
+
     /// Starts it again on other data and the same ports.
     pub async fn restart_on(&mut self, data: PathBuf) {
         self.data = data;

@@ -4,9 +4,11 @@ use tidegate_telemetry::Position;
 
 use super::database::{packed, unpacked};
 use super::{SubscriptionOptions, Subscriptions};
+use crate::engines::gate::outbox::PackedGreeting;
 
 /// What memory holds of a session while its client is away, in one piece of just the bytes it takes: the key of the
-/// client, [`Received`], and the subscriptions by filter. Of a session that ended it is empty.
+/// client, [`Received`], retained messages that subscriptions are still due, and the subscriptions by filter. Of a session
+/// that ended it is empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Asleep(Box<[u8]>);
 
@@ -14,8 +16,13 @@ pub(crate) struct Asleep(Box<[u8]>);
 pub(crate) type Received = Vec<(u16, Position)>;
 
 impl Asleep {
-    pub(crate) fn new(client: &str, received: &Received, subscriptions: &Subscriptions) -> Self {
-        let mut bytes = encode(&(client, received), Vec::new());
+    pub(crate) fn new(
+        client: &str,
+        received: &Received,
+        greetings: &[PackedGreeting],
+        subscriptions: &Subscriptions,
+    ) -> Self {
+        let mut bytes = encode(&(client, received, greetings), Vec::new());
         for (filter, options) in subscriptions.iter() {
             bytes = encode(&(packed(options), options.identifier, &**filter), bytes);
         }
@@ -31,9 +38,13 @@ impl Asleep {
         self.head().0
     }
 
+    pub(crate) fn greetings(&self) -> Vec<PackedGreeting> {
+        self.head().1
+    }
+
     /// By filter.
     pub(crate) fn subscriptions(&self) -> impl Iterator<Item = (&str, SubscriptionOptions)> {
-        let mut rest = self.head().1;
+        let mut rest = self.head().2;
         std::iter::from_fn(move || {
             if rest.is_empty() {
                 return None;
@@ -51,12 +62,12 @@ impl Asleep {
         subscriptions
     }
 
-    fn head(&self) -> (Received, &[u8]) {
+    fn head(&self) -> (Received, Vec<PackedGreeting>, &[u8]) {
         if self.0.is_empty() {
             return Default::default();
         }
-        let ((_, received), rest): ((&str, Received), _) = decode(&self.0);
-        (received, rest)
+        let ((_, received, greetings), rest): ((&str, Received, Vec<PackedGreeting>), _) = decode(&self.0);
+        (received, greetings, rest)
     }
 }
 
@@ -82,18 +93,25 @@ mod tests {
         })
     }
 
+    fn greeting() -> impl Strategy<Value = PackedGreeting> {
+        (".{1,20}", ".{0,20}", any::<u64>().prop_map(Position), any::<[u64; 2]>())
+            .prop_map(|(filter, from, through, [next, end])| PackedGreeting { filter, from, through, next, end })
+    }
+
     proptest! {
         #[test]
         fn what_is_asleep_wakes_as_it_was(
             client in ".{0,200}",
             received in prop::collection::vec((any::<u16>(), any::<u64>().prop_map(Position)), 0..4),
+            greetings in prop::collection::vec(greeting(), 0..3),
             filters in prop::collection::btree_map(".{1,200}", options(), 0..9),
         ) {
             let mut subscriptions = Subscriptions::default();
             filters.iter().for_each(|(filter, options)| subscriptions.insert(Arc::from(&**filter), *options));
-            let asleep = Asleep::new(&client, &received, &subscriptions);
+            let asleep = Asleep::new(&client, &received, &greetings, &subscriptions);
             prop_assert_eq!(asleep.client(), &client);
             prop_assert_eq!(asleep.received(), received);
+            prop_assert_eq!(asleep.greetings(), greetings);
             prop_assert!(asleep.subscriptions().eq(filters.iter().map(|(filter, options)| (&**filter, *options))));
             prop_assert_eq!(asleep.unpack(), subscriptions);
         }
@@ -104,8 +122,8 @@ mod tests {
         let (client, filter) = ("sleeper-12345", "commands/sleeper-12345/#");
         let mut subscriptions = Subscriptions::default();
         subscriptions.insert(Arc::from(filter), unpacked(1, None));
-        let bytes = Asleep::new(client, &Vec::new(), &subscriptions).0.len();
-        assert!(bytes <= client.len() + filter.len() + 5, "{bytes} bytes");
+        let bytes = Asleep::new(client, &Vec::new(), &[], &subscriptions).0.len();
+        assert!(bytes <= client.len() + filter.len() + 6, "{bytes} bytes");
         let ended = Asleep::default();
         assert_eq!((ended.client(), ended.received().len(), ended.subscriptions().count()), ("", 0, 0));
     }

@@ -131,7 +131,7 @@ mod tests {
     use crate::sessions::Asleep;
 
     fn session(client: &str, number: u64, expires_ms: i64) -> Arc<Outbox> {
-        let asleep = Asleep::new(client, &Vec::new(), &Subscriptions::default());
+        let asleep = Asleep::new(client, &Vec::new(), &[], &Subscriptions::default());
         Arc::new(Outbox::asleep(number, 1, asleep, expires_ms))
     }
 

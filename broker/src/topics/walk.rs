@@ -19,6 +19,20 @@ impl Walk {
         Walk { filter, from }
     }
 
+    /// One that stood there.
+    pub(crate) fn resumed(filter: Arc<str>, place: &str) -> Walk {
+        Walk { filter, from: Some(Topic(Arc::from(place))) }
+    }
+
+    /// Where it stands; `None` at its end.
+    pub(crate) fn place(&self) -> Option<&str> {
+        self.from.as_ref().map(|topic| &*topic.0)
+    }
+
+    pub(crate) fn filter(&self) -> &Arc<str> {
+        &self.filter
+    }
+
     pub(crate) fn is_over(&self) -> bool {
         self.from.is_none()
     }

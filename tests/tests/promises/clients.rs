@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tidegate_tests::{Server, eventually, http, tool};
-use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::net::TcpStream;
 use tokio::process::{Child, ChildStdout};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -121,4 +122,48 @@ async fn a_trace_waits_for_a_client_and_shows_its_packets_but_no_password() {
     let mut short = Trace::start(server.http, &["dev/1", "--for", "200ms"]);
     short.says("gone: waiting for it").await;
     assert!(short.child.wait().await.unwrap().success(), "it ends by itself");
+}
+
+/// Connects with a keep-alive of a second, and pings twice in each until it is told to stop.
+async fn pinging(server: &Server, number: u32) -> TcpStream {
+    let mut stream = TcpStream::connect(server.mqtt).await.unwrap();
+    let connect = [&b"\x10\x10\0\x04MQTT\x04\x02\0\x01\0\x04"[..], format!("p{number:03}").as_bytes()].concat();
+    stream.write_all(&connect).await.unwrap();
+    stream.read_exact(&mut [0; 4]).await.unwrap();
+    stream
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pause_of_the_program_is_no_silence_of_its_clients() {
+    const CLIENTS: u32 = 60;
+    let server = Server::start().await;
+    let mut clients = Vec::new();
+    for number in 0..CLIENTS {
+        clients.push(pinging(&server, number).await);
+    }
+    // It stands still for far longer than the one and a half seconds in which a client is to be heard. The clients go on
+    // and ping, but for some that are as well as dead: those have from the end of the pause.
+    let (live, silent) = clients.split_at_mut(CLIENTS as usize - 2);
+    for round in 0..14 {
+        match round {
+            2 => server.freeze().await,
+            10 => server.thaw().await,
+            _ => {}
+        }
+        for client in live.iter_mut() {
+            client.write_all(b"\xc0\0").await.unwrap();
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    for client in live {
+        let mut answers = [0; 28];
+        client.read_exact(&mut answers).await.expect("it was not ended");
+        assert_eq!(answers, *b"\xd0\0".repeat(14));
+    }
+    for client in silent {
+        let end = tokio::time::timeout(PATIENCE, client.read(&mut [0; 1])).await.expect("it is ended in time");
+        assert_eq!(end.unwrap(), 0);
+    }
+    let metrics = http::get(server.http, "/metrics").await.text();
+    assert!(metrics.contains("tidegate_mqtt_connections_closed_total{reason=\"keep_alive_timeout\"} 2"), "{metrics}");
 }

@@ -61,7 +61,7 @@ impl Hub {
         let received = session.received.into_iter().map(|packet_id| (packet_id, Position::START)).collect();
         let mut subscriptions = Subscriptions::default();
         session.subscriptions.into_iter().for_each(|(filter, options)| subscriptions.insert(filter, options));
-        let asleep = Asleep::new(&session.client, &received, &subscriptions);
+        let asleep = Asleep::new(&session.client, &received, &[], &subscriptions);
         let expires_ms = session.expires_ms.unwrap_or(now_ms.saturating_add(i64::from(session.expiry_s) * 1000));
         let outbox = Arc::new(Outbox::asleep(session.id, session.next_number, asleep, expires_ms));
         for (filter, options) in subscriptions.iter() {

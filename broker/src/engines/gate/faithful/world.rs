@@ -91,14 +91,25 @@ struct Alive {
 }
 
 /// A task: the one that follows commits, or a connection's.
-struct Task {
+pub(super) struct Task {
     future: Pin<Box<dyn Future<Output = ()> + Send>>,
     is_woken: Arc<Flag>,
 }
 
 impl Task {
-    fn new(future: impl Future<Output = ()> + Send + 'static) -> Self {
+    pub(super) fn new(future: impl Future<Output = ()> + Send + 'static) -> Self {
         Task { future: Box::pin(future), is_woken: Arc::new(Flag(AtomicBool::new(true))) }
+    }
+
+    pub(super) fn is_woken(&self) -> bool {
+        self.is_woken.0.load(Ordering::Relaxed)
+    }
+
+    /// Runs until it waits; returns whether it is at its end.
+    pub(super) fn run(&mut self) -> bool {
+        self.is_woken.0.store(false, Ordering::Relaxed);
+        let waker = Waker::from(Arc::clone(&self.is_woken));
+        self.future.as_mut().poll(&mut Context::from_waker(&waker)).is_ready()
     }
 }
 
@@ -112,7 +123,7 @@ impl Wake for Flag {
 
 /// Whatever was refused: in this world nothing is.
 #[derive(Default)]
-struct Problems(Mutex<Vec<String>>);
+pub(super) struct Problems(Mutex<Vec<String>>);
 
 impl ProblemSink for Problems {
     fn report(&self, problem: Problem) {
@@ -139,7 +150,7 @@ thread_local! {
 
 /// Every look at the clock is a millisecond later; sessions of two runs never have the same numbers. A world has a
 /// thread.
-const CLOCK: Clock = Clock {
+pub(super) const CLOCK: Clock = Clock {
     now_ms: || NOW_MS.replace(NOW_MS.get() + 1),
     waiting_at: |unix_ms| {
         let jumps = JUMPS.with_borrow(|jumps| jumps.iter().filter(|(at_ms, _)| *at_ms <= unix_ms).count());
@@ -286,11 +297,9 @@ impl World {
         let _timers = self.runtime.enter();
         let tasks = &mut self.broker.as_mut().expect("the broker is down within `crash` alone").tasks;
         let count = tasks.len();
-        let is_woken = |at: &usize| tasks[*at].is_woken.0.load(Ordering::Relaxed);
+        let is_woken = |at: &usize| tasks[*at].is_woken();
         let Some(at) = (0..count).map(|step| (choice + step) % count).find(is_woken) else { return false };
-        tasks[at].is_woken.0.store(false, Ordering::Relaxed);
-        let waker = Waker::from(Arc::clone(&tasks[at].is_woken));
-        if tasks[at].future.as_mut().poll(&mut Context::from_waker(&waker)).is_ready() {
+        if tasks[at].run() {
             drop(tasks.swap_remove(at));
         }
         true

@@ -3,15 +3,21 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use tidegate_telemetry::Position;
+
 use super::Hub;
-use crate::engines::gate::outbox::{Delivery, Outbox};
+use crate::engines::gate::outbox::{Delivery, Greeting, Message, Outbox};
 use crate::engines::gate::routes::{Subscriber, durable_for};
-use crate::sessions::Change;
-use crate::topics::{TopicError, Walk};
+use crate::engines::gate::turn::Turn;
+use crate::sessions::{Change, SubscriptionOptions};
+use crate::topics::TopicError;
 use crate::wire::{Filter, SubscribeOutcome};
 
 /// Steps through the retained messages while they are locked, a microsecond or less each.
 const STEPS_MAX: usize = 64;
+
+/// Bytes of messages that are looked up at once: about what is written at once.
+const LOOK_UP_BYTES: usize = 64 * 1024;
 
 impl Hub {
     /// Subscribes and queues the retained messages that are due. The SUBACK waits until the ticket is stored.
@@ -28,12 +34,21 @@ impl Hub {
         }
         let (session, options) = (outbox.number(), filter.options);
         let name: Arc<str> = Arc::from(filter.filter.as_str());
-        outbox.subscribe(Arc::clone(&name), options);
-        self.routes.subscribe(&name, Subscriber { outbox: Arc::clone(outbox), options }, !is_known);
-        self.note_subscriptions(usize::from(is_known), 1);
         let is_shared = name.starts_with("$share/");
-        if !is_shared && (filter.retain_handling == 0 || (filter.retain_handling == 1 && !is_known)) {
-            self.send_retained(outbox, filter);
+        let is_greeted = !is_shared && (filter.retain_handling == 0 || (filter.retain_handling == 1 && !is_known));
+        {
+            // Nobody is between routing a retained message and keeping it: each is among those due, or comes as a
+            // publication.
+            let retained = is_greeted.then(|| self.retained.lock());
+            outbox.subscribe(Arc::clone(&name), options);
+            if let Some(retained) = &retained {
+                outbox.greet(&name, retained.newest(), retained.size().0);
+            }
+            self.routes.subscribe(&name, Subscriber { outbox: Arc::clone(outbox), options }, !is_known);
+        }
+        self.note_subscriptions(usize::from(is_known), 1);
+        if is_greeted {
+            self.send_system(outbox, filter);
         }
         let ticket = match outbox.is_kept() {
             true => self.store.change(Change::Subscribe { session, filter: name, options }),
@@ -42,19 +57,30 @@ impl Hub {
         Ok((SubscribeOutcome::Granted(options.qos), ticket))
     }
 
-    fn send_retained(&self, outbox: &Arc<Outbox>, filter: &Filter) {
-        let (mut walk, mut matching) = (Walk::new(Arc::from(filter.filter.as_str())), Vec::new());
-        while !walk.is_over() {
-            let (retained, mut steps) = (self.retained.lock(), STEPS_MAX);
-            matching.extend(std::iter::from_fn(|| retained.next(&mut walk, &mut steps)));
+    fn send_system(&self, outbox: &Arc<Outbox>, filter: &Filter) {
+        for (position, message) in self.system_matching(&filter.filter) {
+            self.queue(outbox, greeted(position, message, filter.options));
         }
-        matching.extend(self.system_matching(&filter.filter));
-        for (position, message) in matching {
-            let qos = message.qos.min(filter.options.qos);
-            let mut delivery = Delivery::new(message, qos, true, durable_for(qos, position));
-            delivery.identifiers.extend(filter.options.identifier);
-            self.queue(outbox, delivery);
+    }
+
+    /// Looks up what comes next of the retained messages that a subscription is due.
+    pub(crate) fn look_up(&self, outbox: &Arc<Outbox>, mut greeting: Box<Greeting>, turn: &mut Turn) {
+        let Some(options) = outbox.subscription(greeting.walk.filter()) else { return };
+        let (mut found, mut bytes) = (Vec::new(), 0);
+        let (allowed, through) = (STEPS_MAX.min(turn.left()), greeting.through);
+        let mut steps = allowed;
+        let retained = self.retained.lock();
+        while bytes < LOOK_UP_BYTES
+            && let Some((position, message)) = retained.next(&mut greeting.walk, &mut steps)
+        {
+            if position <= through {
+                bytes += message.bytes();
+                found.push(greeted(position, message, options));
+            }
         }
+        drop(retained);
+        turn.spend(allowed - steps);
+        outbox.give(greeting, found);
     }
 
     /// Ends a subscription; returns whether there was one, and the ticket of its end.
@@ -73,4 +99,12 @@ impl Hub {
         };
         self.metrics.subscriptions.set(all as f64);
     }
+}
+
+/// A retained message as a new subscription gets it.
+fn greeted(position: Position, message: Arc<Message>, options: SubscriptionOptions) -> Delivery {
+    let qos = message.qos.min(options.qos);
+    let mut delivery = Delivery::new(message, qos, true, durable_for(qos, position));
+    delivery.identifiers.extend(options.identifier);
+    delivery
 }

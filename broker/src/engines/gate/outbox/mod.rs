@@ -1,13 +1,25 @@
+//! What a session's client is to get.
+//!
+//! - [`Outbox`]: a session, its queue and the way to its mailbox
+//! - `message`: a publication on its way to subscribers
+//! - `greeting`: the retained messages that a new subscription is due
+//! - `session`: what the client subscribed to, and what there is of it while it is away
+
+mod greeting;
+mod message;
+mod session;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use bytes::Bytes;
 use parking_lot::Mutex;
-use tidegate_telemetry::{CommandId, CommandMessage, Position, Publication, PublishProperties, Qos};
+use tidegate_telemetry::Qos;
 
+pub(crate) use self::greeting::{Greeting, PackedGreeting};
+pub(crate) use self::message::{Delivery, FIRST_COMMAND, Message};
 use super::bell::Bell;
-use crate::sessions::{Asleep, Change, Received, SessionStore, Sleeper, SubscriptionOptions, Subscriptions};
+use crate::sessions::{Asleep, Change, Received, SessionStore, Subscriptions};
 
 /// A session from its first connection to its end, and what its client is to get: a queue in memory while it is
 /// connected, and, where the session outlives the connection, a mailbox in the store behind it. A client that is away
@@ -40,18 +52,36 @@ enum Client {
 
 /// What only a session needs whose client is connected.
 struct Attached {
-    queue: VecDeque<Delivery>,
+    queue: VecDeque<Queued>,
     bytes: usize,
     owner: Arc<Bell>,
     /// Number of the connection, so that what was read for one is not given to the next.
     connection: u64,
     /// Number of the newest delivery that was queued.
     queued: u64,
+    /// How many of the queue are greetings.
+    greetings: u32,
     /// The mailbox holds deliveries that were not queued for this connection yet.
     is_behind: bool,
     is_fetching: bool,
     subscriptions: Subscriptions,
     ways: Ways,
+}
+
+/// What stands in a queue.
+#[derive(Debug)]
+enum Queued {
+    Delivery(Delivery),
+    /// Retained messages come here, when they have been looked up.
+    Greeting(Box<Greeting>),
+}
+
+/// What is next in a queue.
+#[derive(Debug)]
+pub(crate) enum Due {
+    Delivery(Delivery),
+    /// To be given back by [`Outbox::give`], with what was found of it.
+    Greeting(Box<Greeting>),
 }
 
 /// Where deliveries are kept, and how many may be queued.
@@ -69,115 +99,6 @@ pub(crate) struct Ended {
     pub filters: Vec<Arc<str>>,
     /// Messages that were waiting and that no mailbox had.
     pub lost: usize,
-}
-
-/// Messages of commands are numbered from here, by the command; so a mailbox says of which command a message is.
-pub(crate) const FIRST_COMMAND: u64 = 1 << 62;
-
-/// A publication on its way to subscribers; shared by all of them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Message {
-    /// Number among all messages, also those of former runs that are still in a mailbox.
-    pub id: u64,
-    pub topic: Arc<str>,
-    pub payload: Bytes,
-    pub qos: Qos,
-    pub retain: bool,
-    /// When it was received, ms, as [`super::hub::Hub::waiting_ms`] counts them.
-    pub received_ms: i64,
-    pub properties: Option<Box<PublishProperties>>,
-}
-
-impl Message {
-    /// Of a publication that was received at `received_ms`, by the time that counts for what waits.
-    pub(crate) fn of(publication: &Publication, id: u64, received_ms: i64) -> Self {
-        Message {
-            id,
-            topic: Arc::from(publication.topic.as_str()),
-            payload: publication.payload.clone(),
-            qos: publication.qos,
-            retain: publication.retain,
-            received_ms,
-            properties: publication.properties.clone(),
-        }
-    }
-
-    /// Received, for its expiry, as long before its deadline as it may wait.
-    pub(crate) fn of_command(message: &CommandMessage, received_ms: i64) -> Self {
-        let publication = &message.publication;
-        let expiry = publication.properties.as_ref().and_then(|properties| properties.message_expiry_interval_s);
-        let left_ms = message.deadline_ms.saturating_sub(publication.received_ms);
-        let waited_ms = i64::from(expiry.unwrap_or(0)) * 1000 - left_ms;
-        Message::of(publication, Message::number_of(message.command), received_ms.saturating_sub(waited_ms))
-    }
-
-    /// The number of a command's message.
-    pub(crate) fn number_of(CommandId(Position(position)): CommandId) -> u64 {
-        FIRST_COMMAND + position
-    }
-
-    /// The command it carries, if it does. Nothing a client publishes can pass for one.
-    pub(crate) fn command(&self) -> Option<CommandId> {
-        self.id.checked_sub(FIRST_COMMAND).map(|position| CommandId(Position(position)))
-    }
-
-    /// What it counts as in queues and among the retained: topic, payload, and a little for the rest.
-    pub(crate) fn bytes(&self) -> usize {
-        let properties = self.properties.as_ref().map_or(0, |properties| properties.bytes());
-        64 + self.topic.len() + self.payload.len() + properties
-    }
-
-    #[cfg(test)]
-    pub(crate) fn for_tests(topic: &str, payload: &'static [u8]) -> Self {
-        Message {
-            id: 1,
-            topic: Arc::from(topic),
-            payload: Bytes::from_static(payload),
-            qos: Qos::AtLeastOnce,
-            retain: true,
-            received_ms: 0,
-            properties: None,
-        }
-    }
-}
-
-/// A message as one subscriber gets it.
-#[derive(Debug, Clone)]
-pub(crate) struct Delivery {
-    pub message: Arc<Message>,
-    /// The lower of the publication's and the subscription's.
-    pub qos: Qos,
-    /// Retain flag towards this subscriber (MQTT-3.3.1-8 to 13).
-    pub retain: bool,
-    /// Not to be sent before this is durable; `Position::START` where being appended is enough.
-    pub after: Position,
-    /// Number in the session's mailbox; 0 where it is in none.
-    pub number: u64,
-    /// Identifiers of the subscriptions that matched.
-    pub identifiers: Vec<u32>,
-    /// The packet identifier it was sent with before; 0 when it was not.
-    pub packet_id: u16,
-    /// The client has it, only its PUBREL is to be sent again.
-    pub is_released: bool,
-}
-
-impl Delivery {
-    pub(crate) fn new(message: Arc<Message>, qos: Qos, retain: bool, after: Position) -> Self {
-        Delivery { message, qos, retain, after, number: 0, identifiers: Vec::new(), packet_id: 0, is_released: false }
-    }
-
-    /// Whether the store learns the packet identifier when it is sent rather than when it is lined up: a command that
-    /// never left may still expire. Until then nothing is lined up behind it: the store would know the identifier of
-    /// what is behind and not this one, and the next connection might give it that very identifier.
-    pub(crate) fn is_noted_when_sent(&self) -> bool {
-        self.number > 0 && self.qos == Qos::AtLeastOnce && self.message.command().is_some()
-    }
-
-    #[cfg(test)]
-    pub(crate) fn for_tests(topic: &str, payload: &'static [u8]) -> Self {
-        let message = Arc::new(Message::for_tests(topic, payload));
-        Delivery::new(message, Qos::AtLeastOnce, false, Position::START)
-    }
 }
 
 /// Bounds of the queues; counts the bytes in all of them.
@@ -241,22 +162,21 @@ impl Outbox {
         Ok(())
     }
 
-    /// Takes the first delivery if `wanted` says so. An emptied queue gives its memory back.
-    pub(crate) fn pop_if(self: &Arc<Self>, wanted: impl FnOnce(&Delivery) -> bool) -> Option<Delivery> {
+    /// Takes what is first, a delivery only if `wanted` says so. An emptied queue gives its memory back.
+    pub(crate) fn pop_if(self: &Arc<Self>, wanted: impl FnOnce(&Delivery) -> bool) -> Option<Due> {
         let mut state = self.state.lock();
         let Client::Here(here) = &mut state.client else { return None };
-        if !here.queue.front().is_some_and(wanted) {
-            return None;
-        }
-        let delivery = here.queue.pop_front()?;
-        let bytes = delivery.message.bytes();
-        here.bytes -= bytes;
-        here.ways.bounds.total_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        let is_due = match here.queue.front() {
+            Some(Queued::Delivery(delivery)) => wanted(delivery),
+            Some(Queued::Greeting(greeting)) => here.is_turn_of(greeting),
+            None => false,
+        };
+        let due = if is_due { here.pop() } else { None };
         if here.queue.is_empty() {
             here.queue = VecDeque::new();
-            self.fetch_if_due(here);
         }
-        Some(delivery)
+        self.fetch_if_due(here);
+        due
     }
 
     /// Whether a message for one of several members of a group goes here well: a connection is there and keeps up.
@@ -270,7 +190,7 @@ impl Outbox {
     /// Messages that are queued in memory, and their bytes.
     pub(crate) fn size(&self) -> (usize, usize) {
         match &self.state.lock().client {
-            Client::Here(here) => (here.queue.len(), here.bytes),
+            Client::Here(here) => (here.queue.len() - here.greetings as usize, here.bytes),
             Client::Away(_) => (0, 0),
         }
     }
@@ -283,11 +203,11 @@ impl Outbox {
     /// A connection has the session now. What the mailbox holds goes out first. Returns what the session had received.
     pub(crate) fn attach(self: &Arc<Self>, owner: &Arc<Bell>, connection: u64, ways: &Ways) -> Received {
         let mut state = self.state.lock();
-        let (received, subscriptions) = match &mut state.client {
-            Client::Away(asleep) => (asleep.received(), asleep.unpack()),
+        let (received, greetings, subscriptions) = match &mut state.client {
+            Client::Away(asleep) => (asleep.received(), asleep.greetings(), asleep.unpack()),
             Client::Here(before) => {
                 before.drain();
-                (Received::new(), std::mem::take(&mut before.subscriptions))
+                (Received::new(), Vec::new(), std::mem::take(&mut before.subscriptions))
             }
         };
         let mut here = Box::new(Attached {
@@ -296,11 +216,13 @@ impl Outbox {
             owner: Arc::clone(owner),
             connection,
             queued: 0,
+            greetings: 0,
             is_behind: state.next > 1,
             is_fetching: false,
             subscriptions,
             ways: ways.clone(),
         });
+        here.greet_on(greetings);
         self.fetch_if_due(&mut here);
         state.client = Client::Here(here);
         received
@@ -311,7 +233,8 @@ impl Outbox {
     pub(crate) fn fall_asleep(&self, client: &str, received: &Received, expires_ms: i64) -> usize {
         let mut state = self.state.lock();
         let Client::Here(here) = &mut state.client else { return 0 };
-        let (asleep, lost) = (Asleep::new(client, received, &here.subscriptions), here.drain());
+        let asleep = Asleep::new(client, received, &here.packed_greetings(), &here.subscriptions);
+        let lost = here.drain();
         (state.client, state.expires_ms) = (Client::Away(asleep), expires_ms);
         lost
     }
@@ -354,111 +277,21 @@ impl Outbox {
             here.is_behind = newest >= next;
         }
         for delivery in deliveries {
-            here.add(delivery);
+            here.add_in_turn(delivery);
         }
-        if here.queue.is_empty() {
-            self.fetch_if_due(here);
-        }
+        self.fetch_if_due(here);
         here.owner.ring();
     }
 
     fn fetch_if_due(self: &Arc<Self>, here: &mut Attached) {
-        if here.is_behind && !here.is_fetching && here.queue.is_empty() {
+        let is_waiting = match here.queue.front() {
+            None => true,
+            Some(Queued::Greeting(greeting)) => !here.is_turn_of(greeting),
+            Some(Queued::Delivery(_)) => false,
+        };
+        if here.is_behind && !here.is_fetching && is_waiting {
             here.is_fetching = true;
             here.ways.store.fetch(Arc::clone(self), self.number, here.queued, here.connection);
-        }
-    }
-}
-
-/// What the session subscribed to.
-impl Outbox {
-    /// How it subscribed to a filter, if it did.
-    pub(crate) fn subscription(&self, filter: &str) -> Option<SubscriptionOptions> {
-        match &self.state.lock().client {
-            Client::Here(here) => here.subscriptions.get(filter),
-            Client::Away(asleep) => {
-                asleep.subscriptions().find(|(known, _)| *known == filter).map(|(_, options)| options)
-            }
-        }
-    }
-
-    pub(crate) fn subscriptions(&self) -> Subscriptions {
-        match &self.state.lock().client {
-            Client::Here(here) => here.subscriptions.clone(),
-            Client::Away(asleep) => asleep.unpack(),
-        }
-    }
-
-    /// How many.
-    pub(crate) fn subscription_count(&self) -> usize {
-        self.state.lock().client.subscription_count()
-    }
-
-    /// Whether one of the filters is fit.
-    pub(crate) fn any_filter(&self, is_fit: impl Fn(&str) -> bool) -> bool {
-        match &self.state.lock().client {
-            Client::Here(here) => here.subscriptions.iter().any(|(filter, _)| is_fit(filter)),
-            Client::Away(asleep) => asleep.subscriptions().any(|(filter, _)| is_fit(filter)),
-        }
-    }
-
-    /// Its connection adds or replaces a subscription.
-    pub(crate) fn subscribe(&self, filter: Arc<str>, options: SubscriptionOptions) {
-        if let Client::Here(here) = &mut self.state.lock().client {
-            here.subscriptions.insert(filter, options);
-        }
-    }
-
-    /// Its connection removes a subscription; returns its filter.
-    pub(crate) fn unsubscribe(&self, filter: &str) -> Option<Arc<str>> {
-        match &mut self.state.lock().client {
-            Client::Here(here) => here.subscriptions.remove(filter),
-            Client::Away(_) => None,
-        }
-    }
-}
-
-/// While the client is away.
-impl Outbox {
-    /// How its client stands to another.
-    pub(crate) fn cmp_client(&self, other: &str) -> std::cmp::Ordering {
-        match &self.state.lock().client {
-            Client::Away(asleep) => asleep.client().cmp(other),
-            Client::Here(_) => "".cmp(other),
-        }
-    }
-
-    /// The client, and what operators see of its session.
-    pub(crate) fn sleeper(&self) -> (Arc<str>, Sleeper) {
-        let state = self.state.lock();
-        let client = match &state.client {
-            Client::Away(asleep) => Arc::from(asleep.client()),
-            Client::Here(_) => Arc::default(),
-        };
-        let (expires_ms, subscriptions) = (state.expires_ms, state.client.subscription_count());
-        (client, Sleeper { session: self.number, expires_ms, subscriptions })
-    }
-
-    pub(crate) fn has_expired(&self, now_ms: i64) -> bool {
-        self.state.lock().expires_ms <= now_ms
-    }
-
-    /// A QoS 2 publication of its client was found in the log at `position`.
-    pub(crate) fn receive_asleep(&self, packet_id: u16, position: Position) {
-        if let Client::Away(asleep) = &mut self.state.lock().client {
-            let mut received = asleep.received();
-            received.retain(|(known, _)| *known != packet_id);
-            received.push((packet_id, position));
-            *asleep = Asleep::new(asleep.client(), &received, &asleep.unpack());
-        }
-    }
-}
-
-impl Client {
-    fn subscription_count(&self) -> usize {
-        match self {
-            Client::Here(here) => here.subscriptions.len(),
-            Client::Away(asleep) => asleep.subscriptions().count(),
         }
     }
 }
@@ -472,17 +305,40 @@ impl Attached {
 
     /// Returns whether the queue was empty.
     fn add(&mut self, delivery: Delivery) -> bool {
+        self.note_added(&delivery);
+        self.queue.push_back(Queued::Delivery(delivery));
+        self.queue.len() == 1
+    }
+
+    fn note_added(&mut self, delivery: &Delivery) {
         let bytes = delivery.message.bytes();
         self.ways.bounds.total_bytes.fetch_add(bytes, Ordering::Relaxed);
         self.bytes += bytes;
-        self.queue.push_back(delivery);
-        self.queue.len() == 1
+    }
+
+    fn pop(&mut self) -> Option<Due> {
+        match self.queue.pop_front()? {
+            Queued::Delivery(delivery) => {
+                let bytes = delivery.message.bytes();
+                self.bytes -= bytes;
+                self.ways.bounds.total_bytes.fetch_sub(bytes, Ordering::Relaxed);
+                Some(Due::Delivery(delivery))
+            }
+            Queued::Greeting(greeting) => {
+                self.greetings -= 1;
+                // What it finds is numbered below, and not to be read from the mailbox.
+                self.queued = self.queued.max(greeting.last_number());
+                Some(Due::Greeting(greeting))
+            }
+        }
     }
 
     /// Gives the queue up. Returns how many messages in it no mailbox has.
     fn drain(&mut self) -> usize {
         self.ways.bounds.total_bytes.fetch_sub(std::mem::take(&mut self.bytes), Ordering::Relaxed);
-        self.queue.drain(..).filter(|delivery| delivery.number == 0).count()
+        self.greetings = 0;
+        let is_lost = |queued: &Queued| matches!(queued, Queued::Delivery(delivery) if delivery.number == 0);
+        self.queue.drain(..).filter(is_lost).count()
     }
 }
 
@@ -500,8 +356,10 @@ impl std::fmt::Debug for Outbox {
 
 #[cfg(test)]
 mod tests {
+    use tidegate_telemetry::Position;
+
     use super::*;
-    use crate::sessions::SessionStoreConfig;
+    use crate::sessions::{SessionStoreConfig, SubscriptionOptions};
 
     fn ways(each_bytes_max: usize) -> Ways {
         let bounds = QueueBounds { each_bytes_max, total_bytes_max: 1000, total_bytes: AtomicUsize::new(0) };
@@ -526,7 +384,7 @@ mod tests {
         assert_eq!(push(b"1"), Ok(()));
         assert_eq!(push(b"2"), Ok(()));
         assert_eq!(push(b"3"), Err(NotQueued::Full));
-        let first = outbox.pop_if(|_| true).expect("two were queued");
+        let Some(Due::Delivery(first)) = outbox.pop_if(|_| true) else { panic!("two were queued") };
         assert_eq!(&first.message.payload[..], b"1");
         assert!(outbox.pop_if(|_| false).is_none());
         let ended = outbox.end();

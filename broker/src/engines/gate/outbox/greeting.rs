@@ -1,0 +1,132 @@
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use tidegate_telemetry::{Position, Qos};
+
+use super::{Attached, Client, Delivery, Outbox, Queued};
+use crate::sessions::Change;
+use crate::topics::Walk;
+
+/// The retained messages that a new subscription is due (MQTT 5.0 section 3.3.1.3): a place in the session's queue, at which
+/// they are looked up, a few at a time, as the client takes them. So they cost memory by the few, however many there are.
+///
+/// What is published after the subscription comes behind it in the queue, and is not among what is looked up: no message
+/// is followed by an older one of its topic.
+#[derive(Debug)]
+pub(crate) struct Greeting {
+    pub walk: Walk,
+    /// Retained messages that are later in the log come as publications.
+    pub through: Position,
+    /// Numbers in the mailbox that are set aside for it, the next and the first of others: what it finds is kept where what
+    /// came before and after it is. 0 in sessions without a mailbox.
+    next: u64,
+    end: u64,
+}
+
+/// What is kept of a [`Greeting`] while its client is away: it goes on where it stood.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PackedGreeting {
+    pub filter: String,
+    pub from: String,
+    pub through: Position,
+    pub next: u64,
+    pub end: u64,
+}
+
+impl Greeting {
+    fn packed(&self) -> Option<PackedGreeting> {
+        let (filter, from) = (self.walk.filter().to_string(), self.walk.place()?.to_owned());
+        Some(PackedGreeting { filter, from, through: self.through, next: self.next, end: self.end })
+    }
+
+    fn unpacked(packed: PackedGreeting) -> Greeting {
+        let PackedGreeting { filter, from, through, next, end } = packed;
+        Greeting { walk: Walk::resumed(filter.into(), &from), through, next, end }
+    }
+
+    /// The last number that is set aside for it.
+    pub(super) fn last_number(&self) -> u64 {
+        self.end.saturating_sub(1)
+    }
+}
+
+impl Outbox {
+    /// Queues the retained messages up to `through` in the log, of which there are `count` at most, for a subscription to
+    /// the filter. The one that the subscription was still due gives way.
+    pub(crate) fn greet(&self, filter: &Arc<str>, through: Position, count: usize) {
+        let mut state = self.state.lock();
+        let next = state.next;
+        if next > 0 {
+            state.next += count as u64;
+        }
+        let end = state.next;
+        let Client::Here(here) = &mut state.client else { return };
+        here.forget_greeting(filter);
+        if count > 0 {
+            let walk = Walk::new(Arc::clone(filter));
+            here.add_greeting(Greeting { walk, through, next, end });
+        }
+    }
+
+    /// What was found of a greeting goes out next, and then the rest of it.
+    pub(crate) fn give(self: &Arc<Self>, mut greeting: Box<Greeting>, mut found: Vec<Delivery>) {
+        let mut state = self.state.lock();
+        let is_kept = state.next > 0;
+        let Client::Here(here) = &mut state.client else { return };
+        for delivery in found.iter_mut().filter(|delivery| is_kept && delivery.qos != Qos::AtMostOnce) {
+            delivery.number = greeting.next;
+            greeting.next += 1;
+            here.ways.store.note(Change::Owe { session: self.number, delivery: delivery.clone() });
+        }
+        if !greeting.walk.is_over() {
+            here.greetings += 1;
+            here.queue.push_front(Queued::Greeting(greeting));
+        }
+        for delivery in found.into_iter().rev() {
+            here.note_added(&delivery);
+            here.queue.push_front(Queued::Delivery(delivery));
+        }
+        self.fetch_if_due(here);
+    }
+}
+
+impl Attached {
+    /// Those that are not over, in order.
+    pub(super) fn packed_greetings(&self) -> Vec<PackedGreeting> {
+        let packed = |queued: &Queued| match queued {
+            Queued::Greeting(greeting) => greeting.packed(),
+            Queued::Delivery(_) => None,
+        };
+        if self.greetings == 0 { Vec::new() } else { self.queue.iter().filter_map(packed).collect() }
+    }
+
+    pub(super) fn greet_on(&mut self, packed: Vec<PackedGreeting>) {
+        packed.into_iter().for_each(|packed| self.add_greeting(Greeting::unpacked(packed)));
+    }
+
+    fn add_greeting(&mut self, greeting: Greeting) {
+        self.greetings += 1;
+        self.queue.push_back(Queued::Greeting(Box::new(greeting)));
+    }
+
+    pub(super) fn forget_greeting(&mut self, of: &str) {
+        if self.greetings > 0 {
+            self.queue.retain(|queued| !matches!(queued, Queued::Greeting(it) if **it.walk.filter() == *of));
+            let is_greeting = |queued: &&Queued| matches!(queued, Queued::Greeting(_));
+            self.greetings = self.queue.iter().filter(is_greeting).count() as u32;
+        }
+    }
+
+    /// Whether all that the mailbox has from before the greeting was queued before it.
+    pub(super) fn is_turn_of(&self, greeting: &Greeting) -> bool {
+        !self.is_behind || self.queued + 1 >= greeting.next
+    }
+
+    /// Adds a delivery from the mailbox, before the greetings that came after it.
+    pub(super) fn add_in_turn(&mut self, delivery: Delivery) {
+        let is_later = |queued: &Queued| matches!(queued, Queued::Greeting(it) if it.next > delivery.number);
+        let at = (self.greetings > 0).then(|| self.queue.iter().position(is_later)).flatten();
+        self.note_added(&delivery);
+        self.queue.insert(at.unwrap_or(self.queue.len()), Queued::Delivery(delivery));
+    }
+}
