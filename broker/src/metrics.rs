@@ -19,6 +19,8 @@ pub(crate) struct Metrics {
     pub retained: Gauge,
     pub retained_bytes: Gauge,
     pub inflight: Gauge,
+    /// For how long the program itself stood still, which is no client's silence.
+    pub paused_seconds: Gauge,
 }
 
 impl Metrics {
@@ -53,6 +55,7 @@ impl Metrics {
             retained: gauge!("tidegate_mqtt_retained"),
             retained_bytes: gauge!("tidegate_mqtt_retained_bytes"),
             inflight: gauge!("tidegate_mqtt_inflight"),
+            paused_seconds: gauge!("tidegate_mqtt_paused_seconds_total"),
         }
     }
 

@@ -125,6 +125,79 @@ async fn qos_1_publications_are_acknowledged_fast_over_a_hundred_connections() {
     assert!(rate > 150_000.0, "{rate:.0} acknowledged publications a second");
 }
 
+/// What the process has had of the processors, in milliseconds.
+fn processor_ms() -> u64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+    (fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()) * 10
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement"]
+async fn a_wildcard_subscription_costs_as_much_among_many_retained_messages_as_among_few() {
+    const TIMES: usize = 50_000;
+    for filter in ["dev/7/#", "none/#"] {
+        let mut costs = Vec::new();
+        for count in [1000, 100_000] {
+            let served = Served::with(|config| config.subscriptions_per_client_max = TIMES);
+            let mut publisher = served.v3("publisher").await;
+            for n in 0..count {
+                publisher.publish(0x31, 0, format!("dev/{}/m{}", n / 10, n % 10).as_bytes(), b"23.5").await;
+            }
+            served.until("all are retained", |served| served.stats().retained == count).await;
+            let mut subscriber = served.v3("subscriber").await;
+            let before = processor_ms();
+            for _ in 0..TIMES / 100 {
+                let body = [&[0, 1, 0, filter.len() as u8], filter.as_bytes(), &[0]].concat();
+                let subscribe = [&[0x82, body.len() as u8][..], &body].concat();
+                subscriber.send(&subscribe.repeat(100)).await;
+                let found = if filter == "dev/7/#" { 10 * 16 } else { 0 };
+                subscriber.read(100 * (5 + found)).await;
+            }
+            let cost_us = (processor_ms() - before) as f64 * 1000.0 / TIMES as f64;
+            println!("{filter}: {cost_us:.2} us of processor among {count} retained messages");
+            costs.push(cost_us);
+        }
+        assert!(costs[1] < 2.0 * costs[0] + 1.0, "{filter}: {costs:?}");
+    }
+}
+
+/// Two clients that ask for whatever costs most, in a few KB, and one that publishes beside them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement"]
+async fn a_storm_of_subscriptions_delays_nobody_else() {
+    for filter in ["none/#", "+/+/none", "#"] {
+        let served = Arc::new(Served::with(|config| config.subscriptions_per_client_max = 100_000));
+        let mut publisher = served.v3("publisher").await;
+        for n in 0..99_000 {
+            publisher.publish(0x31, 0, format!("dev/{}/m{}", n / 10, n % 10).as_bytes(), b"23.5").await;
+        }
+        served.until("all are retained", |served| served.stats().retained == 99_000).await;
+        let body = [&[0, 1, 0, filter.len() as u8], filter.as_bytes(), &[0]].concat();
+        let subscribe = [&[0x82, body.len() as u8][..], &body].concat();
+        let mut storm = Vec::new();
+        for n in 0..2 {
+            let mut client = served.v3(&format!("storm{n}")).await;
+            client.send(&subscribe.repeat(2000 / subscribe.len())).await;
+            storm.push(tokio::spawn(async move {
+                let mut bytes = [0; 65536];
+                while tokio::io::AsyncReadExt::read(&mut client.stream, &mut bytes).await.is_ok_and(|count| count > 0) {
+                }
+            }));
+        }
+        let mut waits: Vec<Duration> = Vec::new();
+        for n in 0..1000_u16 {
+            let start = Instant::now();
+            publisher.publish(0x32, n + 1, b"beside", b"x").await;
+            publisher.read(4).await;
+            waits.push(start.elapsed());
+        }
+        storm.iter().for_each(|task| task.abort());
+        waits.sort_unstable();
+        println!("{filter}: p50 {:?}, p99 {:?}, longest {:?}", waits[500], waits[990], waits[999]);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "a measurement"]
 async fn a_half_open_connection_holds_little_memory() {

@@ -164,6 +164,7 @@ async fn a_pause_of_the_program_is_no_silence_of_its_clients() {
         let end = tokio::time::timeout(PATIENCE, client.read(&mut [0; 1])).await.expect("it is ended in time");
         assert_eq!(end.unwrap(), 0);
     }
-    let metrics = http::get(server.http, "/metrics").await.text();
-    assert!(metrics.contains("tidegate_mqtt_connections_closed_total{reason=\"keep_alive_timeout\"} 2"), "{metrics}");
+    let metrics = http::get(server.http, "/metrics").await.body;
+    assert!(metrics.contains("connections_closed_total{reason=\"keep_alive_timeout\"} 2\n"), "{metrics}");
+    assert!(server.metric("tidegate_mqtt_paused_seconds_total").await >= 3.0);
 }

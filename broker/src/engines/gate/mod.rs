@@ -94,8 +94,15 @@ impl Gate {
     /// Publishes wills that are due and ends sessions whose time is over; never ends itself.
     async fn expire(&self) {
         let mut interval = tokio::time::interval(EXPIRE_INTERVAL);
+        let mut paused_before_ms = 0;
         loop {
             interval.tick().await;
+            let paused_ms = self.hub.pauses.look(Instant::now());
+            if paused_ms > paused_before_ms {
+                // Who came back while the program stood still is let in first.
+                paused_before_ms = paused_ms;
+                continue;
+            }
             self.hub.publish_due_wills(self.hub.waiting_ms());
             for _ in 0..self.hub.parked.sweeps(SWEEP_INTERVALS) {
                 self.hub.sweep(self.hub.waiting_ms());
@@ -119,7 +126,8 @@ impl Gate {
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             interval.tick().await;
-            self.hub.pauses.look(Instant::now());
+            let paused_ms = self.hub.pauses.look(Instant::now());
+            self.hub.metrics.paused_seconds.set(paused_ms as f64 / 1000.0);
         }
     }
 

@@ -29,6 +29,7 @@ use tidegate_log::Room;
 use tidegate_telemetry::Reason;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use self::requests::Subscribing;
 use self::transfer::{poll_receive, poll_write};
 use super::bell::EndOrder;
 use super::clients::Presence;
@@ -64,6 +65,7 @@ pub(super) fn serve<S: Stream>(
         held_until: None,
         requests: VecDeque::new(),
         stored_with: 0,
+        subscribing: None,
         turn: Turn::new(),
         paused_ms: 0,
         holds: None,
@@ -93,6 +95,7 @@ struct Connection<S: Stream> {
     requests: VecDeque<Request>,
     /// The newest ticket of what was served of it.
     stored_with: u64,
+    subscribing: Option<Box<Subscribing>>,
     turn: Turn,
     /// What [`super::pauses::Pauses::total_ms`] was when the client was heard.
     paused_ms: u64,

@@ -5,8 +5,14 @@ use tidegate_telemetry::{CommandProgress, CommandRefusal, Entry, Qos, Reason};
 use super::{Connection, Stream};
 use crate::engines::gate::hub::Publisher;
 use crate::sessions::Change;
-use crate::topics::TopicError;
 use crate::wire::{End, Filter, Request, SubscribeOutcome};
+
+/// A SUBSCRIBE of which the first filters are served.
+#[derive(Default)]
+pub(super) struct Subscribing {
+    outcomes: Vec<SubscribeOutcome>,
+    stored_with: u64,
+}
 
 impl<S: Stream> Connection<S> {
     /// Serves what was read, in its order, until the turn is over: publications that follow each other with one append.
@@ -46,7 +52,7 @@ impl<S: Stream> Connection<S> {
             }
             Request::Taken { number } => Change::Take { session, number },
             Request::Released { packet_id } => Change::Release { session, packet_id },
-            Request::Subscribe { packet_id, filters } => return self.subscribe(packet_id, &filters),
+            Request::Subscribe { packet_id, filters } => return self.subscribe(packet_id, filters),
             Request::Unsubscribe { packet_id, filters } => return self.unsubscribe(packet_id, &filters),
             Request::Refused { reason, detail, topic, payload } => {
                 return self.hub.refused(reason, detail, self.machine.client(), &topic, payload);
@@ -95,38 +101,40 @@ impl<S: Stream> Connection<S> {
         }
     }
 
-    fn subscribe(&mut self, packet_id: u16, filters: &[Filter]) {
-        let mut stored_with = 0;
-        let outcomes: Vec<SubscribeOutcome> = filters
-            .iter()
-            .map(|filter| match self.subscribe_to(filter) {
-                Ok((SubscribeOutcome::QuotaExceeded, _)) => {
-                    let detail = "mqtt.subscriptions_per_client_max or mqtt.subscriptions_max is met".to_owned();
-                    self.refused_filter(Reason::ClientLimit, detail, filter);
-                    SubscribeOutcome::QuotaExceeded
-                }
-                Ok((outcome, ticket)) => {
-                    stored_with = ticket.max(stored_with);
-                    outcome
-                }
-                Err(error) => {
-                    self.refused_filter(Reason::InvalidTopic, error.to_string(), filter);
-                    SubscribeOutcome::Invalid
-                }
-            })
-            .collect();
-        self.guarded(|machine| machine.subscribed(packet_id, &outcomes, stored_with));
+    /// Serves as many of the filters as the turn allows; the SUBSCRIBE is the next request again while some are left.
+    fn subscribe(&mut self, packet_id: u16, filters: Vec<Filter>) {
+        let mut begun = self.subscribing.take().unwrap_or_default();
+        for filter in &filters[begun.outcomes.len()..] {
+            if self.turn.is_over() {
+                self.subscribing = Some(begun);
+                return self.requests.push_front(Request::Subscribe { packet_id, filters });
+            }
+            self.turn.spend(1);
+            let (outcome, ticket) = self.subscribe_to(filter);
+            begun.outcomes.push(outcome);
+            begun.stored_with = begun.stored_with.max(ticket);
+        }
+        self.guarded(|machine| machine.subscribed(packet_id, &begun.outcomes, begun.stored_with));
     }
 
-    fn subscribe_to(&mut self, filter: &Filter) -> Result<(SubscribeOutcome, u64), TopicError> {
+    fn subscribe_to(&mut self, filter: &Filter) -> (SubscribeOutcome, u64) {
         if !self.machine.may_subscribe(&filter.filter) {
             let detail = format!("the client has no right to subscribe to {:?}", filter.filter);
             self.refused_filter(Reason::NotAuthorized, detail, filter);
-            return Ok((SubscribeOutcome::NotAuthorized, 0));
+            return (SubscribeOutcome::NotAuthorized, 0);
         }
-        match &self.seat.outbox {
-            Some(outbox) => self.hub.subscribe(outbox, filter),
-            None => Ok((SubscribeOutcome::QuotaExceeded, 0)),
+        let Some(outbox) = &self.seat.outbox else { return (SubscribeOutcome::QuotaExceeded, 0) };
+        match self.hub.subscribe(outbox, filter) {
+            Ok((SubscribeOutcome::QuotaExceeded, _)) => {
+                let detail = "mqtt.subscriptions_per_client_max or mqtt.subscriptions_max is met".to_owned();
+                self.refused_filter(Reason::ClientLimit, detail, filter);
+                (SubscribeOutcome::QuotaExceeded, 0)
+            }
+            Ok(granted) => granted,
+            Err(error) => {
+                self.refused_filter(Reason::InvalidTopic, error.to_string(), filter);
+                (SubscribeOutcome::Invalid, 0)
+            }
         }
     }
 
@@ -135,6 +143,7 @@ impl<S: Stream> Connection<S> {
     }
 
     fn unsubscribe(&mut self, packet_id: u16, filters: &[String]) {
+        self.turn.spend(filters.len());
         let unsubscribe = |filter: &String| {
             self.seat.outbox.as_ref().map_or((false, 0), |outbox| self.hub.unsubscribe(outbox, filter))
         };

@@ -50,7 +50,8 @@ impl Play {
         // What is published from here on is for the subscriber, also where it is not retained.
         while play.stage.hub.stats().subscriptions == 0 {
             play.stage.store();
-            (0..2).for_each(|task| drop(play.stage.run(task)));
+            play.stage.run(0);
+            play.stage.run(1);
         }
         play
     }
