@@ -56,16 +56,27 @@ async fn deliveries(client: &mut Client, count: usize) -> Vec<(usize, bool)> {
     numbers
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn a_burst_reaches_a_subscriber_with_qos_0_to_its_end() {
     for version in BOTH {
-        let served = Served::start();
+        let served = Served::with(|config| config.queue_bytes_max = 8 << 20);
         let mut subscriber = Client::new(&served, version, "subscriber").await;
         subscriber.subscribes("d/#", 0).await;
-        let mut publisher = Client::new(&served, version, "publisher").await;
-        publish(&mut publisher, 0..3000, 0, false).await;
-        let expected: Vec<_> = (0..3000).map(|number| (number, false)).collect();
-        assert_eq!(deliveries(&mut subscriber, 3000).await, expected);
+        // So many publish at once that more is queued between two turns of the subscriber than is written at once.
+        let mut publishers = Vec::new();
+        for n in 0..20 {
+            let mut publisher = Client::new(&served, version, &format!("publisher{n}")).await;
+            let numbers = 500 * n..500 * (n + 1);
+            publishers.push(tokio::spawn(async move {
+                publish(&mut publisher, numbers, 0, false).await;
+                publisher.has_nothing().await;
+            }));
+        }
+        let numbers: BTreeSet<_> = deliveries(&mut subscriber, 10_000).await.into_iter().collect();
+        assert_eq!(numbers, (0..10_000).map(|number| (number, false)).collect());
+        for publisher in publishers {
+            publisher.await.unwrap();
+        }
     }
 }
 
