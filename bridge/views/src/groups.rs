@@ -1,17 +1,25 @@
-//! Aggregates by group and metric, and devices by state.
+//! Aggregates by group and metric, and devices by state; who watches which of them.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 
-use tidegate_telemetry::{AggregateChange, StateCounts};
+use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
+use tidegate_telemetry::{AggregateChange, Numbered, StateCounts};
 
 use crate::directory::is_within;
+use crate::views::SubscriberId;
 
-/// All groups, in order of their paths.
+/// All groups. Numbers of those that are forgotten are used again.
 #[derive(Debug, Default)]
 pub(crate) struct Groups {
-    groups: BTreeMap<Arc<str>, Group>,
+    groups: Numbered<Group>,
+    /// Numbers by level and path: of each level, what lies below a group stands together.
+    levels: Vec<BTreeMap<Arc<str>, u32>>,
+    /// Every group by the version at which it last changed.
+    changed: BTreeSet<(u64, u32)>,
+    watchers: Watchers,
     gone: VecDeque<Gone>,
     /// Figures that went at or below this version are forgotten.
     pub gone_horizon: u64,
@@ -19,12 +27,24 @@ pub(crate) struct Groups {
     pub version: u64,
 }
 
+/// Whom to wake, by the path of their view, and how deep each looks.
+type Watchers = FxHashMap<Box<str>, SmallVec<[(usize, SubscriberId); 2]>>;
+
+/// A group and what lies below it, so many levels deep.
+#[derive(Debug)]
+pub(crate) struct Subtree {
+    pub path: Box<str>,
+    pub depth: usize,
+}
+
 /// One group. A figure that no device has any more stays as a tombstone, as long as that it went is remembered.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Group {
+    pub path: Arc<str>,
     pub counts: StateCounts,
     pub counts_version: u64,
-    pub metrics: BTreeMap<Arc<str>, Aggregate>,
+    /// In order of their names.
+    pub metrics: Vec<Aggregate>,
     pub version: u64,
 }
 
@@ -50,23 +70,68 @@ impl Aggregate {
 }
 
 impl Group {
+    fn new(path: Arc<str>) -> Self {
+        Group { path, counts: StateCounts::default(), counts_version: 0, metrics: Vec::new(), version: 0 }
+    }
+
     pub fn is_gone(&self) -> bool {
         self.counts == StateCounts::default()
+    }
+
+    /// Figures of a metric.
+    pub fn metric(&self, name: &str) -> Option<&Aggregate> {
+        self.place(name).ok().map(|at| &self.metrics[at])
+    }
+
+    fn place(&self, name: &str) -> Result<usize, usize> {
+        self.metrics.binary_search_by(|aggregate| (*aggregate.figures.metric).cmp(name))
+    }
+
+    fn put(&mut self, aggregate: Aggregate) {
+        match self.place(&aggregate.figures.metric) {
+            Ok(at) => self.metrics[at] = aggregate,
+            Err(at) => {
+                // Groups are many and their metrics stay as they are.
+                self.metrics.reserve_exact(1);
+                self.metrics.insert(at, aggregate);
+            }
+        }
+    }
+}
+
+impl Subtree {
+    pub fn has(&self, path: &str) -> bool {
+        is_within(path, &self.path) && level_of(path) - level_of(&self.path) <= self.depth
     }
 }
 
 impl Groups {
-    pub fn aggregate(&mut self, change: &AggregateChange, version: u64, gone_max: usize) {
-        let group = self.group_mut(&change.group, version);
-        group.metrics.insert(Arc::clone(&change.metric), Aggregate { figures: change.clone(), version });
+    /// Takes figures of a metric; names whom that concerns.
+    pub fn aggregate(
+        &mut self,
+        change: &AggregateChange,
+        version: u64,
+        gone_max: usize,
+        wake: &mut impl FnMut(SubscriberId),
+    ) {
+        let group = self.touch(&change.group, version, wake);
+        group.put(Aggregate { figures: change.clone(), version });
         if change.devices == 0 {
             let (group, metric) = (Arc::clone(&change.group), Some(Arc::clone(&change.metric)));
             self.note_gone(Gone { version, group, metric }, gone_max);
         }
     }
 
-    pub fn states(&mut self, path: &Arc<str>, counts: StateCounts, version: u64, gone_max: usize) {
-        let group = self.group_mut(path, version);
+    /// Takes the devices by state; names whom that concerns.
+    pub fn states(
+        &mut self,
+        path: &Arc<str>,
+        counts: StateCounts,
+        version: u64,
+        gone_max: usize,
+        wake: &mut impl FnMut(SubscriberId),
+    ) {
+        let group = self.touch(path, version, wake);
         group.counts = counts;
         group.counts_version = version;
         if group.is_gone() {
@@ -74,21 +139,66 @@ impl Groups {
         }
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &Group)> {
-        self.groups.iter()
-    }
-
     pub fn get(&self, path: &str) -> Option<&Group> {
-        self.groups.get(path)
+        self.groups.get(self.number_of(path)?)
     }
 
-    /// A group and what lies below it, `depth` levels deep.
-    pub fn below<'a>(&'a self, path: &'a str, depth: usize) -> impl Iterator<Item = (&'a Arc<str>, &'a Group)> {
-        let level = levels(path);
-        let from_path = self.groups.range::<str, _>((Bound::Included(path), Bound::Unbounded));
-        from_path
-            .take_while(move |(other, _)| other.starts_with(path))
-            .filter(move |(other, _)| is_within(other, path) && levels(other) <= level + depth)
+    /// The group of this number, while a view has it.
+    pub fn get_in(&self, view: &Subtree, number: u32) -> Option<&Group> {
+        self.groups.get(number).filter(|group| view.has(&group.path))
+    }
+
+    /// At most `limit` groups by level and path, after that of a path.
+    pub fn after(&self, path: Option<&str>, limit: usize) -> impl Iterator<Item = &Group> {
+        let level = path.map_or(0, level_of);
+        let start = path.map_or(Bound::Unbounded, Bound::Excluded);
+        let of_level =
+            self.levels.get(level).into_iter().flat_map(move |level| level.range::<str, _>((start, Bound::Unbounded)));
+        let deeper = self.levels.iter().skip(level + 1).flatten();
+        of_level.chain(deeper).take(limit).filter_map(|(_, &number)| self.groups.get(number))
+    }
+
+    /// Numbers of what a view has, by level and path.
+    pub fn within(&self, view: &Subtree) -> impl Iterator<Item = u32> {
+        // '0' is the character after '/'.
+        let (first, end) = (format!("{}/", view.path), format!("{}0", view.path));
+        let is_all = view.path.is_empty();
+        let own = self.number_of(&view.path).into_iter();
+        let deeper = self.levels.iter().skip(level_of(&view.path) + 1).take(view.depth);
+        own.chain(deeper.flat_map(move |level| {
+            let below = (Bound::Included(&*first), Bound::Excluded(&*end));
+            let range = if is_all { (Bound::Unbounded, Bound::Unbounded) } else { below };
+            level.range::<str, _>(range).map(|(_, &number)| number)
+        }))
+    }
+
+    /// Numbers of what a view has that changed after `since`. Looks at all that changed and at all that the view has, turn
+    /// by turn, until it is through with one of them: it costs twice the lesser.
+    pub fn changed_within(&self, view: &Subtree, since: u64) -> Vec<u32> {
+        let mut changes = self.changed.range((since.saturating_add(1), 0)..).map(|&(_, number)| number);
+        let mut members = self.within(view);
+        let (mut of_changes, mut of_members) = (Vec::new(), Vec::new());
+        loop {
+            let Some(number) = changes.next() else { return of_changes };
+            of_changes.extend(self.get_in(view, number).map(|_| number));
+            let Some(number) = members.next() else { return of_members };
+            of_members.extend(self.groups.get(number).filter(|group| group.version > since).map(|_| number));
+        }
+    }
+
+    /// Has a session woken for what a view has.
+    pub fn watch(&mut self, view: &Subtree, subscriber: SubscriberId) {
+        self.watchers.entry(view.path.clone()).or_default().push((view.depth, subscriber));
+    }
+
+    pub fn unwatch(&mut self, view: &Subtree, subscriber: SubscriberId) {
+        let Some(watchers) = self.watchers.get_mut(&view.path) else { return };
+        if let Some(at) = watchers.iter().position(|&watcher| watcher == (view.depth, subscriber)) {
+            watchers.swap_remove(at);
+        }
+        if watchers.is_empty() {
+            self.watchers.remove(&view.path);
+        }
     }
 
     /// Remembers that a figure went. Beyond `gone_max` the oldest is forgotten, and its tombstone with it.
@@ -99,27 +209,78 @@ impl Groups {
         }
         let Some(Gone { version, group: path, metric }) = self.gone.pop_front() else { return };
         self.gone_horizon = version;
-        let Some(group) = self.groups.get_mut(&path) else { return };
-        if let Some(metric) = metric
-            && group.metrics.get(&metric).is_some_and(|figures| figures.is_gone() && figures.version <= version)
+        let Some(number) = self.number_of(&path) else { return };
+        let Some(group) = self.groups.get_mut(number) else { return };
+        if let Some(at) = metric.and_then(|metric| group.place(&metric).ok())
+            && group.metrics[at].is_gone()
+            && group.metrics[at].version <= version
         {
-            group.metrics.remove(&metric);
+            group.metrics.remove(at);
         }
         if group.is_gone() && group.counts_version <= version && group.metrics.is_empty() {
-            self.groups.remove(&path);
+            self.remove(number);
         }
     }
 
-    fn group_mut(&mut self, path: &Arc<str>, version: u64) -> &mut Group {
+    fn number_of(&self, path: &str) -> Option<u32> {
+        self.levels.get(level_of(path))?.get(path).copied()
+    }
+
+    /// The group of a path, now changed.
+    fn touch(&mut self, path: &Arc<str>, version: u64, wake: &mut impl FnMut(SubscriberId)) -> &mut Group {
         self.version = version;
-        let group = self.groups.entry(Arc::clone(path)).or_default();
-        group.version = version;
+        let number = self.number_of(path).unwrap_or_else(|| self.insert(path));
+        let group = self.groups.get_mut(number).expect("a path stands in `levels` with the number of its group");
+        if group.version != version {
+            self.changed.remove(&(group.version, number));
+            self.changed.insert((version, number));
+            group.version = version;
+            wake_above(&self.watchers, path, wake);
+        }
         group
+    }
+
+    fn insert(&mut self, path: &Arc<str>) -> u32 {
+        let number = self.groups.insert(Group::new(Arc::clone(path)));
+        let level = level_of(path);
+        if self.levels.len() <= level {
+            self.levels.resize_with(level + 1, BTreeMap::new);
+        }
+        self.levels[level].insert(Arc::clone(path), number);
+        number
+    }
+
+    fn remove(&mut self, number: u32) {
+        let Some(group) = self.groups.remove(number) else { return };
+        self.changed.remove(&(group.version, number));
+        self.levels[level_of(&group.path)].remove(&group.path);
     }
 }
 
-fn levels(path: &str) -> usize {
-    if path.is_empty() { 0 } else { path.split('/').count() }
+/// Wakes who watches a group, or one above it deep enough.
+fn wake_above(watchers: &Watchers, path: &str, wake: &mut impl FnMut(SubscriberId)) {
+    if watchers.is_empty() {
+        return;
+    }
+    let level = level_of(path);
+    for above in self_and_above(path) {
+        let depth = level - level_of(above);
+        for &(_, subscriber) in watchers.get(above).into_iter().flatten().filter(|(deepest, _)| depth <= *deepest) {
+            wake(subscriber);
+        }
+    }
+}
+
+/// A group and those above it, up to the whole fleet.
+pub(crate) fn self_and_above(path: &str) -> impl Iterator<Item = &str> {
+    std::iter::successors(Some(path), |path| match path.rsplit_once('/') {
+        Some((above, _)) => Some(above),
+        None => Some("").filter(|_| !path.is_empty()),
+    })
+}
+
+fn level_of(path: &str) -> usize {
+    if path.is_empty() { 0 } else { 1 + path.bytes().filter(|&byte| byte == b'/').count() }
 }
 
 #[cfg(test)]
@@ -137,14 +298,15 @@ mod tests {
                     let metric = "t".into();
                     version += 1;
                     let counts = StateCounts { fresh: devices, ..StateCounts::default() };
-                    groups.states(&group, counts, version, 50);
+                    groups.states(&group, counts, version, 50, &mut |_| ());
                     let (count, sum, min, max, oldest_ms) = (devices, 1.0, 1.0, 1.0, None);
                     let figures = AggregateChange { group, metric, count, devices, sum, min, max, oldest_ms };
-                    groups.aggregate(&figures, version, 50);
+                    groups.aggregate(&figures, version, 50, &mut |_| ());
                 }
             }
         }
         assert_eq!((groups.gone.len(), groups.groups.len()), (50, 25));
+        assert_eq!((groups.changed.len(), groups.levels[1].len()), (25, 25));
     }
 
     #[test]
@@ -152,9 +314,9 @@ mod tests {
         let mut groups = Groups::default();
         let (path, other) = (Arc::from("a"), Arc::from("b"));
         for (version, fresh) in [(1, 1), (2, 0), (3, 1)] {
-            groups.states(&path, StateCounts { fresh, ..StateCounts::default() }, version, 1);
+            groups.states(&path, StateCounts { fresh, ..StateCounts::default() }, version, 1, &mut |_| ());
         }
-        groups.states(&other, StateCounts::default(), 4, 1);
+        groups.states(&other, StateCounts::default(), 4, 1, &mut |_| ());
         assert_eq!(groups.gone_horizon, 2);
         assert!(groups.get("a").is_some());
     }

@@ -7,6 +7,7 @@ use serde::{Serialize, Serializer};
 use tidegate_telemetry::{AggregateChange, AlertChange, AlertState, DeviceState, Severity, StateCounts, Value};
 
 use crate::directory::{Found, is_within};
+use crate::groups::Aggregate;
 use crate::rows::Row;
 use crate::views::Views;
 
@@ -180,18 +181,22 @@ impl Views {
         self.directory.len()
     }
 
-    /// Every group that has devices, in order of paths; the first, with the empty path, is the whole fleet.
+    /// Groups that have devices, by level and path, after that of a path: those among the next `limit` that are known, and
+    /// where to go on. The first, with the empty path, is the whole fleet.
     #[must_use]
-    pub fn groups(&self) -> Vec<Group> {
-        let present = self.groups.iter().filter(|(_, group)| !group.is_gone());
-        present.map(|(path, group)| Group::of(path, group)).collect()
+    pub fn groups(&self, after: Option<&str>, limit: usize) -> (Vec<Group>, Option<Arc<str>>) {
+        let (mut groups, mut looked_at, mut last) = (Vec::new(), 0, None);
+        for group in self.groups.after(after, limit) {
+            groups.extend(Some(group).filter(|group| !group.is_gone()).map(Group::from));
+            (looked_at, last) = (looked_at + 1, Some(&group.path));
+        }
+        (groups, last.filter(|_| looked_at == limit).map(Arc::clone))
     }
 
     /// One group.
     #[must_use]
     pub fn group(&self, path: &str) -> Option<Group> {
-        let group = self.groups.get(path).filter(|group| !group.is_gone())?;
-        Some(Group::of(&path.into(), group))
+        self.groups.get(path).filter(|group| !group.is_gone()).map(Group::from)
     }
 
     /// Alerts that hold, and those that cleared lately; newest first.
@@ -238,11 +243,11 @@ impl From<&Row> for Device {
     }
 }
 
-impl Group {
-    fn of(path: &Arc<str>, group: &crate::groups::Group) -> Self {
-        let metrics = group.metrics.iter().filter(|(_, aggregate)| !aggregate.is_gone());
-        let metrics = metrics.map(|(name, aggregate)| (Arc::clone(name), Figures::from(&aggregate.figures)));
-        Group { path: Arc::clone(path), devices: group.counts, metrics: Named(metrics.collect()) }
+impl From<&crate::groups::Group> for Group {
+    fn from(group: &crate::groups::Group) -> Self {
+        let metrics = group.metrics.iter().filter(|aggregate| !aggregate.is_gone());
+        let metrics = metrics.map(|Aggregate { figures, .. }| (Arc::clone(&figures.metric), Figures::from(figures)));
+        Group { path: Arc::clone(&group.path), devices: group.counts, metrics: Named(metrics.collect()) }
     }
 }
 

@@ -9,6 +9,7 @@ use tidegate_telemetry::history::AlertEvent;
 use tidegate_telemetry::{CommandId, Position};
 
 use crate::charts::ChartKey;
+use crate::groups::Subtree;
 use crate::views::{Lane, SubscriberId};
 
 /// One view of one client. Belongs to the session; all state it points into belongs to [`Views`](crate::Views).
@@ -64,8 +65,9 @@ pub(crate) enum Place {
     Start,
     /// Rows (commands that leave and those that are sent) before this index were sent.
     Row(usize),
-    /// This aggregate was the last (group, metric; the empty metric stands for the devices by state).
-    Aggregate(Arc<str>, Arc<str>),
+    /// Groups before this index were sent, and of it the figures up to this metric (the empty one stands for the devices
+    /// by state).
+    Group(usize, Option<Arc<str>>),
     /// Index of a series, and the first bucket not sent.
     Bucket(usize, i64),
     /// So many events of this version were sent, and all before it.
@@ -121,12 +123,15 @@ pub(crate) enum Cells {
 /// Aggregates of a group and of those below it.
 #[derive(Debug)]
 pub(crate) struct GroupView {
-    pub group: Box<str>,
-    pub depth: usize,
+    pub within: Subtree,
+    /// In order.
     pub metrics: Option<Vec<Box<str>>>,
     /// What the delta under way tells the client to drop, as keys. Which is decided when it begins: tombstones may be
     /// forgotten between its parts.
     pub leaving: VecDeque<Box<[u8]>>,
+    /// Numbers of the groups that the snapshot or delta under way gives; decided when it begins, so that each part goes on
+    /// where the one before stopped.
+    pub sending: Vec<u32>,
 }
 
 /// A chart.

@@ -64,7 +64,6 @@ pub(crate) struct Watchers {
     pub all_rows: SmallVec<[SubscriberId; 4]>,
     /// Views whose rows come and go.
     pub membership: SmallVec<[SubscriberId; 4]>,
-    pub groups: SmallVec<[SubscriberId; 4]>,
     pub alerts: SmallVec<[SubscriberId; 4]>,
     pub commands: SmallVec<[SubscriberId; 4]>,
 }
@@ -142,12 +141,12 @@ impl Views {
             Change::Reading(reading) => self.apply_reading(reading, dirty),
             Change::State { device, state, since_ms } => self.apply_state(*device, *state, *since_ms, dirty),
             Change::Aggregate(aggregate) => {
-                self.groups.aggregate(aggregate, self.version, self.config.membership_entries_max);
-                wake(&self.watchers.groups, Lane::Aggregates, dirty);
+                let mut wake = |watcher| dirty(watcher, Lane::Aggregates);
+                self.groups.aggregate(aggregate, self.version, self.config.membership_entries_max, &mut wake);
             }
             Change::States { group, counts } => {
-                self.groups.states(group, *counts, self.version, self.config.membership_entries_max);
-                wake(&self.watchers.groups, Lane::Aggregates, dirty);
+                let mut wake = |watcher| dirty(watcher, Lane::Aggregates);
+                self.groups.states(group, *counts, self.version, self.config.membership_entries_max, &mut wake);
             }
             Change::Alert(alert) => self.apply_alert(alert, dirty),
             Change::Command(command) => {

@@ -225,7 +225,7 @@ impl World {
 
     fn client(&mut self) -> Client {
         let names: Vec<String> = (0..12).map(|_| self.name()).collect();
-        let (kind, spec) = match self.dice.roll(11) {
+        let (kind, spec) = match self.dice.roll(13) {
             0 | 1 => (
                 "devices",
                 ViewSpec::Devices {
@@ -254,6 +254,8 @@ impl World {
             5 => ("fleet", ViewSpec::Fleet { group: "a".into(), metric: Some("m1".into()) }),
             10 => ("fleet", ViewSpec::Fleet { group: String::new(), metric: None }),
             6 => ("group", ViewSpec::Group { group: String::new(), depth: 1, metrics: None }),
+            11 => ("group", ViewSpec::Group { group: "a".into(), depth: 0, metrics: None }),
+            12 => ("group", ViewSpec::Group { group: "a".into(), depth: 9, metrics: Some(vec!["t".into()]) }),
             7 => ("commands", ViewSpec::Commands { device: None, limit: Some(1 + self.dice.roll(6) as usize) }),
             8 => ("commands", ViewSpec::Commands { device: Some("dev0".into()), limit: Some(3) }),
             _ => ("alerts", ViewSpec::Alerts { group: String::new() }),

@@ -104,7 +104,7 @@ impl World {
             paths.insert(String::new());
         }
         let groups: BTreeMap<String, Group> =
-            self.views.groups().into_iter().map(|group| (group.path.to_string(), group)).collect();
+            self.views.groups(None, usize::MAX).0.into_iter().map(|group| (group.path.to_string(), group)).collect();
         assert_eq!(groups.keys().collect::<Vec<_>>(), paths.iter().collect::<Vec<_>>(), "groups");
         for (path, group) in &groups {
             let below = |device: &&Device| {

@@ -315,7 +315,7 @@ impl World {
     fn shown(&self) -> (Vec<Device>, Vec<Group>, Vec<AlertObject>) {
         let query = DevicesQuery { limit: usize::MAX, ..DevicesQuery::default() };
         let alerts = self.views.alerts().into_iter().filter(|alert| alert.cleared.is_none());
-        (self.views.devices(&query).devices, self.views.groups(), alerts.collect())
+        (self.views.devices(&query).devices, self.views.groups(None, usize::MAX).0, alerts.collect())
     }
 }
 

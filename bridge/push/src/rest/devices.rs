@@ -12,7 +12,7 @@ use super::error::{ApiError, Kind};
 use super::parameters::{Name, Parameters};
 use super::{Api, commands};
 
-/// Devices read from the views at a time.
+/// Devices, or groups, read from the views at a time.
 const AT_A_TIME: usize = 256;
 
 /// `GET /v1/devices`
@@ -48,7 +48,17 @@ pub async fn one(State(api): State<Arc<Api>>, Name(id): Name, uri: Uri) -> Resul
 /// `GET /v1/groups`
 pub async fn groups(State(api): State<Arc<Api>>, uri: Uri) -> Result<Json<Groups>, ApiError> {
     Parameters::of(&uri, &[])?;
-    Ok(Json(Groups { groups: api.hub.read(Views::groups) }))
+    let (mut groups, mut after) = (Vec::new(), None::<Arc<str>>);
+    loop {
+        let (part, next) = api.hub.read(|views| views.groups(after.as_deref(), AT_A_TIME));
+        groups.extend(part);
+        after = next;
+        if after.is_none() {
+            break;
+        }
+    }
+    groups.sort_unstable_by(|one: &Group, other| one.path.cmp(&other.path));
+    Ok(Json(Groups { groups }))
 }
 
 /// Every group.

@@ -9,7 +9,7 @@ use crate::groups::{Aggregate, Group};
 
 /// One cell of the view, with its key: group and metric; the empty metric stands for the devices by state.
 pub(crate) struct AggregateCell<'a> {
-    pub group: &'a Arc<str>,
+    group: &'a str,
     pub metric: Option<&'a Arc<str>>,
     pub version: u64,
     figures: Figures<'a>,
@@ -20,27 +20,40 @@ enum Figures<'a> {
     Aggregate(&'a Aggregate),
 }
 
-/// The cells of a group, in the order of their keys.
+/// The cells of a group after that of a metric, in the order of their keys; `metrics` are in order.
 pub(crate) fn cells_of<'a>(
-    path: &'a Arc<str>,
     group: &'a Group,
     metrics: Option<&'a [Box<str>]>,
+    after: Option<&'a str>,
 ) -> impl Iterator<Item = AggregateCell<'a>> {
-    let counts = AggregateCell {
-        group: path,
-        metric: None,
-        version: group.counts_version,
-        figures: Figures::Counts(group.counts),
-    };
-    let shown = move |name: &str| metrics.is_none_or(|metrics| metrics.iter().any(|metric| **metric == *name));
-    let aggregates = group.metrics.iter().filter(move |(name, _)| shown(name));
-    let aggregates = aggregates.map(move |(name, aggregate)| AggregateCell {
-        group: path,
-        metric: Some(name),
+    let version = group.counts_version;
+    let counts = AggregateCell { group: &group.path, metric: None, version, figures: Figures::Counts(group.counts) };
+    let aggregates = aggregates_of(group, metrics, after.unwrap_or_default());
+    let aggregates = aggregates.map(|aggregate| AggregateCell {
+        group: &group.path,
+        metric: Some(&aggregate.figures.metric),
         version: aggregate.version,
         figures: Figures::Aggregate(aggregate),
     });
-    std::iter::once(counts).chain(aggregates)
+    Some(counts).filter(|_| after.is_none()).into_iter().chain(aggregates)
+}
+
+/// Looks up the metrics that are shown, or at those that there are, whichever are fewer.
+fn aggregates_of<'a>(
+    group: &'a Group,
+    metrics: Option<&'a [Box<str>]>,
+    after: &'a str,
+) -> Box<dyn Iterator<Item = &'a Aggregate> + 'a> {
+    let all = &group.metrics[group.metrics.partition_point(|aggregate| *aggregate.figures.metric <= *after)..];
+    let is_shown = |names: &[Box<str>], name: &str| names.binary_search_by(|shown| (**shown).cmp(name)).is_ok();
+    match metrics {
+        None => Box::new(all.iter()),
+        Some(names) if names.len() < all.len() => {
+            let first = names.partition_point(|name| **name <= *after);
+            Box::new(names[first..].iter().filter_map(|name| group.metric(name)))
+        }
+        Some(names) => Box::new(all.iter().filter(move |aggregate| is_shown(names, &aggregate.figures.metric))),
+    }
 }
 
 impl AggregateCell<'_> {
@@ -53,10 +66,11 @@ impl AggregateCell<'_> {
     }
 
     /// `[group, metric]`
-    pub fn key(&self, out: &mut Vec<u8>) {
-        out.push(b'[');
-        self.write_key(out);
+    pub fn key(&self) -> Vec<u8> {
+        let mut out = vec![b'['];
+        self.write_key(&mut out);
         out.push(b']');
+        out
     }
 
     /// `[group, metric, …figures]`

@@ -1,4 +1,4 @@
-//! Parts of views of groups, charts and alerts.
+//! Parts of views of charts and alerts.
 
 use std::sync::Arc;
 
@@ -7,69 +7,12 @@ use smallvec::smallvec;
 use super::Part;
 use crate::charts::BucketCell;
 use crate::directory::is_within;
-use crate::encode::group::{self, AggregateCell};
 use crate::encode::json::{self, List};
 use crate::read::AlertObject;
-use crate::subscription::{AlertsView, GroupView, Place, SeriesView};
+use crate::subscription::{AlertsView, Place, SeriesView};
 use crate::views::Views;
 
 impl Views {
-    pub(super) fn group_delta(&self, view: &mut GroupView, since: u64, place: Place, bytes_max: usize) -> Part {
-        if place == Place::Start {
-            let cells = self.cells_of(view, Some(since)).filter(AggregateCell::is_gone);
-            let key = |cell: AggregateCell<'_>| {
-                let mut key = Vec::new();
-                cell.key(&mut key);
-                key.into()
-            };
-            view.leaving = cells.map(key).collect();
-        }
-        let mut gone = List::default();
-        while gone.len() < bytes_max
-            && let Some(key) = view.leaving.pop_front()
-        {
-            gone.next().extend_from_slice(&key);
-        }
-        if !view.leaving.is_empty() {
-            return Part { lists: smallvec![("x", gone)], next: Some(Place::Row(0)) };
-        }
-        let mut part = self.group_part(view, Some(since), place, bytes_max.saturating_sub(gone.len()));
-        part.lists.insert(0, ("x", gone));
-        part
-    }
-
-    /// Figures that are there, and changed after `since`.
-    pub(super) fn group_part(&self, view: &GroupView, since: Option<u64>, place: Place, bytes_max: usize) -> Part {
-        let mut rows = List::default();
-        let mut last: Option<(&Arc<str>, Option<&Arc<str>>)> = None;
-        for cell in self.cells_of(view, since).filter(|cell| !cell.is_gone()) {
-            let key = (&**cell.group, cell.metric.map_or("", |metric| &**metric));
-            if let Place::Aggregate(group, metric) = &place
-                && key <= (&**group, &**metric)
-            {
-                continue;
-            }
-            if rows.len() + 2 * key.0.len() + 128 > bytes_max
-                && let Some((group, metric)) = last
-            {
-                let metric = metric.map_or_else(|| "".into(), Arc::clone);
-                let next = Some(Place::Aggregate(Arc::clone(group), metric));
-                return Part { lists: smallvec![("r", rows)], next };
-            }
-            last = Some((cell.group, cell.metric));
-            cell.row(rows.next(), self.epoch.time_base_ms);
-        }
-        Part { lists: smallvec![("r", rows)], next: None }
-    }
-
-    /// Cells of a view that changed after `since`, in the order of their keys.
-    fn cells_of<'a>(&'a self, view: &'a GroupView, since: Option<u64>) -> impl Iterator<Item = AggregateCell<'a>> {
-        let changed = move |version: u64| since.is_none_or(|since| version > since);
-        let groups = self.groups.below(&view.group, view.depth).filter(move |(_, group)| changed(group.version));
-        let cells = groups.flat_map(|(path, group)| group::cells_of(path, group, view.metrics.as_deref()));
-        cells.filter(move |cell| changed(cell.version))
-    }
-
     pub(super) fn series_part(
         &self,
         view: &mut SeriesView,

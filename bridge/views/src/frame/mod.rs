@@ -1,11 +1,13 @@
 //! The one operation: what a subscription is sent next.
 //!
 //! - `rows`: parts of views with a row for each device
-//! - `aggregates`: parts of views of groups, charts and alerts
+//! - `groups`: parts of views of groups
+//! - `aggregates`: parts of views of charts and alerts
 //! - `commands`: parts of views of commands
 
 mod aggregates;
 mod commands;
+mod groups;
 mod rows;
 
 use smallvec::SmallVec;
@@ -154,7 +156,7 @@ impl Views {
         let is_first = place == Place::Start;
         let part = match &mut subscription.view {
             View::Rows(view) => self.rows_delta(view, since, place, bytes_max),
-            View::Group(view) => self.group_delta(view, since, place, bytes_max),
+            View::Group(view) => self.group_part(view, Some(since), place, bytes_max),
             View::Series(view) => self.series_part(view, Some(since), place, bytes_max),
             View::Alerts(view) => self.alerts_delta(view, since, place, bytes_max),
             View::Commands(view) => self.commands_part(view, Some(since), &place, bytes_max),

@@ -65,7 +65,7 @@ impl Views {
                     self.watchers.all_rows.push(subscriber);
                 }
             }
-            View::Group { .. } => self.watchers.groups.push(subscriber),
+            View::Group(view) => self.groups.watch(&view.within, subscriber),
             View::Series(view) => {
                 for line in &mut view.lines {
                     let keep_ms = view.to_ms.saturating_sub(view.from_ms);

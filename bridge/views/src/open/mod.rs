@@ -15,6 +15,7 @@ use tidegate_telemetry::Position;
 
 use self::membership::drop_one;
 use crate::directory::Found;
+use crate::groups::Subtree;
 use crate::spec::{UpdateSpec, ViewError, ViewSpec, WindowSpec};
 use crate::subscription::{
     AlertsView, Cells, CommandsView, GapReason, GroupView, Phase, RowsView, Selector, Snapshot, Subscription, View,
@@ -74,8 +75,8 @@ impl Views {
                 View::Rows(RowsView::new(Selector::Group(group.as_str().into()), cells))
             }
             ViewSpec::Group { group, depth, metrics } => {
-                let (group, metrics) = (group.as_str().into(), boxed(metrics.as_deref()));
-                View::Group(GroupView { group, depth: *depth, metrics, leaving: VecDeque::new() })
+                let within = Subtree { path: group.as_str().into(), depth: *depth };
+                View::Group(GroupView::new(within, boxed(metrics.as_deref())))
             }
             ViewSpec::Series { series, window } => View::Series(self.series_view(series, *window)?),
             ViewSpec::Alerts { group } => View::Alerts(AlertsView::new(group)),
@@ -98,7 +99,7 @@ impl Views {
         let subscriber = subscription.subscriber;
         match subscription.view {
             View::Rows(mut view) => self.leave_rows(&mut view, subscriber),
-            View::Group { .. } => drop_one(&mut self.watchers.groups, subscriber),
+            View::Group(view) => self.groups.unwatch(&view.within, subscriber),
             View::Series(view) => self.leave_charts(&view, subscriber),
             View::Alerts(_) => drop_one(&mut self.watchers.alerts, subscriber),
             View::Commands(_) => drop_one(&mut self.watchers.commands, subscriber),
@@ -166,8 +167,8 @@ impl Views {
             view.rows.dedup();
         }
         if let View::Group(view) = &mut subscription.view {
-            drop_one(&mut self.watchers.groups, subscriber);
-            view.leaving.clear();
+            self.groups.unwatch(&view.within, subscriber);
+            (view.leaving, view.sending) = (VecDeque::new(), Vec::new());
         }
         if let View::Alerts(view) = &mut subscription.view {
             drop_one(&mut self.watchers.alerts, subscriber);
@@ -201,6 +202,16 @@ impl RowsView {
 
     fn all_rows(&self) -> impl Iterator<Item = u32> {
         self.rows.iter().chain(&self.joining).copied()
+    }
+}
+
+impl GroupView {
+    fn new(within: Subtree, mut metrics: Option<Vec<Box<str>>>) -> Self {
+        if let Some(metrics) = &mut metrics {
+            metrics.sort_unstable();
+            metrics.dedup();
+        }
+        GroupView { within, metrics, leaving: VecDeque::new(), sending: Vec::new() }
     }
 }
 
