@@ -33,6 +33,24 @@ export interface Alert {
   cleared: number | null;
 }
 
+/** Alerts of one rule that came close to each other, as one line. Times are Unix ms. */
+export interface AlertBurst {
+  id: string;
+  rule: string;
+  severity: Severity;
+  text: string;
+  /** All that came; those neither raised nor acknowledged have cleared. */
+  count: number;
+  raised: number;
+  acknowledged: number;
+  /** When the first and the last of them was raised. */
+  first: number;
+  last: number;
+}
+
+export type BySeverity = [critical: number, warning: number, info: number];
+export type AlertCounts = [raised: BySeverity, acknowledged: BySeverity, cleared: number];
+
 /** Bytes as text, or as base64 where they are none. `bytes` is how many there are when these are only the first of them. */
 export type Payload = ({ text: string } | { base64: string }) & { bytes?: number };
 
@@ -69,7 +87,7 @@ export interface DevicesSpec { kind: "devices"; devices?: string[]; group?: stri
 export interface FleetSpec { kind: "fleet"; group?: string; metric?: string }
 export interface GroupSpec { kind: "group"; group: string; depth?: number; metrics?: string[] }
 export interface SeriesSpec { kind: "series"; series: SeriesName[]; from?: number; to?: number; last?: number; width: number }
-export interface AlertsSpec { kind: "alerts"; group?: string }
+export interface AlertsSpec { kind: "alerts"; group?: string; device?: string; limit?: number }
 export interface CommandsSpec { kind: "commands"; device?: string; limit?: number }
 export type ViewSpec = DeviceSpec | DevicesSpec | FleetSpec | GroupSpec | SeriesSpec | AlertsSpec | CommandsSpec;
 
@@ -116,6 +134,7 @@ export interface Snapshot {
   groups?: string[];
   rung_ms?: number;
   missing?: string[];
+  counts?: AlertCounts;
 }
 
 export interface Delta {
@@ -125,6 +144,7 @@ export interface Delta {
   m?: [row: number, column: number, name: string, unit: string | null, decimals: number | null][];
   a?: unknown[];
   x?: unknown[];
+  n?: AlertCounts;
   e?: [position: number, time: number, alert: Alert][];
   /** A part of a delta too large for one frame; the part without it completes the delta. */
   more?: boolean;

@@ -20,6 +20,8 @@ pub struct ProcessConfig {
     pub aggregate_metrics_max: usize,
     /// Shortest span between two rounds of aggregates, of received time.
     pub aggregate_interval_ms: i64,
+    /// Changes that time alone brings about, of states and alerts, with one entry at most; the rest with the next ones.
+    pub due_per_entry_max: usize,
     /// A reading whose time is further ahead of its receipt than this ranks by its receipt.
     pub future_max_ms: i64,
     /// Interval of a device of which too few readings are known.
@@ -60,6 +62,7 @@ impl Default for ProcessConfig {
             groups_max: 10_000,
             aggregate_metrics_max: 1_000,
             aggregate_interval_ms: 1_000,
+            due_per_entry_max: 256,
             future_max_ms: 60_000,
             interval_default_ms: 60_000,
             late_after_intervals: 3,
@@ -187,6 +190,9 @@ impl ProcessConfig {
         }
         if self.late_after_intervals < 1 || self.lost_after_intervals < self.late_after_intervals {
             mistakes.push("lost_after_intervals must be at least late_after_intervals, and that at least 1".to_owned());
+        }
+        if self.due_per_entry_max == 0 {
+            mistakes.push("due_per_entry_max must be at least 1: else time would bring nothing about".to_owned());
         }
         if self.lost_after_min_ms < self.late_after_min_ms {
             mistakes.push("lost_after_min must be at least late_after_min".to_owned());

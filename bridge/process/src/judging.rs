@@ -62,25 +62,27 @@ impl Process {
         self.state.fleet.get(index)?.cells.get(usize::from(metric.0))?.value.as_number()
     }
 
-    /// The deadline of a watch came up: raises if it is due, else waits on.
+    /// The deadline of a watch came up: raises if it is due, else waits on. Whether it raised.
     pub(crate) fn fire_watch(
         &mut self,
         at_ms: i64,
         index: DeviceIndex,
         key: (u16, Option<MetricIndex>),
         output: &mut Output,
-    ) {
-        let Some(device) = self.state.fleet.get_mut(index) else { return };
-        let Ok(place) = device.watches.binary_search_by_key(&key, Watch::key) else { return };
+    ) -> bool {
+        let Some(device) = self.state.fleet.get_mut(index) else { return false };
+        let Ok(place) = device.watches.binary_search_by_key(&key, Watch::key) else { return false };
         let mut watch = device.watches[place].clone();
         let heard_ms = heard_ms(device, watch.metric);
         watch.wake_ms = None;
         let condition = self.rules.get(watch.rule).config.condition;
-        if watch.due_ms(&condition, heard_ms).is_some_and(|due_ms| due_ms <= at_ms) {
+        let is_due = watch.due_ms(&condition, heard_ms).is_some_and(|due_ms| due_ms <= at_ms);
+        if is_due {
             watch.standing = Standing::Active(self.raise(index, &watch, at_ms, output));
         }
         schedule(&mut self.deadlines, &self.rules, index, &mut watch, heard_ms);
         self.state.fleet.get_mut(index).expect("it was there a moment ago").watches[place] = watch;
+        is_due
     }
 
     /// Raises the alert of a watch.

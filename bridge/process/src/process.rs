@@ -35,7 +35,7 @@ pub struct Process {
     decoder: Decoder,
     pub(crate) state: State,
     pub(crate) deadlines: Deadlines,
-    /// Active alerts whose rule the configuration no longer has; cleared by the first entry after a restart.
+    /// Active alerts whose rule the configuration no longer has; cleared by the first entries after a restart.
     orphans: Vec<AlertKey>,
     /// Readings of the publication at hand.
     readings: Vec<Reading>,
@@ -115,7 +115,7 @@ impl Process {
         let now_ms = entry.received_ms().saturating_sub(set_by_ms).max(self.state.now_ms);
         self.state.now_ms = now_ms;
         self.state.alerts.begin(position);
-        for orphan in std::mem::take(&mut self.orphans) {
+        for orphan in self.orphans.drain(..self.orphans.len().min(self.config.due_per_entry_max)) {
             self.state.alerts.clear(orphan, None, now_ms, &self.config, output);
         }
         self.fire_due(now_ms, output);
@@ -149,7 +149,9 @@ impl Process {
     #[must_use]
     pub fn next_deadline(&self) -> Option<i64> {
         let round_ms = self.state.groups.due_ms(&self.config);
-        [self.deadlines.first_ms(), round_ms, self.state.commands.due_ms()].into_iter().flatten().min()
+        let orphans_ms = (!self.orphans.is_empty()).then_some(self.state.now_ms);
+        let due_ms = [self.deadlines.first_ms(), round_ms, self.state.commands.due_ms(), orphans_ms];
+        due_ms.into_iter().flatten().min()
     }
 
     /// The whole state as changes: what views need to begin with.
@@ -224,6 +226,11 @@ impl Process {
             return;
         }
         output.counts.values_absent += reading.without_value.len() as u64;
+        if self.is_behind(now_ms)
+            && let Some(index) = self.state.fleet.find(&reading.device)
+        {
+            self.fire_due_of(index, now_ms, output);
+        }
         let index = match self.state.fleet.find(&reading.device) {
             Some(index) => index,
             None if reading.metrics.is_empty() => return,

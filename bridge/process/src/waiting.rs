@@ -10,33 +10,67 @@ use crate::process::Process;
 use crate::watch::Watch;
 
 impl Process {
-    /// Lets happen what is due, in the order in which it came due.
+    /// Lets happen what is due, in the order in which it came due, up to `due_per_entry_max`: the rest with the next entry,
+    /// which a tick is if no other comes. So what happens to the whole fleet at once is many entries, with readings between.
     pub(crate) fn fire_due(&mut self, now_ms: i64, output: &mut Output) {
-        while let Some((at_ms, index, waiting)) = self.deadlines.pop_due(now_ms) {
-            match waiting {
-                Waiting::Watch(rule, metric) => self.fire_watch(at_ms, index, (rule, metric), output),
-                Waiting::State => self.fire_state(at_ms, index, output),
-            }
+        let mut happened = 0;
+        while happened < self.config.due_per_entry_max
+            && let Some((at_ms, index, waiting)) = self.deadlines.pop_due(now_ms)
+        {
+            // Deadlines stand in the queue early after a restart too, or not: only what truly happens may be counted.
+            happened += usize::from(self.fire(at_ms, index, waiting, output));
+        }
+    }
+
+    /// Lets happen what is due for one device: before it is heard again.
+    pub(crate) fn fire_due_of(&mut self, index: DeviceIndex, now_ms: i64, output: &mut Output) {
+        while let Some((at_ms, waiting)) = self.first_due_of(index, now_ms) {
+            self.deadlines.remove(at_ms, index, waiting);
+            self.fire(at_ms, index, waiting, output);
+        }
+    }
+
+    /// Whether there is anything that is due and did not happen.
+    pub(crate) fn is_behind(&self, now_ms: i64) -> bool {
+        self.deadlines.first_ms().is_some_and(|first_ms| first_ms <= now_ms)
+    }
+
+    fn first_due_of(&self, index: DeviceIndex, now_ms: i64) -> Option<(i64, Waiting)> {
+        let device = self.state.fleet.get(index)?;
+        let watches = device.watches.iter().map(|watch| (watch.wake_ms, Waiting::Watch(watch.rule, watch.metric)));
+        let all = watches.chain([(device.wake_ms, Waiting::State)]);
+        all.filter_map(|(at_ms, waiting)| Some((at_ms.filter(|at_ms| *at_ms <= now_ms)?, waiting))).min()
+    }
+
+    /// A deadline came up; whether anything happened.
+    fn fire(&mut self, at_ms: i64, index: DeviceIndex, waiting: Waiting, output: &mut Output) -> bool {
+        match waiting {
+            Waiting::Watch(rule, metric) => self.fire_watch(at_ms, index, (rule, metric), output),
+            Waiting::State => self.fire_state(at_ms, index, output),
         }
     }
 
     /// The deadline of a device's state came up: changes it if that is due, else waits on.
-    fn fire_state(&mut self, at_ms: i64, index: DeviceIndex, output: &mut Output) {
-        let Some(device) = self.state.fleet.get_mut(index) else { return };
+    fn fire_state(&mut self, at_ms: i64, index: DeviceIndex, output: &mut Output) -> bool {
+        let Some(device) = self.state.fleet.get_mut(index) else { return false };
         device.wake_ms = None;
-        match liveness::next(&self.config, device.state, device.interval_ms, device.heard_ms) {
-            Some((due_ms, next)) if due_ms <= at_ms => match next {
-                Next::State(state) => {
-                    device.state = state;
-                    device.since_ms = due_ms;
-                    self.state.groups.mark(device.counted_in);
-                    output.changes.push(Change::State { device: index, state, since_ms: due_ms });
-                }
-                Next::Forgotten => return self.forget(index, at_ms, output),
-            },
-            _ => {}
+        let next = liveness::next(&self.config, device.state, device.interval_ms, device.heard_ms);
+        let due = next.filter(|(due_ms, _)| *due_ms <= at_ms);
+        match due {
+            Some((due_ms, Next::State(state))) => {
+                device.state = state;
+                device.since_ms = due_ms;
+                self.state.groups.mark(device.counted_in);
+                output.changes.push(Change::State { device: index, state, since_ms: due_ms });
+            }
+            Some((_, Next::Forgotten)) => {
+                self.forget(index, at_ms, output);
+                return true;
+            }
+            None => {}
         }
         self.wake_later(index);
+        due.is_some()
     }
 
     /// Sees to it that a device's state comes up no later than it is due. Mostly it stands there already, somewhat

@@ -15,6 +15,7 @@ use crate::live::config::LiveConfig;
 use crate::live::mending;
 use crate::live::meters::Meters;
 use crate::live::waker::Waker;
+use crate::pieces::{Piece, Pieces};
 
 /// The state that viewers see, and the sessions that wait for its changes.
 ///
@@ -96,16 +97,22 @@ impl Hub {
         self.apply_all(std::iter::once((position, received_ms, changes)));
     }
 
-    /// Applies what a batch of entries changed, each at its own position and Unix ms of receipt; each session is woken
-    /// once. History that is read meanwhile must count entries the same way.
+    /// Applies what a batch of entries changed, each at its own position and Unix ms of receipt. History that is read
+    /// meanwhile must count entries the same way.
+    ///
+    /// The state is locked for about `changes_per_lock_max` changes at a time: sessions look in between.
     pub fn apply_all<'a>(&self, entries: impl IntoIterator<Item = (Position, i64, &'a [Change])>) {
-        self.change(|views, marks| {
-            for (position, received_ms, changes) in entries {
-                views.apply(position, received_ms, changes, &mut |subscriber, lane| {
-                    marks.mark(subscriber, lane, received_ms);
-                });
-            }
-        });
+        for piece in Pieces::new(entries.into_iter(), self.config.changes_per_lock_max) {
+            self.change(|views, marks| match piece {
+                Piece::Entries(entries) => {
+                    for (position, received_ms, changes) in entries {
+                        let mut mark = |subscriber, lane| marks.mark(subscriber, lane, received_ms);
+                        views.apply(position, received_ms, changes, &mut mark);
+                    }
+                }
+                Piece::Figures(position, changes) => views.apply_figures(position, changes),
+            });
+        }
     }
 
     /// Changes the state, and wakes the sessions that are marked.
@@ -118,6 +125,7 @@ impl Hub {
         if views.uncertain_charts() > 0 {
             self.uncertain.notify_one();
         }
+        self.meters.cleared_alerts_crowded_out.absolute(views.alerts_crowded_out());
         drop(state);
         for waker in woken {
             waker.wake();

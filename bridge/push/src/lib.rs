@@ -3,7 +3,8 @@
 //! - [`router`], [`serve`]: every path, and the server around it; limits and names in [`PushConfig`]
 //! - `rest`: the answers under `/v1`, described by `rest/openapi.json`
 //! - `http`: whom the server answers, counts, the dashboard's files
-//! - [`Hub`], `live`: the state that viewers see, and their sessions on `/v1/live`; limits in [`LiveConfig`]
+//! - [`Hub`], `live`: the state that viewers see, and their sessions on `/v1/live`; limits in [`LiveConfig`]; `pieces`: what is
+//!   applied while the state is locked once
 //! - [`Intents`], [`Operations`], [`Clients`]: what push asks of the rest of the program
 
 mod clients;
@@ -11,6 +12,7 @@ mod config;
 mod http;
 mod hub;
 mod live;
+mod pieces;
 mod ports;
 mod rest;
 

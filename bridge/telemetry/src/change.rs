@@ -211,3 +211,15 @@ pub enum Change {
         device: DeviceIndex,
     },
 }
+
+impl Change {
+    /// The group whose figures it tells.
+    #[must_use]
+    pub fn group(&self) -> Option<&Arc<str>> {
+        match self {
+            Change::Aggregate(aggregate) => Some(&aggregate.group),
+            Change::States { group, .. } => Some(group),
+            _ => None,
+        }
+    }
+}

@@ -1,5 +1,7 @@
 use std::sync::Arc;
 
+use crate::alerts::{Bounds, BurstBounds};
+
 /// One life of the state: positions and row numbers mean something within it only.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Epoch {
@@ -15,8 +17,16 @@ pub struct ViewsConfig {
     /// Appearances, moves and removals of devices, forgotten commands, and figures that groups have no more: so many of
     /// each are remembered, so that a cursor can follow them.
     pub membership_entries_max: usize,
-    /// Alert events, and removed alerts, that are remembered.
+    /// Alert events that are remembered.
     pub alert_events_max: usize,
+    /// Cleared alerts that are held, at most.
+    pub cleared_alerts_max: usize,
+    /// Lines of a view of alerts, at most: of those that hold, and of those that cleared.
+    pub alerts_shown_max: usize,
+    /// So many alerts of one rule ...
+    pub alert_burst_min: usize,
+    /// ... raised within this span, in milliseconds, are one line. 0 alerts: none ever are.
+    pub alert_burst_window_ms: i64,
     /// How long a cleared alert stays in the `alerts` view, in milliseconds.
     pub cleared_alert_ms: i64,
     /// How long envelopes of a row that nobody watches any more are kept, so that a page may come back, in milliseconds.
@@ -34,11 +44,22 @@ impl Default for ViewsConfig {
         ViewsConfig {
             membership_entries_max: 16_384,
             alert_events_max: 1_024,
+            cleared_alerts_max: 1_000,
+            alerts_shown_max: 1_000,
+            alert_burst_min: 20,
+            alert_burst_window_ms: 10_000,
             cleared_alert_ms: 3_600_000,
             envelope_linger_ms: 120_000,
             rows_max: 20_000,
             series_max: 32,
             chart_recording_max: 65_536,
         }
+    }
+}
+
+impl ViewsConfig {
+    pub(crate) fn alert_bounds(&self) -> Bounds {
+        let bursts = BurstBounds { alerts_min: self.alert_burst_min, window_ms: self.alert_burst_window_ms };
+        Bounds { events_max: self.alert_events_max, cleared_max: self.cleared_alerts_max, bursts }
     }
 }

@@ -107,6 +107,36 @@ pub struct Figures {
     pub oldest: Option<i64>,
 }
 
+/// Which alerts.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct AlertsQuery<'a> {
+    /// Group path with everything below it; empty for all.
+    pub group: &'a str,
+    /// Full identifier of the device.
+    pub device: Option<&'a str>,
+    /// Name of the rule.
+    pub rule: Option<&'a str>,
+    /// Identifier of a line that stands for many.
+    pub burst: Option<&'a str>,
+    /// Also those that cleared.
+    pub cleared: bool,
+    /// Those raised before: Unix ms and identifier.
+    pub before: Option<(i64, &'a str)>,
+    /// Largest number of alerts.
+    pub limit: usize,
+    /// Largest number of alerts to look at.
+    pub looked_at_max: usize,
+}
+
+/// Alerts that were found.
+#[derive(Debug, Clone, Default)]
+pub struct AlertsPart {
+    /// They.
+    pub alerts: Vec<AlertObject>,
+    /// What to ask for those `before` next; `None` at the end.
+    pub next: Option<(i64, Arc<str>)>,
+}
+
 /// An alert, as REST and the live protocol show it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct AlertObject {
@@ -199,12 +229,46 @@ impl Views {
         self.groups.get(path).filter(|group| !group.is_gone()).map(Group::from)
     }
 
-    /// Alerts that hold, and those that cleared lately; newest first.
+    /// Alerts that hold, and those that cleared lately; the last raised first.
     #[must_use]
-    pub fn alerts(&self) -> Vec<AlertObject> {
-        let mut alerts: Vec<_> = self.alerts.iter().map(|alert| AlertObject::from(&*alert.change)).collect();
-        alerts.sort_by(|a, b| b.raised.cmp(&a.raised).then_with(|| b.id.cmp(&a.id)));
-        alerts
+    pub fn alerts(&self, query: &AlertsQuery<'_>) -> AlertsPart {
+        let wanted = |change: &AlertChange, burst: Option<&Arc<str>>| {
+            is_within(&change.group, query.group)
+                && (query.cleared || change.state != AlertState::Cleared)
+                && query.device.is_none_or(|device| *change.device_id == *device)
+                && query.rule.is_none_or(|rule| *change.rule == *rule)
+                && query.burst.is_none_or(|wanted| burst.is_some_and(|burst| **burst == *wanted))
+        };
+        let key = |change: &AlertChange| (change.raised_ms, Arc::clone(&change.id));
+        let before = |change: &AlertChange| {
+            query.before.is_none_or(|(raised_ms, id)| (change.raised_ms, &*change.id) < (raised_ms, id))
+        };
+        let of_device = query.device.map(|device| self.alerts.of_device(device));
+        let of_device = of_device.map(|alerts| alerts.into_iter().filter(|alert| before(&alert.change)));
+        let any = of_device.is_none().then(|| self.alerts.before(query.before, query.burst));
+        let (mut part, mut looked_at) = (AlertsPart::default(), 0);
+        for alert in any.into_iter().flatten().chain(of_device.into_iter().flatten()) {
+            if part.alerts.len() == query.limit || looked_at == query.looked_at_max {
+                return part;
+            }
+            looked_at += 1;
+            part.next = Some(key(&alert.change));
+            part.alerts.extend(wanted(&alert.change, alert.burst.as_ref()).then(|| AlertObject::from(&*alert.change)));
+        }
+        part.next = None;
+        part
+    }
+
+    /// How many alerts of a rule hold.
+    #[must_use]
+    pub fn active_alerts_of(&self, rule: &str) -> usize {
+        self.alerts.active_of_rule(rule)
+    }
+
+    /// Cleared alerts that went because of their number, before their time.
+    #[must_use]
+    pub fn alerts_crowded_out(&self) -> u64 {
+        self.alerts.crowded_out
     }
 
     /// One alert, while it holds and a while after.

@@ -66,6 +66,12 @@ pub enum ViewSpec {
         /// Group path; `""` for all.
         #[serde(default)]
         group: String,
+        /// Only those of this device: full identifier, or last level while it is unique.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        device: Option<String>,
+        /// So many lines of those that hold, and as many of those that cleared; `None` for 100.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        limit: Option<usize>,
     },
     /// The newest commands.
     Commands {

@@ -8,6 +8,7 @@ use tidegate_buckets::Rung;
 use tidegate_telemetry::history::AlertEvent;
 use tidegate_telemetry::{CommandId, Position};
 
+use crate::alerts::AlertScope;
 use crate::charts::ChartKey;
 use crate::groups::Subtree;
 use crate::views::{Lane, SubscriberId};
@@ -63,7 +64,7 @@ pub(crate) struct Snapshot {
 pub(crate) enum Place {
     #[default]
     Start,
-    /// Rows (commands that leave and those that are sent) before this index were sent.
+    /// Rows (lines or commands that leave, and those that are sent) before this index were sent.
     Row(usize),
     /// Groups before this index were sent, and of it the figures up to this metric (the empty one stands for the devices
     /// by state).
@@ -72,8 +73,6 @@ pub(crate) enum Place {
     Bucket(usize, i64),
     /// So many events of this version were sent, and all before it.
     Event(u64, usize),
-    /// All events were sent, and alerts up to this identifier.
-    Alert(Option<Arc<str>>),
 }
 
 /// What the client asked for.
@@ -156,10 +155,20 @@ pub(crate) struct Line {
     pub waiting: bool,
 }
 
-/// Alerts of a group.
+/// Alerts of a group or a device: how many there are, and a window on them.
 #[derive(Debug)]
 pub(crate) struct AlertsView {
-    pub group: Box<str>,
+    pub scope: AlertScope,
+    /// Lines of those that hold, and of those that cleared.
+    pub limit: usize,
+    /// Identifiers of the lines that the client has once it has what is being sent.
+    pub has: Vec<Arc<str>>,
+    /// What it has is not known: the next delta replaces it.
+    pub anew: bool,
+    /// Lines that the snapshot or delta under way tells it to drop ...
+    pub leaving: Vec<Arc<str>>,
+    /// ... and those that it gives; decided when it begins.
+    pub sending: Vec<Arc<str>>,
     /// Events that memory had forgotten, read from the store; oldest first.
     pub supplied: VecDeque<AlertEvent>,
     /// All events up to here were sent or are in `supplied`.
@@ -225,7 +234,8 @@ impl Subscription {
             View::Rows(view) => view.rows.len() + view.joining.len() + view.missing.len(),
             View::Series(view) => view.lines.len(),
             View::Commands(view) => view.limit,
-            View::Group { .. } | View::Alerts(_) => 1,
+            View::Alerts(view) => view.limit,
+            View::Group { .. } => 1,
         }
     }
 }

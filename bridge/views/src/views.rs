@@ -1,6 +1,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use rustc_hash::FxHashSet;
 use smallvec::SmallVec;
 use tidegate_telemetry::{AlertChange, AppliedReading, Change, DeviceIndex, DeviceState, Position};
 
@@ -53,6 +54,8 @@ pub struct Views {
     pub(crate) commands: Commands,
     pub(crate) charts: Charts,
     pub(crate) watchers: Watchers,
+    /// Whom figures concern that are here before their entry.
+    figures_ahead: FxHashSet<SubscriberId>,
     /// Rows that nobody watches any more, and since when (Unix ms of receipt).
     pub(crate) lingering: VecDeque<(i64, u32)>,
 }
@@ -64,7 +67,6 @@ pub(crate) struct Watchers {
     pub all_rows: SmallVec<[SubscriberId; 4]>,
     /// Views whose rows come and go.
     pub membership: SmallVec<[SubscriberId; 4]>,
-    pub alerts: SmallVec<[SubscriberId; 4]>,
     pub commands: SmallVec<[SubscriberId; 4]>,
 }
 
@@ -85,6 +87,7 @@ impl Views {
             commands: Commands::default(),
             charts: Charts::default(),
             watchers: Watchers::default(),
+            figures_ahead: FxHashSet::default(),
             lingering: VecDeque::new(),
         }
     }
@@ -104,9 +107,23 @@ impl Views {
         self.version = position.0.max(self.version);
         self.now_ms = received_ms.max(self.now_ms);
         self.expire(dirty);
+        self.figures_ahead.drain().for_each(|subscriber| dirty(subscriber, Lane::Aggregates));
         for change in changes {
             self.apply_one(change, dirty);
         }
+    }
+
+    /// Applies figures of groups, of an entry whose other changes are applied next, in one piece; all of a group at once.
+    /// Who looks before that may see them early, and is sent them again; who is to be woken is so with the entry.
+    pub fn apply_figures(&mut self, position: Position, changes: &[Change]) {
+        debug_assert!(position.0 >= self.version, "the entry itself is still to come");
+        let mut ahead = std::mem::take(&mut self.figures_ahead);
+        for change in changes {
+            self.apply_group(position.0, change, &mut |subscriber, _| {
+                ahead.insert(subscriber);
+            });
+        }
+        self.figures_ahead = ahead;
     }
 
     /// Position of the newest entry applied.
@@ -140,14 +157,7 @@ impl Views {
             }
             Change::Reading(reading) => self.apply_reading(reading, dirty),
             Change::State { device, state, since_ms } => self.apply_state(*device, *state, *since_ms, dirty),
-            Change::Aggregate(aggregate) => {
-                let mut wake = |watcher| dirty(watcher, Lane::Aggregates);
-                self.groups.aggregate(aggregate, self.version, self.config.membership_entries_max, &mut wake);
-            }
-            Change::States { group, counts } => {
-                let mut wake = |watcher| dirty(watcher, Lane::Aggregates);
-                self.groups.states(group, *counts, self.version, self.config.membership_entries_max, &mut wake);
-            }
+            Change::Aggregate(_) | Change::States { .. } => self.apply_group(self.version, change, dirty),
             Change::Alert(alert) => self.apply_alert(alert, dirty),
             Change::Command(command) => {
                 self.commands.take(command, self.version);
@@ -158,6 +168,15 @@ impl Views {
                 wake(&self.watchers.commands, Lane::Commands, dirty);
             }
             Change::Removed { device } => self.apply_removed(*device, dirty),
+        }
+    }
+
+    fn apply_group(&mut self, version: u64, change: &Change, dirty: &mut impl FnMut(SubscriberId, Lane)) {
+        let (gone_max, mut wake) = (self.config.membership_entries_max, |it| dirty(it, Lane::Aggregates));
+        match change {
+            Change::Aggregate(aggregate) => self.groups.aggregate(aggregate, version, gone_max, &mut wake),
+            Change::States { group, counts } => self.groups.states(group, *counts, version, gone_max, &mut wake),
+            _ => {}
         }
     }
 
@@ -219,8 +238,8 @@ impl Views {
 
     fn apply_alert(&mut self, alert: &AlertChange, dirty: &mut impl FnMut(SubscriberId, Lane)) {
         let version = self.version;
-        let worst = self.alerts.take(alert, version, self.now_ms, self.config.alert_events_max);
-        wake(&self.watchers.alerts, Lane::Alerts, dirty);
+        let bounds = self.config.alert_bounds();
+        let worst = self.alerts.take(alert, version, self.now_ms, &bounds, &mut |it| dirty(it, Lane::Alerts));
         let Some(row) = self.rows.of(alert.device) else { return };
         if let Some(device) = self.rows.get_mut(row).filter(|device| device.worst_alert != worst) {
             device.worst_alert = worst;
@@ -276,9 +295,7 @@ impl Views {
 
     fn expire(&mut self, dirty: &mut impl FnMut(SubscriberId, Lane)) {
         let cleared_before_ms = self.now_ms - self.config.cleared_alert_ms;
-        if self.alerts.expire(cleared_before_ms, self.version, self.config.alert_events_max) {
-            wake(&self.watchers.alerts, Lane::Alerts, dirty);
-        }
+        self.alerts.expire(cleared_before_ms, self.version, &mut |watcher| dirty(watcher, Lane::Alerts));
         let unwatched_before_ms = self.now_ms - self.config.envelope_linger_ms;
         while self.lingering.front().is_some_and(|&(since_ms, _)| since_ms < unwatched_before_ms) {
             let Some((_, row)) = self.lingering.pop_front() else { break };

@@ -47,6 +47,8 @@ struct World {
     promised: Vec<(u64, String, usize, f64)>,
     alerts: Vec<AlertChange>,
     commands: CommandsOfDevices,
+    /// An entry of which only the figures of groups were applied.
+    begun: Option<(u64, Vec<Change>)>,
 }
 
 #[derive(Clone)]
@@ -62,6 +64,9 @@ impl World {
             membership_entries_max: 1 + dice.roll(32) as usize,
             alert_events_max: 4 + dice.roll(40) as usize,
             cleared_alert_ms: 5_000,
+            cleared_alerts_max: 1 + dice.roll(12) as usize,
+            alert_burst_min: [0, 2, 3, 5][dice.roll(4) as usize],
+            alert_burst_window_ms: dice.roll(8_000) as i64,
             envelope_linger_ms: 1 + dice.roll(20_000) as i64,
             ..ViewsConfig::default()
         };
@@ -77,6 +82,7 @@ impl World {
             promised: Vec::new(),
             alerts: Vec::new(),
             commands: CommandsOfDevices::default(),
+            begun: None,
         };
         // The device whose commands are watched stays.
         let first = world.appear();
@@ -84,13 +90,28 @@ impl World {
         world
     }
 
-    /// One entry of the log, with one to three changes.
+    /// One entry of the log, with one to three changes; sometimes the figures of groups come ahead.
     fn happen(&mut self) {
+        self.finish();
+        let before = self.version;
         self.version += 1 + self.dice.roll(2);
         self.now_ms += self.dice.roll(1_500) as i64;
         let changes: Vec<Change> = (0..=self.dice.roll(3)).flat_map(|_| self.change()).collect();
-        let (position, now_ms) = (Position(self.version), self.now_ms);
-        self.views.apply(position, now_ms, &changes, &mut |_, _| ());
+        let (figures, rest): (Vec<Change>, Vec<Change>) = changes.into_iter().partition(|it| it.group().is_some());
+        self.begun = Some((self.version, rest));
+        self.views.apply_figures(Position(self.version), &figures);
+        if self.dice.one_in(4) {
+            self.version = before;
+        } else {
+            self.finish();
+        }
+    }
+
+    /// Applies the rest of an entry.
+    fn finish(&mut self) {
+        let Some((version, changes)) = self.begun.take() else { return };
+        self.version = version;
+        self.views.apply(Position(version), self.now_ms, &changes, &mut |_, _| ());
     }
 
     fn change(&mut self) -> Vec<Change> {
@@ -138,7 +159,10 @@ impl World {
 
     /// As processing does it: the alerts of the device end first.
     fn forget(&mut self, device: DeviceIndex) -> Vec<Change> {
-        let mut changes = if self.open_alert(device).is_some() { self.alert(device) } else { Vec::new() };
+        let mut changes = Vec::new();
+        while self.open_alert(device).is_some() {
+            changes.extend(self.alert(device));
+        }
         self.devices[device.0 as usize] = None;
         changes.push(Change::Removed { device });
         changes
@@ -183,11 +207,11 @@ impl World {
         let Some(at) = self.open_alert(device) else {
             let alert = AlertChange {
                 id: format!("a-{}-{}", self.version, self.alerts.len()).into(),
-                rule: "hot".into(),
+                rule: ["hot", "cold"][self.dice.roll(2) as usize].into(),
                 severity: [Severity::Info, Severity::Warning, Severity::Critical][self.dice.roll(3) as usize],
                 device,
                 device_id: self.id(device).into(),
-                group: "a".into(),
+                group: ["a", "a/b", "c"][self.devices[device.0 as usize].as_ref().unwrap().group as usize].into(),
                 metric: None,
                 text: "Above 8.0 °C".into(),
                 state: AlertState::Raised,
@@ -199,6 +223,11 @@ impl World {
             self.alerts.push(alert.clone());
             return vec![Change::Alert(alert)];
         };
+        if self.alerts[at].state == AlertState::Raised && self.dice.one_in(4) {
+            self.alerts[at].state = AlertState::Acknowledged;
+            self.alerts[at].acknowledged = Some((self.now_ms, "Ann".into()));
+            return vec![Change::Alert(self.alerts[at].clone())];
+        }
         self.alerts[at].state = AlertState::Cleared;
         self.alerts[at].cleared_ms = Some(self.now_ms);
         vec![Change::Alert(self.alerts[at].clone())]
@@ -225,7 +254,7 @@ impl World {
 
     fn client(&mut self) -> Client {
         let names: Vec<String> = (0..12).map(|_| self.name()).collect();
-        let (kind, spec) = match self.dice.roll(13) {
+        let (kind, spec) = match self.dice.roll(16) {
             0 | 1 => (
                 "devices",
                 ViewSpec::Devices {
@@ -258,7 +287,18 @@ impl World {
             12 => ("group", ViewSpec::Group { group: "a".into(), depth: 9, metrics: Some(vec!["t".into()]) }),
             7 => ("commands", ViewSpec::Commands { device: None, limit: Some(1 + self.dice.roll(6) as usize) }),
             8 => ("commands", ViewSpec::Commands { device: Some("dev0".into()), limit: Some(3) }),
-            _ => ("alerts", ViewSpec::Alerts { group: String::new() }),
+            9 => {
+                let group = ["a", "a/b", "c"][self.dice.roll(3) as usize].into();
+                ("alerts", ViewSpec::Alerts { group, device: None, limit: None })
+            }
+            13 => {
+                let device = Some("site/dev0".into());
+                ("alerts", ViewSpec::Alerts { group: String::new(), device, limit: Some(2) })
+            }
+            _ => {
+                let limit = Some(1 + self.dice.roll(6) as usize);
+                ("alerts", ViewSpec::Alerts { group: String::new(), device: None, limit })
+            }
         };
         let bytes_max = [400, 1_500, 16_384][self.dice.roll(3) as usize];
         Client {
@@ -325,6 +365,7 @@ impl World {
 
     /// Everything that is due is sent; then the client's map is the server's view.
     fn settle(&mut self, client: &mut Client) {
+        self.finish();
         for _ in 0..10_000 {
             if !self.serve(client) {
                 return self.compare(client);
@@ -456,7 +497,7 @@ fn the_random_histories_give_the_rows_of_forgotten_devices_to_others() {
     let (mut appeared, mut rows) = (0, 0);
     for seed in 0..20 {
         let mut world = World::new(seed);
-        (0..400).for_each(|_| world.happen());
+        (0..500).for_each(|_| world.happen());
         let mut client = world.client();
         (client.spec, client.view) = (ViewSpec::Fleet { group: String::new(), metric: None }, ClientView::new("fleet"));
         world.connect(&mut client);

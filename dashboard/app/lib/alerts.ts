@@ -1,37 +1,62 @@
 // Alerts are everywhere: the badge, the sound, the charts and the page share one view.
 import { createMemo, createRoot, createSignal } from "solid-js";
-import type { Alert } from "../../client/index.js";
+import type { Alert, AlertBurst } from "../../client/index.js";
 import { api } from "./api.js";
 import { openView } from "./live.js";
 import { chime } from "./sound.js";
 
 const [pending, setPending] = createSignal<ReadonlySet<string>>(new Set());
 const [failures, setFailures] = createSignal<ReadonlyMap<string, string>>(new Map());
+/** What acknowledgements were answered with, for alerts outside the window. */
+const [taken, setTaken] = createSignal<ReadonlyMap<string, Alert>>(new Map());
 export { pending, failures };
+
+/** The alert, as an acknowledgement of this page has left it. */
+export const newest = (alert: Alert): Alert => taken().get(alert.id) ?? alert;
 
 const RANK = { critical: 0, warning: 1, info: 2 } as const;
 
+/** Lines on the page: those that hold, and as many of those that cleared. */
+const SHOWN = 200;
+
 const shared = createRoot(() => {
-  const live = openView<"alerts">({ kind: "alerts" }, (change, table) => {
+  const live = openView<"alerts">({ kind: "alerts", limit: SHOWN }, (change, table) => {
     if (!change) return;
-    const raised = table.events.filter((event) => event.alert.state === "raised");
-    if (raised.length > 0) chime(raised.some((event) => event.alert.severity === "critical"));
+    const raised = [...table.events.map((event) => event.alert).filter((alert) => alert.state === "raised"), ...table.begun];
+    if (raised.length > 0) chime(raised.some((alert) => alert.severity === "critical"));
     for (const event of table.events) settle(event.alert);
   });
   const all = createMemo<Alert[] | null>(() => {
     const table = live.table();
     return table ? [...table.alerts.values()] : null;
   });
-  return { all };
+  return { all, table: live.table };
 });
 
+/** Alerts in the window, those that hold and those that cleared lately; `null` before they are known. */
 export const allAlerts = shared.all;
 
-/** Unacknowledged first, then by gravity, then newest first. */
-export function activeAlerts(): Alert[] {
-  const order = (alert: Alert): number => (alert.state === "raised" ? 0 : 10) + RANK[alert.severity];
-  return (allAlerts() ?? []).filter((alert) => alert.state !== "cleared").sort((a, b) => order(a) - order(b) || b.raised - a.raised);
+/** A line of the page. */
+export type Line = Alert | AlertBurst;
+
+export const isBurst = (line: Line): line is AlertBurst => "count" in line;
+
+/** How many hold and nobody took on, and how many somebody did: exact, however many are shown. */
+export const raisedCount = (): number => shared.table()?.raised ?? 0;
+export const acknowledgedCount = (): number => shared.table()?.acknowledged ?? 0;
+
+/** What holds. Unacknowledged first, then by gravity, then newest first. */
+export function activeLines(): Line[] {
+  const isOpen = (line: Line): boolean => (isBurst(line) ? line.raised > 0 : line.state === "raised");
+  const order = (line: Line): number => (isOpen(line) ? 0 : 10) + RANK[line.severity];
+  const since = (line: Line): number => (isBurst(line) ? line.first : line.raised);
+  const alerts = (allAlerts() ?? []).filter((alert) => alert.state !== "cleared");
+  const bursts = [...(shared.table()?.bursts.values() ?? [])].filter((burst) => burst.raised + burst.acknowledged > 0);
+  return [...bursts, ...alerts].sort((a, b) => order(a) - order(b) || since(b) - since(a));
 }
+
+/** How many hold that no line shows or stands for. */
+export const unshownCount = (): number => raisedCount() + acknowledgedCount() - activeLines().reduce((sum, line) => sum + (isBurst(line) ? line.raised + line.acknowledged : 1), 0);
 
 const PAGE = 200;
 const [history, setHistory] = createSignal<Alert[]>([]);
@@ -49,7 +74,7 @@ export function clearedAlerts(): Alert[] {
 /** Asks for a page of the history: the newest, or the one at `cursor`. */
 export async function loadHistory(cursor: string | null): Promise<void> {
   try {
-    const page = await api.alerts(PAGE, cursor);
+    const page = await api.alerts({ state: "cleared" }, PAGE, cursor);
     setHistory((known) => (cursor === null ? page.alerts : [...known, ...page.alerts]));
     setOlder(page.next);
     setHistoryError(null);
@@ -58,14 +83,13 @@ export async function loadHistory(cursor: string | null): Promise<void> {
   }
 }
 
-export const raisedCount = (): number => (allAlerts() ?? []).filter((alert) => alert.state === "raised").length;
-
 /** Asks at once, and shows it as asked until the log has decided. */
 export async function acknowledge(alert: Alert): Promise<void> {
   setPending((ids) => new Set(ids).add(alert.id));
   setFailures((all) => without(all, alert.id));
   try {
-    await api.acknowledge(alert.id);
+    const answer = await api.acknowledge(alert.id);
+    setTaken((all) => new Map(all).set(alert.id, answer));
     setTimeout(() => setPending((ids) => new Set([...ids].filter((id) => id !== alert.id))), 5000);
   } catch (failure) {
     setPending((ids) => new Set([...ids].filter((id) => id !== alert.id)));

@@ -34,6 +34,8 @@ export interface Rule {
   threshold?: number;
   hysteresis?: number;
   for_ms: number;
+  /** How many of its alerts hold. */
+  active: number;
 }
 
 export type Figures = { [name: string]: number | string | boolean | null | Figures };
@@ -66,11 +68,12 @@ export async function request<T>(path: string, init?: RequestInit): Promise<T> {
 export const api = {
   devices: (query: string, limit: number) => request<{ devices: ApiDevice[] }>(`/v1/devices?q=${encodeURIComponent(query)}&limit=${limit}`),
   devicesOf: (group: string, limit: number) => request<{ devices: ApiDevice[] }>(`/v1/devices?group=${encodeURIComponent(group)}&limit=${limit}`),
-  alerts: (limit: number, cursor: string | null) => request<{ alerts: Alert[]; next: string | null }>(`/v1/alerts?state=all&limit=${limit}${cursor === null ? "" : `&cursor=${encodeURIComponent(cursor)}`}`),
+  alerts: (which: { state: "active" | "cleared"; burst?: string | undefined }, limit: number, cursor: string | null) =>
+    request<{ alerts: Alert[]; next: string | null }>(`/v1/alerts?state=${which.state}${which.burst === undefined ? "" : `&burst=${encodeURIComponent(which.burst)}`}&limit=${limit}${cursor === null ? "" : `&cursor=${encodeURIComponent(cursor)}`}`),
   readings: (device: string, metric: string, from: number, to: number, limit: number, cursor: string | null) =>
     request<{ points: [number, Scalar][]; next: string | null }>(`/v1/readings?device=${encodeURIComponent(device)}&metric=${encodeURIComponent(metric)}&from=${from}&to=${to}&limit=${limit}${cursor === null ? "" : `&cursor=${encodeURIComponent(cursor)}`}`),
   rules: (device?: string) => request<{ rules: Rule[] }>(`/v1/rules${device === undefined ? "" : `?device=${encodeURIComponent(device)}`}`),
-  acknowledge: (id: string) => request<unknown>(`/v1/alerts/${encodeURIComponent(id)}/acknowledge`, { method: "POST" }),
+  acknowledge: (id: string) => request<Alert>(`/v1/alerts/${encodeURIComponent(id)}/acknowledge`, { method: "POST" }),
   problems: () => request<{ problems: ApiProblem[]; dropped: number }>("/v1/problems"),
   stats: () => request<Stats>("/v1/stats"),
 };

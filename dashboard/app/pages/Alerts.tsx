@@ -1,7 +1,7 @@
-import { createEffect, For, Match, Show, Switch } from "solid-js";
-import type { Alert } from "../../client/index.js";
-import { acknowledge, activeAlerts, allAlerts, clearedAlerts, failures, historyError, loadHistory, older, pending } from "../lib/alerts.js";
-import { api, poll, type Rule } from "../lib/api.js";
+import { createEffect, createMemo, createSignal, For, Match, Show, Switch } from "solid-js";
+import type { Alert, AlertBurst } from "../../client/index.js";
+import { acknowledge, acknowledgedCount, activeLines, allAlerts, clearedAlerts, failures, historyError, isBurst, loadHistory, newest, older, pending, raisedCount, unshownCount, type Line } from "../lib/alerts.js";
+import { api, poll } from "../lib/api.js";
 import { formatClock, formatExact, formatSpan, formatValue, groupWords, plural, shortName } from "../lib/format.js";
 import { now } from "../lib/live.js";
 import { href, route, setQuery } from "../lib/router.js";
@@ -9,21 +9,23 @@ import { alertTitle, ruleText, thresholdUnit } from "../lib/rules.js";
 import { muted, setMuted } from "../lib/sound.js";
 import { findUnit, unitOf } from "../lib/units.js";
 
-/** They change with a restart of the server only. */
-const RULES_EVERY_MS = 60_000;
+/** How many of their alerts hold changes. */
+const RULES_EVERY_MS = 5_000;
+const PAGE = 100;
 const TABS = [["active", "Active"], ["recent", "Recent"], ["rules", "Rules"]] as const;
 
 export function Alerts() {
   const tab = (): string => route().query.get("show") ?? "active";
   const recent = (): boolean => tab() === "recent";
-  const shown = (): Alert[] => (recent() ? clearedAlerts() : activeAlerts());
+  const shown = (): Line[] => (recent() ? clearedAlerts() : activeLines());
+  const lines = createMemo(() => new Map(shown().map((line) => [line.id, line])));
+  const [all, setAll] = createSignal(false);
   createEffect(() => recent() && void loadHistory(null));
-  const acknowledged = (): number => activeAlerts().filter((alert) => alert.state === "acknowledged").length;
   return (
     <>
       <div class="head">
         <h1>Alerts</h1>
-        <span class="sub">{plural(activeAlerts().length, "active alert")}<Show when={acknowledged() > 0}>, {acknowledged()} acknowledged</Show></span>
+        <span class="sub">{plural(raisedCount() + acknowledgedCount(), "active alert")}<Show when={acknowledgedCount() > 0}>, {acknowledgedCount()} acknowledged</Show></span>
         <div class="tools">
           <div class="segments" role="group" aria-label="Which alerts">
             <For each={TABS}>
@@ -38,8 +40,12 @@ export function Alerts() {
           <Show when={shown().length > 0} fallback={<Nothing recent={recent()} />}>
             <table class="list alerts">
               <thead><tr><th /><th>Alert</th><th>Device</th><th>Where</th><th class="right">Value</th><th class="right">{recent() ? "Cleared" : "Since"}</th><th /></tr></thead>
-              <tbody><For each={shown()}>{(alert) => <Row alert={alert} />}</For></tbody>
+              <tbody><For each={[...lines().keys()]}>{(id) => <LineRow line={lines().get(id) as Line} />}</For></tbody>
             </table>
+          </Show>
+          <Show when={!recent() && unshownCount() > 0}>
+            <p class="sub">{plural(unshownCount(), "more alert")} {unshownCount() === 1 ? "holds" : "hold"}. <button class="button" type="button" aria-expanded={all()} onClick={() => setAll(!all())}>{all() ? "Hide the list" : "List all, newest first"}</button></p>
+            <Show when={all()}><Listed /></Show>
           </Show>
           <Show when={recent()}>
             <Show when={historyError()}>{(why) => <p class="wrong" role="alert">{why()}</p>}</Show>
@@ -57,7 +63,6 @@ function Rules() {
   createEffect(() => {
     for (const rule of answer.value()?.rules ?? []) if (rule.metric !== null) void findUnit(rule.metric, "");
   });
-  const active = (rule: Rule): number => activeAlerts().filter((alert) => alert.rule === rule.name).length;
   return (
     <Switch fallback={<div class="skeleton tall" aria-label="Loading" />}>
       <Match when={answer.value()?.rules.length === 0}>
@@ -75,7 +80,7 @@ function Rules() {
                     <td class="what">{alertTitle({ metric: rule.metric, text: ruleText(rule, unitOf(rule.metric)) })} <span class="sub severity-word">· {rule.severity} · {rule.name}</span></td>
                     <td class="device">{rule.device ?? <span class="sub">all devices</span>}</td>
                     <td class="where sub">{rule.group === null ? "everywhere" : groupWords(rule.group)}</td>
-                    <td class="right value">{active(rule) === 0 ? <span class="sub">none</span> : active(rule)}</td>
+                    <td class="right value">{rule.active === 0 ? <span class="sub">none</span> : rule.active}</td>
                   </tr>
                 )}
               </For>
@@ -94,6 +99,57 @@ function Nothing(props: { recent: boolean }) {
       <h2>{props.recent ? "No alert has cleared yet." : "No alert. Everything within its rules."}</h2>
       <Show when={!props.recent}><p>Rules are in the configuration under <code>[[alert]]</code>. An alert is here within a second of the reading.</p></Show>
     </div>
+  );
+}
+
+function LineRow(props: { line: Line }) {
+  const burst = (): AlertBurst | null => (isBurst(props.line) ? props.line : null);
+  return <Show when={burst()} fallback={<Row alert={props.line as Alert} />}>{(one) => <BurstRow burst={one()} />}</Show>;
+}
+
+/** One line for what happened to many at once. */
+function BurstRow(props: { burst: AlertBurst }) {
+  const [open, setOpen] = createSignal(false);
+  const burst = () => props.burst;
+  const active = (): number => burst().raised + burst().acknowledged;
+  return (
+    <>
+      <tr data-row tabindex="0" classList={{ done: burst().raised === 0 }}>
+        <td class="severity"><i class={burst().raised > 0 ? burst().severity : "none"} title={burst().severity} /></td>
+        <td class="what">{burst().rule}: {burst().text} <span class="sub severity-word">· {burst().severity}</span></td>
+        <td class="device">{plural(active(), "alert")}</td>
+        <td class="where sub">{burst().count === active() ? "at once" : `of ${burst().count} at once`}{burst().acknowledged > 0 ? `, ${burst().acknowledged} acknowledged` : ""}</td>
+        <td class="right value" />
+        <td class="right since" title={`${formatExact(burst().first)} to ${formatExact(burst().last)}`}>{formatClock(burst().first, now())} <span class="sub">{formatSpan(now() - burst().first)}</span></td>
+        <td class="right act"><button class="button" type="button" aria-expanded={open()} onClick={() => setOpen(!open())}>{open() ? "Hide" : "Show them"}</button></td>
+      </tr>
+      <Show when={open()}><tr><td colspan="7"><Listed burst={burst().id} /></td></tr></Show>
+    </>
+  );
+}
+
+/** Alerts that hold, of a line or of all, as the server has them when it is asked. */
+function Listed(props: { burst?: string }) {
+  const [alerts, setAlerts] = createSignal<Alert[]>([]);
+  const [next, setNext] = createSignal<string | null>(null);
+  const [error, setError] = createSignal<string | null>(null);
+  const load = async (cursor: string | null): Promise<void> => {
+    try {
+      const page = await api.alerts({ state: "active", burst: props.burst }, PAGE, cursor);
+      setAlerts((known) => [...known, ...page.alerts]);
+      setNext(page.next);
+      setError(null);
+    } catch (failure) {
+      setError((failure as Error).message);
+    }
+  };
+  void load(null);
+  return (
+    <>
+      <table class="list alerts"><tbody><For each={alerts()}>{(alert) => <Row alert={newest(alert)} />}</For></tbody></table>
+      <Show when={error()}>{(why) => <p class="wrong" role="alert">{why()}</p>}</Show>
+      <Show when={next()}>{(cursor) => <p><button class="button" type="button" onClick={() => void load(cursor())}>Show more</button></p>}</Show>
+    </>
   );
 }
 

@@ -1,10 +1,9 @@
 import { createEffect, createMemo, createSignal, For, on, Show } from "solid-js";
-import type { Device as DeviceRow, Metric, Tables } from "../../client/index.js";
+import type { Alert, Device as DeviceRow, Metric, Tables } from "../../client/index.js";
 import { Chart } from "../chart/Chart.js";
 import { latePoints, toColumns, type Columns } from "../chart/data.js";
 import { Spark } from "../chart/Spark.js";
 import { readRange, WINDOWS, type Range } from "../chart/windows.js";
-import { allAlerts } from "../lib/alerts.js";
 import { api, poll, type Rule } from "../lib/api.js";
 import { formatClock, formatExact, formatNumber, formatSpan, formatTime, formatValue, groupWords, metricLabel, shortName, switchWords } from "../lib/format.js";
 import { isStale, now, openView, type Live } from "../lib/live.js";
@@ -71,7 +70,8 @@ function Body(props: { device: () => DeviceRow }) {
   const metrics = props.device().metrics;
   const series = metrics.map((metric) => ({ device: props.device().id, metric: metric.name }));
   const trend = openView<"series">({ kind: "series", series, last: TREND_MS, width: TREND_PIXELS });
-  const alerts = () => (allAlerts() ?? []).filter((alert) => alert.device === props.device().id);
+  const ofDevice = openView<"alerts">({ kind: "alerts", device: props.device().id });
+  const alerts = (): Alert[] => [...(ofDevice.table()?.alerts.values() ?? [])];
   /** The metric that was asked for, else the one that is in alert, else the first. */
   const chosen = createMemo(() => {
     const troubled = alerts().find((alert) => alert.state !== "cleared" && alert.metric !== null)?.metric;
@@ -143,7 +143,7 @@ function MetricCard(props: { metric: Metric; cell: DeviceRow["cells"][number]; c
 
 type Hover = { time: number; mean: number; lowest: number; highest: number } | null;
 
-function History(props: { device: string; metric: Metric; isSwitch: boolean; rules: Rule[]; alerts: NonNullable<ReturnType<typeof allAlerts>> }) {
+function History(props: { device: string; metric: Metric; isSwitch: boolean; rules: Rule[]; alerts: Alert[] }) {
   const [hover, setHover] = createSignal<Hover>(null);
   const range = createMemo<Range>(() => readRange(route().query), readRange(route().query), { equals: (a, b) => JSON.stringify(a) === JSON.stringify(b) });
   let width = 800;

@@ -38,11 +38,11 @@ test("a line is never drawn across missing data", () => {
 });
 
 test("a rule reads as its alerts do, and thresholds of a metric are lines of its chart", () => {
-  const rule: Rule = { name: "warm", severity: "critical", metric: "temperature", device: null, group: null, condition: "above", threshold: 8, hysteresis: 0.5, for_ms: 30_000 };
+  const rule: Rule = { name: "warm", severity: "critical", metric: "temperature", device: null, group: null, condition: "above", threshold: 8, hysteresis: 0.5, for_ms: 30_000, active: 0 };
   const celsius = { unit: "°C", decimals: 1 };
   expect(ruleText(rule, celsius)).toBe("Above 8.0 °C for 30 s");
   expect(ruleText({ ...rule, condition: "below", threshold: -18, for_ms: 0 }, { unit: "%", decimals: null })).toBe("Below −18%");
-  const silent: Rule = { name: "silent", severity: "warning", metric: null, device: null, group: null, condition: "no_reading", for_ms: 600_000 };
+  const silent: Rule = { name: "silent", severity: "warning", metric: null, device: null, group: null, condition: "no_reading", for_ms: 600_000, active: 0 };
   expect(ruleText(silent, celsius)).toBe("No reading for 10 min");
   const every = { ...rule, name: "every", metric: null, threshold: 9 };
   expect(limitsOf([rule, silent, every], "temperature", celsius).map((limit) => limit.value)).toEqual([8, 9]);

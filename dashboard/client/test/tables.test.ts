@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { AlertTable } from "../tables/alerts.js";
 import { CommandTable } from "../tables/commands.js";
 import { FleetTable } from "../tables/fleet.js";
 import { GroupTable } from "../tables/groups.js";
@@ -61,4 +62,24 @@ test("a command is replaced as it gets on, and the newest comes first", () => {
 
 test("a command that left before it was here is nothing new", () => {
   expect(new CommandTable().apply({ d: [1, 1, 2], x: ["c-1"] })).toEqual({ structure: false, keys: [] });
+});
+
+test("alerts that a line stands for leave with its coming, and the counts are the server's", () => {
+  const alerts = new AlertTable();
+  alerts.load(part([{ id: "a-1-0", state: "raised" }, { id: "a-2-0", state: "raised" }], { counts: [[2, 0, 0], [1, 0, 0], 7] }));
+  expect([alerts.raised, alerts.acknowledged, alerts.counts[2]]).toEqual([2, 1, 7]);
+  const burst = { id: "b-1-0", rule: "silent", severity: "critical", text: "", count: 3, raised: 3, acknowledged: 0, first: 1, last: 2 };
+  alerts.apply({ d: [1, 1, 2], n: [[3, 0, 0], [1, 0, 0], 7], x: ["a-1-0", "a-2-0"], r: [burst] });
+  expect([[...alerts.alerts.keys()], [...alerts.bursts.keys()], alerts.begun.length, alerts.raised]).toEqual([[], ["b-1-0"], 1, 3]);
+  alerts.apply({ d: [1, 2, 3], n: [[2, 0, 0], [1, 0, 0], 8], r: [{ ...burst, raised: 2 }] });
+  expect([alerts.begun.length, alerts.bursts.get("b-1-0")!.raised]).toEqual([0, 2]);
+});
+
+test("an event of an alert outside the window changes no row, and after a break every row is replaced", () => {
+  const alerts = new AlertTable();
+  alerts.load(part([{ id: "a-1-0", state: "raised" }]));
+  alerts.apply({ d: [1, 1, 2], e: [[2, 5, { id: "a-9-0", state: "cleared" } as never]] });
+  expect([[...alerts.alerts.keys()], alerts.events.length]).toEqual([["a-1-0"], 1]);
+  alerts.apply({ d: [1, 2, 3], x: ["*"], r: [{ id: "a-3-0", state: "raised" }] });
+  expect([...alerts.alerts.keys()]).toEqual(["a-3-0"]);
 });

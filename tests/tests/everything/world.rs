@@ -13,7 +13,7 @@ use tidegate_store::{Store, StoreConfig};
 use tidegate_telemetry::{
     AlertState, Change, DeviceIndex, Entry, Intent, Position, ProblemSink, Publication, Reason, Severity,
 };
-use tidegate_views::read::{AlertObject, Device, DevicesQuery, Group};
+use tidegate_views::read::{AlertsQuery, AlertObject, Device, DevicesQuery, Group};
 use tidegate_views::{Epoch, Views, ViewsConfig};
 
 use crate::devices::{Fleet, NAME_BYTES_MAX, Said, TEXT_BYTES_MAX};
@@ -159,7 +159,8 @@ impl World {
     }
 
     fn acknowledge(&mut self) {
-        let raised = self.views.alerts();
+        let query = AlertsQuery { cleared: true, limit: 1, looked_at_max: usize::MAX, ..AlertsQuery::default() };
+        let raised = self.views.alerts(&query).alerts;
         let Some(alert) = raised.first() else { return };
         let (received_ms, alert, by) = (self.now_ms, alert.id.to_string(), "Ünal \"<b>\"".to_owned());
         self.append(Entry::Intent(Intent::AcknowledgeAlert { received_ms, alert, by }), None);
@@ -314,8 +315,9 @@ impl World {
     /// What people see of the state.
     fn shown(&self) -> (Vec<Device>, Vec<Group>, Vec<AlertObject>) {
         let query = DevicesQuery { limit: usize::MAX, ..DevicesQuery::default() };
-        let alerts = self.views.alerts().into_iter().filter(|alert| alert.cleared.is_none());
-        (self.views.devices(&query).devices, self.views.groups(None, usize::MAX).0, alerts.collect())
+        let all = AlertsQuery { limit: usize::MAX, looked_at_max: usize::MAX, ..AlertsQuery::default() };
+        let alerts = self.views.alerts(&all).alerts;
+        (self.views.devices(&query).devices, self.views.groups(None, usize::MAX).0, alerts)
     }
 }
 

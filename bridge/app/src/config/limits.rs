@@ -254,6 +254,22 @@ pub fn views(reader: &mut Reader) -> ViewsConfig {
             "Comings, moves and removals of devices, forgotten commands, figures that groups no longer have: so many of each a cursor can follow.",
         ),
         alert_events_max: s.count("alert_events_max", d.alert_events_max, "Alert events in memory."),
+        cleared_alerts_max: d.cleared_alerts_max,
+        alerts_shown_max: s.count(
+            "alerts_shown_max",
+            d.alerts_shown_max,
+            "Lines of a view of alerts: of those that hold, and of those that cleared.",
+        ),
+        alert_burst_min: s.count(
+            "alert_burst_min",
+            d.alert_burst_min,
+            "So many alerts of one rule, raised within alert_burst_window, are shown as one line; 0: never.",
+        ),
+        alert_burst_window_ms: s.duration_ms(
+            "alert_burst_window",
+            d.alert_burst_window_ms,
+            "The line goes on as long as so many come within this time.",
+        ),
         cleared_alert_ms: s.duration_ms(
             "cleared_alert_time",
             d.cleared_alert_ms,
@@ -380,6 +396,11 @@ pub fn live(reader: &mut Reader) -> LiveConfig {
             d.event_fill_max,
             "Alert events read from the store for a client that comes back; past it a snapshot.",
         ),
+        changes_per_lock_max: s.count(
+            "changes_per_lock_max",
+            d.changes_per_lock_max,
+            "Changes applied while no session can look, but for an entry that brings more.",
+        ),
         hello_timeout_ms,
         pulse_ms,
         pulse_paused_ms,
@@ -471,6 +492,11 @@ pub fn process(reader: &mut Reader) -> ProcessConfig {
             d.aggregate_interval_ms,
             "Shortest time between two rounds of aggregates.",
         ),
+        due_per_entry_max: s.count(
+            "due_per_entry_max",
+            d.due_per_entry_max,
+            "Changes of states and alerts that time brings about at once; the rest follows, with readings between.",
+        ),
         future_max_ms: s.duration_ms(
             "future_max",
             d.future_max_ms,
@@ -502,6 +528,6 @@ pub fn process(reader: &mut Reader) -> ProcessConfig {
         ))
         .filter(|after| *after > 0),
         alerts_recent_ms: s.duration_ms("alerts_recent", d.alerts_recent_ms, "Time a cleared alert is remembered…"),
-        alerts_recent_max: s.count("alerts_recent_max", d.alerts_recent_max, "…and so many at most."),
+        alerts_recent_max: s.count("alerts_recent_max", d.alerts_recent_max, "…and so many at most, for viewers too."),
     }
 }

@@ -135,6 +135,7 @@ fn read(reader: &mut Reader) -> Config {
         data,
     };
     (config.push.commands, config.process.commands) = commands::commands(reader);
+    config.views.cleared_alerts_max = config.process.alerts_recent_max;
     config
 }
 

@@ -40,6 +40,8 @@ pub struct LiveConfig {
     pub chart_mend_interval_ms: u64,
     /// Alert events read from the store for one receipt at most; past it the client gets a snapshot.
     pub event_fill_max: usize,
+    /// Changes applied while no session can look, but for an entry that brings more.
+    pub changes_per_lock_max: usize,
 }
 
 impl Default for LiveConfig {
@@ -64,6 +66,7 @@ impl Default for LiveConfig {
             history_concurrency: 4,
             chart_mend_interval_ms: 1_000,
             event_fill_max: 1_000,
+            changes_per_lock_max: 512,
         }
     }
 }

@@ -16,6 +16,8 @@ pub(crate) struct Meters {
     pub held_paused: Counter,
     pub chart_mends: Counter,
     pub chart_mend_failures: Counter,
+    /// Cleared alerts that made room for others before their time.
+    pub cleared_alerts_crowded_out: Counter,
 }
 
 impl Meters {
@@ -34,6 +36,7 @@ impl Meters {
             held_paused: held("paused"),
             chart_mends: counter!("tidegate_live_chart_mends_total"),
             chart_mend_failures: counter!("tidegate_live_chart_mend_failures_total"),
+            cleared_alerts_crowded_out: counter!("tidegate_live_cleared_alerts_crowded_out_total"),
         }
     }
 }

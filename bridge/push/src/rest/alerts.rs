@@ -1,3 +1,4 @@
+use std::collections::HashSet;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -6,9 +7,10 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::Uri;
 use serde::Serialize;
-use tidegate_telemetry::{AlertState, Position};
-use tidegate_views::read::AlertObject;
+use tidegate_telemetry::Position;
+use tidegate_views::read::{AlertObject, AlertsQuery};
 
+use super::devices::find;
 use super::error::ApiError;
 use super::parameters::Parameters;
 use super::{Api, alert_history};
@@ -32,48 +34,102 @@ pub enum Cursor {
     Cleared(Position, usize),
 }
 
+/// Alerts looked at while the state is locked.
+const LOOKED_AT_A_TIME: usize = 256;
+
+/// Which alerts a request is about.
+struct Wanted {
+    group: String,
+    device: Option<Arc<str>>,
+    rule: Option<String>,
+    burst: Option<String>,
+}
+
 /// `GET /v1/alerts`
 pub async fn list(State(api): State<Arc<Api>>, uri: Uri) -> Result<Json<Alerts>, ApiError> {
-    let parameters = Parameters::of(&uri, &["state", "group", "limit", "cursor"])?;
-    let group = parameters.text("group").unwrap_or_default();
+    let known = ["state", "group", "device", "rule", "burst", "limit", "cursor"];
+    let parameters = Parameters::of(&uri, &known)?;
     let limit = parameters.number("limit", 1..=api.config.page_max, api.config.page_default)?;
     let cursor = parameters.cursor()?;
     let state = parameters.text("state").unwrap_or("active");
-    if !matches!(state, "active" | "recent" | "all") {
-        return Err(ApiError::parameter("state", format!("state={state:?} is none of active, recent, all")));
+    if !matches!(state, "active" | "recent" | "cleared" | "all") {
+        let detail = format!("state={state:?} is none of active, recent, cleared, all");
+        return Err(ApiError::parameter("state", detail));
     }
-    let mut held = api.hub.read(|views| views.alerts());
-    held.retain(|alert| is_within(&alert.group, group) && (state == "recent" || alert.state != AlertState::Cleared));
-    if state != "all" {
-        return Ok(Json(page(&held, cursor.as_ref(), limit)));
+    let wanted = Wanted::of(&api, &parameters)?;
+    let is_of_history = matches!(state, "cleared" | "all");
+    if wanted.burst.is_some() && is_of_history {
+        let detail = "what came together is known while it is held: ask with state=active or state=recent";
+        return Err(ApiError::parameter("burst", detail));
     }
-    let group = group.to_owned();
-    let page = api.archive.ask(move |history| {
-        let (mut page, start) = match cursor {
-            Some(Cursor::Cleared(position, skipped)) => (Alerts::default(), Some((position, skipped))),
-            cursor => (page(&held, cursor.as_ref(), limit), None),
-        };
-        let wanted =
-            |alert: &AlertObject| is_within(&alert.group, &group) && held.iter().all(|holding| holding.id != alert.id);
-        if page.next.is_none() {
-            alert_history::fill_with_cleared(history, &mut page, start, limit, wanted)?;
+    let (page, start) = match cursor {
+        Some(Cursor::Cleared(position, skipped)) => (Alerts::default(), Some((position, skipped))),
+        _ if state == "cleared" => (Alerts::default(), None),
+        Some(Cursor::Held(raised_ms, id)) => {
+            (held(&api, &wanted, state == "recent", Some((raised_ms, id)), limit), None)
         }
+        None => (held(&api, &wanted, state == "recent", None, limit), None),
+    };
+    if !is_of_history || page.next.is_some() {
+        return Ok(Json(page));
+    }
+    let page = api.archive.ask(move |history| {
+        let mut page = page;
+        // What cleared a moment ago is on this page already, as it held.
+        let holding: HashSet<Arc<str>> = page.alerts.iter().map(|alert| Arc::clone(&alert.id)).collect();
+        let wanted = |alert: &AlertObject| wanted.has(alert) && !holding.contains(&alert.id);
+        alert_history::fill_with_cleared(history, &mut page, start, limit, wanted)?;
         Ok(page)
     });
     page.await.map(Json)
 }
 
-/// The page of `alerts` (newest first) that begins at `cursor`.
-fn page(alerts: &[AlertObject], cursor: Option<&Cursor>, limit: usize) -> Alerts {
-    let first = match cursor {
-        Some(Cursor::Held(raised, id)) => alerts.partition_point(|alert| (alert.raised, &alert.id) >= (*raised, id)),
-        Some(Cursor::Cleared(..)) => alerts.len(),
-        None => 0,
-    };
-    let (page, rest) = alerts[first..].split_at(limit.min(alerts.len() - first));
-    let last = page.last().filter(|_| !rest.is_empty());
-    let next = last.map(|alert| Cursor::Held(alert.raised, Arc::clone(&alert.id)));
-    Alerts { alerts: page.to_vec(), next }
+impl Wanted {
+    fn of(api: &Api, parameters: &Parameters) -> Result<Wanted, ApiError> {
+        let text = |name| parameters.text(name).map(ToOwned::to_owned);
+        let device = parameters.text("device").map(|name| api.hub.read(|views| find(views, name)));
+        Ok(Wanted {
+            group: text("group").unwrap_or_default(),
+            device: device.transpose()?.map(|device| device.id),
+            rule: text("rule"),
+            burst: text("burst"),
+        })
+    }
+
+    fn has(&self, alert: &AlertObject) -> bool {
+        is_within(&alert.group, &self.group)
+            && self.device.as_ref().is_none_or(|device| alert.device == *device)
+            && self.rule.as_ref().is_none_or(|rule| **rule == *alert.rule)
+    }
+}
+
+/// A page of the alerts that the views hold; a few are looked at at a time, so that what devices say in between does not
+/// wait for it.
+fn held(api: &Api, wanted: &Wanted, cleared: bool, mut before: Option<(i64, Arc<str>)>, limit: usize) -> Alerts {
+    let mut alerts = Vec::new();
+    loop {
+        let query = AlertsQuery {
+            group: &wanted.group,
+            device: wanted.device.as_deref(),
+            rule: wanted.rule.as_deref(),
+            burst: wanted.burst.as_deref(),
+            cleared,
+            before: before.as_ref().map(|(raised_ms, id)| (*raised_ms, &**id)),
+            limit: limit + 1 - alerts.len(),
+            looked_at_max: LOOKED_AT_A_TIME,
+        };
+        let part = api.hub.read(|views| views.alerts(&query));
+        alerts.extend(part.alerts);
+        before = part.next;
+        if alerts.len() > limit {
+            alerts.truncate(limit);
+            let next = alerts.last().map(|last: &AlertObject| Cursor::Held(last.raised, Arc::clone(&last.id)));
+            return Alerts { alerts, next };
+        }
+        if before.is_none() {
+            return Alerts { alerts, next: None };
+        }
+    }
 }
 
 /// Whether a group path is a group or lies below it; the empty path is above all.

@@ -15,7 +15,15 @@ use crate::ports::Rule;
 /// What raises alerts.
 #[derive(Debug, Serialize)]
 pub struct Rules {
-    rules: Vec<Rule>,
+    rules: Vec<Standing>,
+}
+
+/// A rule, and how many of its alerts hold.
+#[derive(Debug, Serialize)]
+struct Standing {
+    #[serde(flatten)]
+    rule: Rule,
+    active: usize,
 }
 
 /// `GET /v1/rules`: all of them, or those that are about one device.
@@ -27,5 +35,6 @@ pub async fn list(State(api): State<Arc<Api>>, uri: Uri) -> Result<Json<Rules>, 
         let fits = |pattern: &Option<String>, text: &str| pattern.as_ref().is_none_or(|it| glob_matches(it, text));
         rules.retain(|rule| fits(&rule.device, &device.id) && fits(&rule.group, &device.group));
     }
-    Ok(Json(Rules { rules }))
+    let standing = |rule: Rule| Standing { active: api.hub.read(|views| views.active_alerts_of(&rule.name)), rule };
+    Ok(Json(Rules { rules: rules.into_iter().map(standing).collect() }))
 }

@@ -167,6 +167,10 @@ async fn alerts_are_listed_by_whether_they_hold() {
         assert_eq!(pages(&site, &target, "alerts").await, all, "pages of {limit}");
     }
     assert_eq!(pages(&site, "/v1/alerts?state=recent&limit=1", "alerts").await, [OVER, WARM, COLD]);
+    assert_eq!(pages(&site, "/v1/alerts?state=cleared&limit=9", "alerts").await, all[2..], "history alone");
+    assert_eq!(of("?rule=silent").await, [""; 0]);
+    assert_eq!(of("?rule=too-warm&device=site/b/dev7").await, [WARM, COLD]);
+    assert_eq!(of("?burst=b-7-0").await, [""; 0], "no line stands for two");
 }
 
 #[tokio::test]
@@ -179,7 +183,7 @@ async fn rules_are_listed_all_or_those_about_a_device() {
     assert_eq!(
         rules[0],
         json!({ "name": "too-warm", "severity": "critical", "metric": "temperature", "device": null, "group": "site/*",
-            "condition": "above", "threshold": 8.0, "hysteresis": 0.5, "for_ms": 30_000 })
+            "condition": "above", "threshold": 8.0, "hysteresis": 0.5, "for_ms": 30_000, "active": 2 })
     );
     assert_eq!((&rules[2]["condition"], rules[2].get("threshold")), (&json!("no_reading"), None));
     assert_eq!(site.get("/v1/rules?device=nobody").await.status, 404);

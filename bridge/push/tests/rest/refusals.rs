@@ -39,11 +39,12 @@ async fn every_mistake_in_a_question_is_named() {
         (&format!("{series}&from=2&to=1"), 400, "before"),
         (&format!("{series}&from=yesterday"), 400, "RFC 3339"),
         (&format!("{series}&width=99999"), 400, "1 to 10000"),
-        ("/v1/alerts?state=old", 400, "active, recent, all"),
+        ("/v1/alerts?state=old", 400, "active, recent, cleared, all"),
         ("/v1/rules?device=%ff%fe", 400, "UTF-8"),
         ("/v1/clients?topic=a%00b", 400, "no topic name"),
         ("/v1/clients?topic=a/%2B/b", 400, "wildcard"),
         ("/v1/alerts?cursor=x", 400, "next"),
+        ("/v1/alerts?burst=b-7-0&state=all", 400, "state=active"),
     ] {
         let (answered, detail) = problem(&site.get(target).await);
         assert!(answered == status && detail.contains(names), "{target}: {answered} {detail}");

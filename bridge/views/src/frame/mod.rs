@@ -2,10 +2,12 @@
 //!
 //! - `rows`: parts of views with a row for each device
 //! - `groups`: parts of views of groups
-//! - `aggregates`: parts of views of charts and alerts
+//! - `alerts`: parts of views of alerts
+//! - `aggregates`: parts of charts
 //! - `commands`: parts of views of commands
 
 mod aggregates;
+mod alerts;
 mod commands;
 mod groups;
 mod rows;
@@ -85,7 +87,7 @@ impl Views {
     /// Decides whether a delta is due: `None` when it is.
     fn begin_delta(&self, subscription: &mut Subscription) -> Option<Frame> {
         let checked = subscription.checked;
-        let due = match &subscription.view {
+        let due = match &mut subscription.view {
             View::Rows(view) => {
                 if view.members_at < self.directory.newest && self.must_follow(view) {
                     return Some(Frame::MustFollow);
@@ -96,24 +98,26 @@ impl Views {
                     || view.rows.iter().any(|&row| versions.get(row as usize).is_some_and(|&it| it > checked))
             }
             View::Group(_) => {
-                if checked < self.groups.gone_horizon {
+                // Figures may be here before their entry: what that forgot is followed with it.
+                if checked < self.groups.gone_horizon.min(self.version) {
                     return Some(Frame::MustFollow);
                 }
-                self.groups.version > checked
+                self.groups.version > checked && self.version > checked
             }
             View::Series(view) => {
                 let mut charts = view.lines.iter().filter_map(|line| self.charts.get(&line.key));
                 charts.any(|chart| chart.version > checked || chart.mend > view.seen)
             }
             View::Alerts(view) => {
-                if checked < self.alerts.removed_horizon {
-                    return Some(Frame::MustFollow);
+                let (newest, horizon) = self.alerts.versions(&view.scope);
+                let is_due = view.anew || view.receipt.is_some() || newest > checked;
+                if is_due && view.events_from < horizon {
+                    return Some(Frame::WantsEvents { after: view.events_from, through: horizon });
                 }
-                let (after, through) = (view.events_from, self.alerts.events_horizon);
-                if after < through {
-                    return Some(Frame::WantsEvents { after, through });
+                if !is_due {
+                    view.events_from = self.version;
                 }
-                view.receipt.is_some() || self.alerts.version > checked
+                is_due
             }
             View::Commands(_) => self.commands.version > checked,
         };
@@ -158,7 +162,7 @@ impl Views {
             View::Rows(view) => self.rows_delta(view, since, place, bytes_max),
             View::Group(view) => self.group_part(view, Some(since), place, bytes_max),
             View::Series(view) => self.series_part(view, Some(since), place, bytes_max),
-            View::Alerts(view) => self.alerts_delta(view, since, place, bytes_max),
+            View::Alerts(view) => self.alerts_part(view, Some(since), place, bytes_max),
             View::Commands(view) => self.commands_part(view, Some(since), &place, bytes_max),
         };
         let from = subscription.at;
@@ -221,7 +225,7 @@ impl Views {
             }
             View::Alerts(view) => {
                 view.events_from = at;
-                self.alerts_snapshot(view, place, bytes_max)
+                self.alerts_part(view, None, place, bytes_max)
             }
             View::Commands(view) => self.commands_part(view, None, &place, bytes_max),
         };
@@ -272,6 +276,7 @@ fn write_snapshot_rows(part: &mut Part, out: &mut Vec<u8>) {
     for (key, list) in &part.lists {
         match *key {
             "groups" => list.finish("groups", out),
+            "n" => list.finish("counts", out),
             "r" | "rows" => {
                 out.extend_from_slice(b",\"rows\":[");
                 out.extend_from_slice(&list.bytes);

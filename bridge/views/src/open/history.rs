@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tidegate_telemetry::AlertState;
 use tidegate_telemetry::history::{AlertEvent, SeriesAnswer, SeriesQuery};
 
 use super::Seeded;
@@ -67,8 +68,18 @@ impl Views {
         if !complete {
             return self.restart_with_gap(subscription);
         }
-        let wanted = |event: &AlertEvent| event.position.0 > after && event.position.0 <= through;
-        view.supplied.extend(events.into_iter().filter(wanted));
+        let is_told_alone = |event: &AlertEvent| {
+            let held = self.alerts.get(&event.alert.id);
+            event.alert.state == AlertState::Acknowledged || held.is_none_or(|alert| alert.burst.is_none())
+        };
+        let wanted = |event: &AlertEvent| {
+            event.position.0 > after
+                && event.position.0 <= through
+                && view.scope.has(&event.alert)
+                && is_told_alone(event)
+        };
+        let wanted: Vec<AlertEvent> = events.into_iter().filter(wanted).collect();
+        view.supplied.extend(wanted);
         view.receipt = Some((after, through));
         view.events_from = through;
     }

@@ -84,7 +84,12 @@ impl Views {
             }
             View::Alerts(view) => {
                 view.events_from = since;
-                self.watchers.alerts.push(subscriber);
+                self.alerts.watch(&view.scope, subscriber);
+                if resumes {
+                    // Which lines were shown is not remembered; without a change they are those of now.
+                    view.has = self.alerts.window(&view.scope, view.limit);
+                    view.anew = self.alerts.versions(&view.scope).0 > since;
+                }
             }
             View::Commands(view) => {
                 if resumes {

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use tidegate_telemetry::Position;
 
 use self::membership::drop_one;
+use crate::alerts::AlertScope;
 use crate::directory::Found;
 use crate::groups::Subtree;
 use crate::spec::{UpdateSpec, ViewError, ViewSpec, WindowSpec};
@@ -79,7 +80,9 @@ impl Views {
                 View::Group(GroupView::new(within, boxed(metrics.as_deref())))
             }
             ViewSpec::Series { series, window } => View::Series(self.series_view(series, *window)?),
-            ViewSpec::Alerts { group } => View::Alerts(AlertsView::new(group)),
+            ViewSpec::Alerts { group, device, limit } => {
+                View::Alerts(self.alerts_view(group, device.as_deref(), *limit)?)
+            }
             ViewSpec::Commands { device, limit } => View::Commands(self.commands_view(device.as_deref(), *limit)?),
         };
         let mut subscription = Subscription { id, subscriber, at, checked: at, phase, view };
@@ -101,7 +104,7 @@ impl Views {
             View::Rows(mut view) => self.leave_rows(&mut view, subscriber),
             View::Group(view) => self.groups.unwatch(&view.within, subscriber),
             View::Series(view) => self.leave_charts(&view, subscriber),
-            View::Alerts(_) => drop_one(&mut self.watchers.alerts, subscriber),
+            View::Alerts(view) => self.alerts.unwatch(&view.scope, subscriber),
             View::Commands(_) => drop_one(&mut self.watchers.commands, subscriber),
         }
     }
@@ -171,8 +174,8 @@ impl Views {
             (view.leaving, view.sending) = (VecDeque::new(), Vec::new());
         }
         if let View::Alerts(view) = &mut subscription.view {
-            drop_one(&mut self.watchers.alerts, subscriber);
-            *view = AlertsView::new(&view.group);
+            self.alerts.unwatch(&view.scope, subscriber);
+            *view = AlertsView::new(view.scope.clone(), view.limit);
         }
         if let View::Commands(view) = &mut subscription.view {
             drop_one(&mut self.watchers.commands, subscriber);
@@ -216,8 +219,18 @@ impl GroupView {
 }
 
 impl AlertsView {
-    fn new(group: &str) -> Self {
-        AlertsView { group: group.into(), supplied: VecDeque::new(), events_from: 0, receipt: None }
+    fn new(scope: AlertScope, limit: usize) -> Self {
+        AlertsView {
+            scope,
+            limit,
+            has: Vec::new(),
+            anew: false,
+            leaving: Vec::new(),
+            sending: Vec::new(),
+            supplied: VecDeque::new(),
+            events_from: 0,
+            receipt: None,
+        }
     }
 }
 

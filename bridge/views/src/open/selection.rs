@@ -5,13 +5,16 @@ use std::sync::Arc;
 use tidegate_buckets::Rung;
 
 use super::invalid;
+use crate::alerts::AlertScope;
 use crate::charts::ChartKey;
 use crate::directory::Found;
 use crate::rows::{Row, short_name};
 use crate::spec::{SeriesSpec, UpdateSpec, ViewError, WindowSpec};
-use crate::subscription::{Cells, CommandsView, Line, RowsView, Selector, SeriesView, Subscription, View};
+use crate::subscription::{AlertsView, Cells, CommandsView, Line, RowsView, Selector, SeriesView, Subscription, View};
 use crate::views::Views;
 
+/// Alerts that a view shows when it does not say.
+const ALERTS_DEFAULT: usize = 100;
 /// Commands that a view shows when it does not say.
 const COMMANDS_DEFAULT: usize = 100;
 
@@ -67,6 +70,27 @@ impl Views {
         }
     }
 
+    pub(super) fn alerts_view(
+        &self,
+        group: &str,
+        device: Option<&str>,
+        limit: Option<usize>,
+    ) -> Result<AlertsView, ViewError> {
+        let (limit, max) = (limit.unwrap_or(ALERTS_DEFAULT), self.config.alerts_shown_max);
+        if limit == 0 {
+            return Err(invalid("a view of kind `alerts` has a `limit` above 0"));
+        }
+        if limit > max {
+            return Err(ViewError::TooLarge { what: "alerts", rows: limit, max });
+        }
+        let scope = match device {
+            None => AlertScope::Group(group.into()),
+            Some(_) if !group.is_empty() => return Err(invalid("`group` or `device`: which alerts?")),
+            Some(device) => AlertScope::Device(self.full_identifier(device)?),
+        };
+        Ok(AlertsView::new(scope, limit))
+    }
+
     pub(super) fn commands_view(&self, device: Option<&str>, limit: Option<usize>) -> Result<CommandsView, ViewError> {
         let (limit, max) = (limit.unwrap_or(COMMANDS_DEFAULT), self.config.rows_max);
         if limit == 0 {
@@ -75,11 +99,12 @@ impl Views {
         if limit > max {
             return Err(ViewError::TooLarge { what: "commands", rows: limit, max });
         }
-        let identifier = |name: &str| {
-            let row = self.resolve(name)?.and_then(|row| self.rows.get(row));
-            row.map(|row| Arc::clone(&row.id)).ok_or_else(|| unknown_device(name))
-        };
-        Ok(CommandsView::new(device.map(identifier).transpose()?, limit))
+        Ok(CommandsView::new(device.map(|name| self.full_identifier(name)).transpose()?, limit))
+    }
+
+    fn full_identifier(&self, name: &str) -> Result<Arc<str>, ViewError> {
+        let row = self.resolve(name)?.and_then(|row| self.rows.get(row));
+        row.map(|row| Arc::clone(&row.id)).ok_or_else(|| unknown_device(name))
     }
 
     pub(super) fn series_view(&self, series: &[SeriesSpec], window: WindowSpec) -> Result<SeriesView, ViewError> {

@@ -149,6 +149,7 @@ impl ClientView {
                 }
                 self.put_whole(&row);
             }
+            self.put_counts(&part["counts"]);
             self.at = part["at"].as_u64();
             let missing = part["missing"].as_array().into_iter().flatten();
             self.missing.extend(missing.map(|name| name.as_str().unwrap().to_owned()));
@@ -170,7 +171,11 @@ impl ClientView {
 
     fn apply_part(&mut self, delta: &Value) {
         let list = |key: &str| delta[key].as_array().cloned().unwrap_or_default();
+        self.put_counts(&delta["n"]);
         for key in list("x") {
+            if self.kind == "alerts" && key == "*" {
+                self.map.retain(|key, _| key == "counts");
+            }
             self.map.remove(&if self.kind == "devices" || self.kind == "fleet" {
                 key.to_string()
             } else {
@@ -197,6 +202,12 @@ impl ClientView {
         for event in list("e") {
             let text = |key: &str| event[2][key].as_str().unwrap().to_owned();
             self.events.push((event[0].as_u64().unwrap(), text("id"), text("state")));
+        }
+    }
+
+    fn put_counts(&mut self, counts: &Value) {
+        if self.kind == "alerts" && !counts.is_null() {
+            self.map.insert("counts".into(), counts.clone());
         }
     }
 

@@ -67,7 +67,8 @@ const DEV8: DeviceIndex = DeviceIndex(343);
 
 impl Scene {
     fn new() -> Self {
-        let hub = Arc::new(Hub::new(ViewsConfig::default(), LiveConfig::default(), || BASE_MS));
+        let views = ViewsConfig { alert_burst_min: 3, ..ViewsConfig::default() };
+        let hub = Arc::new(Hub::new(views, LiveConfig::default(), || BASE_MS));
         let bucket = Some((BASE_MS, Bucket::of(BASE_MS, 23.5)));
         let past = Arc::new(Past { bucket, ..Past::default() });
         Scene { hub, history: Arc::clone(&past) as Arc<dyn History>, past, position: 0, heard: Vec::new() }
@@ -150,7 +151,15 @@ fn aggregate() -> Change {
 }
 
 fn alert(acknowledged: bool) -> Change {
-    Change::Alert(AlertChange {
+    Change::Alert(hot(acknowledged))
+}
+
+fn silent(id: &str) -> Change {
+    Change::Alert(AlertChange { id: id.into(), rule: "silent".into(), metric: None, value: None, ..hot(false) })
+}
+
+fn hot(acknowledged: bool) -> AlertChange {
+    AlertChange {
         id: if acknowledged { "a-1-0" } else { "a-2-0" }.into(),
         rule: "hot".into(),
         severity: Severity::Critical,
@@ -164,7 +173,7 @@ fn alert(acknowledged: bool) -> Change {
         raised_ms: BASE_MS,
         acknowledged: acknowledged.then(|| (BASE_MS + 1, "Ann".into())),
         cleared_ms: None,
-    })
+    }
 }
 
 const COMMAND: CommandId = CommandId(Position(7));
@@ -238,6 +247,8 @@ async fn every_message_of_the_server_in_the_document_is_one_that_a_server_sends(
         vec![state(DEV7, DeviceState::Late)],
         vec![Change::Removed { device: DEV8 }],
         vec![alert(false)],
+        vec![silent("a-3-0"), silent("a-3-1")],
+        vec![silent("a-4-0")],
         vec![command(true)],
         vec![Change::CommandForgotten(COMMAND)],
     ] {

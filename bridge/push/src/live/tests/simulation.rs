@@ -47,6 +47,8 @@ impl World {
         let mut dice = Dice(seed);
         let views = ViewsConfig {
             alert_events_max: 4 + dice.roll(12) as usize,
+            // Each change is owed as an event.
+            alert_burst_min: 0,
             membership_entries_max: 16 + dice.roll(32) as usize,
             ..ViewsConfig::default()
         };
