@@ -165,7 +165,9 @@ fn what_happens_to_a_hundred_thousand_devices_at_once_is_one_line() {
         most = most.max(viewer.bytes);
     }
     world.serve(&mut of_hall);
-    eprintln!("{DEVICES} alerts, 256 an entry: {applying:?} to apply, {bytes} bytes to a viewer, {most} for one at most");
+    eprintln!(
+        "{DEVICES} alerts, 256 an entry: {applying:?} to apply, {bytes} bytes to a viewer, {most} for one at most"
+    );
     assert_eq!(viewer.counts(), &json!([[DEVICES, 0, 0], [0, 0, 0], 0]), "exact");
     let [line] = viewer.lines()[..] else { panic!("{} lines", viewer.lines().len()) };
     assert_eq!((&line["rule"], &line["count"], &line["raised"]), (&json!("silent"), &json!(DEVICES), &json!(DEVICES)));
