@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use parking_lot::RwLock;
 use tidegate_telemetry::{Change, History, Position};
-use tidegate_views::{Epoch, Lane, SubscriberId, Views, ViewsConfig};
+use tidegate_views::{Epoch, Lane, SubscriberId, Subscription, ViewError, Views, ViewsConfig};
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -179,6 +179,20 @@ impl Hub {
 
     pub(crate) fn write<T>(&self, change: impl FnOnce(&mut Views) -> T) -> T {
         self.change(|views, _| change(views))
+    }
+
+    /// Ends a subscription, some rows at a time: others get between.
+    pub(crate) fn close(&self, cursor: Subscription) {
+        let mut rest = Some(cursor);
+        while let Some(cursor) = rest {
+            rest = self.write(|views| views.close_some(cursor));
+        }
+    }
+
+    /// Whether each name of a list fits one device at most, some names at a time.
+    pub(crate) fn check_names(&self, names: &[String]) -> Result<(), ViewError> {
+        let some = self.read(Views::rows_per_lock);
+        names.chunks(some).try_for_each(|names| self.read(|views| views.check_names(names)))
     }
 
     /// From now on what readings alone cannot keep right of open charts is read from history again.

@@ -35,6 +35,8 @@ pub struct ViewsConfig {
     pub rows_max: usize,
     /// Series one subscription may have.
     pub series_max: usize,
+    /// Rows, names or moves that a list or a page looks at under one hold of the lock: at 1,024, half a millisecond.
+    pub rows_per_lock: usize,
     /// Readings kept for one chart while its history is being read; past it the reading starts anew.
     pub chart_recording_max: usize,
 }
@@ -52,6 +54,7 @@ impl Default for ViewsConfig {
             envelope_linger_ms: 120_000,
             rows_max: 20_000,
             series_max: 32,
+            rows_per_lock: 1_024,
             chart_recording_max: 65_536,
         }
     }

@@ -1,24 +1,28 @@
-//! Who is there, by name, and who came, moved and went lately.
+//! Who is there, by name and by group, who came, moved and went lately, and who waits for a name.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::ops::Bound;
 use std::sync::Arc;
 
-use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
 
+use crate::branches::Branches;
 use crate::rows::short_name;
+use crate::views::SubscriberId;
+use crate::watchers::Watchers;
 
-/// Devices by full identifier and by last level, and the bounded log of their coming and going.
+/// Devices by full identifier, by last level and by group, and the bounded log of their coming and going.
 #[derive(Debug, Default)]
 pub(crate) struct Directory {
-    by_id: BTreeMap<Arc<str>, u32>,
-    by_short: FxHashMap<Box<str>, SmallVec<[u32; 1]>>,
+    pub branches: Branches,
+    /// Rows by last level, in order.
+    by_short: BTreeMap<Box<str>, SmallVec<[u32; 1]>>,
+    /// Names that views wait for, as they were asked for.
+    wanted: BTreeMap<Arc<str>, Watchers>,
     log: VecDeque<Move>,
+    /// So many moves before those of the log are forgotten.
+    forgotten: u64,
     /// Moves at or below this version are forgotten.
     pub horizon: u64,
-    /// Version of the newest move.
-    pub newest: u64,
 }
 
 /// A device came, changed its group, or went.
@@ -31,23 +35,27 @@ pub(crate) struct Move {
 }
 
 /// What a name stands for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Found {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Found<'a> {
     Unique(u32),
-    Ambiguous(SmallVec<[u32; 4]>),
+    Ambiguous(&'a [u32]),
     Unknown,
 }
 
 impl Directory {
-    pub fn insert(&mut self, id: &Arc<str>, row: u32) {
-        self.by_id.insert(Arc::clone(id), row);
-        self.by_short.entry(short_name(id).into()).or_default().push(row);
+    /// Takes a device in; answers the number of its branch.
+    pub fn insert(&mut self, id: &Arc<str>, group: &str, row: u32, version: u64) -> u32 {
+        let rows = self.by_short.entry(short_name(id).into()).or_default();
+        rows.insert(rows.partition_point(|&other| other < row), row);
+        self.branches.insert(group, id, row, version)
     }
 
-    pub fn remove(&mut self, id: &str, row: u32) {
-        self.by_id.remove(id);
+    pub fn remove(&mut self, id: &str, branch: u32, row: u32) {
+        self.branches.remove(branch, id);
         if let Some(rows) = self.by_short.get_mut(short_name(id)) {
-            rows.retain(|&mut other| other != row);
+            if let Ok(at) = rows.binary_search(&row) {
+                rows.remove(at);
+            }
             if rows.is_empty() {
                 self.by_short.remove(short_name(id));
             }
@@ -56,43 +64,73 @@ impl Directory {
 
     /// Remembers a move. Beyond `entries_max` the oldest is forgotten: the answer is its row.
     pub fn note(&mut self, moved: Move, entries_max: usize) -> Option<u32> {
-        self.newest = moved.version;
         self.log.push_back(moved);
         let oldest = if self.log.len() > entries_max { self.log.pop_front()? } else { return None };
         self.horizon = oldest.version;
+        self.forgotten += 1;
         Some(oldest.row)
     }
 
     /// A full identifier, or a last level that only one device has.
-    pub fn find(&self, name: &str) -> Found {
-        if let Some(&row) = self.by_id.get(name) {
+    pub fn find(&self, name: &str) -> Found<'_> {
+        if let Some(&row) = self.branches.root().members.get(name) {
             return Found::Unique(row);
         }
         match self.by_short.get(name).map(SmallVec::as_slice) {
             None | Some([]) => Found::Unknown,
             Some([row]) => Found::Unique(*row),
-            Some(rows) => Found::Ambiguous(rows.into()),
+            Some(rows) => Found::Ambiguous(rows),
         }
-    }
-
-    /// Rows in order of their identifiers, after `after`.
-    pub fn after<'a>(&'a self, after: Option<&'a str>) -> impl Iterator<Item = (&'a Arc<str>, u32)> {
-        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
-        self.by_id.range::<str, _>((start, Bound::Unbounded)).map(|(id, &row)| (id, row))
     }
 
     pub fn len(&self) -> usize {
-        self.by_id.len()
+        self.branches.root().members.len()
     }
 
-    /// The first move of each device after `since`: where it was then.
-    pub fn moved_since(&self, since: u64) -> SmallVec<[&Move; 4]> {
-        if self.newest <= since {
-            return SmallVec::new();
+    /// So many devices came, moved and went so far: the number of the next move.
+    pub fn moves(&self) -> u64 {
+        self.forgotten + self.log.len() as u64
+    }
+
+    /// The number of the first move after a version; of the first that is known, if that is later.
+    pub fn first_move_after(&self, version: u64) -> u64 {
+        self.forgotten + self.log.partition_point(|moved| moved.version <= version) as u64
+    }
+
+    /// Moves by number, from one on; `None` when it is forgotten.
+    pub fn moves_from(&self, number: u64) -> Option<impl Iterator<Item = &Move>> {
+        let index = usize::try_from(number.checked_sub(self.forgotten)?).ok()?;
+        Some(self.log.range(index.min(self.log.len())..))
+    }
+
+    /// Moves after a version, as far as they are known.
+    pub fn moves_after(&self, version: u64) -> impl Iterator<Item = &Move> {
+        self.log.range(self.log.partition_point(|moved| moved.version <= version)..)
+    }
+
+    /// A session waits for a name, until [`Directory::unwant`].
+    pub fn want(&mut self, name: &Arc<str>, subscriber: SubscriberId) {
+        self.wanted.entry(Arc::clone(name)).or_default().add(subscriber);
+    }
+
+    pub fn unwant(&mut self, name: &str, subscriber: SubscriberId) {
+        if let Some(watchers) = self.wanted.get_mut(name) {
+            watchers.remove(subscriber);
+            if watchers.is_empty() {
+                self.wanted.remove(name);
+            }
         }
-        let first = self.log.partition_point(|moved| moved.version <= since);
-        let mut seen = FxHashSet::default();
-        self.log.range(first..).filter(|moved| seen.insert(moved.row)).collect()
+    }
+
+    pub fn wants(&self, name: &str, subscriber: SubscriberId) -> bool {
+        self.wanted.get(name).is_some_and(|watchers| watchers.contains(subscriber))
+    }
+
+    /// Who waits for a device, by its identifier or by its last level.
+    pub fn who_wants(&self, id: &str) -> impl Iterator<Item = SubscriberId> {
+        let short = Some(short_name(id)).filter(|short| *short != id);
+        let watchers = [Some(id), short].into_iter().flatten().filter_map(|name| self.wanted.get(name));
+        watchers.flat_map(Watchers::iter)
     }
 }
 
@@ -116,12 +154,12 @@ mod tests {
     #[test]
     fn a_short_name_finds_a_device_while_only_one_has_it() {
         let mut directory = Directory::default();
-        directory.insert(&"a/dev7".into(), 1);
+        let in_a = directory.insert(&"a/dev7".into(), "a", 1, 1);
         assert_eq!(directory.find("dev7"), Found::Unique(1));
-        directory.insert(&"b/dev7".into(), 2);
-        assert_eq!(directory.find("dev7"), Found::Ambiguous([1, 2].as_slice().into()));
+        directory.insert(&"b/dev7".into(), "b", 2, 1);
+        assert_eq!(directory.find("dev7"), Found::Ambiguous(&[1, 2]));
         assert_eq!(directory.find("b/dev7"), Found::Unique(2));
-        directory.remove("a/dev7", 1);
+        directory.remove("a/dev7", in_a, 1);
         assert_eq!(directory.find("dev7"), Found::Unique(2));
         assert_eq!(directory.find("dev8"), Found::Unknown);
     }

@@ -4,12 +4,16 @@
 //! readers ask [`Views::frame`] what their [`Subscription`] is sent next. See `docs/protocol.md` for what frames say.
 //!
 //! - [`Views`]: the state and how changes enter it; its parts are `rows`, `directory`, `groups`, `alerts`, `commands`, `charts`
-//! - `envelope`: the extremes a slow viewer must not miss
+//! - `branches`: the tree of groups with their devices; `recency`: rows in the order of their last change
+//! - `bell`, `watchers`: who is woken
+//! - `envelope`: the extremes a slow viewer must not miss; `sweep`: when they go
 //! - `mend`: buckets of charts that history has to say again
 //! - [`ViewSpec`], [`Subscription`], `open`, `frame`, `encode`: the way out to a client
 //! - [`read`]: answers for REST
 
 mod alerts;
+mod bell;
+mod branches;
 mod charts;
 mod commands;
 mod config;
@@ -21,10 +25,13 @@ mod groups;
 mod mend;
 mod open;
 pub mod read;
+mod recency;
 mod rows;
 mod spec;
 mod subscription;
+mod sweep;
 mod views;
+mod watchers;
 
 pub use commands::{CommandObject, CommandsPage};
 pub use config::{Epoch, ViewsConfig};

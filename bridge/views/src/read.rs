@@ -181,7 +181,7 @@ impl Views {
     pub fn device(&self, name: &str) -> Lookup<Device> {
         match self.directory.find(name) {
             Found::Unique(row) => self.rows.get(row).map_or(Lookup::Unknown, |row| Lookup::Unique(Device::from(row))),
-            Found::Ambiguous(rows) => Lookup::Ambiguous(self.identifiers(&rows)),
+            Found::Ambiguous(rows) => Lookup::Ambiguous(self.identifiers(rows)),
             Found::Unknown => Lookup::Unknown,
         }
     }
@@ -190,10 +190,10 @@ impl Views {
     #[must_use]
     pub fn devices(&self, query: &DevicesQuery<'_>) -> DevicesPage {
         let needle = query.q.to_lowercase();
-        let wanted = |row: &Row| {
-            is_within(&row.group, query.group) && (needle.is_empty() || row.id.to_lowercase().contains(&needle))
-        };
-        let rows = self.directory.after(query.cursor).filter_map(|(_, row)| self.rows.get(row));
+        let wanted = |row: &Row| needle.is_empty() || row.id.to_lowercase().contains(&needle);
+        let branch = self.directory.branches.of(query.group);
+        let members = branch.into_iter().flat_map(|branch| self.members(branch, query.group, query.cursor, None));
+        let rows = members.filter_map(|(_, row)| self.rows.get(row));
         let mut devices: Vec<Device> = Vec::new();
         for row in rows.filter(|row| wanted(row)) {
             if devices.len() == query.limit {

@@ -2,15 +2,17 @@
 
 use std::sync::{Arc, OnceLock};
 
-use smallvec::SmallVec;
 use tidegate_telemetry::{
     AppliedReading, DeliveryClass, DeviceIndex, DeviceState, MetricIndex, Numbered, Severity, Value,
 };
 
+use crate::branches::ROOT;
 use crate::envelope::Envelope;
-use crate::views::SubscriberId;
+use crate::recency::Recency;
+use crate::watchers::Watchers;
 
-/// All rows. `versions` lies apart and dense: a subscription finds what changed by scanning its own row numbers.
+/// All rows. What changed since a version is found from the newest on; a subscription with fewer rows than that looks at
+/// their `versions`, which lie apart and dense.
 ///
 /// A removed row keeps its number as long as somebody may mean the removed device by it: see [`Views::release`].
 ///
@@ -18,7 +20,8 @@ use crate::views::SubscriberId;
 #[derive(Debug, Default)]
 pub(crate) struct Rows {
     /// Version at which anything of the row last changed.
-    pub versions: Vec<u64>,
+    versions: Vec<u64>,
+    recency: Recency,
     rows: Numbered<Row>,
     /// Rows of the devices that processing knows, by its numbers.
     by_device: Vec<Option<u32>>,
@@ -29,12 +32,16 @@ pub(crate) struct Rows {
 pub(crate) struct Row {
     pub id: Arc<str>,
     pub group: Arc<str>,
+    /// Its group's number.
+    pub branch: u32,
     pub state: DeviceState,
     pub since_ms: i64,
     pub worst_alert: Option<Severity>,
     pub columns: Vec<Column>,
-    /// Version at which it appeared.
+    /// Version at which it appeared ...
     pub appeared: u64,
+    /// ... and at which it last appeared, got another group, or was forgotten.
+    pub moved: u64,
     /// Version at which processing forgot it.
     pub removed: Option<u64>,
     /// Version of the newest value of any column, and of the change before it.
@@ -45,9 +52,9 @@ pub(crate) struct Row {
     /// Version of the newest column or unit.
     pub columns_version: u64,
     /// Sessions to wake, one entry for each subscription that has this row.
-    pub watchers: SmallVec<[SubscriberId; 2]>,
-    /// Whether envelopes are kept: while somebody watches, and a while longer.
-    pub keeps_envelopes: bool,
+    pub watchers: Watchers,
+    /// Envelopes are kept until then though nobody watches, Unix ms.
+    pub kept_until_ms: i64,
     /// The newest change of values, encoded for everybody who stands right before it.
     pub newest_change: OnceLock<Box<[u8]>>,
 }
@@ -96,7 +103,7 @@ impl Rows {
         let version = content.appeared;
         let row = self.rows.insert(content);
         self.versions.resize(self.rows.end(), 0);
-        self.versions[row as usize] = version;
+        self.touch(row, version);
         let index = device.0 as usize;
         if self.by_device.len() <= index {
             self.by_device.resize(index + 1, None);
@@ -111,7 +118,7 @@ impl Rows {
         let number = self.by_device.get_mut(device.0 as usize)?.take()?;
         while self.by_device.pop_if(|last| last.is_none()).is_some() {}
         let row = self.rows.get_mut(number)?;
-        row.removed = Some(version);
+        (row.removed, row.moved) = (Some(version), version);
         if !has_chart(number) {
             row.columns = Vec::new();
         }
@@ -122,22 +129,30 @@ impl Rows {
     /// Frees a number.
     pub fn free(&mut self, row: u32) {
         self.rows.remove(row);
+        self.recency.remove(row);
+        self.recency.truncate(self.rows.end());
         self.versions.truncate(self.rows.end());
     }
 
     /// Notes that something of the row changed.
     pub fn touch(&mut self, row: u32, version: u64) {
         self.versions[row as usize] = version;
+        self.recency.touch(row);
+    }
+
+    /// Rows that changed after a version, the newest first; also some that were removed.
+    pub fn changed_after(&self, version: u64) -> impl Iterator<Item = u32> {
+        self.recency.iter().take_while(move |&row| self.version(row) > version)
+    }
+
+    /// Every row number is below.
+    pub fn end(&self) -> u32 {
+        u32::try_from(self.rows.end()).expect("rows have numbers of 32 bits")
     }
 
     /// Version of anything of the row.
     pub fn version(&self, row: u32) -> u64 {
         self.versions.get(row as usize).copied().unwrap_or(0)
-    }
-
-    /// Every row that is there.
-    pub fn iter(&self) -> impl Iterator<Item = (u32, &Row)> {
-        self.rows.iter().filter(|(_, row)| row.removed.is_none())
     }
 }
 
@@ -146,18 +161,20 @@ impl Row {
         Row {
             id,
             group,
+            branch: ROOT,
             state: DeviceState::Fresh,
             since_ms: now_ms,
             worst_alert: None,
             columns: Vec::new(),
             appeared: version,
+            moved: version,
             removed: None,
             value_version: 0,
             previous_value_version: 0,
             status_version: version,
             columns_version: 0,
-            watchers: SmallVec::new(),
-            keeps_envelopes: false,
+            watchers: Watchers::default(),
+            kept_until_ms: i64::MIN,
             newest_change: OnceLock::new(),
         }
     }
@@ -195,9 +212,13 @@ impl Row {
         self.columns_version = version;
     }
 
+    /// Whether its own watchers are owed its extremes, or were until lately.
+    pub fn keeps_extremes(&self, now_ms: i64) -> bool {
+        !self.watchers.is_empty() || now_ms < self.kept_until_ms
+    }
+
     /// Takes the values that are now the newest; `true` when there was one.
-    pub fn take(&mut self, reading: &AppliedReading, version: u64) -> bool {
-        let keeps_envelopes = self.keeps_envelopes;
+    pub fn take(&mut self, reading: &AppliedReading, version: u64, keeps_envelopes: bool) -> bool {
         let mut changed = false;
         for cell in reading.cells.iter().filter(|cell| cell.latest) {
             if let Some(column) = self.columns.get_mut(usize::from(cell.metric.0)) {
@@ -215,9 +236,8 @@ impl Row {
         changed
     }
 
-    /// Frees the envelopes; what happens from now on is not remembered.
+    /// Frees the envelopes.
     pub fn forget_envelopes(&mut self) {
-        self.keeps_envelopes = false;
         for column in &mut self.columns {
             column.envelope = None;
         }
@@ -251,7 +271,9 @@ impl Column {
     fn take(&mut self, reading: &AppliedReading, value: &Value, version: u64, keeps_envelope: bool) {
         if reading.class != DeliveryClass::Latest {
             self.promised = true;
-            if let Some(number) = value.as_number().filter(|_| keeps_envelope) {
+            if !keeps_envelope {
+                self.envelope = None;
+            } else if let Some(number) = value.as_number() {
                 let last_change = self.value_version;
                 let envelope = self.envelope.get_or_insert_with(|| Box::new(Envelope::new(last_change)));
                 envelope.push(version, reading.time_ms, number);
@@ -266,4 +288,24 @@ impl Column {
 /// The last level of an identifier.
 pub(crate) fn short_name(id: &str) -> &str {
     id.rsplit('/').next().unwrap_or(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_that_is_freed_is_not_among_what_changed_and_hides_none_that_is() {
+        let mut rows = Rows::default();
+        for n in 0..100 {
+            let content = Row::new(format!("dev{n}").as_str().into(), "".into(), 1 + u64::from(n), 0);
+            rows.insert(DeviceIndex(n), content);
+        }
+        for n in (10..100).filter(|n| n % 10 != 7) {
+            rows.remove(DeviceIndex(n), 200, |_| false);
+            rows.free(n);
+        }
+        rows.touch(3, 201);
+        assert!(rows.changed_after(5).eq([3, 97, 87, 77, 67, 57, 47, 37, 27, 17, 9, 8, 7, 6, 5]));
+    }
 }

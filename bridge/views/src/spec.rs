@@ -84,6 +84,18 @@ pub enum ViewSpec {
     },
 }
 
+impl ViewSpec {
+    /// Names of the list of devices that it asks for.
+    #[must_use]
+    pub fn names(&self) -> &[String] {
+        match self {
+            ViewSpec::Device { device, .. } => std::slice::from_ref(device),
+            ViewSpec::Devices { devices: Some(names), .. } => names,
+            _ => &[],
+        }
+    }
+}
+
 /// One line of a chart.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SeriesSpec {

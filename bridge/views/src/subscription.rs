@@ -1,9 +1,10 @@
 //! A client's cursor into one view: what it asked for, and how far it has got.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
 use tidegate_buckets::Rung;
 use tidegate_telemetry::history::AlertEvent;
 use tidegate_telemetry::{CommandId, Position};
@@ -64,8 +65,14 @@ pub(crate) struct Snapshot {
 pub(crate) enum Place {
     #[default]
     Start,
-    /// Rows (lines or commands that leave, and those that are sent) before this index were sent.
+    /// Lines or commands that leave, and those that are sent, before this index were sent.
     Row(usize),
+    /// Rows up to this number were sent.
+    Held(u32),
+    /// Members of the group up to this identifier were sent.
+    Member(Arc<str>),
+    /// Some of what a delta has to say of rows was sent.
+    Sending,
     /// Groups before this index were sent, and of it the figures up to this metric (the empty one stands for the devices
     /// by state).
     Group(usize, Option<Arc<str>>),
@@ -78,7 +85,7 @@ pub(crate) enum Place {
 /// What the client asked for.
 #[derive(Debug)]
 pub(crate) enum View {
-    Rows(RowsView),
+    Rows(Box<RowsView>),
     Group(GroupView),
     Series(SeriesView),
     Alerts(AlertsView),
@@ -90,24 +97,79 @@ pub(crate) enum View {
 pub(crate) struct RowsView {
     pub selector: Selector,
     pub cells: Cells,
-    /// What the client has.
-    pub rows: Vec<u32>,
-    /// What it will get in full with the next delta.
-    pub joining: Vec<u32>,
-    /// What it will be told to drop.
-    pub leaving: Vec<u32>,
-    /// Names that stand for nobody yet.
-    pub missing: Vec<Box<str>>,
-    /// Devices that came and went up to here are in `rows`, `joining` and `leaving`.
-    pub members_at: u64,
+    /// The group, and the branch that has all of it; of a list, the root.
+    pub group: Box<str>,
+    pub branch: u32,
+    /// Rows it counted when it was last looked at.
+    pub size: usize,
+    /// It began at a position that the client brought: whether all is known since then has yet to be seen.
+    pub resumes: bool,
+    /// Rows that it watches; none for a whole group.
+    pub held: Held,
+    /// What the delta under way has yet to say.
+    pub sending: Sending,
 }
 
 /// Which devices.
 #[derive(Debug)]
 pub(crate) enum Selector {
+    /// All of the group. Which those are follows from the branch and from who moved: nothing is held, for however many.
+    Group,
+    /// Some by name.
     Names,
-    Group(Box<str>),
-    Page { group: Box<str>, after: Option<Box<str>>, limit: usize },
+    /// Of the group, the first so many after an identifier.
+    Page {
+        after: Option<Box<str>>,
+        limit: usize,
+        /// Identifier of the last one, once there are so many.
+        last: Option<Arc<str>>,
+    },
+}
+
+/// The rows of a list or a page. What is found out under the read lock is done under the write lock, a slice at a time.
+#[derive(Debug, Default)]
+pub(crate) struct Held {
+    /// What the client has once it has what is due.
+    pub rows: BTreeSet<u32>,
+    /// What it gets in full with the next delta ...
+    pub joining: BTreeSet<u32>,
+    /// ... and what it is told to drop then; some it may never have had.
+    pub leaving: BTreeSet<u32>,
+    /// Names that stand for nobody yet, after their last levels.
+    pub missing: BTreeSet<(Arc<str>, Arc<str>)>,
+    /// Moves before this one are in the above ...
+    pub moves_seen: u64,
+    /// ... and so is all that moved up to this version.
+    pub members_at: u64,
+    /// To be looked at, whatever moved: rows ...
+    pub scan: Vec<u32>,
+    /// ... and names that were missing.
+    pub scan_names: Vec<Arc<str>>,
+    /// What the client asked for and was not done yet.
+    pub todo: VecDeque<Todo>,
+    /// It is being followed, and that is not at its end.
+    pub follows: bool,
+    /// The rows it had are being found: it is given only those that moved since.
+    pub entering: bool,
+    /// Devices may have gone since the position it brought, of which nothing but their moves tells.
+    pub gone_matter: bool,
+}
+
+/// A name of a list.
+#[derive(Debug)]
+pub(crate) enum Todo {
+    /// It was in the list when the client got to where it stands.
+    Had(Arc<str>),
+    Add(Arc<str>),
+    Drop(Arc<str>),
+}
+
+/// Rows that a delta has yet to say, the next one last.
+#[derive(Debug, Default)]
+pub(crate) struct Sending {
+    pub left: SmallVec<[u32; 2]>,
+    pub changed: SmallVec<[u32; 2]>,
+    pub joined: SmallVec<[u32; 2]>,
 }
 
 /// What of a device.
@@ -227,15 +289,39 @@ impl Subscription {
         matches!(self.phase, Phase::Gap { .. } | Phase::Snapshot(_) | Phase::Delta { .. })
     }
 
+    /// Whether [`Views::follow`](crate::Views::follow) has something to do for it, whatever is sent next.
+    #[must_use]
+    pub fn must_follow(&self) -> bool {
+        matches!(&self.view, View::Rows(view) if view.held.has_work())
+    }
+
     /// Rows it counts for, against the session's limit.
     #[must_use]
     pub fn rows(&self) -> usize {
         match &self.view {
-            View::Rows(view) => view.rows.len() + view.joining.len() + view.missing.len(),
+            View::Rows(view) => view.size.max(view.held.len()),
             View::Series(view) => view.lines.len(),
             View::Commands(view) => view.limit,
             View::Alerts(view) => view.limit,
             View::Group { .. } => 1,
         }
+    }
+}
+
+impl Held {
+    pub fn len(&self) -> usize {
+        let found = self.rows.len() + self.missing.len() + self.todo.len();
+        if self.entering { found + self.scan.len() } else { found }
+    }
+
+    /// Whether something is to be done before anything can be said.
+    pub fn has_work(&self) -> bool {
+        self.follows || self.entering || !self.todo.is_empty()
+    }
+}
+
+impl Sending {
+    pub fn is_empty(&self) -> bool {
+        self.left.is_empty() && self.changed.is_empty() && self.joined.is_empty()
     }
 }

@@ -1,4 +1,3 @@
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use rustc_hash::FxHashSet;
@@ -6,13 +5,14 @@ use smallvec::SmallVec;
 use tidegate_telemetry::{AlertChange, AppliedReading, Change, DeviceIndex, DeviceState, Position};
 
 use crate::alerts::Alerts;
+use crate::branches::Branch;
 use crate::charts::{Charts, Sample};
 use crate::commands::Commands;
 use crate::config::{Epoch, ViewsConfig};
-use crate::directory::{Directory, Move};
+use crate::directory::{Directory, Move, is_within};
 use crate::groups::Groups;
 use crate::rows::{Row, Rows};
-use crate::subscription::{Cells, RowsView};
+use crate::sweep::Sweep;
 
 /// Whom to wake: a number that the caller gives to each session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -56,24 +56,20 @@ pub struct Views {
     pub(crate) watchers: Watchers,
     /// Whom figures concern that are here before their entry.
     figures_ahead: FxHashSet<SubscriberId>,
-    /// Rows that nobody watches any more, and since when (Unix ms of receipt).
-    pub(crate) lingering: VecDeque<(i64, u32)>,
+    pub(crate) sweep: Sweep,
 }
 
-/// Sessions that wait for more than single rows.
+/// Sessions that wait for more than rows.
 #[derive(Debug, Default)]
 pub(crate) struct Watchers {
-    /// Views of many rows, woken by every change of any row.
-    pub all_rows: SmallVec<[SubscriberId; 4]>,
-    /// Views whose rows come and go.
-    pub membership: SmallVec<[SubscriberId; 4]>,
     pub commands: SmallVec<[SubscriberId; 4]>,
 }
 
 impl Views {
     /// An empty state.
     #[must_use]
-    pub fn new(epoch: Epoch, config: ViewsConfig) -> Self {
+    pub fn new(epoch: Epoch, mut config: ViewsConfig) -> Self {
+        config.rows_per_lock = config.rows_per_lock.max(1);
         Views {
             epoch,
             config,
@@ -88,7 +84,7 @@ impl Views {
             charts: Charts::default(),
             watchers: Watchers::default(),
             figures_ahead: FxHashSet::default(),
-            lingering: VecDeque::new(),
+            sweep: Sweep::default(),
         }
     }
 
@@ -187,26 +183,52 @@ impl Views {
         group: &Arc<str>,
         dirty: &mut impl FnMut(SubscriberId, Lane),
     ) {
-        let known = self.rows.of(device);
-        if let Some(row) = known
-            && let Some(known) = self.rows.get_mut(row)
-        {
-            if known.group != *group {
-                let before = std::mem::replace(&mut known.group, Arc::clone(group));
-                self.note_move(row, Some(before), dirty);
+        match self.rows.of(device) {
+            Some(row) => self.regroup(row, group, dirty),
+            None => {
+                let row =
+                    self.rows.insert(device, Row::new(Arc::clone(id), Arc::clone(group), self.version, self.now_ms));
+                self.settle_in(row, dirty);
+                self.note_move(row, None, dirty);
             }
-            return;
         }
-        let new = Row::new(Arc::clone(id), Arc::clone(group), self.version, self.now_ms);
-        let row = self.rows.insert(device, new);
-        self.directory.insert(id, row);
-        self.note_move(row, None, dirty);
+    }
+
+    fn regroup(&mut self, row: u32, group: &Arc<str>, dirty: &mut impl FnMut(SubscriberId, Lane)) {
+        let Some(known) = self.rows.get_mut(row).filter(|known| known.group != *group) else { return };
+        known.moved = self.version;
+        let before = std::mem::replace(&mut known.group, Arc::clone(group));
+        let (id, branch) = (Arc::clone(&known.id), known.branch);
+        self.stir(branch, dirty);
+        self.directory.remove(&id, branch, row);
+        self.settle_in(row, dirty);
+        self.note_move(row, Some(before), dirty);
+    }
+
+    /// A row takes its place in the directory.
+    fn settle_in(&mut self, row: u32, dirty: &mut impl FnMut(SubscriberId, Lane)) {
+        let Some(known) = self.rows.get_mut(row) else { return };
+        known.branch = self.directory.insert(&known.id, &known.group, row, self.version);
+        let branch = known.branch;
+        self.stir(branch, dirty);
+    }
+
+    /// Somebody comes to a branch, or goes.
+    fn stir(&mut self, branch: u32, dirty: &mut impl FnMut(SubscriberId, Lane)) {
+        let version = self.version;
+        self.directory.branches.each_above(branch, |branch| {
+            (branch.moved, branch.changed) = (version, version);
+            branch.moves.ring(|subscriber| dirty(subscriber, Lane::Views));
+            branch.changes.ring(|subscriber| dirty(subscriber, Lane::Views));
+        });
     }
 
     fn apply_reading(&mut self, reading: &AppliedReading, dirty: &mut impl FnMut(SubscriberId, Lane)) {
         let Some(number) = self.rows.of(reading.device) else { return };
+        let now_ms = self.now_ms;
         let Some(row) = self.rows.get_mut(number) else { return };
-        let changed = row.take(reading, self.version);
+        let keeps = row.keeps_extremes(now_ms) || self.directory.branches.keeps_extremes(row.branch, now_ms);
+        let changed = row.take(reading, self.version, keeps);
         for cell in &reading.cells {
             let (version, value) = (self.version, cell.value.as_number());
             let sample = Sample { version, time_ms: reading.time_ms, value };
@@ -251,25 +273,41 @@ impl Views {
     fn apply_removed(&mut self, device: DeviceIndex, dirty: &mut impl FnMut(SubscriberId, Lane)) {
         let Some(number) = self.rows.remove(device, self.version, |row| self.charts.has(row)) else { return };
         let Some(row) = self.rows.get_any(number) else { return };
-        let (id, group) = (Arc::clone(&row.id), Arc::clone(&row.group));
-        self.directory.remove(&id, number);
+        let (id, group, branch) = (Arc::clone(&row.id), Arc::clone(&row.group), row.branch);
+        self.stir(branch, dirty);
         self.note_move(number, Some(group), dirty);
+        self.directory.remove(&id, branch, number);
     }
 
-    fn note_move(&mut self, row: u32, before: Option<Arc<str>>, dirty: &mut impl FnMut(SubscriberId, Lane)) {
-        let moved = Move { version: self.version, row, before };
-        let forgotten = self.directory.note(moved, self.config.membership_entries_max);
-        wake(&self.watchers.membership, Lane::Views, dirty);
-        self.touch(row, dirty);
-        if let Some(row) = forgotten {
-            self.release(row);
+    fn note_move(&mut self, number: u32, before: Option<Arc<str>>, dirty: &mut impl FnMut(SubscriberId, Lane)) {
+        self.touch(number, dirty);
+        if let Some(row) = self.rows.get_any(number) {
+            self.directory.who_wants(&row.id).for_each(|subscriber| dirty(subscriber, Lane::Views));
         }
+        let moved = Move { version: self.version, row: number, before };
+        if let Some(forgotten) = self.directory.note(moved, self.config.membership_entries_max) {
+            self.release(forgotten);
+        }
+    }
+
+    /// Rows of a group in order of their identifiers, after one, and up to one. `branch` has all of them.
+    pub(crate) fn members<'a>(
+        &'a self,
+        branch: &'a Branch,
+        group: &'a str,
+        after: Option<&'a str>,
+        last: Option<&'a str>,
+    ) -> impl DoubleEndedIterator<Item = (&'a Arc<str>, u32)> {
+        let is_all = *branch.path == *group;
+        let is_in = move |row| is_all || self.rows.get(row).is_some_and(|row| is_within(&row.group, group));
+        branch.between(after, last).filter(move |&(_, row)| is_in(row))
     }
 
     /// Frees the number of a removed row once nobody means the device by it any more: cursors behind the horizon of the
     /// directory begin anew, those before it know of the removal; watchers and charts have left.
     ///
-    /// Views of whole fleets watch no single row: they tell by the version at which a row appeared ([`Views::row_in`]).
+    /// Views of whole groups watch no single row: they take nothing of a row that moved after what they are sent was
+    /// determined.
     pub(crate) fn release(&mut self, row: u32) {
         let is_unknown = |removed: u64| removed <= self.directory.horizon;
         let may_go = |row: &Row| row.removed.is_some_and(is_unknown) && row.watchers.is_empty();
@@ -278,28 +316,24 @@ impl Views {
         }
     }
 
-    /// The device that a view means by a row number, while it is there.
-    pub(crate) fn row_in(&self, view: &RowsView, number: u32) -> Option<&Row> {
-        let is_meant = |row: &&Row| matches!(view.cells, Cells::Metrics(_)) || row.appeared <= view.members_at;
-        self.rows.get(number).filter(is_meant)
-    }
-
-    /// Notes that a row changed, and wakes who watches it.
+    /// Notes that a row changed, and wakes who watches it or a branch that it is on.
     fn touch(&mut self, row: u32, dirty: &mut impl FnMut(SubscriberId, Lane)) {
-        self.rows.touch(row, self.version);
-        if let Some(row) = self.rows.get_any(row) {
-            wake(&row.watchers, Lane::Views, dirty);
-        }
-        wake(&self.watchers.all_rows, Lane::Views, dirty);
+        let version = self.version;
+        self.rows.touch(row, version);
+        let Some(row) = self.rows.get_any(row) else { return };
+        row.watchers.iter().for_each(|subscriber| dirty(subscriber, Lane::Views));
+        self.directory.branches.each_above(row.branch, |branch| {
+            branch.changed = version;
+            branch.changes.ring(|subscriber| dirty(subscriber, Lane::Views));
+        });
     }
 
     fn expire(&mut self, dirty: &mut impl FnMut(SubscriberId, Lane)) {
         let cleared_before_ms = self.now_ms - self.config.cleared_alert_ms;
         self.alerts.expire(cleared_before_ms, self.version, &mut |watcher| dirty(watcher, Lane::Alerts));
-        let unwatched_before_ms = self.now_ms - self.config.envelope_linger_ms;
-        while self.lingering.front().is_some_and(|&(since_ms, _)| since_ms < unwatched_before_ms) {
-            let Some((_, row)) = self.lingering.pop_front() else { break };
-            if let Some(row) = self.rows.get_any_mut(row).filter(|row| row.watchers.is_empty()) {
+        for row in self.sweep.step(self.now_ms, self.rows.end()) {
+            let Some(row) = self.rows.get_any_mut(row) else { continue };
+            if !row.keeps_extremes(self.now_ms) && !self.directory.branches.keeps_extremes(row.branch, self.now_ms) {
                 row.forget_envelopes();
             }
         }

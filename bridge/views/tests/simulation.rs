@@ -1,5 +1,5 @@
 //! The test that matters: whatever happens to a client, its map ends equal to the server's view, no delta shows what the
-//! view at its version does not hold, and no envelope hides an extreme.
+//! view at its version does not hold, no envelope hides an extreme, and no session that has something to send is left asleep.
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
@@ -18,9 +18,15 @@ use tidegate_telemetry::{
 use tidegate_views::{Epoch, Frame, Since, SubscriberId, Subscription, UpdateSpec, ViewSpec, Views, ViewsConfig};
 
 const BASE_MS: i64 = 1_704_700_000_000;
+/// Groups of devices; the last two lie too deep to have branches of their own.
+const GROUPS: [&str; 5] =
+    ["a", "a/b", "c", "d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/e", "d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/d/f"];
 
 /// One client and its only view.
 struct Client {
+    subscriber: SubscriberId,
+    /// It had everything when it was served last: only a wake-up means that there is more.
+    is_quiet: bool,
     spec: ViewSpec,
     view: ClientView,
     cursor: Option<Subscription>,
@@ -49,6 +55,9 @@ struct World {
     commands: CommandsOfDevices,
     /// An entry of which only the figures of groups were applied.
     begun: Option<(u64, Vec<Change>)>,
+    clients: u32,
+    /// Sessions that were woken and not served since.
+    woken: BTreeSet<SubscriberId>,
 }
 
 #[derive(Clone)]
@@ -68,6 +77,7 @@ impl World {
             alert_burst_min: [0, 2, 3, 5][dice.roll(4) as usize],
             alert_burst_window_ms: dice.roll(8_000) as i64,
             envelope_linger_ms: 1 + dice.roll(20_000) as i64,
+            rows_per_lock: 1 + dice.roll(6) as usize,
             ..ViewsConfig::default()
         };
         let epoch = Epoch { name: "e".into(), time_base_ms: BASE_MS };
@@ -83,6 +93,8 @@ impl World {
             alerts: Vec::new(),
             commands: CommandsOfDevices::default(),
             begun: None,
+            clients: 0,
+            woken: BTreeSet::new(),
         };
         // The device whose commands are watched stays.
         let first = world.appear();
@@ -111,7 +123,8 @@ impl World {
     fn finish(&mut self) {
         let Some((version, changes)) = self.begun.take() else { return };
         self.version = version;
-        self.views.apply(Position(version), self.now_ms, &changes, &mut |_, _| ());
+        self.views
+            .apply(Position(version), self.now_ms, &changes, &mut |subscriber, _| _ = self.woken.insert(subscriber));
     }
 
     fn change(&mut self) -> Vec<Change> {
@@ -126,7 +139,7 @@ impl World {
         match self.dice.roll(24) {
             0 => self.appear(),
             1 => {
-                self.devices[number].as_mut().unwrap().group = self.dice.roll(3);
+                self.devices[number].as_mut().unwrap().group = self.dice.roll(5);
                 vec![self.device(number)]
             }
             10 | 11 if number > 0 => self.forget(device),
@@ -150,7 +163,7 @@ impl World {
         self.appeared += 1;
         let number = self.devices.iter().position(Option::is_none).unwrap_or(self.devices.len());
         self.devices.resize(self.devices.len().max(number + 1), None);
-        self.devices[number] = Some(Known { id, group: self.dice.roll(3) });
+        self.devices[number] = Some(Known { id, group: self.dice.roll(5) });
         let device = DeviceIndex(number as u32);
         let mut changes = vec![self.device(number)];
         changes.extend((0..3).map(|column| metric(device, column, false)));
@@ -173,7 +186,7 @@ impl World {
         Change::Device {
             device: DeviceIndex(number as u32),
             id: id.as_str().into(),
-            group: ["a", "a/b", "c"][*group as usize].into(),
+            group: GROUPS[*group as usize].into(),
         }
     }
 
@@ -254,7 +267,7 @@ impl World {
 
     fn client(&mut self) -> Client {
         let names: Vec<String> = (0..12).map(|_| self.name()).collect();
-        let (kind, spec) = match self.dice.roll(16) {
+        let (kind, spec) = match self.dice.roll(18) {
             0 | 1 => (
                 "devices",
                 ViewSpec::Devices {
@@ -268,19 +281,19 @@ impl World {
             2 => ("devices", ViewSpec::Device { device: names[0].clone(), metrics: None }),
             3 => (
                 "devices",
-                ViewSpec::Devices { devices: None, group: Some("a".into()), metrics: None, after: None, limit: None },
+                ViewSpec::Devices { devices: None, group: Some(self.group()), metrics: None, after: None, limit: None },
             ),
-            4 => (
+            4 | 16 | 17 => (
                 "devices",
                 ViewSpec::Devices {
                     devices: None,
-                    group: Some(String::new()),
+                    group: Some(self.group()),
                     metrics: None,
-                    after: Some("site/dev1".into()),
-                    limit: Some(5),
+                    after: self.dice.one_in(2).then(|| format!("site/dev{}", self.dice.roll(3))),
+                    limit: Some(self.dice.roll(9) as usize),
                 },
             ),
-            5 => ("fleet", ViewSpec::Fleet { group: "a".into(), metric: Some("m1".into()) }),
+            5 => ("fleet", ViewSpec::Fleet { group: self.group(), metric: Some("m1".into()) }),
             10 => ("fleet", ViewSpec::Fleet { group: String::new(), metric: None }),
             6 => ("group", ViewSpec::Group { group: String::new(), depth: 1, metrics: None }),
             11 => ("group", ViewSpec::Group { group: "a".into(), depth: 0, metrics: None }),
@@ -301,7 +314,10 @@ impl World {
             }
         };
         let bytes_max = [400, 1_500, 16_384][self.dice.roll(3) as usize];
+        self.clients += 1;
         Client {
+            subscriber: SubscriberId(self.clients),
+            is_quiet: false,
             spec,
             view: ClientView::new(kind),
             cursor: None,
@@ -311,6 +327,10 @@ impl World {
             left: BTreeSet::new(),
             joined: BTreeMap::new(),
         }
+    }
+
+    fn group(&mut self) -> String {
+        ["", "a", "a/b", "c", "nobody/here", "d/d", GROUPS[3]][self.dice.roll(7) as usize].into()
     }
 
     fn name(&mut self) -> String {
@@ -329,26 +349,38 @@ impl World {
         let view = ClientView::new(client.view.kind);
         // The frames of a half-received snapshot are worth nothing; the map that was reached is.
         client.view = ClientView { at, map: std::mem::take(&mut client.view.map), ..view };
-        client.cursor = Some(self.views.open(SubscriberId(1), 1, &client.spec, since).unwrap());
+        client.cursor = Some(self.views.open(client.subscriber, 1, &client.spec, since).unwrap());
+        client.is_quiet = false;
     }
 
     /// Sends the client one message; `false` when there is none.
     fn serve(&mut self, client: &mut Client) -> bool {
         let Some(cursor) = &mut client.cursor else { return false };
         let mut out = Vec::new();
-        loop {
+        let is_woken = self.woken.remove(&client.subscriber);
+        let frame = loop {
             match self.views.frame(cursor, &mut out, client.bytes_max) {
-                Frame::Nothing => {
-                    client.list_pending = false;
-                    return false;
+                Frame::MustFollow => {
+                    self.views.follow(cursor);
+                    if cursor.must_follow() && self.dice.one_in(2) {
+                        // Others get between.
+                        client.is_quiet = false;
+                        return true;
+                    }
                 }
-                Frame::MustFollow => self.views.follow(cursor),
                 Frame::WantsEvents { after, through } => {
                     // A store that has none of them: the client is told, and gets a snapshot.
                     self.views.supply_events(cursor, (after, through), Vec::new(), false);
                 }
-                Frame::Written => break,
+                frame => break frame,
             }
+        };
+        let was_asleep = std::mem::take(&mut client.is_quiet) && !is_woken;
+        assert!(!was_asleep || frame == Frame::Nothing, "{:?} was not woken for {out:?}", client.spec);
+        client.is_quiet = frame == Frame::Nothing || !cursor.has_more() && cursor.at() == self.views.position();
+        if frame == Frame::Nothing {
+            client.list_pending = false;
+            return false;
         }
         assert!(out.len() <= client.bytes_max.max(1_200), "{} bytes: {}", out.len(), String::from_utf8_lossy(&out));
         let message: Value = serde_json::from_slice(&out).unwrap();
@@ -380,11 +412,15 @@ impl World {
         if let ViewSpec::Devices { devices: Some(devices), .. } = &mut spec {
             devices.clone_from(&client.names);
         }
-        let mut cursor = self.views.open(SubscriberId(2), 2, &spec, None).unwrap();
+        let mut cursor = self.views.open(SubscriberId(0), 2, &spec, None).unwrap();
         let mut fresh = ClientView::new(client.view.kind);
         let mut out = Vec::new();
-        while self.views.frame(&mut cursor, &mut out, 1 << 20) == Frame::Written {
-            fresh.apply(&serde_json::from_slice(&out).unwrap());
+        loop {
+            match self.views.frame(&mut cursor, &mut out, 1 << 20) {
+                Frame::Written => _ = fresh.apply(&serde_json::from_slice(&out).unwrap()),
+                Frame::MustFollow => self.views.follow(&mut cursor),
+                _ => break,
+            }
             out.clear();
         }
         self.views.close(cursor);
@@ -458,7 +494,7 @@ fn step(world: &mut World, client: &mut Client) {
                 UpdateSpec { add: vec![added.clone()], remove: vec![removed.clone()], ..UpdateSpec::default() };
             world.views.update(client.cursor.as_mut().unwrap(), &change).unwrap();
             let is_removed = |name: &String| name.trim_start_matches("site/") == removed.trim_start_matches("site/");
-            client.list_pending = true;
+            (client.list_pending, client.is_quiet) = (true, false);
             client.names.retain(|name| !is_removed(name));
             client.names.push(added);
         }

@@ -282,6 +282,11 @@ pub fn views(reader: &mut Reader) -> ViewsConfig {
         ),
         rows_max: s.count("rows_max", d.rows_max, "Rows one subscription may have."),
         series_max: s.count("series_max", d.series_max, "Series one chart may have."),
+        rows_per_lock: s.count(
+            "rows_per_lock",
+            d.rows_per_lock,
+            "Rows, names or moves that a list or a page looks at before others have their turn.",
+        ),
         chart_recording_max: s.count(
             "chart_recording_max",
             d.chart_recording_max,

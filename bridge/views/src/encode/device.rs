@@ -18,6 +18,31 @@ impl Lists {
     pub fn len(&self) -> usize {
         self.values.len() + self.status.len() + self.columns.len()
     }
+
+    /// How long each is, for [`Lists::truncate`].
+    pub fn marks(&self) -> Marks {
+        Marks { values: self.values.len(), status: self.status.len(), columns: self.columns.len() }
+    }
+
+    pub fn truncate(&mut self, marks: &Marks) {
+        self.values.bytes.truncate(marks.values);
+        self.status.bytes.truncate(marks.status);
+        self.columns.bytes.truncate(marks.columns);
+    }
+}
+
+/// Lengths of the lists at some time.
+#[derive(Debug)]
+pub(crate) struct Marks {
+    values: usize,
+    status: usize,
+    columns: usize,
+}
+
+impl Marks {
+    pub fn len(&self) -> usize {
+        self.values + self.status + self.columns
+    }
 }
 
 /// What changed in a row after `since`.

@@ -1,6 +1,6 @@
 //! The one operation: what a subscription is sent next.
 //!
-//! - `rows`: parts of views with a row for each device
+//! - `changes`: what a view with a row for each device has to say; `rows`: parts of it
 //! - `groups`: parts of views of groups
 //! - `alerts`: parts of views of alerts
 //! - `aggregates`: parts of charts
@@ -8,15 +8,16 @@
 
 mod aggregates;
 mod alerts;
+mod changes;
 mod commands;
 mod groups;
 mod rows;
 
 use smallvec::SmallVec;
 
-use crate::directory::is_within;
+use self::changes::Due;
 use crate::encode::json::{self, List};
-use crate::subscription::{GapReason, Phase, Place, RowsView, Selector, Snapshot, Subscription, View};
+use crate::subscription::{GapReason, Phase, Place, Selector, Snapshot, Subscription, View};
 use crate::views::Views;
 
 /// Room that the head and the tail of a frame take besides its rows.
@@ -53,6 +54,25 @@ struct Part {
 impl Views {
     /// Appends the next message of a subscription to `out`: at most about `bytes_max`, but always at least one row.
     pub fn frame(&self, subscription: &mut Subscription, out: &mut Vec<u8>, bytes_max: usize) -> Frame {
+        let frame = self.next_frame(subscription, out, bytes_max);
+        if matches!(subscription.phase, Phase::Live) && matches!(frame, Frame::Written | Frame::Nothing) {
+            self.wait(subscription);
+        }
+        frame
+    }
+
+    /// The client has everything up to here: its session is woken for the next change.
+    fn wait(&self, subscription: &Subscription) {
+        let View::Rows(view) = &subscription.view else { return };
+        let Some(branch) = self.directory.branches.get(view.branch) else { return };
+        match view.selector {
+            Selector::Group => branch.changes.wait(subscription.subscriber),
+            Selector::Page { .. } => branch.moves.wait(subscription.subscriber),
+            Selector::Names => {}
+        }
+    }
+
+    fn next_frame(&self, subscription: &mut Subscription, out: &mut Vec<u8>, bytes_max: usize) -> Frame {
         let rows_bytes_max = bytes_max.saturating_sub(FRAME_MARGIN_BYTES);
         loop {
             match &mut subscription.phase {
@@ -73,6 +93,7 @@ impl Views {
                 }
                 Phase::Live => match self.begin_delta(subscription) {
                     Some(frame) => return frame,
+                    None if !matches!(subscription.phase, Phase::Live) => {}
                     None => {
                         if let Some(frame) = self.receipt(subscription, out) {
                             return frame;
@@ -84,19 +105,19 @@ impl Views {
         }
     }
 
-    /// Decides whether a delta is due: `None` when it is.
+    /// Decides whether a delta is due: `None` when it is, or a gap.
     fn begin_delta(&self, subscription: &mut Subscription) -> Option<Frame> {
         let checked = subscription.checked;
         let due = match &mut subscription.view {
-            View::Rows(view) => {
-                if view.members_at < self.directory.newest && self.must_follow(view) {
-                    return Some(Frame::MustFollow);
+            View::Rows(view) => match self.rows_due(view, checked, subscription.subscriber) {
+                Due::Nothing => false,
+                Due::Delta => true,
+                Due::Follow => return Some(Frame::MustFollow),
+                Due::Anew => {
+                    subscription.phase = Phase::Gap { from: subscription.at, reason: GapReason::Horizon };
+                    return None;
                 }
-                let versions = &self.rows.versions;
-                !view.joining.is_empty()
-                    || !view.leaving.is_empty()
-                    || view.rows.iter().any(|&row| versions.get(row as usize).is_some_and(|&it| it > checked))
-            }
+            },
             View::Group(_) => {
                 // Figures may be here before their entry: what that forgot is followed with it.
                 if checked < self.groups.gone_horizon.min(self.version) {
@@ -128,17 +149,6 @@ impl Views {
         None
     }
 
-    fn must_follow(&self, view: &RowsView) -> bool {
-        view.members_at < self.directory.horizon
-            || self.directory.moved_since(view.members_at).iter().any(|moved| match &view.selector {
-                Selector::Names => view.has(moved.row) || self.is_wanted(view, moved.row),
-                Selector::Group(group) | Selector::Page { group, .. } => {
-                    moved.before.as_ref().is_some_and(|before| is_within(before, group))
-                        || self.rows.get(moved.row).is_some_and(|row| is_within(&row.group, group))
-                }
-            })
-    }
-
     /// Says that events come from the store.
     fn receipt(&self, subscription: &mut Subscription, out: &mut Vec<u8>) -> Option<Frame> {
         let View::Alerts(view) = &mut subscription.view else { return None };
@@ -159,7 +169,7 @@ impl Views {
         let since = subscription.checked;
         let is_first = place == Place::Start;
         let part = match &mut subscription.view {
-            View::Rows(view) => self.rows_delta(view, since, place, bytes_max),
+            View::Rows(view) => self.rows_delta(view, (since, to), bytes_max),
             View::Group(view) => self.group_part(view, Some(since), place, bytes_max),
             View::Series(view) => self.series_part(view, Some(since), place, bytes_max),
             View::Alerts(view) => self.alerts_part(view, Some(since), place, bytes_max),
@@ -197,26 +207,26 @@ impl Views {
     }
 
     fn snapshot_part(&self, subscription: &mut Subscription, out: &mut Vec<u8>, bytes_max: usize) -> Frame {
-        if let View::Rows(view) = &subscription.view
-            && view.members_at < self.directory.newest
+        if let View::Rows(view) = &mut subscription.view
             && matches!(&subscription.phase, Phase::Snapshot(Snapshot { at: None, .. }))
-            && self.must_follow(view)
         {
-            return Frame::MustFollow;
+            if self.must_follow(view, subscription.subscriber) {
+                return Frame::MustFollow;
+            }
+            view.begin_anew();
         }
         let Phase::Snapshot(snapshot) = &mut subscription.phase else { return Frame::Nothing };
         let at = *snapshot.at.get_or_insert(self.version);
         let place = std::mem::take(&mut snapshot.place);
-        let mut missing: &[Box<str>] = &[];
+        let mut missing: SmallVec<[&str; 4]> = SmallVec::new();
         let mut rung_ms = None;
         let mut part = match &mut subscription.view {
             View::Rows(view) => {
-                if snapshot.part == 0 {
-                    view.rows.append(&mut view.joining);
-                    view.leaving.clear();
+                let part = self.rows_snapshot(view, snapshot, (at, place), bytes_max);
+                if part.next.is_none() {
+                    missing = rows::missing_names(view);
                 }
-                missing = &view.missing;
-                self.rows_snapshot(view, snapshot, place, bytes_max)
+                part
             }
             View::Group(view) => self.group_part(view, None, place, bytes_max),
             View::Series(view) => {
@@ -241,9 +251,9 @@ impl Views {
             out.extend_from_slice(b",\"rung_ms\":");
             json::integer(out, rung_ms);
         }
-        if is_last && !missing.is_empty() {
+        if !missing.is_empty() {
             out.extend_from_slice(b",\"missing\":");
-            json::object(out, &missing);
+            json::object(out, &missing.as_slice());
         }
         write_snapshot_rows(&mut part, out);
         match part.next {

@@ -2,123 +2,140 @@
 
 use std::sync::Arc;
 
-use smallvec::smallvec;
+use smallvec::{SmallVec, smallvec};
 
 use super::Part;
 use crate::encode::json::{self, List};
 use crate::encode::{device, fleet};
-use crate::subscription::{Cells, Place, RowsView, Snapshot};
+use crate::rows::Row;
+use crate::subscription::{Cells, Place, RowsView, Selector, Sending, Snapshot};
 use crate::views::Views;
 
 impl Views {
-    pub(super) fn rows_delta(&self, view: &mut RowsView, since: u64, place: Place, bytes_max: usize) -> Part {
-        let base_ms = self.epoch.time_base_ms;
-        let mut index = if let Place::Row(index) = place { index } else { 0 };
-        let mut lists = device::Lists::default();
-        let (mut joined, mut left) = (List::default(), List::default());
-        for row in view.leaving.drain(..) {
+    /// A part of what [`RowsView::sending`] says, of a delta that leads to `to`: first who left, then what changed, then who
+    /// joined, so that whoever applies parts in order ends right.
+    ///
+    /// A row that moved after `to` is left out: the next delta has it in full, or says that it left. And so its number may
+    /// be another device's meanwhile.
+    pub(super) fn rows_delta(&self, view: &mut RowsView, (since, to): (u64, u64), bytes_max: usize) -> Part {
+        let RowsView { cells, sending, .. } = view;
+        let row_of = |number: u32| self.rows.get(number).filter(|row| row.moved <= to);
+        let mut left = List::default();
+        while left.len() < bytes_max
+            && let Some(row) = sending.left.pop()
+        {
             json::integer(left.next(), row);
         }
-        while index < view.rows.len() && lists.len() + left.len() < bytes_max {
-            let number = view.rows[index];
-            index += 1;
-            if self.rows.version(number) <= since {
-                continue;
+        let mut lists = device::Lists::default();
+        while sending.left.is_empty()
+            && let Some(&number) = sending.changed.last()
+        {
+            let before = lists.marks();
+            if let Some(row) = row_of(number) {
+                self.write_changes(&mut lists, number, row, cells, since);
             }
-            let Some(row) = self.row_in(view, number) else { continue };
-            let before = lists.len();
-            let marks = (lists.values.len(), lists.status.len(), lists.columns.len());
-            match &view.cells {
-                Cells::Metrics(filter) => device::changes(&mut lists, number, row, since, filter.as_deref(), base_ms),
-                Cells::Fleet(metric) => {
-                    if fleet::changed(row, metric.as_deref(), since) {
-                        fleet::change(lists.values.next(), number, row, metric.as_deref(), base_ms);
-                    }
-                }
-            }
-            if before > 0 && lists.len() + left.len() > bytes_max {
-                lists.values.bytes.truncate(marks.0);
-                lists.status.bytes.truncate(marks.1);
-                lists.columns.bytes.truncate(marks.2);
-                index -= 1;
+            let used = left.len() + before.len();
+            if used > 0 && left.len() + lists.len() > bytes_max {
+                lists.truncate(&before);
                 break;
             }
+            sending.changed.pop();
         }
-        let mut next = (index < view.rows.len()).then_some(Place::Row(index));
-        if next.is_none() {
-            let mut used = lists.len() + left.len();
-            while let Some(&number) = view.joining.last() {
-                let Some(row) = self.row_in(view, number) else {
-                    // Removed since the delta began: the next one says so, for the client may have an older row of it.
-                    view.joining.pop();
-                    view.rows.push(number);
-                    continue;
-                };
-                let before = joined.len();
-                write_row(joined.next(), number, row, &view.cells, base_ms, None);
-                if used > 0 && used + joined.len() > bytes_max {
-                    joined.bytes.truncate(before);
-                    break;
-                }
-                used += joined.len() - before;
-                view.joining.pop();
-                view.rows.push(number);
+        let mut joined = List::default();
+        while sending.left.is_empty()
+            && sending.changed.is_empty()
+            && let Some(&number) = sending.joined.last()
+        {
+            let before = joined.len();
+            if let Some(row) = row_of(number) {
+                write_row(joined.next(), number, row, cells, self.epoch.time_base_ms, None);
             }
-            // Rows that were just sent in full end the list, so that the next part begins behind them.
-            next = (!view.joining.is_empty()).then_some(Place::Row(view.rows.len()));
+            let used = left.len() + lists.len() + before;
+            if used > 0 && left.len() + lists.len() + joined.len() > bytes_max {
+                joined.bytes.truncate(before);
+                break;
+            }
+            sending.joined.pop();
+        }
+        let next = (!sending.is_empty()).then_some(Place::Sending);
+        if next.is_none() {
+            *sending = Sending::default();
         }
         let device::Lists { values, status, columns } = lists;
         Part { lists: smallvec![("m", columns), ("x", left), ("a", joined), ("r", values), ("s", status)], next }
     }
 
+    fn write_changes(&self, lists: &mut device::Lists, number: u32, row: &Row, cells: &Cells, since: u64) {
+        let base_ms = self.epoch.time_base_ms;
+        match cells {
+            Cells::Metrics(filter) => device::changes(lists, number, row, since, filter.as_deref(), base_ms),
+            Cells::Fleet(metric) if fleet::changed(row, metric.as_deref(), since) => {
+                fleet::change(lists.values.next(), number, row, metric.as_deref(), base_ms);
+            }
+            Cells::Fleet(_) => {}
+        }
+    }
+
+    /// A part of a snapshot of version `at`. A row that moved after it is left out: the first delta has it.
     pub(super) fn rows_snapshot(
         &self,
         view: &RowsView,
         snapshot: &mut Snapshot,
-        place: Place,
+        (at, place): (u64, Place),
         bytes_max: usize,
     ) -> Part {
-        let base_ms = self.epoch.time_base_ms;
-        let mut index = if let Place::Row(index) = place { index } else { 0 };
         let (mut rows, mut groups) = (List::default(), List::default());
-        while index < view.rows.len() {
-            let number = view.rows[index];
-            index += 1;
-            let Some(row) = self.row_in(view, number) else { continue };
-            let marks = (rows.len(), groups.len());
-            let mut group = None;
-            if matches!(view.cells, Cells::Fleet(_)) {
-                let known = snapshot.groups.len();
-                let named = *snapshot.groups.entry(Arc::clone(&row.group)).or_insert(known);
-                if named == known {
-                    json::text(groups.next(), &row.group);
-                }
-                group = Some(named);
+        let mut next = None;
+        let mut last = place.clone();
+        for (number, row) in self.rows_from(view, &place) {
+            if row.moved > at {
+                continue;
             }
-            write_row(rows.next(), number, row, &view.cells, base_ms, group);
+            let marks = (rows.len(), groups.len());
+            let group = matches!(view.cells, Cells::Fleet(_)).then(|| name_group(snapshot, &mut groups, &row.group));
+            write_row(rows.next(), number, row, &view.cells, self.epoch.time_base_ms, group);
             if marks.0 > 0 && rows.len() + groups.len() > bytes_max {
                 rows.bytes.truncate(marks.0);
                 if groups.len() > marks.1 {
                     groups.bytes.truncate(marks.1);
                     snapshot.groups.remove(&row.group);
                 }
-                index -= 1;
+                next = Some(last);
                 break;
             }
+            last = match view.selector {
+                Selector::Group => Place::Member(Arc::clone(&row.id)),
+                Selector::Names | Selector::Page { .. } => Place::Held(number),
+            };
         }
-        let next = (index < view.rows.len()).then_some(Place::Row(index));
         Part { lists: smallvec![("groups", groups), ("rows", rows)], next }
+    }
+
+    /// Rows of a view behind a place, each behind the one before.
+    fn rows_from<'a>(&'a self, view: &'a RowsView, place: &'a Place) -> Box<dyn Iterator<Item = (u32, &'a Row)> + 'a> {
+        let there = |number: u32| Some((number, self.rows.get(number)?));
+        if let Selector::Group = view.selector {
+            let after = if let Place::Member(id) = place { Some(&**id) } else { None };
+            let branch = self.directory.branches.get(view.branch);
+            let members = branch.into_iter().flat_map(move |branch| self.members(branch, &view.group, after, None));
+            return Box::new(members.filter_map(move |(_, row)| there(row)));
+        }
+        let first = if let Place::Held(number) = place { number + 1 } else { 0 };
+        Box::new(view.held.rows.range(first..).filter_map(move |&row| there(row)))
     }
 }
 
-fn write_row(
-    out: &mut Vec<u8>,
-    number: u32,
-    row: &crate::rows::Row,
-    cells: &Cells,
-    base_ms: i64,
-    group: Option<usize>,
-) {
+/// The number of a group within a snapshot; one that is new is named.
+fn name_group(snapshot: &mut Snapshot, groups: &mut List, group: &Arc<str>) -> usize {
+    let known = snapshot.groups.len();
+    let number = *snapshot.groups.entry(Arc::clone(group)).or_insert(known);
+    if number == known {
+        json::text(groups.next(), group);
+    }
+    number
+}
+
+fn write_row(out: &mut Vec<u8>, number: u32, row: &Row, cells: &Cells, base_ms: i64, group: Option<usize>) {
     match cells {
         Cells::Metrics(filter) => device::whole(out, number, row, filter.as_deref(), base_ms),
         Cells::Fleet(metric) => fleet::whole(out, number, row, metric.as_deref(), base_ms, |out| match group {
@@ -126,4 +143,11 @@ fn write_row(
             None => json::text(out, &row.group),
         }),
     }
+}
+
+/// Names of a list that stand for nobody, in order.
+pub(super) fn missing_names(view: &RowsView) -> SmallVec<[&str; 4]> {
+    let mut names: SmallVec<[&str; 4]> = view.held.missing.iter().map(|(_, name)| &**name).collect();
+    names.sort_unstable();
+    names
 }

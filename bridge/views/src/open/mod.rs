@@ -1,25 +1,25 @@
 //! Opening, changing and closing a view: the only moments at which a client writes into the shared state.
 //!
-//! - `selection`: from names to rows and lines
-//! - `membership`: which rows a view has, and who watches them
+//! - `selection`: from what is asked for to views
+//! - `membership`: which rows a view holds, followed a slice at a time; `watching`: who is woken for them
 //! - `history`: buckets of charts and events of alerts on their way in
 
 mod history;
 mod membership;
 mod selection;
+mod watching;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use tidegate_telemetry::Position;
 
-use self::membership::drop_one;
+use self::watching::drop_one;
 use crate::alerts::AlertScope;
-use crate::directory::Found;
 use crate::groups::Subtree;
 use crate::spec::{UpdateSpec, ViewError, ViewSpec, WindowSpec};
 use crate::subscription::{
-    AlertsView, Cells, CommandsView, GapReason, GroupView, Phase, RowsView, Selector, Snapshot, Subscription, View,
+    AlertsView, Cells, CommandsView, GapReason, GroupView, Line, Phase, RowsView, Sending, Snapshot, Subscription, View,
 };
 use crate::views::{SubscriberId, Views};
 
@@ -46,8 +46,11 @@ pub enum Seeded {
 impl Views {
     /// Opens a view. Chart lines that [`Views::wanted_history`] lists must be seeded before anything is sent.
     ///
+    /// The first [`ViewsConfig::rows_per_lock`](crate::ViewsConfig::rows_per_lock) devices of a list or a page are looked up at once, more by [`Views::follow`]; until all
+    /// are, nothing is sent. A name of a list that fits several devices counts as nobody's there: ask [`Views::check_names`] before.
+    ///
     /// # Errors
-    /// [`ViewError`] when a field is wrong, a name fits several devices, or the view is too large.
+    /// [`ViewError`] when a field is wrong or the view is too large.
     pub fn open(
         &mut self,
         subscriber: SubscriberId,
@@ -65,15 +68,17 @@ impl Views {
         let at = since.map_or(0, |since| since.position.0);
         let view = match spec {
             ViewSpec::Device { device, metrics } => {
-                self.rows_of_names(std::slice::from_ref(device), Cells::Metrics(boxed(metrics.as_deref())))?
+                let cells = Cells::Metrics(boxed(metrics.as_deref()));
+                View::Rows(Box::new(self.view_of_names(std::slice::from_ref(device), cells)?))
             }
             ViewSpec::Devices { devices, group, metrics, after, limit } => {
                 let cells = Cells::Metrics(boxed(metrics.as_deref()));
-                self.rows_of_devices(devices.as_deref(), group.as_deref(), cells, after.as_deref(), *limit)?
+                let page = (after.as_deref(), *limit);
+                View::Rows(Box::new(self.view_of_devices(devices.as_deref(), group.as_deref(), cells, page)?))
             }
             ViewSpec::Fleet { group, metric } => {
                 let cells = Cells::Fleet(metric.as_deref().map(Into::into));
-                View::Rows(RowsView::new(Selector::Group(group.as_str().into()), cells))
+                View::Rows(Box::new(self.view_of_group(group, cells)?))
             }
             ViewSpec::Group { group, depth, metrics } => {
                 let within = Subtree { path: group.as_str().into(), depth: *depth };
@@ -86,8 +91,10 @@ impl Views {
             ViewSpec::Commands { device, limit } => View::Commands(self.commands_view(device.as_deref(), *limit)?),
         };
         let mut subscription = Subscription { id, subscriber, at, checked: at, phase, view };
-        self.check_size(&subscription)?;
         self.enter(&mut subscription);
+        if subscription.must_follow() {
+            self.follow(&mut subscription);
+        }
         Ok(subscription)
     }
 
@@ -99,17 +106,31 @@ impl Views {
 
     /// Ends a subscription: nobody is woken for it any more.
     pub fn close(&mut self, subscription: Subscription) {
-        let subscriber = subscription.subscriber;
-        match subscription.view {
-            View::Rows(mut view) => self.leave_rows(&mut view, subscriber),
-            View::Group(view) => self.groups.unwatch(&view.within, subscriber),
-            View::Series(view) => self.leave_charts(&view, subscriber),
-            View::Alerts(view) => self.alerts.unwatch(&view.scope, subscriber),
-            View::Commands(_) => drop_one(&mut self.watchers.commands, subscriber),
+        let mut rest = Some(subscription);
+        while let Some(subscription) = rest {
+            rest = self.close_some(subscription);
         }
     }
 
-    /// Changes a subscription without losing its place.
+    /// Ends a subscription as [`Views::close`] does, but at most [`ViewsConfig::rows_per_lock`](crate::ViewsConfig::rows_per_lock) rows of it: the rest is to be closed
+    /// again, so that nobody waits for all of a large one.
+    pub fn close_some(&mut self, mut subscription: Subscription) -> Option<Subscription> {
+        let subscriber = subscription.subscriber;
+        match &mut subscription.view {
+            View::Rows(view) => {
+                if self.leave_some(view, subscriber) {
+                    return Some(subscription);
+                }
+            }
+            View::Group(view) => self.groups.unwatch(&view.within, subscriber),
+            View::Series(view) => self.leave_charts(view, subscriber),
+            View::Alerts(view) => self.alerts.unwatch(&view.scope, subscriber),
+            View::Commands(_) => drop_one(&mut self.watchers.commands, subscriber),
+        }
+        None
+    }
+
+    /// Changes a subscription without losing its place. Names that are added are looked up as in [`Views::open`].
     ///
     /// # Errors
     /// [`ViewError`]; then nothing was changed.
@@ -119,10 +140,15 @@ impl Views {
             self.update_list(subscription, change)?;
         }
         if let Some(metric) = &change.metric {
-            match &mut subscription.view {
-                View::Rows(RowsView { cells: Cells::Fleet(shown), .. }) => *shown = Some(metric.as_str().into()),
-                _ => return Err(invalid("`metric` can be changed in a view of kind `fleet`")),
-            }
+            let shown = match &mut subscription.view {
+                View::Rows(view) => match &mut view.cells {
+                    Cells::Fleet(shown) => Some(shown),
+                    Cells::Metrics(_) => None,
+                },
+                _ => None,
+            };
+            let shown = shown.ok_or_else(|| invalid("`metric` can be changed in a view of kind `fleet`"))?;
+            *shown = Some(metric.as_str().into());
             self.restart(subscription);
         }
         if let Some(window) = change.window {
@@ -140,6 +166,53 @@ impl Views {
         Ok(())
     }
 
+    /// Has the session woken from now on.
+    fn enter(&mut self, subscription: &mut Subscription) {
+        let (subscriber, resumes, since) =
+            (subscription.subscriber, matches!(subscription.phase, Phase::Live), subscription.at);
+        let mut horizon_passed = false;
+        match &mut subscription.view {
+            View::Rows(_) => self.enter_rows(subscription),
+            View::Group(view) => self.groups.watch(&view.within, subscriber),
+            View::Series(view) => {
+                for line in &mut view.lines {
+                    let keep_ms = view.to_ms.saturating_sub(view.from_ms);
+                    line.waiting = self.charts.join(line.key, subscriber, view.from_ms, keep_ms, self.version);
+                }
+                // Which buckets were emptied while nobody looked is not known: they are sent anew.
+                let is_known = |line: &Line| {
+                    !line.waiting && self.charts.get(&line.key).is_some_and(|chart| since > chart.opened_at)
+                };
+                if resumes && !view.lines.iter().all(is_known) {
+                    subscription.phase = Phase::Snapshot(Snapshot::default());
+                }
+                if view.lines.iter().any(|line| line.waiting) {
+                    subscription.phase.begin_waiting();
+                }
+            }
+            View::Alerts(view) => {
+                view.events_from = since;
+                self.alerts.watch(&view.scope, subscriber);
+                if resumes {
+                    // Which lines were shown is not remembered; without a change they are those of now.
+                    view.has = self.alerts.window(&view.scope, view.limit);
+                    view.anew = self.alerts.versions(&view.scope).0 > since;
+                }
+            }
+            View::Commands(view) => {
+                if resumes {
+                    let has = self.commands.newest_at(since, view.device.as_deref(), view.limit);
+                    horizon_passed = has.is_none();
+                    view.has = has.unwrap_or_default();
+                }
+                self.watchers.commands.push(subscriber);
+            }
+        }
+        if horizon_passed {
+            self.restart_with_gap(subscription);
+        }
+    }
+
     /// Begins anew with a receipt and a snapshot.
     pub(crate) fn restart_with_gap(&mut self, subscription: &mut Subscription) {
         self.restart(subscription);
@@ -149,25 +222,9 @@ impl Views {
     fn restart(&mut self, subscription: &mut Subscription) {
         let subscriber = subscription.subscriber;
         if let View::Rows(view) = &mut subscription.view {
-            let names: Vec<String> = match view.selector {
-                Selector::Names => {
-                    let known = view.all_rows().filter_map(|row| self.rows.get_any(row)).map(|row| row.id.to_string());
-                    known.chain(view.missing.iter().map(ToString::to_string)).collect()
-                }
-                _ => Vec::new(),
-            };
-            self.leave_rows(view, subscriber);
-            let selector = std::mem::replace(&mut view.selector, Selector::Names);
-            let cells = std::mem::replace(&mut view.cells, Cells::Metrics(None));
-            *view = RowsView::new(selector, cells);
-            for name in names {
-                match self.directory.find(&name) {
-                    Found::Unique(row) => view.rows.push(row),
-                    _ => view.missing.push(name.into()),
-                }
-            }
-            view.rows.sort_unstable();
-            view.rows.dedup();
+            view.begin_anew();
+            subscription.phase = Phase::Snapshot(Snapshot::default());
+            return;
         }
         if let View::Group(view) = &mut subscription.view {
             self.groups.unwatch(&view.within, subscriber);
@@ -187,24 +244,10 @@ impl Views {
 }
 
 impl RowsView {
-    fn new(selector: Selector, cells: Cells) -> Self {
-        RowsView {
-            selector,
-            cells,
-            rows: Vec::new(),
-            joining: Vec::new(),
-            leaving: Vec::new(),
-            missing: Vec::new(),
-            members_at: 0,
-        }
-    }
-
-    pub(crate) fn has(&self, row: u32) -> bool {
-        self.rows.contains(&row) || self.joining.contains(&row)
-    }
-
-    fn all_rows(&self) -> impl Iterator<Item = u32> {
-        self.rows.iter().chain(&self.joining).copied()
+    /// A snapshot comes: what was on its way is in it.
+    pub(crate) fn begin_anew(&mut self) {
+        (self.resumes, self.sending) = (false, Sending::default());
+        (self.held.joining, self.held.leaving) = (BTreeSet::new(), BTreeSet::new());
     }
 }
 
@@ -249,15 +292,6 @@ impl Phase {
     fn end_waiting(&mut self) {
         if let Phase::Waiting { then } = self {
             *self = std::mem::replace(&mut **then, Phase::Live);
-        }
-    }
-
-    fn row_place(&mut self) -> Option<&mut usize> {
-        use crate::subscription::Place;
-        match self {
-            Phase::Snapshot(Snapshot { place: Place::Row(index), .. })
-            | Phase::Delta { place: Place::Row(index), .. } => Some(index),
-            _ => None,
         }
     }
 }

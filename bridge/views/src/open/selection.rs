@@ -6,11 +6,13 @@ use tidegate_buckets::Rung;
 
 use super::invalid;
 use crate::alerts::AlertScope;
+use crate::branches::ROOT;
 use crate::charts::ChartKey;
 use crate::directory::Found;
-use crate::rows::{Row, short_name};
 use crate::spec::{SeriesSpec, UpdateSpec, ViewError, WindowSpec};
-use crate::subscription::{AlertsView, Cells, CommandsView, Line, RowsView, Selector, SeriesView, Subscription, View};
+use crate::subscription::{
+    AlertsView, Cells, CommandsView, Held, Line, RowsView, Selector, Sending, SeriesView, Subscription, Todo, View,
+};
 use crate::views::Views;
 
 /// Alerts that a view shows when it does not say.
@@ -19,45 +21,74 @@ const ALERTS_DEFAULT: usize = 100;
 const COMMANDS_DEFAULT: usize = 100;
 
 impl Views {
-    pub(super) fn rows_of_devices(
-        &self,
+    /// Looks up names of a list; of a long one, [`Views::rows_per_lock`] at a time.
+    ///
+    /// # Errors
+    /// [`ViewError::Ambiguous`] when one fits several devices.
+    pub fn check_names(&self, names: &[String]) -> Result<(), ViewError> {
+        names.iter().try_for_each(|name| self.resolve(name).map(|_| ()))
+    }
+
+    /// [`ViewsConfig::rows_per_lock`](crate::ViewsConfig::rows_per_lock).
+    #[must_use]
+    pub fn rows_per_lock(&self) -> usize {
+        self.config.rows_per_lock
+    }
+
+    pub(super) fn view_of_devices(
+        &mut self,
         devices: Option<&[String]>,
         group: Option<&str>,
         cells: Cells,
-        after: Option<&str>,
-        limit: Option<usize>,
-    ) -> Result<View, ViewError> {
-        match (devices, group) {
-            (Some(names), None) if after.is_none() && limit.is_none() => self.rows_of_names(names, cells),
-            (Some(_), None) => Err(invalid("`after` and `limit` page a `group`, not a list of `devices`")),
-            (None, Some(group)) => {
-                let selector = match limit {
-                    Some(limit) => Selector::Page { group: group.into(), after: after.map(Into::into), limit },
-                    None if after.is_some() => return Err(invalid("`after` needs a `limit`")),
-                    None => Selector::Group(group.into()),
-                };
-                Ok(View::Rows(RowsView::new(selector, cells)))
-            }
+        (after, limit): (Option<&str>, Option<usize>),
+    ) -> Result<RowsView, ViewError> {
+        match (devices, group, limit) {
+            (Some(names), None, None) if after.is_none() => self.view_of_names(names, cells),
+            (Some(_), None, _) => Err(invalid("`after` and `limit` page a `group`, not a list of `devices`")),
+            (None, Some(group), Some(limit)) => self.view_of_page(group, cells, after, limit),
+            (None, Some(_), None) if after.is_some() => Err(invalid("`after` needs a `limit`")),
+            (None, Some(group), None) => self.view_of_group(group, cells),
             _ => Err(invalid("a view of kind `devices` needs either `devices` (a list) or `group` (a path)")),
         }
     }
 
-    pub(super) fn rows_of_names(&self, names: &[String], cells: Cells) -> Result<View, ViewError> {
-        if names.len() > self.config.rows_max {
-            return Err(ViewError::TooLarge { what: "devices", rows: names.len(), max: self.config.rows_max });
-        }
-        let mut view = RowsView::new(Selector::Names, cells);
-        for name in names {
-            match self.resolve(name)? {
-                Some(row) => view.rows.push(row),
-                None => view.missing.push(name.as_str().into()),
-            }
-        }
-        view.rows.sort_unstable();
-        view.rows.dedup();
-        view.missing.sort_unstable();
-        view.missing.dedup();
-        Ok(View::Rows(view))
+    pub(super) fn view_of_names(&self, names: &[String], cells: Cells) -> Result<RowsView, ViewError> {
+        self.check_rows(names.len())?;
+        let mut view = RowsView::new(Selector::Names, cells, "");
+        view.held.todo = names.iter().map(|name| Todo::Had(name.as_str().into())).collect();
+        Ok(view)
+    }
+
+    pub(super) fn view_of_group(&mut self, group: &str, cells: Cells) -> Result<RowsView, ViewError> {
+        let branch = self.directory.branches.of(group);
+        let size = branch.map_or(0, |branch| match *branch.path == *group {
+            true => branch.members.len(),
+            false => self.members(branch, group, None, None).count(),
+        });
+        self.check_rows(size)?;
+        let mut view = RowsView::new(Selector::Group, cells, group);
+        view.branch = self.directory.branches.enter(group, view.is_owed_extremes_of_all(), self.version);
+        view.size = size;
+        Ok(view)
+    }
+
+    fn view_of_page(
+        &mut self,
+        group: &str,
+        cells: Cells,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<RowsView, ViewError> {
+        self.check_rows(limit)?;
+        let mut view = RowsView::new(Selector::Page { after: after.map(Into::into), limit, last: None }, cells, group);
+        view.branch = self.directory.branches.enter(group, false, self.version);
+        self.begin_page(&mut view);
+        Ok(view)
+    }
+
+    fn check_rows(&self, rows: usize) -> Result<(), ViewError> {
+        let max = self.config.rows_max;
+        if rows > max { Err(ViewError::TooLarge { what: "devices", rows, max }) } else { Ok(()) }
     }
 
     pub(super) fn resolve(&self, name: &str) -> Result<Option<u32>, ViewError> {
@@ -65,7 +96,7 @@ impl Views {
             Found::Unique(row) => Ok(Some(row)),
             Found::Unknown => Ok(None),
             Found::Ambiguous(rows) => {
-                Err(ViewError::Ambiguous { name: name.to_owned(), candidates: self.identifiers(&rows) })
+                Err(ViewError::Ambiguous { name: name.to_owned(), candidates: self.identifiers(rows) })
             }
         }
     }
@@ -151,74 +182,25 @@ impl Views {
         Ok(SeriesView { lines, window, rung, from_ms, to_ms, seen: 0, seeing: 0 })
     }
 
-    pub(super) fn update_list(
-        &mut self,
-        subscription: &mut Subscription,
-        change: &UpdateSpec,
-    ) -> Result<(), ViewError> {
-        let (subscriber, max) = (subscription.subscriber, self.config.rows_max);
-        let (rows_before, mut place) = (subscription.rows(), subscription.phase.row_place());
+    pub(super) fn update_list(&self, subscription: &mut Subscription, change: &UpdateSpec) -> Result<(), ViewError> {
+        let rows = subscription.rows() + change.add.len();
         let View::Rows(view) = &mut subscription.view else {
             return Err(invalid("`add` and `remove` are for a view of kind `devices` with a list"));
         };
         if !matches!((&view.selector, &view.cells), (Selector::Names, Cells::Metrics(_))) {
             return Err(invalid("`add` and `remove` are for a view of kind `devices` with a list"));
         }
-        if rows_before + change.add.len() > max {
-            return Err(ViewError::TooLarge { what: "devices", rows: rows_before + change.add.len(), max });
-        }
-        let added = change.add.iter().map(|name| Ok((name, self.resolve(name)?)));
-        let added = added.collect::<Result<Vec<_>, ViewError>>()?;
-        for name in &change.remove {
-            // A name that stands for nobody may be written in full or not: both are the same wish.
-            view.missing.retain(|missing| short_name(missing) != short_name(name));
-            for row in self.held_by_name(view, name) {
-                if let (Some(at), Some(place)) =
-                    (view.rows.iter().position(|&other| other == row), place.as_deref_mut())
-                {
-                    *place -= usize::from(at < *place);
-                }
-                self.leave_row(view, row, subscriber);
-            }
-        }
-        for (name, row) in added {
-            match row {
-                Some(row) => {
-                    view.leaving.retain(|&other| other != row);
-                    self.join_row(view, row, subscriber);
-                }
-                None if !view.missing.iter().any(|missing| **missing == **name) => {
-                    view.missing.push(name.as_str().into());
-                }
-                None => {}
-            }
-        }
+        self.check_rows(rows)?;
+        view.held.todo.extend(change.remove.iter().map(|name| Todo::Drop(name.as_str().into())));
+        view.held.todo.extend(change.add.iter().map(|name| Todo::Add(name.as_str().into())));
         Ok(())
     }
+}
 
-    /// Rows of a view that a name stands for: the device of that name, and those that had it and are forgotten.
-    fn held_by_name(&self, view: &RowsView, name: &str) -> Vec<u32> {
-        let found = self.directory.find(name);
-        let is_named = |row: &Row| *row.id == *name || row.short_name() == name;
-        let was_found = |row: u32| {
-            self.rows.get_any(row).is_some_and(|held| match held.removed {
-                Some(_) => is_named(held),
-                None => found == Found::Unique(row),
-            })
-        };
-        view.all_rows().filter(|&row| was_found(row)).collect()
-    }
-
-    pub(super) fn check_size(&self, subscription: &Subscription) -> Result<(), ViewError> {
-        let View::Rows(view) = &subscription.view else { return Ok(()) };
-        let rows = match &view.selector {
-            Selector::Names => return Ok(()),
-            Selector::Page { limit, .. } => *limit,
-            Selector::Group(group) if group.is_empty() => self.directory.len(),
-            Selector::Group(_) => self.members_of(&view.selector).len(),
-        };
-        let max = self.config.rows_max;
-        if rows > max { Err(ViewError::TooLarge { what: "devices", rows, max }) } else { Ok(()) }
+impl RowsView {
+    fn new(selector: Selector, cells: Cells, group: &str) -> Self {
+        let (held, sending) = (Held::default(), Sending::default());
+        RowsView { selector, cells, group: group.into(), branch: ROOT, size: 0, resumes: false, held, sending }
     }
 }
 

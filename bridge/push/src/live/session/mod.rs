@@ -188,8 +188,6 @@ impl<T> Drop for Session<T> {
     fn drop(&mut self) {
         let subscriptions = std::mem::take(&mut self.subscriptions);
         self.hub.meters.subscriptions.decrement(f64::from(u32::try_from(subscriptions.len()).unwrap_or(u32::MAX)));
-        if !subscriptions.is_empty() {
-            self.hub.write(|views| subscriptions.into_iter().for_each(|open| views.close(open.cursor)));
-        }
+        subscriptions.into_iter().for_each(|open| self.hub.close(open.cursor));
     }
 }

@@ -49,7 +49,7 @@ impl<T: Transport> Session<T> {
         let held = self.hold(now);
         let config = &self.hub.config;
         let room = usize::try_from(self.flow.room()).unwrap_or(usize::MAX);
-        for index in 0..self.subscriptions.len() {
+        'subscriptions: for index in 0..self.subscriptions.len() {
             let open = &mut self.subscriptions[index];
             let lane = open.cursor.lane();
             let is_alert = lane == Lane::Alerts;
@@ -63,9 +63,11 @@ impl<T: Transport> Session<T> {
                     let frame = views.frame(&mut open.cursor, &mut out, bytes_max);
                     (frame, views.position())
                 });
-                match frame {
-                    Frame::MustFollow => self.hub.write(|views| views.follow(&mut open.cursor)),
-                    frame => break (frame, at),
+                let Frame::MustFollow = frame else { break (frame, at) };
+                self.hub.write(|views| views.follow(&mut open.cursor));
+                if open.cursor.must_follow() {
+                    // A long list: it is still due, and others get between.
+                    continue 'subscriptions;
                 }
             };
             match frame {

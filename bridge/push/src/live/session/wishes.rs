@@ -50,12 +50,13 @@ impl<T: Transport> Session<T> {
         }
         let since = wish.since.map(|since| Since { position: Position(since), same_epoch: self.same_epoch });
         let spec = wish.spec()?;
+        self.hub.check_names(spec.names()).map_err(|error| ErrorMessage::of_view(wish.id, &error))?;
         let cursor = self.hub.write(|views| views.open(self.place.subscriber, wish.id, &spec, since));
         let cursor = cursor.map_err(|error| ErrorMessage::of_view(wish.id, &error))?;
         let rows = cursor.rows() + self.rows();
         if rows > config.rows_max {
             let max = config.rows_max;
-            self.hub.write(|views| views.close(cursor));
+            self.hub.close(cursor);
             return refuse(Code::TooMany, format!("{rows} rows in all subscriptions, {max} are allowed"));
         }
         self.ask_charts(&cursor);
@@ -79,9 +80,13 @@ impl<T: Transport> Session<T> {
             let message = format!("{} rows in all subscriptions, {rows_max} are allowed", rows + change.add.len());
             return Err(ErrorMessage::new(Code::TooMany, Some(id), message));
         }
-        let cursor = &mut open.cursor;
-        let updated = self.hub.write(|views| views.update(cursor, &change));
+        let (hub, cursor) = (&self.hub, &mut open.cursor);
+        let updated = hub.check_names(&change.add).and_then(|()| hub.write(|views| views.update(cursor, &change)));
         updated.map_err(|error| ErrorMessage::of_view(id, &error))?;
+        // Also while it is paused: what waits to be done would grow with each message.
+        while cursor.must_follow() {
+            hub.write(|views| views.follow(cursor));
+        }
         (open.dirty, open.due) = (true, Instant::now());
         if let Some(rate) = rate {
             open.rate = Some(rate).filter(|rate| *rate > 0.0);
@@ -96,7 +101,7 @@ impl<T: Transport> Session<T> {
     pub(super) fn unsubscribe(&mut self, id: u32) -> Result<(), ErrorMessage> {
         let at = self.subscriptions.iter().position(|open| open.cursor.id() == id).ok_or_else(|| unknown(id))?;
         let open = self.subscriptions.remove(at);
-        self.hub.write(|views| views.close(open.cursor));
+        self.hub.close(open.cursor);
         self.hub.meters.subscriptions.decrement(1.0);
         Ok(())
     }

@@ -50,6 +50,7 @@ impl World {
             // Each change is owed as an event.
             alert_burst_min: 0,
             membership_entries_max: 16 + dice.roll(32) as usize,
+            rows_per_lock: 1 + dice.roll(6) as usize,
             ..ViewsConfig::default()
         };
         let config = LiveConfig {
