@@ -43,6 +43,16 @@ export function joined(older: readonly Stay[], newer: readonly Stay[]): Stay[] {
   return [...older.slice(0, -1), { ...after, from: before.from }, ...newer.slice(1)];
 }
 
+/** A stay and what it is known by. */
+export interface Named extends Stay {
+  name: string;
+}
+
+/** Names stays, oldest first, by when they began: several may within one millisecond. */
+export function named(list: readonly Stay[]): Named[] {
+  return list.map((stay, index) => ({ ...stay, name: `${stay.from}.${index - list.findIndex((other) => other.from === stay.from)}` }));
+}
+
 type Ask = (from: number, to: number, cursor: string | null) => Promise<{ points: [number, Scalar][]; next: string | null }>;
 
 /** Reads back from `to` in growing steps until there are enough stays. */

@@ -2,7 +2,7 @@ import { createEffect, createMemo, createSignal, For, on, onCleanup, Show, untra
 import { createStore, reconcile } from "solid-js/store";
 import type { Cell } from "../../client/index.js";
 import { readRange, type Range } from "../chart/windows.js";
-import { stayed, STAYS_MAX, staysOf, type Stay, type Stays } from "../lib/changes.js";
+import { named, stayed, STAYS_MAX, staysOf, type Named, type Stay, type Stays } from "../lib/changes.js";
 import { formatClock, formatExact, formatSpan, formatValue, metricLabel } from "../lib/format.js";
 import { now } from "../lib/live.js";
 import { route } from "../lib/router.js";
@@ -37,17 +37,18 @@ export function Changes(props: { device: string; metric: string; cell: Cell | nu
   /** What came while history was being read. */
   const withLive = (known: Stays): Stays => {
     const [cell, last] = [untrack(() => props.cell), known.list[known.list.length - 1]];
-    if (!cell || !("last" in range()) || (last && cell.time <= last.to)) return known;
+    const isKnown = cell && last && (cell.time < last.to || (cell.time === last.to && cell.value === last.value));
+    if (!cell || !("last" in range()) || isKnown) return known;
     return { ...known, list: stayed(known.list, cell.time, cell.value) };
   };
   createEffect(on(range, () => void load()));
   // Of several values since the delta before only the last came: history has the others.
-  createEffect(on(() => props.cell?.time, () => (props.cell?.between ? void load() : setStays((known) => known && withLive(known))), { defer: true }));
+  createEffect(on(() => [props.cell?.time, props.cell?.value], () => (props.cell?.between ? void load() : setStays((known) => known && withLive(known))), { defer: true }));
   onCleanup(() => asked++);
 
   // Rows stay rows while the newest goes on: focus and selection do not jump.
-  const [rows, setRows] = createStore<{ newestFirst: Stay[] }>({ newestFirst: [] });
-  createEffect(() => setRows("newestFirst", reconcile((stays()?.list ?? []).map((stay) => ({ ...stay })).reverse(), { key: "from" })));
+  const [rows, setRows] = createStore<{ newestFirst: Named[] }>({ newestFirst: [] });
+  createEffect(() => setRows("newestFirst", reconcile(named(stays()?.list ?? []).reverse(), { key: "name" })));
   /** It said so from the first reading of the window on: it may have before. */
   const isOlder = (stay: Stay): boolean => stay.from - began() < EDGE_MS;
   const isNewest = (index: number): boolean => index === 0 && "last" in range();
