@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use metrics::{Counter, counter};
+use metrics::{Counter, Gauge, counter, gauge};
 use tidegate_broker::{Broker, CommandError};
 use tidegate_log::{Log, LogReader, ReadError};
 use tidegate_process::{Counts, Process};
@@ -66,6 +66,7 @@ impl Pipeline {
                 batch.remember(&self.store, &self.figures);
                 self.applied.send_replace(batch.last);
                 meters.add(&batch);
+                meters.redelivery_bytes.set(self.process.redelivery_bytes() as f64);
                 self.send(broker, batch.output.commands.drain(..));
             }
             self.tick_if_due();
@@ -150,6 +151,8 @@ struct Meters {
     late: Counter,
     duplicate: Counter,
     absent: Counter,
+    redelivered: Counter,
+    redelivery_bytes: Gauge,
     skewed: Counter,
     rebased: Counter,
     ticks: Counter,
@@ -169,6 +172,8 @@ impl Meters {
             late: counter!("tidegate_process_values_late_total"),
             duplicate: counter!("tidegate_process_values_duplicate_total"),
             absent: counter!("tidegate_process_values_absent_total"),
+            redelivered: counter!("tidegate_process_publications_redelivered_total"),
+            redelivery_bytes: gauge!("tidegate_process_redelivery_bytes"),
             skewed: counter!("tidegate_process_readings_skewed_total"),
             rebased: counter!("tidegate_process_clocks_rebased_total"),
             ticks: counter!("tidegate_process_ticks_total"),
@@ -191,6 +196,7 @@ impl Meters {
             (&self.late, counts.values_late),
             (&self.duplicate, counts.values_duplicate),
             (&self.absent, counts.values_absent),
+            (&self.redelivered, counts.publications_redelivered),
             (&self.skewed, counts.readings_skewed),
             (&self.rebased, counts.clocks_rebased),
             (&self.ticks, counts.ticks),

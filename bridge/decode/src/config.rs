@@ -83,6 +83,18 @@ pub struct SourceConfig {
     pub format: Format,
     /// Where its clocks are, for times that come without an offset.
     pub timezone: Option<TimeZone>,
+    /// What two values are to which the device gave the same time.
+    pub same_time: SameTime,
+}
+
+/// What two different values are to which a device gave the same time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SameTime {
+    /// Each is a reading.
+    #[default]
+    Each,
+    /// The last to arrive corrects those before it.
+    Last,
 }
 
 /// A way to read a payload.

@@ -1,7 +1,7 @@
 use tidegate_telemetry::{Position, Publication, Reading, Reason};
 
 use crate::chooser;
-use crate::config::{DecodeConfig, Format};
+use crate::config::{DecodeConfig, Format, SameTime, SourceConfig};
 use crate::input::Input;
 use crate::names::Names;
 use crate::plain;
@@ -47,30 +47,39 @@ impl Decoder {
         if payload.len() > self.config.payload_bytes_max {
             return Err(self.too_large(payload.len()));
         }
-        let source = chooser::source(&self.config.sources, &publication.topic);
+        let Decoder { config, names } = self;
+        let source = chooser::source(&config.sources, &publication.topic);
         if chooser::is_ignored(source, &publication.topic) {
             return Ok(());
         }
-        let text = text(payload)?;
-        let mut input = Input {
-            config: &self.config,
-            names: &mut self.names,
-            topic: &publication.topic,
-            zone: source.and_then(|source| source.timezone.as_ref()),
-        };
-        if chooser::is_json(source, text) {
-            return reference::decode(&mut input, text, out);
+        let zone = source.and_then(|source| source.timezone.as_ref());
+        let before = out.len();
+        let decoded = read(source, &mut Input { config, names, topic: &publication.topic, zone }, text(payload)?, out);
+        if source.is_some_and(|source| source.same_time == SameTime::Last) {
+            out[before..].iter_mut().for_each(|reading| reading.corrects = true);
         }
-        match json_within(text).filter(|_| source.is_none_or(|source| source.format == Format::Auto)) {
-            Some(json) => reference::decode(&mut input, &json, out),
-            None => plain::decode(&mut input, text, out),
-        }
+        decoded
     }
 
     fn too_large(&self, bytes: usize) -> Rejection {
         let max = self.config.payload_bytes_max;
         let detail = format!("{bytes} bytes are more than decode.payload_bytes_max ({max}): publish smaller messages");
         Rejection::new(Reason::PayloadTooLarge, detail)
+    }
+}
+
+fn read(
+    source: Option<&SourceConfig>,
+    input: &mut Input<'_>,
+    text: &str,
+    out: &mut Vec<Reading>,
+) -> Result<(), Rejection> {
+    if chooser::is_json(source, text) {
+        return reference::decode(input, text, out);
+    }
+    match json_within(text).filter(|_| source.is_none_or(|source| source.format == Format::Auto)) {
+        Some(json) => reference::decode(input, &json, out),
+        None => plain::decode(input, text, out),
     }
 }
 

@@ -113,7 +113,7 @@ impl<'a> Draft<'a> {
                     self.flaws.add(flaw);
                 }
                 let Draft { metrics, without_value, .. } = self;
-                Some(Reading { device, group, time_ms, metrics, without_value })
+                Some(Reading { device, group, time_ms, corrects: false, metrics, without_value })
             }
             Err(rejection) => {
                 self.flaws.add(rejection);

@@ -23,6 +23,6 @@ mod time;
 mod topic;
 mod words;
 
-pub use config::{DecodeConfig, Format, SourceConfig};
+pub use config::{DecodeConfig, Format, SameTime, SourceConfig};
 pub use decoder::Decoder;
 pub use rejection::Rejection;

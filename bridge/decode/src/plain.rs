@@ -20,7 +20,7 @@ pub(crate) fn decode(input: &mut Input<'_>, text: &str, out: &mut Vec<Reading>) 
         Some(value) => (smallvec![(metric, value)], Vec::new()),
         None => (smallvec![], vec![metric]),
     };
-    out.push(Reading { device, group, time_ms: None, metrics, without_value });
+    out.push(Reading { device, group, time_ms: None, corrects: false, metrics, without_value });
     Ok(())
 }
 

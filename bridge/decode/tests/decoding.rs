@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
-use tidegate_decode::{DecodeConfig, Decoder, Format, Rejection, SourceConfig};
+use tidegate_decode::{DecodeConfig, Decoder, Format, Rejection, SameTime, SourceConfig};
 use tidegate_telemetry::{Position, Publication, Qos, Reading, Reason, Value};
 
 fn publication(topic: &str, payload: impl Into<Vec<u8>>) -> Publication {
@@ -134,6 +134,7 @@ fn a_local_time_is_one_of_its_sources_zone() {
     let source = SourceConfig {
         topic: "tele/#".into(),
         format: Format::Auto,
+        same_time: SameTime::Each,
         timezone: Some(TimeZone::get("Europe/Berlin").unwrap()),
     };
     let config = DecodeConfig { sources: vec![source], ..DecodeConfig::default() };
@@ -142,6 +143,20 @@ fn a_local_time_is_one_of_its_sources_zone() {
     assert_eq!((readings[0].time_ms, rejection), (Some(1_704_723_845_000), None));
     let (readings, rejection) = decode_with(config, "other/plug", payload);
     assert_eq!((readings[0].time_ms, rejection.unwrap().reason), (None, Reason::InvalidTime));
+}
+
+#[test]
+fn a_source_says_whether_the_last_of_one_time_corrects_those_before_it() {
+    let source =
+        |topic: &str, same_time| SourceConfig { topic: topic.into(), format: Format::Auto, timezone: None, same_time };
+    let sources = vec![source("meters/old/#", SameTime::Each), source("meters/#", SameTime::Last)];
+    let config = DecodeConfig { sources, ..DecodeConfig::default() };
+    let corrects = |topic| {
+        let (readings, _) = decode_with(config.clone(), topic, r#"[{"v":1},{"v":2}]"#);
+        readings.iter().map(|reading| reading.corrects).collect::<Vec<_>>()
+    };
+    assert_eq!((corrects("meters/m1"), corrects("meters/old/m1")), (vec![true; 2], vec![false; 2]));
+    assert_eq!(corrects("elsewhere"), [false; 2]);
 }
 
 #[test]
@@ -379,7 +394,8 @@ fn an_empty_payload_and_system_topics_are_neither_reading_nor_problem() {
 
 #[test]
 fn the_configuration_overrides_the_format_of_a_topic() {
-    let source = |topic: &str, format| SourceConfig { topic: topic.into(), format, timezone: None };
+    let source =
+        |topic: &str, format| SourceConfig { topic: topic.into(), format, timezone: None, same_time: SameTime::Each };
     let sources = vec![
         source("notes/#", Format::Ignore),
         source("raw/+/+", Format::Plain),

@@ -1,3 +1,4 @@
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::alerts::Alerts;
@@ -5,10 +6,14 @@ use crate::commands::Commands;
 use crate::fleet::Fleet;
 use crate::groups::{Groups, LastingGroups};
 use crate::jumps::Jumps;
+use crate::older::OlderFleet;
+use crate::redelivery::Redelivery;
 use crate::rules::RuleIdentity;
 
 /// First byte of a checkpoint.
-const VERSION: u8 = 4;
+const VERSION: u8 = 5;
+/// Messages that came again were new ones, and so were readings that a device gave the same time.
+const WITHOUT_REDELIVERY: u8 = 4;
 /// Groups never went.
 const WITH_LASTING_GROUPS: u8 = 3;
 /// The clock was never set.
@@ -25,6 +30,7 @@ pub(crate) struct State {
     pub(crate) groups: Groups,
     pub(crate) alerts: Alerts,
     pub(crate) commands: Commands,
+    pub(crate) redelivery: Redelivery,
 }
 
 /// Why a checkpoint could not be used.
@@ -51,7 +57,8 @@ pub(crate) fn write(rules: &[RuleIdentity], state: &State) -> Vec<u8> {
 pub(crate) fn read(bytes: &[u8]) -> Result<(Vec<RuleIdentity>, State), RestoreError> {
     match bytes.split_first() {
         Some((&VERSION, rest)) => postcard::from_bytes(rest).map_err(|_| RestoreError::Malformed),
-        Some((&WITH_LASTING_GROUPS, rest)) => read_then(rest),
+        Some((&WITHOUT_REDELIVERY, rest)) => read_older::<Groups>(rest),
+        Some((&WITH_LASTING_GROUPS, rest)) => read_older::<LastingGroups>(rest),
         Some((&WITHOUT_JUMPS, rest)) => read_with(rest, &Jumps::default()),
         Some((&WITHOUT_COMMANDS, rest)) => read_with(rest, &Commands::default()),
         Some((&version, _)) => Err(RestoreError::UnknownVersion(version)),
@@ -59,15 +66,15 @@ pub(crate) fn read(bytes: &[u8]) -> Result<(Vec<RuleIdentity>, State), RestoreEr
     }
 }
 
-fn read_then(bytes: &[u8]) -> Result<(Vec<RuleIdentity>, State), RestoreError> {
-    type Then = (i64, Fleet, LastingGroups, Alerts, Commands);
-    let (rules, then) = postcard::from_bytes::<(_, Then)>(bytes).map_err(|_| RestoreError::Malformed)?;
-    let (now_ms, fleet, groups, alerts, commands) = then;
-    Ok((rules, State { now_ms, fleet, groups: groups.into(), alerts, commands }))
+fn read_older<G: DeserializeOwned + Into<Groups>>(bytes: &[u8]) -> Result<(Vec<RuleIdentity>, State), RestoreError> {
+    let older = postcard::from_bytes::<(_, (i64, OlderFleet, G, Alerts, Commands))>(bytes);
+    let (rules, (now_ms, fleet, groups, alerts, commands)) = older.map_err(|_| RestoreError::Malformed)?;
+    let (fleet, groups, redelivery) = (fleet.at(now_ms), groups.into(), Redelivery::default());
+    Ok((rules, State { now_ms, fleet, groups, alerts, commands, redelivery }))
 }
 
 /// Reads a checkpoint that ended before what it was `lacking` of version 3.
 fn read_with(bytes: &[u8], lacking: &impl Serialize) -> Result<(Vec<RuleIdentity>, State), RestoreError> {
     let bytes = postcard::to_extend(lacking, bytes.to_vec()).map_err(|_| RestoreError::Malformed)?;
-    read_then(&bytes)
+    read_older::<LastingGroups>(&bytes)
 }

@@ -1,4 +1,5 @@
 use serde::{Deserialize, Serialize};
+use tidegate_telemetry::TimeOrigin;
 
 /// Readings in a row that must be behind before a clock counts as stepped back.
 const STEPPED_BACK_AFTER: u8 = 3;
@@ -31,6 +32,8 @@ struct Behind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Ranked {
     pub(crate) time_ms: i64,
+    /// Whose time that is.
+    pub(crate) origin: TimeOrigin,
     /// Its own time lay too far ahead of its receipt.
     pub(crate) skewed: bool,
     /// With it a new baseline begins.
@@ -38,12 +41,20 @@ pub(crate) struct Ranked {
 }
 
 impl Clock {
-    pub(crate) fn rank(&mut self, sent_ms: Option<i64>, received_ms: i64, future_max_ms: i64) -> Ranked {
+    /// Ranks a reading by the time it sent, or by its receipt. `sent_as` says whose time the one that it sent is.
+    pub(crate) fn rank(
+        &mut self,
+        sent_ms: Option<i64>,
+        sent_as: TimeOrigin,
+        received_ms: i64,
+        future_max_ms: i64,
+    ) -> Ranked {
         if let Some(sent_ms) = sent_ms {
             self.measure(sent_ms - received_ms);
         }
         let skewed = sent_ms.is_some_and(|sent_ms| sent_ms > received_ms + future_max_ms);
-        let time_ms = sent_ms.filter(|_| !skewed).unwrap_or(received_ms);
+        let own_ms = sent_ms.filter(|_| !skewed);
+        let (time_ms, origin) = own_ms.map_or((received_ms, TimeOrigin::Receipt), |own_ms| (own_ms, sent_as));
         let behind = self.newest_ms.is_some_and(|newest_ms| time_ms < newest_ms);
         let rebased = behind && self.has_stepped_back(time_ms, received_ms);
         if !behind || rebased {
@@ -51,7 +62,12 @@ impl Clock {
             self.behind = None;
             self.baseline += u32::from(rebased);
         }
-        Ranked { time_ms, skewed, rebased }
+        Ranked { time_ms, origin, skewed, rebased }
+    }
+
+    /// Event time of the newest reading, Unix ms.
+    pub(crate) fn newest_ms(&self) -> Option<i64> {
+        self.newest_ms
     }
 
     /// The clock of the receipts was set forward.

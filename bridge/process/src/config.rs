@@ -40,6 +40,11 @@ pub struct ProcessConfig {
     pub asleep_after_ms: i64,
     /// A lost device is forgotten this long after its last reading; `None`: never.
     pub forget_after_ms: Option<i64>,
+    /// Messages of one client that are known when they are sent again ...
+    pub redelivery_per_client_max: usize,
+    /// ... and bytes of those of all clients; past it those of clients that were quiet for a day go first, then the
+    /// oldest of the clients that have most.
+    pub redelivery_bytes_max: usize,
     /// Cleared alerts stay in [`crate::Process::snapshot`] this long ...
     pub alerts_recent_ms: i64,
     /// ... and so many at most.
@@ -72,6 +77,8 @@ impl Default for ProcessConfig {
             sleeper_interval_ms: 120_000,
             asleep_after_ms: 60_000,
             forget_after_ms: None,
+            redelivery_per_client_max: 1_024,
+            redelivery_bytes_max: 4 << 20,
             alerts_recent_ms: 3_600_000,
             alerts_recent_max: 1_000,
             commands: CommandsConfig::default(),

@@ -3,11 +3,12 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use smallvec::smallvec;
 use tidegate_telemetry::{
-    AppliedCell, AppliedReading, Change, DeliveryClass, DeviceIndex, DeviceState, MetricIndex, Value,
+    AppliedCell, AppliedReading, Change, DeliveryClass, DeviceIndex, DeviceState, MetricIndex, TimeOrigin, Value,
 };
 
 use crate::catalogue::{self, Catalogue, Style};
-use crate::clock::Clock;
+use crate::clock::{Clock, Ranked};
+use crate::given::Given;
 use crate::groups::GroupIndex;
 use crate::interval::Interval;
 use crate::watch::Watch;
@@ -26,6 +27,9 @@ pub(crate) struct Device {
     pub(crate) principal: Arc<str>,
     pub(crate) cells: Vec<Cell>,
     pub(crate) clock: Clock,
+    /// Of what it says of later times nothing can have come before it did so here: no device that had its name, and no
+    /// clock of its own that was ahead. Unix ms.
+    pub(crate) known_after_ms: i64,
     pub(crate) interval: Interval,
     /// The interval as last learnt, ms.
     pub(crate) interval_ms: i64,
@@ -53,7 +57,8 @@ impl Device {
     pub(crate) fn latest(&self, device: DeviceIndex) -> Vec<AppliedReading> {
         let mut readings: Vec<AppliedReading> = Vec::new();
         for (metric, cell) in (0u16..).map(MetricIndex).zip(&self.cells) {
-            let applied = AppliedCell { metric, value: cell.value.clone(), latest: true };
+            // What is known already is in history.
+            let applied = AppliedCell { metric, value: cell.value.clone(), latest: true, is_new: false };
             match readings.iter_mut().find(|reading| reading.time_ms == cell.time_ms) {
                 Some(reading) => {
                     reading.received_ms = reading.received_ms.max(cell.heard_ms);
@@ -62,6 +67,7 @@ impl Device {
                 None => readings.push(AppliedReading {
                     device,
                     time_ms: cell.time_ms,
+                    origin: TimeOrigin::Device,
                     received_ms: cell.heard_ms,
                     class: DeliveryClass::Latest,
                     cells: smallvec![applied],
@@ -96,6 +102,8 @@ pub(crate) struct Cell {
     pub(crate) value: Value,
     /// Event time, Unix ms.
     pub(crate) time_ms: i64,
+    /// What the device gave for that time.
+    pub(crate) given: Given,
     /// Unix ms at which anything of this metric was last received, by the clock as it is set now.
     pub(crate) heard_ms: i64,
     /// The clock's baseline that `time_ms` belongs to.
@@ -123,33 +131,49 @@ pub(crate) enum Place {
     Latest,
     /// There is a newer one.
     Late,
-    /// It is the newest already.
+    /// The device gave it for the newest time before.
     Duplicate,
 }
 
 impl Cell {
-    pub(crate) fn new(name: Arc<str>, value: Value, style: &Style, time_ms: i64, heard_ms: i64, baseline: u32) -> Self {
+    pub(crate) fn new(
+        name: Arc<str>,
+        value: Value,
+        style: &Style,
+        ranked: Ranked,
+        heard_ms: i64,
+        baseline: u32,
+    ) -> Self {
         // Where the catalogue knows the decimals there is nothing to learn.
         let decimals =
             if style.decimals.is_some() { catalogue::DECIMALS_LEARNT_MAX } else { catalogue::DECIMALS_UNKNOWN };
-        Cell { name, value, time_ms, heard_ms, baseline, decimals, aggregate: AggregateSlot::NotYet }
+        let given = Given::first(ranked.origin);
+        let time_ms = ranked.time_ms;
+        Cell { name, value, time_ms, given, heard_ms, baseline, decimals, aggregate: AggregateSlot::NotYet }
     }
 
-    /// Takes a value if it is the newest. Of two with the same time, the one that came later wins.
-    pub(crate) fn offer(&mut self, value: &Value, time_ms: i64, heard_ms: i64, baseline: u32) -> Place {
+    /// Takes a value if it is the newest; of two with the same time the one that came later is. Also says whether
+    /// nothing of its time came before that it could repeat or replace.
+    pub(crate) fn offer(&mut self, value: &Value, ranked: Ranked, heard_ms: i64, baseline: u32) -> (Place, bool) {
         self.heard_ms = heard_ms;
-        if self.baseline == baseline {
-            if time_ms < self.time_ms {
-                return Place::Late;
-            }
-            if time_ms == self.time_ms && *value == self.value {
-                return Place::Duplicate;
-            }
+        let Ranked { time_ms, origin, .. } = ranked;
+        let has_time = time_ms == self.time_ms;
+        if has_time && self.given.is_repeated(&self.value, value, origin) {
+            return (Place::Duplicate, false);
+        }
+        if self.baseline == baseline && time_ms < self.time_ms {
+            return (Place::Late, false);
+        }
+        let mut is_new = true;
+        if has_time {
+            is_new = self.given.add(&self.value, value, origin);
+        } else {
+            self.given = Given::first(origin);
         }
         self.value.clone_from(value);
         self.time_ms = time_ms;
         self.baseline = baseline;
-        Place::Latest
+        (Place::Latest, is_new)
     }
 
     /// Learns decimals from the value; `true` when they are others now.

@@ -18,6 +18,11 @@ pub(crate) struct Fleet {
 }
 
 impl Fleet {
+    /// A fleet that is to be rebuilt.
+    pub(crate) fn of(devices: Numbered<Device>) -> Self {
+        Fleet { devices, ..Fleet::default() }
+    }
+
     pub(crate) fn find(&self, id: &str) -> Option<DeviceIndex> {
         self.by_id.get(id).copied()
     }

@@ -8,13 +8,14 @@
 //! - [`config`]: limits, time spans, rules
 //! - [`output`]: what an entry led to
 //! - `fleet`, `device`: the devices and the newest value of each metric
-//! - `clock`: which time a reading ranks by; `interval`, `liveness`: when a device is late or lost
+//! - `clock`: which time a reading ranks by; `given`, `redelivery`: which readings came before;
+//!   `interval`, `liveness`: when a device is late or lost
 //! - `groups`, `partial`: aggregates of every group and its ancestors
 //! - `rules`, `watch`, `alerts`: what raises alerts, where each rule stands on each metric, the alerts; `judging`: how
 //!   readings meet the rules
 //! - `commands`: commands to devices, and where each stands
 //! - `deadlines`, `waiting`: what waits for time, and what happens then; `jumps`: the clock was set forward meanwhile
-//! - `catalogue`: units and decimals; `refusals`: what is not applied; `checkpoint`: the state as bytes
+//! - `catalogue`: units and decimals; `refusals`: what is not applied; `checkpoint`, `older`: the state as bytes
 
 mod alerts;
 mod catalogue;
@@ -25,14 +26,17 @@ pub mod config;
 mod deadlines;
 mod device;
 mod fleet;
+mod given;
 mod groups;
 mod interval;
 mod judging;
 mod jumps;
 mod liveness;
+mod older;
 pub mod output;
 mod partial;
 pub mod process;
+mod redelivery;
 mod refusals;
 mod rules;
 mod waiting;

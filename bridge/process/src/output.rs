@@ -38,7 +38,9 @@ pub struct Counts {
     pub values: u64,
     /// Of these, values older than the latest: history only.
     pub values_late: u64,
-    /// Values that repeated the latest, time and all; dropped.
+    /// Publications that came before and were sent again, marked as such; dropped.
+    pub publications_redelivered: u64,
+    /// Values that the device had given for the newest time before; dropped.
     pub values_duplicate: u64,
     /// Metrics that devices named and had no value for.
     pub values_absent: u64,

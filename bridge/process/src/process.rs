@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use tidegate_decode::Decoder;
 use tidegate_telemetry::{
     AppliedCell, AppliedReading, Change, CommandId, CommandMessage, DeviceIndex, DeviceState, Entry, Intent,
-    MetricIndex, Position, Publication, Reading, Reason, scope,
+    MetricIndex, Position, Publication, Reading, Reason, TimeOrigin, scope,
 };
 
 use crate::alerts::{AlertKey, Alerts};
@@ -22,6 +22,7 @@ use crate::fleet::Fleet;
 use crate::groups::Groups;
 use crate::interval::Interval;
 use crate::output::Output;
+use crate::redelivery::Redelivery;
 use crate::refusals::{Refusals, conflict, not_its_device, problem, too_many_metrics};
 use crate::rules::Rules;
 use crate::watch::Watch;
@@ -61,7 +62,8 @@ impl Process {
     pub fn new(config: ProcessConfig) -> Self {
         let fleet = Fleet::default();
         let (alerts, commands) = (Alerts::default(), Commands::default());
-        let state = State { now_ms: i64::MIN, fleet, groups: Groups::new(), alerts, commands };
+        let redelivery = Redelivery::default();
+        let state = State { now_ms: i64::MIN, fleet, groups: Groups::new(), alerts, commands, redelivery };
         Process::with(config, state)
     }
 
@@ -183,6 +185,12 @@ impl Process {
         self.state.fleet.len()
     }
 
+    /// Heap bytes, about, of the messages that are known when they are sent again.
+    #[must_use]
+    pub fn redelivery_bytes(&self) -> usize {
+        self.state.redelivery.bytes()
+    }
+
     /// Figures of the device with this full identifier.
     #[must_use]
     pub fn device_figures(&self, id: &str) -> Option<DeviceFigures> {
@@ -197,10 +205,21 @@ impl Process {
             output.counts.publications_ignored += 1;
             return;
         }
+        if self.state.redelivery.is_again(publication) {
+            output.counts.publications_redelivered += 1;
+            return;
+        }
         let mut readings = std::mem::take(&mut self.readings);
         let decoded = self.decoder.decode(position, publication, &mut readings);
         if readings.is_empty() && decoded.is_ok() {
             output.counts.publications_ignored += 1;
+        }
+        let future_ms = now_ms.saturating_add(self.config.future_max_ms);
+        let is_undated = |reading: &Reading| {
+            !reading.metrics.is_empty() && reading.time_ms.is_none_or(|time_ms| time_ms > future_ms)
+        };
+        if readings.iter().any(is_undated) {
+            self.state.redelivery.remember(publication, now_ms, &self.config);
         }
         let mut refusals = Refusals::default();
         for reading in readings.drain(..) {
@@ -249,7 +268,7 @@ impl Process {
         } else if self.state.groups.has_room_nearer(device.counted_in, &device.group, self.config.groups_max) {
             self.count_in_its_group(index);
         }
-        let ranked = self.hear(index, reading.time_ms, now_ms, output);
+        let ranked = self.hear(index, &reading, now_ms, output);
         self.hold_off(index, &reading.without_value);
         self.apply_metrics(index, publication, reading, ranked, now_ms, refusals, output);
         self.judge(index, ranked.time_ms, now_ms, output);
@@ -278,6 +297,7 @@ impl Process {
             principal: publication.principal.as_str().into(),
             cells: Vec::with_capacity(reading.metrics.len()),
             clock: Clock::default(),
+            known_after_ms: now_ms.saturating_add(self.config.future_max_ms),
             interval: Interval::default(),
             interval_ms: self.config.interval_default_ms,
             heard_ms: now_ms,
@@ -319,9 +339,14 @@ impl Process {
     }
 
     /// The device is alive: ranks the time it sent, learns its interval, and makes it fresh.
-    fn hear(&mut self, index: DeviceIndex, sent_ms: Option<i64>, now_ms: i64, output: &mut Output) -> Ranked {
+    fn hear(&mut self, index: DeviceIndex, reading: &Reading, now_ms: i64, output: &mut Output) -> Ranked {
         let device = self.state.fleet.get_mut(index).expect("the caller has found it");
-        let ranked = device.clock.rank(sent_ms, now_ms, self.config.future_max_ms);
+        let sent_as = if reading.corrects { TimeOrigin::Correction } else { TimeOrigin::Device };
+        let newest_ms = device.clock.newest_ms();
+        let ranked = device.clock.rank(reading.time_ms, sent_as, now_ms, self.config.future_max_ms);
+        if ranked.rebased {
+            device.known_after_ms = device.known_after_ms.max(newest_ms.unwrap_or(i64::MIN));
+        }
         output.counts.readings_skewed += u64::from(ranked.skewed);
         output.counts.clocks_rebased += u64::from(ranked.rebased);
         if device.interval.learn(ranked.time_ms, now_ms, ranked.rebased) {
@@ -360,7 +385,7 @@ impl Process {
                 None if device.cells.len() < self.config.metrics_per_device_max => {
                     let baseline = device.clock.baseline;
                     let style = self.catalogue.style(&name);
-                    device.cells.push(Cell::new(name, value.clone(), &style, ranked.time_ms, now_ms, baseline));
+                    device.cells.push(Cell::new(name, value.clone(), &style, ranked, now_ms, baseline));
                     (device.cells.len() - 1, false)
                 }
                 None => {
@@ -370,10 +395,11 @@ impl Process {
             };
             let cell = &mut device.cells[place];
             let metric = MetricIndex(place as u16);
-            let standing = match known {
-                true => cell.offer(&value, ranked.time_ms, now_ms, device.clock.baseline),
-                false => Place::Latest,
+            let (standing, is_new) = match known {
+                true => cell.offer(&value, ranked, now_ms, device.clock.baseline),
+                false => (Place::Latest, true),
             };
+            let is_new = ranked.origin == TimeOrigin::Receipt || (is_new && ranked.time_ms > device.known_after_ms);
             self.touched.push((metric, standing == Place::Latest));
             match standing {
                 Place::Duplicate => {
@@ -390,7 +416,7 @@ impl Process {
                     }
                 }
             }
-            cells.push(AppliedCell { metric, value, latest: standing == Place::Latest });
+            cells.push(AppliedCell { metric, value, latest: standing == Place::Latest, is_new });
         }
         if cells.iter().any(|cell: &AppliedCell| cell.latest) {
             self.state.groups.mark(device.counted_in);
@@ -401,6 +427,7 @@ impl Process {
             output.changes.push(Change::Reading(AppliedReading {
                 device: index,
                 time_ms: ranked.time_ms,
+                origin: ranked.origin,
                 received_ms: now_ms,
                 class: publication.qos.into(),
                 cells,

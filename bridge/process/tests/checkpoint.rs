@@ -26,6 +26,8 @@ fn config() -> ProcessConfig {
         forget_after_ms: Some(500_000),
         alerts_recent_max: 3,
         commands: CommandsConfig { per_device_max: 3, total_max: 6, bytes_max: 3_000, age_max_ms: 600_000 },
+        redelivery_per_client_max: 8,
+        redelivery_bytes_max: 350,
         rules: vec![
             named("at once", above(3.0, 1.0, 0)),
             named("lasting", above(2.0, 0.0, 20_000)),
@@ -59,8 +61,10 @@ enum Step {
         device: u8,
         values: Vec<i8>,
     },
-    /// The publication before, once more.
-    Again,
+    /// The publication before, once more, perhaps marked as such.
+    Again {
+        dup: bool,
+    },
     Broken,
     Acknowledge {
         position: u8,
@@ -99,7 +103,7 @@ fn step() -> impl Strategy<Value = (i64, Step)> {
         }),
         2 => (0..9u8, 0..5u8, 0..5i8).prop_map(|(device, metric, value)| Step::Value { device, metric, value }),
         1 => (0..7u8, prop::collection::vec(0..5i8, 0..4)).prop_map(|(device, values)| Step::Array { device, values }),
-        1 => Just(Step::Again),
+        2 => any::<bool>().prop_map(|dup| Step::Again { dup }),
         1 => Just(Step::Broken),
         2 => (0..120u8).prop_map(|position| Step::Acknowledge { position }),
         2 => Just(Step::Tick),
@@ -146,8 +150,10 @@ fn entries(steps: Vec<(i64, Step)>) -> Vec<Entry> {
         let metric = |metric: u8| ["temperature", "b", "c", "d", "e"][usize::from(metric)];
         let json = |payload: String| publication(now_ms, "c1", "hall/up", &payload);
         let entry = match step {
-            Step::Again => match last.clone() {
-                Some(Entry::Publication(before)) => Entry::Publication(Publication { received_ms: now_ms, ..before }),
+            Step::Again { dup } => match last.clone() {
+                Some(Entry::Publication(before)) => {
+                    Entry::Publication(Publication { received_ms: now_ms, dup, ..before })
+                }
                 _ => Entry::Tick(now_ms),
             },
             Step::Reading { device, metric: name, value, age_ms, location } => {
@@ -251,6 +257,7 @@ proptest! {
 fn the_random_steps_reach_what_they_are_meant_to_reach() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let (mut raised, mut acknowledged, mut late, mut duplicate, mut forgotten, mut reused) = (0, 0, 0, 0, 0, 0);
+    let mut redelivered = 0;
     let mut commands = [0; 9];
     for _ in 0..100 {
         let steps = prop::collection::vec(step(), 120).new_tree(&mut runner).unwrap().current();
@@ -268,12 +275,13 @@ fn the_random_steps_reach_what_they_are_meant_to_reach() {
             acknowledged += counts.acknowledgements;
             late += counts.values_late;
             duplicate += counts.values_duplicate;
+            redelivered += counts.publications_redelivered;
             forgotten += counts.devices_forgotten;
             let counted = counts.command_events().map(|(_, count)| count);
             commands.iter_mut().zip(counted).for_each(|(all, more)| *all += more);
         }
     }
-    let reached = [raised, acknowledged, late, duplicate, forgotten, reused];
+    let reached = [raised, acknowledged, late, duplicate, forgotten, reused, redelivered];
     assert!(reused > 300, "{reused} numbers were given to another device");
     assert!(reached.iter().chain(&commands).all(|&count| count > 10), "{reached:?} {commands:?}");
 }
@@ -325,6 +333,34 @@ fn a_checkpoint_from_before_groups_went_is_read_and_its_empty_groups_go() {
     let has_room = |change: &Change| matches!(change, Change::States { group, .. } if **group == *"C/1");
     assert!(restored.snapshot().iter().any(has_room), "the places of \"A\" and \"A/1\" are free");
     assert_eq!(restored.snapshot(), process.snapshot());
+}
+
+/// What a program wrote that took a message that came again for another one, after [`entries_then`].
+const WITHOUT_REDELIVERY: &[u8] = include_bytes!("checkpoints/version-4");
+
+#[test]
+fn a_checkpoint_from_before_messages_came_again_is_read_and_goes_on_as_if_nothing_had_been() {
+    let mut process = Process::new(config());
+    for (place, entry) in entries_then().iter().enumerate() {
+        apply(&mut process, place, entry);
+    }
+    let mut restored = Process::restore(config(), WITHOUT_REDELIVERY).unwrap();
+    assert_eq!(restored.snapshot(), process.snapshot());
+    let dated = |at_s: i64, value: i8| {
+        let time_ms = T0 + at_s * 1_000;
+        says(at_s, &format!(r#"{{"deviceId":"d2","time":{time_ms},"location":"B","temperature":{value}}}"#))
+    };
+    // Whether a second value of d1 with the time of its receipt is another one is known of neither.
+    for (place, entry) in
+        [dated(8, 1), dated(8, 1), dated(8, 2), dated(9, 1), says(10, r#"{"deviceId":"d1","temperature":3}"#)]
+            .iter()
+            .enumerate()
+    {
+        let (got, expected) = (apply(&mut restored, 5 + place, entry), apply(&mut process, 5 + place, entry));
+        assert_eq!(got.counts, expected.counts);
+        assert_eq!(restored.snapshot(), process.snapshot());
+    }
+    assert_eq!(Process::restore(config(), &restored.checkpoint()).unwrap().checkpoint(), restored.checkpoint());
 }
 
 #[test]

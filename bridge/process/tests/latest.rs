@@ -4,7 +4,9 @@
 mod support;
 
 use support::{Fleet, T0, number, publication, readings};
-use tidegate_telemetry::{Change, DeliveryClass, DeviceIndex, MetricIndex};
+use tidegate_decode::{DecodeConfig, Format, SameTime, SourceConfig};
+use tidegate_process::ProcessConfig;
+use tidegate_telemetry::{Change, DeliveryClass, DeviceIndex, MetricIndex, TimeOrigin};
 
 #[test]
 fn a_reading_is_told_with_its_device_its_metrics_and_its_class() {
@@ -59,11 +61,87 @@ fn a_repeated_reading_is_dropped_and_counted() {
 }
 
 #[test]
-fn of_two_values_with_one_time_the_later_arrival_wins() {
+fn of_two_values_with_one_time_the_later_arrival_wins_and_each_is_told() {
     let mut fleet = Fleet::new();
-    fleet.sends("dev7", 1, 1, r#""temperature":20"#);
-    assert!(readings(fleet.sends("dev7", 2, 1, r#""temperature":21"#))[0].cells[0].latest);
-    assert_eq!(fleet.latest("temperature"), [(1, number(21.0))]);
+    for value in [20.0, 21.0, 20.5] {
+        let told = readings(fleet.sends("dev7", 1, 1, &format!(r#""temperature":{value}"#)))[0].clone();
+        assert_eq!((told.origin, told.cells[0].latest), (TimeOrigin::Device, true));
+        assert_eq!(fleet.latest("temperature"), [(1, number(value))]);
+    }
+}
+
+#[test]
+fn what_a_device_gave_for_the_newest_time_is_known_whatever_it_gave_after_it() {
+    let mut fleet = Fleet::new();
+    for value in [1, 5, 3, 1, 5, 3, 5] {
+        fleet.sends("dev7", 1, 1, &format!(r#""temperature":{value}"#));
+    }
+    assert_eq!(fleet.latest("temperature"), [(1, number(3.0))], "two ways tell it twice");
+    assert_eq!(fleet.output.counts.values_duplicate, 1);
+    fleet.sends("dev7", 2, 2, r#""temperature":5"#);
+    assert_eq!(fleet.output.counts.values_duplicate, 0, "another time is another reading");
+}
+
+#[test]
+fn values_without_a_time_are_each_told_however_fast_and_alike_they_come() {
+    let mut fleet = Fleet::new();
+    for value in ["20", "20", "999", "20", "20"] {
+        fleet.apply(&publication(T0, "c1", "site/dev7/t", value));
+        let told = readings(&fleet.output.changes)[0].clone();
+        assert_eq!((told.time_ms, told.origin), (T0, TimeOrigin::Receipt));
+        assert!(told.cells[0].latest && told.cells[0].is_new);
+    }
+    let array = r#"[{"v":1},{"v":9},{"v":9},{"v":2}]"#;
+    assert_eq!(readings(fleet.apply(&publication(T0, "c1", "site/dev8", array))).len(), 4);
+    assert_eq!(fleet.output.counts.values_duplicate, 0);
+    // A time of its own that happens to be that of the receipt makes it another reading.
+    fleet.apply(&publication(T0, "c1", "site/dev8", &format!(r#"{{"v":2,"time":{T0}}}"#)));
+    assert_eq!(fleet.output.counts.values_duplicate, 0);
+    fleet.apply(&publication(T0, "c1", "site/dev8", &format!(r#"{{"v":2,"time":{T0}}}"#)));
+    assert_eq!(fleet.output.counts.values_duplicate, 1);
+}
+
+/// Of what is told as new, history need not be asked whether it has it.
+#[test]
+fn a_reading_is_told_as_new_when_nothing_can_have_come_before_it_for_its_time() {
+    let mut fleet = Fleet::new();
+    let mut is_new = |received_s, time_s, value: i64| {
+        let told = fleet.sends("dev7", received_s, time_s, &format!(r#""temperature":{value}"#)).to_vec();
+        readings(&told)[0].cells[0].is_new
+    };
+    assert!(!is_new(0, 0, 1), "a device of this name may have been forgotten");
+    assert!(!is_new(60, 60, 1), "its clock may have been ahead");
+    assert!(is_new(70, 70, 1));
+    assert!(is_new(71, 70, 2), "another value of the newest time");
+    assert!(!is_new(72, 65, 2), "a late one");
+    assert!((3..17).all(|value| is_new(73, 70, value)));
+    assert!(!is_new(73, 70, 18), "they are too many to remember");
+    for second in 80..90 {
+        assert!(is_new(second, second, 1));
+    }
+    // Its clock steps back by 20 s and is believed: what it says now it may have said before.
+    for second in 90..110 {
+        assert!(!is_new(second, second - 20, 1), "{second}");
+    }
+    assert!(is_new(110, 90, 1));
+}
+
+#[test]
+fn a_source_that_corrects_itself_is_told_so_and_only_the_same_value_is_the_same_reading() {
+    let source =
+        SourceConfig { topic: "meters/#".into(), format: Format::Auto, timezone: None, same_time: SameTime::Last };
+    let decode = DecodeConfig { sources: vec![source], ..DecodeConfig::default() };
+    let mut fleet = Fleet::with(ProcessConfig { decode, ..ProcessConfig::default() });
+    let payload = |value: i64| format!(r#"{{"deviceId":"m1","time":{T0},"energy":{value}}}"#);
+    for (value, duplicate) in [(1, 0), (1, 1), (2, 0), (2, 1), (1, 0)] {
+        fleet.apply(&publication(T0, "c1", "meters/up", &payload(value)));
+        assert_eq!(fleet.output.counts.values_duplicate, duplicate);
+        assert_eq!(fleet.latest("energy"), [(0, number(value as f64))]);
+        let told = readings(&fleet.output.changes);
+        assert!(told.iter().all(|told| told.origin == TimeOrigin::Correction && !told.cells[0].is_new));
+    }
+    fleet.apply(&publication(T0, "c1", "meters/m1/power", "5"));
+    assert_eq!(readings(&fleet.output.changes)[0].origin, TimeOrigin::Receipt, "without a time it corrects nothing");
 }
 
 #[test]

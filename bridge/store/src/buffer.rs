@@ -2,18 +2,15 @@
 
 use std::sync::Arc;
 
-use tidegate_telemetry::Value;
+use tidegate_telemetry::{TimeOrigin, Value};
 
 use crate::codec::{self, Damaged};
-use crate::point::{Kind, Point, Run, Sample};
+use crate::point::{Point, Run, Sample};
 
 /// Raw points before they become a block. A flush every 80 s at a reading each 5 s never gets there.
 const TAIL_POINTS: usize = 24;
 /// Small blocks before they become one large block: a short block pays for its head.
 const SMALL_BLOCKS: usize = 8;
-
-/// Texts of the tail past which those that were replaced are let go.
-const TAIL_TEXTS: usize = 4 * TAIL_POINTS;
 
 /// Bytes of a block's pointer and of the allocator's rounding.
 const BLOCK_OVERHEAD_BYTES: usize = 32;
@@ -23,7 +20,7 @@ const TEXT_OVERHEAD_BYTES: usize = 48;
 /// Forty bytes while empty, since there are as many as series.
 #[derive(Debug, Default)]
 pub(crate) struct SeriesBuffer {
-    /// Ascending.
+    /// Ascending; of points with one time in order of arrival.
     tail: Vec<Point>,
     newest_ms: Option<i64>,
     more: Option<Box<More>>,
@@ -38,7 +35,7 @@ struct More {
     small: Vec<Box<[u8]>>,
     /// Bytes of all blocks and of what the allocator keeps beside them.
     block_bytes: usize,
-    /// Points that came when a newer one was there already, in order of arrival. They win over all of the above.
+    /// Points that came when a newer one was there already, in order of arrival.
     late: Vec<Point>,
     /// What text samples of the tail index.
     texts: Texts,
@@ -53,58 +50,28 @@ struct Texts {
     bytes: usize,
 }
 
-/// What [`SeriesBuffer::push`] did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Pushed {
-    /// Newer than all before it.
-    Newest,
-    /// Same time as the newest, which it replaced.
-    Replaced,
-    /// Older than the newest.
-    Late,
-}
-
 impl SeriesBuffer {
     pub(crate) fn is_empty(&self) -> bool {
         self.newest_ms.is_none()
     }
 
-    pub(crate) fn push(&mut self, time_ms: i64, value: &Value) -> Pushed {
-        if self.newest_ms.is_none_or(|newest_ms| time_ms > newest_ms) {
-            self.newest_ms = Some(time_ms);
-            if self.tail.len() == TAIL_POINTS {
-                self.seal_tail();
-            }
-            if self.tail.len() == self.tail.capacity() {
-                self.tail.reserve_exact(self.tail.len().clamp(4, 8));
-            }
-            // A text joins the list, which does not outlive the tail: the point has to follow at once.
-            let sample = sample(value, || &mut self.more.get_or_insert_default().texts);
-            self.tail.push(Point { time_ms, sample });
-            return Pushed::Newest;
+    pub(crate) fn push(&mut self, time_ms: i64, origin: TimeOrigin, value: &Value) {
+        if self.newest_ms.is_some_and(|newest_ms| time_ms < newest_ms) {
+            let more = self.more.get_or_insert_default();
+            let sample = sample(value, || &mut more.late_texts);
+            more.late.push(Point::new(time_ms, origin, sample));
+            return;
         }
-        match self.tail.last_mut() {
-            Some(last) if last.time_ms == time_ms => {
-                last.sample = sample(value, || &mut self.more.get_or_insert_default().texts);
-                self.forget_replaced();
-                Pushed::Replaced
-            }
-            _ => {
-                let more = self.more.get_or_insert_default();
-                let sample = sample(value, || &mut more.late_texts);
-                more.late.push(Point { time_ms, sample });
-                Pushed::Late
-            }
+        self.newest_ms = Some(time_ms);
+        if self.tail.len() == TAIL_POINTS {
+            self.seal_tail();
         }
-    }
-
-    /// A device whose clock stands replaces one value again and again.
-    fn forget_replaced(&mut self) {
-        let Some(more) = self.more.as_mut().filter(|more| more.texts.list.len() > TAIL_TEXTS) else { return };
-        let before = std::mem::take(&mut more.texts);
-        for point in self.tail.iter_mut().filter(|point| point.sample.kind() == Kind::Text) {
-            point.sample = Sample::text(more.texts.index(&before.list[point.sample.untagged() as usize]));
+        if self.tail.len() == self.tail.capacity() {
+            self.tail.reserve_exact(self.tail.len().clamp(4, 8));
         }
+        // A text joins the list, which does not outlive the tail: the point has to follow at once.
+        let sample = sample(value, || &mut self.more.get_or_insert_default().texts);
+        self.tail.push(Point::new(time_ms, origin, sample));
     }
 
     fn seal_tail(&mut self) {
@@ -210,34 +177,30 @@ mod tests {
 
     use super::*;
 
-    /// What a series of so many points in order holds, and then one that comes late.
-    fn kept(values: impl Fn(i64) -> Value, count: i64) -> Vec<Value> {
-        let mut buffer = SeriesBuffer::default();
-        for time_ms in 1..=count {
-            assert_eq!(buffer.push(time_ms, &values(time_ms)), Pushed::Newest);
-        }
-        assert_eq!(buffer.push(0, &values(0)), Pushed::Late);
+    fn values(buffer: &SeriesBuffer) -> Vec<(i64, Value)> {
         let run = buffer.compressed().run().unwrap();
-        run.points.iter().map(|point| run.value(point.sample)).collect()
+        run.points.iter().map(|point| (point.time_ms(), run.value(point.sample))).collect()
+    }
+
+    /// What a series of so many points in order holds, and then one that comes late.
+    fn kept(of: impl Fn(i64) -> Value, count: i64) -> Vec<Value> {
+        let mut buffer = SeriesBuffer::default();
+        for time_ms in (1..=count).chain([0]) {
+            buffer.push(time_ms, TimeOrigin::Device, &of(time_ms));
+        }
+        values(&buffer).into_iter().map(|(_, value)| value).collect()
     }
 
     #[test]
-    fn texts_that_are_never_the_same_stay_few_and_are_counted() {
+    fn late_texts_are_counted() {
         let mut buffer = SeriesBuffer::default();
         let text = |number: i64| Value::Text(format!("{number:0200}").into());
-        buffer.push(2, &text(-1));
-        buffer.push(3, &text(-2));
-        for number in 0..10_000 {
-            assert_eq!(buffer.push(3, &text(number)), Pushed::Replaced);
-        }
-        assert!(buffer.bytes() < 50_000, "a value that was replaced takes no room: {}", buffer.bytes());
+        buffer.push(2, TimeOrigin::Device, &text(-1));
         for number in 0..100 {
-            buffer.push(1, &text(number));
+            buffer.push(1, TimeOrigin::Correction, &text(number));
         }
         assert!(buffer.bytes() > 100 * 200, "late texts are counted: {}", buffer.bytes());
-        let run = buffer.compressed().run().unwrap();
-        let values: Vec<Value> = run.points.iter().map(|point| run.value(point.sample)).collect();
-        assert_eq!(values, [text(99), text(-1), text(9_999)]);
+        assert_eq!(values(&buffer), [(1, text(99)), (2, text(-1))]);
     }
 
     #[test]
@@ -251,40 +214,75 @@ mod tests {
         }
     }
 
-    /// Points in order, late ones and ones that come again, as (time, which value).
-    fn pushes() -> impl Strategy<Value = Vec<(i64, u8)>> {
-        let ahead = prop_oneof![8 => 1i64..3, 1 => Just(0i64), 2 => -60i64..0];
-        prop::collection::vec((ahead, any::<u8>()), 1..700).prop_map(|steps| {
+    /// One time after the other, whatever came how often, is work in proportion to how often that was.
+    #[test]
+    fn a_clock_that_stands_keeps_each_value_once() {
+        let mut buffer = SeriesBuffer::default();
+        for at in 0..60_000 {
+            buffer.push(7, TimeOrigin::Device, &Value::Number(f64::from(at % 30_000)));
+        }
+        let expected: Vec<_> = (0..30_000).map(|at| (7, Value::Number(f64::from(at)))).collect();
+        assert_eq!(values(&buffer), expected);
+    }
+
+    const ORIGINS: [TimeOrigin; 3] = [TimeOrigin::Device, TimeOrigin::Receipt, TimeOrigin::Correction];
+
+    /// Points in order, late ones and ones that come again, as (time, whose it is, which value).
+    fn pushes() -> impl Strategy<Value = Vec<(i64, TimeOrigin, u8)>> {
+        let ahead = prop_oneof![8 => 1i64..3, 3 => Just(0i64), 2 => -60i64..0];
+        let origin = prop::sample::select(ORIGINS.to_vec());
+        prop::collection::vec((ahead, origin, any::<u8>()), 1..700).prop_map(|steps| {
             let mut newest = 0;
             let mut time = |ahead: i64| {
                 newest += ahead.max(0);
                 newest + ahead.min(0)
             };
-            steps.into_iter().map(|(ahead, value)| (time(ahead), value)).collect()
+            steps.into_iter().map(|(ahead, origin, value)| (time(ahead), origin, value)).collect()
         })
     }
 
     proptest! {
         #[test]
-        fn the_last_to_arrive_of_each_time_is_kept_whatever_kind_it_is(pushes in pushes(), texts in 1u8..80) {
-            let (mut buffer, mut model) = (SeriesBuffer::default(), BTreeMap::new());
-            for (time_ms, value) in pushes {
+        fn each_point_is_kept_whatever_kind_it_is_but_for_what_the_device_says_again_or_corrects(
+            pushes in pushes(), texts in 1u8..80
+        ) {
+            let (mut buffer, mut model) = (SeriesBuffer::default(), BTreeMap::<i64, Vec<_>>::new());
+            for (time_ms, origin, value) in pushes {
                 let value = match value % 5 {
                     0 => Value::Bool(value > 99),
                     1 => Value::Number(f64::from(value) / 10.0),
                     _ => Value::Text(format!("text {}", value % texts).into()),
                 };
-                let expected = match model.last_key_value() {
-                    Some((&newest, _)) if time_ms < newest => Pushed::Late,
-                    Some((&newest, _)) if time_ms == newest => Pushed::Replaced,
-                    _ => Pushed::Newest,
-                };
-                prop_assert_eq!(buffer.push(time_ms, &value), expected);
-                model.insert(time_ms, value);
+                buffer.push(time_ms, origin, &value);
+                let tied = model.entry(time_ms).or_default();
+                if origin == TimeOrigin::Correction {
+                    tied.retain(|(origin, _)| *origin == TimeOrigin::Receipt);
+                }
+                let is_again = |(known, same): &(TimeOrigin, Value)| *known != TimeOrigin::Receipt && *same == value;
+                if origin == TimeOrigin::Receipt || !tied.iter().any(is_again) {
+                    tied.push((origin, value));
+                }
             }
-            let run = buffer.compressed().run().unwrap();
-            let found: Vec<_> = run.points.iter().map(|point| (point.time_ms, run.value(point.sample))).collect();
-            prop_assert_eq!(found, model.into_iter().collect::<Vec<_>>());
+            let expected = model.into_iter().flat_map(|(time_ms, tied)| tied.into_iter().map(move |(_, value)| (time_ms, value)));
+            prop_assert_eq!(values(&buffer), expected.collect::<Vec<_>>());
+        }
+
+        /// So history may be settled in parts, as often as one likes.
+        #[test]
+        fn what_is_settled_in_parts_is_settled(pushes in pushes(), cut in any::<prop::sample::Index>()) {
+            let of = |(time_ms, origin, value): &(i64, TimeOrigin, u8)| {
+                Point::new(*time_ms, *origin, Sample::number(f64::from(value % 3)))
+            };
+            let points: Vec<Point> = pushes.iter().map(of).collect();
+            let settled = |points: Vec<Point>| {
+                let mut run = Run { points, texts: Vec::new() };
+                run.settle();
+                run.points
+            };
+            let (before, after) = points.split_at(cut.index(points.len()));
+            let parts = [settled(before.to_vec()), settled(after.to_vec())].concat();
+            prop_assert_eq!(settled(parts), settled(points.clone()));
+            prop_assert_eq!(settled(settled(points.clone())), settled(points));
         }
     }
 }

@@ -21,9 +21,9 @@ pub(crate) struct Piece<'a> {
 
 /// Cuts settled points at hours and block sizes.
 pub(crate) fn pieces(points: &[Point]) -> impl Iterator<Item = Piece<'_>> {
-    let hours = points.chunk_by(|a, b| Hour::of(a.time_ms) == Hour::of(b.time_ms));
+    let hours = points.chunk_by(|a, b| Hour::of(a.time_ms()) == Hour::of(b.time_ms()));
     hours.flat_map(|points| {
-        let hour = Hour::of(points[0].time_ms);
+        let hour = Hour::of(points[0].time_ms());
         (0..).zip(points.chunks(POINTS_MAX)).map(move |(slice, points)| Piece { hour, slice, points })
     })
 }

@@ -4,7 +4,8 @@
 //! An hour of very many series takes seconds, so it is done a slice of them at a time, and flushes go on in between.
 //! No query looks into the day's file for an hour that is not closed there, nor trusts summaries while there are parts.
 //! With the last slice the day's file says that the hour is closed, then the summaries do, then the parts leave
-//! `head.db`. A crash anywhere leaves parts that are merged again to the same result.
+//! `head.db`. What is merged into a closed hour is noted with it, slice by slice: after a crash anywhere the same parts are
+//! gone through again, and no point is merged twice.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +13,7 @@ use parking_lot::RwLockUpgradableReadGuard;
 use rusqlite::Connection;
 
 use crate::catalogue::SeriesId;
-use crate::day;
+use crate::day::{self, DayFile, Merged};
 use crate::error::StoreError;
 use crate::files::Files;
 use crate::head::{HeadWriter, Part};
@@ -65,17 +66,31 @@ impl Closing {
         let files = inner.files.upgradable_read();
         let (day, month) = (&files.days[&self.hour.day()], &files.months[&self.hour.month()]);
         let transactions = Transactions { raw: begin(&day.database)?, rollup: begin(&month.database)? };
+        day::bring_up_to_date(&transactions.raw).map_err(|error| day.database.error(error))?;
         let closed_points = day.closed.get(&self.hour).copied();
         let runs = files.head.read_range(self.hour, &self.parts, (self.next, to))?;
         let added = self.merge(&files, runs, &transactions)?;
-        let points = closed_points.unwrap_or(self.points) + added;
-        let closes = is_last || closed_points.is_some();
-        if closes {
-            day::close(&transactions.raw, self.hour, points).map_err(|error| day.database.error(error))?;
+        let points = closed_points.unwrap_or(self.points).saturating_add_signed(added);
+        let merged = self.merged(day, if is_last { u32::MAX } else { to });
+        let closed = (is_last || closed_points.is_some()).then_some((points, merged));
+        if let Some((points, merged)) = closed {
+            let noted = day::close(&transactions.raw, self.hour, points, merged);
+            noted.map_err(|error| day.database.error(error))?;
         }
-        self.commit(inner, files, transactions, (closes.then_some(points), is_last))?;
+        self.commit(inner, files, transactions, (closed, is_last))?;
         (self.next, self.points) = (to, points);
         Ok(is_last)
+    }
+
+    fn last_part(&self) -> u32 {
+        self.parts.last().map_or(0, |part| part.part)
+    }
+
+    /// What is merged once series below `series_end` are. When this was begun before, that may be more.
+    fn merged(&self, day: &DayFile, series_end: u32) -> Merged {
+        let part = self.last_part();
+        let before = day.merged.get(&self.hour).filter(|merged| merged.part >= part);
+        before.copied().filter(|merged| merged.series_end > series_end).unwrap_or(Merged { part, series_end })
     }
 
     /// Merges `runs` into what the day's file has, and returns by how many points that grew.
@@ -84,7 +99,7 @@ impl Closing {
         files: &Files,
         runs: BTreeMap<SeriesId, Run>,
         Transactions { raw, rollup }: &Transactions,
-    ) -> Result<u64, StoreError> {
+    ) -> Result<i64, StoreError> {
         let (day, month) = (&files.days[&self.hour.day()], &files.months[&self.hour.month()]);
         let is_closed = day.closed.contains_key(&self.hour);
         let mut added = 0;
@@ -93,10 +108,12 @@ impl Closing {
             if is_closed {
                 day.read_series(self.hour, series, &mut run)?;
             }
-            let known = run.points.len() as u64;
-            run.extend(&late.points, &late.texts);
-            run.settle();
-            added += run.points.len() as u64 - known;
+            let known = run.points.len() as i64;
+            if !day.merged.get(&self.hour).is_some_and(|merged| merged.has(self.last_part(), series)) {
+                run.extend(&late.points, &late.texts);
+                run.settle();
+            }
+            added += run.points.len() as i64 - known;
             // A try that did not come to its end may have left rows.
             day::replace(raw, self.hour, series, &run).map_err(|error| day.database.error(error))?;
             if !is_closed && month.closed.contains(&self.hour) {
@@ -114,7 +131,7 @@ impl Closing {
         inner: &Inner,
         files: RwLockUpgradableReadGuard<'_, Files>,
         Transactions { raw, rollup }: Transactions,
-        (points, is_last): (Option<u64>, bool),
+        (closed, is_last): (Option<(u64, Merged)>, bool),
     ) -> Result<(), StoreError> {
         let head = files.head.clone();
         let mut head_connection = None;
@@ -129,7 +146,10 @@ impl Closing {
         let mut files = RwLockUpgradableReadGuard::upgrade(files);
         let day = files.day(self.hour.day())?;
         commit(&raw, &day.database)?;
-        day.closed.extend(points.map(|points| (self.hour, points)));
+        if let Some((points, merged)) = closed {
+            day.closed.insert(self.hour, points);
+            day.merged.insert(self.hour, merged);
+        }
         let month = files.month(self.hour.month())?;
         commit(&rollup, &month.database)?;
         if let Some(connection) = &head_connection {

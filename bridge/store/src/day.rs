@@ -12,13 +12,20 @@ use crate::hour::{Day, Hour};
 use crate::point::Run;
 use crate::sqlite::Database;
 
-const FORMAT: i64 = 1;
+/// Before 2, a point that was merged twice was one.
+const FORMAT: i64 = 2;
 
 const SCHEMA: &str = "
     CREATE TABLE closed (hour INTEGER PRIMARY KEY, points INTEGER NOT NULL);
+    CREATE TABLE merged (hour INTEGER PRIMARY KEY, part INTEGER NOT NULL, series_end INTEGER NOT NULL);
     CREATE TABLE chunk (
         hour INTEGER, series INTEGER, slice INTEGER, data BLOB NOT NULL, PRIMARY KEY (hour, series, slice)
     ) WITHOUT ROWID";
+
+/// From format 1, with the first transaction that writes.
+const UPGRADE: &str = "
+    CREATE TABLE IF NOT EXISTS merged (hour INTEGER PRIMARY KEY, part INTEGER NOT NULL, series_end INTEGER NOT NULL);
+    PRAGMA user_version = 2";
 
 const PREFIX: &str = "raw-";
 const SUFFIX: &str = ".db";
@@ -29,6 +36,22 @@ pub(crate) struct DayFile {
     pub(crate) database: Database,
     /// Closed hours and their points.
     pub(crate) closed: BTreeMap<Hour, u64>,
+    /// What closed hours have of parts that may still be in `head.db`.
+    pub(crate) merged: BTreeMap<Hour, Merged>,
+}
+
+/// How far the parts of a closed hour are in the file of its day: the points of parts up to `part` are, of series below
+/// `series_end`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Merged {
+    pub(crate) part: u32,
+    pub(crate) series_end: u32,
+}
+
+impl Merged {
+    pub(crate) fn has(&self, part: u32, series: SeriesId) -> bool {
+        part <= self.part && series.0 < self.series_end
+    }
 }
 
 impl DayFile {
@@ -39,7 +62,9 @@ impl DayFile {
             let hours = statement.query_map([], |row| Ok((hour_of(day, row.get(0)?), row.get(1)?)))?;
             hours.collect()
         })?;
-        Ok(DayFile { database, closed })
+        let merged =
+            if database.format()? < FORMAT { BTreeMap::new() } else { database.read(|it| load_merged(it, day))? };
+        Ok(DayFile { database, closed, merged })
     }
 
     /// Appends what the file has of a series in an hour.
@@ -65,6 +90,13 @@ impl DayFile {
         let sql = "SELECT max(series) FROM chunk WHERE hour = ?";
         self.database.read(|connection| connection.query_row(sql, [hour_of_day(hour)], |row| row.get(0)))
     }
+}
+
+fn load_merged(connection: &Connection, day: Day) -> rusqlite::Result<BTreeMap<Hour, Merged>> {
+    let mut statement = connection.prepare("SELECT hour, part, series_end FROM merged")?;
+    let merged = statement
+        .query_map([], |row| Ok((hour_of(day, row.get(0)?), Merged { part: row.get(1)?, series_end: row.get(2)? })))?;
+    merged.collect()
 }
 
 fn read_series(
@@ -101,11 +133,19 @@ pub(crate) fn append(connection: &Connection, series: SeriesId, run: &Run) -> ru
     Ok(())
 }
 
-/// Notes that an hour is closed and how many points it has.
-pub(crate) fn close(connection: &Connection, hour: Hour, points: u64) -> rusqlite::Result<()> {
+/// Notes that an hour is closed, how many points it has, and which parts are in it.
+pub(crate) fn close(connection: &Connection, hour: Hour, points: u64, merged: Merged) -> rusqlite::Result<()> {
     let mut statement = connection.prepare_cached("INSERT OR REPLACE INTO closed VALUES (?, ?)")?;
     statement.execute(params![hour_of_day(hour), points])?;
+    let mut statement = connection.prepare_cached("INSERT OR REPLACE INTO merged VALUES (?, ?, ?)")?;
+    statement.execute(params![hour_of_day(hour), merged.part, merged.series_end])?;
     Ok(())
+}
+
+/// Makes the present format of an older one.
+pub(crate) fn bring_up_to_date(connection: &Connection) -> rusqlite::Result<()> {
+    let format: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if format < FORMAT { connection.execute_batch(UPGRADE) } else { Ok(()) }
 }
 
 /// 0 to 23: one byte a row less than the hour since 1970.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tidegate_buckets::Bucket;
 
 use crate::catalogue::SeriesId;
-use crate::day::{self, DayFile};
+use crate::day::{self, DayFile, Merged};
 use crate::error::StoreError;
 use crate::head::{Head, Loaded, Part, Parts};
 use crate::hour::{Day, Hour, Month};
@@ -95,10 +95,31 @@ impl Files {
         if let Some(day) = self.days.get(&hour.day()).filter(|day| day.closed.contains_key(&hour)) {
             day.read_series(hour, series, run)?;
         }
-        match self.parts.get(&hour) {
-            Some(parts) => self.head.read_series(hour, parts, series, run),
-            None => Ok(()),
+        let Some(parts) = self.parts.get(&hour) else { return Ok(()) };
+        match self.merged(hour) {
+            Some(merged) => {
+                let rest = parts.iter().copied().filter(|part| !merged.has(part.part, series));
+                self.head.read_series(hour, &rest.collect::<Vec<_>>(), series, run)
+            }
+            None => self.head.read_series(hour, parts, series, run),
         }
+    }
+
+    fn merged(&self, hour: Hour) -> Option<Merged> {
+        self.days.get(&hour.day())?.merged.get(&hour).copied()
+    }
+
+    /// Parts of an hour that are merged together: those that were when something came between, else all.
+    pub(crate) fn parts_to_merge(&self, hour: Hour) -> Vec<Part> {
+        let parts = self.parts.get(&hour).map_or(&[][..], Vec::as_slice);
+        let begun = parts.partition_point(|part| self.merged(hour).is_some_and(|merged| part.part <= merged.part));
+        if begun > 0 { parts[..begun].to_vec() } else { parts.to_vec() }
+    }
+
+    /// The number of the next part is no smaller: it would be taken for one that was merged.
+    pub(crate) fn part_least(&self) -> u32 {
+        let merged = self.days.values().flat_map(|day| day.merged.values());
+        merged.map(|merged| merged.part + 1).max().unwrap_or(0)
     }
 
     /// Whether the summaries of an hour hold all of its points: there is no part that they have not seen.

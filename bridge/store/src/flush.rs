@@ -73,7 +73,10 @@ impl Flush {
 
     fn write(&self, generation: &Arc<Generation>) -> Result<u64, StoreError> {
         let inner = &self.store.inner;
-        let head = inner.files.read().head.clone();
+        let (head, part_least) = {
+            let files = inner.files.read();
+            (files.head.clone(), files.part_least())
+        };
         let connection = head.database.writer()?;
         let writer = HeadWriter { connection: &connection };
         let quarantine = inner.quarantine.lock().changes();
@@ -83,7 +86,7 @@ impl Flush {
             writer.events(&generation.events)?;
             writer.quarantine(&quarantine)?;
             writer.position(generation.through)?;
-            writer.next_part()
+            writer.next_part(part_least)
         };
         let part = fill().map_err(|error| head.database.error(error))?;
         let points = write_points(generation, &head, &writer, part)?;
@@ -112,8 +115,8 @@ fn write_points(
     let written = |error| head.database.error(error);
     for (series, buffer) in (0..).map(SeriesId).zip(&generation.buffers).filter(|(_, buffer)| !buffer.is_empty()) {
         let run = buffer.compressed().run().expect("blocks in memory are what the store encoded");
-        for points in run.points.chunk_by(|a, b| Hour::of(a.time_ms) == Hour::of(b.time_ms)) {
-            let hour = Hour::of(points[0].time_ms);
+        for points in run.points.chunk_by(|a, b| Hour::of(a.time_ms()) == Hour::of(b.time_ms())) {
+            let hour = Hour::of(points[0].time_ms());
             let (packer, count) = hours.entry(hour).or_insert_with(|| (Packer::new(part, hour), 0));
             *count += points.len() as u64;
             packer.add(series, points, &run.texts, &mut |key, data| writer.bundle(key, data)).map_err(written)?;

@@ -25,8 +25,8 @@ use crate::upgrade;
 /// Name of the file in the store's directory.
 pub(crate) const FILE_NAME: &str = "head.db";
 
-/// Before 2, each series had rows of its own; before 3, times of its own.
-const FORMAT: i64 = 3;
+/// Before 2, each series had rows of its own; before 3, times of its own; before 4, all times were the devices'.
+const FORMAT: i64 = 4;
 
 const SCHEMA: &str = "
     CREATE TABLE flushed (one INTEGER PRIMARY KEY CHECK (one = 1), position INTEGER NOT NULL);
@@ -80,7 +80,7 @@ impl Head {
         let database = Database::open(directory.join(FILE_NAME), SCHEMA, FORMAT)?;
         let format = database.format()?;
         if format < FORMAT {
-            upgrade::pack_again(&database, format)?;
+            upgrade::bring_up_to_date(&database, format)?;
         }
         Ok(Head { database })
     }
@@ -263,10 +263,11 @@ impl HeadWriter<'_> {
         Ok(())
     }
 
-    pub(crate) fn next_part(&self) -> rusqlite::Result<u32> {
+    /// A number for a part that no part has, and none below `least`.
+    pub(crate) fn next_part(&self, least: u32) -> rusqlite::Result<u32> {
         let largest: Option<u32> =
             self.connection.query_row("SELECT max(part) FROM part", [], |row| row.get(0)).optional()?.flatten();
-        Ok(largest.map_or(0, |part| part + 1))
+        Ok(largest.map_or(0, |part| part + 1).max(least))
     }
 
     pub(crate) fn catalogue(&self, rows: &[Row]) -> rusqlite::Result<()> {

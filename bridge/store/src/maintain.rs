@@ -107,7 +107,7 @@ impl Maintenance {
         let due = past.clone().filter(|(hour, parts)| {
             parts.len() >= inner.config.late_parts_max || self.parts_seen.get(hour).copied() == newest_of(parts)
         });
-        self.closing = due.map(|(&hour, parts)| Closing::new(hour, parts.clone())).collect();
+        self.closing = due.map(|(&hour, _)| Closing::new(hour, files.parts_to_merge(hour))).collect();
         self.parts_seen = past.filter_map(|(&hour, parts)| Some((hour, newest_of(parts)?))).collect();
     }
 }

@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use tidegate_telemetry::history::AlertEvent;
-use tidegate_telemetry::{AlertChange, AlertState, AppliedReading, Change, Position, Value};
+use tidegate_telemetry::{AlertChange, AlertState, AppliedReading, Change, Position, TimeOrigin, Value};
 
-use crate::buffer::{Pushed, SeriesBuffer};
+use crate::buffer::SeriesBuffer;
 use crate::catalogue::{Catalogue, Row, SeriesId};
 use crate::counters;
 
@@ -85,7 +85,7 @@ impl Memory {
                 counters::refused("not_finite", 1);
                 continue;
             }
-            self.active.push(series, reading.time_ms, &cell.value);
+            self.active.push(series, (reading.time_ms, reading.origin), &cell.value);
         }
     }
 
@@ -118,17 +118,15 @@ impl Memory {
 }
 
 impl Generation {
-    fn push(&mut self, series: SeriesId, time_ms: i64, value: &Value) {
+    fn push(&mut self, series: SeriesId, (time_ms, origin): (i64, TimeOrigin), value: &Value) {
         let index = series.0 as usize;
         if index >= self.buffers.len() {
             self.buffers.resize_with(index + 1, SeriesBuffer::default);
         }
         let buffer = &mut self.buffers[index];
         let before = buffer.bytes();
-        let pushed = buffer.push(time_ms, value);
-        if pushed != Pushed::Replaced {
-            self.points += 1;
-        }
+        buffer.push(time_ms, origin, value);
+        self.points += 1;
         self.bytes = self.bytes + buffer.bytes() - before;
     }
 

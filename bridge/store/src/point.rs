@@ -1,8 +1,9 @@
 //! Points as the store holds them: sixteen bytes each, whatever the kind of value.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use tidegate_telemetry::Value;
+use tidegate_telemetry::{TimeOrigin, Value};
 
 /// Finite numbers never have all bits of the exponent set, so these patterns are free for other kinds.
 const BOOL_TAG: u64 = 0x7FF9 << 48;
@@ -58,12 +59,76 @@ impl Sample {
     }
 }
 
+/// A time and whose it is. Two with one time may differ, so there is no order of stamps, only one of their times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stamp(i64);
+
+/// Bits of a [`Stamp`] that hold the origin; those of the time lie above.
+const ORIGIN_BITS: u32 = 2;
+
+impl Stamp {
+    /// Of a time in Unix ms. Saturates, for times that no clock shows.
+    pub(crate) const fn new(time_ms: i64, origin: TimeOrigin) -> Self {
+        let (least, most) = (i64::MIN >> ORIGIN_BITS, i64::MAX >> ORIGIN_BITS);
+        let time_ms = if time_ms < least {
+            least
+        } else if time_ms > most {
+            most
+        } else {
+            time_ms
+        };
+        Stamp(time_ms << ORIGIN_BITS | origin_code(origin) as i64)
+    }
+
+    /// Unix ms.
+    pub(crate) const fn time_ms(self) -> i64 {
+        self.0 >> ORIGIN_BITS
+    }
+
+    pub(crate) const fn origin(self) -> TimeOrigin {
+        match self.0 & 3 {
+            0 => TimeOrigin::Device,
+            1 => TimeOrigin::Receipt,
+            _ => TimeOrigin::Correction,
+        }
+    }
+}
+
+/// The number that stands for an origin, in files too.
+pub(crate) const fn origin_code(origin: TimeOrigin) -> u8 {
+    match origin {
+        TimeOrigin::Device => 0,
+        TimeOrigin::Receipt => 1,
+        TimeOrigin::Correction => 2,
+    }
+}
+
 /// One sample of a series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Point {
-    /// Unix ms.
-    pub(crate) time_ms: i64,
+    pub(crate) stamp: Stamp,
     pub(crate) sample: Sample,
+}
+
+impl Point {
+    pub(crate) const fn new(time_ms: i64, origin: TimeOrigin, sample: Sample) -> Self {
+        Point { stamp: Stamp::new(time_ms, origin), sample }
+    }
+
+    /// A point whose time is the device's.
+    #[cfg(test)]
+    pub(crate) const fn of_device(time_ms: i64, sample: Sample) -> Self {
+        Point::new(time_ms, TimeOrigin::Device, sample)
+    }
+
+    /// Unix ms.
+    pub(crate) const fn time_ms(&self) -> i64 {
+        self.stamp.time_ms()
+    }
+
+    pub(crate) const fn origin(&self) -> TimeOrigin {
+        self.stamp.origin()
+    }
 }
 
 /// Points of one series, and the texts that their samples index.
@@ -85,26 +150,56 @@ impl Run {
         self.points.extend(points.iter().map(|point| shifted(*point, offset)));
     }
 
-    /// Sorts by time; of points with the same time the one that arrived last stays.
+    /// Sorts by time, points with the same time by arrival, and drops those that only say again what the device gave for
+    /// that time, or that it has corrected.
     pub(crate) fn settle(&mut self) {
-        if self.points.is_sorted_by(|a, b| a.time_ms < b.time_ms) {
+        if !self.points.is_sorted_by_key(Point::time_ms) {
+            self.points.sort_by_key(Point::time_ms);
+        }
+        let may_go = |pair: &[Point]| pair[0].time_ms() == pair[1].time_ms() && pair[1].origin() != TimeOrigin::Receipt;
+        if !self.points.windows(2).any(may_go) {
             return;
         }
-        self.points.sort_by_key(|point| point.time_ms);
-        // `dedup_by` keeps the earlier of two neighbours, so the later one's sample moves into it.
-        self.points.dedup_by(|later, earlier| {
-            let same = later.time_ms == earlier.time_ms;
-            if same {
-                earlier.sample = later.sample;
+        let mut kept = Vec::with_capacity(self.points.len());
+        for tied in self.points.chunk_by(|a, b| a.time_ms() == b.time_ms()) {
+            self.keep(tied, &mut kept);
+        }
+        self.points = kept;
+    }
+
+    /// Keeps of points with one time, in order of arrival, those that stay.
+    fn keep(&self, tied: &[Point], kept: &mut Vec<Point>) {
+        if let [alone] = tied {
+            return kept.push(*alone);
+        }
+        let corrected = tied.iter().rposition(|point| point.origin() == TimeOrigin::Correction).unwrap_or(0);
+        let mut given = HashSet::new();
+        for (at, point) in tied.iter().enumerate() {
+            let stays = match point.origin() {
+                TimeOrigin::Receipt => true,
+                TimeOrigin::Device | TimeOrigin::Correction => {
+                    at >= corrected && given.insert(self.comparable(point.sample))
+                }
+            };
+            if stays {
+                kept.push(*point);
             }
-            same
-        });
+        }
+    }
+
+    /// Equal for equal values: one text may have several places, and zero two signs.
+    fn comparable(&self, sample: Sample) -> (u64, &str) {
+        match sample.kind() {
+            Kind::Text => (TEXT_TAG, &self.texts[sample.untagged() as usize]),
+            Kind::Number => ((f64::from_bits(sample.0) + 0.0).to_bits(), ""),
+            Kind::Bool => (sample.0, ""),
+        }
     }
 
     /// Keeps points within `[from_ms, to_ms)`; the run must be settled.
     pub(crate) fn clip(&mut self, from_ms: i64, to_ms: i64) {
-        self.points.truncate(self.points.partition_point(|point| point.time_ms < to_ms));
-        self.points.drain(..self.points.partition_point(|point| point.time_ms < from_ms));
+        self.points.truncate(self.points.partition_point(|point| point.time_ms() < to_ms));
+        self.points.drain(..self.points.partition_point(|point| point.time_ms() < from_ms));
     }
 
     pub(crate) fn value(&self, sample: Sample) -> Value {

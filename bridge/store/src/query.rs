@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use tidegate_buckets::{Bucket, Rung};
 use tidegate_telemetry::history::{
-    AlertEvent, ProblemGroup, ReadingsPage, ReadingsQuery, SeriesAnswer, SeriesQuery, StoreStats,
+    AlertEvent, ProblemGroup, ReadingsCursor, ReadingsPage, ReadingsQuery, SeriesAnswer, SeriesQuery, StoreStats,
 };
-use tidegate_telemetry::{History, HistoryError, Position};
+use tidegate_telemetry::{History, HistoryError, Position, Value};
 
 use crate::catalogue::SeriesId;
 use crate::error::StoreError;
@@ -19,20 +19,16 @@ impl History for Store {
     fn readings(&self, query: &ReadingsQuery) -> Result<ReadingsPage, HistoryError> {
         let files = self.inner.files.read();
         let (view, _) = View::take(self, &files, &query.device, &query.metric)?;
-        let mut page = ReadingsPage { points: Vec::new(), next_ms: None };
-        let Some(view) = view else { return Ok(page) };
-        for hour in view.hours(query.from_ms, query.to_ms) {
+        let mut page = Page::default();
+        let Some(view) = view else { return Ok(page.finished()) };
+        for hour in view.hours(query.from.time_ms, query.to_ms) {
             let mut run = view.hour(hour)?;
-            run.clip(query.from_ms, query.to_ms);
-            for point in &run.points {
-                if page.points.len() == query.limit {
-                    page.next_ms = Some(point.time_ms);
-                    return Ok(page);
-                }
-                page.points.push((point.time_ms, run.value(point.sample)));
+            run.clip(query.from.time_ms, query.to_ms);
+            if !page.fill(&run, query) {
+                break;
             }
         }
-        Ok(page)
+        Ok(page.finished())
     }
 
     fn series(&self, query: &SeriesQuery) -> Result<SeriesAnswer, HistoryError> {
@@ -80,6 +76,38 @@ impl Store {
     }
 }
 
+/// A page of readings while it is filled.
+#[derive(Default)]
+struct Page {
+    points: Vec<(i64, Value)>,
+    /// How many of the newest time there were, those before the page included.
+    tied: (i64, usize),
+    next: Option<ReadingsCursor>,
+}
+
+impl Page {
+    /// Adds what has room; `false` when something had none.
+    fn fill(&mut self, run: &Run, query: &ReadingsQuery) -> bool {
+        for point in &run.points {
+            let time_ms = point.time_ms();
+            let skip = if time_ms == self.tied.0 { self.tied.1 } else { 0 };
+            if time_ms > query.from.time_ms || skip >= query.from.skip {
+                if self.points.len() == query.limit {
+                    self.next = Some(ReadingsCursor { time_ms, skip });
+                    return false;
+                }
+                self.points.push((time_ms, run.value(point.sample)));
+            }
+            self.tied = (time_ms, skip + 1);
+        }
+        true
+    }
+
+    fn finished(self) -> ReadingsPage {
+        ReadingsPage { points: self.points, next: self.next }
+    }
+}
+
 /// One series as of one moment: its points in memory, copied, and the files, which the caller holds still.
 struct View<'a> {
     files: &'a Files,
@@ -117,7 +145,7 @@ impl<'a> View<'a> {
             return BTreeSet::new();
         }
         let (first, last) = (Hour::of(from_ms), Hour::of(to_ms - 1));
-        let in_memory = self.memory.points.iter().map(|point| Hour::of(point.time_ms));
+        let in_memory = self.memory.points.iter().map(|point| Hour::of(point.time_ms()));
         let mut hours = self.files.hours(first, last);
         hours.extend(in_memory.filter(|hour| (first..=last).contains(hour)));
         hours
@@ -128,8 +156,8 @@ impl<'a> View<'a> {
         let mut run = Run::default();
         self.files.read(hour, self.series, &mut run)?;
         let points = &self.memory.points;
-        let from = points.partition_point(|point| Hour::of(point.time_ms) < hour);
-        let to = points.partition_point(|point| Hour::of(point.time_ms) <= hour);
+        let from = points.partition_point(|point| Hour::of(point.time_ms()) < hour);
+        let to = points.partition_point(|point| Hour::of(point.time_ms()) <= hour);
         run.extend(&points[from..to], &self.memory.texts);
         run.settle();
         Ok(run)
@@ -137,8 +165,8 @@ impl<'a> View<'a> {
 
     fn has_in_memory(&self, hour: Hour) -> bool {
         let points = &self.memory.points;
-        let next = points.partition_point(|point| Hour::of(point.time_ms) < hour);
-        points.get(next).is_some_and(|point| Hour::of(point.time_ms) == hour)
+        let next = points.partition_point(|point| Hour::of(point.time_ms()) < hour);
+        points.get(next).is_some_and(|point| Hour::of(point.time_ms()) == hour)
     }
 
     /// Adds the buckets of an hour, from its summary where that says it all.
@@ -153,7 +181,7 @@ impl<'a> View<'a> {
         run.clip(query.from_ms, query.to_ms);
         for point in &run.points {
             if let Some(number) = point.sample.as_number() {
-                add(&Bucket::of(point.time_ms, number), query.rung, buckets);
+                add(&Bucket::of(point.time_ms(), number), query.rung, buckets);
             }
         }
         Ok(())

@@ -11,7 +11,7 @@ const AS_BITS: u8 = 0xFF;
 
 /// The summary of a settled run; `None` when it has no numbers.
 pub(crate) fn of(run: &Run) -> Option<Bucket> {
-    let mut numbers = run.points.iter().filter_map(|point| Some((point.time_ms, point.sample.as_number()?)));
+    let mut numbers = run.points.iter().filter_map(|point| Some((point.time_ms(), point.sample.as_number()?)));
     let (time_ms, number) = numbers.next()?;
     let mut bucket = Bucket::of(time_ms, number);
     numbers.for_each(|(time_ms, number)| bucket.add(time_ms, number));

@@ -3,6 +3,7 @@
 //! - Format 1: table `chunk`, a row for each block.
 //! - Format 2: table `bundle`, rows of blocks that have times of their own: `(series - first series of the row: varint |
 //!   bytes of the block: varint | block)… | checksum of two bytes`.
+//! - Format 3: no block says whose its times are, which means the devices'.
 
 use rusqlite::params;
 
@@ -23,8 +24,16 @@ enum Failed {
     Damaged(#[from] Damaged),
 }
 
-/// Makes the rows of format 3 of those there are, in one transaction.
-pub(crate) fn pack_again(head: &Database, format: i64) -> Result<(), StoreError> {
+/// Makes the present format of an older one.
+pub(crate) fn bring_up_to_date(head: &Database, format: i64) -> Result<(), StoreError> {
+    if format < 3 {
+        return pack_again(head, format);
+    }
+    head.writer()?.execute_batch("PRAGMA user_version = 4").map_err(|error| head.error(error))
+}
+
+/// Makes the present rows of those there are, in one transaction.
+fn pack_again(head: &Database, format: i64) -> Result<(), StoreError> {
     let connection = head.writer()?;
     let rename = match format {
         1 => "ALTER TABLE chunk RENAME TO old; ALTER TABLE old RENAME series TO first",
@@ -44,7 +53,7 @@ pub(crate) fn pack_again(head: &Database, format: i64) -> Result<(), StoreError>
         for part in parts.collect::<rusqlite::Result<Vec<_>>>()? {
             pack_part(&HeadWriter { connection: &connection }, part, format)?;
         }
-        Ok(connection.execute_batch("DROP TABLE old; PRAGMA user_version = 3; COMMIT")?)
+        Ok(connection.execute_batch("DROP TABLE old; PRAGMA user_version = 4; COMMIT")?)
     };
     pack_all().map_err(|failed| match failed {
         Failed::Sqlite(error) => head.error(error),
@@ -168,12 +177,12 @@ mod tests {
     /// Every seventh series has more points than fit a block; of some neighbours the times are the same; there are texts.
     fn run(series: u32) -> Run {
         let count = if series % 7 == 3 { 2_500 } else { 16 };
-        let point = |at: i64| Point {
-            time_ms: Hour(5).start_ms() + at * 1_000 + i64::from(series / 3 % 5),
-            sample: match series % 11 {
+        let point = |at: i64| {
+            let sample = match series % 11 {
                 4 => Sample::text((at % 2) as u32),
                 _ => Sample::number((i64::from(series) * 31 + at * at % 17) as f64 / 10.0),
-            },
+            };
+            Point::of_device(Hour(5).start_ms() + at * 1_000 + i64::from(series / 3 % 5), sample)
         };
         let texts = if series % 11 == 4 { vec!["ON".into(), "OFF".into()] } else { Vec::new() };
         Run { points: (0..count).map(point).collect(), texts }
@@ -181,7 +190,7 @@ mod tests {
 
     /// Blocks bring their texts each, so the same values may have other indices.
     fn values(run: &Run) -> Vec<(i64, String)> {
-        run.points.iter().map(|point| (point.time_ms, format!("{:?}", run.value(point.sample)))).collect()
+        run.points.iter().map(|point| (point.time_ms(), format!("{:?}", run.value(point.sample)))).collect()
     }
 
     #[test]
@@ -192,7 +201,7 @@ mod tests {
             let before: i64 = bytes(table).unwrap();
             for _ in ["upgraded", "opened again"] {
                 let head = Head::open(directory.path()).unwrap();
-                assert_eq!(head.database.format().unwrap(), 3);
+                assert_eq!(head.database.format().unwrap(), 4);
                 let all = head.read_range(Hour(5), &[PART], (0, 200)).unwrap();
                 for series in 0..200 {
                     let mut found = Run::default();

@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 use tidegate_store::{Store, StoreConfig};
 use tidegate_telemetry::history::ReadingsQuery;
 use tidegate_telemetry::{
-    AppliedCell, AppliedReading, Change, DeliveryClass, DeviceIndex, History, MetricIndex, Position, Value,
+    AppliedCell, AppliedReading, Change, DeliveryClass, DeviceIndex, History, MetricIndex, Position, TimeOrigin, Value,
 };
 
 /// 2026-11-22, midnight.
@@ -62,11 +62,18 @@ impl Fleet {
             let day = (time_ms % 86_400_000) as f64 / 86_400_000.0 * std::f64::consts::TAU;
             let number = 20.0 + f64::from(device % 10) + 3.0 * day.sin() + (random.below(100) - 50) as f64 / 1_000.0;
             let value = Value::Number((number * scale).round() / scale);
-            AppliedCell { metric: MetricIndex(metric), value, latest: true }
+            AppliedCell { metric: MetricIndex(metric), value, latest: true, is_new: true }
         };
         let cells: SmallVec<_> = (0..self.metrics).map(|metric| cell(metric, &mut self.random)).collect();
         let (device, class) = (DeviceIndex(device), DeliveryClass::Envelope);
-        Change::Reading(AppliedReading { device, time_ms, received_ms: time_ms, class, cells })
+        Change::Reading(AppliedReading {
+            device,
+            time_ms,
+            origin: TimeOrigin::Device,
+            received_ms: time_ms,
+            class,
+            cells,
+        })
     }
 
     /// Readings of all devices around a time, spread over the interval.
@@ -121,7 +128,7 @@ fn day_query(store: &Store, metric: u16) -> (usize, Duration) {
     let query = ReadingsQuery {
         device: "building/floor/dev7".into(),
         metric: format!("metric{metric}").into(),
-        from_ms: MIDNIGHT_MS,
+        from: MIDNIGHT_MS.into(),
         to_ms: MIDNIGHT_MS + 86_400_000,
         limit: usize::MAX,
     };
@@ -333,7 +340,7 @@ fn an_open_hour_of_ten_thousand_devices_in_files() {
     let query = |device: u32| ReadingsQuery {
         device: format!("building/floor/dev{device}").into(),
         metric: "metric3".into(),
-        from_ms: MIDNIGHT_MS,
+        from: MIDNIGHT_MS.into(),
         to_ms: MIDNIGHT_MS + 86_400_000,
         limit: usize::MAX,
     };

@@ -1,15 +1,15 @@
-//! Random histories against a plain map: whatever is flushed, merged, lost and replayed, each point is there once.
+//! Random histories against a plain map of lists: whatever is flushed, merged, lost and replayed, each point is there once.
 #![allow(clippy::unwrap_used)]
 
 mod fixture;
 
 use std::collections::BTreeMap;
 
-use fixture::{DEVICE, Fixture, METRIC, number, reading_of};
+use fixture::{DEVICE, Fixture, METRIC, number, reading_as};
 use proptest::prelude::*;
 use tidegate_buckets::{Bucket, Rung};
 use tidegate_store::StoreConfig;
-use tidegate_telemetry::{Change, DeviceIndex, MetricIndex, Value};
+use tidegate_telemetry::{Change, DeviceIndex, MetricIndex, TimeOrigin, Value};
 
 /// The last day of a month: hours, days and months all turn within the span.
 const START_MS: i64 = 1_798_675_200_000;
@@ -18,7 +18,10 @@ const SPAN_MS: i64 = 26 * 3_600_000;
 const METRICS: [&str; 4] = [METRIC, "humidity", "state", "battery"];
 
 /// What each metric should hold.
-type Model = [BTreeMap<i64, Value>; METRICS.len()];
+type Model = [Points; METRICS.len()];
+
+/// By time, those of one time in order of arrival.
+type Points = BTreeMap<i64, Vec<(TimeOrigin, Value)>>;
 
 /// Which metrics a reading has.
 type Metrics = [bool; METRICS.len()];
@@ -27,12 +30,14 @@ type Metrics = [bool; METRICS.len()];
 enum Step {
     Reading {
         metrics: Metrics,
+        origin: TimeOrigin,
         time_ms: i64,
         value: Value,
     },
     /// Many readings in order, from a time on. The metric `lost_by` is not in the reading `lost`.
     Burst {
         metrics: Metrics,
+        origin: TimeOrigin,
         lost: i64,
         lost_by: usize,
         from_ms: i64,
@@ -64,12 +69,14 @@ fn metrics() -> impl Strategy<Value = Metrics> {
 fn step() -> impl Strategy<Value = Step> {
     // Coarse times, so that the same time often comes again.
     let time = (0..SPAN_MS / 60_000).prop_map(|minute| START_MS + minute * 60_000);
+    let origin = prop::sample::select(vec![TimeOrigin::Device, TimeOrigin::Receipt, TimeOrigin::Correction]);
+    let step_ms = prop_oneof![4 => 1i64..60_000, 1 => Just(0i64)];
     prop_oneof![
-        12 => (metrics(), time.clone(), value())
-            .prop_map(|(metrics, time_ms, value)| Step::Reading { metrics, time_ms, value }),
-        3 => (metrics(), time.clone(), (1i64..400, 1i64..60_000), any::<bool>(), (-100i64..200, 0..METRICS.len()))
-            .prop_map(|(metrics, from_ms, (count, step_ms), texts, (lost, lost_by))| {
-                Step::Burst { metrics, lost, lost_by, from_ms, count, step_ms, texts }
+        12 => (metrics(), origin.clone(), time.clone(), value())
+            .prop_map(|(metrics, origin, time_ms, value)| Step::Reading { metrics, origin, time_ms, value }),
+        3 => (metrics(), origin, time.clone(), (1i64..400, step_ms), any::<bool>(), (-100i64..200, 0..METRICS.len()))
+            .prop_map(|(metrics, origin, from_ms, (count, step_ms), texts, (lost, lost_by))| {
+                Step::Burst { metrics, origin, lost, lost_by, from_ms, count, step_ms, texts }
             }),
         4 => Just(Step::Flush),
         4 => time.prop_map(|now_ms| Step::Maintain { now_ms: now_ms + 3_600_000 }),
@@ -78,7 +85,13 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 /// Applies one reading; numbers differ from metric to metric, and the third has texts where others have numbers.
-fn read(metrics: &Metrics, time_ms: i64, value: &Value, store: &mut Fixture, model: &mut Model) {
+fn read(
+    metrics: &Metrics,
+    (origin, time_ms): (TimeOrigin, i64),
+    value: &Value,
+    store: &mut Fixture,
+    model: &mut Model,
+) {
     let of = |metric: usize| match value {
         Value::Number(number) if metric == 2 => Value::Text(["ON", "OFF"][usize::from(*number > 0.0)].into()),
         Value::Number(number) => Value::Number(number + metric as f64),
@@ -87,21 +100,32 @@ fn read(metrics: &Metrics, time_ms: i64, value: &Value, store: &mut Fixture, mod
     let values: Vec<(u16, Value)> =
         (0..METRICS.len()).filter(|&metric| metrics[metric]).map(|metric| (metric as u16, of(metric))).collect();
     for (metric, value) in &values {
-        model[usize::from(*metric)].insert(time_ms, value.clone());
+        take(model[usize::from(*metric)].entry(time_ms).or_default(), origin, value);
     }
-    store.apply(vec![reading_of(time_ms, values)]);
+    store.apply(vec![reading_as(origin, time_ms, values)]);
+}
+
+/// What is known of a time when one more value comes.
+fn take(tied: &mut Vec<(TimeOrigin, Value)>, origin: TimeOrigin, value: &Value) {
+    if origin == TimeOrigin::Correction {
+        tied.retain(|(origin, _)| *origin == TimeOrigin::Receipt);
+    }
+    let is_again = |(known, same): &(TimeOrigin, Value)| *known != TimeOrigin::Receipt && same == value;
+    if origin == TimeOrigin::Receipt || !tied.iter().any(is_again) {
+        tied.push((origin, value.clone()));
+    }
 }
 
 fn apply(step: &Step, store: &mut Fixture, model: &mut Model) {
     match step {
-        Step::Reading { metrics, time_ms, value } => read(metrics, *time_ms, value, store, model),
-        Step::Burst { metrics, lost, lost_by, from_ms, count, step_ms, texts } => {
+        Step::Reading { metrics, origin, time_ms, value } => read(metrics, (*origin, *time_ms), value, store, model),
+        Step::Burst { metrics, origin, lost, lost_by, from_ms, count, step_ms, texts } => {
             for at in 0..*count {
                 let text = || Value::Text(["ON", "OFF", "stuck"][(at % 3) as usize].into());
                 let value = if *texts { text() } else { number((at % 97) as f64 / 10.0) };
                 let mut metrics = *metrics;
                 metrics[*lost_by] &= at != *lost;
-                read(&metrics, from_ms + at * step_ms, &value, store, model);
+                read(&metrics, (*origin, from_ms + at * step_ms), &value, store, model);
             }
         }
         Step::Flush => store.flush(),
@@ -117,9 +141,11 @@ fn apply(step: &Step, store: &mut Fixture, model: &mut Model) {
     }
 }
 
-fn buckets(model: &BTreeMap<i64, Value>, from_ms: i64, to_ms: i64, rung: Rung) -> BTreeMap<i64, Bucket> {
+fn buckets(model: &Points, from_ms: i64, to_ms: i64, rung: Rung) -> BTreeMap<i64, Bucket> {
     let mut buckets = BTreeMap::new();
-    for (&time_ms, value) in model.range(from_ms..to_ms) {
+    let points =
+        model.range(from_ms..to_ms).flat_map(|(&time_ms, tied)| tied.iter().map(move |(_, value)| (time_ms, value)));
+    for (time_ms, value) in points {
         let Some(number) = value.as_number() else { continue };
         let point = Bucket::of(time_ms, number);
         buckets.entry(rung.start_ms(time_ms)).and_modify(|bucket: &mut Bucket| bucket.merge(&point)).or_insert(point);
@@ -156,7 +182,7 @@ proptest! {
             let shown = |(time_ms, value): (i64, &Value)| (time_ms, format!("{value:?}"));
             let found = store.of(DEVICE, metric, i64::MIN, i64::MAX);
             let found: Vec<_> = found.iter().map(|(time_ms, value)| shown((*time_ms, value))).collect();
-            let expected: Vec<_> = expected.iter().map(|(&time_ms, value)| shown((time_ms, value))).collect();
+            let expected: Vec<_> = expected.iter().flat_map(|(&time_ms, tied)| tied.iter().map(move |(_, value)| shown((time_ms, value)))).collect();
             prop_assert_eq!(found, expected, "{}", metric);
         }
         let (from_ms, to_ms) = (START_MS + cut.0.min(cut.1), START_MS + cut.0.max(cut.1));

@@ -6,10 +6,9 @@ mod fixture;
 use std::time::Duration;
 
 use bytes::Bytes;
-use fixture::{DEVICE, Fixture, METRIC, number, reading, reading_of};
+use fixture::{DEVICE, Fixture, METRIC, add_devices, maintain, number, reading, reading_of, times_of};
 use tidegate_buckets::Rung;
 use tidegate_store::{Store, StoreConfig, StoreError};
-use tidegate_telemetry::history::ReadingsQuery;
 use tidegate_telemetry::{
     AlertChange, AlertState, AppliedReading, Change, DeviceIndex, History, MetricIndex, Position, Problem, ProblemSink,
     Reason, Severity, Value,
@@ -27,12 +26,6 @@ fn minutes(store: &mut Fixture, from_ms: i64, count: i64) {
     }
 }
 
-/// Twice, since an hour is merged once it is quiet.
-fn maintain(store: &Fixture, now_ms: i64) {
-    store.store().maintain(now_ms).unwrap();
-    store.store().maintain(now_ms).unwrap();
-}
-
 fn file_names(store: &Fixture) -> Vec<String> {
     let files = std::fs::read_dir(store.directory()).unwrap();
     let mut names: Vec<String> = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
@@ -46,22 +39,6 @@ fn what_is_not_finite_is_refused_and_its_neighbours_are_kept() {
     let mut store = Fixture::new();
     store.apply([f64::NAN, 1.5, f64::INFINITY].map(|wrong| reading(MIDNIGHT_MS, number(wrong))).to_vec());
     assert_eq!(store.all(), [(MIDNIGHT_MS, number(1.5))]);
-}
-
-#[test]
-fn the_last_to_arrive_of_two_readings_of_one_time_wins_wherever_the_first_is() {
-    let mut store = Fixture::new();
-    store.reading(MIDNIGHT_MS, number(1.0));
-    store.reading(MIDNIGHT_MS, number(2.0));
-    assert_eq!(store.all(), [(MIDNIGHT_MS, number(2.0))]);
-    store.flush();
-    store.reading(MIDNIGHT_MS, number(3.0));
-    assert_eq!(store.all(), [(MIDNIGHT_MS, number(3.0))]);
-    store.flush();
-    maintain(&store, MIDNIGHT_MS + 2 * HOUR_MS);
-    store.reading(MIDNIGHT_MS, number(4.0));
-    assert_eq!(store.all(), [(MIDNIGHT_MS, number(4.0))]);
-    assert_eq!(store.series(i64::MIN, i64::MAX, Rung::Hour).0[0].1.count, 1);
 }
 
 #[test]
@@ -395,20 +372,6 @@ fn what_left_the_quarantine_leaves_its_file_too() {
     assert_eq!(store.store().problems(1).0[0].count, 15);
 }
 
-/// `count` devices beside the fixture's own, with one metric each.
-fn add_devices(store: &mut Fixture, count: u32) {
-    for device in (1..=count).map(DeviceIndex) {
-        store.apply(vec![
-            Change::Device { device, id: name_of(device.0).into(), group: "".into() },
-            Change::Metric { device, metric: MetricIndex(0), name: METRIC.into(), unit: None, decimals: None },
-        ]);
-    }
-}
-
-fn name_of(device: u32) -> String {
-    format!("dev{device}")
-}
-
 /// A reading of each of these devices.
 fn readings_of(store: &mut Fixture, devices: impl Iterator<Item = u32>, time_ms: i64) {
     let reading = |device: u32| match reading(time_ms, number(f64::from(device) / 10.0)) {
@@ -416,12 +379,6 @@ fn readings_of(store: &mut Fixture, devices: impl Iterator<Item = u32>, time_ms:
         other => other,
     };
     store.apply(devices.map(reading).collect());
-}
-
-fn times_of(store: &Fixture, device: u32) -> Vec<i64> {
-    let (device, metric) = (name_of(device).into(), METRIC.into());
-    let query = ReadingsQuery { device, metric, from_ms: i64::MIN, to_ms: i64::MAX, limit: 10_000 };
-    store.store().readings(&query).unwrap().points.into_iter().map(|(time_ms, _)| time_ms).collect()
 }
 
 /// The load of many small sensors: five metrics a reading, a reading each 5 s with some ms of jitter.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use crate::command::{Command, CommandId};
-use crate::reading::{DeliveryClass, Value};
+use crate::reading::{DeliveryClass, TimeOrigin, Value};
 
 /// Dense number of a device, assigned by processing and kept over restarts. After [`Change::Removed`] the number may be
 /// another device's.
@@ -64,15 +64,19 @@ pub struct AppliedCell {
     pub value: Value,
     /// Whether it is now the newest value of the metric. `false`: it came late, history only.
     pub latest: bool,
+    /// Whether it certainly is a point of its own: nothing came before that it could repeat or take the place of.
+    pub is_new: bool,
 }
 
-/// A reading as it was applied. Duplicates (same metric, time and value as the latest) never get here.
+/// A reading as it was applied. Those that repeat what the device last gave for the newest time never get here.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AppliedReading {
     /// Whose.
     pub device: DeviceIndex,
     /// Event time, Unix ms: the device's own, or the receipt when it sent none or one too far in the future.
     pub time_ms: i64,
+    /// Which of the two it is.
+    pub origin: TimeOrigin,
     /// Unix ms of receipt.
     pub received_ms: i64,
     /// What a viewer is promised to see of it.

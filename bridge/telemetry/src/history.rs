@@ -12,15 +12,32 @@ use crate::entry::Position;
 use crate::problem::Reason;
 use crate::reading::Value;
 
-/// Raw readings of one series within `[from_ms, to_ms)`, oldest first.
+/// Where a page of readings begins. Many readings may have the same time, so the time alone does not say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReadingsCursor {
+    /// Unix ms, inclusive.
+    pub time_ms: i64,
+    /// Readings of exactly that time that the pages before had.
+    pub skip: usize,
+}
+
+impl From<i64> for ReadingsCursor {
+    /// Before the first reading of a time, Unix ms.
+    fn from(time_ms: i64) -> Self {
+        ReadingsCursor { time_ms, skip: 0 }
+    }
+}
+
+/// Raw readings of one series from `from` to before `to_ms`, oldest first; those of the same time in the order in which
+/// they arrived.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReadingsQuery {
     /// Full device identifier.
     pub device: Arc<str>,
     /// Metric name.
     pub metric: Arc<str>,
-    /// Unix ms, inclusive.
-    pub from_ms: i64,
+    /// Where to begin.
+    pub from: ReadingsCursor,
     /// Unix ms, exclusive.
     pub to_ms: i64,
     /// Largest number of points in the answer.
@@ -30,10 +47,10 @@ pub struct ReadingsQuery {
 /// Answer to a [`ReadingsQuery`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReadingsPage {
-    /// Time (Unix ms) and value, strictly ascending in time.
+    /// Time (Unix ms) and value, ascending in time.
     pub points: Vec<(i64, Value)>,
-    /// Where to go on: ask again with `from_ms` set to it. `None` at the end.
-    pub next_ms: Option<i64>,
+    /// Where to go on: ask again with `from` set to it. `None` at the end.
+    pub next: Option<ReadingsCursor>,
 }
 
 /// A chart of one series within `[from_ms, to_ms)`.

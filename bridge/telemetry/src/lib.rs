@@ -33,5 +33,5 @@ pub use entry::{Entry, EntryError, Intent, Position, Publication, PublishPropert
 pub use history::{History, HistoryError};
 pub use numbered::Numbered;
 pub use problem::{Problem, ProblemSink, Reason};
-pub use reading::{DeliveryClass, Reading, Value};
+pub use reading::{DeliveryClass, Reading, TimeOrigin, Value};
 pub use scope::DeviceScope;

@@ -66,6 +66,17 @@ impl From<Qos> for DeliveryClass {
     }
 }
 
+/// Whose the time of a reading is. That decides what a second one with the same time is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum TimeOrigin {
+    /// The receipt: every reading is a point of its own, however fast they come.
+    Receipt,
+    /// The device: the same time and value is the same reading come again, another value is another point.
+    Device,
+    /// A device that corrects itself: whatever it said of that time before is replaced.
+    Correction,
+}
+
 /// What one device said about one instant: one or more metrics with a common time.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reading {
@@ -75,6 +86,8 @@ pub struct Reading {
     pub group: Arc<str>,
     /// Unix ms by the device's clock; `None` when it sent no time.
     pub time_ms: Option<i64>,
+    /// Whether it takes the place of what its source said of the same time before ([`TimeOrigin::Correction`]).
+    pub corrects: bool,
     /// Metric names (nested objects flattened with dots) and values, in the order sent, each name once.
     pub metrics: SmallVec<[(Arc<str>, Value); 6]>,
     /// Metrics it named and had no value for (`null`, `unavailable`), in the order sent.

@@ -17,7 +17,8 @@ pub struct UncertainBuckets {
 }
 
 impl Views {
-    /// Charts with buckets that have to be read again: a reading came for a time that they have already.
+    /// Charts with buckets that have to be read again: a reading came that they may have already, or that corrects
+    /// one they have.
     #[must_use]
     pub fn uncertain_charts(&self) -> usize {
         self.charts.uncertain()

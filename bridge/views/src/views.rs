@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashSet;
 use smallvec::SmallVec;
-use tidegate_telemetry::{AlertChange, AppliedReading, Change, DeviceIndex, DeviceState, Position};
+use tidegate_telemetry::{AlertChange, AppliedReading, Change, DeviceIndex, DeviceState, Position, TimeOrigin};
 
 use crate::alerts::Alerts;
 use crate::branches::Branch;
@@ -231,7 +231,9 @@ impl Views {
         let changed = row.take(reading, self.version, keeps);
         for cell in &reading.cells {
             let (version, value) = (self.version, cell.value.as_number());
-            let sample = Sample { version, time_ms: reading.time_ms, value };
+            // A text is in no bucket, and takes no number out of one unless it corrects it.
+            let is_new = cell.is_new || (value.is_none() && reading.origin != TimeOrigin::Correction);
+            let sample = Sample { version, time_ms: reading.time_ms, value, is_new };
             let bounds = (self.now_ms, self.config.chart_recording_max);
             let series = (number, cell.metric.0);
             self.charts.take(series, sample, bounds, &mut |watcher| dirty(watcher, Lane::Views));

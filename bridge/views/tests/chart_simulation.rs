@@ -14,7 +14,8 @@ use support::{ClientView, Dice};
 use tidegate_buckets::{Bucket, Rung};
 use tidegate_telemetry::history::{SeriesAnswer, SeriesQuery};
 use tidegate_telemetry::{
-    AppliedCell, AppliedReading, Change, DeliveryClass, DeviceIndex, MetricIndex, Position, Value as Measured,
+    AppliedCell, AppliedReading, Change, DeliveryClass, DeviceIndex, MetricIndex, Position, TimeOrigin,
+    Value as Measured,
 };
 use tidegate_views::{
     Epoch, Frame, Seeded, Since, SubscriberId, Subscription, UncertainBuckets, ViewSpec, Views, ViewsConfig,
@@ -23,21 +24,47 @@ use tidegate_views::{
 const BASE_MS: i64 = 1_704_723_840_000;
 const RUNG: Rung = Rung::TenSeconds;
 
-/// Every value that was ever sent: position, time, number or `None` for text.
-type Told = Vec<(u64, i64, Option<f64>)>;
+/// Every value that was ever sent.
+type Told = Vec<Said>;
 
-/// What history says: of a time, the last value that was written.
+/// A value that was sent; `None` is text.
+#[derive(Debug, Clone, Copy)]
+struct Said {
+    position: u64,
+    origin: TimeOrigin,
+    time_ms: i64,
+    value: Option<f64>,
+}
+
+/// What a series is once more was said of it: by time, those of one time in order of arrival.
+type Points = BTreeMap<i64, Vec<Said>>;
+
+/// Takes one more value; `true` when it is one point more and nothing else.
+fn take(points: &mut Points, said: Said) -> bool {
+    let tied = points.entry(said.time_ms).or_default();
+    let before = tied.len();
+    let by_device = |known: &Said| known.origin != TimeOrigin::Receipt;
+    if said.origin == TimeOrigin::Correction {
+        tied.retain(|known| !by_device(known));
+    }
+    if !by_device(&said) || !tied.iter().any(|known| by_device(known) && known.value == said.value) {
+        tied.push(said);
+    }
+    tied.len() == before + 1
+}
+
+/// What history says.
 fn history(told: &Told, query: &SeriesQuery, through: u64) -> SeriesAnswer {
-    let mut points = BTreeMap::new();
-    for &(_, time_ms, value) in told.iter().filter(|(position, ..)| *position <= through) {
-        points.insert(time_ms, value);
+    let mut points = Points::new();
+    for &said in told.iter().filter(|said| said.position <= through) {
+        take(&mut points, said);
     }
     let mut buckets: Vec<(i64, Bucket)> = Vec::new();
-    for (&time_ms, value) in points.range(query.from_ms..query.to_ms) {
+    for &Said { time_ms, value, .. } in points.range(query.from_ms..query.to_ms).flat_map(|(_, tied)| tied) {
         let (start_ms, Some(value)) = (query.rung.start_ms(time_ms), value) else { continue };
         match buckets.last_mut() {
-            Some((last_ms, bucket)) if *last_ms == start_ms => bucket.add(time_ms, *value),
-            _ => buckets.push((start_ms, Bucket::of(time_ms, *value))),
+            Some((last_ms, bucket)) if *last_ms == start_ms => bucket.add(time_ms, value),
+            _ => buckets.push((start_ms, Bucket::of(time_ms, value))),
         }
     }
     SeriesAnswer { buckets, through: Position(through) }
@@ -58,6 +85,7 @@ struct World {
     version: u64,
     now_ms: i64,
     told: Told,
+    points: Points,
     mending: Option<UncertainBuckets>,
     /// Times that history was read for open charts.
     mends: usize,
@@ -74,7 +102,16 @@ impl World {
             Change::Metric { device, metric, name: "t".into(), unit: None, decimals: None },
         ];
         views.apply(Position(1), BASE_MS, &changes, &mut |_, _| ());
-        World { dice, views, version: 1, now_ms: BASE_MS, told: Told::new(), mending: None, mends: 0 }
+        World {
+            dice,
+            views,
+            version: 1,
+            now_ms: BASE_MS,
+            told: Told::new(),
+            points: Points::new(),
+            mending: None,
+            mends: 0,
+        }
     }
 
     /// An entry with some readings: new ones, late ones, such that come again, corrections, words.
@@ -89,20 +126,30 @@ impl World {
         let known = self.told.len().checked_sub(1).map(|last| last - self.dice.roll(30) as usize % (last + 1));
         let known = known.map(|at| self.told[at]);
         let value = (!self.dice.one_in(6)).then(|| self.dice.roll(100) as f64);
+        let origins = [TimeOrigin::Device, TimeOrigin::Device, TimeOrigin::Receipt, TimeOrigin::Correction];
+        let origin = origins[self.dice.roll(4) as usize];
         let (time_ms, value) = match (self.dice.roll(9), known) {
-            (0, Some((_, time_ms, value))) => (time_ms, value),
-            (1 | 2, Some((_, time_ms, _))) => (time_ms, value),
+            (0, Some(known)) => (known.time_ms, known.value),
+            (1 | 2, Some(known)) => (known.time_ms, value),
             (3, _) => (self.now_ms / 500 * 500 - self.dice.roll(200) as i64 * 500, value),
             (4, _) => (self.now_ms + self.dice.roll(60_000) as i64, value),
             _ => (self.now_ms, value),
         };
-        self.told.push((self.version, time_ms, value));
-        let word = || Measured::Text("broken".into());
-        let cell =
-            AppliedCell { metric: MetricIndex(0), value: value.map_or_else(word, Measured::Number), latest: true };
+        // Of what is new, whoever tells it does not always know.
+        let is_known = origin == TimeOrigin::Receipt || self.dice.one_in(2);
+        self.tell(origin, time_ms, value, is_known)
+    }
+
+    /// `is_known`: when it is new, that is told.
+    fn tell(&mut self, origin: TimeOrigin, time_ms: i64, value: Option<f64>, is_known: bool) -> Change {
+        let said = Said { position: self.version, origin, time_ms, value };
+        let is_new = take(&mut self.points, said) && is_known;
+        self.told.push(said);
+        let value = value.map_or_else(|| Measured::Text("broken".into()), Measured::Number);
+        let cell = AppliedCell { metric: MetricIndex(0), value, latest: true, is_new };
         let (received_ms, class) = (self.now_ms, DeliveryClass::Envelope);
         let (device, cells) = (DeviceIndex(0), smallvec![cell]);
-        Change::Reading(AppliedReading { device, time_ms, received_ms, class, cells })
+        Change::Reading(AppliedReading { device, time_ms, origin, received_ms, class, cells })
     }
 
     /// Where history stands: perhaps behind the views.
@@ -254,30 +301,31 @@ proptest! {
 }
 
 #[test]
-fn a_reading_that_comes_again_and_one_that_is_newer_are_not_asked_of_history() {
+fn readings_that_are_certainly_new_are_not_asked_of_history_whatever_their_time() {
     let mut world = World::new(1);
     let mut viewer = world.viewer();
     world.settle(std::slice::from_mut(&mut viewer));
-    let tell = |world: &mut World, time_ms: i64, number: f64| {
+    let tell = |world: &mut World, origin, time_ms: i64, number: f64| {
         world.version += 1;
-        world.told.push((world.version, time_ms, Some(number)));
-        let cell = AppliedCell { metric: MetricIndex(0), value: Measured::Number(number), latest: true };
-        let (received_ms, class, cells) = (BASE_MS, DeliveryClass::Envelope, smallvec![cell]);
-        let reading = AppliedReading { device: DeviceIndex(0), time_ms, received_ms, class, cells };
-        world.views.apply(Position(world.version), BASE_MS, &[Change::Reading(reading)], &mut |_, _| ());
+        let change = world.tell(origin, time_ms, Some(number), true);
+        world.views.apply(Position(world.version), BASE_MS, &[change], &mut |_, _| ());
         world.views.uncertain_charts()
     };
     for second in -300..0 {
-        // Each once, each again right away, and the first of a bucket again when there are others.
-        assert_eq!(tell(&mut world, BASE_MS + second * 1_000, second as f64), 0);
-        assert_eq!(tell(&mut world, BASE_MS + second * 1_000, second as f64), 0);
-        let first = second.div_euclid(10) * 10;
-        assert_eq!(tell(&mut world, BASE_MS + first * 1_000, first as f64), 0);
+        // Newer than all before it, and however many have one receipt.
+        let time_ms = BASE_MS + second * 1_000;
+        assert_eq!(tell(&mut world, TimeOrigin::Device, time_ms, second as f64), 0);
+        assert_eq!(tell(&mut world, TimeOrigin::Receipt, time_ms, second as f64), 0);
+        assert_eq!(tell(&mut world, TimeOrigin::Receipt, time_ms, 7.0), 0);
+        // A late one that is the first of its bucket.
+        assert_eq!(tell(&mut world, TimeOrigin::Device, time_ms - time_ms.rem_euclid(10_000), 9.0 - second as f64), 0);
     }
-    // A single reading of its bucket is corrected; then one among others.
-    assert_eq!(tell(&mut world, BASE_MS, 1.0), 0);
-    assert_eq!(tell(&mut world, BASE_MS, 2.0), 0);
-    assert_eq!(tell(&mut world, BASE_MS - 1_000, 2.0), 1);
+    world.settle(std::slice::from_mut(&mut viewer));
+    world.compare(&viewer);
+    // It came before, or corrects one that did.
+    assert_eq!(tell(&mut world, TimeOrigin::Device, BASE_MS - 1_000, -1.0), 1);
+    world.settle(std::slice::from_mut(&mut viewer));
+    assert_eq!(tell(&mut world, TimeOrigin::Correction, BASE_MS - 1_000, 3.0), 1);
     world.settle(std::slice::from_mut(&mut viewer));
     world.compare(&viewer);
 }

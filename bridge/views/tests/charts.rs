@@ -10,16 +10,16 @@ use support::ClientView;
 use tidegate_buckets::Bucket;
 use tidegate_telemetry::history::SeriesAnswer;
 use tidegate_telemetry::{
-    AppliedCell, AppliedReading, Change, DeliveryClass, DeviceIndex, MetricIndex, Position, Value,
+    AppliedCell, AppliedReading, Change, DeliveryClass, DeviceIndex, MetricIndex, Position, TimeOrigin, Value,
 };
 use tidegate_views::{Epoch, Frame, Seeded, SubscriberId, ViewSpec, Views, ViewsConfig};
 
 const NOW_MS: i64 = 1_704_723_840_000;
 
 fn reading(time_ms: i64, number: f64, latest: bool) -> Change {
-    let cells = smallvec![AppliedCell { metric: MetricIndex(0), value: Value::Number(number), latest }];
-    let class = DeliveryClass::Envelope;
-    Change::Reading(AppliedReading { device: DeviceIndex(0), time_ms, received_ms: NOW_MS, class, cells })
+    let cells = smallvec![AppliedCell { metric: MetricIndex(0), value: Value::Number(number), latest, is_new: latest }];
+    let (class, origin) = (DeliveryClass::Envelope, TimeOrigin::Device);
+    Change::Reading(AppliedReading { device: DeviceIndex(0), time_ms, origin, received_ms: NOW_MS, class, cells })
 }
 
 #[test]

@@ -10,7 +10,7 @@ use support::ClientView;
 use tidegate_telemetry::history::SeriesAnswer;
 use tidegate_telemetry::{
     AppliedCell, AppliedReading, Change, DeliveryClass, DeviceIndex, MetricIndex, Numbered, Position, StateCounts,
-    Value as Measured,
+    TimeOrigin, Value as Measured,
 };
 use tidegate_views::{
     Epoch, Frame, SeriesSpec, Since, SubscriberId, Subscription, UpdateSpec, ViewSpec, Views, ViewsConfig, WindowSpec,
@@ -106,9 +106,11 @@ impl Site {
 }
 
 fn reading(device: DeviceIndex, value: f64) -> Change {
-    let cells = smallvec![AppliedCell { metric: MetricIndex(0), value: Measured::Number(value), latest: true }];
+    let cells =
+        smallvec![AppliedCell { metric: MetricIndex(0), value: Measured::Number(value), latest: true, is_new: true }];
     let (time_ms, class) = (BASE_MS, DeliveryClass::Envelope);
-    Change::Reading(AppliedReading { device, time_ms, received_ms: time_ms, class, cells })
+    let origin = TimeOrigin::Device;
+    Change::Reading(AppliedReading { device, time_ms, origin, received_ms: time_ms, class, cells })
 }
 
 fn list(names: &[&str]) -> ViewSpec {

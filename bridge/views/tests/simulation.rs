@@ -13,7 +13,7 @@ use smallvec::smallvec;
 use support::{ClientView, CommandsOfDevices, Dice};
 use tidegate_telemetry::{
     AggregateChange, AlertChange, AlertState, AppliedCell, AppliedReading, Change, DeliveryClass, DeviceIndex,
-    DeviceState, MetricIndex, Position, Severity, StateCounts, Value as Measured,
+    DeviceState, MetricIndex, Position, Severity, StateCounts, TimeOrigin, Value as Measured,
 };
 use tidegate_views::{Epoch, Frame, Since, SubscriberId, Subscription, UpdateSpec, ViewSpec, Views, ViewsConfig};
 
@@ -210,10 +210,11 @@ impl World {
             if class != DeliveryClass::Latest && !late && value.as_number().is_some() {
                 self.promised.push((self.version, self.id(device), usize::from(column), number));
             }
-            cells.push(AppliedCell { metric: MetricIndex(column), value, latest: !late });
+            cells.push(AppliedCell { metric: MetricIndex(column), value, latest: !late, is_new: false });
         }
         let time_ms = self.now_ms - if late { 60_000 } else { 0 };
-        Change::Reading(AppliedReading { device, time_ms, received_ms: self.now_ms, class, cells })
+        let origin = TimeOrigin::Device;
+        Change::Reading(AppliedReading { device, time_ms, origin, received_ms: self.now_ms, class, cells })
     }
 
     fn alert(&mut self, device: DeviceIndex) -> Vec<Change> {

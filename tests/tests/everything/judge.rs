@@ -6,10 +6,10 @@ use std::time::Duration;
 use serde_json::Value as Json;
 use tidegate_buckets::{Bucket, Rung};
 use tidegate_telemetry::history::{ReadingsQuery, SeriesQuery};
-use tidegate_telemetry::{DeviceState, History, Position, Value};
+use tidegate_telemetry::{DeviceState, History, Position, TimeOrigin, Value};
 use tidegate_views::read::{Device, DevicesQuery, Group, Lookup};
 
-use crate::oracle::Points;
+use crate::oracle::Latest;
 use crate::world::World;
 
 const DAY_MS: i64 = 86_400_000;
@@ -67,7 +67,7 @@ impl World {
                 device.id
             );
             for (name, it) in &device.metrics.0 {
-                let (value, time_ms, _) = &known.latest[&**name];
+                let Latest { value, time_ms, .. } = &known.latest[&**name];
                 let what = format!("{name:?} of {:?}", device.id);
                 assert_eq!((it.value.as_ref(), it.time), (Some(value), Some(*time_ms)), "{what}");
             }
@@ -186,9 +186,9 @@ impl World {
     fn judge_history(&self) {
         let kept_from_ms = self.kept_from_ms();
         for ((device, metric), points) in &self.oracle.history {
-            let kept: Points = points.range(kept_from_ms..).map(|(&at, value)| (at, value.clone())).collect();
+            let kept = flat(points.range(kept_from_ms..));
             let what = format!("{metric:?} of {device:?}");
-            assert_eq!(shown(self.readings(device, metric, kept_from_ms)), shown(kept.clone()), "{what}");
+            assert_eq!(shown(&self.readings(device, metric, kept_from_ms)), shown(&kept), "{what}");
             for rung in Rung::ALL {
                 let from_ms = kept_from_ms;
                 let query = SeriesQuery {
@@ -207,16 +207,14 @@ impl World {
         assert!(self.store.stats().series >= series, "no series is there twice or not at all");
     }
 
-    fn readings(&self, device: &str, metric: &str, from_ms: i64) -> Points {
-        let (mut points, mut from) = (Points::new(), Some(from_ms));
-        while let Some(from_ms) = from {
+    fn readings(&self, device: &str, metric: &str, from_ms: i64) -> Vec<(i64, Value)> {
+        let (mut points, mut next) = (Vec::new(), Some(from_ms.into()));
+        while let Some(from) = next {
             let (device, metric) = (device.into(), metric.into());
-            let query = ReadingsQuery { device, metric, from_ms, to_ms: i64::MAX, limit: 7 };
+            let query = ReadingsQuery { device, metric, from, to_ms: i64::MAX, limit: 7 };
             let page = self.store.readings(&query).unwrap();
-            for (time_ms, value) in page.points {
-                assert!(points.insert(time_ms, value).is_none(), "each time is there once");
-            }
-            from = page.next_ms;
+            points.extend(page.points);
+            next = page.next;
         }
         points
     }
@@ -246,14 +244,21 @@ impl World {
 /// How many devices have a metric, and the newest values that count, with their times.
 type Newest = (u32, Vec<(f64, i64)>);
 
-/// Points so that -0.0 shows its sign.
-fn shown(points: Points) -> Vec<(i64, String)> {
-    points.into_iter().map(|(time_ms, value)| (time_ms, format!("{value:?}"))).collect()
+/// Points one after the other.
+pub fn flat<'a>(points: impl IntoIterator<Item = (&'a i64, &'a Vec<(TimeOrigin, Value)>)>) -> Vec<(i64, Value)> {
+    let tied =
+        points.into_iter().flat_map(|(&time_ms, tied)| tied.iter().map(move |(_, value)| (time_ms, value.clone())));
+    tied.collect()
 }
 
-fn judge_buckets(found: &[(i64, Bucket)], points: &Points, rung: Rung, what: &str) {
+/// Points so that -0.0 shows its sign.
+fn shown(points: &[(i64, Value)]) -> Vec<(i64, String)> {
+    points.iter().map(|(time_ms, value)| (*time_ms, format!("{value:?}"))).collect()
+}
+
+fn judge_buckets(found: &[(i64, Bucket)], points: &[(i64, Value)], rung: Rung, what: &str) {
     let mut expected: BTreeMap<i64, (Bucket, Vec<f64>)> = BTreeMap::new();
-    for (&time_ms, value) in points {
+    for &(time_ms, ref value) in points {
         let Some(number) = value.as_number() else { continue };
         let point = Bucket::of(time_ms, number);
         let (bucket, numbers) = expected.entry(rung.start_ms(time_ms)).or_insert_with(|| (point, Vec::new()));

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use tidegate_telemetry::Value;
+use tidegate_telemetry::{TimeOrigin, Value};
 
 use crate::devices::{Meant, Said};
+
+/// Values of its newest time that are remembered of a metric.
+const GIVEN_MAX: usize = 16;
 
 /// What the rooms are configured with, as far as it decides what is taken.
 #[derive(Debug, Clone, Copy)]
@@ -13,10 +16,12 @@ pub struct Limits {
     pub metrics_per_device_max: usize,
     pub future_max_ms: i64,
     pub retention_ms: i64,
+    /// Every source corrects itself.
+    pub corrects: bool,
 }
 
-/// Points of a series by time.
-pub type Points = BTreeMap<i64, Value>;
+/// Points of a series by time, those of one time in order of arrival.
+pub type Points = BTreeMap<i64, Vec<(TimeOrigin, Value)>>;
 
 /// By device and metric.
 pub type History = BTreeMap<(String, String), Points>;
@@ -34,19 +39,31 @@ pub struct Oracle {
 #[derive(Debug, Default, Clone)]
 pub struct Known {
     pub group: String,
-    /// Newest values by name: value, time, and the clock it belongs to.
-    pub latest: BTreeMap<String, (Value, i64, u32)>,
+    /// Newest values by name.
+    pub latest: BTreeMap<String, Latest>,
     newest_ms: Option<i64>,
     clock: u32,
     /// Readings in a row that were behind: how many, and time and receipt of the last.
     behind: Option<(u32, i64, i64)>,
 }
 
+/// The newest value of a metric.
+#[derive(Debug, Clone)]
+pub struct Latest {
+    pub value: Value,
+    pub time_ms: i64,
+    /// The clock that it belongs to.
+    clock: u32,
+    /// What the device gave for its time.
+    given: Vec<Value>,
+}
+
 /// What was made of a publication.
 #[derive(Debug, Default, PartialEq)]
 pub struct Taken {
-    /// Values that are new.
-    pub values: u64,
+    /// Values that are told; of each, whether it is one point more in history. `None`: it does not get there, or has long
+    /// been there.
+    pub values: Vec<Option<bool>>,
     /// Values that repeat the newest.
     pub repeated: u64,
     /// Something has to be told.
@@ -74,8 +91,8 @@ impl Oracle {
         }
         let device = self.devices.entry(meant.device.clone()).or_default();
         device.group.clone_from(&meant.group);
-        let future = meant.time_ms.is_some_and(|time_ms| time_ms > now_ms + self.limits.future_max_ms);
-        let time_ms = meant.time_ms.filter(|_| !future).unwrap_or(now_ms);
+        let origin = self.limits.origin(meant, now_ms);
+        let time_ms = meant.time_ms.filter(|_| origin != TimeOrigin::Receipt).unwrap_or(now_ms);
         device.tick(time_ms, now_ms);
         for (name, value) in &meant.metrics {
             let metrics = device.latest.len();
@@ -85,20 +102,72 @@ impl Oracle {
                     continue;
                 }
                 None => {
-                    device.latest.insert(name.clone(), (value.clone(), time_ms, device.clock));
+                    device.latest.insert(name.clone(), Latest::new(value, time_ms, origin, device.clock));
                 }
-                Some((known, known_ms, clock)) if *clock == device.clock && time_ms == *known_ms && known == value => {
+                Some(latest) if latest.is_repeated(value, time_ms, origin) => {
                     taken.repeated += 1;
                     continue;
                 }
-                Some((_, known_ms, clock)) if *clock == device.clock && time_ms < *known_ms => {}
-                Some(latest) => *latest = (value.clone(), time_ms, device.clock),
+                Some(latest) if latest.clock == device.clock && time_ms < latest.time_ms => {}
+                Some(latest) => latest.replace(value, time_ms, origin, device.clock),
             }
-            taken.values += 1;
-            if !in_files && time_ms >= now_ms - self.limits.retention_ms {
+            let is_kept = !in_files && time_ms >= now_ms - self.limits.retention_ms;
+            taken.values.push(is_kept.then(|| {
                 let series = (meant.device.clone(), name.clone());
-                self.history.entry(series).or_default().insert(time_ms, value.clone());
+                take(self.history.entry(series).or_default().entry(time_ms).or_default(), origin, value)
+            }));
+        }
+    }
+}
+
+/// Takes one more value of a time; `true` when it is one point more and nothing else.
+fn take(tied: &mut Vec<(TimeOrigin, Value)>, origin: TimeOrigin, value: &Value) -> bool {
+    let before = tied.len();
+    if origin == TimeOrigin::Correction {
+        tied.retain(|(origin, _)| *origin == TimeOrigin::Receipt);
+    }
+    let is_again = |(known, same): &(TimeOrigin, Value)| *known != TimeOrigin::Receipt && same == value;
+    if origin == TimeOrigin::Receipt || !tied.iter().any(is_again) {
+        tied.push((origin, value.clone()));
+    }
+    tied.len() == before + 1
+}
+
+impl Limits {
+    /// Whose time a reading has that is received at `now_ms`.
+    pub fn origin(&self, meant: &Meant, now_ms: i64) -> TimeOrigin {
+        match meant.time_ms {
+            Some(time_ms) if time_ms > now_ms + self.future_max_ms => TimeOrigin::Receipt,
+            Some(_) if self.corrects => TimeOrigin::Correction,
+            Some(_) => TimeOrigin::Device,
+            None => TimeOrigin::Receipt,
+        }
+    }
+}
+
+impl Latest {
+    fn new(value: &Value, time_ms: i64, origin: TimeOrigin, clock: u32) -> Latest {
+        let given = if origin == TimeOrigin::Receipt { Vec::new() } else { vec![value.clone()] };
+        Latest { value: value.clone(), time_ms, clock, given }
+    }
+
+    fn is_repeated(&self, value: &Value, time_ms: i64, origin: TimeOrigin) -> bool {
+        time_ms == self.time_ms
+            && match origin {
+                TimeOrigin::Receipt => false,
+                TimeOrigin::Device => self.given.contains(value),
+                TimeOrigin::Correction => self.given == [value.clone()],
             }
+    }
+
+    fn replace(&mut self, value: &Value, time_ms: i64, origin: TimeOrigin, clock: u32) {
+        let mut given = std::mem::take(&mut self.given);
+        let same_time = time_ms == self.time_ms;
+        *self = Latest::new(value, time_ms, origin, clock);
+        if same_time && origin != TimeOrigin::Correction {
+            let room = GIVEN_MAX - given.len();
+            given.extend(self.given.drain(..).take(room));
+            self.given = given;
         }
     }
 }

@@ -9,6 +9,7 @@ use tidegate_tests::mqtt::Client;
 use tidegate_tests::{Server, eventually, http, now_ms};
 
 use crate::devices::Fleet;
+use crate::judge::flat;
 use crate::oracle::{Limits, Oracle, Points};
 use crate::support::Dice;
 
@@ -23,8 +24,13 @@ async fn what_devices_publish_comes_back_by_rest_whatever_its_names_and_values_a
     println!("TIDEGATE_SEED={seed}");
     let mut dice = Dice(seed);
     let mut server = Server::with_config(CONFIG).await;
-    let limits =
-        Limits { devices_max: 1_000, metrics_per_device_max: 256, future_max_ms: 60_000, retention_ms: 400 * DAY_MS };
+    let limits = Limits {
+        devices_max: 1_000,
+        metrics_per_device_max: 256,
+        future_max_ms: 60_000,
+        retention_ms: 400 * DAY_MS,
+        corrects: false,
+    };
     let mut oracle = Oracle::new(limits);
     let mut client = Client::v5("odd");
     client.connect_at_last(server.mqtt).await;
@@ -107,9 +113,9 @@ fn shown(points: &Points) -> Vec<(i64, Json)> {
         Value::Bool(on) => Json::from(*on),
         Value::Text(text) => Json::from(&**text),
     };
-    points.iter().map(|(time_ms, value)| (*time_ms, shown(value))).collect()
+    flat(points).iter().map(|(time_ms, value)| (*time_ms, shown(value))).collect()
 }
 
 fn as_text(points: &Points) -> Vec<(i64, String)> {
-    points.iter().map(|(time_ms, value)| (*time_ms, value.to_string())).collect()
+    flat(points).iter().map(|(time_ms, value)| (*time_ms, value.to_string())).collect()
 }

@@ -7,17 +7,18 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tempfile::TempDir;
-use tidegate_decode::DecodeConfig;
+use tidegate_decode::{DecodeConfig, Format, SameTime, SourceConfig};
 use tidegate_process::{Condition, Output, Process, ProcessConfig, RuleConfig};
 use tidegate_store::{Store, StoreConfig};
 use tidegate_telemetry::{
-    AlertState, Change, DeviceIndex, Entry, Intent, Position, ProblemSink, Publication, Reason, Severity,
+    AlertState, Change, DeviceIndex, Entry, Intent, Position, ProblemSink, Publication, Qos, Reason, Severity,
+    TimeOrigin,
 };
 use tidegate_views::read::{AlertsQuery, AlertObject, Device, DevicesQuery, Group};
 use tidegate_views::{Epoch, Views, ViewsConfig};
 
-use crate::devices::{Fleet, NAME_BYTES_MAX, Said, TEXT_BYTES_MAX};
-use crate::oracle::{History, Known, Limits, Oracle};
+use crate::devices::{Fleet, Meant, NAME_BYTES_MAX, Said, TEXT_BYTES_MAX};
+use crate::oracle::{History, Known, Limits, Oracle, Taken};
 use crate::support::Dice;
 use crate::viewers::Viewers;
 
@@ -41,12 +42,24 @@ pub struct World {
     process: Process,
     fleet: Fleet,
     /// The log: every entry, encoded, and what a publication means.
-    log: Vec<(Vec<u8>, Option<Said>)>,
+    log: Vec<(Vec<u8>, Option<Meaning>)>,
+    /// The last publication that may come again, and where it stands.
+    last_sent: Option<(Publication, Said, Position)>,
+    /// Processing knows the messages from there on when they come again.
+    remembered_from: Position,
     checkpoint: Option<Checkpoint>,
     /// What there was when history was last written.
     in_files: (History, Told),
     names: HashMap<DeviceIndex, String>,
     epochs: u64,
+}
+
+/// What a publication means.
+#[derive(Clone)]
+struct Meaning {
+    said: Said,
+    /// Only the message there tells that it came before.
+    came_at: Option<Position>,
 }
 
 /// How often something was told, by reason and topic.
@@ -59,6 +72,7 @@ struct Checkpoint {
     /// `None`: the file is lost.
     state: Option<Vec<u8>>,
     devices: BTreeMap<String, Known>,
+    remembered_from: Position,
 }
 
 impl World {
@@ -81,9 +95,12 @@ impl World {
             metrics_per_device_max: [5, 100][dice.roll(2) as usize],
             future_max_ms: 60_000,
             retention_ms: i64::from(retention_age_days) * 86_400_000,
+            corrects: dice.one_in(4),
         };
+        let same_time = if limits.corrects { SameTime::Last } else { SameTime::Each };
         let process_config = ProcessConfig {
             decode: DecodeConfig {
+                sources: vec![SourceConfig { topic: "#".to_owned(), format: Format::Auto, timezone: None, same_time }],
                 text_bytes_max: TEXT_BYTES_MAX,
                 name_bytes_max: NAME_BYTES_MAX,
                 names_cached_max: [3, 65_536][dice.roll(2) as usize],
@@ -111,6 +128,8 @@ impl World {
             process_config,
             fleet,
             log: Vec::new(),
+            last_sent: None,
+            remembered_from: Position::START,
             checkpoint: None,
             in_files: Default::default(),
             names: HashMap::new(),
@@ -140,6 +159,7 @@ impl World {
             10 => self.acknowledge(),
             11..=16 => self.viewers.step(&mut self.dice, &mut self.views),
             17 => self.burst(),
+            18 | 19 => self.send_again(),
             _ => self.publish(),
         }
     }
@@ -185,12 +205,13 @@ impl World {
     }
 
     fn say(&mut self, said: Said) {
+        let packet_id = (self.log.len() % 60_000) as u16 + 1;
         let publication = Publication {
             received_ms: self.now_ms,
             client: "c".to_owned(),
             principal: "anonymous".to_owned(),
             session: 1,
-            packet_id: 1,
+            packet_id: if said.qos == Qos::AtMostOnce { 0 } else { packet_id },
             topic: said.topic.clone(),
             payload: Bytes::from(said.payload.clone()),
             qos: said.qos,
@@ -199,13 +220,25 @@ impl World {
             properties: None,
             scope: None,
         };
-        self.append(Entry::Publication(publication), Some(said));
+        self.append(Entry::Publication(publication.clone()), Some(Meaning { said: said.clone(), came_at: None }));
+        if said.qos == Qos::AtLeastOnce {
+            self.last_sent = Some((publication, said, self.position()));
+        }
     }
 
-    fn append(&mut self, entry: Entry, said: Option<Said>) {
+    /// A client has not seen the acknowledgement of its last message.
+    fn send_again(&mut self) {
+        let Some((sent, said, position)) = self.last_sent.clone() else { return };
+        let has_no_time = |meant: &Meant| self.oracle.limits.origin(meant, sent.received_ms) == TimeOrigin::Receipt;
+        let came_at = said.readings.iter().any(has_no_time).then_some(position);
+        let again = Publication { received_ms: self.now_ms, dup: true, ..sent };
+        self.append(Entry::Publication(again), Some(Meaning { said, came_at }));
+    }
+
+    fn append(&mut self, entry: Entry, meaning: Option<Meaning>) {
         let mut bytes = Vec::new();
         entry.encode_into(&mut bytes);
-        self.log.push((bytes, said));
+        self.log.push((bytes, meaning));
         let output = self.apply(self.position());
         let (position, received_ms) = (self.position(), self.now_ms);
         self.views.apply(position, received_ms, &output.changes, &mut |_, _| ());
@@ -214,7 +247,7 @@ impl World {
 
     /// Processes the entry at a position, and has the map follow.
     fn apply(&mut self, position: Position) -> Output {
-        let (bytes, said) = &self.log[position.0 as usize - 1];
+        let (bytes, meaning) = &self.log[position.0 as usize - 1];
         let entry = Entry::decode(bytes).unwrap();
         let mut output = Output::default();
         self.process.apply(position, &entry, &mut output);
@@ -233,16 +266,24 @@ impl World {
                 _ => {}
             }
         }
-        if let Some(said) = said {
-            let taken = self.oracle.take(said, entry.received_ms(), in_files);
+        if let Some(Meaning { said, came_at }) = meaning {
+            let is_again = came_at.is_some_and(|came_at| came_at > self.remembered_from);
+            let taken = if is_again { Taken::default() } else { self.oracle.take(said, entry.received_ms(), in_files) };
             let counts = &output.counts;
             assert_eq!(
-                (counts.values, counts.values_duplicate, !output.problems.is_empty()),
-                (taken.values, taken.repeated, taken.told),
+                (counts.values, counts.values_duplicate, !output.problems.is_empty(), counts.publications_redelivered),
+                (taken.values.len() as u64, taken.repeated, taken.told, u64::from(is_again)),
                 "{said:#?}\n{:#?}\n{:#?}",
                 output.problems,
                 output.changes
             );
+            let cells = output.changes.iter().flat_map(|change| match change {
+                Change::Reading(reading) => reading.cells.as_slice(),
+                _ => &[],
+            });
+            for (cell, is_new) in cells.zip(taken.values) {
+                assert!(!cell.is_new || is_new != Some(false), "{cell:?} is not new: {said:#?}");
+            }
         }
         for problem in output.problems.drain(..) {
             *self.told.entry((problem.reason, problem.topic.to_string())).or_default() += 1;
@@ -256,8 +297,9 @@ impl World {
         let state = self.process.checkpoint();
         self.store.seal(self.position()).run().unwrap();
         self.in_files = (self.oracle.history.clone(), self.told.clone());
-        self.checkpoint =
-            Some(Checkpoint { position: self.position(), state: Some(state), devices: self.oracle.devices.clone() });
+        let (position, devices) = (self.position(), self.oracle.devices.clone());
+        let remembered_from = self.remembered_from;
+        self.checkpoint = Some(Checkpoint { position, state: Some(state), devices, remembered_from });
     }
 
     /// As long as there is time.
@@ -271,16 +313,20 @@ impl World {
         let before = self.shown();
         self.store = Store::open(self.store_config.clone()).unwrap();
         self.process = Process::new(self.process_config.clone());
+        self.remembered_from = Position::START;
         self.oracle.devices.clear();
         (self.oracle.history, self.told) = self.in_files.clone();
         let mut from = Position::START;
-        if let Some(Checkpoint { position, state, devices }) = &mut self.checkpoint {
+        if let Some(Checkpoint { position, state, devices, remembered_from }) = &mut self.checkpoint {
             // The log has forgotten what lies before it, also where the file is gone.
             from = *position;
             state.take_if(|_| lost);
             if let Some(state) = state {
                 self.process = Process::restore(self.process_config.clone(), state).unwrap();
                 self.oracle.devices = devices.clone();
+                self.remembered_from = *remembered_from;
+            } else {
+                self.remembered_from = from;
             }
         }
         self.names.clear();

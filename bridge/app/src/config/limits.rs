@@ -532,6 +532,16 @@ pub fn process(reader: &mut Reader) -> ProcessConfig {
             "A lost device is forgotten this long after its last reading; \"0 ms\": never.",
         ))
         .filter(|after| *after > 0),
+        redelivery_per_client_max: s.count(
+            "redelivery_per_client_max",
+            d.redelivery_per_client_max,
+            "QoS 1 messages of a client whose readings have no time that are known when they are sent again…",
+        ),
+        redelivery_bytes_max: s.bytes(
+            "redelivery_bytes_max",
+            d.redelivery_bytes_max,
+            "…and memory for those of all clients; then who sent most is remembered less.",
+        ),
         alerts_recent_ms: s.duration_ms("alerts_recent", d.alerts_recent_ms, "Time a cleared alert is remembered…"),
         alerts_recent_max: s.count("alerts_recent_max", d.alerts_recent_max, "…and so many at most, for viewers too."),
     }

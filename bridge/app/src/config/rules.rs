@@ -1,7 +1,7 @@
 //! Alert rules, the catalogue of metrics, and formats by topic.
 
 use jiff::tz::TimeZone;
-use tidegate_decode::{Format, SourceConfig};
+use tidegate_decode::{Format, SameTime, SourceConfig};
 use tidegate_process::{Condition, MetricConfig, RuleConfig};
 use tidegate_telemetry::Severity;
 
@@ -29,11 +29,12 @@ const METRIC_SAMPLE: &str = r#"
 "#;
 
 const SOURCE_SAMPLE: &str = r#"
-# Formats and time zones by topic; the first filter that fits decides, "auto" when none does.
+# How payloads are read, by topic; the first filter that fits decides. Everything but topic is optional.
 # [[source]]
 # topic = "factory/+/raw/#"
 # format = "plain"               # "auto" (default), "reference" (JSON), "plain" (the value alone) or "ignore"
 # timezone = "Europe/Berlin"     # where its clocks are, for times without an offset from UTC
+# same_time = "last"             # of values with one time of the device the last counts; default "each" does
 "#;
 
 pub fn rules(reader: &mut Reader) -> Vec<RuleConfig> {
@@ -111,10 +112,16 @@ fn source(section: &mut Section<'_>) -> Option<SourceConfig> {
         let zone = item.as_str().and_then(|name| TimeZone::get(name).ok());
         zone.ok_or_else(|| "is a time zone of the IANA database, such as \"Europe/Berlin\" or \"UTC\"".into())
     });
+    let same_time = section.optional("same_time", |item| match item.as_str() {
+        Some("each") => Ok(SameTime::Each),
+        Some("last") => Ok(SameTime::Last),
+        _ => Err("is one of \"each\", \"last\"".into()),
+    });
     if topic.is_none() {
         section.wrong("needs a topic");
     }
-    Some(SourceConfig { topic: topic?, format: format.unwrap_or(Format::Auto), timezone })
+    let (format, same_time) = (format.unwrap_or(Format::Auto), same_time.unwrap_or_default());
+    Some(SourceConfig { topic: topic?, format, timezone, same_time })
 }
 
 fn text(section: &mut Section<'_>, key: &str) -> Option<String> {

@@ -1,4 +1,7 @@
+use std::fmt;
 use std::io::Write;
+use std::num::ParseIntError;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use axum::Json;
@@ -10,7 +13,7 @@ use futures_util::stream;
 use serde::ser::SerializeSeq;
 use serde::{Serialize, Serializer};
 use tidegate_telemetry::Value;
-use tidegate_telemetry::history::{ReadingsPage, ReadingsQuery};
+use tidegate_telemetry::history::{ReadingsCursor, ReadingsPage, ReadingsQuery};
 
 use super::archive::Archive;
 use super::error::ApiError;
@@ -21,7 +24,7 @@ use super::{Api, devices};
 pub async fn list(State(api): State<Arc<Api>>, uri: Uri, headers: HeaderMap) -> Result<Response, ApiError> {
     let parameters = Parameters::of(&uri, &["device", "metric", "from", "to", "limit", "cursor"])?;
     let (from_ms, to_ms) = parameters.span(api.hub.now_ms())?;
-    let from_ms = parameters.cursor()?.unwrap_or(from_ms);
+    let from = parameters.cursor()?.map_or(ReadingsCursor::from(from_ms), |Next(from)| from);
     let as_csv = wants_csv(&headers);
     let (most, default) = match as_csv {
         true => (usize::MAX, usize::MAX),
@@ -29,7 +32,7 @@ pub async fn list(State(api): State<Arc<Api>>, uri: Uri, headers: HeaderMap) -> 
     };
     let limit = parameters.number("limit", 1..=most, default)?;
     let (device, metric) = api.hub.read(|views| devices::find_series(views, &parameters))?;
-    let query = ReadingsQuery { device, metric, from_ms, to_ms, limit };
+    let query = ReadingsQuery { device, metric, from, to_ms, limit };
     if as_csv { csv(&api, query).await } else { page(&api, query).await }
 }
 
@@ -42,10 +45,32 @@ struct Readings {
     next: Option<String>,
 }
 
+/// Where the next page begins, as text: a time, and after a point how many readings of that time there were already.
+#[derive(Debug, PartialEq)]
+struct Next(ReadingsCursor);
+
+impl fmt::Display for Next {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            ReadingsCursor { time_ms, skip: 0 } => write!(f, "{time_ms}"),
+            ReadingsCursor { time_ms, skip } => write!(f, "{time_ms}.{skip}"),
+        }
+    }
+}
+
+impl FromStr for Next {
+    type Err = ParseIntError;
+
+    fn from_str(text: &str) -> Result<Next, ParseIntError> {
+        let (time_ms, skip) = text.split_once('.').unwrap_or((text, "0"));
+        Ok(Next(ReadingsCursor { time_ms: time_ms.parse()?, skip: skip.parse()? }))
+    }
+}
+
 async fn page(api: &Api, query: ReadingsQuery) -> Result<Response, ApiError> {
     let (device, metric) = (Arc::clone(&query.device), Arc::clone(&query.metric));
     let page = api.archive.ask(move |history| history.readings(&query)).await?;
-    let next = page.next_ms.map(|next_ms| next_ms.to_string());
+    let next = page.next.map(|next| Next(next).to_string());
     Ok(Json(Readings { device, metric, points: Points(page.points), next }).into_response())
 }
 
@@ -75,9 +100,9 @@ impl Rest {
         let Some(query) = self.query.take() else { return Ok(None) };
         let left = query.limit;
         let part = ReadingsQuery { limit: left.min(self.page_points), ..query.clone() };
-        let ReadingsPage { points, next_ms } = self.archive.ask(move |history| history.readings(&part)).await?;
+        let ReadingsPage { points, next } = self.archive.ask(move |history| history.readings(&part)).await?;
         let limit = left.saturating_sub(points.len());
-        self.query = next_ms.filter(|_| limit > 0).map(|from_ms| ReadingsQuery { from_ms, limit, ..query });
+        self.query = next.filter(|_| limit > 0).map(|from| ReadingsQuery { from, limit, ..query });
         let mut lines = Vec::with_capacity(points.len() * 24);
         for (time_ms, value) in &points {
             write!(lines, "{time_ms},{}\r\n", field(value)).expect("writing to a Vec never fails");
@@ -128,6 +153,15 @@ mod tests {
         assert_eq!(field(&Value::Text("a,\"b\"".into())), "\"a,\"\"b\"\"\"");
         assert_eq!(field(&Value::Number(-0.1)), "-0.1");
         assert_eq!(field(&Value::Bool(true)), "true");
+    }
+
+    #[test]
+    fn the_next_page_is_named_by_its_time_where_that_says_it() {
+        for (text, time_ms, skip) in [("1704723845000", 1_704_723_845_000, 0), ("-5.999", -5, 999)] {
+            let next = Next(ReadingsCursor { time_ms, skip });
+            assert_eq!((next.to_string().as_str(), text.parse()), (text, Ok(next)));
+        }
+        assert!(["", ".", "5.", ".5", "5.-1", "5.1.1", "x"].iter().all(|text| text.parse::<Next>().is_err()));
     }
 
     #[test]

@@ -7,12 +7,12 @@ use bytes::Bytes;
 use tidegate_buckets::Bucket;
 use tidegate_push::{Rule, RuleCondition};
 use tidegate_telemetry::history::{
-    AlertEvent, ProblemGroup, ReadingsPage, ReadingsQuery, SeriesAnswer, SeriesQuery, StoreStats,
+    AlertEvent, ProblemGroup, ReadingsCursor, ReadingsPage, ReadingsQuery, SeriesAnswer, SeriesQuery, StoreStats,
 };
 use tidegate_telemetry::{
     AggregateChange, AlertChange, AlertState, AppliedCell, AppliedReading, Change, Command, CommandId, CommandRequest,
     CommandState, DeliveryClass, DeviceIndex, DeviceState, History, HistoryError, MetricIndex, Position, Qos, Reason,
-    Severity, StateCounts, Value,
+    Severity, StateCounts, TimeOrigin, Value,
 };
 
 /// The reference reading's own time.
@@ -68,10 +68,11 @@ pub fn changes() -> Vec<Change> {
 }
 
 fn reading(device: DeviceIndex, value: f64) -> AppliedReading {
-    let cell = |metric, value| AppliedCell { metric: MetricIndex(metric), value, latest: true };
+    let cell = |metric, value| AppliedCell { metric: MetricIndex(metric), value, latest: true, is_new: true };
     AppliedReading {
         device,
         time_ms: NOW_MS,
+        origin: TimeOrigin::Device,
         received_ms: NOW_MS,
         class: DeliveryClass::Envelope,
         cells: [cell(0, Value::Number(value)), cell(1, Value::Text("open".into()))].into_iter().collect(),
@@ -176,9 +177,13 @@ impl History for FakeHistory {
             "temperature" => Value::Number(number),
             _ => Value::Text("open, \"wide\"".into()),
         };
-        let mut points = Self::points(query.from_ms, query.to_ms).map(|(time_ms, number)| (time_ms, value(number)));
-        let page = points.by_ref().take(query.limit).collect();
-        Ok(ReadingsPage { points: page, next_ms: points.next().map(|(time_ms, _)| time_ms) })
+        // The door opens and closes within a millisecond.
+        let of_one_time = if &*query.metric == "door.state" { 2 } else { 1 };
+        let points = Self::points(query.from.time_ms, query.to_ms);
+        let mut points = points.flat_map(|point| (0..of_one_time).map(move |skip| (point, skip))).skip(query.from.skip);
+        let page = points.by_ref().take(query.limit).map(|((time_ms, number), _)| (time_ms, value(number))).collect();
+        let next = points.next().map(|((time_ms, _), skip)| ReadingsCursor { time_ms, skip });
+        Ok(ReadingsPage { points: page, next })
     }
 
     fn series(&self, query: &SeriesQuery) -> Result<SeriesAnswer, HistoryError> {

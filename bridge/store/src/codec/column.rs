@@ -19,7 +19,7 @@ pub(super) struct Times {
 
 impl Times {
     pub(super) fn choose(points: &[Point], base_ms: i64) -> Self {
-        let first_ms = points[0].time_ms;
+        let first_ms = points[0].time_ms();
         let line = mean_step(points);
         let step = median_step(points);
         let mut at = first_ms;
@@ -27,12 +27,12 @@ impl Times {
             .iter()
             .map(|point| {
                 at = at.wrapping_add(line);
-                zigzag(point.time_ms.wrapping_sub(at))
+                zigzag(point.time_ms().wrapping_sub(at))
             })
             .collect();
         let of_step: Vec<u64> = points
             .windows(2)
-            .map(|pair| zigzag(pair[1].time_ms.wrapping_sub(pair[0].time_ms).wrapping_sub(step)))
+            .map(|pair| zigzag(pair[1].time_ms().wrapping_sub(pair[0].time_ms()).wrapping_sub(step)))
             .collect();
         let first = first_ms.wrapping_sub(base_ms);
         if rice::cost_bits(&of_step) < rice::cost_bits(&of_line) {
@@ -60,14 +60,14 @@ impl Times {
 
 fn mean_step(points: &[Point]) -> i64 {
     let Some(steps) = points.len().checked_sub(1).filter(|&steps| steps > 0) else { return 0 };
-    let span = i128::from(points[steps].time_ms) - i128::from(points[0].time_ms);
+    let span = i128::from(points[steps].time_ms()) - i128::from(points[0].time_ms());
     // Rounded to the nearest, so that the line ends next to the last point. Beyond 64 bits any step is as bad.
     let half = steps as i128 / 2 * span.signum();
     i64::try_from((span + half) / steps as i128).unwrap_or(0)
 }
 
 fn median_step(points: &[Point]) -> i64 {
-    let mut steps: Vec<i64> = points.windows(2).map(|pair| pair[1].time_ms.wrapping_sub(pair[0].time_ms)).collect();
+    let mut steps: Vec<i64> = points.windows(2).map(|pair| pair[1].time_ms().wrapping_sub(pair[0].time_ms())).collect();
     if steps.is_empty() {
         return 0;
     }

@@ -26,7 +26,7 @@ fn rooms(points_per_series: usize, decimals: u32, step_ms: i64) -> Vec<Vec<Point
             .map(|at| {
                 let celsius = 21.5 + 1.5 * (phase + at as f64 / 500.0).sin() + (random(100) - 50) as f64 / 2_000.0;
                 let time_ms = start + at * step_ms + random(9);
-                Point { time_ms, sample: Sample::number((celsius * scale).round() / scale) }
+                Point::of_device(time_ms, Sample::number((celsius * scale).round() / scale))
             })
             .collect()
     };
@@ -69,7 +69,7 @@ fn pco(rooms: &[Vec<Point>]) -> Figures {
     let blocks: Vec<(Vec<u8>, Vec<u8>)> = rooms
         .iter()
         .map(|room| {
-            let times: Vec<i64> = room.iter().map(|point| point.time_ms).collect();
+            let times: Vec<i64> = room.iter().map(|point| point.time_ms()).collect();
             let values: Vec<f64> = room.iter().map(|point| f64::from_bits(point.sample.0)).collect();
             (simple_compress(&times, &config).unwrap(), simple_compress(&values, &config).unwrap())
         })

@@ -3,9 +3,10 @@
 //! - [`bits`]: a stream of bits
 //! - [`rice`]: residuals as Rice codes
 //! - [`column`]: times and samples as integers, integers as residuals
+//! - [`origins`]: whose the times are
 //!
-//! A block is: `count`, a byte of modes, the texts (if any), the head of the times, the head of the samples, and one
-//! stream of bits with the residuals of both. Times are residuals of a line or of a steady step; samples are decimals
+//! A block is: `count`, a byte of modes, the texts (if any), the origins of the times (if they differ), the head of the
+//! times, the head of the samples, and one stream of bits with the residuals of both. Times are residuals of a line or of a steady step; samples are decimals
 //! scaled to integers where every one of them comes back bit by bit, else their bits in order of size. At 16 to 512
 //! points `pco` needs more bytes (its header and bins are made for thousands) and more time; see
 //! `comparison.rs`.
@@ -14,13 +15,17 @@
 
 mod bits;
 mod column;
+mod origins;
 mod rice;
 
 use std::sync::Arc;
 
-use crate::point::{Kind, Point, Run, Sample};
+use tidegate_telemetry::TimeOrigin;
+
+use crate::point::{Kind, Point, Run, Sample, Stamp};
 use bits::{BitReader, BitWriter};
 use column::{Samples, Times};
+use origins::Origins;
 
 /// Most points of one block.
 pub(crate) const BLOCK_POINTS_MAX: usize = 1 << 16;
@@ -38,7 +43,7 @@ pub(crate) fn encode(points: &[Point], texts: &[Arc<str>], base_ms: i64, out: &m
     encode_columns(points, texts, Some(&Times::choose(points, base_ms)), out);
 }
 
-/// Appends a block of the samples of `points` to `out`: [`decode_samples`] is to be told their times.
+/// Appends a block of the samples of `points` to `out`: [`decode_samples`] is to be told their stamps.
 pub(crate) fn encode_samples(points: &[Point], texts: &[Arc<str>], out: &mut Vec<u8>) {
     encode_columns(points, texts, None, out);
 }
@@ -60,11 +65,14 @@ fn put_columns(points: &[Point], texts: &[Arc<str>], times: Option<&Times>, out:
         put_varint(points.len() as u64, out);
     }
     let texts_flag = if texts.is_empty() { 0 } else { TEXTS_FLAG };
-    out.push(times.map_or(0, Times::mode) | (samples.mode() << 1) | texts_flag);
+    let origins = Origins::of(points);
+    let times_mode = times.map_or(0, |times| times.mode() | origins.mode());
+    out.push(times_mode | (samples.mode() << 1) | texts_flag);
     if !texts.is_empty() {
         put_texts(texts, out);
     }
     if let Some(times) = times {
+        origins.put(out);
         times.put_head(points.len(), out);
     }
     samples.put_head(out);
@@ -85,21 +93,24 @@ pub(crate) fn decode(bytes: &[u8], base_ms: i64, run: &mut Run) -> Result<(), Da
     }
     let (start, first_text) = (run.points.len(), run.texts.len());
     let modes = take_modes(&mut rest, run)?;
+    let origins = Origins::take(modes, count, &mut rest)?;
     let times = column::TimesHead::take(modes & 1, base_ms, count, &mut rest)?;
-    let samples = column::SamplesHead::take(modes >> 1, &mut rest)?;
+    let samples = column::SamplesHead::take((modes & !origins::MODES) >> 1, &mut rest)?;
     run.points.reserve(count);
     let mut reader = BitReader::new(rest);
-    times.decode(count, &mut reader, |time_ms| run.points.push(Point { time_ms, sample: Sample(0) }))?;
+    let mut origins = origins.iter();
+    let mut push = |time_ms, origin| run.points.push(Point::new(time_ms, origin, Sample(0)));
+    times.decode(count, &mut reader, |time_ms| push(time_ms, origins.next().unwrap_or(TimeOrigin::Device)))?;
     fill_in(&samples, &mut reader, (start, first_text), run)
 }
 
-/// Appends the points of a block of samples to `run`; `times_ms` are those of the points that it was made of.
-pub(crate) fn decode_samples(bytes: &[u8], times_ms: &[i64], run: &mut Run) -> Result<(), Damaged> {
+/// Appends the points of a block of samples to `run`; `stamps` are those of the points that it was made of.
+pub(crate) fn decode_samples(bytes: &[u8], stamps: &[Stamp], run: &mut Run) -> Result<(), Damaged> {
     let mut rest = bytes;
     let (start, first_text) = (run.points.len(), run.texts.len());
     let modes = take_modes(&mut rest, run)?;
     let samples = column::SamplesHead::take(modes >> 1, &mut rest)?;
-    run.points.extend(times_ms.iter().map(|&time_ms| Point { time_ms, sample: Sample(0) }));
+    run.points.extend(stamps.iter().map(|&stamp| Point { stamp, sample: Sample(0) }));
     fill_in(&samples, &mut BitReader::new(rest), (start, first_text), run)
 }
 

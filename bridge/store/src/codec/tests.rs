@@ -62,13 +62,24 @@ fn times(count: usize) -> impl Strategy<Value = Vec<i64>> {
                 })
                 .collect()
         });
-    prop_oneof![steady, gaps, prop::collection::vec(any::<i64>(), count)]
+    let any = prop::collection::vec(any::<i64>().prop_map(|time_ms| time_ms >> 2), count);
+    prop_oneof![steady, gaps, any]
+}
+
+fn origin() -> impl Strategy<Value = TimeOrigin> + Clone {
+    prop::sample::select(vec![TimeOrigin::Device, TimeOrigin::Receipt, TimeOrigin::Correction])
+}
+
+/// All the same, as they mostly are, or mixed.
+fn origins(count: usize) -> impl Strategy<Value = Vec<TimeOrigin>> {
+    prop_oneof![origin().prop_map(move |origin| vec![origin; count]), prop::collection::vec(origin(), count)]
 }
 
 fn points() -> impl Strategy<Value = Vec<Point>> {
     samples().prop_flat_map(|samples| {
-        times(samples.len()).prop_map(move |times| {
-            times.iter().zip(&samples).map(|(&time_ms, &sample)| Point { time_ms, sample }).collect()
+        (times(samples.len()), origins(samples.len())).prop_map(move |(times, origins)| {
+            let point = |((time_ms, &sample), origin)| Point::new(time_ms, origin, sample);
+            times.into_iter().zip(&samples).zip(origins).map(point).collect()
         })
     })
 }
@@ -77,9 +88,9 @@ fn words() -> Vec<Arc<str>> {
     ["ON", "OFF", "heating", "Überdruck"].map(Arc::from).to_vec()
 }
 
-fn shown(run: &Run) -> Vec<(i64, u64, String)> {
+fn shown(run: &Run) -> Vec<(Stamp, u64, String)> {
     let bits = |point: &Point| if point.sample.kind() == Kind::Text { 0 } else { point.sample.0 };
-    run.points.iter().map(|point| (point.time_ms, bits(point), format!("{:?}", run.value(point.sample)))).collect()
+    run.points.iter().map(|point| (point.stamp, bits(point), format!("{:?}", run.value(point.sample)))).collect()
 }
 
 proptest! {
@@ -120,11 +131,36 @@ proptest! {
 
 #[test]
 fn a_block_that_refers_to_texts_it_does_not_hold_is_refused() {
-    let points = [Point { time_ms: 0, sample: Sample::text(0) }];
+    let points = [Point::of_device(0, Sample::text(0))];
     let mut block = Vec::new();
     encode(&points, &[], 0, &mut block);
     let mut run = Run { points: Vec::new(), texts: words() };
     assert_eq!(decode(&block, 0, &mut run), Err(Damaged("a block refers to a text that it does not hold")));
+}
+
+/// Read by programs that knew no other.
+#[test]
+fn a_block_of_device_times_is_what_it_always_was() {
+    let points: Vec<Point> =
+        (0..5).map(|at| Point::of_device(at * 1_000 + at % 2, Sample::number(at as f64 / 4.0))).collect();
+    let mut block = Vec::new();
+    encode(&points, &[], 0, &mut block);
+    let then = [5, 16, 0, 208, 15, 2, 0, 50, 192, 204, 15];
+    assert_eq!(block, then);
+}
+
+#[test]
+fn whose_the_times_are_costs_nothing_when_they_are_all_the_same_ones() {
+    let block = |origin: &dyn Fn(i64) -> TimeOrigin| {
+        let points: Vec<Point> =
+            (0..100).map(|at| Point::new(at * 1_000, origin(at), Sample::number(at as f64))).collect();
+        let mut block = Vec::new();
+        encode(&points, &[], 0, &mut block);
+        block.len()
+    };
+    let of_devices = block(&|_| TimeOrigin::Device);
+    assert_eq!(block(&|_| TimeOrigin::Receipt), of_devices);
+    assert_eq!(block(&|at| if at < 40 { TimeOrigin::Device } else { TimeOrigin::Receipt }), of_devices + 4);
 }
 
 /// 256 points once were taken for none.
@@ -132,7 +168,7 @@ fn a_block_that_refers_to_texts_it_does_not_hold_is_refused() {
 fn points_of_every_count_come_back() {
     for count in 1..1_100 {
         let sample = |at: i64| Sample::number((at * at % 31) as f64 / 7.0);
-        let points: Vec<Point> = (0..count).map(|at| Point { time_ms: at * 1_000, sample: sample(at) }).collect();
+        let points: Vec<Point> = (0..count).map(|at| Point::of_device(at * 1_000, sample(at))).collect();
         let mut block = Vec::new();
         encode(&points, &[], 0, &mut block);
         let mut run = Run::default();
@@ -155,7 +191,7 @@ fn a_rooms_hour_takes_less_than_two_bytes_a_point() {
         .map(|at| {
             let hundredths = 2_150 + (f64::from(at) / 100.0).sin().mul_add(40.0, 0.0) as i64 + random(5);
             let time_ms = i64::from(at) * 5_000 + random(8);
-            Point { time_ms, sample: Sample::number(hundredths as f64 / 100.0) }
+            Point::of_device(time_ms, Sample::number(hundredths as f64 / 100.0))
         })
         .collect();
     let mut block = Vec::new();

@@ -17,11 +17,11 @@ pub(crate) struct BucketCell {
 /// What became of a bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Taken {
-    /// It had the value, or the value is none of its kind.
-    Known,
+    /// It was a text, which is in no bucket.
+    Nothing,
     /// It is what history says.
     Changed,
-    /// It is what it was, and not what history says: one of its points was another before, or came again.
+    /// It is what it was. History may say that the value is in it already, or in the place of others that are.
     Uncertain,
 }
 
@@ -47,23 +47,18 @@ impl BucketCell {
         self.version > since || (self.mend > seen && self.version >= since)
     }
 
-    /// Takes one more value. Outside of its first and last time no point can be in it: the value is new. Of a single
-    /// point it is known what replaces it.
+    /// Takes one more value. Outside of its first and last time no point can be in it: the value is new.
     pub(super) fn take(&mut self, sample: Sample) -> Taken {
-        let (time_ms, bucket) = (sample.time_ms, &self.bucket);
-        let is_new = self.is_empty() || time_ms < bucket.first_ms || time_ms > bucket.last_ms;
-        let is = |at_ms: i64, known: f64| {
-            time_ms == at_ms && sample.value.is_some_and(|value| value.to_bits() == known.to_bits())
-        };
-        match sample.value {
-            None if is_new => return Taken::Known,
-            _ if !is_new && (is(bucket.first_ms, bucket.first) || is(bucket.last_ms, bucket.last)) => {
-                return Taken::Known;
-            }
-            Some(value) if self.is_empty() => self.bucket = Bucket::of(time_ms, value),
-            Some(value) if is_new => self.bucket.add(time_ms, value),
-            value if bucket.count == 1 => self.bucket = value.map_or(EMPTY, |value| Bucket::of(time_ms, value)),
-            _ => return Taken::Uncertain,
+        let (time_ms, is_empty) = (sample.time_ms, self.is_empty());
+        let span_ms = self.bucket.first_ms..=self.bucket.last_ms;
+        if !sample.is_new && !is_empty && span_ms.contains(&time_ms) {
+            return Taken::Uncertain;
+        }
+        let Some(value) = sample.value else { return Taken::Nothing };
+        if is_empty {
+            self.bucket = Bucket::of(time_ms, value);
+        } else {
+            self.bucket.add(time_ms, value);
         }
         self.version = self.version.max(sample.version);
         Taken::Changed

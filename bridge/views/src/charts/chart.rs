@@ -39,8 +39,10 @@ pub(crate) struct Sample {
     pub version: u64,
     /// Event time, Unix ms.
     pub time_ms: i64,
-    /// `None`: text, which is in no bucket, and takes the place of a number with its time.
+    /// `None`: text, which is in no bucket.
     pub value: Option<f64>,
+    /// It repeats nothing that came before, and takes the place of nothing.
+    pub is_new: bool,
 }
 
 /// From the start of one bucket to that of another, which is within; Unix ms.
@@ -244,7 +246,7 @@ impl Chart {
                 self.drop_old(now_ms);
                 Taken::Changed
             }
-            (None, None) => Taken::Known,
+            (None, None) => Taken::Nothing,
         };
         // History refuses what is older than it keeps, which is today at the least.
         let is_refused = taken == Taken::Changed && sample.time_ms < Rung::Day.start_ms(now_ms);

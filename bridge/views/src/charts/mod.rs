@@ -1,7 +1,7 @@
 //! Buckets of the charts that somebody looks at: read from history once, then kept by the readings themselves.
 //!
-//! History keeps one point for each time of a series, the last that was written. A bucket does not know its points, so
-//! some readings leave it uncertain: a correction, one that comes again. Such buckets are read from history anew.
+//! A bucket does not know its points, and most readings say themselves that they are new. Some leave it uncertain: a late
+//! one that may have come before, a correction. Such buckets are read from history anew.
 //!
 //! - [`Charts`]: every open chart, and which of them are uncertain
 //! - `chart`: one series in buckets; `bucket`: what one more reading does to a bucket

@@ -10,7 +10,7 @@ use tidegate_buckets::Bucket;
 use tidegate_telemetry::{
     AggregateChange, AlertChange, AlertState, AppliedCell, AppliedReading, Change, Command, CommandId, CommandRequest,
     CommandState, DeliveryClass, DeviceIndex, DeviceState, History, MetricIndex, Position, Qos, Severity, StateCounts,
-    Value as Measured,
+    TimeOrigin, Value as Measured,
 };
 use tidegate_views::ViewsConfig;
 
@@ -132,9 +132,11 @@ fn reading(device: DeviceIndex, values: &[f64]) -> Change {
         metric: MetricIndex(column),
         value: Measured::Number(value),
         latest: true,
+        is_new: true,
     });
     let (time_ms, class) = (BASE_MS + 1_000, DeliveryClass::Envelope);
-    Change::Reading(AppliedReading { device, time_ms, received_ms: time_ms, class, cells: cells.collect() })
+    let (origin, cells) = (TimeOrigin::Receipt, cells.collect());
+    Change::Reading(AppliedReading { device, time_ms, origin, received_ms: time_ms, class, cells })
 }
 
 fn aggregate() -> Change {

@@ -13,7 +13,7 @@ use tidegate_telemetry::history::{
 };
 use tidegate_telemetry::{
     AppliedCell, AppliedReading, Change, DeliveryClass, DeviceIndex, History, HistoryError, MetricIndex, Position,
-    Value as Measured,
+    TimeOrigin, Value as Measured,
 };
 use tidegate_views::ViewsConfig;
 use tokio::time::sleep;
@@ -35,7 +35,7 @@ struct Series {
 
 impl History for Series {
     fn readings(&self, _: &ReadingsQuery) -> Result<ReadingsPage, HistoryError> {
-        Ok(ReadingsPage { points: Vec::new(), next_ms: None })
+        Ok(ReadingsPage { points: Vec::new(), next: None })
     }
 
     fn series(&self, query: &SeriesQuery) -> Result<SeriesAnswer, HistoryError> {
@@ -106,9 +106,10 @@ impl Site {
 
     fn measure(&mut self, time_ms: i64, value: f64) {
         self.past.points.lock().insert(time_ms, value);
-        let cell = AppliedCell { metric: MetricIndex(0), value: Measured::Number(value), latest: true };
-        let (received_ms, class, cells) = (BASE_MS, DeliveryClass::Envelope, [cell].into_iter().collect());
-        self.apply(&[Change::Reading(AppliedReading { device: DeviceIndex(0), time_ms, received_ms, class, cells })]);
+        let cell = AppliedCell { metric: MetricIndex(0), value: Measured::Number(value), latest: true, is_new: false };
+        let (device, received_ms, class) = (DeviceIndex(0), BASE_MS, DeliveryClass::Envelope);
+        let (origin, cells) = (TimeOrigin::Correction, [cell].into_iter().collect());
+        self.apply(&[Change::Reading(AppliedReading { device, time_ms, origin, received_ms, class, cells })]);
     }
 
     /// Lets time pass, and takes what comes.

@@ -37,7 +37,7 @@ struct Past {
 
 impl History for Past {
     fn readings(&self, _: &ReadingsQuery) -> Result<ReadingsPage, HistoryError> {
-        Ok(ReadingsPage { points: Vec::new(), next_ms: None })
+        Ok(ReadingsPage { points: Vec::new(), next: None })
     }
 
     fn series(&self, _: &SeriesQuery) -> Result<SeriesAnswer, HistoryError> {

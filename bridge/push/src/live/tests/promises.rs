@@ -9,7 +9,8 @@ use axum::routing::get;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tidegate_telemetry::{
-    AppliedCell, AppliedReading, Change, DeliveryClass, DeviceIndex, MetricIndex, Position, Value as Measured,
+    AppliedCell, AppliedReading, Change, DeliveryClass, DeviceIndex, MetricIndex, Position, TimeOrigin,
+    Value as Measured,
 };
 use tidegate_views::ViewsConfig;
 use tokio_tungstenite::MaybeTlsStream;
@@ -56,11 +57,13 @@ impl Site {
             metric: MetricIndex(u16::try_from(column).unwrap()),
             value: Measured::Number(value),
             latest: true,
+            is_new: true,
         });
         let time_ms = BASE_MS + 23_850_000 + i64::try_from(self.position).unwrap();
         let reading = AppliedReading {
             device: DeviceIndex(device),
             time_ms,
+            origin: TimeOrigin::Receipt,
             received_ms: time_ms,
             class: DeliveryClass::Envelope,
             cells: cells.collect(),

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tidegate_telemetry::history::AlertEvent;
 use tidegate_telemetry::{
     AlertChange, AlertState, AppliedCell, AppliedReading, Change, DeliveryClass, DeviceIndex, History, MetricIndex,
-    Position, Severity, Value as Measured,
+    Position, Severity, TimeOrigin, Value as Measured,
 };
 use tidegate_views::ViewsConfig;
 use tokio::time::{Instant, sleep};
@@ -109,9 +109,11 @@ impl World {
             metric: MetricIndex(column),
             value: Measured::Number(self.dice.roll(10_000) as f64 / 10.0),
             latest: true,
+            is_new: true,
         });
         let (time_ms, class) = (self.now_ms, DeliveryClass::Envelope);
-        let reading = AppliedReading { device, time_ms, received_ms: time_ms, class, cells: cells.collect() };
+        let (origin, cells) = (TimeOrigin::Receipt, cells.collect());
+        let reading = AppliedReading { device, time_ms, origin, received_ms: time_ms, class, cells };
         self.apply(&[Change::Reading(reading)]);
     }
 

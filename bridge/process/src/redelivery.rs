@@ -1,0 +1,109 @@
+//! Messages that come again. With QoS 1 a client sends a message once more when it has not seen the acknowledgement, and
+//! marks it (MQTT 5.0 sections 3.3.1.1 and 4.4). Readings with a time of their own are then known by it; those without
+//! one are known by their message.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use tidegate_telemetry::{Publication, Qos};
+
+use crate::config::ProcessConfig;
+
+/// Who was quiet for so long is forgotten first.
+const QUIET_MS: i64 = 86_400_000;
+/// Bytes of a client beside its messages, about.
+const CLIENT_BYTES: usize = 160;
+
+/// The last messages of each client that may come again.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Redelivery {
+    clients: BTreeMap<Arc<str>, Sent>,
+    /// Messages of all clients.
+    messages: usize,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Sent {
+    /// Unix ms of receipt of the newest.
+    heard_ms: i64,
+    /// Oldest first.
+    messages: VecDeque<Message>,
+}
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Message {
+    packet_id: u16,
+    /// Of all that has to be the same.
+    hash: u32,
+}
+
+impl Redelivery {
+    /// Whether the message was taken before: it is marked as sent again, and it is what its client sent last with this
+    /// packet identifier.
+    pub(crate) fn is_again(&self, publication: &Publication) -> bool {
+        if !publication.dup || publication.qos != Qos::AtLeastOnce {
+            return false;
+        }
+        let Some(sent) = self.clients.get(&*publication.client) else { return false };
+        let last = sent.messages.iter().rev().find(|message| message.packet_id == publication.packet_id);
+        last.is_some_and(|message| message.hash == hash(publication))
+    }
+
+    /// Remembers a message that only its packet identifier would tell from another with the same words.
+    pub(crate) fn remember(&mut self, publication: &Publication, now_ms: i64, config: &ProcessConfig) {
+        // Engines that are not told who publishes leave the client empty.
+        if publication.qos != Qos::AtLeastOnce || publication.client.is_empty() {
+            return;
+        }
+        if !self.clients.contains_key(&*publication.client) {
+            let sent = Sent { heard_ms: now_ms, messages: VecDeque::new() };
+            self.clients.insert(publication.client.as_str().into(), sent);
+        }
+        let sent = self.clients.get_mut(&*publication.client).expect("it is there or was just added");
+        sent.heard_ms = now_ms;
+        sent.messages.push_back(Message { packet_id: publication.packet_id, hash: hash(publication) });
+        self.messages += 1;
+        if sent.messages.len() > config.redelivery_per_client_max {
+            sent.messages.pop_front();
+            self.messages -= 1;
+        }
+        if self.bytes() > config.redelivery_bytes_max {
+            self.shrink(now_ms, config);
+        }
+    }
+
+    /// Heap bytes, about.
+    pub(crate) fn bytes(&self) -> usize {
+        self.messages * size_of::<Message>() + self.clients.len() * CLIENT_BYTES
+    }
+
+    /// Makes room for a while: those who were quiet for long go, then the oldest of those who sent most.
+    fn shrink(&mut self, now_ms: i64, config: &ProcessConfig) {
+        self.clients.retain(|_, sent| sent.heard_ms > now_ms.saturating_sub(QUIET_MS));
+        let mut most = config.redelivery_per_client_max;
+        self.count();
+        while self.bytes() > config.redelivery_bytes_max / 4 * 3 {
+            most /= 2;
+            self.clients.retain(|_, sent| {
+                sent.messages.drain(..sent.messages.len().saturating_sub(most));
+                most > 0
+            });
+            self.count();
+        }
+    }
+
+    fn count(&mut self) {
+        self.messages = self.clients.values().map(|sent| sent.messages.len()).sum();
+    }
+}
+
+/// FNV-1a (Fowler, Noll, Vo) of who says what and where, folded to 32 bits. It stands in checkpoints.
+fn hash(publication: &Publication) -> u32 {
+    let parts = [publication.principal.as_bytes(), publication.topic.as_bytes(), &publication.payload];
+    let hash = parts.into_iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, part| {
+        // No text has this byte: where one part ends counts.
+        part.iter().chain(&[0xFF]).fold(hash, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+    });
+    (hash ^ (hash >> 32)) as u32
+}
