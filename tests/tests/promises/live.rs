@@ -109,7 +109,7 @@ async fn measure(server: &Server, readings: &[(i64, Value)]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_open_chart_becomes_what_it_would_be_if_it_were_opened_anew() {
-    let server = Server::start().await;
+    let server = Server::with_config("[[source]]\ntopic = \"lab/#\"\nsame_time = \"last\"\n").await;
     // A whole minute that is over, and one before it.
     let minute = (now_ms() / 60_000 - 2) * 60_000;
     let at = |second: i64| minute + second * 1_000;

@@ -11,5 +11,6 @@ mod engines;
 mod identity;
 mod live;
 mod operation;
+mod points;
 mod time;
 mod transports;
