@@ -14,7 +14,7 @@ use tidegate_telemetry::{
     AlertState, Change, DeviceIndex, Entry, Intent, Position, ProblemSink, Publication, Qos, Reason, Severity,
     TimeOrigin,
 };
-use tidegate_views::read::{AlertsQuery, AlertObject, Device, DevicesQuery, Group};
+use tidegate_views::read::{AlertObject, AlertsQuery, Device, DevicesQuery, Group};
 use tidegate_views::{Epoch, Views, ViewsConfig};
 
 use crate::devices::{Fleet, Meant, NAME_BYTES_MAX, Said, TEXT_BYTES_MAX};

@@ -8,7 +8,8 @@ use std::time::Duration;
 use rustix::time::{ClockId, clock_gettime};
 use smallvec::smallvec;
 use tidegate_telemetry::{
-    AppliedCell, AppliedReading, Change, DeliveryClass, DeviceIndex, MetricIndex, Position, Value as Measured,
+    AppliedCell, AppliedReading, Change, DeliveryClass, DeviceIndex, MetricIndex, Position, TimeOrigin,
+    Value as Measured,
 };
 use tidegate_views::{Epoch, Frame, Since, SubscriberId, Subscription, ViewSpec, Views, ViewsConfig};
 
@@ -50,9 +51,16 @@ impl Site {
 
     pub fn says(&mut self, n: u32) {
         let value = Measured::Number(f64::from(n));
-        let cells = smallvec![AppliedCell { metric: MetricIndex(0), value, latest: true }];
+        let cells = smallvec![AppliedCell { metric: MetricIndex(0), value, latest: true, is_new: true }];
         let (time_ms, class) = (BASE_MS, DeliveryClass::Envelope);
-        let reading = AppliedReading { device: DeviceIndex(n), time_ms, received_ms: time_ms, class, cells };
+        let reading = AppliedReading {
+            device: DeviceIndex(n),
+            time_ms,
+            origin: TimeOrigin::Device,
+            received_ms: time_ms,
+            class,
+            cells,
+        };
         self.apply(&[Change::Reading(reading)]);
     }
 
