@@ -39,6 +39,7 @@ macro_rules! contract_tests {
             a_closed_log_takes_nothing,
             a_batch_with_a_too_large_entry_leaves_nothing,
             received_times_never_step_back_even_over_a_restart,
+            a_clock_that_is_set_back_begins_anew_even_for_what_was_stamped_before_it,
             a_reader_starts_where_it_is_told_and_not_beyond_the_end,
             a_reader_waits_no_longer_than_told_and_is_woken_at_once,
             bytes_after_shrinks_towards_the_end,
@@ -224,6 +225,26 @@ pub fn received_times_never_step_back_even_over_a_restart(fixture: &dyn Fixture)
     let last = append(log.as_ref(), &mut vec![Entry::Tick(10), Entry::Tick(7_000)]);
     let times: Vec<i64> = read_through(log.as_ref(), before, last).iter().map(Entry::received_ms).collect();
     assert_eq!(times, [5_000, 5_000, 6_000, 6_000, 7_000]);
+}
+
+/// Who stamps and who sets the clock are not the same thread.
+pub fn a_clock_that_is_set_back_begins_anew_even_for_what_was_stamped_before_it(fixture: &dyn Fixture) {
+    const AHEAD_MS: i64 = 400 * 24 * 3_600_000;
+    let log = fixture.open();
+    let before = log.appended();
+    append(log.as_ref(), &mut vec![Entry::Tick(AHEAD_MS + 5_000)]);
+    append(log.as_ref(), &mut vec![Entry::ClockSet { at_ms: 6_000, by_ms: -AHEAD_MS }]);
+    append(log.as_ref(), &mut vec![Entry::Tick(6_500), Entry::Tick(AHEAD_MS + 5_900), Entry::Tick(5_800)]);
+    // And forward again, which is right at once.
+    append(log.as_ref(), &mut vec![Entry::ClockSet { at_ms: AHEAD_MS, by_ms: AHEAD_MS }, Entry::Tick(AHEAD_MS + 7)]);
+    append(log.as_ref(), &mut vec![Entry::ClockSet { at_ms: 6_600, by_ms: -AHEAD_MS }]);
+    log.close();
+    drop(log);
+    let log = fixture.open();
+    let last = append(log.as_ref(), &mut vec![Entry::Tick(10), Entry::Tick(7_000)]);
+    let times: Vec<i64> = read_through(log.as_ref(), before, last).iter().map(Entry::received_ms).collect();
+    let ahead = [AHEAD_MS, AHEAD_MS + 7];
+    assert_eq!(times, [&[AHEAD_MS + 5_000, 6_000, 6_500, 6_500, 6_500], &ahead[..], &[6_600, 6_600, 7_000]].concat());
 }
 
 /// Any position up to the last one is a start.

@@ -69,7 +69,8 @@ pub type Room = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// fsync nobody knows what is on disk.
 pub trait Log: Send + Sync + 'static {
     /// Appends entries in order, without waiting for the disk, and returns the position of the last one.
-    /// Received times are raised to that of the entry before, so that they never step back.
+    /// Received times are raised to that of the entry before, so that they never step back; with an [`Entry::ClockSet`] that
+    /// sets the clock back they begin anew at its time, also for what was stamped just before it and comes just after.
     /// `entries` is drained in any case; on error none was appended.
     ///
     /// # Errors

@@ -85,6 +85,14 @@ impl Alerts {
         output.counts.acknowledgements += 1;
     }
 
+    /// The clock was set back to `at_ms` (Unix ms): what is cleared was by then.
+    pub(crate) fn cleared_by(&mut self, at_ms: i64) {
+        for key in &self.cleared {
+            let cleared_ms = self.alerts.get_mut(key).and_then(|alert| alert.cleared_ms.as_mut());
+            cleared_ms.into_iter().for_each(|cleared_ms| *cleared_ms = at_ms.min(*cleared_ms));
+        }
+    }
+
     /// Every active alert, and those cleared lately, oldest first.
     pub(crate) fn snapshot(&self, now_ms: i64, config: &ProcessConfig, changes: &mut Vec<Change>) {
         let since_ms = now_ms.saturating_sub(config.alerts_recent_ms);

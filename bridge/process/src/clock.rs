@@ -1,5 +1,5 @@
 use serde::{Deserialize, Serialize};
-use tidegate_telemetry::TimeOrigin;
+use tidegate_telemetry::{TimeOrigin, UNSET_BEFORE_MS};
 
 /// Readings in a row that must be behind before a clock counts as stepped back.
 const STEPPED_BACK_AFTER: u8 = 3;
@@ -52,7 +52,9 @@ impl Clock {
         if let Some(sent_ms) = sent_ms {
             self.measure(sent_ms - received_ms);
         }
-        let skewed = sent_ms.is_some_and(|sent_ms| sent_ms > received_ms + future_max_ms);
+        // As long as nobody has set the clock here, the device's is the better one.
+        let is_set = received_ms >= UNSET_BEFORE_MS;
+        let skewed = is_set && sent_ms.is_some_and(|sent_ms| sent_ms > received_ms + future_max_ms);
         let own_ms = sent_ms.filter(|_| !skewed);
         let (time_ms, origin) = own_ms.map_or((received_ms, TimeOrigin::Receipt), |own_ms| (own_ms, sent_as));
         let behind = self.newest_ms.is_some_and(|newest_ms| time_ms < newest_ms);
@@ -70,11 +72,19 @@ impl Clock {
         self.newest_ms
     }
 
-    /// The clock of the receipts was set forward.
-    pub(crate) fn set_forward(&mut self, by_ms: i64) {
+    /// The clock of the receipts was set.
+    pub(crate) fn set(&mut self, by_ms: i64) {
         self.skew_ms = self.skew_ms.map(|skew_ms| skew_ms.saturating_sub(by_ms));
         if let Some(behind) = &mut self.behind {
             behind.received_ms = behind.received_ms.saturating_add(by_ms);
+        }
+    }
+
+    /// Times after `latest_ms` (Unix ms) do not compare to those that come.
+    pub(crate) fn begin_anew(&mut self, latest_ms: i64) {
+        if self.newest_ms.is_some_and(|newest_ms| newest_ms > latest_ms) {
+            (self.newest_ms, self.behind) = (None, None);
+            self.baseline += 1;
         }
     }
 

@@ -180,18 +180,29 @@ impl Commands {
         }
     }
 
-    /// The clock was set forward: those that wait for their device wait as long as before.
-    pub(crate) fn set_forward(&mut self, at_ms: i64, by_ms: i64, output: &mut Output) {
+    /// The clock was set: those that wait for their device wait as long as before.
+    pub(crate) fn set_clock(&mut self, at_ms: i64, by_ms: i64, output: &mut Output) {
         let Some(oldest) = self.commands.values().next() else {
             self.jumps = Jumps::default();
             return;
         };
         self.jumps.add(at_ms, by_ms, oldest.accepted_ms());
+        if by_ms < 0 {
+            self.nothing_after(at_ms, output);
+        }
         for (deadline_ms, id) in std::mem::take(&mut self.index.waiting) {
             let shared = self.commands.get_mut(&id).expect("what waits is remembered");
             let command = Arc::make_mut(shared);
             command.deadline_ms = deadline_ms.saturating_add(by_ms);
             self.index.waiting.insert((command.deadline_ms, id));
+            output.changes.push(Change::Command(Arc::clone(shared)));
+        }
+    }
+
+    /// What was stamped ahead of `at_ms` (Unix ms) counts as of then, or its age would be none for as long as it was ahead.
+    fn nothing_after(&mut self, at_ms: i64, output: &mut Output) {
+        for shared in self.commands.values_mut().filter(|command| command.steps.iter().any(|step| step.1 > at_ms)) {
+            Arc::make_mut(shared).steps.iter_mut().for_each(|step| step.1 = step.1.min(at_ms));
             output.changes.push(Change::Command(Arc::clone(shared)));
         }
     }

@@ -77,16 +77,25 @@ impl Device {
         readings
     }
 
-    /// The clock of the receipts was set forward; what waits for the device is to be scheduled anew.
-    pub(crate) fn set_forward(&mut self, by_ms: i64) {
+    /// The clock of the receipts was set; what waits for the device is to be scheduled anew.
+    pub(crate) fn set_clock(&mut self, by_ms: i64) {
         self.heard_ms = self.heard_ms.saturating_add(by_ms);
         for cell in &mut self.cells {
             cell.heard_ms = cell.heard_ms.saturating_add(by_ms);
         }
-        self.clock.set_forward(by_ms);
-        self.interval.set_forward(by_ms, self.clock.skew_ms.is_some());
-        self.watches.iter_mut().for_each(|watch| watch.set_forward(by_ms));
+        self.clock.set(by_ms);
+        self.interval.set_clock(by_ms, self.clock.skew_ms.is_some());
+        self.watches.iter_mut().for_each(|watch| watch.set_clock(by_ms));
         self.wake_ms = None;
+    }
+
+    /// The clock of the receipts was set back to `at_ms` (Unix ms): what is ahead of it was stamped by the time before.
+    /// `true` when its state is since another time now.
+    pub(crate) fn begin_anew(&mut self, at_ms: i64, future_max_ms: i64) -> bool {
+        self.clock.begin_anew(at_ms.saturating_add(future_max_ms));
+        let is_ahead = self.since_ms > at_ms;
+        self.since_ms = self.since_ms.min(at_ms);
+        is_ahead
     }
 
     /// Whether its values are in the figures of its group.

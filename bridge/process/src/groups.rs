@@ -152,8 +152,8 @@ impl Groups {
         (!self.marked.is_empty()).then(|| self.round_ms.saturating_add(config.aggregate_interval_ms))
     }
 
-    /// The clock was set forward.
-    pub(crate) fn set_forward(&mut self, by_ms: i64) {
+    /// The clock was set.
+    pub(crate) fn set_clock(&mut self, by_ms: i64) {
         self.round_ms = self.round_ms.saturating_add(by_ms);
     }
 

@@ -50,8 +50,8 @@ impl Interval {
         true
     }
 
-    /// The clock of the receipts was set forward; that of the readings too, where they have no times of their own.
-    pub(crate) fn set_forward(&mut self, by_ms: i64, has_times: bool) {
+    /// The clock of the receipts was set; that of the readings too, where they have no times of their own.
+    pub(crate) fn set_clock(&mut self, by_ms: i64, has_times: bool) {
         if let Some(last) = &mut self.last {
             last.received_ms = last.received_ms.saturating_add(by_ms);
             last.time_ms = last.time_ms.saturating_add(if has_times { 0 } else { by_ms });

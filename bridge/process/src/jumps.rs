@@ -1,6 +1,7 @@
-//! The system's clock was set forward. No time passed, so whatever an age is measured from moves with it.
+//! The clock was set. No time passed, so whatever an age is measured from moves with it.
 
 use serde::{Deserialize, Serialize};
+use tidegate_telemetry::Change;
 
 use crate::deadlines::Deadlines;
 use crate::output::Output;
@@ -10,21 +11,30 @@ use crate::process::Process;
 const JUMPS_MAX: usize = 64;
 
 impl Process {
-    /// The clock stands at `at_ms` (Unix ms) now, `by_ms` further than time has passed.
-    pub(crate) fn set_forward(&mut self, at_ms: i64, by_ms: i64, output: &mut Output) {
+    /// The clock stands at `at_ms` (Unix ms) now, `by_ms` further than time has passed; negative: it was set back. Then no
+    /// time that is shown lies after now, and what was stamped ahead is not the newest for longer than until it is heard
+    /// of again.
+    pub(crate) fn set_clock(&mut self, at_ms: i64, by_ms: i64, output: &mut Output) {
         self.deadlines = Deadlines::default();
         for index in self.state.fleet.indexes() {
             let device = self.state.fleet.get_mut(index).expect("indexes() names devices that exist");
-            device.set_forward(by_ms);
+            device.set_clock(by_ms);
+            if by_ms < 0 && device.begin_anew(at_ms, self.config.future_max_ms) {
+                output.changes.push(Change::State { device: index, state: device.state, since_ms: device.since_ms });
+            }
             self.schedule_watches(index);
             self.wake_later(index);
         }
-        self.state.groups.set_forward(by_ms);
-        self.state.commands.set_forward(at_ms, by_ms, output);
+        self.state.groups.set_clock(by_ms);
+        self.state.commands.set_clock(at_ms, by_ms, output);
+        if by_ms < 0 {
+            self.state.alerts.cleared_by(at_ms);
+        }
     }
 }
 
-/// When the clock was set forward (Unix ms, by the new time) and by how much, for ages of times that stay as they are.
+/// When the clock was set (Unix ms, by the new time) and by how much, for ages of times that stay as they are. Of those
+/// none lies after a jump back that it was before.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Jumps(Vec<(i64, i64)>);
 

@@ -14,7 +14,7 @@
 //! - `rules`, `watch`, `alerts`: what raises alerts, where each rule stands on each metric, the alerts; `judging`: how
 //!   readings meet the rules
 //! - `commands`: commands to devices, and where each stands
-//! - `deadlines`, `waiting`: what waits for time, and what happens then; `jumps`: the clock was set forward meanwhile
+//! - `deadlines`, `waiting`: what waits for time, and what happens then; `jumps`: the clock was set meanwhile
 //! - `catalogue`: units and decimals; `refusals`: what is not applied; `checkpoint`, `older`: the state as bytes
 
 mod alerts;

@@ -140,8 +140,8 @@ impl Process {
                 commands.report(report, client, now_ms, output);
             }
             Entry::ClockSet { at_ms, by_ms } => {
-                self.state.now_ms = now_ms.max(*at_ms);
-                self.set_forward(*at_ms, *by_ms, output);
+                self.state.now_ms = if *by_ms < 0 { *at_ms } else { now_ms.max(*at_ms) };
+                self.set_clock(*at_ms, *by_ms, output);
             }
         }
         self.state.groups.round(self.state.now_ms, &self.config, &self.state.fleet, &mut output.changes);
@@ -177,6 +177,12 @@ impl Process {
     #[must_use]
     pub fn commands_due(&self) -> Vec<CommandMessage> {
         self.state.commands.to_go_out(self.state.now_ms)
+    }
+
+    /// When the last entry was received, Unix ms; `None` before the first.
+    #[must_use]
+    pub fn last_received_ms(&self) -> Option<i64> {
+        Some(self.state.now_ms).filter(|now_ms| *now_ms != i64::MIN)
     }
 
     /// Number of devices.

@@ -62,8 +62,8 @@ impl Watch {
         }
     }
 
-    /// The clock was set forward.
-    pub(crate) fn set_forward(&mut self, by_ms: i64) {
+    /// The clock was set.
+    pub(crate) fn set_clock(&mut self, by_ms: i64) {
         if let Standing::Pending { since_ms, due_ms } = &mut self.standing {
             // Times that follow may be of the clock that was set or of the device's own: by the latter it is due late.
             *since_ms = since_ms.saturating_add(by_ms);

@@ -70,7 +70,7 @@ enum Step {
         position: u8,
     },
     Tick,
-    /// The clock is set forward.
+    /// The clock is set.
     Set {
         by_ms: i64,
     },
@@ -107,7 +107,7 @@ fn step() -> impl Strategy<Value = (i64, Step)> {
         1 => Just(Step::Broken),
         2 => (0..120u8).prop_map(|position| Step::Acknowledge { position }),
         2 => Just(Step::Tick),
-        1 => prop_oneof![2_000..10_000i64, Just(3_600_000), Just(50 * 365 * 86_400_000)].prop_map(|by_ms| Step::Set { by_ms }),
+        1 => by_ms().prop_map(|by_ms| Step::Set { by_ms }),
         2 => (0..7u8, 0..3u8, 1..1_200u32).prop_map(|(device, key, expires_in_s)| Step::Ask { device, key, expires_in_s }),
         1 => (0..3usize).prop_map(|nth| Step::GoesOut { nth }),
         6 => (0..3usize, progress()).prop_map(|(nth, progress)| Step::Report { nth, progress }),
@@ -115,6 +115,16 @@ fn step() -> impl Strategy<Value = (i64, Step)> {
     ];
     let gap_ms = prop_oneof![3 => 0..400i64, 4 => 1_000..12_000i64, 1 => 60_000..400_000i64];
     (gap_ms, step)
+}
+
+fn by_ms() -> impl Strategy<Value = i64> {
+    prop_oneof![
+        8 => 2_000..10_000i64,
+        8 => Just(3_600_000),
+        8 => Just(50 * 365 * 86_400_000),
+        1 => Just(-7_200_000),
+        1 => Just(-400 * 86_400_000)
+    ]
 }
 
 fn progress() -> impl Strategy<Value = CommandProgress> {

@@ -1,4 +1,4 @@
-//! The system's clock is set forward: what waits for time waits by time that passed.
+//! The system's clock is set: what waits for time waits by time that passed.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -6,7 +6,7 @@ mod support;
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use support::{Fleet, T0, above, alerts, publication, rule, states};
+use support::{Fleet, T0, above, alerts, number, publication, rule, states};
 use tidegate_process::{CommandsConfig, Condition, ProcessConfig, RuleConfig};
 use tidegate_telemetry::DeviceState::{Fresh, Late, Lost};
 use tidegate_telemetry::{
@@ -259,4 +259,71 @@ fn a_raised_alert_stays_and_clears_by_the_new_time() {
     let [alert] = alerts(&changes)[..] else { panic!("{changes:?}") };
     assert_eq!((alert.state, alert.raised_ms), (AlertState::Cleared, T0 + 150_000));
     assert_eq!(alert.cleared_ms, Some(T0 + (HOUR + 220) * 1_000));
+}
+
+#[test]
+fn a_clock_that_is_set_back_raises_nothing_and_what_waits_still_comes_when_so_much_has_passed() {
+    for by_s in [3 * HOUR, 4_000 * 86_400] {
+        let mut fleet = Fleet::with_rule(silent(60_000));
+        reporting(&mut fleet);
+        assert_eq!(fleet.set_forward(95, -by_s).len(), 1, "its state is since now, and not since later");
+        assert_eq!(fleet.wait(99 - by_s), [], "nothing is due within a minute");
+        let changes = fleet.feels("dev7", 100 - by_s, 1.0).to_vec();
+        assert_eq!((states(&changes), alerts(&changes)), (vec![], vec![]));
+        let changes = fleet.wait(1_000 - by_s);
+        assert_eq!(states(&changes), [(Late, 130 - by_s), (Lost, 200 - by_s)]);
+        assert_eq!(alerts(&changes)[0].raised_ms, T0 + (160 - by_s) * 1_000);
+    }
+}
+
+#[test]
+fn what_was_stamped_ahead_makes_way_for_the_first_reading_after_the_clock_was_set_back() {
+    let mut fleet = Fleet::new();
+    for n in 0..10 {
+        fleet.apply(&publication(T0 + n * 10_000, "c1", "hall/dev7/temperature", "1"));
+    }
+    fleet.set_forward(95, -HOUR);
+    assert_eq!(fleet.latest("temperature"), [(90, number(1.0))], "nobody has said more");
+    fleet.apply(&publication(T0 + (100 - HOUR) * 1_000, "c1", "hall/dev7/temperature", "2"));
+    assert_eq!(fleet.latest("temperature"), [(100 - HOUR, number(2.0))]);
+    assert_eq!(fleet.output.counts.values_late, 0);
+}
+
+#[test]
+fn a_device_with_a_right_clock_of_its_own_is_not_told_by_one_that_nobody_set() {
+    let mut fleet = Fleet::new();
+    fleet.apply(&publication(
+        60_000,
+        "c1",
+        "hall/telemetry",
+        &format!(r#"{{"deviceId":"dev7","timestamp":{T0},"temperature":1}}"#),
+    ));
+    assert_eq!(fleet.latest("temperature"), [(0, number(1.0))]);
+    assert_eq!(fleet.output.counts.readings_skewed, 0);
+}
+
+#[test]
+fn a_key_of_before_the_clock_was_set_back_is_forgotten_when_its_age_has_passed() {
+    let config = CommandsConfig { age_max_ms: 600_000, ..CommandsConfig::default() };
+    let mut fleet = Fleet::with(ProcessConfig { commands: config, ..ProcessConfig::default() });
+    fleet.feels("dev7", 0, 1.0);
+    assert_eq!(ask(&mut fleet, 10, "k"), "accepted");
+    fleet.tick(100);
+    fleet.set_forward(200, -YEARS);
+    assert_eq!(ask(&mut fleet, 799 - YEARS, "k"), "repeated");
+    assert_eq!(ask(&mut fleet, 801 - YEARS, "k"), "accepted");
+}
+
+#[test]
+fn there_and_back_is_as_if_the_clock_had_stood() {
+    let config = CommandsConfig { age_max_ms: 600_000, ..CommandsConfig::default() };
+    let mut fleet = Fleet::with(ProcessConfig { commands: config, ..ProcessConfig::default() });
+    reporting(&mut fleet);
+    assert_eq!(ask(&mut fleet, 91, "k"), "accepted");
+    fleet.set_forward(95, YEARS);
+    fleet.feels("dev7", YEARS + 100, 1.0);
+    assert_eq!(fleet.set_forward(YEARS + 103, -YEARS).len(), 1, "the command's deadline is told anew");
+    assert_eq!(fleet.wait(109), []);
+    assert_eq!(ask(&mut fleet, 690, "k"), "repeated");
+    assert_eq!(ask(&mut fleet, 692, "k"), "accepted");
 }

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::command::{CommandMessage, CommandReport, CommandRequest};
 use crate::scope::DeviceScope;
 
+/// 2023-01-01 in Unix ms: no program that writes this log is older, so a system's clock that says less is not set.
+pub const UNSET_BEFORE_MS: i64 = 1_672_531_200_000;
+
 /// A place in the log: the ordinal of an entry, counted from 1. `Position::START` lies before the first entry.
 ///
 /// A position says "everything up to and including this entry". It only grows.
@@ -96,7 +99,7 @@ impl PublishProperties {
 /// One message a device published.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Publication {
-    /// Unix ms at which the broker received it; monotone in the log.
+    /// Unix ms at which the broker received it; in the log it never steps back but at [`Entry::ClockSet`].
     pub received_ms: i64,
     /// MQTT client identifier; empty where the engine does not know it.
     pub client: String,
@@ -179,11 +182,12 @@ pub enum Entry {
     Command(CommandMessage),
     /// What became of it there.
     CommandReport(CommandReport),
-    /// The system's clock was set forward: entries after it have the new time, and no more time passed than before.
+    /// The time was set to another: entries after it have the new time, and no more time passed than before. With it alone
+    /// the times of receipt may step back.
     ClockSet {
         /// Unix ms, by the new time.
         at_ms: i64,
-        /// By how much it was set, ms.
+        /// By how much it was set, ms; negative: back.
         by_ms: i64,
     },
 }
@@ -227,8 +231,8 @@ impl Entry {
         }
     }
 
-    /// Raises the time of receipt to `least_ms` (Unix ms) where it lies before it.
-    pub fn raise_received_ms(&mut self, least_ms: i64) {
+    /// Sets the time of receipt, Unix ms.
+    pub fn set_received_ms(&mut self, unix_ms: i64) {
         let at_ms = match self {
             Entry::Publication(publication) => &mut publication.received_ms,
             Entry::Intent(Intent::AcknowledgeAlert { received_ms, .. } | Intent::SendCommand { received_ms, .. }) => {
@@ -239,7 +243,7 @@ impl Entry {
             Entry::CommandReport(report) => &mut report.received_ms,
             Entry::ClockSet { at_ms, .. } => at_ms,
         };
-        *at_ms = least_ms.max(*at_ms);
+        *at_ms = unix_ms;
     }
 
     fn version(&self) -> u8 {

@@ -29,7 +29,7 @@ pub use change::{
 pub use command::{
     Command, CommandId, CommandMessage, CommandProgress, CommandRefusal, CommandReport, CommandRequest, CommandState,
 };
-pub use entry::{Entry, EntryError, Intent, Position, Publication, PublishProperties, Qos};
+pub use entry::{Entry, EntryError, Intent, Position, Publication, PublishProperties, Qos, UNSET_BEFORE_MS};
 pub use history::{History, HistoryError};
 pub use numbered::Numbered;
 pub use problem::{Problem, ProblemSink, Reason};

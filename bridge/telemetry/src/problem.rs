@@ -60,11 +60,13 @@ pub enum Reason {
     NotExact,
     /// One metric spelled in two ways within a reading; taken as two.
     TwoSpellings,
+    /// The system's clock is not believed, or what was received is stamped by one that was wrong.
+    ClockSet,
 }
 
 impl Reason {
     /// Every reason, so that counters exist from the start.
-    pub const ALL: [Reason; 25] = [
+    pub const ALL: [Reason; 26] = [
         Reason::MalformedPacket,
         Reason::PacketTooLarge,
         Reason::InvalidTopic,
@@ -90,6 +92,7 @@ impl Reason {
         Reason::NotItsDevice,
         Reason::NotExact,
         Reason::TwoSpellings,
+        Reason::ClockSet,
     ];
 
     /// The name in counters, REST answers and the dashboard.
@@ -121,6 +124,7 @@ impl Reason {
             Reason::NotItsDevice => "not_its_device",
             Reason::NotExact => "not_exact",
             Reason::TwoSpellings => "two_spellings",
+            Reason::ClockSet => "clock_set",
         }
     }
 }

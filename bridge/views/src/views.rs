@@ -101,7 +101,10 @@ impl Views {
         debug_assert!(position.0 >= self.version, "positions only grow");
         self.begun.get_or_insert(position.0);
         self.version = position.0.max(self.version);
-        self.now_ms = received_ms.max(self.now_ms);
+        if received_ms < self.now_ms {
+            self.set_back(self.now_ms - received_ms);
+        }
+        self.now_ms = received_ms;
         self.expire(dirty);
         self.figures_ahead.drain().for_each(|subscriber| dirty(subscriber, Lane::Aggregates));
         for change in changes {
@@ -328,6 +331,11 @@ impl Views {
             branch.changed = version;
             branch.changes.ring(|subscriber| dirty(subscriber, Lane::Views));
         });
+    }
+
+    /// The clock of the receipts was set back: what waits goes on waiting as long as before.
+    fn set_back(&mut self, by_ms: i64) {
+        self.alerts.set_back(by_ms);
     }
 
     fn expire(&mut self, dirty: &mut impl FnMut(SubscriberId, Lane)) {

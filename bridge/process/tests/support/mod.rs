@@ -54,7 +54,7 @@ impl Fleet {
         self.apply(&Entry::Tick(T0 + at_s * 1_000))
     }
 
-    /// The clock stood at `from_s` seconds, and is set forward.
+    /// The clock stood at `from_s` seconds, and is set forward; negative: back.
     pub fn set_forward(&mut self, from_s: i64, by_s: i64) -> &[Change] {
         let by_ms = by_s * 1_000;
         self.apply(&Entry::ClockSet { at_ms: T0 + from_s * 1_000 + by_ms, by_ms })

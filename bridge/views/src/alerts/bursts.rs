@@ -48,6 +48,11 @@ impl Bursts {
         self.bursts.get(id)
     }
 
+    /// What comes now is not of a burst that there was: the times before do not compare.
+    pub fn begin_anew(&mut self) {
+        self.rules.clear();
+    }
+
     /// The burst that an alert which was just raised belongs to, and the identifiers of those before it that do so from now
     /// on. A burst goes on as long as its alerts come within its window.
     pub fn join(&mut self, alert: &AlertChange, bounds: &BurstBounds) -> Option<(Arc<str>, Vec<Arc<str>>)> {

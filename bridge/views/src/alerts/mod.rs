@@ -165,6 +165,12 @@ impl Alerts {
         }
     }
 
+    /// The clock was set back: those that cleared leave when as much time has passed as before.
+    pub fn set_back(&mut self, by_ms: i64) {
+        self.cleared.iter_mut().for_each(|(cleared_ms, _)| *cleared_ms -= by_ms);
+        self.bursts.begin_anew();
+    }
+
     pub fn get(&self, id: &str) -> Option<&Alert> {
         self.alerts.get(id)
     }
