@@ -27,13 +27,22 @@ pub enum StoreError {
     },
     /// A file does not hold what was written to it.
     #[error(
-        "the store's file {file} is damaged ({what}): restore it from a backup, or move it away to go on without what it holds", file = file.display()
+        "the store's file {file} is damaged ({what}): restore it from a backup, or move it away to go on without what it holds (with head.db the whole folder, and start once with --accept-loss history)", file = file.display()
     )]
     Damaged {
         /// Which.
         file: PathBuf,
         /// What is wrong.
         what: String,
+    },
+    /// Days of history are there, and `head.db` is not, or is empty: whose readings they hold stood in it.
+    #[error(
+        "head.db is missing or empty in {directory}, and nobody knows without it whose readings the other files hold: \
+         restore it from a backup, or move {directory} away and start once with --accept-loss history", directory = directory.display()
+    )]
+    HeadMissing {
+        /// Where.
+        directory: PathBuf,
     },
     /// A file was written by a newer program.
     #[error("the store's file {file} has format {format}, this program reads {supported}: start the newer program", file = file.display())]

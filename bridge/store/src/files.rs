@@ -26,6 +26,12 @@ pub(crate) struct Files {
 
 impl Files {
     pub(crate) fn open(directory: &Path) -> Result<(Self, Loaded), StoreError> {
+        let names = file_names(directory)?;
+        if Head::is_empty(directory)
+            && names.iter().any(|name| day::day_of(name).is_some() || month::month_of(name).is_some())
+        {
+            return Err(StoreError::HeadMissing { directory: directory.to_owned() });
+        }
         let head = Head::open(directory)?;
         let mut loaded = head.load()?;
         let mut files = Files {
@@ -35,7 +41,7 @@ impl Files {
             days: BTreeMap::new(),
             months: BTreeMap::new(),
         };
-        for name in file_names(directory)? {
+        for name in names {
             if let Some(day) = day::day_of(&name) {
                 files.day(day)?;
             } else if let Some(month) = month::month_of(&name) {
@@ -148,6 +154,21 @@ impl Files {
         let in_parts = self.parts.keys().next();
         let in_days = self.days.values().find_map(|day| day.closed.keys().next());
         in_parts.into_iter().chain(in_days).min().map(|hour| hour.start_ms())
+    }
+
+    /// The end of the newest hour with raw readings, Unix ms.
+    pub(crate) fn newest_ms(&self) -> Option<i64> {
+        let in_parts = self.parts.keys().next_back();
+        let in_days = self.days.values().rev().find_map(|day| day.closed.keys().next_back());
+        in_parts.into_iter().chain(in_days).max().map(|hour| hour.end_ms())
+    }
+
+    /// Points of hours that begin after `time_ms` (Unix ms).
+    pub(crate) fn points_after(&self, time_ms: i64) -> u64 {
+        let first = Hour(Hour::of(time_ms).0 + 1);
+        let in_parts: u64 = self.parts.range(first..).flat_map(|(_, parts)| parts).map(|part| part.points).sum();
+        let days = self.days.range(first.day()..).flat_map(|(_, day)| day.closed.range(first..));
+        in_parts + days.map(|(_, points)| points).sum::<u64>()
     }
 
     /// The end of the last day of which the raw readings were deleted and summaries are left, Unix ms; the smallest

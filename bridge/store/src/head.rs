@@ -17,6 +17,7 @@ use crate::catalogue::{Catalogue, Row, SeriesId};
 use crate::codec::Damaged;
 use crate::error::StoreError;
 use crate::hour::Hour;
+use crate::maintain::Aged;
 use crate::point::Run;
 use crate::quarantine;
 use crate::sqlite::Database;
@@ -50,6 +51,10 @@ const SCHEMA: &str = "
         group_count INTEGER NOT NULL, group_first_ms INTEGER NOT NULL
     )";
 
+/// What ages are measured to. Programs that know no such table leave it alone.
+const AGED: &str = "
+    CREATE TABLE IF NOT EXISTS aged (one INTEGER PRIMARY KEY CHECK (one = 1), to_ms INTEGER NOT NULL, surely_ms INTEGER)";
+
 /// One flush's points of one hour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Part {
@@ -73,15 +78,22 @@ pub(crate) struct Loaded {
     pub(crate) catalogue: Catalogue,
     pub(crate) parts: Parts,
     pub(crate) problems: Vec<quarantine::Row>,
+    pub(crate) aged: Option<Aged>,
 }
 
 impl Head {
+    /// Whether there is no file yet, or nothing in it.
+    pub(crate) fn is_empty(directory: &Path) -> bool {
+        directory.join(FILE_NAME).metadata().map_or(true, |metadata| metadata.len() == 0)
+    }
+
     pub(crate) fn open(directory: &Path) -> Result<Self, StoreError> {
         let database = Database::open(directory.join(FILE_NAME), SCHEMA, FORMAT)?;
         let format = database.format()?;
         if format < FORMAT {
             upgrade::bring_up_to_date(&database, format)?;
         }
+        database.writer()?.execute_batch(AGED).map_err(|error| database.error(error))?;
         Ok(Head { database })
     }
 
@@ -92,6 +104,7 @@ impl Head {
                 catalogue: load_catalogue(connection)?,
                 parts: load_parts(connection)?,
                 problems: load_problems(connection)?,
+                aged: load_aged(connection)?,
             })
         })
     }
@@ -216,6 +229,11 @@ fn load_parts(connection: &Connection) -> rusqlite::Result<Parts> {
     Ok(parts)
 }
 
+fn load_aged(connection: &Connection) -> rusqlite::Result<Option<Aged>> {
+    let aged = |row: &rusqlite::Row<'_>| Ok(Aged { to_ms: row.get(0)?, surely_ms: row.get(1)? });
+    connection.query_row("SELECT to_ms, surely_ms FROM aged", [], aged).optional()
+}
+
 fn load_problems(connection: &Connection) -> rusqlite::Result<Vec<quarantine::Row>> {
     let sql = "SELECT sequence, reason, topic, client, detail, received_ms, payload, group_count, group_first_ms
         FROM problem ORDER BY sequence";
@@ -261,6 +279,11 @@ impl HeadWriter<'_> {
         let mut statement = self.connection.prepare_cached("UPDATE flushed SET position = ?")?;
         statement.execute([through.0])?;
         Ok(())
+    }
+
+    pub(crate) fn aged(&self, aged: Aged) -> rusqlite::Result<()> {
+        let values = params![aged.to_ms, aged.surely_ms];
+        self.connection.execute("INSERT OR REPLACE INTO aged VALUES (1, ?, ?)", values).map(|_| ())
     }
 
     /// A number for a part that no part has, and none below `least`.

@@ -44,5 +44,5 @@ mod upgrade;
 pub use config::StoreConfig;
 pub use error::{OpenError, StoreError};
 pub use flush::{Flush, FlushReport};
-pub use maintain::MaintainReport;
+pub use maintain::{Aged, MaintainReport};
 pub use store::Store;

@@ -14,6 +14,18 @@ use crate::store::{Inner, Store};
 
 const DAY_MS: i64 = 86_400_000;
 
+/// What ages are measured to is written down when it is so much further.
+const AGED_STEP_MS: i64 = 600_000;
+
+/// What ages are measured to, for everything that is deleted or refused by its age.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Aged {
+    /// Unix ms. A clock that is not confirmed does not move it.
+    pub to_ms: i64,
+    /// The same, as it was when a confirmed clock moved it last: so much has surely passed. `None`: none did yet.
+    pub surely_ms: Option<i64>,
+}
+
 /// What [`Store::maintain`] did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct MaintainReport {
@@ -38,6 +50,15 @@ pub(crate) struct Maintenance {
     closing: VecDeque<Closing>,
     /// Merged parts have left room in `head.db`.
     freed: bool,
+    /// As `head.db` has it.
+    aged_saved: Option<Aged>,
+}
+
+impl Aged {
+    fn is_far_from(self, newer: Aged) -> bool {
+        let is_near = (0..AGED_STEP_MS).contains(&(newer.to_ms - self.to_ms));
+        !is_near || self.surely_ms.is_some() != newer.surely_ms.is_some()
+    }
 }
 
 impl Store {
@@ -52,7 +73,7 @@ impl Store {
     /// Closes hours that have ended, merges late data, and keeps the store within its bounds. Call it after each flush
     /// and at least once a minute, on the thread that flushes; blocks for the disk. It stops soon after `budget` and
     /// goes on where it was when it is called again, so that a flush need not wait for a whole hour. `now_ms` is
-    /// Unix ms.
+    /// Unix ms. Ages are measured to what [`Store::age_to`] was told, or else to now.
     ///
     /// # Errors
     /// When a file cannot be read or written, or is damaged.
@@ -60,7 +81,8 @@ impl Store {
         let begun = Instant::now();
         let inner = &*self.inner;
         let mut todo = inner.writing.lock();
-        let files_deleted = unlink_expired(inner, now_ms)?;
+        let aged_ms = todo.age(inner, now_ms)?;
+        let files_deleted = unlink_expired(inner, aged_ms)?;
         let mut report = MaintainReport { files_deleted, ..MaintainReport::default() };
         todo.choose_hours(inner, now_ms);
         while let Some(closing) = todo.closing.front_mut() {
@@ -81,7 +103,7 @@ impl Store {
             report.hours_summarized += 1;
         }
         report.files_deleted += unlink_surplus(inner)?;
-        report.events_deleted = trim_events(inner, now_ms)?;
+        report.events_deleted = trim_events(inner, aged_ms)?;
         let files = inner.files.read();
         files.close_idle();
         if std::mem::take(&mut todo.freed) {
@@ -94,6 +116,23 @@ impl Store {
 }
 
 impl Maintenance {
+    pub(crate) fn begin(aged_saved: Option<Aged>) -> Self {
+        Maintenance { aged_saved, ..Maintenance::default() }
+    }
+
+    /// What ages are measured to. It is written down first: a later run does not measure to less than was deleted by.
+    fn age(&mut self, inner: &Inner, now_ms: i64) -> Result<i64, StoreError> {
+        let Some(aged) = inner.memory.lock().aged else { return Ok(now_ms) };
+        if self.aged_saved.is_none_or(|saved| saved.is_far_from(aged)) {
+            let head = inner.files.read().head.clone();
+            let connection = head.database.writer()?;
+            HeadWriter { connection: &connection }.aged(aged).map_err(|error| head.database.error(error))?;
+            head.database.checkpoint(&connection, &inner.written_bytes)?;
+            self.aged_saved = Some(aged);
+        }
+        Ok(aged.to_ms.min(now_ms))
+    }
+
     /// When no hour is being closed: past hours with parts that are quiet since the last time, or have many.
     fn choose_hours(&mut self, inner: &Inner, now_ms: i64) {
         let files = inner.files.read();
@@ -119,9 +158,9 @@ fn hours_without_summaries(files: &Files) -> Vec<Hour> {
 }
 
 /// Deletes what is older than the configuration keeps.
-fn unlink_expired(inner: &Inner, now_ms: i64) -> Result<usize, StoreError> {
-    let oldest_raw_ms = now_ms - i64::from(inner.config.retention_age_days) * DAY_MS;
-    let oldest_rollup_ms = now_ms - i64::from(inner.config.rollup_retention_age_days) * DAY_MS;
+fn unlink_expired(inner: &Inner, aged_ms: i64) -> Result<usize, StoreError> {
+    let oldest_raw_ms = aged_ms - i64::from(inner.config.retention_age_days) * DAY_MS;
+    let oldest_rollup_ms = aged_ms - i64::from(inner.config.rollup_retention_age_days) * DAY_MS;
     let (days, months) = {
         let files = inner.files.read();
         let days = files.days.keys().copied().chain(files.parts.keys().map(|hour| hour.day()));
@@ -199,10 +238,10 @@ fn unlinked(inner: &Inner, result: std::io::Result<()>) -> Result<usize, StoreEr
     result.map(|()| 1).map_err(|source| StoreError::Directory { directory, source })
 }
 
-fn trim_events(inner: &Inner, now_ms: i64) -> Result<usize, StoreError> {
+fn trim_events(inner: &Inner, aged_ms: i64) -> Result<usize, StoreError> {
     let head = inner.files.read().head.clone();
     let connection = head.database.writer()?;
-    let oldest_ms = now_ms - i64::from(inner.config.events_age_days) * DAY_MS;
+    let oldest_ms = aged_ms - i64::from(inner.config.events_age_days) * DAY_MS;
     let trimmed = HeadWriter { connection: &connection }.trim_events(inner.config.events_max, oldest_ms);
     let deleted = trimmed.map_err(|error| head.database.error(error))?;
     if deleted > 0 {

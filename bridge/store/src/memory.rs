@@ -9,6 +9,7 @@ use tidegate_telemetry::{AlertChange, AlertState, AppliedReading, Change, Positi
 use crate::buffer::SeriesBuffer;
 use crate::catalogue::{Catalogue, Row, SeriesId};
 use crate::counters;
+use crate::maintain::Aged;
 
 /// Everything applied since the last seal, and what was sealed and is on its way to the files.
 #[derive(Debug, Default)]
@@ -20,6 +21,8 @@ pub(crate) struct Memory {
     pub(crate) applied: Position,
     pub(crate) flushed: Position,
     retention_age_ms: i64,
+    /// `None`: ages are measured to the receipt, as long as nobody says more.
+    pub(crate) aged: Option<Aged>,
     /// Readings before are refused: the raw ones of their time were deleted for the bytes, and what is left of it are
     /// summaries, which a few late readings would take the place of. Unix ms.
     raw_from_ms: i64,
@@ -71,7 +74,8 @@ impl Memory {
     }
 
     fn reading(&mut self, reading: &AppliedReading) {
-        let oldest_ms = reading.received_ms.saturating_sub(self.retention_age_ms).max(self.raw_from_ms);
+        let aged_ms = self.aged.map_or(i64::MAX, |aged| aged.to_ms).min(reading.received_ms);
+        let oldest_ms = aged_ms.saturating_sub(self.retention_age_ms).max(self.raw_from_ms);
         if reading.time_ms < oldest_ms {
             counters::refused("older_than_retention", reading.cells.len());
             return;

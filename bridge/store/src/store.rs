@@ -10,7 +10,7 @@ use crate::config::StoreConfig;
 use crate::error::{OpenError, StoreError};
 use crate::files::Files;
 use crate::flush::Flush;
-use crate::maintain::Maintenance;
+use crate::maintain::{Aged, Maintenance};
 use crate::memory::Memory;
 use crate::quarantine::Quarantine;
 
@@ -49,12 +49,13 @@ impl Store {
             .map_err(|source| StoreError::Directory { directory: directory.clone(), source })?;
         let (files, loaded) = Files::open(directory)?;
         let retention_age_ms = i64::from(config.retention_age_days) * 86_400_000;
-        let memory = Memory::new(loaded.catalogue, loaded.flushed, retention_age_ms, files.raw_from_ms());
+        let mut memory = Memory::new(loaded.catalogue, loaded.flushed, retention_age_ms, files.raw_from_ms());
+        memory.aged = loaded.aged;
         let quarantine = Quarantine::load(&config, loaded.problems);
         Ok(Store {
             inner: Arc::new(Inner {
                 config,
-                writing: Mutex::default(),
+                writing: Mutex::new(Maintenance::begin(loaded.aged)),
                 files: RwLock::new(files),
                 memory: Mutex::new(memory),
                 quarantine: Mutex::new(quarantine),
@@ -101,6 +102,30 @@ impl Store {
     #[must_use]
     pub fn wants_flush(&self) -> bool {
         self.inner.memory.lock().active.bytes > self.inner.config.memory_bytes_max
+    }
+
+    /// What ages are measured to, as was said last, also in an earlier run; `None`: nobody has said so yet.
+    #[must_use]
+    pub fn aged(&self) -> Option<Aged> {
+        self.inner.memory.lock().aged
+    }
+
+    /// What ages are measured to from now on, where the time is not before it: a clock that is wrong for a moment shall
+    /// delete nothing and refuse nothing.
+    pub fn age_to(&self, aged: Aged) {
+        self.inner.memory.lock().aged = Some(aged);
+    }
+
+    /// The end of the newest hour that is in the files, Unix ms.
+    #[must_use]
+    pub fn newest_ms(&self) -> Option<i64> {
+        self.inner.files.read().newest_ms()
+    }
+
+    /// Points in the files of hours that begin after `time_ms` (Unix ms).
+    #[must_use]
+    pub fn points_after(&self, time_ms: i64) -> u64 {
+        self.inner.files.read().points_after(time_ms)
     }
 
     /// The payloads in the quarantine, oldest first, to be decoded again when the mapping has been mended.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use fixture::{DEVICE, Fixture, METRIC, add_devices, maintain, number, reading, reading_of, times_of};
 use tidegate_buckets::Rung;
-use tidegate_store::{Store, StoreConfig, StoreError};
+use tidegate_store::{Aged, Store, StoreConfig, StoreError};
 use tidegate_telemetry::{
     AlertChange, AlertState, AppliedReading, Change, DeviceIndex, History, MetricIndex, Position, Problem, ProblemSink,
     Reason, Severity, Value,
@@ -489,4 +489,28 @@ fn an_hour_is_closed_a_slice_at_a_time_and_what_happens_in_between_loses_nothing
         assert_eq!(store.store().stats().points, u64::from(DEVICES) * expected.len() as u64);
         assert_eq!(store.store().maintain(now_ms).unwrap().hours_closed, 0, "nothing is left");
     }
+}
+
+#[test]
+fn a_clock_that_is_ahead_deletes_and_refuses_nothing_while_the_age_of_history_is_another() {
+    let mut store = Fixture::new();
+    for day in 0..20 {
+        store.reading(MIDNIGHT_MS + day * DAY_MS, number(day as f64));
+    }
+    store.flush();
+    let right_ms = MIDNIGHT_MS + 20 * DAY_MS;
+    store.store().age_to(Aged { to_ms: right_ms, surely_ms: None });
+    for ahead_days in [401, 3_650] {
+        let wrong_ms = right_ms + ahead_days * DAY_MS;
+        maintain(&store, wrong_ms);
+        let Change::Reading(reading) = reading(right_ms, number(1.0)) else { unreachable!("it makes readings") };
+        store.apply(vec![Change::Reading(AppliedReading { received_ms: wrong_ms, ..reading })]);
+        assert_eq!(store.within(0, wrong_ms).len(), 21, "{ahead_days} days");
+    }
+    // What was measured to holds over a restart, and what is old by it goes.
+    store.restart();
+    assert_eq!(store.store().aged(), Some(Aged { to_ms: right_ms, surely_ms: None }));
+    store.store().age_to(Aged { to_ms: MIDNIGHT_MS + 410 * DAY_MS, surely_ms: Some(right_ms) });
+    maintain(&store, right_ms + 401 * DAY_MS);
+    assert_eq!(store.within(0, right_ms).len(), 10);
 }
