@@ -22,6 +22,7 @@ pub struct Server {
     folder: TempDir,
     data: PathBuf,
     environment: Vec<(String, String)>,
+    arguments: Vec<String>,
     listeners: (String, String),
 }
 
@@ -61,9 +62,9 @@ impl Server {
         std::fs::write(folder.path().join("tidegate.toml"), config).expect("the configuration can be written");
         let listeners = ("127.0.0.1:0".to_owned(), "127.0.0.1:0".to_owned());
         let data = data.unwrap_or_else(|| folder.path().join("data"));
-        let (child, ready) = spawn(folder.path(), &data, &environment, &listeners).await;
+        let (child, ready) = spawn(folder.path(), &data, &environment, &[], &listeners).await;
         let (mqtt, http) = (parsed(&ready, "mqtt"), parsed(&ready, "http"));
-        Server { mqtt, http, child, ready, folder, data, environment, listeners }
+        Server { mqtt, http, child, ready, folder, data, environment, arguments: Vec::new(), listeners }
     }
 
     /// Ends it at once (SIGKILL) and starts it again on the same data and ports.
@@ -96,6 +97,31 @@ impl Server {
         self.restart().await;
     }
 
+    /// Starts it again with further arguments, for this one start.
+    pub async fn restart_with(&mut self, arguments: &[&str]) {
+        self.arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
+        self.restart().await;
+        self.arguments.clear();
+    }
+
+    /// Starts it again where it shall not start; gives what it says.
+    ///
+    /// # Panics
+    /// When it starts.
+    pub async fn is_refused(&self) -> String {
+        let start = Command::new(tool::binary("tidegate"))
+            .args(["--mqtt", "127.0.0.1:0", "--http", "127.0.0.1:0", "--data"])
+            .arg(&self.data)
+            .stdin(Stdio::null())
+            .kill_on_drop(true)
+            .output();
+        let output = tokio::time::timeout(Duration::from_secs(20), start).await.expect("it does not start");
+        let output = output.expect("tidegate is built");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success(), "{said}");
+        said
+    }
+
     fn pid(&self) -> String {
         self.child.id().expect("it runs").to_string()
     }
@@ -103,7 +129,8 @@ impl Server {
     /// Starts it again on the same data and ports.
     pub async fn restart(&mut self) {
         self.listeners = (self.mqtt.to_string(), self.http.to_string());
-        (self.child, self.ready) = spawn(self.folder.path(), &self.data, &self.environment, &self.listeners).await;
+        (self.child, self.ready) =
+            spawn(self.folder.path(), &self.data, &self.environment, &self.arguments, &self.listeners).await;
         (self.mqtt, self.http) = (self.address("mqtt"), self.address("http"));
     }
 
@@ -175,6 +202,7 @@ async fn spawn(
     folder: &Path,
     data: &Path,
     environment: &[(String, String)],
+    arguments: &[String],
     listeners: &(String, String),
 ) -> (Child, Vec<(String, String)>) {
     let log = File::options().create(true).append(true).open(folder.join("log")).expect("a log file");
@@ -182,6 +210,7 @@ async fn spawn(
         .current_dir(folder)
         .args(["--config", "tidegate.toml", "--mqtt", &listeners.0, "--http", &listeners.1, "--data"])
         .arg(data)
+        .args(arguments)
         .envs(environment.iter().cloned())
         .stdout(Stdio::piped())
         .stderr(log)

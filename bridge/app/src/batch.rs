@@ -21,6 +21,8 @@ pub struct Batch {
     pub last: Position,
     /// Unix ms of its receipt.
     pub received_ms: i64,
+    /// With one of them the time was set back.
+    pub is_set_back: bool,
 }
 
 impl Batch {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::parse_duration_ms;
+use crate::whole::Loss;
 
 /// Telemetry in over MQTT, live device views out to browsers.
 #[derive(Debug, Parser)]
@@ -38,6 +39,13 @@ pub struct Run {
     /// Serve anybody who reaches an address beyond loopback. Only for a container in a closed network.
     #[arg(long)]
     pub insecure_allow_anonymous: bool,
+    /// The system's clock is right now: what is deleted by age goes by it from this start on, as if it had been confirmed.
+    /// For one start, after a person has looked at it.
+    #[arg(long)]
+    pub trust_clock: bool,
+    /// Goes on without what is missing beside a log and a checkpoint that know of it. For one start; may be given twice.
+    #[arg(long, value_name = "WHAT", value_enum)]
+    pub accept_loss: Vec<Loss>,
 }
 
 /// What else the program does.

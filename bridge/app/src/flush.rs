@@ -16,6 +16,7 @@ use tidegate_store::{Flush, Store};
 use tidegate_telemetry::Position;
 use tokio::runtime::Handle;
 
+use crate::ages::Ages;
 use crate::checkpoint::CheckpointFile;
 use crate::clock;
 
@@ -62,6 +63,7 @@ struct Worker {
     checkpoint: CheckpointFile,
     runtime: Handle,
     status: Arc<FlushStatus>,
+    ages: Ages,
 }
 
 impl Flusher {
@@ -76,9 +78,10 @@ impl Flusher {
         checkpoint: CheckpointFile,
         runtime: Handle,
         status: Arc<FlushStatus>,
+        ages: Ages,
     ) -> std::io::Result<(Flusher, JoinHandle<()>)> {
         let (jobs, waiting) = sync_channel(1);
-        let worker = Worker { log, store, sessions, checkpoint, runtime, status: Arc::clone(&status) };
+        let worker = Worker { log, store, sessions, checkpoint, runtime, status: Arc::clone(&status), ages };
         let thread = thread::Builder::new().name("flush".into()).spawn(move || worker.run(&waiting))?;
         Ok((Flusher { jobs, status }, thread))
     }
@@ -107,7 +110,7 @@ impl Flusher {
 }
 
 impl Worker {
-    fn run(self, jobs: &Receiver<Job>) {
+    fn run(mut self, jobs: &Receiver<Job>) {
         let mut pause = MAINTAIN_INTERVAL;
         loop {
             match jobs.recv_timeout(pause) {
@@ -153,8 +156,10 @@ impl Worker {
     }
 
     /// Whether all is done that is to be done now.
-    fn maintain(&self) -> bool {
-        match self.store.maintain_for(clock::now_ms(), MAINTAIN_BUDGET) {
+    fn maintain(&mut self) -> bool {
+        let now_ms = clock::now_ms();
+        self.ages.tell(&self.store, now_ms);
+        match self.store.maintain_for(now_ms, MAINTAIN_BUDGET) {
             Ok(swept) => {
                 tracing::debug!(?swept, "maintained");
                 !swept.unfinished

@@ -1,33 +1,109 @@
-//! When the system's clock is set forward: who measures time is told, then the new time counts.
+//! When the system's clock is set: who measures time is told, then the new time counts. One that leaps is doubted first.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::counter;
 use tidegate_broker::SessionStore;
-use tidegate_log::Log;
+use tidegate_log::{AppendError, Log};
+use tidegate_telemetry::ProblemSink;
 use tokio_util::sync::CancellationToken;
 
-use crate::clock;
+use crate::ages::problem;
+use crate::clock::{self, Jump, Standing};
 
 /// How often it is looked whether it was; until then time goes on as before.
 const INTERVAL: Duration = Duration::from_millis(250);
 
-/// Looks until `cancel`. The jump stands in the log before the first entry that is stamped by the new time. While the log
-/// does not take it the time before goes on.
-pub async fn follow(log: Arc<dyn Log>, sessions: SessionStore, cancel: CancellationToken) {
-    let followed = counter!("tidegate_clock_set_forward_total");
-    let mut interval = tokio::time::interval(INTERVAL);
-    while cancel.run_until_cancelled(interval.tick()).await.is_some() {
-        let Some(jump) = clock::jump() else { continue };
-        match sessions.set_clock(log.as_ref(), jump.at_ms, jump.by_ms) {
-            Ok(position) => {
-                clock::follow(jump);
-                followed.increment(1);
-                let by = Duration::from_millis(jump.by_ms.unsigned_abs());
-                tracing::warn!(?by, %position, "the system's clock was set forward: readings get the new time, and what waits goes on waiting as long as before");
+/// Sets the time for all who measure it.
+pub struct Jumps {
+    /// Where it stands.
+    pub log: Arc<dyn Log>,
+    /// What waits there is kept from it.
+    pub sessions: SessionStore,
+    /// Where people see it.
+    pub problems: Arc<dyn ProblemSink>,
+}
+
+impl Jumps {
+    /// Looks until `cancel`. While the log does not take a jump the time before goes on.
+    pub async fn follow(self, cancel: CancellationToken) {
+        let (mut interval, mut is_doubted) = (tokio::time::interval(INTERVAL), false);
+        while cancel.run_until_cancelled(interval.tick()).await.is_some() {
+            if let Some(jump) = clock::jump()
+                && let Err(error) = self.set(jump)
+            {
+                tracing::debug!(%error, "the clock was set, which is not followed yet");
             }
-            Err(error) => tracing::debug!(%error, "the clock was set forward, which is not followed yet"),
+            let standing = clock::standing();
+            if std::mem::replace(&mut is_doubted, standing.is_doubted) != standing.is_doubted {
+                self.tell_doubt(standing);
+            }
+        }
+    }
+
+    /// The jump stands in the log before the first entry that is stamped by the new time.
+    ///
+    /// # Errors
+    /// When the log does not take it: nothing is changed.
+    pub fn set(&self, jump: Jump) -> Result<(), AppendError> {
+        let position = self.sessions.set_clock(self.log.as_ref(), jump.at_ms, jump.by_ms)?;
+        clock::follow(jump);
+        let by = span(jump.by_ms);
+        if jump.by_ms < 0 {
+            counter!("tidegate_clock_set_back_total").increment(1);
+            let detail = format!(
+                "the time was set back by {by}, to the system's clock: what was received before is stamped that much too \
+                 late, where devices sent no time"
+            );
+            tracing::warn!(%position, "{detail}");
+            self.problems.report(problem(detail, jump.at_ms));
+        } else {
+            counter!("tidegate_clock_set_forward_total").increment(1);
+            tracing::warn!(%by, %position, "the system's clock was set forward: readings get the new time, and what waits goes on waiting as long as before");
+        }
+        Ok(())
+    }
+
+    fn tell_doubt(&self, standing: Standing) {
+        if !standing.is_doubted {
+            tracing::warn!("the system's clock and the time agree again");
+            return;
+        }
+        let way = if standing.ahead_ms < 0 { "behind" } else { "ahead" };
+        let until = standing.followed_in_ms.map_or_else(
+            || "it is not set, and is not followed".to_owned(),
+            |in_ms| format!("it is followed when that lasts for {}, or at the next start", span(in_ms)),
+        );
+        let detail = format!(
+            "the system's clock leapt and is {} {way} of the time that passed: {until}; until then readings are stamped \
+             as if it had not",
+            span(standing.ahead_ms)
+        );
+        tracing::error!("{detail}");
+        self.problems.report(problem(detail, clock::now_ms()));
+    }
+}
+
+/// In days, hours, minutes and seconds, the two largest; without the sign.
+fn span(ms: i64) -> String {
+    let seconds = ms.unsigned_abs() / 1000;
+    let parts = [(seconds / 86_400, "d"), (seconds / 3600 % 24, "h"), (seconds / 60 % 60, "min"), (seconds % 60, "s")];
+    let first = parts.iter().position(|(count, _)| *count > 0).unwrap_or(3);
+    let words = parts[first..].iter().take(2).filter(|(count, _)| *count > 0 || first == 3);
+    words.map(|(count, unit)| format!("{count} {unit}")).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_is_told_in_its_two_largest_units() {
+        for (ms, words) in
+            [(0, "0 s"), (7_250, "7 s"), (-90_000, "1 min 30 s"), (7_200_000, "2 h"), (34_650_000_000, "401 d 1 h")]
+        {
+            assert_eq!(span(ms), words);
         }
     }
 }

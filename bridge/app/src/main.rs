@@ -1,5 +1,6 @@
 //! `tidegate`: the whole way of a reading in one program.
 
+mod ages;
 mod batch;
 mod checkpoint;
 mod cli;
@@ -17,6 +18,7 @@ mod problems;
 mod program;
 mod replay;
 mod trace;
+mod whole;
 
 use std::io::IsTerminal;
 use std::path::Path;
@@ -61,6 +63,8 @@ fn run(arguments: Run) -> Result<()> {
     }
     config.broker.listen = arguments.mqtt.unwrap_or(config.broker.listen);
     config.http = arguments.http.unwrap_or(config.http);
+    config.clock.trusted = arguments.trust_clock;
+    config.accepted = arguments.accept_loss;
     let exposure = if arguments.insecure_allow_anonymous { Exposure::AnonymousAllowed } else { Exposure::LoopbackOnly };
 
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,rumqttd=warn,rumqttc=warn"));

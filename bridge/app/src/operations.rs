@@ -11,11 +11,15 @@ use parking_lot::Mutex;
 use tidegate_broker::Broker;
 use tidegate_log::Log;
 use tidegate_process::config::{Condition, RuleConfig};
-use tidegate_push::{LogStats, MqttStats, OperationStats, Operations, Readiness, ReadingStats, Rule, RuleCondition};
+use tidegate_push::{
+    ClockStats, LogStats, MqttStats, OperationStats, Operations, Readiness, ReadingStats, Rule, RuleCondition,
+};
 use tidegate_store::Store;
-use tidegate_telemetry::{History, Position};
+use tidegate_telemetry::{History, Position, UNSET_BEFORE_MS};
 use tokio::sync::watch;
 
+use crate::ages::AgeFigures;
+use crate::clock::{self, Standing};
 use crate::figures::{Figures, Sample};
 use crate::flush::FlushStatus;
 use crate::problems::Ledger;
@@ -43,6 +47,8 @@ pub struct Program {
     pub problems: Arc<Ledger>,
     /// How writing is doing.
     pub flush: Arc<FlushStatus>,
+    /// What of history is of a clock that was wrong.
+    pub ages: Arc<AgeFigures>,
     /// What raises alerts.
     pub rules: Vec<Rule>,
     /// Samples of the last seconds.
@@ -86,6 +92,7 @@ impl Operations for Program {
                 duplicate: now.duplicate,
             },
             log: self.log_stats(),
+            clock: self.clock_stats(),
             refused: self.problems.counts(),
         }
     }
@@ -112,7 +119,7 @@ impl Operations for Program {
     }
 
     fn metrics_text(&self) -> String {
-        let (store, log) = (self.store.stats(), self.log_stats());
+        let (store, log, clock) = (self.store.stats(), self.log_stats(), self.clock_stats());
         for (name, value) in [
             ("tidegate_store_series", store.series as f64),
             ("tidegate_store_points", store.points as f64),
@@ -120,6 +127,11 @@ impl Operations for Program {
             ("tidegate_store_file_bytes", store.file_bytes as f64),
             ("tidegate_log_replay_bytes", log.bytes as f64),
             ("tidegate_log_unapplied_entries", log.appended.0.saturating_sub(log.applied.0) as f64),
+            ("tidegate_clock_confirmed", f64::from(clock.confirmed)),
+            ("tidegate_clock_doubted", f64::from(clock.doubted)),
+            ("tidegate_clock_ahead_seconds", clock.ahead_ms as f64 / 1e3),
+            ("tidegate_store_values_ahead", clock.values_ahead as f64),
+            ("tidegate_store_ages_behind_seconds", clock.ages_behind_ms.unwrap_or(0) as f64 / 1e3),
             ("tidegate_resident_bytes", resident_bytes().unwrap_or(0) as f64),
         ] {
             gauge!(name).set(value);
@@ -129,6 +141,19 @@ impl Operations for Program {
 }
 
 impl Program {
+    fn clock_stats(&self) -> ClockStats {
+        let Standing { ahead_ms, followed_in_ms, is_doubted, is_confirmed, .. } = clock::standing();
+        let aged_ms = self.store.aged().map(|aged| aged.to_ms).filter(|aged_ms| *aged_ms >= UNSET_BEFORE_MS);
+        ClockStats {
+            confirmed: is_confirmed,
+            doubted: is_doubted,
+            ahead_ms,
+            followed_in_ms,
+            values_ahead: self.ages.points_ahead(),
+            ages_behind_ms: aged_ms.map(|aged_ms| clock::now_ms().saturating_sub(aged_ms).max(0)),
+        }
+    }
+
     fn log_stats(&self) -> LogStats {
         LogStats {
             appended: self.log.appended(),

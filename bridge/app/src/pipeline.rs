@@ -56,7 +56,7 @@ impl Pipeline {
         let meters = Meters::new();
         self.send(broker, self.process.commands_due());
         let mut batch = Batch { last: *self.applied.borrow(), ..Batch::default() };
-        let mut flushed = Flushed { at: Instant::now(), through: self.store.flushed() };
+        let mut flushed = Flushed { at: Instant::now(), through: self.store.flushed(), is_wanted: false };
         // What was replayed goes to the files now rather than when the next entry comes.
         self.flush_if_due(&mut flushed, batch.last);
         while reader.read(self.wait(), &mut batch.entries)? {
@@ -68,6 +68,8 @@ impl Pipeline {
                 meters.add(&batch);
                 meters.redelivery_bytes.set(self.process.redelivery_bytes() as f64);
                 self.send(broker, batch.output.commands.drain(..));
+                // So that people see at once what was stamped ahead of it.
+                flushed.is_wanted |= batch.is_set_back;
             }
             self.tick_if_due();
             self.flush_if_due(&mut flushed, batch.last);
@@ -79,9 +81,11 @@ impl Pipeline {
     pub(crate) fn process(&mut self, batch: &mut Batch) {
         batch.output.clear();
         batch.ends.clear();
+        batch.is_set_back = false;
         for (position, entry) in batch.entries.drain(..) {
             self.process.apply(position, &entry, &mut batch.output);
             (batch.last, batch.received_ms) = (position, entry.received_ms());
+            batch.is_set_back |= matches!(*entry, Entry::ClockSet { by_ms: ..0, .. });
             batch.ends.push((batch.last, batch.received_ms, batch.output.changes.len()));
         }
         for problem in batch.output.problems.drain(..) {
@@ -130,10 +134,11 @@ impl Pipeline {
         let log_bytes = || self.log.bytes_after(flushed.through).saturating_sub(self.log.bytes_after(last));
         let due = self.store.wants_flush()
             || log_bytes() > self.flush.log_bytes
-            || flushed.at.elapsed() > self.flush.interval;
+            || flushed.at.elapsed() > self.flush.interval
+            || flushed.is_wanted;
         if new && due && self.flusher.is_idle() {
             self.flusher.start(self.store.seal(last), last, self.process.checkpoint());
-            *flushed = Flushed { at: Instant::now(), through: last };
+            *flushed = Flushed { at: Instant::now(), through: last, is_wanted: false };
         }
     }
 }
@@ -142,6 +147,8 @@ impl Pipeline {
 struct Flushed {
     at: Instant,
     through: Position,
+    /// It shall not wait.
+    is_wanted: bool,
 }
 
 struct Meters {

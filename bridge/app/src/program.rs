@@ -22,17 +22,19 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::ages::{AgeFigures, Ages};
 use crate::checkpoint::CheckpointFile;
 use crate::clients::BrokerClients;
-use crate::clock;
+use crate::clock::{self, Jump};
 use crate::config::{Config, FlushConfig};
 use crate::figures::Figures;
 use crate::flush::{FlushStatus, Flusher};
 use crate::intents::LogIntents;
-use crate::jumps;
+use crate::jumps::Jumps;
 use crate::operations::{Program, Rates, rule_of};
 use crate::pipeline::Pipeline;
 use crate::problems::Ledger;
+use crate::whole::Known;
 
 /// From SIGTERM to the end, whatever hangs.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(10);
@@ -56,6 +58,7 @@ pub async fn run(mut config: Config, exposure: Exposure) -> Result<()> {
     std::fs::create_dir_all(&config.data).with_context(|| format!("cannot make {}", config.data.display()))?;
 
     let state = State::open(&config)?;
+    let jumps = Jumps { log: state.log.clone(), sessions: state.sessions.clone(), problems: state.problems.clone() };
     let http = TcpListener::bind(config.http).await.with_context(|| format!("cannot listen on {}", config.http))?;
     let replaying = tokio::task::spawn_blocking({
         let (mut pipeline, mut reader) = (state.pipeline, state.reader);
@@ -68,6 +71,10 @@ pub async fn run(mut config: Config, exposure: Exposure) -> Result<()> {
     let (mqtt_addr, http_addr) = (broker.address(), http.local_addr()?);
     let listeners = broker.listeners();
     let (pipeline, mut reader) = replaying.await??;
+    // What was recovered is of the time before, and nothing is stamped yet.
+    if let Some(jump) = state.jump {
+        jumps.set(jump).context("the log takes nothing at the start")?;
+    }
 
     let pipeline = thread::Builder::new().name("pipeline".into()).spawn({
         let broker = broker.clone();
@@ -88,6 +95,7 @@ pub async fn run(mut config: Config, exposure: Exposure) -> Result<()> {
         figures: state.figures,
         problems: state.problems,
         flush: state.flush_status,
+        ages: state.age_figures,
         rules: config.process.rules.iter().map(rule_of).collect(),
         rates: Rates::default(),
     });
@@ -102,7 +110,7 @@ pub async fn run(mut config: Config, exposure: Exposure) -> Result<()> {
         tracker.clone().spawn(async move { tidegate_push::serve(&push, http, router, tracker, cancel).await })
     };
     tracker.spawn(each_second(program, prometheus, cancel.child_token()));
-    tracker.spawn(jumps::follow(state.log.clone(), state.sessions, cancel.child_token()));
+    tracker.spawn(jumps.follow(cancel.child_token()));
     tracker.spawn(follow_files(authority, cancel.child_token()));
     let gate = tracker.spawn({
         let (tracker, cancel) = (tracker.clone(), cancel.child_token());
@@ -144,28 +152,47 @@ struct State {
     figures: Arc<Figures>,
     problems: Arc<Ledger>,
     flush_status: Arc<FlushStatus>,
+    age_figures: Arc<AgeFigures>,
     flush_thread: thread::JoinHandle<()>,
+    /// To be told and followed before anything is received.
+    jump: Option<Jump>,
 }
 
 impl State {
     fn open(config: &Config) -> Result<State> {
         let store = Store::open(config.store.clone())?;
-        let sessions = SessionStore::open(config.sessions.clone())?;
         let begin_after = store.flushed();
         let log: Arc<dyn Log> =
             Arc::new(EmbeddedLog::open(tidegate_log::LogConfig { begin_after, ..config.log.clone() })?);
-        if let Some(received_ms) = last_received_ms(log.as_ref())? {
-            clock::go_on_after(received_ms);
-        }
         let checkpoint = CheckpointFile::new(&config.data);
-        let (from, process) = match checkpoint.load()? {
+        let loaded = checkpoint.load()?;
+        let known = Known::of(log.as_ref(), loaded.as_ref().map(|(position, _)| *position))?;
+        known.check_history(store.flushed(), store.directory(), &config.accepted)?;
+        known.check_sessions(config.sessions.is_empty(), &config.accepted)?;
+        let sessions = SessionStore::open(config.sessions.clone())?;
+        clock::configure(&config.clock, store.aged().and_then(|aged| aged.surely_ms).unwrap_or(i64::MIN));
+        let (from, process) = match loaded {
             Some((position, state)) => (position, Process::restore(config.process.clone(), &state)?),
             None => (Position::START, Process::new(config.process.clone())),
         };
+        let last_ms = last_received_ms(log.as_ref())?.or_else(|| process.last_received_ms());
+        let jump = last_ms.and_then(clock::go_on_after);
+        if config.clock.trusted {
+            clock::trust();
+        }
         let (from, reader) = reader(log.as_ref(), from, store.flushed())?;
         let hub = Arc::new(Hub::new(config.views.clone(), config.live.clone(), clock::now_ms));
         let problems = Arc::new(Ledger::new(store.clone()));
         let (figures, flush_status) = (Arc::new(Figures::default()), Arc::new(FlushStatus::default()));
+        let (age_figures, begins_ms) =
+            (Arc::new(AgeFigures::default()), jump.map_or_else(clock::now_ms, |jump| jump.at_ms));
+        let ages = Ages::begin(
+            &store,
+            (begins_ms, config.clock.trusted),
+            config.clock.age_rate_max,
+            problems.clone(),
+            age_figures.clone(),
+        );
         let (flusher, flush_thread) = Flusher::spawn(
             log.clone(),
             store.clone(),
@@ -173,6 +200,7 @@ impl State {
             checkpoint,
             Handle::current(),
             flush_status.clone(),
+            ages,
         )?;
         let (applied_sender, applied) = watch::channel(from);
         let pipeline = Pipeline {
@@ -202,7 +230,9 @@ impl State {
             figures,
             problems,
             flush_status,
+            age_figures,
             flush_thread,
+            jump,
         })
     }
 }

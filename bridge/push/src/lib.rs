@@ -22,6 +22,7 @@ pub use http::server::serve;
 pub use hub::Hub;
 pub use live::LiveConfig;
 pub use ports::{
-    IntentError, Intents, LogStats, MqttStats, OperationStats, Operations, Readiness, ReadingStats, Rule, RuleCondition,
+    ClockStats, IntentError, Intents, LogStats, MqttStats, OperationStats, Operations, Readiness, ReadingStats, Rule,
+    RuleCondition,
 };
 pub use rest::router;

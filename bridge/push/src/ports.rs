@@ -106,8 +106,27 @@ pub struct OperationStats {
     pub readings: ReadingStats,
     /// The log.
     pub log: LogStats,
+    /// The time.
+    pub clock: ClockStats,
     /// Messages refused or not understood since the start, by the name of the reason.
     pub refused: BTreeMap<&'static str, u64>,
+}
+
+/// How the system's clock stands to the time that readings get.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct ClockStats {
+    /// It has agreed with the time that passed for long enough.
+    pub confirmed: bool,
+    /// It leapt, and is not followed.
+    pub doubted: bool,
+    /// By how much it is ahead, ms; negative: behind.
+    pub ahead_ms: i64,
+    /// When a doubted one will be followed if it stays, ms from now; `None`: never, or it is not doubted.
+    pub followed_in_ms: Option<i64>,
+    /// Values in history that are stamped later than now.
+    pub values_ahead: u64,
+    /// What is deleted by its age is kept for so much longer than told, ms; `None`: until a clock is confirmed.
+    pub ages_behind_ms: Option<i64>,
 }
 
 /// Figures of the broker.

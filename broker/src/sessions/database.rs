@@ -44,6 +44,9 @@ CREATE TABLE retained(topic TEXT PRIMARY KEY, position INTEGER NOT NULL, body BL
 CREATE TABLE wills(session INTEGER PRIMARY KEY, delay_s INTEGER NOT NULL, due_ms INTEGER, body BLOB NOT NULL);
 ";
 
+/// Name of the file in the sessions' directory.
+pub(super) const FILE_NAME: &str = "sessions.sqlite";
+
 /// What SQLite keeps of the file for itself.
 const CACHE_KIB: i64 = 256;
 
@@ -52,7 +55,7 @@ impl Database {
         let mut connection = match &config.directory {
             Some(directory) => {
                 std::fs::create_dir_all(directory)?;
-                Connection::open(directory.join("sessions.sqlite"))?
+                Connection::open(directory.join(FILE_NAME))?
             }
             None => Connection::open_in_memory()?,
         };

@@ -12,7 +12,7 @@ use tidegate_telemetry::{Entry, Position};
 use tokio::sync::{oneshot, watch};
 
 use super::batch::{Batch, Change};
-use super::database::{Database, MailboxSize};
+use super::database::{Database, FILE_NAME, MailboxSize};
 use super::recovery::Recovered;
 use crate::clock::Clock;
 use crate::engines::gate::outbox::Outbox;
@@ -54,6 +54,15 @@ impl Default for SessionStoreConfig {
     }
 }
 
+impl SessionStoreConfig {
+    /// Whether there is no file yet, or nothing in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let file = self.directory.as_ref().map(|directory| directory.join(FILE_NAME));
+        file.is_some_and(|file| file.metadata().map_or(true, |metadata| metadata.len() == 0))
+    }
+}
+
 /// Why the store could not be opened.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -62,13 +71,17 @@ pub enum SessionStoreError {
     #[error("the directory of the sessions cannot be made: {0}")]
     Directory(#[from] io::Error),
     /// The file cannot be read or written.
-    #[error("sessions.sqlite cannot be used: {0}; restore it from a backup, or move it away to begin without sessions")]
+    #[error(
+        "sessions.sqlite cannot be used: {0}; restore it from a backup, or move it away and start once with --accept-loss sessions"
+    )]
     Database(#[from] rusqlite::Error),
     /// A program of a later version wrote it.
     #[error("sessions.sqlite has format {0}, this version reads up to 2: start the version that wrote it")]
     Format(i64),
     /// It holds something else than was written.
-    #[error("sessions.sqlite holds a message that cannot be read; move it away to begin without sessions")]
+    #[error(
+        "sessions.sqlite holds a message that cannot be read; move it away and start once with --accept-loss sessions"
+    )]
     Damaged,
 }
 
@@ -414,7 +427,7 @@ impl Writer {
                 Ok(value) => return Some(value),
                 Err(error) => {
                     ::metrics::counter!("tidegate_sessions_failures_total").increment(1);
-                    tracing::error!(%error, "sessions.sqlite cannot be used: is the disk full? It is tried again. If it is damaged, stop the program, then restore it from a backup or move it away to begin without sessions");
+                    tracing::error!(%error, "sessions.sqlite cannot be used: is the disk full? It is tried again. If it is damaged, stop the program, then restore it from a backup or move it away and start once with --accept-loss sessions");
                     std::thread::sleep(RETRY_INTERVAL);
                 }
             }

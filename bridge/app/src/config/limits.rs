@@ -1,6 +1,7 @@
 //! The keys of each room.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 use tidegate_broker::{Acknowledge, BrokerConfig, SessionStoreConfig};
 use tidegate_decode::DecodeConfig;
@@ -13,6 +14,7 @@ use tidegate_views::ViewsConfig;
 use super::FlushConfig;
 use super::reader::Reader;
 use super::rules;
+use crate::clock::ClockConfig;
 
 pub fn broker(reader: &mut Reader) -> BrokerConfig {
     let d = BrokerConfig::default();
@@ -186,6 +188,41 @@ pub fn flush(reader: &mut Reader) -> FlushConfig {
         ),
         interval: s.duration("interval", d.interval, "Time after which they do in any case."),
     }
+}
+
+/// A leap back has to be longer than who stamped an entry may take to append it.
+const BACK_MIN: Duration = Duration::from_secs(600);
+
+pub fn clock(reader: &mut Reader) -> ClockConfig {
+    let d = ClockConfig::default();
+    let mut s = reader.section("clock", "What is believed of the system's clock.");
+    let config = ClockConfig {
+        forward_max: s.timeout(
+            "forward_max",
+            d.forward_max,
+            "It is followed when it is set forward by so much; more has to last first. A longer time in which the program was down does not count for what waits.",
+        ),
+        back_max: s.timeout(
+            "back_max",
+            d.back_max,
+            "Set back by so much, time goes at half its speed until the two meet; more has to last first, then the time goes back. 10 min or more.",
+        ),
+        confirm_after: s.timeout(
+            "confirm_after",
+            d.confirm_after,
+            "How long it has to agree with the time that passed until it is confirmed. Nothing is deleted by age before, and one that leaps from then on has to last as long.",
+        ),
+        age_rate_max: s.count(
+            "age_rate_max",
+            d.age_rate_max,
+            "How many times as fast as confirmed time passes history may get older, to make up for the time that the program was down.",
+        ),
+        trusted: d.trusted,
+    };
+    if config.back_max < BACK_MIN {
+        s.wrong_key("back_max", "has to be 10 min or more");
+    }
+    config
 }
 
 pub fn store(reader: &mut Reader) -> StoreConfig {

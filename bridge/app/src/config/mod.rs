@@ -29,6 +29,9 @@ use tidegate_push::{LiveConfig, PushConfig};
 use tidegate_store::StoreConfig;
 use tidegate_views::ViewsConfig;
 
+use crate::clock::ClockConfig;
+use crate::whole::Loss;
+
 pub use reader::Mistake;
 use reader::Reader;
 pub use units::parse_duration_ms;
@@ -60,6 +63,10 @@ pub struct Config {
     pub live: LiveConfig,
     /// When state and history are written out.
     pub flush: FlushConfig,
+    /// What is believed of the system's clock.
+    pub clock: ClockConfig,
+    /// What a person goes on without; no key, an argument.
+    pub accepted: Vec<Loss>,
 }
 
 /// When the state of processing and the newest history are written to their files.
@@ -130,6 +137,8 @@ fn read(reader: &mut Reader) -> Config {
         views: limits::views(reader),
         live: limits::live(reader),
         flush: limits::flush(reader),
+        clock: limits::clock(reader),
+        accepted: Vec::new(),
         push,
         http,
         data,

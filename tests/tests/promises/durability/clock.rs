@@ -17,25 +17,29 @@ const CONFIG: &str =
     "[mqtt]\nsession_expiry_max = \"10 min\"\n[[alert]]\nname = \"silent\"\nno_reading_for = \"5 min\"\n";
 
 /// A system whose clock can be set.
-struct System {
+pub(super) struct System {
     folder: tempfile::TempDir,
 }
 
 impl System {
     /// Its clock is so many seconds ahead.
-    fn ahead_by(seconds: &str) -> System {
+    pub(super) fn ahead_by(seconds: &str) -> System {
         let system = System { folder: tempfile::tempdir().unwrap() };
         system.set(seconds);
         system
     }
 
-    fn set(&self, seconds: &str) {
+    pub(super) fn set(&self, seconds: &str) {
         let new = self.folder.path().join("new");
         std::fs::write(&new, format!("{seconds}\n")).unwrap();
         std::fs::rename(new, self.folder.path().join("offset")).unwrap();
     }
 
-    async fn server(&self) -> Server {
+    pub(super) async fn server(&self) -> Server {
+        self.server_with(CONFIG).await
+    }
+
+    pub(super) async fn server_with(&self, config: &str) -> Server {
         let (library, offset) = (library(), self.folder.path().join("offset"));
         let environment = [
             ("LD_PRELOAD", library.to_str().unwrap()),
@@ -43,7 +47,7 @@ impl System {
             ("FAKETIME_NO_CACHE", "1"),
             ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
         ];
-        Server::with_environment(CONFIG, &environment).await
+        Server::with_environment(config, &environment).await
     }
 }
 
@@ -55,14 +59,14 @@ fn library() -> PathBuf {
 }
 
 /// A device that reports, one that reported once, and a client that sleeps and is owed each report.
-struct Fleet {
-    device: Client,
+pub(super) struct Fleet {
+    pub(super) device: Client,
     sleeper: Client,
-    published: u32,
+    pub(super) published: u32,
 }
 
 impl Fleet {
-    async fn of(server: &Server) -> Fleet {
+    pub(super) async fn of(server: &Server) -> Fleet {
         let (mut device, mut sleeper) = (Client::v3("device"), Client::v3("sleeper"));
         device.connect(server.mqtt).await.unwrap();
         sleeper.connect(server.mqtt).await.unwrap();
@@ -74,7 +78,7 @@ impl Fleet {
     }
 
     /// Reports once; gives the time of the reading, which is the newest.
-    async fn report(&mut self, server: &Server) -> i64 {
+    pub(super) async fn report(&mut self, server: &Server) -> i64 {
         self.published += 1;
         self.device.publish("clock/d/n", &self.published.to_string(), 1, false).await;
         self.device.step().await.unwrap();
@@ -86,7 +90,7 @@ impl Fleet {
     }
 
     /// Reports until a second has passed by the times of its readings, and these are `wanted`; gives the newest.
-    async fn reports(&mut self, server: &Server, what: &str, wanted: impl Fn(i64) -> bool) -> i64 {
+    pub(super) async fn reports(&mut self, server: &Server, what: &str, wanted: impl Fn(i64) -> bool) -> i64 {
         let (begun, mut first_ms) = (Instant::now(), None);
         loop {
             let time_ms = self.report(server).await;
@@ -99,7 +103,7 @@ impl Fleet {
     }
 
     /// The sleeper's session is there, with all that it is owed: a lost one would be seen on connecting.
-    async fn wakes(&mut self, server: &Server) {
+    pub(super) async fn wakes(&mut self, server: &Server) {
         self.sleeper.connect(server.mqtt).await.unwrap();
         let all = usize::try_from(self.published).unwrap();
         self.sleeper.listen_until(LIMIT, |session| session.inbox.len() == all).await;
@@ -109,7 +113,7 @@ impl Fleet {
 }
 
 /// Nothing that waits for time took what the clock was set by for time that passed.
-async fn nothing_is_overdue(server: &Server) {
+pub(super) async fn nothing_is_overdue(server: &Server) {
     assert_eq!(server.get("/v1/alerts").await["alerts"].as_array().map(Vec::len), Some(0));
     assert_eq!(server.get("/v1/devices/quiet").await["state"], "fresh");
 }

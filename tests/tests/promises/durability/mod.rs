@@ -12,6 +12,7 @@ mod clock;
 mod damage;
 mod full;
 mod kills;
+mod leaps;
 mod load;
 mod power;
 
