@@ -5,7 +5,7 @@
 //!   - `shared`, `state`, `tail`: what threads share; pending entries and the newest ones in memory
 //!   - `writer`: the thread that commits
 //!   - `space`, `storage`: whether the disk has room, and the segments on it that the writer fills
-//!   - `reader`, `file_cursor`: from files, then from memory
+//!   - `reader`, `file_cursor`, `window`: from files piece by piece, then from memory
 //!   - `frame`, `segment`, `segments`: what lies on disk, and where
 //!   - `recovery`: what is checked and cut when the log is opened
 //! - `contract` (a feature): what every implementation of the seam must do, as tests
@@ -29,6 +29,7 @@ mod storage;
 mod tail;
 #[cfg(test)]
 mod tests;
+mod window;
 mod writer;
 
 pub use config::{FailureAction, LogConfig, OpenError};

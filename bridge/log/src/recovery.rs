@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read};
+use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -12,6 +12,7 @@ use crate::config::{LogConfig, OpenError};
 use crate::frame::{self, Header};
 use crate::segment::{self, SEGMENT_HEADER_BYTES, SegmentHeader};
 use crate::segments::{Index, Place, Segment};
+use crate::window::{WINDOW_BYTES, Window};
 
 /// What was found, and the newest segment to go on with.
 #[derive(Debug)]
@@ -43,9 +44,8 @@ pub(crate) fn recover(config: &LogConfig) -> Result<Recovered, OpenError> {
     let mut segments = VecDeque::new();
     let mut expected = None;
     let mut bytes = 0;
-    let mut buffer = Vec::new();
     for path in older {
-        let (header, scan) = scan_file(path, expected, bytes, &mut buffer)?;
+        let (header, scan, _) = scan_file(path, expected, bytes)?;
         if scan.end != End::Clean {
             return Err(scan.damaged(path));
         }
@@ -53,8 +53,8 @@ pub(crate) fn recover(config: &LogConfig) -> Result<Recovered, OpenError> {
         segments.push_back(Segment { first: header.first, salt: header.salt, index: scan.index });
     }
 
-    let (header, scan) = scan_file(newest, expected, bytes, &mut buffer)?;
-    let received_ms = last_received_ms(newest, &header, &scan, &buffer)?;
+    let (header, scan, mut window) = scan_file(newest, expected, bytes)?;
+    let received_ms = last_received_ms(newest, &header, &scan, &mut window)?;
     let file = OpenOptions::new().read(true).write(true).open(newest);
     let file = file.map_err(|source| io_error("open", newest, source))?;
     let torn_bytes = match scan.end {
@@ -62,9 +62,9 @@ pub(crate) fn recover(config: &LogConfig) -> Result<Recovered, OpenError> {
         End::Torn { bytes } => bytes,
         End::Damaged => return Err(scan.damaged(newest)),
     };
-    let file_bytes = buffer.len().max(scan.offset) as u64;
+    let file_bytes = window.file_bytes().map_err(|source| io_error("look at", newest, source))?.max(scan.offset);
     if torn_bytes > 0 {
-        let cut = segment::cut(&file, scan.offset as u64, file_bytes);
+        let cut = segment::cut(&file, scan.offset, file_bytes);
         cut.map_err(|source| io_error("cut the torn tail of", newest, source))?;
     }
     // A killed process leaves frames that only the page cache has; they are called durable from here on.
@@ -74,7 +74,7 @@ pub(crate) fn recover(config: &LogConfig) -> Result<Recovered, OpenError> {
         segments,
         file,
         file_bytes,
-        offset: scan.offset as u64,
+        offset: scan.offset,
         ended: scan.ended,
         last: Position(scan.next.0 - 1),
         bytes: scan.bytes,
@@ -102,23 +102,27 @@ fn begin(config: &LogConfig) -> Result<Recovered, OpenError> {
     })
 }
 
-/// Reads a segment into `buffer` and checks it; it must begin with `expected`.
+/// Checks a segment, piece by piece; it must begin with `expected`.
 fn scan_file(
     path: &Path,
     expected: Option<Position>,
     bytes_before: u64,
-    buffer: &mut Vec<u8>,
-) -> Result<(SegmentHeader, Scan), OpenError> {
-    buffer.clear();
-    let read = File::open(path).and_then(|mut file| file.read_to_end(buffer));
-    read.map_err(|source| io_error("read", path, source))?;
-    let header = SegmentHeader::parse(buffer, path)?;
+) -> Result<(SegmentHeader, Scan, Window), OpenError> {
+    let read = |source| io_error("read", path, source);
+    let file = File::open(path).map_err(read)?;
+    let written = segment::written(&file).map_err(read)?;
+    let mut window = Window::new(file);
+    let header = SegmentHeader::parse(window.load(0, WINDOW_BYTES).map_err(read)?, path)?;
     match expected {
         Some(expected) if expected < header.first => {
             Err(OpenError::Missing { from: expected, through: Position(header.first.0 - 1), path: path.to_owned() })
         }
         Some(expected) if expected > header.first => Err(OpenError::NotASegment { path: path.to_owned() }),
-        _ => Ok((header, scan(buffer, &header, bytes_before))),
+        _ => {
+            let mut scan = scan(&mut window, &header, bytes_before).map_err(read)?;
+            scan.end = end_after(&mut window, &written, &scan, header.salt).map_err(read)?;
+            Ok((header, scan, window))
+        }
     }
 }
 
@@ -127,13 +131,13 @@ fn scan_file(
 struct Scan {
     index: Index,
     /// After the last intact frame.
-    offset: usize,
+    offset: u64,
     /// Position after the last intact entry.
     next: Position,
     /// Bytes of all entries up to there.
     bytes: u64,
-    /// Body of the last frame that is not empty.
-    last_body: Option<Range<usize>>,
+    /// The last frame that is not empty, and where it begins.
+    last_frame: Option<(u64, Header)>,
     /// The last frame is the mark of an orderly end.
     ended: bool,
     end: End,
@@ -152,54 +156,60 @@ enum End {
 
 impl Scan {
     fn damaged(&self, path: &Path) -> OpenError {
-        OpenError::Damaged { path: path.to_owned(), offset: self.offset as u64, position: self.next }
+        OpenError::Damaged { path: path.to_owned(), offset: self.offset, position: self.next }
     }
 }
 
 /// Walks the frames of a segment.
-fn scan(segment: &[u8], header: &SegmentHeader, bytes_before: u64) -> Scan {
+fn scan(window: &mut Window, header: &SegmentHeader, bytes_before: u64) -> io::Result<Scan> {
     let mut scan = Scan {
         index: Index::default(),
-        offset: SEGMENT_HEADER_BYTES,
+        offset: SEGMENT_HEADER_BYTES as u64,
         next: header.first,
         bytes: bytes_before,
-        last_body: None,
+        last_frame: None,
         ended: false,
         end: End::Clean,
     };
-    while let Some((frame, body)) = intact_frame(segment, scan.offset, scan.next, header.salt) {
+    while let Some(frame) = window.frame(scan.offset, scan.next, header.salt)? {
         if frame.entries > 0 {
-            scan.index.note(Place { position: frame.first, offset: scan.offset as u64, bytes_before: scan.bytes });
+            scan.index.note(Place { position: frame.first, offset: scan.offset, bytes_before: scan.bytes });
             scan.bytes += u64::from(frame.body_bytes);
-            scan.last_body = Some(body);
+            scan.last_frame = Some((scan.offset, frame));
         }
         scan.ended = frame.entries == 0;
         scan.next = frame.next();
-        scan.offset += frame.frame_bytes();
+        scan.offset += frame.frame_bytes() as u64;
     }
-    scan.end = end_after(&segment[scan.offset..], scan.next, header.salt);
-    scan
+    Ok(scan)
 }
 
-fn intact_frame(segment: &[u8], offset: usize, next: Position, salt: u64) -> Option<(Header, Range<usize>)> {
-    let header = Header::parse(segment.get(offset..)?, salt).filter(|header| header.first == next)?;
-    let body = offset + frame::HEADER_BYTES..offset + header.frame_bytes();
-    header.fits(segment.get(body.clone())?).then_some((header, body))
-}
-
-/// Judges what follows the last intact frame; see [`crate::frame`] for why a later header is proof of damage.
-fn end_after(rest: &[u8], next: Position, salt: u64) -> End {
-    let written = bytes_before_zeros(rest);
-    if written == 0 {
-        return End::Clean;
+/// Judges what follows the last intact frame; see [`crate::frame`] for why a later header is proof of damage. Of a
+/// segment that is not full most of it is preallocated, and not read.
+fn end_after(window: &mut Window, written: &[Range<u64>], scan: &Scan, salt: u64) -> io::Result<End> {
+    let (end, next) = (scan.offset, scan.next);
+    let wrong_order = Header::parse(window.load(end, WINDOW_BYTES)?, salt).is_some_and(|header| header.first != next);
+    if wrong_order {
+        return Ok(End::Damaged);
     }
-    // A header may end in zeros.
-    let rest = &rest[..rest.len().min(written + frame::HEADER_BYTES)];
-    let wrong_order = Header::parse(rest, salt).is_some_and(|header| header.first != next);
-    if wrong_order || frame::find_header(&rest[1..], next, salt).is_some() {
-        return End::Damaged;
+    let mut written_bytes = 0;
+    for part in written {
+        let mut offset = part.start.max(end);
+        while offset < part.end {
+            let piece = window.load(offset, WINDOW_BYTES)?;
+            let until_zeros = bytes_before_zeros(piece);
+            if until_zeros > 0 {
+                // The frame at the end itself is known to be none that is intact.
+                if frame::find_header(&piece[usize::from(offset == end)..], next, salt).is_some() {
+                    return Ok(End::Damaged);
+                }
+                written_bytes = offset - end + until_zeros as u64;
+            }
+            // A header may lie across two pieces.
+            offset += (WINDOW_BYTES - (frame::HEADER_BYTES - 1)) as u64;
+        }
     }
-    End::Torn { bytes: written as u64 }
+    Ok(if written_bytes == 0 { End::Clean } else { End::Torn { bytes: written_bytes } })
 }
 
 /// Length of `bytes` without the zeros it ends with. A preallocated segment is mostly zeros, so pages of them go fast.
@@ -211,8 +221,15 @@ fn bytes_before_zeros(bytes: &[u8]) -> usize {
     bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1)
 }
 
-fn last_received_ms(path: &Path, header: &SegmentHeader, scan: &Scan, segment: &[u8]) -> Result<i64, OpenError> {
-    let last_record = scan.last_body.clone().and_then(|body| frame::records(&segment[body]).last());
+fn last_received_ms(
+    path: &Path,
+    header: &SegmentHeader,
+    scan: &Scan,
+    window: &mut Window,
+) -> Result<i64, OpenError> {
+    let Some((offset, last)) = &scan.last_frame else { return Ok(header.received_before_ms) };
+    let read = window.frame(*offset, last.first, header.salt).map_err(|source| io_error("read", path, source))?;
+    let last_record = read.and_then(|frame| frame::records(window.body(*offset, &frame)).last());
     let Some(record) = last_record else { return Ok(header.received_before_ms) };
     let entry = Entry::decode(record).map_err(|source| OpenError::Entry { path: path.to_owned(), source })?;
     Ok(entry.received_ms())

@@ -8,10 +8,12 @@
 use std::fs::{File, OpenOptions};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::FallocateFlags;
+use rustix::fs::{FallocateFlags, SeekFrom};
+use rustix::io::Errno;
 use tidegate_telemetry::Position;
 
 use crate::config::OpenError;
@@ -112,6 +114,22 @@ pub(crate) fn cut(file: &File, offset: u64, bytes: u64) -> io::Result<()> {
     file.set_len(offset)?;
     rustix::fs::fallocate(file, FallocateFlags::empty(), 0, bytes.max(offset))?;
     file.sync_all()
+}
+
+/// Which parts of a file were ever written; the rest is preallocated, and zeros. Ask before reading: what the system read
+/// ahead it takes for written. A file system that does not tell them apart says that all of it was.
+pub(crate) fn written(file: &File) -> io::Result<Vec<Range<u64>>> {
+    let file_bytes = file.metadata()?.len();
+    let (mut parts, mut end) = (Vec::new(), 0);
+    while end < file_bytes {
+        let start = match rustix::fs::seek(file, SeekFrom::Data(end)) {
+            Err(Errno::NXIO) => break,
+            start => start.unwrap_or(end),
+        };
+        end = rustix::fs::seek(file, SeekFrom::Hole(start)).unwrap_or(file_bytes);
+        parts.push(start..end);
+    }
+    Ok(parts)
 }
 
 /// The name of the segment that begins with `first`.

@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::config::OpenError;
+use crate::frame::Frame;
+use crate::window::WINDOW_BYTES;
 
 fn refusal(directory: &Path) -> OpenError {
     EmbeddedLog::open(small(directory)).err().expect("a damaged log does not open")
@@ -36,6 +38,30 @@ fn a_middle_frame_of_zeros_stops_the_start() {
     let (start, header) = frames(&segment)[2];
     change(&segment, |bytes| bytes[start..start + header.frame_bytes()].fill(0));
     assert!(matches!(refusal(directory.path()), OpenError::Damaged { position: Position(3), .. }));
+}
+
+#[test]
+fn a_frame_behind_a_large_damaged_one_is_found_wherever_the_pieces_meet_that_are_read() {
+    let config = |directory: &Path| LogConfig {
+        segment_bytes: 4 << 20,
+        record_bytes_max: 1 << 20,
+        undurable_bytes_max: 4 << 20,
+        ..small(directory)
+    };
+    for before_the_seam in [0, 1, 16, FRAME_HEADER - 1, FRAME_HEADER, FRAME_HEADER + 1] {
+        let directory = tempfile::tempdir().unwrap();
+        let log = EmbeddedLog::open(config(directory.path())).unwrap();
+        let wanted = WINDOW_BYTES - before_the_seam;
+        let overhead = Frame::begin(Position(1), 0, Vec::new()).push(&publication(0, wanted), 1 << 20).unwrap() - wanted;
+        commit(&log, [publication(0, wanted - overhead - FRAME_HEADER)]);
+        commit(&log, [publication(1, 20)]);
+        log.close();
+        let segment = segments(directory.path()).remove(0);
+        assert_eq!(frames(&segment)[0].1.frame_bytes(), wanted);
+        change(&segment, |bytes| bytes[SEGMENT_HEADER_BYTES + 100] ^= 1);
+        let error = EmbeddedLog::open(config(directory.path())).err().expect("a damaged log does not open");
+        assert!(matches!(error, OpenError::Damaged { position: Position(1), .. }), "{before_the_seam}: {error}");
+    }
 }
 
 #[test]

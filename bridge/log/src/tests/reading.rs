@@ -99,6 +99,26 @@ fn a_restart_does_not_grow_a_log_that_nothing_was_added_to() {
     assert_eq!(once, 4, "three commits and the mark of an orderly end");
 }
 
+/// Bytes that this thread has read from files so far.
+fn read_bytes() -> u64 {
+    let figures = std::fs::read_to_string("/proc/thread-self/io").unwrap();
+    figures.lines().find_map(|line| line.strip_prefix("rchar: ")).unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_start_reads_what_was_written_and_not_the_room_that_was_preallocated() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = LogConfig { segment_bytes: 64 << 20, ..small(directory.path()) };
+    let log = EmbeddedLog::open(config.clone()).unwrap();
+    commit(&log, (0..50).map(|n| publication(n, 4_000)));
+    drop(log);
+    let before = read_bytes();
+    let log = EmbeddedLog::open(config).unwrap();
+    let read = read_bytes() - before;
+    assert_eq!(log.appended(), Position(50));
+    assert!(read < 3 << 20, "{read} bytes were read for 200 KB in a segment of 64 MiB");
+}
+
 #[test]
 fn commits_and_a_cut_tail_are_counted() {
     let directory = killed(5);
