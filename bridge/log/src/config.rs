@@ -17,7 +17,8 @@ pub struct LogConfig {
     pub segment_bytes: u64,
     /// A commit starts as soon as this many bytes wait.
     pub commit_bytes: usize,
-    /// A commit starts at the latest this long after the first entry began to wait.
+    /// A commit starts this long after the one before it, unless the bytes start it earlier. An entry that finds none so
+    /// recent waits for nothing.
     pub commit_interval: Duration,
     /// Bytes of the disk that stay free: no segment is made that would leave fewer, and no publication is taken while
     /// fewer are free. What writes history and sessions needs them to go on. 0 keeps none.

@@ -42,6 +42,8 @@ pub(crate) struct Writer {
     bytes: u64,
     /// The newest frame is the mark of an orderly end.
     ended: bool,
+    /// When the last commit began.
+    began: Option<Instant>,
     /// Holds the directory for this process until the last commit is done.
     _lock: File,
 }
@@ -58,6 +60,7 @@ impl Writer {
             salt,
             bytes: recovered.bytes,
             ended: recovered.ended || recovered.last < recovered.segments.back().map_or(Position::START, |s| s.first),
+            began: None,
             _lock: lock,
         }
     }
@@ -111,25 +114,27 @@ impl Writer {
     }
 
     /// Waits until a commit is due, the disk is to be looked at, or the log is closed and nothing is left.
-    fn next(&self) -> Next {
-        let config = &self.shared.config;
-        let mut state = self.shared.state.lock();
+    fn next(&mut self) -> Next {
+        let shared = Arc::clone(&self.shared);
+        let mut state = shared.state.lock();
         loop {
-            let deadline = state.pending_since().map(|since| since + config.commit_interval);
-            let full = state.pending_bytes() >= config.commit_bytes;
-            match deadline {
-                Some(deadline) if full || state.closed || deadline <= Instant::now() => {
+            let now = Instant::now();
+            let due = state.pending_since().map(|since| due(since, self.began, shared.config.commit_interval));
+            let full = state.pending_bytes() >= shared.config.commit_bytes;
+            match due {
+                Some(due) if full || state.closed || due <= now => {
                     state.writer = WriterWait::Busy;
+                    self.began = Some(now);
                     return state.take_frame().map_or(Next::End, Next::Commit);
                 }
-                Some(deadline) => {
+                Some(due) => {
                     state.writer = WriterWait::Deadline;
-                    self.shared.writer_wake.wait_until(&mut state, deadline);
+                    shared.writer_wake.wait_until(&mut state, due);
                 }
                 None if state.closed => return Next::End,
                 None => {
                     state.writer = WriterWait::Idle;
-                    if self.shared.writer_wake.wait_until(&mut state, self.storage.look_at).timed_out() {
+                    if shared.writer_wake.wait_until(&mut state, self.storage.look_at).timed_out() {
                         state.writer = WriterWait::Busy;
                         return Next::Look;
                     }
@@ -203,6 +208,12 @@ impl Writer {
         }
         self.shared.stop(true);
     }
+}
+
+/// When what waits `since` is committed: an interval after the commit before it `began`. So a commit that follows none
+/// waits for nothing, and many entries share one that follows another: pages written are bounded by the interval.
+fn due(since: Instant, began: Option<Instant>, interval: Duration) -> Instant {
+    began.map_or(since, |began| began.min(since) + interval)
 }
 
 /// Tries again while the disk is full. What waits here is promised to nobody, and nothing of it is in doubt; nothing

@@ -152,7 +152,7 @@ pub fn log(reader: &mut Reader) -> LogConfig {
         commit_interval: s.duration(
             "commit_interval",
             d.commit_interval,
-            "And this long after the first one at the latest.",
+            "And this long after the one before at the latest: what finds none so recent waits for the disk alone.",
         ),
         disk_reserve_bytes: s.bytes(
             "disk_reserve_bytes",

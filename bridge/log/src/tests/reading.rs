@@ -99,6 +99,19 @@ fn a_restart_does_not_grow_a_log_that_nothing_was_added_to() {
     assert_eq!(once, 4, "three commits and the mark of an orderly end");
 }
 
+#[test]
+fn an_entry_waits_for_the_disk_alone_unless_a_commit_was_just_before_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = LogConfig { commit_interval: Duration::from_secs(3_600), ..small(directory.path()) };
+    let log = EmbeddedLog::open(config).unwrap();
+    let first = commit(&log, [publication(0, 20)]);
+    log.append(&mut vec![publication(1, 20)]).unwrap();
+    std::thread::sleep(Duration::from_millis(50));
+    assert_eq!(*log.durable().borrow(), first, "what follows within the interval shares a commit");
+    commit(&log, [publication(2, 5_000)]);
+    assert_eq!(frames(&segments(directory.path())[0]).len(), 2, "the bytes started it");
+}
+
 /// Bytes that this thread has read from files so far.
 fn read_bytes() -> u64 {
     let figures = std::fs::read_to_string("/proc/thread-self/io").unwrap();
