@@ -4,11 +4,16 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use tidegate_process::Checkpoint;
 use tidegate_telemetry::Position;
 
 const MAGIC: &[u8; 8] = b"TGCHECK1";
+
+/// Magic, position, checksum; then the state.
+const HEADER_BYTES: usize = 20;
 
 /// Where the checkpoint of a data directory is kept.
 pub struct CheckpointFile {
@@ -45,40 +50,77 @@ impl CheckpointFile {
         let bytes = match fs::read(&self.path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(CheckpointError::Io { path: self.path.clone(), source }),
+            Err(source) => return Err(self.io_error(source)),
         };
-        parse(&bytes).map(Some).ok_or_else(|| CheckpointError::Damaged(self.path.clone()))
+        parse(bytes).map(Some).ok_or_else(|| CheckpointError::Damaged(self.path.clone()))
     }
 
-    /// Replaces the checkpoint. Durable when it returns.
-    pub fn save(&self, position: Position, state: &[u8]) -> Result<(), CheckpointError> {
-        self.write(position, state).map_err(|source| CheckpointError::Io { path: self.path.clone(), source })
+    /// Writes a checkpoint beside the last one, for [`CheckpointFile::replace`].
+    pub fn write(&self, position: Position, state: &Checkpoint) -> Result<(), CheckpointError> {
+        self.write_with(position, |out| state.write(out)).map_err(|source| self.io_error(source))
     }
 
-    fn write(&self, position: Position, state: &[u8]) -> io::Result<()> {
-        let temporary = self.path.with_extension("new");
-        let mut file = File::create(&temporary)?;
-        file.write_all(MAGIC)?;
+    /// Replaces the checkpoint by the one that was written. Durable when it returns.
+    pub fn replace(&self) -> Result<(), CheckpointError> {
+        let replace = || {
+            File::open(self.written())?.sync_all()?;
+            fs::rename(self.written(), &self.path)?;
+            File::open(self.path.parent().unwrap_or(Path::new(".")))?.sync_all()
+        };
+        replace().map_err(|source| self.io_error(source))
+    }
+
+    fn write_with(
+        &self,
+        position: Position,
+        state: impl FnOnce(&mut Summing<'_>) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let mut file = File::create(self.written())?;
         let position = position.0.to_le_bytes();
-        file.write_all(&position)?;
-        file.write_all(&checksum(&position, state).to_le_bytes())?;
-        file.write_all(state)?;
-        file.sync_all()?;
-        fs::rename(&temporary, &self.path)?;
-        File::open(self.path.parent().unwrap_or(Path::new(".")))?.sync_all()
+        file.write_all(&[&MAGIC[..], &position, &[0; 4]].concat())?;
+        let mut summing = Summing { file: &mut file, sum: crc32c::crc32c(&position) };
+        state(&mut summing)?;
+        let sum = summing.sum;
+        file.write_all_at(&sum.to_le_bytes(), (HEADER_BYTES - size_of_val(&sum)) as u64)
+    }
+
+    /// Where it stands until it is the checkpoint.
+    fn written(&self) -> PathBuf {
+        self.path.with_extension("new")
+    }
+
+    fn io_error(&self, source: io::Error) -> CheckpointError {
+        CheckpointError::Io { path: self.path.clone(), source }
     }
 }
 
-fn parse(bytes: &[u8]) -> Option<(Position, Vec<u8>)> {
+/// Sums up what goes to the file.
+struct Summing<'a> {
+    file: &'a mut File,
+    sum: u32,
+}
+
+impl Write for Summing<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.sum = crc32c::crc32c_append(self.sum, &bytes[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// Position and state of an intact file.
+fn parse(mut bytes: Vec<u8>) -> Option<(Position, Vec<u8>)> {
     let rest = bytes.strip_prefix(MAGIC)?;
     let (position, rest) = rest.split_first_chunk::<8>()?;
     let (sum, state) = rest.split_first_chunk::<4>()?;
-    let sound = checksum(position, state) == u32::from_le_bytes(*sum);
-    sound.then(|| (Position(u64::from_le_bytes(*position)), state.to_vec()))
-}
-
-fn checksum(position: &[u8; 8], state: &[u8]) -> u32 {
-    crc32c::crc32c_append(crc32c::crc32c(position), state)
+    let is_sound = crc32c::crc32c_append(crc32c::crc32c(position), state) == u32::from_le_bytes(*sum);
+    let position = Position(u64::from_le_bytes(*position));
+    bytes.drain(..HEADER_BYTES);
+    is_sound.then_some((position, bytes))
 }
 
 #[cfg(test)]
@@ -91,8 +133,13 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let file = CheckpointFile::new(directory.path());
         assert!(file.load().unwrap().is_none());
-        file.save(Position(7), b"state").unwrap();
-        file.save(Position(9), b"newer state").unwrap();
+        let write = |position, state: &[u8]| file.write_with(Position(position), |out| out.write_all(state)).unwrap();
+        write(7, b"state");
+        assert!(file.load().unwrap().is_none(), "it is not in its place yet");
+        file.replace().unwrap();
+        write(9, b"newer state");
+        file.replace().unwrap();
+        write(11, b"never in its place");
         assert_eq!(file.load().unwrap(), Some((Position(9), b"newer state".to_vec())));
 
         let path = directory.path().join("checkpoint");

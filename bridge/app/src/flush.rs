@@ -1,7 +1,8 @@
 //! Writes history and checkpoint on a thread of its own, so that no commit and no viewer waits for it.
 //!
 //! The order is what makes a crash harmless: first the log is durable up to there, then history is, then the
-//! checkpoint, and only then the log may forget. So the checkpoint never stands beyond history.
+//! checkpoint, and only then the log may forget. So the checkpoint never stands beyond history. Its file is written
+//! first, under another name: the sooner, the less of the state has to be copied because it changes meanwhile.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,6 +13,7 @@ use std::time::Duration;
 use metrics::counter;
 use tidegate_broker::SessionStore;
 use tidegate_log::Log;
+use tidegate_process::Checkpoint;
 use tidegate_store::{Flush, Store};
 use tidegate_telemetry::Position;
 use tokio::runtime::Handle;
@@ -32,7 +34,8 @@ const MAINTAIN_BUDGET: Duration = Duration::from_millis(100);
 struct Job {
     flush: Flush,
     position: Position,
-    state: Vec<u8>,
+    /// Until it is written: what changes while it lives is copied.
+    state: Option<Checkpoint>,
     last: bool,
 }
 
@@ -92,13 +95,13 @@ impl Flusher {
     }
 
     /// Starts a flush; the caller has seen that the thread is idle.
-    pub fn start(&self, flush: Flush, position: Position, state: Vec<u8>) {
-        self.hand_over(Job { flush, position, state, last: false });
+    pub fn start(&self, flush: Flush, position: Position, state: Checkpoint) {
+        self.hand_over(Job { flush, position, state: Some(state), last: false });
     }
 
     /// Waits for a flush under way, starts the last one, and ends the thread after it.
-    pub fn last(self, flush: Flush, position: Position, state: Vec<u8>) {
-        self.hand_over(Job { flush, position, state, last: true });
+    pub fn last(self, flush: Flush, position: Position, state: Checkpoint) {
+        self.hand_over(Job { flush, position, state: Some(state), last: true });
     }
 
     fn hand_over(&self, job: Job) {
@@ -114,8 +117,8 @@ impl Worker {
         let mut pause = MAINTAIN_INTERVAL;
         loop {
             match jobs.recv_timeout(pause) {
-                Ok(job) => {
-                    if !self.write_until_done(&job) || job.last {
+                Ok(mut job) => {
+                    if !self.write_until_done(&mut job) || job.last {
                         return;
                     }
                     self.status.busy.store(false, Ordering::Release);
@@ -129,7 +132,7 @@ impl Worker {
     }
 
     /// Tries again until it works; `false` when the last flush failed.
-    fn write_until_done(&self, job: &Job) -> bool {
+    fn write_until_done(&self, job: &mut Job) -> bool {
         while let Err(error) = self.write(job) {
             self.status.failing.store(true, Ordering::Relaxed);
             counter!("tidegate_flush_failures_total").increment(1);
@@ -143,15 +146,19 @@ impl Worker {
         true
     }
 
-    fn write(&self, job: &Job) -> anyhow::Result<()> {
+    fn write(&self, job: &mut Job) -> anyhow::Result<()> {
+        if let Some(state) = &job.state {
+            self.checkpoint.write(job.position, state)?;
+            job.state = None;
+        }
         let mut durable = self.log.durable();
         self.runtime.block_on(durable.wait_for(|durable| *durable >= job.position))?;
         let report = job.flush.run()?;
-        self.checkpoint.save(job.position, &job.state)?;
+        self.checkpoint.replace()?;
         // What sleeping MQTT clients are owed is derived from the log: it stays until their mailboxes have it.
         self.runtime.block_on(self.sessions.complete_through(job.position));
         self.log.trim(job.position.min(self.sessions.complete()));
-        tracing::debug!(?report, checkpoint_bytes = job.state.len(), "flushed");
+        tracing::debug!(?report, "flushed");
         Ok(())
     }
 

@@ -74,7 +74,7 @@ impl Pipeline {
             self.tick_if_due();
             self.flush_if_due(&mut flushed, batch.last);
         }
-        self.flusher.last(self.store.seal(batch.last), batch.last, self.process.checkpoint());
+        self.flusher.last(self.store.seal(batch.last), batch.last, self.process.freeze());
         Ok(())
     }
 
@@ -137,7 +137,7 @@ impl Pipeline {
             || flushed.at.elapsed() > self.flush.interval
             || flushed.is_wanted;
         if new && due && self.flusher.is_idle() {
-            self.flusher.start(self.store.seal(last), last, self.process.checkpoint());
+            self.flusher.start(self.store.seal(last), last, self.process.freeze());
             *flushed = Flushed { at: Instant::now(), through: last, is_wanted: false };
         }
     }

@@ -15,6 +15,9 @@ use crate::pipeline::Pipeline;
 /// Batches on their way from one thread to the next.
 const BATCHES_AHEAD: usize = 8;
 
+/// Changes of the restored state that are handed on together.
+const SLICE: usize = 1_024;
+
 /// Nothing waits in a log that nobody writes to yet.
 const WAIT: Duration = Duration::from_millis(100);
 
@@ -31,7 +34,7 @@ impl Pipeline {
         let (mut last, mut received_ms) = (from, clock::now_ms());
         let (store, figures) = (self.store.clone(), self.figures.clone());
         // What the files have may be of a state that numbered otherwise.
-        store.apply(from, &names(&self.process.snapshot()));
+        in_slices(self.process.names(), |names| store.apply(from, names));
         thread::scope(|scope| {
             let (sender, read) = sync_channel(BATCHES_AHEAD);
             let reading = scope.spawn(move || read_up_to(reader, (from, end), &sender));
@@ -46,9 +49,9 @@ impl Pipeline {
             drop(sender);
             reading.join().expect("reading does not panic")
         })?;
-        let snapshot = self.process.snapshot();
-        self.store.apply(last, &names(&snapshot));
-        self.hub.apply(last, received_ms, &snapshot);
+        in_slices(self.process.names(), |names| self.store.apply(last, names));
+        self.hub.apply(last, received_ms, &[]);
+        in_slices(self.process.changes(), |changes| self.hub.apply(last, received_ms, changes));
         self.applied.send_replace(last);
         let (entries, took) = (last.0.saturating_sub(from.0), begun.elapsed());
         tracing::info!(entries, ?took, devices = self.hub.devices(), "the state is restored");
@@ -72,7 +75,15 @@ fn read_up_to(
     Ok(())
 }
 
-/// The names of devices and metrics, which the store needs before their first reading.
-fn names(snapshot: &[Change]) -> Vec<Change> {
-    snapshot.iter().filter(|change| matches!(change, Change::Device { .. } | Change::Metric { .. })).cloned().collect()
+/// Hands changes on some at a time: the state is not in memory a second time.
+fn in_slices(changes: impl Iterator<Item = Change>, mut take: impl FnMut(&[Change])) {
+    let (mut changes, mut slice) = (changes.fuse(), Vec::with_capacity(SLICE));
+    loop {
+        slice.extend(changes.by_ref().take(SLICE));
+        if slice.is_empty() {
+            return;
+        }
+        take(&slice);
+        slice.clear();
+    }
 }

@@ -1,14 +1,19 @@
+use std::io::{self, BufWriter, Write};
+use std::sync::Arc;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::alerts::Alerts;
-use crate::commands::Commands;
+use crate::commands::{Commands, CommandsThen};
+use crate::device::Device;
 use crate::fleet::Fleet;
-use crate::groups::{Groups, LastingGroups};
+use crate::groups::{Groups, GroupsThen, LastingGroups};
 use crate::jumps::Jumps;
 use crate::older::OlderFleet;
 use crate::redelivery::Redelivery;
 use crate::rules::RuleIdentity;
+use crate::shards::Places;
 
 /// First byte of a checkpoint.
 const VERSION: u8 = 5;
@@ -22,7 +27,7 @@ const WITHOUT_JUMPS: u8 = 2;
 const WITHOUT_COMMANDS: u8 = 1;
 
 /// Everything that entries have led to; what is not in here follows from it and the configuration.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Deserialize)]
 pub(crate) struct State {
     /// Received time of the last entry, Unix ms.
     pub(crate) now_ms: i64,
@@ -48,10 +53,80 @@ pub enum RestoreError {
     Malformed,
 }
 
-/// A version byte, then postcard: the rules that standings refer to by number, and the state.
-pub(crate) fn write(rules: &[RuleIdentity], state: &State) -> Vec<u8> {
-    postcard::to_extend(&(rules, state), vec![VERSION])
-        .expect("writing to a Vec never fails, and the state holds no unsized maps")
+/// The state as it was at one moment, for [`Process::restore`](crate::Process::restore).
+///
+/// It shares its memory with the state that goes on; what changes while it lives is copied then. So it is taken at next
+/// to no cost, and written by whoever has time.
+#[derive(Debug)]
+pub struct Checkpoint {
+    pub(crate) rules: Arc<[RuleIdentity]>,
+    pub(crate) state: Then,
+}
+
+/// In the order of [`State`].
+#[derive(Debug, Serialize)]
+pub(crate) struct Then {
+    now_ms: i64,
+    fleet: Places<Device>,
+    groups: GroupsThen,
+    alerts: Alerts,
+    commands: CommandsThen,
+    redelivery: Redelivery,
+}
+
+impl State {
+    /// As it is now.
+    pub(crate) fn then(&self) -> Then {
+        Then {
+            now_ms: self.now_ms,
+            fleet: self.fleet.places(),
+            groups: self.groups.then(),
+            alerts: self.alerts.clone(),
+            commands: self.commands.then(),
+            redelivery: self.redelivery.clone(),
+        }
+    }
+}
+
+impl Checkpoint {
+    /// Writes it: a version byte, then postcard: the rules that standings refer to by number, and the state.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn write(&self, out: impl Write) -> io::Result<()> {
+        let mut noted = Noted { out: BufWriter::with_capacity(WRITE_BYTES, out), error: None };
+        noted.write_all(&[VERSION])?;
+        postcard::to_io(&(&*self.rules, &self.state), &mut noted)
+            .map(drop)
+            .map_err(|error| noted.error.unwrap_or_else(|| io::Error::other(error)))
+    }
+
+    /// What [`Checkpoint::write`] writes.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.write(&mut bytes).expect("writing to a Vec never fails, and the state holds no unsized maps");
+        bytes
+    }
+}
+
+/// Bytes written at once.
+const WRITE_BYTES: usize = 64 << 10;
+
+/// Keeps the error that postcard has no place for.
+struct Noted<W> {
+    out: W,
+    error: Option<io::Error>,
+}
+
+impl<W: Write> Write for Noted<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.out.write(bytes).inspect_err(|error| self.error = Some(error.kind().into()))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush().inspect_err(|error| self.error = Some(error.kind().into()))
+    }
 }
 
 pub(crate) fn read(bytes: &[u8]) -> Result<(Vec<RuleIdentity>, State), RestoreError> {
@@ -60,7 +135,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<(Vec<RuleIdentity>, State), RestoreEr
         Some((&WITHOUT_REDELIVERY, rest)) => read_older::<Groups>(rest),
         Some((&WITH_LASTING_GROUPS, rest)) => read_older::<LastingGroups>(rest),
         Some((&WITHOUT_JUMPS, rest)) => read_with(rest, &Jumps::default()),
-        Some((&WITHOUT_COMMANDS, rest)) => read_with(rest, &Commands::default()),
+        Some((&WITHOUT_COMMANDS, rest)) => read_with(rest, &CommandsThen::default()),
         Some((&version, _)) => Err(RestoreError::UnknownVersion(version)),
         None => Err(RestoreError::Malformed),
     }

@@ -16,7 +16,7 @@ use crate::output::Output;
 /// The place of the request in the log decides which of two with one key counts. A command that counts *goes out*: the
 /// caller appends a [`CommandMessage`], which is what subscribers get. Until that entry is seen the command is among
 /// those to go out, so that a crash in between neither loses nor doubles it.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 pub(crate) struct Commands {
     commands: BTreeMap<CommandId, Arc<Command>>,
     to_go_out: BTreeSet<CommandId>,
@@ -24,6 +24,14 @@ pub(crate) struct Commands {
     jumps: Jumps,
     #[serde(skip)]
     index: Index,
+}
+
+/// Commands as they are at one moment: as a checkpoint has them.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct CommandsThen {
+    commands: BTreeMap<CommandId, Arc<Command>>,
+    to_go_out: BTreeSet<CommandId>,
+    jumps: Jumps,
 }
 
 /// What follows from the commands.
@@ -208,8 +216,14 @@ impl Commands {
     }
 
     /// Every command that is remembered, oldest first.
-    pub(crate) fn snapshot(&self, changes: &mut Vec<Change>) {
-        changes.extend(self.commands.values().cloned().map(Change::Command));
+    pub(crate) fn changes(&self) -> impl Iterator<Item = Change> {
+        self.commands.values().cloned().map(Change::Command)
+    }
+
+    /// As they are now, for a checkpoint.
+    pub(crate) fn then(&self) -> CommandsThen {
+        let Commands { commands, to_go_out, jumps, .. } = self;
+        CommandsThen { commands: commands.clone(), to_go_out: to_go_out.clone(), jumps: jumps.clone() }
     }
 
     /// Brings a command to a further state.

@@ -11,6 +11,7 @@ use crate::clock::{Clock, Ranked};
 use crate::given::Given;
 use crate::groups::GroupIndex;
 use crate::interval::Interval;
+use crate::texts::Texts;
 use crate::watch::Watch;
 
 /// What is known of one device.
@@ -46,15 +47,47 @@ pub(crate) struct Device {
 
 impl Device {
     /// The metric of this name. Readings mostly carry the same metrics in the same order, so `hint` is tried first.
-    pub(crate) fn metric(&self, name: &Arc<str>, hint: usize) -> Option<usize> {
+    pub(crate) fn metric(&mut self, name: &Arc<str>, hint: usize) -> Option<usize> {
         if self.cells.get(hint).is_some_and(|cell| Arc::ptr_eq(&cell.name, name)) {
             return Some(hint);
         }
-        self.cells.iter().position(|cell| cell.name == *name)
+        let is_there = self.cells.get(hint).is_some_and(|cell| cell.name == *name);
+        let place = if is_there { hint } else { self.cells.iter().position(|cell| cell.name == *name)? };
+        // The same text at another place in memory, as after a restart: the next time a look at the pointer is enough.
+        self.cells[place].name = name.clone();
+        Some(place)
+    }
+
+    /// Keeps texts that other devices have too only once.
+    pub(crate) fn share(&mut self, texts: &mut Texts) {
+        for text in [&mut self.group, &mut self.client, &mut self.principal] {
+            texts.share(text);
+        }
+        for cell in &mut self.cells {
+            texts.share(&mut cell.name);
+            if let Value::Text(text) = &mut cell.value {
+                texts.share(text);
+            }
+        }
+    }
+
+    /// What names it and its metrics.
+    pub(crate) fn names(&self, device: DeviceIndex, catalogue: &Catalogue) -> impl Iterator<Item = Change> {
+        let cells = (0u16..).map(MetricIndex).zip(&self.cells);
+        let metrics = cells.map(move |(metric, cell)| cell.change(device, metric, catalogue));
+        let named = Change::Device { device, id: self.id.clone(), group: self.group.clone() };
+        std::iter::once(named).chain(metrics)
+    }
+
+    /// All of it as changes.
+    pub(crate) fn changes(&self, device: DeviceIndex, catalogue: &Catalogue) -> impl Iterator<Item = Change> {
+        let state = Change::State { device, state: self.state, since_ms: self.since_ms };
+        let latest = self.latest(device).into_iter().map(Change::Reading);
+        self.names(device, catalogue).chain(latest).chain(std::iter::once(state))
     }
 
     /// Its newest values as readings: one for each time.
-    pub(crate) fn latest(&self, device: DeviceIndex) -> Vec<AppliedReading> {
+    fn latest(&self, device: DeviceIndex) -> Vec<AppliedReading> {
         let mut readings: Vec<AppliedReading> = Vec::new();
         for (metric, cell) in (0u16..).map(MetricIndex).zip(&self.cells) {
             // What is known already is in history.

@@ -1,16 +1,19 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-use tidegate_telemetry::{DeviceIndex, Numbered};
+use serde::{Deserialize, Deserializer};
+use tidegate_telemetry::DeviceIndex;
 
 use crate::config::ProcessConfig;
 use crate::device::Device;
+use crate::shards::{self, Places, Shards};
+use crate::texts::Texts;
 
 /// Every device, by number. Maps are for looking up only: their order never shows.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 pub(crate) struct Fleet {
-    devices: Numbered<Device>,
+    #[serde(deserialize_with = "read")]
+    devices: Shards<Device>,
     #[serde(skip)]
     by_id: HashMap<Arc<str>, DeviceIndex>,
     #[serde(skip)]
@@ -19,7 +22,7 @@ pub(crate) struct Fleet {
 
 impl Fleet {
     /// A fleet that is to be rebuilt.
-    pub(crate) fn of(devices: Numbered<Device>) -> Self {
+    pub(crate) fn of(devices: Shards<Device>) -> Self {
         Fleet { devices, ..Fleet::default() }
     }
 
@@ -41,6 +44,11 @@ impl Fleet {
 
     pub(crate) fn indexes(&self) -> Vec<DeviceIndex> {
         self.iter().map(|(index, _)| index).collect()
+    }
+
+    /// The devices as they are now, for a checkpoint.
+    pub(crate) fn places(&self) -> Places<Device> {
+        self.devices.places()
     }
 
     /// Number of devices.
@@ -92,8 +100,20 @@ impl Fleet {
         self.devices = devices;
     }
 
+    /// Changes each device, in the order of their numbers.
+    pub(crate) fn each_mut(&mut self, change: impl FnMut(&mut Device)) {
+        self.devices.each_mut(change);
+    }
+
     fn index(&mut self, index: DeviceIndex, id: &Arc<str>, client: &Arc<str>) {
         self.by_id.insert(id.clone(), index);
         *self.by_client.entry(client.clone()).or_default() += 1;
     }
+}
+
+/// Reads the devices of a checkpoint. Texts that many have, as the names of metrics, are one in memory, as they were when
+/// the readings came.
+fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Shards<Device>, D::Error> {
+    let mut texts = Texts::default();
+    shards::read_each(deserializer, |device: &mut Device| device.share(&mut texts))
 }

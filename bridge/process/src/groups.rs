@@ -2,12 +2,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use tidegate_telemetry::{AggregateChange, Change, DeviceIndex, DeviceState, Numbered, StateCounts};
+use tidegate_telemetry::{AggregateChange, Change, DeviceIndex, DeviceState, StateCounts};
 
 use crate::config::ProcessConfig;
 use crate::device::AggregateSlot;
 use crate::fleet::Fleet;
 use crate::partial::{Partial, Partials, Summing};
+use crate::shards::{Places, Shards};
 
 /// Number of a group. Of one that is gone it may be given to another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -19,9 +20,9 @@ const ROOT: GroupIndex = GroupIndex(0);
 ///
 /// A reading only marks its group. Once in a while the marked groups are summed up from their own devices, and the
 /// sums merged upwards; what moved is told. A group that has no device any more, nor one below it, is gone then.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Deserialize)]
 pub(crate) struct Groups {
-    groups: Numbered<Group>,
+    groups: Shards<Group>,
     /// Metric names with aggregates, in order of appearance.
     metrics: Vec<Arc<str>>,
     /// Groups to sum up, in the order they were marked.
@@ -36,8 +37,17 @@ pub(crate) struct Groups {
     summing: Summing,
 }
 
+/// Groups as they are at one moment: as a checkpoint has them.
+#[derive(Debug, Serialize)]
+pub(crate) struct GroupsThen {
+    groups: Places<Group>,
+    metrics: Vec<Arc<str>>,
+    marked: Vec<GroupIndex>,
+    round_ms: i64,
+}
+
 /// As checkpoints up to version 3 have it: groups never went.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Deserialize)]
 pub(crate) struct LastingGroups {
     groups: Vec<Group>,
     metrics: Vec<Arc<str>>,
@@ -45,7 +55,7 @@ pub(crate) struct LastingGroups {
     round_ms: i64,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Group {
     path: Arc<str>,
     parent: Option<GroupIndex>,
@@ -59,7 +69,7 @@ struct Group {
     total: Sums,
 }
 
-#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 struct Sums {
     partials: Partials,
     states: StateCounts,
@@ -68,7 +78,7 @@ struct Sums {
 impl Groups {
     pub(crate) fn new() -> Self {
         let mut groups = Groups {
-            groups: vec![Some(Group::new("".into(), None))].into(),
+            groups: [Some(Group::new("".into(), None))].into_iter().collect(),
             metrics: Vec::new(),
             marked: Vec::new(),
             round_ms: i64::MIN,
@@ -194,10 +204,19 @@ impl Groups {
     }
 
     /// Every aggregate as last told.
-    pub(crate) fn snapshot(&self, changes: &mut Vec<Change>) {
-        for (_, group) in self.groups.iter() {
-            group.tell(&Sums::default(), &self.metrics, changes);
-        }
+    pub(crate) fn changes(&self) -> impl Iterator<Item = Change> {
+        self.groups.iter().flat_map(|(_, group)| {
+            let mut changes = Vec::new();
+            group.tell(&Sums::default(), &self.metrics, &mut changes);
+            changes
+        })
+    }
+
+    /// As they are now, for a checkpoint.
+    pub(crate) fn then(&self) -> GroupsThen {
+        let Groups { metrics, marked, round_ms, .. } = self;
+        let groups = self.groups.places();
+        GroupsThen { groups, metrics: metrics.clone(), marked: marked.clone(), round_ms: *round_ms }
     }
 
     fn mark_ancestors(&mut self, moved: &mut Vec<GroupIndex>) {
@@ -239,7 +258,7 @@ impl Groups {
 impl From<LastingGroups> for Groups {
     /// Groups that are empty go with the next round.
     fn from(LastingGroups { groups, metrics, marked, round_ms }: LastingGroups) -> Self {
-        let groups: Numbered<Group> = groups.into_iter().map(Some).collect::<Vec<_>>().into();
+        let groups: Shards<Group> = groups.into_iter().map(Some).collect();
         let empty = groups.iter().filter(|(_, group)| group.is_empty()).map(|(index, _)| GroupIndex(index));
         let empty: Vec<GroupIndex> = empty.filter(|group| *group != ROOT).collect();
         let mut groups = Groups { groups, metrics, marked, round_ms, ..Groups::new() };

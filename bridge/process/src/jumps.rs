@@ -35,7 +35,7 @@ impl Process {
 
 /// When the clock was set (Unix ms, by the new time) and by how much, for ages of times that stay as they are. Of those
 /// none lies after a jump back that it was before.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Jumps(Vec<(i64, i64)>);
 
 impl Jumps {

@@ -16,6 +16,7 @@
 //! - `commands`: commands to devices, and where each stands
 //! - `deadlines`, `waiting`: what waits for time, and what happens then; `jumps`: the clock was set meanwhile
 //! - `catalogue`: units and decimals; `refusals`: what is not applied; `checkpoint`, `older`: the state as bytes
+//! - `shards`: a copy of the state costs next to nothing; `texts`: one in memory for many
 
 mod alerts;
 mod catalogue;
@@ -39,10 +40,12 @@ pub mod process;
 mod redelivery;
 mod refusals;
 mod rules;
+mod shards;
+mod texts;
 mod waiting;
 mod watch;
 
-pub use checkpoint::RestoreError;
+pub use checkpoint::{Checkpoint, RestoreError};
 pub use config::{CommandsConfig, Condition, MetricConfig, ProcessConfig, RuleConfig};
 pub use output::{CommandSteps, Counts, Output};
 pub use process::{DeviceFigures, Process};

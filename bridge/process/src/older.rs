@@ -53,7 +53,7 @@ impl OlderFleet {
     pub(crate) fn at(self, now_ms: i64) -> Fleet {
         let known_after_ms = now_ms.saturating_add(AHEAD_MAX_MS);
         let devices = self.0.into_iter().map(|device| device.map(|device| device.known_after(known_after_ms)));
-        Fleet::of(devices.collect::<Vec<_>>().into())
+        Fleet::of(devices.collect())
     }
 }
 

@@ -12,7 +12,7 @@ use tidegate_telemetry::{
 
 use crate::alerts::{AlertKey, Alerts};
 use crate::catalogue::Catalogue;
-use crate::checkpoint::{self, RestoreError, State};
+use crate::checkpoint::{self, Checkpoint, RestoreError, State};
 use crate::clock::{Clock, Ranked};
 use crate::commands::Commands;
 use crate::config::ProcessConfig;
@@ -104,10 +104,16 @@ impl Process {
         }
     }
 
-    /// All of the state, for [`Process::restore`].
+    /// All of the state as it is now, to be written while it goes on.
+    #[must_use]
+    pub fn freeze(&self) -> Checkpoint {
+        Checkpoint { rules: self.rules.identities(), state: self.state.then() }
+    }
+
+    /// All of the state at once, for [`Process::restore`].
     #[must_use]
     pub fn checkpoint(&self) -> Vec<u8> {
-        checkpoint::write(&self.rules.identities(), &self.state)
+        self.freeze().to_bytes()
     }
 
     /// Applies the entry at `position`, and adds what it led to. What was due before it was received comes first.
@@ -159,18 +165,19 @@ impl Process {
     /// The whole state as changes: what views need to begin with.
     #[must_use]
     pub fn snapshot(&self) -> Vec<Change> {
-        let mut changes = Vec::new();
-        for (index, device) in self.state.fleet.iter() {
-            changes.push(Change::Device { device: index, id: device.id.clone(), group: device.group.clone() });
-            let cells = (0u16..).map(MetricIndex).zip(&device.cells);
-            changes.extend(cells.map(|(metric, cell)| cell.change(index, metric, &self.catalogue)));
-            changes.extend(device.latest(index).into_iter().map(Change::Reading));
-            changes.push(Change::State { device: index, state: device.state, since_ms: device.since_ms });
-        }
-        self.state.groups.snapshot(&mut changes);
-        self.state.alerts.snapshot(self.state.now_ms, &self.config, &mut changes);
-        self.state.commands.snapshot(&mut changes);
-        changes
+        self.changes().collect()
+    }
+
+    /// Those of [`Process::snapshot`] one after the other, so that they need not be in memory all at once.
+    pub fn changes(&self) -> impl Iterator<Item = Change> {
+        let State { now_ms, fleet, groups, alerts, commands } = &self.state;
+        let devices = fleet.iter().flat_map(|(index, device)| device.changes(index, &self.catalogue));
+        devices.chain(groups.changes()).chain(alerts.changes(*now_ms, &self.config)).chain(commands.changes())
+    }
+
+    /// The names of devices and metrics as changes: what history needs before their first reading.
+    pub fn names(&self) -> impl Iterator<Item = Change> {
+        self.state.fleet.iter().flat_map(|(index, device)| device.names(index, &self.catalogue))
     }
 
     /// Commands that were accepted and are not in the log as going out: after a restart they are to go out.

@@ -15,15 +15,20 @@ const QUIET_MS: i64 = 86_400_000;
 /// Bytes of a client beside its messages, about.
 const CLIENT_BYTES: usize = 160;
 
+/// Parts that clients are in by their names: one is copied when it changes while a checkpoint is written.
+const PARTS: usize = 256;
+
 /// The last messages of each client that may come again.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Redelivery {
-    clients: BTreeMap<Arc<str>, Sent>,
+    /// None before the first message.
+    parts: Vec<Arc<BTreeMap<Arc<str>, Sent>>>,
+    clients: usize,
     /// Messages of all clients.
     messages: usize,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Sent {
     /// Unix ms of receipt of the newest.
     heard_ms: i64,
@@ -45,7 +50,8 @@ impl Redelivery {
         if !publication.dup || publication.qos != Qos::AtLeastOnce {
             return false;
         }
-        let Some(sent) = self.clients.get(&*publication.client) else { return false };
+        let part = self.parts.get(part_of(&publication.client));
+        let Some(sent) = part.and_then(|part| part.get(&*publication.client)) else { return false };
         let last = sent.messages.iter().rev().find(|message| message.packet_id == publication.packet_id);
         last.is_some_and(|message| message.hash == hash(publication))
     }
@@ -56,11 +62,14 @@ impl Redelivery {
         if publication.qos != Qos::AtLeastOnce || publication.client.is_empty() {
             return;
         }
-        if !self.clients.contains_key(&*publication.client) {
+        self.parts.resize_with(PARTS, Arc::default);
+        let part = Arc::make_mut(&mut self.parts[part_of(&publication.client)]);
+        if !part.contains_key(&*publication.client) {
             let sent = Sent { heard_ms: now_ms, messages: VecDeque::new() };
-            self.clients.insert(publication.client.as_str().into(), sent);
+            part.insert(publication.client.as_str().into(), sent);
+            self.clients += 1;
         }
-        let sent = self.clients.get_mut(&*publication.client).expect("it is there or was just added");
+        let sent = part.get_mut(&*publication.client).expect("it is there or was just added");
         sent.heard_ms = now_ms;
         sent.messages.push_back(Message { packet_id: publication.packet_id, hash: hash(publication) });
         self.messages += 1;
@@ -75,32 +84,41 @@ impl Redelivery {
 
     /// Heap bytes, about.
     pub(crate) fn bytes(&self) -> usize {
-        self.messages * size_of::<Message>() + self.clients.len() * CLIENT_BYTES
+        self.messages * size_of::<Message>() + self.clients * CLIENT_BYTES
     }
 
     /// Makes room for a while: those who were quiet for long go, then the oldest of those who sent most.
     fn shrink(&mut self, now_ms: i64, config: &ProcessConfig) {
-        self.clients.retain(|_, sent| sent.heard_ms > now_ms.saturating_sub(QUIET_MS));
+        self.retain(|sent| sent.heard_ms > now_ms.saturating_sub(QUIET_MS));
         let mut most = config.redelivery_per_client_max;
-        self.count();
         while self.bytes() > config.redelivery_bytes_max / 4 * 3 {
             most /= 2;
-            self.clients.retain(|_, sent| {
+            self.retain(|sent| {
                 sent.messages.drain(..sent.messages.len().saturating_sub(most));
                 most > 0
             });
-            self.count();
         }
     }
 
-    fn count(&mut self) {
-        self.messages = self.clients.values().map(|sent| sent.messages.len()).sum();
+    fn retain(&mut self, mut keep: impl FnMut(&mut Sent) -> bool) {
+        self.parts.iter_mut().for_each(|part| Arc::make_mut(part).retain(|_, sent| keep(sent)));
+        self.clients = self.parts.iter().map(|part| part.len()).sum();
+        let sent = self.parts.iter().flat_map(|part| part.values());
+        self.messages = sent.map(|sent| sent.messages.len()).sum();
     }
 }
 
-/// FNV-1a (Fowler, Noll, Vo) of who says what and where, folded to 32 bits. It stands in checkpoints.
+fn part_of(client: &str) -> usize {
+    fnv([client.as_bytes()]) as usize % PARTS
+}
+
+/// Who says what and where, in 32 bits.
 fn hash(publication: &Publication) -> u32 {
-    let parts = [publication.principal.as_bytes(), publication.topic.as_bytes(), &publication.payload];
+    fnv([publication.principal.as_bytes(), publication.topic.as_bytes(), &publication.payload])
+}
+
+/// FNV-1a (Fowler, Noll, Vo), folded to 32 bits. It stands in checkpoints.
+fn fnv<const N: usize>(parts: [&[u8]; N]) -> u32 {
     let hash = parts.into_iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, part| {
         // No text has this byte: where one part ends counts.
         part.iter().chain(&[0xFF]).fold(hash, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))

@@ -12,6 +12,7 @@ use crate::device::Device;
 #[derive(Debug)]
 pub(crate) struct Rules {
     rules: Vec<Rule>,
+    identities: Arc<[RuleIdentity]>,
 }
 
 #[derive(Debug)]
@@ -31,7 +32,9 @@ pub(crate) struct RuleIdentity {
 impl Rules {
     pub(crate) fn new(rules: &[RuleConfig]) -> Self {
         let rule = |config: &RuleConfig| Rule { name: config.name.as_str().into(), config: config.clone() };
-        Rules { rules: rules.iter().take(usize::from(u16::MAX)).map(rule).collect() }
+        let rules: Vec<Rule> = rules.iter().take(usize::from(u16::MAX)).map(rule).collect();
+        let identities = rules.iter().map(Rule::identity).collect();
+        Rules { rules, identities }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -42,8 +45,8 @@ impl Rules {
         &self.rules[usize::from(rule)]
     }
 
-    pub(crate) fn identities(&self) -> Vec<RuleIdentity> {
-        self.rules.iter().map(Rule::identity).collect()
+    pub(crate) fn identities(&self) -> Arc<[RuleIdentity]> {
+        Arc::clone(&self.identities)
     }
 
     /// Which rule is meant for what of a device, in order.

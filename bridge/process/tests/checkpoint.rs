@@ -244,6 +244,19 @@ proptest! {
     }
 
     #[test]
+    fn a_frozen_state_stays_as_it_was_whatever_comes_after_it(steps in prop::collection::vec(step(), 1..120)) {
+        let mut process = Process::new(config());
+        let mut frozen = Vec::new();
+        for (place, entry) in entries(steps).iter().enumerate() {
+            frozen.push((process.freeze(), process.checkpoint()));
+            apply(&mut process, place, entry);
+        }
+        for (frozen, bytes) in frozen {
+            prop_assert_eq!(frozen.to_bytes(), bytes);
+        }
+    }
+
+    #[test]
     fn ticks_alone_never_run_in_circles(steps in prop::collection::vec(step(), 1..60)) {
         let mut process = Process::new(config());
         let entries = entries(steps);
@@ -294,6 +307,22 @@ fn the_random_steps_reach_what_they_are_meant_to_reach() {
     let reached = [raised, acknowledged, late, duplicate, forgotten, reused, redelivered];
     assert!(reused > 300, "{reused} numbers were given to another device");
     assert!(reached.iter().chain(&commands).all(|&count| count > 10), "{reached:?} {commands:?}");
+}
+
+#[test]
+fn a_checkpoint_says_what_kept_it_from_being_written() {
+    struct Full;
+    impl std::io::Write for Full {
+        fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+            Err(std::io::ErrorKind::StorageFull.into())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let error = Process::new(config()).freeze().write(Full).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);
 }
 
 #[test]
