@@ -70,11 +70,7 @@ impl CheckpointFile {
         replace().map_err(|source| self.io_error(source))
     }
 
-    fn write_with(
-        &self,
-        position: Position,
-        state: impl FnOnce(&mut Summing<'_>) -> io::Result<()>,
-    ) -> io::Result<()> {
+    fn write_with(&self, position: Position, state: impl FnOnce(&mut Summing<'_>) -> io::Result<()>) -> io::Result<()> {
         let mut file = File::create(self.written())?;
         let position = position.0.to_le_bytes();
         file.write_all(&[&MAGIC[..], &position, &[0; 4]].concat())?;

@@ -11,7 +11,7 @@ use tidegate_telemetry::{Reading, Reason, Value};
 
 use crate::config::DecodeConfig;
 use crate::input::Input;
-use crate::names::Names;
+use crate::names::{Metric, Names};
 use crate::rejection::{Flaws, Rejection};
 use crate::time;
 use crate::words::{self, EXACT_MAX};
@@ -44,7 +44,7 @@ enum Meaning {
     Device(usize),
     Time(usize),
     Location(usize),
-    Metric,
+    Metric(Metric),
 }
 
 impl<'a> Draft<'a> {
@@ -73,16 +73,16 @@ impl<'a> Draft<'a> {
         while let Some(meaning) = map.next_key_seed(Key { draft: self, depth: 1 })? {
             match meaning {
                 None => drop(map.next_value::<IgnoredAny>()?),
-                Some((Meaning::Metric, name)) => map.next_value_seed(Node { draft: self, name, depth: 1 })?,
-                Some((Meaning::Device(rank), _)) => {
+                Some(Meaning::Metric(metric)) => map.next_value_seed(Node { draft: self, metric, depth: 1 })?,
+                Some(Meaning::Device(rank)) => {
                     let id = map.next_value_seed(Scalar)?;
                     self.identify(rank, id);
                 }
-                Some((Meaning::Time(rank), _)) => {
+                Some(Meaning::Time(rank)) => {
                     let at = map.next_value_seed(Scalar)?;
                     self.date(rank, at);
                 }
-                Some((Meaning::Location(rank), _)) => {
+                Some(Meaning::Location(rank)) => {
                     let location = map.next_value_seed(Scalar)?;
                     self.locate(rank, location);
                 }
@@ -196,21 +196,20 @@ impl<'a> Draft<'a> {
         }
     }
 
-    fn meaning(&self, key: &str) -> Meaning {
+    /// What a key at the top means, unless it names a metric.
+    fn meaning(&self, key: &str) -> Option<Meaning> {
         let rank = |keys: &[String]| keys.iter().position(|known| known == key);
         if let Some(rank) = rank(&self.config.identifier_keys) {
-            Meaning::Device(rank)
+            Some(Meaning::Device(rank))
         } else if let Some(rank) = rank(&self.config.time_keys) {
-            Meaning::Time(rank)
-        } else if let Some(rank) = rank(&self.config.location_keys) {
-            Meaning::Location(rank)
+            Some(Meaning::Time(rank))
         } else {
-            Meaning::Metric
+            rank(&self.config.location_keys).map(Meaning::Location)
         }
     }
 
     /// The full name of a key; `None`, and a flaw, when it cannot be a name.
-    fn name_below(&mut self, key: &str) -> Option<Arc<str>> {
+    fn metric_below(&mut self, key: &str) -> Option<Metric> {
         let outer = self.prefix.len();
         let named = if outer == 0 {
             self.names.metric(key)
@@ -223,8 +222,10 @@ impl<'a> Draft<'a> {
     }
 
     /// Takes a metric; of a name that comes twice, the later value (as most JSON parsers do).
-    fn take(&mut self, name: &Arc<str>, value: Value) {
-        if let Some((_, known)) = self.metrics.iter_mut().find(|(known, _)| known == name) {
+    fn take(&mut self, metric: &Metric, value: Value) {
+        let Metric { name, comes_again } = metric;
+        let known = if *comes_again { self.metrics.iter_mut().find(|(known, _)| known == name) } else { None };
+        if let Some((_, known)) = known {
             *known = value;
         } else if self.metrics.len() < self.config.metrics_max {
             self.metrics.push((name.clone(), value));
@@ -237,19 +238,20 @@ impl<'a> Draft<'a> {
         }
     }
 
-    fn take_text(&mut self, name: &Arc<str>, text: &str) {
+    fn take_text(&mut self, metric: &Metric, text: &str) {
         if text.len() <= self.config.text_bytes_max {
-            match words::read(&self.config.label_words, name, text) {
-                Ok(words::Meaning::Number(number)) => self.take(name, Value::Number(number)),
-                Ok(words::Meaning::Switch(on)) => self.take(name, Value::Bool(on)),
-                Ok(words::Meaning::NoValue) => self.take_nothing(name),
+            match words::read(&self.config.label_words, &metric.name, text) {
+                Ok(words::Meaning::Number(number)) => self.take(metric, Value::Number(number)),
+                Ok(words::Meaning::Switch(on)) => self.take(metric, Value::Bool(on)),
+                Ok(words::Meaning::NoValue) => self.take_nothing(&metric.name),
                 Ok(words::Meaning::Text(_)) => {
                     let text = self.names.text(text);
-                    self.take(name, Value::Text(text));
+                    self.take(metric, Value::Text(text));
                 }
                 Err(rejection) => self.leave_out(rejection),
             }
         } else {
+            let name = &metric.name;
             let detail = format!(
                 "the text of {name:?} has {} bytes, more than decode.text_bytes_max ({}): shorten it, or leave it out",
                 text.len(),
@@ -260,7 +262,8 @@ impl<'a> Draft<'a> {
     }
 
     /// Takes an integer, and says so when binary64 loses some of its digits.
-    fn take_integer(&mut self, name: &Arc<str>, integer: i128) {
+    fn take_integer(&mut self, metric: &Metric, integer: i128) {
+        let name = &metric.name;
         let number = integer as f64;
         // Programs write a large double as its shortest digits and zeros: nothing of that is lost.
         if integer.unsigned_abs() > u128::from(EXACT_MAX) && number.to_string() != integer.to_string() {
@@ -269,7 +272,7 @@ impl<'a> Draft<'a> {
             );
             self.flaws.add(Rejection::new(Reason::NotExact, detail));
         }
-        self.take(name, Value::Number(number));
+        self.take(metric, Value::Number(number));
     }
 
     /// The device has no value for a metric just now.
@@ -284,6 +287,9 @@ impl<'a> Draft<'a> {
         fn folded(name: &str) -> impl Iterator<Item = u8> {
             name.bytes().map(|byte| byte.to_ascii_lowercase())
         }
+        if self.names.are_compared() {
+            return;
+        }
         let mut names: SmallVec<[&str; 16]> = self.metrics.iter().map(|(name, _)| &**name).collect();
         names.sort_unstable_by(|a, b| folded(a).cmp(folded(b)));
         if let Some(pair) = names.windows(2).find(|pair| pair[0].eq_ignore_ascii_case(pair[1])) {
@@ -292,6 +298,8 @@ impl<'a> Draft<'a> {
                 pair[0], pair[1]
             );
             self.flaws.add(Rejection::new(Reason::TwoSpellings, detail));
+        } else {
+            self.names.compared(self.metrics.len());
         }
     }
 
@@ -321,7 +329,7 @@ struct Key<'d, 'a> {
 }
 
 impl<'de> DeserializeSeed<'de> for Key<'_, '_> {
-    type Value = Option<(Meaning, Arc<str>)>;
+    type Value = Option<Meaning>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_str(self)
@@ -329,7 +337,7 @@ impl<'de> DeserializeSeed<'de> for Key<'_, '_> {
 }
 
 impl<'de> Visitor<'de> for Key<'_, '_> {
-    type Value = Option<(Meaning, Arc<str>)>;
+    type Value = Option<Meaning>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a key")
@@ -340,11 +348,8 @@ impl<'de> Visitor<'de> for Key<'_, '_> {
         if draft.refused {
             return Ok(None);
         }
-        let meaning = if self.depth == 1 { draft.meaning(key) } else { Meaning::Metric };
-        if !matches!(meaning, Meaning::Metric) {
-            return Ok(Some((meaning, Arc::default())));
-        }
-        Ok(draft.name_below(key).map(|name| (meaning, name)))
+        let meaning = if self.depth == 1 { draft.meaning(key) } else { None };
+        Ok(meaning.or_else(|| draft.metric_below(key).map(Meaning::Metric)))
     }
 }
 
@@ -360,8 +365,8 @@ impl<'de> DeserializeSeed<'de> for Element<'_, '_> {
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         let Element { draft, index, depth } = self;
-        match if draft.refused { None } else { draft.name_below(&index.to_string()) } {
-            Some(name) => Node { draft, name, depth }.deserialize(deserializer),
+        match if draft.refused { None } else { draft.metric_below(&index.to_string()) } {
+            Some(metric) => Node { draft, metric, depth }.deserialize(deserializer),
             None => IgnoredAny::deserialize(deserializer).map(drop),
         }
     }
@@ -370,7 +375,7 @@ impl<'de> DeserializeSeed<'de> for Element<'_, '_> {
 /// Reads the value of a metric: a scalar, or an object or array of further metrics.
 struct Node<'d, 'a> {
     draft: &'d mut Draft<'a>,
-    name: Arc<str>,
+    metric: Metric,
     depth: usize,
 }
 
@@ -378,7 +383,7 @@ impl<'a> Node<'_, 'a> {
     /// Reads what lies below this name, unless that is too deep.
     fn enter<E>(self, below: impl FnOnce(&mut Draft<'a>, usize) -> Result<(), E>) -> Result<(), E> {
         let outer = self.draft.prefix.len();
-        self.draft.prefix.push_str(&self.name[outer..]);
+        self.draft.prefix.push_str(&self.metric.name[outer..]);
         self.draft.prefix.push('.');
         if self.depth >= self.draft.config.depth_max {
             self.draft.refuse_depth();
@@ -405,33 +410,33 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
     }
 
     fn visit_f64<E: Error>(self, number: f64) -> Result<(), E> {
-        self.draft.take(&self.name, Value::Number(number));
+        self.draft.take(&self.metric, Value::Number(number));
         Ok(())
     }
 
     fn visit_i64<E: Error>(self, integer: i64) -> Result<(), E> {
-        self.draft.take_integer(&self.name, integer.into());
+        self.draft.take_integer(&self.metric, integer.into());
         Ok(())
     }
 
     fn visit_u64<E: Error>(self, integer: u64) -> Result<(), E> {
-        self.draft.take_integer(&self.name, integer.into());
+        self.draft.take_integer(&self.metric, integer.into());
         Ok(())
     }
 
     fn visit_bool<E: Error>(self, on: bool) -> Result<(), E> {
-        self.draft.take(&self.name, Value::Bool(on));
+        self.draft.take(&self.metric, Value::Bool(on));
         Ok(())
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
-        self.draft.take_text(&self.name, text);
+        self.draft.take_text(&self.metric, text);
         Ok(())
     }
 
     /// `null` says that there is no value: nothing wrong.
     fn visit_unit<E: Error>(self) -> Result<(), E> {
-        self.draft.take_nothing(&self.name);
+        self.draft.take_nothing(&self.metric.name);
         Ok(())
     }
 
@@ -439,8 +444,8 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
         self.enter(|draft, depth| {
             while let Some(key) = map.next_key_seed(Key { draft, depth })? {
                 match key {
-                    Some((_, name)) => map.next_value_seed(Node { draft, name, depth })?,
-                    None => drop(map.next_value::<IgnoredAny>()?),
+                    Some(Meaning::Metric(metric)) => map.next_value_seed(Node { draft, metric, depth })?,
+                    _ => drop(map.next_value::<IgnoredAny>()?),
                 }
             }
             Ok(())

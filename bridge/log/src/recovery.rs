@@ -221,12 +221,7 @@ fn bytes_before_zeros(bytes: &[u8]) -> usize {
     bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1)
 }
 
-fn last_received_ms(
-    path: &Path,
-    header: &SegmentHeader,
-    scan: &Scan,
-    window: &mut Window,
-) -> Result<i64, OpenError> {
+fn last_received_ms(path: &Path, header: &SegmentHeader, scan: &Scan, window: &mut Window) -> Result<i64, OpenError> {
     let Some((offset, last)) = &scan.last_frame else { return Ok(header.received_before_ms) };
     let read = window.frame(*offset, last.first, header.salt).map_err(|source| io_error("read", path, source))?;
     let last_record = read.and_then(|frame| frame::records(window.body(*offset, &frame)).last());

@@ -1,7 +1,10 @@
 //! Limits, spans of time and rules.
 
+use std::collections::HashSet;
+
 use tidegate_decode::DecodeConfig;
 use tidegate_telemetry::Severity;
+use tidegate_telemetry::scope::glob_matches;
 
 /// How processing behaves. Spans are milliseconds.
 #[derive(Debug, Clone)]
@@ -179,8 +182,9 @@ impl ProcessConfig {
     #[must_use]
     pub fn mistakes(&self) -> Vec<String> {
         let mut mistakes: Vec<String> = self.rules.iter().flat_map(RuleConfig::mistakes).collect();
-        for (place, rule) in self.rules.iter().enumerate() {
-            if self.rules[..place].iter().any(|earlier| earlier.name == rule.name) {
+        let mut names = HashSet::new();
+        for rule in &self.rules {
+            if !names.insert(&rule.name) {
                 mistakes.push(format!("two rules are named {:?}: give each a name of its own", rule.name));
             }
         }
@@ -214,6 +218,13 @@ const METRICS_MAX: usize = u16::MAX as usize;
 const RULES_MAX: usize = 10_000;
 
 impl RuleConfig {
+    /// Whether it is about a device of this identifier and group path.
+    pub(crate) fn selects(&self, id: &str, group: &str) -> bool {
+        let is_about =
+            |pattern: &Option<String>, text: &str| pattern.as_deref().is_none_or(|pattern| glob_matches(pattern, text));
+        is_about(&self.device, id) && is_about(&self.group, group)
+    }
+
     fn mistakes(&self) -> Vec<String> {
         let mut mistakes = Vec::new();
         let mut say = |what: &str| mistakes.push(format!("rule {:?}: {what}", self.name));

@@ -1,5 +1,6 @@
 //! How readings meet the rules.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use tidegate_telemetry::{AlertChange, AlertState, DeviceIndex, MetricIndex};
@@ -9,6 +10,7 @@ use crate::catalogue::Style;
 use crate::checkpoint::State;
 use crate::deadlines::{Deadlines, Waiting};
 use crate::device::Device;
+use crate::news::News;
 use crate::output::Output;
 use crate::process::Process;
 use crate::rules::{RuleIdentity, Rules};
@@ -22,8 +24,9 @@ impl Process {
             return;
         }
         let mut watches = std::mem::take(&mut device.watches);
+        let news = std::mem::take(&mut self.news);
         for watch in &mut watches {
-            let Some(value) = self.news(index, watch.metric) else { continue };
+            let Some(value) = self.said(&news, index, watch.metric) else { continue };
             let condition = self.rules.get(watch.rule).config.condition;
             match watch.heard(&condition, value, time_ms, now_ms) {
                 Verdict::Nothing => {}
@@ -33,29 +36,37 @@ impl Process {
             schedule(&mut self.deadlines, &self.rules, index, watch, now_ms);
         }
         self.state.fleet.get_mut(index).expect("the caller has found it").watches = watches;
+        self.news = news;
     }
 
     /// The device has no value for these metrics just now: what waited for one to last waits anew. An alert that was
     /// raised stays, since nothing says that its reason has gone.
     pub(crate) fn hold_off(&mut self, index: DeviceIndex, without_value: &[Arc<str>]) {
+        if without_value.is_empty() {
+            return;
+        }
         let device = self.state.fleet.get_mut(index).expect("the caller has found it");
-        for name in without_value {
-            let Some(place) = device.metric(name, 0) else { continue };
-            let metric = Some(MetricIndex(place as u16));
-            let heard_ms = device.cells[place].heard_ms;
-            for watch in device.watches.iter_mut().filter(|watch| watch.metric == metric) {
-                watch.hold_off();
-                schedule(&mut self.deadlines, &self.rules, index, watch, heard_ms);
-            }
+        self.news.clear();
+        let mut hint = 0;
+        for place in without_value.iter().filter_map(|name| device.metric(name, hint).inspect(|place| hint = place + 1))
+        {
+            self.news.add(MetricIndex(place as u16), false);
+        }
+        let Device { watches, cells, .. } = device;
+        for watch in watches.iter_mut() {
+            let Some(metric) = watch.metric.filter(|metric| self.news.of(*metric).is_some()) else { continue };
+            watch.hold_off();
+            let heard_ms = cells[usize::from(metric.0)].heard_ms;
+            schedule(&mut self.deadlines, &self.rules, index, watch, heard_ms);
         }
     }
 
     /// What the reading at hand says of a metric, or of the device: `None` when it has nothing of it, `Some(None)` when
     /// it has, but no number that is the newest.
-    fn news(&self, index: DeviceIndex, metric: Option<MetricIndex>) -> Option<Option<f64>> {
+    fn said(&self, news: &News, index: DeviceIndex, metric: Option<MetricIndex>) -> Option<Option<f64>> {
         let Some(metric) = metric else { return Some(None) };
-        let &(_, latest) = self.touched.iter().find(|(touched, _)| *touched == metric)?;
-        Some(if latest { self.newest_number(index, metric) } else { None })
+        let is_newest = news.of(metric)?;
+        Some(if is_newest { self.newest_number(index, metric) } else { None })
     }
 
     fn newest_number(&self, index: DeviceIndex, metric: MetricIndex) -> Option<f64> {
@@ -111,8 +122,7 @@ impl Process {
         alerts.raise(alert, output)
     }
 
-    /// After a device came, moved or got a metric: other rules may be meant for it. Alerts of those that no longer are
-    /// end.
+    /// After a device came or moved: other rules may be meant for it. Alerts of those that no longer are end.
     pub(crate) fn rewatch(&mut self, index: DeviceIndex, now_ms: i64, output: &mut Output) {
         for ended in self.choose_watches(index) {
             self.state.alerts.clear(ended, None, now_ms, &self.config, output);
@@ -128,14 +138,29 @@ impl Process {
         }
         let mut before = std::mem::take(&mut device.watches);
         unschedule(&mut self.deadlines, index, &mut before);
-        for (rule, metric) in self.rules.meant_for(device) {
-            let known = before.iter().position(|watch| watch.key() == (rule, metric));
-            let mut watch = known.map_or_else(|| Watch::new(rule, metric), |place| before.swap_remove(place));
+        let (mut before, mut ended) = (before.into_iter().peekable(), Vec::new());
+        for key in self.rules.meant_for(device) {
+            // Both are in order.
+            while let Some(gone) = before.next_if(|watch| watch.key() < key) {
+                ended.extend(gone.alert());
+            }
+            let mut watch = before.next_if(|watch| watch.key() == key).unwrap_or_else(|| Watch::new(key.0, key.1));
+            schedule(&mut self.deadlines, &self.rules, index, &mut watch, heard_ms(device, key.1));
+            device.watches.push(watch);
+        }
+        ended.extend(before.filter_map(|watch| watch.alert()));
+        ended
+    }
+
+    /// After a device got metrics, from the one of this number on: adds the rules meant for them.
+    pub(crate) fn watch_metrics(&mut self, index: DeviceIndex, from: usize) {
+        let device = self.state.fleet.get_mut(index).expect("the caller has found it");
+        for (rule, metric) in self.rules.meant_for_metrics(device, from) {
+            let mut watch = Watch::new(rule, metric);
             schedule(&mut self.deadlines, &self.rules, index, &mut watch, heard_ms(device, metric));
             device.watches.push(watch);
         }
-        before.sort_unstable_by_key(Watch::key);
-        before.iter().filter_map(Watch::alert).collect()
+        device.watches.sort_by_key(Watch::key);
     }
 
     /// Has every watch of a device looked at when it is due; nothing of them stands among the deadlines.
@@ -151,10 +176,12 @@ impl Process {
     /// After a restart: turns the numbers of the rules as they were then into those of now.
     pub(crate) fn renumber_rules(&mut self, then: &[RuleIdentity]) {
         let now = self.rules.identities();
-        let number_now: Vec<Option<u16>> =
-            then.iter().map(|rule| now.iter().position(|known| known == rule).map(|place| place as u16)).collect();
-        for index in self.state.fleet.indexes() {
-            let device = self.state.fleet.get_mut(index).expect("indexes() names devices that exist");
+        let numbers: HashMap<&RuleIdentity, u16> = now.iter().zip(0u16..).collect();
+        let number_now: Vec<Option<u16>> = then.iter().map(|rule| numbers.get(rule).copied()).collect();
+        if number_now.iter().copied().eq((0u16..).take(then.len()).map(Some)) {
+            return;
+        }
+        self.state.fleet.each_mut(|device| {
             device.watches.retain_mut(|watch| match number_now.get(usize::from(watch.rule)).copied().flatten() {
                 Some(number) => {
                     watch.rule = number;
@@ -162,7 +189,8 @@ impl Process {
                 }
                 None => false,
             });
-        }
+            device.watches.sort_unstable_by_key(Watch::key);
+        });
     }
 }
 

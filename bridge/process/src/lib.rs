@@ -11,8 +11,8 @@
 //! - `clock`: which time a reading ranks by; `given`, `redelivery`: which readings came before;
 //!   `interval`, `liveness`: when a device is late or lost
 //! - `groups`, `partial`: aggregates of every group and its ancestors
-//! - `rules`, `watch`, `alerts`: what raises alerts, where each rule stands on each metric, the alerts; `judging`: how
-//!   readings meet the rules
+//! - `rules`, `selection`, `watch`, `alerts`: what raises alerts, which of it may be meant for a device, where each rule stands on each metric, the alerts; `judging`,
+//!   `news`: how readings meet the rules
 //! - `commands`: commands to devices, and where each stands
 //! - `deadlines`, `waiting`: what waits for time, and what happens then; `jumps`: the clock was set meanwhile
 //! - `catalogue`: units and decimals; `refusals`: what is not applied; `checkpoint`, `older`: the state as bytes
@@ -33,6 +33,7 @@ mod interval;
 mod judging;
 mod jumps;
 mod liveness;
+mod news;
 mod older;
 pub mod output;
 mod partial;
@@ -40,6 +41,7 @@ pub mod process;
 mod redelivery;
 mod refusals;
 mod rules;
+mod selection;
 mod shards;
 mod texts;
 mod waiting;

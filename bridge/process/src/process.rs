@@ -21,6 +21,7 @@ use crate::device::{AggregateSlot, Cell, Device, Place};
 use crate::fleet::Fleet;
 use crate::groups::Groups;
 use crate::interval::Interval;
+use crate::news::News;
 use crate::output::Output;
 use crate::redelivery::Redelivery;
 use crate::refusals::{Refusals, conflict, not_its_device, problem, too_many_metrics};
@@ -40,8 +41,8 @@ pub struct Process {
     orphans: Vec<AlertKey>,
     /// Readings of the publication at hand.
     readings: Vec<Reading>,
-    /// Metrics of the reading at hand, and whether each is the newest of its kind.
-    pub(crate) touched: SmallVec<[(MetricIndex, bool); 6]>,
+    /// Metrics of the reading at hand.
+    pub(crate) news: News,
 }
 
 /// Figures of one device that are no change for views.
@@ -100,7 +101,7 @@ impl Process {
             deadlines: Deadlines::default(),
             orphans: Vec::new(),
             readings: Vec::new(),
-            touched: SmallVec::new(),
+            news: News::default(),
         }
     }
 
@@ -391,8 +392,9 @@ impl Process {
         let device = self.state.fleet.get_mut(index).expect("the caller has found it");
         let cells_before = device.cells.len();
         let mut cells = SmallVec::new();
-        self.touched.clear();
-        for (hint, (name, value)) in reading.metrics.into_iter().enumerate() {
+        self.news.clear();
+        let mut hint = 0;
+        for (name, value) in reading.metrics {
             let (place, known) = match device.metric(&name, hint) {
                 Some(place) => (place, true),
                 None if device.cells.len() < self.config.metrics_per_device_max => {
@@ -406,6 +408,7 @@ impl Process {
                     continue;
                 }
             };
+            hint = place + 1;
             let cell = &mut device.cells[place];
             let metric = MetricIndex(place as u16);
             let (standing, is_new) = match known {
@@ -413,7 +416,7 @@ impl Process {
                 false => (Place::Latest, true),
             };
             let is_new = ranked.origin == TimeOrigin::Receipt || (is_new && ranked.time_ms > device.known_after_ms);
-            self.touched.push((metric, standing == Place::Latest));
+            self.news.add(metric, standing == Place::Latest);
             match standing {
                 Place::Duplicate => {
                     output.counts.values_duplicate += 1;
@@ -447,7 +450,7 @@ impl Process {
             }));
         }
         if device.cells.len() > cells_before {
-            self.rewatch(index, now_ms, output);
+            self.watch_metrics(index, cells_before);
         }
     }
 }

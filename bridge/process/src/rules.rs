@@ -1,18 +1,24 @@
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use tidegate_telemetry::MetricIndex;
-use tidegate_telemetry::scope::glob_matches;
 
 use crate::catalogue::Style;
 use crate::config::{Condition, RuleConfig};
 use crate::device::Device;
+use crate::selection::Selection;
 
 /// The rules, by number.
 #[derive(Debug)]
 pub(crate) struct Rules {
     rules: Vec<Rule>,
     identities: Arc<[RuleIdentity]>,
+    /// Those about a device as a whole.
+    of_devices: Selection,
+    /// Those about each metric of a device.
+    of_any_metric: Selection,
+    of_metric: HashMap<String, Selection>,
 }
 
 #[derive(Debug)]
@@ -22,7 +28,7 @@ pub(crate) struct Rule {
 }
 
 /// What makes a rule the same one over a restart: standings under another one mean nothing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct RuleIdentity {
     name: String,
     metric: Option<String>,
@@ -34,7 +40,22 @@ impl Rules {
         let rule = |config: &RuleConfig| Rule { name: config.name.as_str().into(), config: config.clone() };
         let rules: Vec<Rule> = rules.iter().take(usize::from(u16::MAX)).map(rule).collect();
         let identities = rules.iter().map(Rule::identity).collect();
-        Rules { rules, identities }
+        let mut all = Rules {
+            rules,
+            identities,
+            of_devices: Selection::default(),
+            of_any_metric: Selection::default(),
+            of_metric: HashMap::new(),
+        };
+        for (number, rule) in (0u16..).zip(&all.rules) {
+            let selection = match (&rule.config.metric, rule.config.condition) {
+                (None, Condition::NoReading { .. }) => &mut all.of_devices,
+                (None, _) => &mut all.of_any_metric,
+                (Some(metric), _) => all.of_metric.entry(metric.clone()).or_default(),
+            };
+            selection.add(number, &rule.config);
+        }
+        all
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -51,24 +72,26 @@ impl Rules {
 
     /// Which rule is meant for what of a device, in order.
     pub(crate) fn meant_for(&self, device: &Device) -> Vec<(u16, Option<MetricIndex>)> {
+        let whole = self.about(&self.of_devices, device).map(|number| (number, None));
+        let mut meant: Vec<_> = whole.chain(self.meant_for_metrics(device, 0)).collect();
+        meant.sort_unstable();
+        meant
+    }
+
+    /// Which rule is meant for which metric of a device from the one of this number on, in no order.
+    pub(crate) fn meant_for_metrics(&self, device: &Device, from: usize) -> Vec<(u16, Option<MetricIndex>)> {
+        let of_any_metric: Vec<u16> = self.about(&self.of_any_metric, device).collect();
         let mut meant = Vec::new();
-        for (number, rule) in (0u16..).zip(&self.rules) {
-            let selects = |pattern: &Option<String>, text: &str| {
-                pattern.as_deref().is_none_or(|pattern| glob_matches(pattern, text))
-            };
-            if !selects(&rule.config.device, &device.id) || !selects(&rule.config.group, &device.group) {
-                continue;
-            }
-            match (&rule.config.metric, rule.config.condition) {
-                (None, Condition::NoReading { .. }) => meant.push((number, None)),
-                (metric, _) => {
-                    let named = |name: &str| metric.as_deref().is_none_or(|metric| metric == name);
-                    let cells = (0u16..).zip(&device.cells).filter(|(_, cell)| named(&cell.name));
-                    meant.extend(cells.map(|(index, _)| (number, Some(MetricIndex(index)))));
-                }
-            }
+        for (index, cell) in (0u16..).zip(&device.cells).skip(from) {
+            let named = self.of_metric.get(&*cell.name).into_iter().flat_map(|rules| self.about(rules, device));
+            let numbers = named.chain(of_any_metric.iter().copied());
+            meant.extend(numbers.map(|number| (number, Some(MetricIndex(index)))));
         }
         meant
+    }
+
+    fn about(&self, rules: &Selection, device: &Device) -> impl Iterator<Item = u16> {
+        rules.perhaps_about(device).filter(|&number| self.get(number).config.selects(&device.id, &device.group))
     }
 }
 

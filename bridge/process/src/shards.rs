@@ -117,7 +117,7 @@ impl<T: Clone> Shards<T> {
 
     /// Changes each thing, in the order of the numbers.
     pub(crate) fn each_mut(&mut self, change: impl FnMut(&mut T)) {
-        self.places.shards.iter_mut().flat_map(|shard| Arc::make_mut(shard)).flatten().for_each(change);
+        self.places.shards.iter_mut().flat_map(Arc::make_mut).flatten().for_each(change);
     }
 }
 

@@ -1,0 +1,106 @@
+//! Many rules: what is chosen, and that the cost follows what is chosen.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use support::{T0, above, alerts, publication, rule};
+use tidegate_process::{Condition, Output, Process, ProcessConfig, RuleConfig};
+use tidegate_telemetry::{Change, Position};
+
+fn with_rules(rules: Vec<RuleConfig>) -> ProcessConfig {
+    ProcessConfig { rules, ..ProcessConfig::default() }
+}
+
+fn named(number: usize, rule: RuleConfig) -> RuleConfig {
+    RuleConfig { name: format!("rule {number}"), ..rule }
+}
+
+fn says(process: &mut Process, position: &mut u64, payload: &str) -> Vec<Change> {
+    *position += 1;
+    let mut output = Output::default();
+    let entry = publication(T0 + *position as i64, "c1", "x", payload);
+    process.apply(Position(*position), &entry, &mut output);
+    output.changes
+}
+
+/// CPU time of this thread so far, ns.
+fn cpu_ns() -> u64 {
+    // The system brings the figure up to date when it looks who is to run.
+    std::thread::yield_now();
+    let figures = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    figures.split(' ').next().unwrap().parse().unwrap()
+}
+
+fn cost_ns(work: impl FnOnce()) -> u64 {
+    let before = cpu_ns();
+    work();
+    cpu_ns() - before
+}
+
+#[test]
+fn many_rules_on_a_metric_cost_each_as_much_as_few_when_metrics_come_and_at_a_restart() {
+    let cost = |rules: usize, devices: usize| {
+        let config = with_rules((0..rules).map(|number| named(number, above(1e9, 0.0, 0))).collect());
+        let (mut process, mut position) = (Process::new(config.clone()), 0);
+        let came = cost_ns(|| {
+            for device in 0..devices {
+                says(&mut process, &mut position, &format!(r#"{{"deviceId":"d{device}","temperature":1}}"#));
+                says(&mut process, &mut position, &format!(r#"{{"deviceId":"d{device}","other":1}}"#));
+            }
+        });
+        let checkpoint = process.checkpoint();
+        let restored = cost_ns(|| drop(Process::restore(config, &checkpoint).unwrap()));
+        [came, restored]
+    };
+    let (few, many) = (cost(500, 1_000), cost(10_000, 50));
+    for (few, many) in few.into_iter().zip(many) {
+        assert!(many < 5 * few, "{many} ns with 10,000 rules on 50 devices, {few} ns with 500 on 1,000");
+    }
+}
+
+#[test]
+fn rules_on_other_devices_groups_and_metrics_cost_nothing() {
+    let cost = |rules: usize| {
+        let about = |number: usize| {
+            let pattern = Some(format!("site {number}/*"));
+            match number % 3 {
+                0 => RuleConfig { device: pattern, ..above(1.0, 0.0, 0) },
+                1 => RuleConfig { group: pattern, ..rule(None, Condition::NoReading { for_ms: 1_000 }) },
+                _ => rule(Some(&format!("metric {number}")), Condition::NoReading { for_ms: 1_000 }),
+            }
+        };
+        let config = with_rules((0..rules).map(|number| named(number, about(number))).collect());
+        let (mut process, mut position) = (Process::new(config), 0);
+        cost_ns(|| {
+            for device in 0..4_000 {
+                let payload = format!(r#"{{"deviceId":"d{device}","location":"hall","temperature":1,"other":1}}"#);
+                says(&mut process, &mut position, &payload);
+            }
+        })
+    };
+    let (few, many) = (cost(100), cost(10_000));
+    assert!(many < 10 * few, "{many} ns with 10,000 rules, {few} ns with 100");
+}
+
+#[test]
+fn patterns_choose_what_they_match_wherever_their_first_star_is() {
+    let patterns = ["*", "d*", "d1", "?1", "*1", "d1*", "é*", "x*", "d", ""];
+    let [by_device, by_group] = [0, 100].map(|from| {
+        (from..).zip(patterns).map(move |(number, pattern)| {
+            let pattern = Some(pattern.to_owned());
+            let (device, group) = if from == 0 { (pattern, None) } else { (None, pattern) };
+            named(number, RuleConfig { device, group, ..above(1.0, 0.0, 0) })
+        })
+    });
+    let (mut process, mut position) = (Process::new(with_rules(by_device.chain(by_group).collect())), 0);
+    let mut raised = |device: &str, location: &str| {
+        let payload = format!(r#"{{"deviceId":"{device}","location":"{location}","temperature":2}}"#);
+        let changes = says(&mut process, &mut position, &payload);
+        alerts(&changes).iter().map(|alert| alert.rule.to_string()).collect::<Vec<_>>()
+    };
+    let rules = |numbers: &[usize]| numbers.iter().map(|number| format!("rule {number}")).collect::<Vec<_>>();
+    assert_eq!(raised("d1", "d2"), rules(&[0, 1, 2, 3, 4, 5, 100, 101]));
+    assert_eq!(raised("é1", "é"), rules(&[0, 3, 4, 6, 100, 106]));
+    assert_eq!(raised("è", "d1"), rules(&[0, 100, 101, 102, 103, 104, 105]));
+    assert_eq!(raised("d", "hall"), rules(&[0, 1, 8, 100]));
+}
