@@ -50,7 +50,17 @@ fn main() {
     println!("{:.2} changes a reading", changes as f64 / READINGS as f64);
 
     let started = Instant::now();
-    let checkpoint = process.checkpoint();
+    let frozen = process.freeze();
+    println!("frozen for a checkpoint in {:.3} ms", started.elapsed().as_secs_f64() * 1e3);
+    let started = Instant::now();
+    for (place, entry) in entries.iter().enumerate().take(READINGS / 10) {
+        output.clear();
+        process.apply(Position((READINGS + place) as u64 + 1), entry, &mut output);
+    }
+    let each_us = started.elapsed().as_secs_f64() * 1e7 / READINGS as f64;
+    println!("decode and apply while it lives: {each_us:.2} us a reading");
+    let started = Instant::now();
+    let checkpoint = frozen.to_bytes();
     println!("checkpoint: {} bytes in {:.1} ms", checkpoint.len(), started.elapsed().as_secs_f64() * 1e3);
     let started = Instant::now();
     let restored = Process::restore(ProcessConfig::default(), &checkpoint).unwrap();

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -6,6 +6,7 @@ use tidegate_telemetry::{AlertChange, AlertState, Change, Position};
 
 use crate::config::ProcessConfig;
 use crate::output::Output;
+use crate::shelves::Shelves;
 
 /// Identity of an alert: the entry that raised it, and its number among those raised there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -17,7 +18,7 @@ pub(crate) struct AlertKey {
 /// Active and recent alerts.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Alerts {
-    alerts: BTreeMap<AlertKey, Arc<AlertChange>>,
+    alerts: Shelves<AlertKey, AlertChange>,
     /// Those that are cleared, in that order.
     cleared: VecDeque<AlertKey>,
     #[serde(skip)]
@@ -48,7 +49,7 @@ impl Alerts {
         let key = *next;
         next.number += 1;
         alert.id = key.id();
-        self.alerts.insert(key, Arc::new(alert.clone()));
+        self.alerts.push(key, alert.clone());
         output.changes.push(Change::Alert(alert));
         output.counts.alerts_raised += 1;
         key
@@ -62,7 +63,7 @@ impl Alerts {
         config: &ProcessConfig,
         output: &mut Output,
     ) {
-        let Some(alert) = self.alerts.get_mut(&key).map(Arc::make_mut) else { return };
+        let Some(alert) = self.alerts.get_mut(&key) else { return };
         alert.state = AlertState::Cleared;
         alert.cleared_ms = Some(at_ms);
         alert.value = value;
@@ -75,7 +76,7 @@ impl Alerts {
     /// Takes an alert on. The first one in the log wins; whatever comes later changes nothing.
     pub(crate) fn acknowledge(&mut self, id: &str, by: &str, at_ms: i64, output: &mut Output) {
         let alert = AlertKey::parse(id).and_then(|key| self.alerts.get_mut(&key));
-        let Some(alert) = alert.filter(|alert| alert.state == AlertState::Raised).map(Arc::make_mut) else {
+        let Some(alert) = alert.filter(|alert| alert.state == AlertState::Raised) else {
             output.counts.acknowledgements_ignored += 1;
             return;
         };
@@ -96,8 +97,9 @@ impl Alerts {
     /// Every active alert, and those cleared lately, oldest first.
     pub(crate) fn changes(&self, now_ms: i64, config: &ProcessConfig) -> impl Iterator<Item = Change> {
         let since_ms = now_ms.saturating_sub(config.alerts_recent_ms);
-        let shown = self.alerts.values().filter(move |alert| alert.cleared_ms.is_none_or(|at_ms| at_ms >= since_ms));
-        shown.map(|alert| Change::Alert(AlertChange::clone(alert)))
+        let alerts = self.alerts.iter().map(|(_, alert)| alert);
+        let shown = alerts.filter(move |alert| alert.cleared_ms.is_none_or(|at_ms| at_ms >= since_ms));
+        shown.cloned().map(Change::Alert)
     }
 
     /// Active alerts that are none of `watched`: their rule is gone.

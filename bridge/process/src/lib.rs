@@ -16,7 +16,7 @@
 //! - `commands`: commands to devices, and where each stands
 //! - `deadlines`, `waiting`: what waits for time, and what happens then; `jumps`: the clock was set meanwhile
 //! - `catalogue`: units and decimals; `refusals`: what is not applied; `checkpoint`, `older`: the state as bytes
-//! - `shards`: a copy of the state costs next to nothing; `texts`: one in memory for many
+//! - `shards`, `shelves`: a copy of the state costs next to nothing; `texts`: one in memory for many
 
 mod alerts;
 mod catalogue;
@@ -43,6 +43,7 @@ mod refusals;
 mod rules;
 mod selection;
 mod shards;
+mod shelves;
 mod texts;
 mod waiting;
 mod watch;
