@@ -12,8 +12,8 @@ use crate::batch::Batch;
 use crate::clock;
 use crate::pipeline::Pipeline;
 
-/// Batches on their way from one thread to the next.
-const BATCHES_AHEAD: usize = 8;
+/// Batches on their way from one thread to the next: enough that none waits for another, and few, since they may be large.
+const BATCHES_AHEAD: usize = 2;
 
 /// Changes of the restored state that are handed on together.
 const SLICE: usize = 1_024;

@@ -19,10 +19,10 @@ use crate::watch::{Standing, Verdict, Watch};
 impl Process {
     /// Lets the rules look at the reading at hand.
     pub(crate) fn judge(&mut self, index: DeviceIndex, time_ms: i64, now_ms: i64, output: &mut Output) {
-        let device = self.state.fleet.get_mut(index).expect("the caller has found it");
-        if device.watches.is_empty() {
+        if self.state.fleet.get(index).expect("the caller has found it").watches.is_empty() {
             return;
         }
+        let device = self.state.fleet.get_mut(index).expect("the caller has found it");
         let mut watches = std::mem::take(&mut device.watches);
         let news = std::mem::take(&mut self.news);
         for watch in &mut watches {

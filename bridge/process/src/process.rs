@@ -272,7 +272,7 @@ impl Process {
                 None => return,
             },
         };
-        let device = self.state.fleet.get_mut(index).expect("found by its identifier or just added");
+        let device = self.state.fleet.get(index).expect("found by its identifier or just added");
         if *device.principal != *publication.principal && !scope::is_named_by(&publication.topic, &reading.device) {
             refusals.add(Reason::IdentityConflict, || conflict(device, &publication.principal));
             return;

@@ -76,7 +76,7 @@ impl Process {
     /// Sees to it that a device's state comes up no later than it is due. Mostly it stands there already, somewhat
     /// early: then there is nothing to do.
     pub(crate) fn wake_later(&mut self, index: DeviceIndex) {
-        let device = self.state.fleet.get_mut(index).expect("the caller has found it");
+        let device = self.state.fleet.get(index).expect("the caller has found it");
         let next = liveness::next(&self.config, device.state, device.interval_ms, device.heard_ms);
         let due_ms = next.map(|(due_ms, _)| due_ms);
         match (device.wake_ms, due_ms) {
@@ -84,7 +84,7 @@ impl Process {
             (Some(wake_ms), _) => self.deadlines.remove(wake_ms, index, Waiting::State),
             (None, _) => {}
         }
-        device.wake_ms = due_ms;
+        self.state.fleet.get_mut(index).expect("the caller has found it").wake_ms = due_ms;
         if let Some(due_ms) = due_ms {
             self.deadlines.insert(due_ms, index, Waiting::State);
         }

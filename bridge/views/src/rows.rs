@@ -201,7 +201,9 @@ impl Row {
         let index = usize::from(metric.0);
         if self.columns.len() <= index {
             // Devices are many and stay as they are: doubling would leave three columns of five empty.
-            self.columns.reserve_exact(index + 1 - self.columns.len());
+            if self.columns.capacity() <= index {
+                self.columns.reserve_exact(index + 1 - self.columns.len() + self.columns.len() / 8);
+            }
             self.columns.resize_with(index + 1, Column::unnamed);
         }
         let column = &mut self.columns[index];
@@ -256,7 +258,7 @@ impl Row {
 impl Column {
     fn unnamed() -> Self {
         Column {
-            name: "".into(),
+            name: Arc::default(),
             unit: None,
             decimals: None,
             definition_version: 0,

@@ -16,6 +16,30 @@ async fn it_ends_within_ten_seconds_of_sigterm_and_keeps_everything() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_restart_takes_no_more_memory_than_running_did() {
+    let mut server = Server::start().await;
+    for devices in (0..8_000).step_by(400) {
+        let reading = |device| {
+            let metrics = (0..5).map(|metric| format!(r#""metric {metric}":{}.5"#, device % 50 + metric));
+            format!(r#"{{"deviceId":"d{device}",{}}}"#, metrics.collect::<Vec<_>>().join(","))
+        };
+        let readings = (devices..devices + 400).map(reading).collect::<Vec<_>>().join(",");
+        tool::mosquitto_pub(server.mqtt, &["-q", "1", "-t", "up", "-m", &format!("[{readings}]")]).await;
+    }
+    let values =
+        || async { Some(server.metric("tidegate_process_values_total").await).filter(|&values| values == 40_000.0) };
+    eventually("all is applied", Duration::from_secs(20), values).await;
+    let running = server.memory_peak_bytes();
+    for _ in 0..2 {
+        server.stop().await;
+        server.restart().await;
+        let restarted = server.memory_peak_bytes();
+        assert!(restarted < running + running / 5, "{restarted} bytes after a restart, {running} before");
+    }
+    assert_eq!(server.value("d7999", "metric 4").await, Some(53.5.into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn health_readiness_and_metrics_answer() {
     let server = Server::start().await;
     for path in ["/healthz", "/readyz", "/metrics", "/v1/stats", "/v1/openapi.json"] {
