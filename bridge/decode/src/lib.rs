@@ -5,7 +5,7 @@
 //!
 //! - [`config`]: limits, and which key of a payload means what
 //! - `chooser`: from topic to format
-//! - `reference`: JSON readings (objects, nested objects, arrays of readings)
+//! - `reference`, `flatten`, `scalar`: JSON readings (objects, nested objects, arrays of readings)
 //! - `plain`: one value on `…/{group levels}/{device}/{metric}`
 //! - `topic`, `time`, `names`, `words`, `non_finite`: what the formats share
 
@@ -19,6 +19,7 @@ mod non_finite;
 mod plain;
 mod reference;
 mod rejection;
+mod scalar;
 mod time;
 mod topic;
 mod words;

@@ -107,7 +107,7 @@ impl Names {
 
     /// Whether the metric names of the reading at hand were compared by their spelling in a reading before.
     pub(crate) fn are_compared(&self) -> bool {
-        self.row_place <= self.compared
+        self.row_place <= self.compared.min(ROW_MAX - 1)
     }
 
     /// No two of the reading at hand, of which so many became metrics, are spellings of one.
