@@ -320,7 +320,8 @@ fn cpu_ns() -> u64 {
 #[test]
 fn to_take_a_checkpoint_costs_next_to_nothing_beside_writing_it() {
     let silent = rule(None, Condition::NoReading { for_ms: 1_000 });
-    let mut process = Process::new(ProcessConfig { rules: vec![silent], ..ProcessConfig::default() });
+    let mut process =
+        Process::new(ProcessConfig { rules: vec![silent], due_per_entry_max: 5_000, ..ProcessConfig::default() });
     for device in 0..5_000 {
         let payload = format!(r#"{{"deviceId":"d{device}","location":"{}","a":1,"b":2}}"#, device % 100);
         apply(&mut process, device, &publication(T0, "c1", "x", &payload));
