@@ -171,7 +171,7 @@ impl Process {
 
     /// Those of [`Process::snapshot`] one after the other, so that they need not be in memory all at once.
     pub fn changes(&self) -> impl Iterator<Item = Change> {
-        let State { now_ms, fleet, groups, alerts, commands } = &self.state;
+        let State { now_ms, fleet, groups, alerts, commands, .. } = &self.state;
         let devices = fleet.iter().flat_map(|(index, device)| device.changes(index, &self.catalogue));
         devices.chain(groups.changes()).chain(alerts.changes(*now_ms, &self.config)).chain(commands.changes())
     }
