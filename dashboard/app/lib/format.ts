@@ -21,7 +21,22 @@ export function formatNumber(value: number | null | undefined, decimals?: number
 export function formatValue(value: number | string | boolean | null | undefined, decimals?: number | null): string {
   if (value === null || value === undefined) return "–";
   if (typeof value === "boolean") return value ? "on" : "off";
-  return typeof value === "number" ? formatNumber(value, decimals) : value;
+  return typeof value === "number" ? formatNumber(value, decimals) : readable(value);
+}
+
+const ISOLATE = "\u2068";
+const END_OF_ISOLATE = "\u2069";
+const TURNS = /[\u202a-\u202e\u2066-\u2069]/g;
+const RIGHT_TO_LEFT = /[\u061c\u200f\p{Script=Hebrew}\p{Script=Arabic}\p{Script=Syriac}\p{Script=Thaana}\p{Script=Nko}]/u;
+
+/**
+ * A name or text from outside, which turns nothing around it (Unicode Standard Annex 9): what would override the
+ * direction shows as what it is, since it makes one name look like another; what is written from right to left stands
+ * apart from its neighbours.
+ */
+export function readable(text: string): string {
+  const visible = text.replace(TURNS, (turn) => `⟨U+${turn.charCodeAt(0).toString(16).toUpperCase()}⟩`);
+  return RIGHT_TO_LEFT.test(visible) ? ISOLATE + visible + END_OF_ISOLATE : visible;
 }
 
 /** Where a switch stood, by the share of its readings that were on. */
@@ -83,15 +98,15 @@ const SPELLED = new Map(Object.entries({ co2: "CO₂", no2: "NO₂", voc: "VOC",
 
 /** `door_open`, `battery.level` and `invalid_json` as words. */
 export function metricLabel(name: string): string {
-  const words = name.split(/[_.\s]+/).filter((word) => word !== "");
+  const words = readable(name).split(/[_.\s]+/).filter((word) => word !== "");
   return words.map((word, i) => SPELLED.get(word.toLowerCase()) ?? (i === 0 ? word.charAt(0).toUpperCase() + word.slice(1) : word)).join(" ");
 }
 
 /** Last level of a full identifier. */
 export function shortName(id: string): string {
-  return id.slice(id.lastIndexOf("/") + 1);
+  return readable(id.slice(id.lastIndexOf("/") + 1));
 }
 
 export function groupWords(path: string): string {
-  return path === "" ? "No group" : path.split("/").join(" · ");
+  return path === "" ? "No group" : path.split("/").map(readable).join(" · ");
 }

@@ -2,7 +2,7 @@ import { createEffect, createMemo, createSignal, For, Match, Show, Switch } from
 import type { Alert, AlertBurst } from "../../client/index.js";
 import { acknowledge, acknowledgedCount, activeLines, allAlerts, clearedAlerts, failures, historyError, isBurst, loadHistory, newest, older, pending, raisedCount, unshownCount, type Line } from "../lib/alerts.js";
 import { api, poll } from "../lib/api.js";
-import { formatClock, formatExact, formatSpan, formatValue, groupWords, plural, shortName } from "../lib/format.js";
+import { formatClock, formatExact, formatSpan, formatValue, groupWords, plural, readable, shortName } from "../lib/format.js";
 import { now } from "../lib/live.js";
 import { href, route, setQuery } from "../lib/router.js";
 import { alertTitle, ruleText, thresholdUnit } from "../lib/rules.js";
@@ -173,7 +173,7 @@ function Row(props: { alert: Alert }) {
 export function Act(props: { alert: Alert }) {
   const taken = () => props.alert.acknowledged;
   return (
-    <Show when={props.alert.state === "raised"} fallback={<span class="sub" title={formatExact(taken()?.time)}>{taken() ? `${taken()?.by}, ${formatClock(taken()?.time, now())}` : "cleared by itself"}</span>}>
+    <Show when={props.alert.state === "raised"} fallback={<span class="sub" title={formatExact(taken()?.time)}>{taken() ? `${readable(taken()?.by ?? "")}, ${formatClock(taken()?.time, now())}` : "cleared by itself"}</span>}>
       <Show when={failures().get(props.alert.id)}>{(why) => <span class="wrong" role="alert">{why()} </span>}</Show>
       <button class="button primary" type="button" data-acknowledge disabled={pending().has(props.alert.id)} onClick={() => void acknowledge(props.alert)}>
         {pending().has(props.alert.id) ? "Asked…" : "Acknowledge"}

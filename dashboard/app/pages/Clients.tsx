@@ -2,7 +2,7 @@ import { createEffect, createMemo, createSignal, For, on, onCleanup, Show } from
 import { createStore, reconcile } from "solid-js/store";
 import { poll } from "../lib/api.js";
 import { clients, isTrouble, reasonWords, type ClientName, type MqttClient } from "../lib/clients.js";
-import { formatBytes, formatClock, formatExact, formatNumber, formatSpan } from "../lib/format.js";
+import { formatBytes, formatClock, formatExact, formatNumber, formatSpan, readable } from "../lib/format.js";
 import { now } from "../lib/live.js";
 import { route, setQuery } from "../lib/router.js";
 import { ClientGlyph } from "../parts/ClientGlyph.js";
@@ -97,7 +97,7 @@ function Row(props: { client: MqttClient; on: boolean; onOpen: () => void }) {
   return (
     <tr data-row tabindex="0" classList={{ chosen: props.on, done: one().state !== "connected" }} onClick={() => props.onOpen()} onKeyDown={(event) => event.key === "Enter" && props.onOpen()}>
       <td class="state" title={one().state}><ClientGlyph client={one()} /><span class="unseen">{one().state}</span></td>
-      <td class="who"><b class="clip">{one().id}</b><Show when={who()}><div class="sub clip">{who()}</div></Show></td>
+      <td class="who"><b class="clip">{readable(one().id)}</b><Show when={who()}><div class="sub clip">{who()}</div></Show></td>
       <td class="from"><Show when={one().address ?? one().last_end?.address}>{(address) => <span class="clip">{address()}</span>}</Show><Show when={one().version}><div class="sub">MQTT {one().version}, {one().transport}</div></Show></td>
       <td class="right in">{rates() ? <>{formatNumber(rates()?.publications_per_second, 1)} <small>/s</small><div class="sub">{formatBytes(rates()?.bytes_per_second)}/s</div></> : "–"}</td>
       <td class="right out">{rates() ? <>{formatNumber(rates()?.deliveries_per_second, 1)} <small>/s</small></> : "–"}</td>

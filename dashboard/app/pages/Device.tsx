@@ -5,7 +5,7 @@ import { latePoints, toColumns, type Columns } from "../chart/data.js";
 import { Spark } from "../chart/Spark.js";
 import { readRange, WINDOWS, type Range } from "../chart/windows.js";
 import { api, poll, type Rule } from "../lib/api.js";
-import { formatClock, formatExact, formatNumber, formatSpan, formatTime, formatValue, groupWords, metricLabel, shortName, switchWords } from "../lib/format.js";
+import { formatClock, formatExact, formatNumber, formatSpan, formatTime, formatValue, groupWords, metricLabel, readable, shortName, switchWords } from "../lib/format.js";
 import { isStale, now, openView, type Live } from "../lib/live.js";
 import { href, route, setQuery } from "../lib/router.js";
 import { alertTitle, limitsOf, thresholdUnit } from "../lib/rules.js";
@@ -44,7 +44,7 @@ export default function Device(props: { id: string }) {
 function Missing(props: { id: string; isMissing: boolean; why: string | null }) {
   return (
     <Show when={props.isMissing || props.why} fallback={<div class="skeleton tall" aria-label="Loading" />}>
-      <div class="empty"><h2>{props.why ?? `No device is called ${props.id}.`}</h2><p>It appears here by itself when it is first heard of. Or find another with <kbd>/</kbd>.</p></div>
+      <div class="empty"><h2>{props.why ?? `No device is called ${readable(props.id)}.`}</h2><p>It appears here by itself when it is first heard of. Or find another with <kbd>/</kbd>.</p></div>
     </Show>
   );
 }
@@ -53,7 +53,7 @@ function Heading(props: { device: DeviceRow }) {
   const windowIs = (name: string): boolean => !route().query.has("from") && (route().query.get("window") ?? "15m") === name;
   return (
     <div class="head">
-      <h1 title={props.device.id}>{shortName(props.device.id)}</h1>
+      <h1 title={readable(props.device.id)}>{shortName(props.device.id)}</h1>
       <span class="chip" title={`Since ${formatExact(props.device.since)}`}><Glyph state={props.device.state} alert={props.device.alert !== null} />{STATE_WORDS[props.device.state]}{props.device.alert ? `, ${props.device.alert} alert` : ""}</span>
       <a class="sub" href={href("fleet", props.device.group)}>{groupWords(props.device.group)}</a>
       <div class="tools">
@@ -96,7 +96,7 @@ function Body(props: { device: () => DeviceRow }) {
           <dl class="dl">
             <dt>Last reading</dt><dd title={formatExact(props.device().time)}>{formatTime(props.device().time, now())}</dd>
             <dt>State</dt><dd>{STATE_WORDS[props.device().state]} since {formatClock(props.device().since, now())}</dd>
-            <dt>Identifier</dt><dd class="breaks">{props.device().id}</dd>
+            <dt>Identifier</dt><dd class="breaks">{readable(props.device().id)}</dd>
             <dt>Group</dt><dd class="breaks">{groupWords(props.device().group)}</dd>
           </dl>
           <h2>Alerts</h2>

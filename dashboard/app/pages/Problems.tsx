@@ -1,6 +1,6 @@
 import { For, Show } from "solid-js";
 import { api, poll } from "../lib/api.js";
-import { formatExact, formatNumber, formatTime, metricLabel, plural } from "../lib/format.js";
+import { formatExact, formatNumber, formatTime, metricLabel, plural, readable } from "../lib/format.js";
 import { now } from "../lib/live.js";
 
 /** What was published and could not be understood, and what to do. */
@@ -23,7 +23,7 @@ export function Problems() {
                 {(problem) => (
                   <tr data-row tabindex="0">
                     <td class="what"><b>{metricLabel(problem.reason)}</b><div class="sub">{problem.detail}</div></td>
-                    <td class="device"><code>{problem.topic || "no topic"}</code><div class="sub"><a href={`/clients?q=${encodeURIComponent(problem.client)}`}>{problem.client}</a></div></td>
+                    <td class="device"><code>{readable(problem.topic) || "no topic"}</code><div class="sub"><a href={`/clients?q=${encodeURIComponent(problem.client)}`}>{readable(problem.client)}</a></div></td>
                     <td class="sample"><code title={problem.sample_hex}>{problem.sample || "empty"}</code></td>
                     <td class="right value">{formatNumber(problem.count)}</td>
                     <td class="right since" title={`First ${formatExact(problem.first)}, last ${formatExact(problem.last)}`}>{formatTime(problem.last, now())}</td>

@@ -1,7 +1,7 @@
 import { createSignal, For, onCleanup, onMount, Show } from "solid-js";
 import { poll } from "../lib/api.js";
 import { clients, reasonWords, type ClientDetails, type ClientName } from "../lib/clients.js";
-import { formatBytes, formatExact, formatNumber, formatSpan, formatTime, plural } from "../lib/format.js";
+import { formatBytes, formatExact, formatNumber, formatSpan, formatTime, plural, readable } from "../lib/format.js";
 import { now } from "../lib/live.js";
 import { CLIENT_STATE_WORDS, ClientGlyph } from "./ClientGlyph.js";
 import { Trace } from "./Trace.js";
@@ -13,8 +13,8 @@ export function ClientPanel(props: { name: ClientName; onClose: () => void }) {
   onMount(() => document.addEventListener("keydown", onKey));
   onCleanup(() => document.removeEventListener("keydown", onKey));
   return (
-    <aside class="panel client" aria-label={`Client ${props.name.id}`}>
-      <div class="head"><h1 class="clip" title={props.name.id}>{props.name.id}</h1><button class="quiet" type="button" onClick={() => props.onClose()}>Close</button></div>
+    <aside class="panel client" aria-label={`Client ${readable(props.name.id)}`}>
+      <div class="head"><h1 class="clip" title={readable(props.name.id)}>{readable(props.name.id)}</h1><button class="quiet" type="button" onClick={() => props.onClose()}>Close</button></div>
       <Show when={answer.error()}>{(why) => <p class="wrong" role="alert">{why()}</p>}</Show>
       <Show when={answer.value()} fallback={<Show when={!answer.error()}><div class="skeleton lines" /></Show>}>
         {(one) => (

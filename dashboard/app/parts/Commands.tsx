@@ -2,7 +2,7 @@ import { createEffect, createSignal, For, Show } from "solid-js";
 import { createStore, reconcile } from "solid-js/store";
 import type { Command } from "../../client/index.js";
 import { commands, laterSteps, payloadWords, standing, type CommandDefaults } from "../lib/commands.js";
-import { formatClock, formatExact, formatTime } from "../lib/format.js";
+import { formatClock, formatExact, formatTime, readable } from "../lib/format.js";
 import { now, openView } from "../lib/live.js";
 import { CommandForm } from "./CommandForm.js";
 import { CommandGlyph } from "./CommandGlyph.js";
@@ -66,7 +66,7 @@ function Row(props: { command: Command; usual: string | undefined }) {
   return (
     <tr data-row tabindex="0">
       <td class="state"><CommandGlyph state={command().state} /></td>
-      <td class="what"><Content command={command()} payload={command().payload} /><span class="sub breaks" title={command().topic}>{command().topic === props.usual ? "" : `${command().topic} · `}QoS {command().qos} · {command().by}</span></td>
+      <td class="what"><Content command={command()} payload={command().payload} /><span class="sub breaks" title={command().topic}>{command().topic === props.usual ? "" : `${readable(command().topic)} · `}QoS {command().qos} · {readable(command().by)}</span></td>
       <td class="became">
         <span class="word">{command().state}</span> <span class="sub">{standing(command(), now())}</span>
         <Show when={command().answer}>{(answer) => <Content command={command()} payload={answer()} />}</Show>

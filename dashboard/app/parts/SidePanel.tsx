@@ -1,5 +1,5 @@
 import { For, onCleanup, onMount, Show } from "solid-js";
-import { formatExact, formatTime, formatValue, groupWords, metricLabel, shortName } from "../lib/format.js";
+import { formatExact, formatTime, formatValue, groupWords, metricLabel, readable, shortName } from "../lib/format.js";
 import { now, openView } from "../lib/live.js";
 import { href } from "../lib/router.js";
 import { Glyph, STATE_WORDS } from "./Glyph.js";
@@ -13,7 +13,7 @@ export function SidePanel(props: { id: string; onClose: () => void }) {
   onCleanup(() => document.removeEventListener("keydown", onKey));
   return (
     <aside class="panel" aria-label={`Device ${shortName(props.id)}`}>
-      <div class="head"><h1 class="clip" title={props.id}>{shortName(props.id)}</h1><button class="quiet" type="button" onClick={() => props.onClose()}>Close</button></div>
+      <div class="head"><h1 class="clip" title={readable(props.id)}>{shortName(props.id)}</h1><button class="quiet" type="button" onClick={() => props.onClose()}>Close</button></div>
       <Show when={device()} fallback={<div class="skeleton lines" />}>
         {(one) => (
           <>

@@ -3,7 +3,7 @@ import { isolated, toColumns } from "../chart/data.js";
 import type { Rule } from "../lib/api.js";
 import { alertTitle, limitsOf, ruleText, thresholdUnit } from "../lib/rules.js";
 import { niceEnds } from "../fleet/ramp.js";
-import { formatBytes, formatNumber, formatTime, metricLabel } from "../lib/format.js";
+import { formatBytes, formatNumber, formatTime, formatValue, groupWords, metricLabel, readable, shortName } from "../lib/format.js";
 import { learnUnits, unitOf } from "../lib/units.js";
 
 test("numbers have a true minus, thin grouping and their own precision", () => {
@@ -66,4 +66,16 @@ test("an alert's title names its metric, and its unit comes from its rule", () =
 test("a value between two gaps stands alone", () => {
   expect(isolated([1, 2, null, 3, null, 4, 5])).toEqual([3]);
   expect(isolated([null, 1])).toEqual([1]);
+});
+
+test("a name turns nothing around it, and one that would is seen for what it is", () => {
+  const reversed = "dev\u202egnp.exe";
+  for (const shown of [shortName(`site/${reversed}`), groupWords(`site/${reversed}`), metricLabel(reversed), formatValue(reversed)]) {
+    expect(shown).not.toMatch(/[\u202a-\u202e]/);
+    expect(shown).toContain("⟨U+202E⟩");
+  }
+  expect(readable("a\u2069b")).toBe("a⟨U+2069⟩b");
+  expect(readable("حرارة 1")).toBe("\u2068حرارة 1\u2069");
+  expect(groupWords("حرارة/B")).toBe("\u2068حرارة\u2069 · B");
+  expect(readable("Außen °C 温度 🌡️")).toBe("Außen °C 温度 🌡️");
 });
