@@ -27,6 +27,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 use tidegate_identity::Exposure;
+use tokio::runtime::Runtime;
 use tracing_subscriber::EnvFilter;
 
 use cli::{Cli, Command, Run};
@@ -71,8 +72,18 @@ fn run(arguments: Run) -> Result<()> {
     let colours = std::io::stderr().is_terminal();
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours).init();
     end_with_vital_threads();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the runtime")?;
-    runtime.block_on(program::run(config, exposure))
+    let devices = workers("devices")?;
+    let viewers = workers("viewers")?;
+    let ended = devices.block_on(program::run(config, exposure, viewers.handle()));
+    // A question to the history that nobody waits for any more is not waited for.
+    viewers.shutdown_background();
+    ended
+}
+
+/// Workers of one kind: what viewers ask for does not hold up those who serve devices.
+fn workers(name: &str) -> Result<Runtime> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().thread_name(name).enable_all().build();
+    runtime.with_context(|| format!("workers for {name}"))
 }
 
 /// The program cannot do its work without these threads: when one panics, it ends instead of going on half alive.

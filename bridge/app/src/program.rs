@@ -39,11 +39,11 @@ use crate::whole::Known;
 /// From SIGTERM to the end, whatever hangs.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(10);
 
-/// Runs until SIGTERM or SIGINT.
+/// Runs until SIGTERM or SIGINT. Whatever people ask for, `viewers` does: HTTP and live sessions.
 ///
 /// # Errors
 /// What kept it from starting, with what to do.
-pub async fn run(mut config: Config, exposure: Exposure) -> Result<()> {
+pub async fn run(mut config: Config, exposure: Exposure, viewers: &Handle) -> Result<()> {
     let prometheus = PrometheusBuilder::new().install_recorder().context("the metrics recorder")?;
     let authority = Arc::new(Authority::open(config.identity.clone()).context("[identity]")?);
     config.broker.authority = authority.clone();
@@ -59,7 +59,8 @@ pub async fn run(mut config: Config, exposure: Exposure) -> Result<()> {
 
     let state = State::open(&config)?;
     let jumps = Jumps { log: state.log.clone(), sessions: state.sessions.clone(), problems: state.problems.clone() };
-    let http = TcpListener::bind(config.http).await.with_context(|| format!("cannot listen on {}", config.http))?;
+    let http = viewers.spawn(TcpListener::bind(config.http)).await?;
+    let http = http.with_context(|| format!("cannot listen on {}", config.http))?;
     let replaying = tokio::task::spawn_blocking({
         let (mut pipeline, mut reader) = (state.pipeline, state.reader);
         move || pipeline.replay(reader.as_mut(), state.from).map(|()| (pipeline, reader))
@@ -106,8 +107,9 @@ pub async fn run(mut config: Config, exposure: Exposure) -> Result<()> {
 
     let (cancel, tracker) = (CancellationToken::new(), TaskTracker::new());
     let serving = {
-        let (push, tracker, cancel) = (config.push.clone(), tracker.clone(), cancel.child_token());
-        tracker.clone().spawn(async move { tidegate_push::serve(&push, http, router, tracker, cancel).await })
+        let (push, connections, cancel) = (config.push.clone(), tracker.clone(), cancel.child_token());
+        let serve = async move { tidegate_push::serve(&push, http, router, connections, cancel).await };
+        tracker.spawn_on(serve, viewers)
     };
     tracker.spawn(each_second(program, prometheus, cancel.child_token()));
     tracker.spawn(jumps.follow(cancel.child_token()));

@@ -16,6 +16,10 @@ pub struct PushConfig {
     pub body_timeout_ms: u64,
     /// Bytes of a request's body at most.
     pub body_bytes_max: usize,
+    /// Time a client that takes nothing of its answer is waited for.
+    pub write_timeout_ms: u64,
+    /// Whether texts that a spreadsheet would calculate stay as they are in CSV.
+    pub csv_formulas: bool,
     /// Time requests under way get to end at shutdown.
     pub drain_timeout_ms: u64,
     /// Entries of a page when the request names no limit.
@@ -26,6 +30,8 @@ pub struct PushConfig {
     pub width_max: u32,
     /// Questions to the history answered at the same time.
     pub history_concurrency: usize,
+    /// Questions to the history of one address that wait for their turn; more are answered 503.
+    pub history_waiting_max: usize,
     /// Time a question waits for its turn before it is answered 503.
     pub history_wait_ms: u64,
     /// Time an acknowledgement or command may take to be on disk and applied before it is answered 503.
@@ -85,11 +91,14 @@ impl Default for PushConfig {
             header_bytes_max: 16 * 1024,
             body_timeout_ms: 10_000,
             body_bytes_max: 128 * 1024,
+            write_timeout_ms: 30_000,
+            csv_formulas: false,
             drain_timeout_ms: 5_000,
             page_default: 1_000,
             page_max: 10_000,
             width_max: 10_000,
             history_concurrency: 4,
+            history_waiting_max: 256,
             history_wait_ms: 2_000,
             intent_timeout_ms: 5_000,
             commands: CommandsConfig::default(),

@@ -7,10 +7,11 @@ use std::time::Duration;
 use parking_lot::RwLock;
 use tidegate_telemetry::{Change, History, Position};
 use tidegate_views::{Epoch, Lane, SubscriberId, Subscription, ViewError, Views, ViewsConfig};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::archive::Turns;
 use crate::live::config::LiveConfig;
 use crate::live::mending;
 use crate::live::meters::Meters;
@@ -27,8 +28,8 @@ pub struct Hub {
     pub(crate) config: LiveConfig,
     clock: fn() -> i64,
     pub(crate) meters: Meters,
-    /// Questions of charts to history under way.
-    pub(crate) history_permits: Arc<Semaphore>,
+    /// At what history is asked for by sessions.
+    pub(crate) turns: Arc<Turns>,
     pub(crate) tasks: TaskTracker,
     /// Cancelled when sessions are told to go.
     pub(crate) closing: CancellationToken,
@@ -78,7 +79,8 @@ impl Hub {
         let state = State { views: Views::new(epoch, views), wakers: Vec::new(), free: Vec::new() };
         Hub {
             state: RwLock::new(state),
-            history_permits: Arc::new(Semaphore::new(config.history_concurrency)),
+            // A session has a question a line of its charts at most, and these are rows: `live.rows_max` bounds them.
+            turns: Turns::new("live", config.history_concurrency, config.rows_max),
             config,
             clock,
             meters: Meters::new(),
@@ -221,6 +223,12 @@ impl Hub {
         self.meters.sessions.increment(1.0);
         let number = self.sessions_begun.fetch_add(1, Ordering::Relaxed) + 1;
         Some(Entered { subscriber: SubscriberId(index), waker, number })
+    }
+
+    /// Wake-ups of all sessions.
+    #[cfg(test)]
+    pub(crate) fn wakes(&self) -> usize {
+        self.state.read().wakers.iter().flatten().map(|waker| waker.wakes.load(Ordering::Relaxed)).sum()
     }
 
     pub(crate) fn leave(&self, SubscriberId(index): SubscriberId) {

@@ -7,6 +7,7 @@
 //!   applied while the state is locked once
 //! - [`Intents`], [`Operations`], [`Clients`]: what push asks of the rest of the program
 
+mod archive;
 mod clients;
 mod config;
 mod http;

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use tidegate_buckets::{Bucket, Rung};
 use tidegate_telemetry::history::{
     AlertEvent, ProblemGroup, ReadingsCursor, ReadingsPage, ReadingsQuery, SeriesAnswer, SeriesQuery, StoreStats,
+    Wanted,
 };
 use tidegate_telemetry::{History, HistoryError, Position, Value};
 
@@ -16,12 +17,13 @@ use crate::point::Run;
 use crate::store::Store;
 
 impl History for Store {
-    fn readings(&self, query: &ReadingsQuery) -> Result<ReadingsPage, HistoryError> {
+    fn readings(&self, query: &ReadingsQuery, wanted: Wanted<'_>) -> Result<ReadingsPage, HistoryError> {
         let files = self.inner.files.read();
         let (view, _) = View::take(self, &files, &query.device, &query.metric)?;
         let mut page = Page::default();
         let Some(view) = view else { return Ok(page.finished()) };
         for hour in view.hours(query.from.time_ms, query.to_ms) {
+            check(wanted)?;
             let mut run = view.hour(hour)?;
             run.clip(query.from.time_ms, query.to_ms);
             if !page.fill(&run, query) {
@@ -31,12 +33,13 @@ impl History for Store {
         Ok(page.finished())
     }
 
-    fn series(&self, query: &SeriesQuery) -> Result<SeriesAnswer, HistoryError> {
+    fn series(&self, query: &SeriesQuery, wanted: Wanted<'_>) -> Result<SeriesAnswer, HistoryError> {
         let files = self.inner.files.read();
         let (view, through) = View::take(self, &files, &query.device, &query.metric)?;
         let mut buckets = Vec::new();
         if let Some(view) = view {
             for hour in view.hours(query.from_ms, query.to_ms) {
+                check(wanted)?;
                 view.summarize(hour, query, &mut buckets)?;
             }
         }
@@ -186,6 +189,10 @@ impl<'a> View<'a> {
         }
         Ok(())
     }
+}
+
+fn check(wanted: Wanted<'_>) -> Result<(), HistoryError> {
+    if wanted() { Ok(()) } else { Err(HistoryError::Withdrawn) }
 }
 
 /// Merges a summary that is later than all before it.

@@ -3,15 +3,18 @@
 
 mod fixture;
 
+use std::cell::Cell;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use fixture::{DEVICE, Fixture, METRIC, add_devices, maintain, number, reading, reading_of, times_of};
 use tidegate_buckets::Rung;
 use tidegate_store::{Aged, Store, StoreConfig, StoreError};
+use tidegate_telemetry::history::{ReadingsQuery, SeriesQuery};
 use tidegate_telemetry::{
-    AlertChange, AlertState, AppliedReading, Change, DeviceIndex, History, MetricIndex, Position, Problem, ProblemSink,
-    Reason, Severity, Value,
+    AlertChange, AlertState, AppliedReading, Change, DeviceIndex, History, HistoryError, MetricIndex, Position,
+    Problem, ProblemSink, Reason, Severity, Value,
 };
 
 const HOUR_MS: i64 = 3_600_000;
@@ -513,4 +516,22 @@ fn a_clock_that_is_ahead_deletes_and_refuses_nothing_while_the_age_of_history_is
     store.store().age_to(Aged { to_ms: MIDNIGHT_MS + 410 * DAY_MS, surely_ms: Some(right_ms) });
     maintain(&store, right_ms + 401 * DAY_MS);
     assert_eq!(store.within(0, right_ms).len(), 10);
+}
+
+#[test]
+fn a_question_that_nobody_waits_for_any_more_ends_before_its_next_hour() {
+    let mut store = Fixture::new();
+    minutes(&mut store, MIDNIGHT_MS, 24 * 60);
+    store.flush();
+    let (device, metric) = (Arc::from(DEVICE), Arc::from(METRIC));
+    let (from_ms, to_ms) = (MIDNIGHT_MS, MIDNIGHT_MS + DAY_MS);
+    let looks = Cell::new(0);
+    let wanted = || looks.replace(looks.get() + 1) < 3;
+    let query =
+        SeriesQuery { device: Arc::clone(&device), metric: Arc::clone(&metric), from_ms, to_ms, rung: Rung::Minute };
+    let withdrawn = store.store().series(&query, &wanted);
+    assert!(matches!(withdrawn, Err(HistoryError::Withdrawn)) && looks.get() == 4, "{} looks", looks.get());
+    let query = ReadingsQuery { device, metric, from: from_ms.into(), to_ms, limit: 10_000 };
+    let withdrawn = store.store().readings(&query, &wanted);
+    assert!(matches!(withdrawn, Err(HistoryError::Withdrawn)) && looks.get() == 5, "{} looks", looks.get());
 }

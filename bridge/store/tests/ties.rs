@@ -103,7 +103,7 @@ fn pages_over_readings_of_one_time_have_each_of_them_once() {
         while let Some(from) = next {
             let (device, metric) = (DEVICE.into(), METRIC.into());
             let query = ReadingsQuery { device, metric, from, to_ms: i64::MAX, limit };
-            let page = store.store().readings(&query).unwrap();
+            let page = store.store().readings(&query, &|| true).unwrap();
             assert!(page.points.len() <= limit);
             found.extend(page.points);
             (next, pages) = (page.next, pages + 1);

@@ -143,21 +143,27 @@ pub enum HistoryError {
         /// What is wrong.
         what: String,
     },
+    /// Nobody waited for the answer any more.
+    #[error("the question was withdrawn")]
+    Withdrawn,
 }
+
+/// Whether somebody still waits for an answer. Looked at before each hour that is read, so it has to be cheap.
+pub type Wanted<'a> = &'a dyn Fn() -> bool;
 
 /// Answers questions about the past.
 pub trait History: Send + Sync + 'static {
     /// Raw readings.
     ///
     /// # Errors
-    /// When a file cannot be read.
-    fn readings(&self, query: &ReadingsQuery) -> Result<ReadingsPage, HistoryError>;
+    /// When a file cannot be read, or nobody wants the answer any more.
+    fn readings(&self, query: &ReadingsQuery, wanted: Wanted<'_>) -> Result<ReadingsPage, HistoryError>;
 
     /// Buckets of a chart.
     ///
     /// # Errors
-    /// When a file cannot be read.
-    fn series(&self, query: &SeriesQuery) -> Result<SeriesAnswer, HistoryError>;
+    /// When a file cannot be read, or nobody wants the answer any more.
+    fn series(&self, query: &SeriesQuery, wanted: Wanted<'_>) -> Result<SeriesAnswer, HistoryError>;
 
     /// Changes of alerts before `before` (`None`: from the newest), newest first.
     ///

@@ -10,6 +10,9 @@ use crate::rows::short_name;
 use crate::views::SubscriberId;
 use crate::watchers::Watchers;
 
+/// Devices named to somebody whose name fits several: a last level such as `sensor` may be that of all.
+const CANDIDATES_MAX: usize = 20;
+
 /// Devices by full identifier, by last level and by group, and the bounded log of their coming and going.
 #[derive(Debug, Default)]
 pub(crate) struct Directory {
@@ -38,6 +41,7 @@ pub(crate) struct Move {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Found<'a> {
     Unique(u32),
+    /// Some of the devices that it may mean.
     Ambiguous(&'a [u32]),
     Unknown,
 }
@@ -79,7 +83,7 @@ impl Directory {
         match self.by_short.get(name).map(SmallVec::as_slice) {
             None | Some([]) => Found::Unknown,
             Some([row]) => Found::Unique(*row),
-            Some(rows) => Found::Ambiguous(rows),
+            Some(rows) => Found::Ambiguous(&rows[..rows.len().min(CANDIDATES_MAX)]),
         }
     }
 

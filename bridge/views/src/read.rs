@@ -16,7 +16,7 @@ use crate::views::Views;
 pub enum Lookup<T> {
     /// One device.
     Unique(T),
-    /// Full identifiers of the devices whose last level it is.
+    /// Full identifiers of devices whose last level it is: some, where there are many.
     Ambiguous(Vec<Arc<str>>),
     /// No device.
     Unknown,
@@ -62,7 +62,7 @@ pub struct Named<T>(pub Vec<(Arc<str>, T)>);
 pub struct DevicesPage {
     /// The devices.
     pub devices: Vec<Device>,
-    /// Cursor of the next page; `null` at the end.
+    /// Cursor of the next page: identifiers up to it were looked at. `null` at the end.
     pub next: Option<Arc<str>>,
 }
 
@@ -77,6 +77,8 @@ pub struct DevicesQuery<'a> {
     pub cursor: Option<&'a str>,
     /// Largest number of devices.
     pub limit: usize,
+    /// Largest number of devices that are looked at, whether they are wanted or not. `None`: all.
+    pub looked_at_max: Option<usize>,
 }
 
 /// A group and its aggregates, over itself and everything below it.
@@ -190,17 +192,17 @@ impl Views {
     #[must_use]
     pub fn devices(&self, query: &DevicesQuery<'_>) -> DevicesPage {
         let needle = query.q.to_lowercase();
-        let wanted = |row: &Row| needle.is_empty() || row.id.to_lowercase().contains(&needle);
+        let wanted = |row: &Row| contains(&row.id, &needle);
         let branch = self.directory.branches.of(query.group);
         let members = branch.into_iter().flat_map(|branch| self.members(branch, query.group, query.cursor, None));
-        let rows = members.filter_map(|(_, row)| self.rows.get(row));
-        let mut devices: Vec<Device> = Vec::new();
-        for row in rows.filter(|row| wanted(row)) {
-            if devices.len() == query.limit {
-                let next = devices.last().map(|device| Arc::clone(&device.id));
-                return DevicesPage { devices, next };
+        let looked_at_max = query.looked_at_max.unwrap_or(usize::MAX);
+        let (mut devices, mut last) = (Vec::new(), None);
+        for (looked_at, (id, row)) in members.enumerate() {
+            if devices.len() >= query.limit || looked_at >= looked_at_max {
+                return DevicesPage { devices, next: last.map(Arc::clone) };
             }
-            devices.push(Device::from(row));
+            devices.extend(self.rows.get(row).filter(|row| wanted(row)).map(Device::from));
+            last = Some(id);
         }
         DevicesPage { devices, next: None }
     }
@@ -282,6 +284,17 @@ impl Views {
         ids.sort();
         ids
     }
+}
+
+/// Whether an identifier contains a text in lower case, whatever its own case.
+fn contains(id: &str, needle: &str) -> bool {
+    if needle.is_empty() {
+        return true;
+    }
+    if !id.is_ascii() {
+        return id.to_lowercase().contains(needle);
+    }
+    id.as_bytes().windows(needle.len()).any(|part| part.eq_ignore_ascii_case(needle.as_bytes()))
 }
 
 impl From<&Row> for Device {
@@ -366,5 +379,62 @@ fn serialize_value<S: Serializer>(value: &Option<Value>, serializer: S) -> Resul
         Some(Value::Number(number)) => serializer.serialize_f64(*number),
         Some(Value::Bool(on)) => serializer.serialize_bool(*on),
         Some(Value::Text(text)) => serializer.serialize_str(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use tidegate_telemetry::{Change, DeviceIndex, Position};
+
+    use super::*;
+    use crate::{Epoch, ViewsConfig};
+
+    fn fleet(identifiers: impl Iterator<Item = String>) -> Views {
+        let mut views = Views::new(Epoch { name: "e".into(), time_base_ms: 0 }, ViewsConfig::default());
+        let device = |(number, id): (usize, String)| {
+            let device = DeviceIndex(u32::try_from(number).unwrap());
+            Change::Device { device, id: id.into(), group: "".into() }
+        };
+        let changes: Vec<Change> = identifiers.enumerate().map(device).collect();
+        views.apply(Position(1), 0, &changes, &mut |_, _| ());
+        views
+    }
+
+    #[test]
+    fn a_search_looks_at_as_many_devices_at_a_time_as_it_may_and_goes_on_where_it_ended() {
+        let views = fleet((0..10_000).map(|n| format!("site/dev{n:05}")));
+        let (mut found, mut parts, mut cursor) = (Vec::new(), 0, None::<Arc<str>>);
+        loop {
+            let query =
+                DevicesQuery { q: "V09999", cursor: cursor.as_deref(), limit: 10, looked_at_max: Some(100), group: "" };
+            let part = views.devices(&query);
+            (parts, cursor) = (parts + 1, part.next);
+            found.extend(part.devices.into_iter().map(|device| device.id));
+            match &cursor {
+                Some(last) => assert_eq!(**last, *format!("site/dev{:05}", parts * 100 - 1)),
+                None => break,
+            }
+        }
+        assert_eq!((parts, found), (100, vec![Arc::from("site/dev09999")]));
+    }
+
+    #[test]
+    fn a_search_finds_texts_whatever_their_case() {
+        let views = fleet(["Halle/Ofen", "halle/ÖFEN", "x"].into_iter().map(str::to_owned));
+        let found = |q| {
+            let page = views.devices(&DevicesQuery { q, limit: 9, ..DevicesQuery::default() });
+            page.devices.into_iter().map(|device| device.id.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(found("OFEN"), ["Halle/Ofen"]);
+        assert_eq!(found("öfen"), ["halle/ÖFEN"]);
+        assert_eq!((found("").len(), found("HALLE/").len(), found("xx").len()), (3, 2, 0));
+    }
+
+    #[test]
+    fn a_name_that_all_devices_share_names_a_few_of_them() {
+        let views = fleet((0..10_000).map(|n| format!("site{n}/sensor")));
+        let Lookup::Ambiguous(candidates) = views.device("sensor") else { panic!("it is the name of many") };
+        assert_eq!(candidates.len(), 20);
     }
 }

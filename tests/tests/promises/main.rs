@@ -6,6 +6,7 @@ mod arrival;
 mod browser;
 mod clients;
 mod commands;
+mod description;
 mod durability;
 mod engines;
 mod identity;

@@ -114,6 +114,28 @@ async fn one_client_with_a_hundred_thousand_names_hurts_nobody() {
     assert!(refused["detail"].as_str().unwrap().contains("devices_per_client_max"), "{refused}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_viewers_ask_for_is_no_work_of_those_who_serve_devices() {
+    let server = Server::start().await;
+    let array: Vec<String> = (0..2_000).map(|n| format!("{{\"deviceId\":\"dev{n}\",\"t\":1,\"u\":2}}")).collect();
+    for part in array.chunks(100) {
+        let payload = format!("[{}]", part.join(","));
+        tool::mosquitto_pub(server.mqtt, &["-q", "1", "-t", "site", "-m", &payload]).await;
+    }
+    eventually("all are there", Duration::from_secs(30), || async { server.value("dev1999", "t").await }).await;
+    let (devices, viewers) = (server.cpu_ticks("devices"), server.cpu_ticks("viewers"));
+    for _ in 0..3_000 {
+        if server.cpu_ticks("viewers") >= viewers + 100 {
+            break;
+        }
+        for query in ["limit=10000", "q=no-such-name", "group=site&limit=1000"] {
+            assert_eq!(http::get(server.http, &format!("/v1/devices?{query}")).await.status, 200);
+        }
+    }
+    let (devices, viewers) = (server.cpu_ticks("devices") - devices, server.cpu_ticks("viewers") - viewers);
+    assert!(devices * 10 < viewers, "{devices} ticks of the workers for devices beside {viewers} for viewers");
+}
+
 /// As far as it can be checked without a container engine.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_compose_file_fits_the_schema_of_compose() {

@@ -357,6 +357,16 @@ pub fn push(reader: &mut Reader) -> (SocketAddr, PushConfig) {
             "Time to send a request's body.",
         )),
         body_bytes_max: s.bytes("body_bytes_max", d.body_bytes_max, "Bytes of a request's body."),
+        write_timeout_ms: millis(s.duration_ms(
+            "write_timeout",
+            signed(d.write_timeout_ms),
+            "Time a client that takes nothing of its answer is waited for; live sessions are not meant.",
+        )),
+        csv_formulas: s.choice(
+            "csv_formulas",
+            &[("harmless", false), ("as_they_are", true)],
+            "Texts of CSV that a spreadsheet would take for formulas: with an apostrophe in front, or as they are.",
+        ),
         drain_timeout_ms: millis(s.duration_ms(
             "drain_timeout",
             signed(d.drain_timeout_ms),
@@ -369,6 +379,11 @@ pub fn push(reader: &mut Reader) -> (SocketAddr, PushConfig) {
             "history_concurrency",
             d.history_concurrency,
             "Questions to the history at the same time.",
+        ),
+        history_waiting_max: s.count(
+            "history_waiting_max",
+            d.history_waiting_max,
+            "Questions to the history of one address that wait for their turn; past it 503.",
         ),
         history_wait_ms: millis(s.duration_ms(
             "history_wait",
@@ -394,6 +409,8 @@ pub fn live(reader: &mut Reader) -> LiveConfig {
     let pulse_paused_ms = time("pulse_paused", d.pulse_paused_ms, "Between two pulses of a hidden page.");
     let group_interval_ms = time("group_interval", d.group_interval_ms, "Between two deltas of a group view at least.");
     let fleet_interval_ms = time("fleet_interval", d.fleet_interval_ms, "Between two deltas of a fleet view at least.");
+    let late_after_ms = time("late_after", d.late_after_ms, "Deltas later than this on average are late;");
+    let late_gap_ms = time("late_gap", d.late_gap_ms, "then the next one of the session waits for so long at least.");
     let pace_after_ms = time("pace_after", d.pace_after_ms, "Updates held back for so long are told to the client.");
     let reconnect_spread_ms =
         time("reconnect_spread", d.reconnect_spread_ms, "Clients come back within this time after a shutdown.");
@@ -448,6 +465,8 @@ pub fn live(reader: &mut Reader) -> LiveConfig {
         pulse_paused_ms,
         group_interval_ms,
         fleet_interval_ms,
+        late_after_ms,
+        late_gap_ms,
         pace_after_ms,
         reconnect_spread_ms,
         goaway_timeout_ms,

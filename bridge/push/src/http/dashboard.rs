@@ -59,7 +59,8 @@ fn is_page(name: &str, headers: &HeaderMap) -> bool {
     !name.starts_with("assets/") && (!name.contains('.') || headers.get(header::ACCEPT).is_some_and(opens_page))
 }
 
-fn belongs_to_a_program(path: &str) -> bool {
+/// Whether no page or file of the dashboard can be at a path.
+pub fn belongs_to_a_program(path: &str) -> bool {
     matches!(path.split('/').nth(1), Some("v1" | "healthz" | "readyz" | "metrics"))
 }
 

@@ -1,11 +1,12 @@
 //! What every answer goes through, whatever it is about.
 //!
-//! - [`server`]: connections, their timeouts and their end
+//! - [`server`]: connections, their timeouts and their end; [`patience`]: how long a client may take nothing
 //! - [`security`]: whom the server answers, and what browsers may do with it
 //! - [`requests`]: the count of requests
 //! - [`dashboard`]: the embedded pages
 
 pub mod dashboard;
+mod patience;
 pub mod requests;
 pub mod security;
 pub mod server;

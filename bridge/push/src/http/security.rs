@@ -9,14 +9,16 @@ use axum::response::{IntoResponse, Response};
 use metrics::counter;
 
 use crate::config::PushConfig;
+use crate::http::dashboard;
 use crate::rest::error::{ApiError, Kind};
 
 /// Whom the server answers: requests under its own names, and changes from its own pages.
 ///
 /// A page of another site can send requests here from inside a person's browser. It cannot read the answers, since
 /// no CORS header is ever sent; but it could change things, watch over a WebSocket (to which the same-origin policy
-/// does not apply), or have its own name point here (DNS rebinding). The first two are refused by `Origin`
-/// (RFC 6454), the last by `Host`.
+/// does not apply), open streams until there is room for no more, or have its own name point here (DNS rebinding). The
+/// last is refused by `Host`, all else by one rule for everything but the dashboard's own files: by `Origin` (RFC
+/// 6454), and by `Sec-Fetch-Site` (W3C Fetch Metadata) where a browser sends no `Origin`.
 #[derive(Debug)]
 pub struct Gatekeeper {
     hosts: Vec<String>,
@@ -37,7 +39,7 @@ impl Gatekeeper {
     fn check(&self, request: &Request) -> Result<(), ApiError> {
         let host = host_of(request)?;
         self.check_host(&host)?;
-        if changes_something(request.method()) || opens_stream(request) {
+        if !is_for_anybody(request) {
             self.check_origin(request.headers(), &host)?;
         }
         self.check_body(request.headers())
@@ -56,19 +58,23 @@ impl Gatekeeper {
         Err(refused("host", ApiError::new(Kind::HostRefused, detail)))
     }
 
-    /// Programs send no `Origin`; browsers always do when they change something or open a WebSocket.
+    /// Programs send neither header. Browsers send `Origin` when they change something or open a WebSocket, and
+    /// `Sec-Fetch-Site` always: `none` stands for an address that a person typed.
     fn check_origin(&self, headers: &HeaderMap, host: &Authority) -> Result<(), ApiError> {
         let mut origins = headers.get_all(header::ORIGIN).iter();
-        let Some(origin) = origins.next() else { return Ok(()) };
+        let Some(origin) = origins.next() else {
+            let is_own = |site: &HeaderValue| matches!(site.as_bytes(), b"same-origin" | b"none");
+            return match headers.get_all("sec-fetch-site").iter().all(is_own) {
+                true => Ok(()),
+                false => Err(refused_origin("another site")),
+            };
+        };
         let text = String::from_utf8_lossy(origin.as_bytes()).to_ascii_lowercase();
         let alone = origins.next().is_none();
         if alone && (is_same_origin(&text, host) || self.origins.contains(&text)) {
             return Ok(());
         }
-        let detail = format!(
-            "pages of {text:?} may not do this: open the dashboard from this server, or add that origin to http.origins"
-        );
-        Err(refused("origin", ApiError::new(Kind::OriginRefused, detail)))
+        Err(refused_origin(&text))
     }
 
     /// Refuses a body by its announced length, before any of it is read.
@@ -82,6 +88,13 @@ impl Gatekeeper {
         }
         Ok(())
     }
+}
+
+fn refused_origin(origin: &str) -> ApiError {
+    let detail = format!(
+        "pages of {origin:?} may not do this: open the dashboard from this server, or add that origin to http.origins"
+    );
+    refused("origin", ApiError::new(Kind::OriginRefused, detail))
 }
 
 /// Counts a refusal.
@@ -144,12 +157,10 @@ fn is_same_origin(origin: &str, host: &Authority) -> bool {
     authority.host().eq_ignore_ascii_case(host.host()) && port_of(&authority) == port_of(host)
 }
 
-fn changes_something(method: &Method) -> bool {
-    !matches!(*method, Method::GET | Method::HEAD)
-}
-
-fn opens_stream(request: &Request) -> bool {
-    request.headers().contains_key(header::UPGRADE) || request.uri().path().starts_with("/v1/live")
+/// Whether a request is for a page or file of the dashboard: these are the same for everybody, and links lead to them.
+fn is_for_anybody(request: &Request) -> bool {
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    reads && !request.headers().contains_key(header::UPGRADE) && !dashboard::belongs_to_a_program(request.uri().path())
 }
 
 #[cfg(test)]
@@ -186,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn only_our_own_pages_change_something_or_open_a_stream() {
+    fn only_our_own_pages_are_answered() {
         let stream = |origin| ask("GET", &[("host", "localhost:8080"), ("upgrade", "websocket"), ("origin", origin)]);
         let change = |origin| ask("POST", &[("host", "localhost:8080"), ("origin", origin)]);
         for good in ["http://localhost:8080", "https://LOCALHOST:8080", "https://wall.example"] {
@@ -200,7 +211,15 @@ mod tests {
         }
         assert_eq!(ask("POST", &[("host", "tide.example"), ("origin", "https://tide.example")]), Ok(()));
         assert_eq!(ask("POST", &[("host", "localhost")]), Ok(()), "a program that is no browser");
-        assert_eq!(ask("GET", &[("host", "localhost"), ("origin", "http://evil.example")]), Ok(()), "unreadable there");
+        let fetched = |site| ask("GET", &[("host", "localhost"), ("sec-fetch-site", site)]);
+        assert_eq!(
+            (fetched("same-origin"), fetched("none")),
+            (Ok(()), Ok(())),
+            "our page, and an address that was typed"
+        );
+        assert_eq!((fetched("cross-site"), fetched("same-site")), (forbidden(), forbidden()));
+        let wall = [("host", "localhost"), ("origin", "https://wall.example"), ("sec-fetch-site", "cross-site")];
+        assert_eq!(ask("POST", &wall), Ok(()), "http.origins says so");
     }
 
     #[test]

@@ -1,11 +1,14 @@
+use std::convert::Infallible;
+use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::ConnectInfo;
-use axum::http::Request;
+use axum::http::{Request, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
@@ -19,6 +22,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
 use crate::config::PushConfig;
+use crate::http::patience::Patience;
 
 /// Serves HTTP/1.1 until `cancel`; a task of `tracker` for each connection, which ends within
 /// `http.drain_timeout_ms` after that. Handlers find the peer in [`ConnectInfo<SocketAddr>`].
@@ -34,6 +38,7 @@ pub async fn serve(
     let server = Arc::new(Server {
         http: protocol(config),
         router,
+        write_timeout: Duration::from_millis(config.write_timeout_ms),
         drain_timeout: Duration::from_millis(config.drain_timeout_ms),
         cancel: cancel.clone(),
     });
@@ -56,6 +61,7 @@ pub async fn serve(
 struct Server {
     http: http1::Builder,
     router: Router,
+    write_timeout: Duration,
     drain_timeout: Duration,
     cancel: CancellationToken,
 }
@@ -68,9 +74,16 @@ impl Server {
             return;
         }
         let answers = TowerToHyperService::new(self.router.clone());
+        let is_websocket = Arc::new(AtomicBool::new(false));
+        let stream = Patience::new(stream, self.write_timeout, Arc::clone(&is_websocket));
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(ConnectInfo(peer));
-            answers.call(request)
+            let (answer, is_websocket) = (answers.call(request), Arc::clone(&is_websocket));
+            async move {
+                let answer = answer.await?;
+                is_websocket.store(answer.status() == StatusCode::SWITCHING_PROTOCOLS, Ordering::Relaxed);
+                Ok::<_, Infallible>(answer)
+            }
         });
         let connection = self.http.serve_connection(TokioIo::new(stream), service);
         let mut connection = std::pin::pin!(connection.with_upgrades());
@@ -100,14 +113,21 @@ fn protocol(config: &PushConfig) -> http1::Builder {
     http
 }
 
-/// What a client did wrong before a request of it could be answered.
+/// What a client did wrong before a request of it could be answered, or while it was.
 fn fault_of_the_client(error: &hyper::Error) -> Option<&'static str> {
     match error {
         error if error.is_timeout() => Some("header_timeout"),
+        error if is_timed_out(error) => Some("write_timeout"),
         error if error.is_parse_too_large() => Some("header_too_large"),
         error if error.is_parse() => Some("malformed_request"),
         _ => None,
     }
+}
+
+/// Whether it was [`Patience`] that ended.
+fn is_timed_out(error: &hyper::Error) -> bool {
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
+    cause.is_some_and(|cause| cause.kind() == io::ErrorKind::TimedOut)
 }
 
 /// Says that the server is full before it harms those inside. A fresh socket takes these few bytes at once.

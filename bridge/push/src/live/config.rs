@@ -27,6 +27,10 @@ pub struct LiveConfig {
     pub group_interval_ms: u64,
     /// Between two deltas of a `fleet` view at least, in milliseconds.
     pub fleet_interval_ms: u64,
+    /// Deltas that go out later than this on average, in milliseconds, are late ...
+    pub late_after_ms: u64,
+    /// ... and then the next one of the session waits for so long at least, in milliseconds.
+    pub late_gap_ms: u64,
     /// Updates held back for so long, in milliseconds, are told to the client.
     pub pace_after_ms: u64,
     /// Span over which clients are asked to come back after a shutdown, in milliseconds.
@@ -60,6 +64,8 @@ impl Default for LiveConfig {
             pulse_paused_ms: 30_000,
             group_interval_ms: 1_000,
             fleet_interval_ms: 100,
+            late_after_ms: 10,
+            late_gap_ms: 20,
             pace_after_ms: 1_000,
             reconnect_spread_ms: 5_000,
             goaway_timeout_ms: 3_000,

@@ -1,11 +1,14 @@
 //! What a session has read from history while it goes on serving.
 
-use std::sync::Arc;
+use std::future::Future;
 use std::time::Duration;
 
+use tidegate_telemetry::Position;
 use tidegate_telemetry::history::{AlertEvent, SeriesAnswer, SeriesQuery};
-use tidegate_telemetry::{History, HistoryError, Position};
-use tokio::sync::Semaphore;
+use tokio::task::{AbortHandle, JoinError, JoinSet};
+use tokio::time::sleep;
+
+use crate::archive::{Archive, Asker, Unanswered};
 
 /// Time until history is asked again, or offered again.
 pub(crate) const RETRY_AFTER: Duration = Duration::from_millis(5);
@@ -14,65 +17,151 @@ pub(crate) const ATTEMPTS_MAX: u32 = 400;
 
 /// An answer, and what it was asked for.
 #[derive(Debug)]
-pub(crate) enum Answer {
+pub(crate) struct Answer {
+    pub subscription: u32,
+    /// Of all questions of the session; [`Questions::take`] tells whether it is still wanted.
+    pub number: u64,
+    pub content: Content,
+}
+
+#[derive(Debug)]
+pub(crate) enum Content {
     Chart {
-        id: u32,
         line: usize,
         query: SeriesQuery,
         attempt: u32,
-        answer: Result<SeriesAnswer, HistoryError>,
+        answer: Result<SeriesAnswer, Unanswered>,
     },
     /// `Ok` with whether it is complete; oldest first.
     Events {
-        id: u32,
         span: (u64, u64),
-        answer: Result<(Vec<AlertEvent>, bool), HistoryError>,
+        answer: Result<(Vec<AlertEvent>, bool), Unanswered>,
     },
 }
 
-/// Where answers come from.
-#[derive(Clone)]
-pub(crate) struct Reader {
-    pub history: Arc<dyn History>,
-    pub permits: Arc<Semaphore>,
+/// Questions of a session under way.
+pub(crate) struct Jobs {
+    archive: Archive,
+    asker: Asker,
+    asked: u64,
+    tasks: JoinSet<Answer>,
 }
 
-impl Reader {
-    pub async fn chart(self, id: u32, line: usize, query: SeriesQuery, attempt: u32) -> Answer {
-        if attempt > 0 {
-            tokio::time::sleep(RETRY_AFTER).await;
-        }
-        let answer = self.series(&query).await;
-        Answer::Chart { id, line, query, attempt, answer }
+/// Questions of one subscription under way, one for each line of its chart at most. They are withdrawn when it is
+/// dropped.
+#[derive(Debug, Default)]
+pub(crate) struct Questions(Vec<Question>);
+
+#[derive(Debug)]
+struct Question {
+    number: u64,
+    line: usize,
+    task: AbortHandle,
+}
+
+impl Jobs {
+    pub fn new(archive: Archive, asker: Asker) -> Self {
+        Jobs { archive, asker, asked: 0, tasks: JoinSet::new() }
     }
 
-    pub async fn series(self, query: &SeriesQuery) -> Result<SeriesAnswer, HistoryError> {
-        let query = query.clone();
-        self.ask(move |history| history.series(&query)).await
+    pub fn is_empty(&self) -> bool {
+        self.tasks.is_empty()
     }
 
-    pub async fn again(id: u32, line: usize, query: SeriesQuery, attempt: u32, answer: SeriesAnswer) -> Answer {
-        tokio::time::sleep(RETRY_AFTER).await;
-        Answer::Chart { id, line, query, attempt, answer: Ok(answer) }
-    }
-
-    pub async fn events(self, id: u32, span: (u64, u64), events_max: usize) -> Answer {
-        let answer = self.ask(move |history| {
-            let mut events = history.alert_events(Some(Position(span.1).next()), events_max)?;
-            let complete = events.len() < events_max || events.last().is_some_and(|oldest| oldest.position.0 <= span.0);
-            events.reverse();
-            Ok((events, complete))
+    /// Asks for a line of a chart; what was asked for it before is withdrawn.
+    pub fn chart(
+        &mut self,
+        (subscription, questions): (u32, &mut Questions),
+        line: usize,
+        query: SeriesQuery,
+        attempt: u32,
+    ) {
+        let (archive, asker) = (self.archive.clone(), self.asker);
+        self.ask(subscription, questions, line, async move {
+            if attempt > 0 {
+                sleep(RETRY_AFTER).await;
+            }
+            let asked = query.clone();
+            let answer = archive.ask(asker, move |history, wanted| history.series(&asked, wanted)).await;
+            Content::Chart { line, query, attempt, answer }
         });
-        Answer::Events { id, span, answer: answer.await }
     }
 
-    async fn ask<T: Send + 'static>(
-        self,
-        question: impl FnOnce(&dyn History) -> Result<T, HistoryError> + Send + 'static,
-    ) -> Result<T, HistoryError> {
-        let _permit = self.permits.acquire().await;
-        let history = self.history;
-        let asked = tokio::task::spawn_blocking(move || question(&*history));
-        asked.await.unwrap_or_else(|_| Err(HistoryError::Storage("reading it was broken off".to_owned())))
+    /// Offers an answer for a line once more, a little later.
+    pub fn again(
+        &mut self,
+        (subscription, questions): (u32, &mut Questions),
+        line: usize,
+        query: SeriesQuery,
+        attempt: u32,
+        answer: SeriesAnswer,
+    ) {
+        self.ask(subscription, questions, line, async move {
+            sleep(RETRY_AFTER).await;
+            Content::Chart { line, query, attempt, answer: Ok(answer) }
+        });
     }
+
+    /// Asks for the changes of alerts after a position up to another, `events_max` at most.
+    pub fn events(&mut self, (subscription, questions): (u32, &mut Questions), span: (u64, u64), events_max: usize) {
+        let (archive, asker) = (self.archive.clone(), self.asker);
+        self.ask(subscription, questions, 0, async move {
+            let answer = archive.ask(asker, move |history, _| {
+                let mut events = history.alert_events(Some(Position(span.1).next()), events_max)?;
+                let is_before = |oldest: &AlertEvent| oldest.position.0 <= span.0;
+                let complete = events.len() < events_max || events.last().is_some_and(is_before);
+                events.reverse();
+                Ok((events, complete))
+            });
+            Content::Events { span, answer: answer.await }
+        });
+    }
+
+    fn ask(
+        &mut self,
+        subscription: u32,
+        questions: &mut Questions,
+        line: usize,
+        question: impl Future<Output = Content> + Send + 'static,
+    ) {
+        self.asked += 1;
+        let number = self.asked;
+        let task = self.tasks.spawn(async move { Answer { subscription, number, content: question.await } });
+        questions.0.retain(|before| before.line != line);
+        questions.0.push(Question { number, line, task });
+    }
+
+    /// An answer that is there already. Forgets questions that were withdrawn: call it often.
+    pub fn ready(&mut self) -> Option<Answer> {
+        loop {
+            if let Some(answer) = given(self.tasks.try_join_next()?) {
+                return Some(answer);
+            }
+        }
+    }
+
+    /// The next answer, when there is one. Nothing is lost when the future is dropped before it is ready.
+    pub async fn next(&mut self) -> Option<Answer> {
+        given(self.tasks.join_next().await?)
+    }
+}
+
+impl Questions {
+    /// Whether an answer is to one of these; it is under way no longer.
+    pub fn take(&mut self, number: u64) -> bool {
+        let before = self.0.len();
+        self.0.retain(|question| question.number != number);
+        self.0.len() < before
+    }
+}
+
+impl Drop for Question {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// `None` for a question that was withdrawn.
+fn given(answer: Result<Answer, JoinError>) -> Option<Answer> {
+    answer.ok()
 }

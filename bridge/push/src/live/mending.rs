@@ -5,25 +5,26 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidegate_telemetry::{History, HistoryError};
+use tidegate_telemetry::History;
 use tidegate_views::{Seeded, UncertainBuckets, Views};
 use tokio::time::{Instant, sleep};
 
-use super::jobs::{ATTEMPTS_MAX, RETRY_AFTER, Reader};
+use super::jobs::{ATTEMPTS_MAX, RETRY_AFTER};
+use crate::archive::{Archive, Asker};
 use crate::hub::Hub;
 
 /// Mends until sessions are told to go.
 pub(crate) async fn run(hub: Arc<Hub>, history: Arc<dyn History>) {
-    let reader = Reader { history, permits: Arc::clone(&hub.history_permits) };
+    let archive = Archive::new(history, Arc::clone(&hub.turns));
     tokio::select! {
         biased;
         () = hub.closing.cancelled() => {}
-        () = mend_all(&hub, &reader) => {}
+        () = mend_all(&hub, &archive) => {}
     }
 }
 
 /// Each chart once in a round. Between two rounds there is a pause, at least as long as the round was.
-async fn mend_all(hub: &Hub, reader: &Reader) {
+async fn mend_all(hub: &Hub, archive: &Archive) {
     let interval = Duration::from_millis(hub.config.chart_mend_interval_ms);
     let mut is_told = false;
     loop {
@@ -32,7 +33,7 @@ async fn mend_all(hub: &Hub, reader: &Reader) {
         let charts = hub.read(Views::uncertain_charts);
         for _ in 0..charts {
             let Some(buckets) = hub.write(Views::next_uncertain) else { break };
-            if let Err(why) = mend(hub, reader, &buckets).await {
+            if let Err(why) = mend(hub, archive, &buckets).await {
                 hub.write(|views| views.leave_uncertain(&buckets));
                 hub.meters.chart_mend_failures.increment(1);
                 fails = true;
@@ -49,10 +50,11 @@ async fn mend_all(hub: &Hub, reader: &Reader) {
     }
 }
 
-async fn mend(hub: &Hub, reader: &Reader, buckets: &UncertainBuckets) -> Result<(), String> {
+async fn mend(hub: &Hub, archive: &Archive, buckets: &UncertainBuckets) -> Result<(), String> {
     for _ in 0..ATTEMPTS_MAX {
-        let answer = reader.clone().series(&buckets.query).await;
-        let answer = answer.map_err(|error: HistoryError| error.to_string())?;
+        let query = buckets.query.clone();
+        let answer = archive.ask(Asker::Mending, move |history, wanted| history.series(&query, wanted)).await;
+        let answer = answer.map_err(|error| error.to_string())?;
         let now_ms = hub.now_ms();
         let mended = hub.change(|views, marks| {
             let mut mark = |subscriber, lane| marks.mark(subscriber, lane, now_ms);

@@ -14,6 +14,7 @@ pub(crate) struct Meters {
     pub held_byte_limit: Counter,
     pub held_rate_limit: Counter,
     pub held_paused: Counter,
+    pub held_late: Counter,
     pub chart_mends: Counter,
     pub chart_mend_failures: Counter,
     /// Cleared alerts that made room for others before their time.
@@ -34,6 +35,7 @@ impl Meters {
             held_byte_limit: held("byte_limit"),
             held_rate_limit: held("rate_limit"),
             held_paused: held("paused"),
+            held_late: held("late"),
             chart_mends: counter!("tidegate_live_chart_mends_total"),
             chart_mend_failures: counter!("tidegate_live_chart_mend_failures_total"),
             cleared_alerts_crowded_out: counter!("tidegate_live_cleared_alerts_crowded_out_total"),

@@ -1,6 +1,6 @@
 //! The live protocol (docs/protocol.md): one session type, generic over its transport.
 //!
-//! - [`session`]: what a viewer asked for and what may go out now; [`flow`], [`pace`]: how much, and what is said about it
+//! - [`session`]: what a viewer asked for and what may go out now; [`flow`], [`pace`], [`lateness`]: how much, and what is said about it
 //! - [`message`]: messages besides frames of views; [`jobs`]: what is read from history; [`mending`]: what is read
 //!   again
 //! - [`waker`]: how the hub reaches a session; [`transport`], [`websocket`]: what it speaks through
@@ -8,6 +8,7 @@
 pub(crate) mod config;
 mod flow;
 mod jobs;
+mod lateness;
 pub(crate) mod mending;
 mod message;
 pub(crate) mod meters;

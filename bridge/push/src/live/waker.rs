@@ -11,6 +11,8 @@ pub(crate) struct Waker {
     /// Unix ms of receipt of the first change since the session last looked.
     first_received_ms: AtomicI64,
     notify: Notify,
+    #[cfg(test)]
+    pub wakes: std::sync::atomic::AtomicUsize,
 }
 
 /// A set of lanes.
@@ -42,6 +44,8 @@ impl Waker {
 
     /// Wakes the session.
     pub fn wake(&self) {
+        #[cfg(test)]
+        self.wakes.fetch_add(1, Ordering::Relaxed);
         self.notify.notify_one();
     }
 

@@ -11,6 +11,7 @@ use tidegate_views::read::AlertObject;
 use super::error::{ApiError, Kind};
 use super::parameters::{Name, Parameters};
 use super::{Api, alert_history, intent};
+use crate::archive::Asker;
 
 /// Who acknowledges.
 #[derive(Debug, Default, Deserialize)]
@@ -26,6 +27,7 @@ const EXPECTED: &str = "send {\"by\":\"your name\"} or nothing";
 /// The first acknowledgement in the log wins. Asking again is answered with who it was: what was wanted is so.
 pub async fn acknowledge(
     State(api): State<Arc<Api>>,
+    asker: Asker,
     Name(id): Name,
     uri: Uri,
     headers: HeaderMap,
@@ -37,18 +39,18 @@ pub async fn acknowledge(
     let body = intent::body(&api, body).await?;
     let asked = if body.is_empty() { Acknowledge::default() } else { intent::read(&body, EXPECTED)? };
     let by = intent::name(asked.by, EXPECTED)?;
-    if let Some(answer) = standing(&api, &id).await? {
+    if let Some(answer) = standing(&api, asker, &id).await? {
         return Ok(Json(answer));
     }
     let intent = Intent::AcknowledgeAlert { received_ms: api.hub.now_ms(), alert: id.clone(), by };
     intent::submit(&api, intent).await?;
     let unchanged = || ApiError::new(Kind::Internal, format!("{id} was not acknowledged; see the log of the program"));
-    standing(&api, &id).await?.map(Json).ok_or_else(unchanged)
+    standing(&api, asker, &id).await?.map(Json).ok_or_else(unchanged)
 }
 
 /// The alert once it is acknowledged, `None` while nobody did.
-async fn standing(api: &Api, id: &str) -> Result<Option<AlertObject>, ApiError> {
-    let Some(alert) = api.hub.read(|views| views.alert(id)) else { return Err(gone(api, id).await) };
+async fn standing(api: &Api, asker: Asker, id: &str) -> Result<Option<AlertObject>, ApiError> {
+    let Some(alert) = api.hub.read(|views| views.alert(id)) else { return Err(gone(api, asker, id).await) };
     match alert.state {
         AlertState::Raised => Ok(None),
         AlertState::Acknowledged => Ok(Some(alert)),
@@ -61,9 +63,9 @@ async fn standing(api: &Api, id: &str) -> Result<Option<AlertObject>, ApiError> 
 }
 
 /// Why an alert that the views do not hold cannot be acknowledged. They hold every one that did not clear long ago.
-async fn gone(api: &Api, id: &str) -> ApiError {
+async fn gone(api: &Api, asker: Asker, id: &str) -> ApiError {
     let wanted = id.to_owned();
-    match api.archive.ask(move |history| alert_history::was_raised(history, &wanted)).await {
+    match api.archive.ask(asker, move |history, still| alert_history::was_raised((history, still), &wanted)).await {
         Ok(true) => {
             ApiError::new(Kind::AlertCleared, format!("{id} cleared long ago: there is nothing to take on any more"))
         }

@@ -1,6 +1,6 @@
 //! Alerts that only history knows. Blocking: belongs into [`super::archive::Archive::ask`].
 
-use tidegate_telemetry::history::AlertEvent;
+use tidegate_telemetry::history::{AlertEvent, Wanted};
 use tidegate_telemetry::{AlertState, History, HistoryError, Position};
 use tidegate_views::read::AlertObject;
 
@@ -15,7 +15,7 @@ const SCANNED_MAX: usize = 65_536;
 ///
 /// Every alert clears once, so each is found once, in its final state, whatever happened between two pages.
 pub fn fill_with_cleared(
-    history: &dyn History,
+    history: (&dyn History, Wanted<'_>),
     page: &mut Alerts,
     start: Option<(Position, usize)>,
     limit: usize,
@@ -44,7 +44,7 @@ pub fn fill_with_cleared(
 }
 
 /// Whether history knows the alert. Its identifier, `a-<position>-<n>`, says where it was raised.
-pub fn was_raised(history: &dyn History, id: &str) -> Result<bool, HistoryError> {
+pub fn was_raised(history: (&dyn History, Wanted<'_>), id: &str) -> Result<bool, HistoryError> {
     let position = id.strip_prefix("a-").and_then(|rest| rest.split('-').next()?.parse().ok()).map(Position);
     let Some(position) = position.filter(|position| position.0 < u64::MAX) else { return Ok(false) };
     let mut found = false;
@@ -60,12 +60,15 @@ pub fn was_raised(history: &dyn History, id: &str) -> Result<bool, HistoryError>
 /// One entry of the log may change many alerts. History goes on before a position, not within one, so a batch that
 /// may have ended within one leaves its last position to the next batch.
 fn each_event(
-    history: &dyn History,
+    (history, wanted): (&dyn History, Wanted<'_>),
     mut before: Option<Position>,
     mut look: impl FnMut(AlertEvent) -> bool,
 ) -> Result<(), HistoryError> {
     let mut batch = BATCH;
     loop {
+        if !wanted() {
+            return Err(HistoryError::Withdrawn);
+        }
         let mut events = history.alert_events(before, batch)?;
         let is_last = events.len() < batch;
         if let Some(oldest) = events.last().map(|event| event.position).filter(|_| !is_last) {
@@ -100,11 +103,11 @@ mod tests {
             Ok(earlier.take(limit).map(|&at| cleared(at)).collect())
         }
 
-        fn readings(&self, _: &ReadingsQuery) -> Result<ReadingsPage, HistoryError> {
+        fn readings(&self, _: &ReadingsQuery, _: Wanted<'_>) -> Result<ReadingsPage, HistoryError> {
             unreachable!("only alerts are asked for")
         }
 
-        fn series(&self, _: &SeriesQuery) -> Result<SeriesAnswer, HistoryError> {
+        fn series(&self, _: &SeriesQuery, _: Wanted<'_>) -> Result<SeriesAnswer, HistoryError> {
             unreachable!("only alerts are asked for")
         }
 
@@ -146,7 +149,7 @@ mod tests {
                 seen.push(event.position.0);
                 true
             };
-            each_event(&Changes(positions.clone()), None, look).unwrap();
+            each_event((&Changes(positions.clone()), &|| true), None, look).unwrap();
             assert_eq!(seen, positions, "{at_once} at once");
         }
     }
@@ -155,10 +158,10 @@ mod tests {
     fn a_page_that_finds_nothing_among_many_ends_and_says_where_to_go_on() {
         let many = (1..=SCANNED_MAX as u64 + 10).rev().collect();
         let (mut page, history) = (Alerts::default(), Changes(many));
-        fill_with_cleared(&history, &mut page, None, 5, |_| false).unwrap();
+        fill_with_cleared((&history, &|| true), &mut page, None, 5, |_| false).unwrap();
         assert_eq!(page.next, Some(Cursor::Cleared(Position(10), 0)));
         page.next = None;
-        fill_with_cleared(&history, &mut page, Some((Position(10), 0)), 50, |_| true).unwrap();
+        fill_with_cleared((&history, &|| true), &mut page, Some((Position(10), 0)), 50, |_| true).unwrap();
         assert_eq!((page.alerts.len(), page.next), (10, None));
     }
 }

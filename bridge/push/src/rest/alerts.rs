@@ -12,8 +12,10 @@ use tidegate_views::read::{AlertObject, AlertsQuery};
 
 use super::devices::find;
 use super::error::ApiError;
-use super::parameters::Parameters;
+use super::listing::{self, AT_A_TIME};
+use super::parameters::{Parameters, digits};
 use super::{Api, alert_history};
+use crate::archive::Asker;
 
 /// A page of alerts.
 #[derive(Debug, Default, Serialize)]
@@ -34,9 +36,6 @@ pub enum Cursor {
     Cleared(Position, usize),
 }
 
-/// Alerts looked at while the state is locked.
-const LOOKED_AT_A_TIME: usize = 256;
-
 /// Which alerts a request is about.
 struct Wanted {
     group: String,
@@ -46,7 +45,7 @@ struct Wanted {
 }
 
 /// `GET /v1/alerts`
-pub async fn list(State(api): State<Arc<Api>>, uri: Uri) -> Result<Json<Alerts>, ApiError> {
+pub async fn list(State(api): State<Arc<Api>>, asker: Asker, uri: Uri) -> Result<Json<Alerts>, ApiError> {
     let known = ["state", "group", "device", "rule", "burst", "limit", "cursor"];
     let parameters = Parameters::of(&uri, &known)?;
     let limit = parameters.number("limit", 1..=api.config.page_max, api.config.page_default)?;
@@ -66,19 +65,19 @@ pub async fn list(State(api): State<Arc<Api>>, uri: Uri) -> Result<Json<Alerts>,
         Some(Cursor::Cleared(position, skipped)) => (Alerts::default(), Some((position, skipped))),
         _ if state == "cleared" => (Alerts::default(), None),
         Some(Cursor::Held(raised_ms, id)) => {
-            (held(&api, &wanted, state == "recent", Some((raised_ms, id)), limit), None)
+            (held(&api, &wanted, state == "recent", Some((raised_ms, id)), limit).await, None)
         }
-        None => (held(&api, &wanted, state == "recent", None, limit), None),
+        None => (held(&api, &wanted, state == "recent", None, limit).await, None),
     };
     if !is_of_history || page.next.is_some() {
         return Ok(Json(page));
     }
-    let page = api.archive.ask(move |history| {
+    let page = api.archive.ask(asker, move |history, still| {
         let mut page = page;
         // What cleared a moment ago is on this page already, as it held.
         let holding: HashSet<Arc<str>> = page.alerts.iter().map(|alert| Arc::clone(&alert.id)).collect();
         let wanted = |alert: &AlertObject| wanted.has(alert) && !holding.contains(&alert.id);
-        alert_history::fill_with_cleared(history, &mut page, start, limit, wanted)?;
+        alert_history::fill_with_cleared((history, still), &mut page, start, limit, wanted)?;
         Ok(page)
     });
     page.await.map(Json)
@@ -105,7 +104,7 @@ impl Wanted {
 
 /// A page of the alerts that the views hold; a few are looked at at a time, so that what devices say in between does not
 /// wait for it.
-fn held(api: &Api, wanted: &Wanted, cleared: bool, mut before: Option<(i64, Arc<str>)>, limit: usize) -> Alerts {
+async fn held(api: &Api, wanted: &Wanted, cleared: bool, mut before: Option<(i64, Arc<str>)>, limit: usize) -> Alerts {
     let mut alerts = Vec::new();
     loop {
         let query = AlertsQuery {
@@ -116,7 +115,7 @@ fn held(api: &Api, wanted: &Wanted, cleared: bool, mut before: Option<(i64, Arc<
             cleared,
             before: before.as_ref().map(|(raised_ms, id)| (*raised_ms, &**id)),
             limit: limit + 1 - alerts.len(),
-            looked_at_max: LOOKED_AT_A_TIME,
+            looked_at_max: AT_A_TIME,
         };
         let part = api.hub.read(|views| views.alerts(&query));
         alerts.extend(part.alerts);
@@ -129,6 +128,7 @@ fn held(api: &Api, wanted: &Wanted, cleared: bool, mut before: Option<(i64, Arc<
         if before.is_none() {
             return Alerts { alerts, next: None };
         }
+        listing::pause().await;
     }
 }
 
@@ -158,10 +158,10 @@ impl FromStr for Cursor {
     fn from_str(text: &str) -> Result<Self, ()> {
         let (number, rest) = text.get(1..).and_then(|text| text.split_once('.')).ok_or(())?;
         match text.as_bytes()[0] {
-            b'h' => Ok(Cursor::Held(number.parse().map_err(drop)?, rest.into())),
-            b'c' => {
-                let position = number.parse().ok().filter(|&position| position < u64::MAX).ok_or(())?;
-                Ok(Cursor::Cleared(Position(position), rest.parse().map_err(drop)?))
+            b'h' if !rest.is_empty() && !rest.contains('\n') => Ok(Cursor::Held(digits(number)?, rest.into())),
+            b'c' if rest.len() <= 9 && !text.contains('-') => {
+                let position = digits(number)?.try_into().map_err(drop)?;
+                Ok(Cursor::Cleared(Position(position), digits(rest)?.try_into().map_err(drop)?))
             }
             _ => Err(()),
         }
@@ -177,7 +177,7 @@ mod tests {
         for cursor in [Cursor::Held(-5, "a-7-0".into()), Cursor::Cleared(Position(9), 3)] {
             assert_eq!(cursor.to_string().parse(), Ok(cursor));
         }
-        for wrong in ["", "h", "h1", "c1.x", "x1.2", "é1.2", "c18446744073709551615.0"] {
+        for wrong in ["", "h", "h1", "c1.x", "x1.2", "é1.2", "c18446744073709551615.0", "h5.", "h+5.a", "c-1.0"] {
             assert_eq!(wrong.parse::<Cursor>(), Err(()), "{wrong}");
         }
     }

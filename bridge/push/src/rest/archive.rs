@@ -1,58 +1,63 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::http::request::Parts;
+use tidegate_telemetry::history::Wanted;
 use tidegate_telemetry::{History, HistoryError};
-use tokio::sync::Semaphore;
 use tracing::error;
 
 use super::error::{ApiError, Kind};
+use crate::archive::{Asker, Turns, Unanswered};
 use crate::config::PushConfig;
 use crate::http::security::refused;
 
-/// The history, read where blocking is allowed and by a bounded number of readers at a time.
+/// The history, for requests.
 #[derive(Clone)]
 pub struct Archive {
-    history: Arc<dyn History>,
-    turns: Arc<Semaphore>,
+    archive: crate::archive::Archive,
     wait: Duration,
 }
 
 impl Archive {
     pub fn new(history: Arc<dyn History>, config: &PushConfig) -> Self {
-        let turns = Arc::new(Semaphore::new(config.history_concurrency.max(1)));
-        Archive { history, turns, wait: Duration::from_millis(config.history_wait_ms) }
+        let turns = Turns::new("rest", config.history_concurrency, config.history_waiting_max);
+        let archive = crate::archive::Archive::new(history, turns);
+        Archive { archive, wait: Duration::from_millis(config.history_wait_ms) }
     }
 
-    /// Asks the history when it is this question's turn.
+    /// Asks the history when it is the asker's turn. A client that hangs up withdraws its question.
     ///
     /// # Errors
-    /// 503 when the turn did not come in time, 500 when a file could not be read.
-    pub async fn ask<T, F>(&self, question: F) -> Result<T, ApiError>
+    /// 503 when the turn did not come in time, or too much of the client waits; 500 when a file could not be read.
+    pub async fn ask<T, F>(&self, asker: Asker, question: F) -> Result<T, ApiError>
     where
         T: Send + 'static,
-        F: FnOnce(&dyn History) -> Result<T, HistoryError> + Send + 'static,
+        F: FnOnce(&dyn History, Wanted<'_>) -> Result<T, HistoryError> + Send + 'static,
     {
-        let turn = Arc::clone(&self.turns).acquire_owned();
-        let Ok(Ok(turn)) = tokio::time::timeout(self.wait, turn).await else {
-            let detail = "too many questions to the history at the same time: try again in a few seconds";
-            return Err(refused("history_busy", ApiError::new(Kind::Busy, detail)));
+        let turn = tokio::time::timeout(self.wait, self.archive.turn(asker)).await;
+        let answer = match turn.unwrap_or(Err(Unanswered::Busy)) {
+            Ok(turn) => self.archive.read(turn, question).await,
+            Err(busy) => Err(busy),
         };
-        let history = Arc::clone(&self.history);
-        // The turn goes along: a client that hangs up does not make room for more work than there is.
-        let answered = tokio::task::spawn_blocking(move || {
-            let answer = question(&*history);
-            drop(turn);
-            answer
-        });
-        match answered.await {
-            Ok(answer) => answer.map_err(|unreadable| {
+        match answer {
+            Ok(answer) => Ok(answer),
+            Err(busy @ Unanswered::Busy) => Err(refused("history_busy", ApiError::new(Kind::Busy, busy.to_string()))),
+            Err(Unanswered::Failed(unreadable)) => {
                 error!(%unreadable, "a question to the history was not answered");
-                unreadable.into()
-            }),
-            Err(panicked) => {
-                error!(%panicked, "a question to the history broke off");
-                Err(ApiError::new(Kind::Internal, "the answer broke off; see the log of the program"))
+                Err(unreadable.into())
             }
         }
+    }
+}
+
+/// Requests of one address share its turns, as the server's connections tell it.
+impl<S: Send + Sync> FromRequestParts<S> for Asker {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Asker, ApiError> {
+        let peer = ConnectInfo::from_request_parts(parts, state).await;
+        let ConnectInfo(peer) = peer.map_err(|_| ApiError::new(Kind::Internal, "the server did not say who asks"))?;
+        Ok(Asker::at(peer))
     }
 }

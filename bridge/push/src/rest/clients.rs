@@ -36,7 +36,7 @@ pub async fn list(State(api): State<Arc<Api>>, uri: Uri) -> Result<Json<ClientsP
         state,
         topic: topic(&parameters)?,
         limit: parameters.number("limit", 1..=PAGE_MAX.min(api.config.page_max), PAGE_DEFAULT)?,
-        cursor: parameters.text("cursor").map(str::to_owned),
+        cursor: parameters.cursor()?,
     };
     Ok(Json(api.clients.list(query).await?))
 }
@@ -49,7 +49,7 @@ fn topic(parameters: &Parameters) -> Result<Option<String>, ApiError> {
 }
 
 /// A client takes a hundred times the room of a reading.
-const PAGE_MAX: usize = 1000;
+pub const PAGE_MAX: usize = 1000;
 const PAGE_DEFAULT: usize = 100;
 
 /// `GET /v1/clients/{id}`

@@ -6,9 +6,11 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::alphabet::STANDARD;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use tidegate_telemetry::{CommandId, CommandRequest, Intent, Qos};
 use tidegate_views::{CommandObject, CommandsPage};
@@ -24,8 +26,10 @@ use crate::config::CommandsConfig;
 struct Asked {
     topic: Option<String>,
     payload: Option<Payload>,
-    qos: Option<u8>,
+    #[serde(default, deserialize_with = "whole")]
+    qos: Option<u32>,
     response_topic: Option<String>,
+    #[serde(default, deserialize_with = "whole")]
     expires_in_s: Option<u32>,
     key: Option<String>,
     by: Option<String>,
@@ -70,6 +74,18 @@ enum Payload {
     Base64(String),
 }
 
+/// An integer as JSON Schema has it: also `60.0`.
+fn whole<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
+    let Some(number) = Option::<f64>::deserialize(from)? else { return Ok(None) };
+    let is_whole = number.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&number);
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // as was just checked
+    if is_whole { Ok(Some(number as u32)) } else { Err(D::Error::custom(format!("{number} is not a whole number"))) }
+}
+
+/// What base64 of others may have in its last bits says nothing, and is no reason to refuse it.
+const BASE64: GeneralPurpose =
+    GeneralPurpose::new(&STANDARD, GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true));
+
 const QOS_DEFAULT: Qos = Qos::AtLeastOnce;
 const EXPECTED: &str = "send {\"payload\":{\"text\":\"on\"}}; see docs/rest.md for the other keys";
 
@@ -94,7 +110,7 @@ pub async fn send(
     Parameters::of(&uri, &[])?;
     if !is_about_commands(&uri) {
         let detail = "nothing is posted to a device: commands go to /v1/devices/{id}/commands";
-        return Err(ApiError::new(Kind::UnknownPath, detail));
+        return Ok(super::only_reads(ApiError::new(Kind::MethodNotAllowed, detail)));
     }
     let header_key = intent::idempotency_key(&headers)?;
     let asked: Asked = intent::read(&intent::body(&api, body).await?, EXPECTED)?;
@@ -149,7 +165,9 @@ impl std::str::FromStr for CursorId {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
-        CommandId::parse(text).map(CursorId).ok_or(())
+        let digits = text.strip_prefix("c-").ok_or(())?;
+        let is_number = (1..=18).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
+        CommandId::parse(text).filter(|_| is_number).map(CursorId).ok_or(())
     }
 }
 
@@ -192,7 +210,7 @@ fn request(api: &Api, device: Arc<str>, asked: Asked, header_key: Option<String>
         Some(Payload::Text(text)) => (Bytes::from(text), Some("text/plain")),
         Some(Payload::Json(json)) => (Bytes::from(json.get().to_owned()), Some("application/json")),
         Some(Payload::Base64(text)) => {
-            let bytes = STANDARD.decode(text).map_err(|error| invalid(format!("payload.base64: {error}")))?;
+            let bytes = BASE64.decode(text).map_err(|error| invalid(format!("payload.base64: {error}")))?;
             (Bytes::from(bytes), None)
         }
     };
@@ -200,7 +218,7 @@ fn request(api: &Api, device: Arc<str>, asked: Asked, header_key: Option<String>
         let detail = format!("the payload is over commands.payload_bytes_max ({})", config.payload_bytes_max);
         return Err(ApiError::new(Kind::BodyTooLarge, detail));
     }
-    let qos = asked.qos.map_or(Some(QOS_DEFAULT), Qos::from_level);
+    let qos = asked.qos.map_or(Some(QOS_DEFAULT), |qos| Qos::from_level(u8::try_from(qos).ok()?));
     let qos = qos.ok_or_else(|| invalid("qos is 0, 1 or 2".to_owned()))?;
     let expires_in_s = asked.expires_in_s.unwrap_or(config.expires_in_s);
     if !(1..=config.expires_in_max_s).contains(&expires_in_s) {
@@ -208,7 +226,7 @@ fn request(api: &Api, device: Arc<str>, asked: Asked, header_key: Option<String>
     }
     let key = match (header_key, asked.key) {
         (Some(header), Some(field)) if header != field => {
-            return Err(invalid("key and Idempotency-Key differ".to_owned()));
+            return Err(ApiError::new(Kind::KeysDiffer, "key and Idempotency-Key differ: give one of them"));
         }
         (header, field) => header.or(field),
     };

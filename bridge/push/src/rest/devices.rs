@@ -4,36 +4,41 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::Uri;
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
 use tidegate_views::Views;
-use tidegate_views::read::{Device, DevicesPage, DevicesQuery, Group, Lookup};
+use tidegate_views::read::{Device, DevicesQuery, Group, Lookup};
 
 use super::error::{ApiError, Kind};
+use super::listing::{self, AT_A_TIME, Listing};
 use super::parameters::{Name, Parameters};
 use super::{Api, commands};
 
-/// Devices, or groups, read from the views at a time.
-const AT_A_TIME: usize = 256;
-
 /// `GET /v1/devices`
-pub async fn list(State(api): State<Arc<Api>>, uri: Uri) -> Result<Json<DevicesPage>, ApiError> {
+pub async fn list(State(api): State<Arc<Api>>, uri: Uri) -> Result<Response, ApiError> {
     let parameters = Parameters::of(&uri, &["group", "q", "limit", "cursor"])?;
     let limit = parameters.number("limit", 1..=api.config.page_max, api.config.page_default)?;
     let (group, q) = (parameters.text("group").unwrap_or_default(), parameters.text("q").unwrap_or_default());
-    let mut devices = Vec::new();
-    let mut next = parameters.text("cursor").map(Arc::from);
-    // A few at a time, so that what devices say in between does not wait for a long page.
-    while devices.len() < limit {
-        let cursor: Option<Arc<str>> = next.take();
-        let query = DevicesQuery { group, q, cursor: cursor.as_deref(), limit: AT_A_TIME.min(limit - devices.len()) };
-        let part = api.hub.read(|views| views.devices(&query));
-        devices.extend(part.devices);
-        next = part.next;
-        if next.is_none() {
-            break;
+    let mut page = Listing::of("devices");
+    let mut last: Option<Arc<str>> = None;
+    let mut cursor = parameters.cursor::<String>()?.map(Arc::from);
+    loop {
+        let part = {
+            let (cursor, looked_at_max) = (cursor.as_deref(), Some(AT_A_TIME));
+            let query = DevicesQuery { group, q, cursor, limit: AT_A_TIME.min(limit + 1 - page.count), looked_at_max };
+            api.hub.read(|views| views.devices(&query))
+        };
+        for device in part.devices {
+            if page.count == limit {
+                return Ok(page.end_with_next(last.as_deref()));
+            }
+            page.push(&device);
+            last = Some(device.id);
         }
+        if part.next.is_none() {
+            return Ok(page.end_with_next(None));
+        }
+        cursor = part.next;
+        listing::pause().await;
     }
-    Ok(Json(DevicesPage { devices, next }))
 }
 
 /// `GET /v1/devices/{id}`, and of its commands: an identifier may hold slashes, so one route takes both.
@@ -46,7 +51,7 @@ pub async fn one(State(api): State<Arc<Api>>, Name(id): Name, uri: Uri) -> Resul
 }
 
 /// `GET /v1/groups`
-pub async fn groups(State(api): State<Arc<Api>>, uri: Uri) -> Result<Json<Groups>, ApiError> {
+pub async fn groups(State(api): State<Arc<Api>>, uri: Uri) -> Result<Response, ApiError> {
     Parameters::of(&uri, &[])?;
     let (mut groups, mut after) = (Vec::new(), None::<Arc<str>>);
     loop {
@@ -56,15 +61,15 @@ pub async fn groups(State(api): State<Arc<Api>>, uri: Uri) -> Result<Json<Groups
         if after.is_none() {
             break;
         }
+        listing::pause().await;
     }
     groups.sort_unstable_by(|one: &Group, other| one.path.cmp(&other.path));
-    Ok(Json(Groups { groups }))
-}
-
-/// Every group.
-#[derive(Debug, Serialize)]
-pub struct Groups {
-    groups: Vec<Group>,
+    let mut all = Listing::of("groups");
+    for part in groups.chunks(AT_A_TIME) {
+        part.iter().for_each(|group| all.push(group));
+        listing::pause().await;
+    }
+    Ok(all.end())
 }
 
 /// A device and one of its metrics, as a query names them; both by their full names.
@@ -87,7 +92,7 @@ pub fn find(views: &Views, name: &str) -> Result<Device, ApiError> {
         Lookup::Unique(device) => Ok(device),
         Lookup::Ambiguous(candidates) => {
             let detail =
-                format!("{} devices are called {name:?}: ask by one of the full identifiers", candidates.len());
+                format!("several devices are called {name:?}: ask by a full identifier, such as the candidates");
             let candidates: Vec<&str> = candidates.iter().map(|id| &**id).collect();
             Err(ApiError::new(Kind::AmbiguousDevice, detail).with("candidates", candidates))
         }

@@ -47,6 +47,8 @@ pub enum Kind {
     AlertCleared,
     /// As many commands wait as may.
     CommandsFull,
+    /// The header and the body of a command have different keys.
+    KeysDiffer,
     /// The key belongs to another command.
     KeyReused,
     /// The body is larger than it may be.
@@ -87,6 +89,7 @@ impl Kind {
             Kind::AmbiguousClient => (StatusCode::CONFLICT, "ambiguous-client", "Ambiguous client"),
             Kind::AlertCleared => (StatusCode::CONFLICT, "alert-cleared", "Alert cleared"),
             Kind::CommandsFull => (StatusCode::CONFLICT, "commands-full", "Too many commands wait"),
+            Kind::KeysDiffer => (StatusCode::CONFLICT, "keys-differ", "Two different keys"),
             Kind::KeyReused => (StatusCode::UNPROCESSABLE_ENTITY, "key-reused", "Key used for another command"),
             Kind::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "Body too large"),
             Kind::BodyTooSlow => (StatusCode::REQUEST_TIMEOUT, "body-too-slow", "Body too slow"),

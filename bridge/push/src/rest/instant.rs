@@ -1,9 +1,13 @@
 //! Instants in requests: Unix ms, or RFC 3339.
 
+/// As far as JavaScript's time goes (ECMAScript section "Time Values and Time Range"): the years -271821 to 275760.
+const UNIX_MS_MAX: u64 = 8_640_000_000_000_000;
+
 /// Unix ms of a text that is an integer or an RFC 3339 `date-time`; `None` for anything else. Digits of a second
 /// beyond the third are cut off; a leap second counts as the first of the next minute.
 pub fn parse(text: &str) -> Option<i64> {
-    text.parse().ok().or_else(|| rfc3339(text))
+    let whole = super::parameters::whole(text).parse().ok();
+    whole.filter(|ms: &i64| ms.unsigned_abs() <= UNIX_MS_MAX).or_else(|| rfc3339(text))
 }
 
 fn rfc3339(text: &str) -> Option<i64> {

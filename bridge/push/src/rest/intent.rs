@@ -54,7 +54,8 @@ pub fn name(by: Option<String>, expected: &str) -> Result<String, ApiError> {
 /// The key of `Idempotency-Key`, with or without the quotes of a structured field (draft-ietf-httpapi-idempotency-key).
 pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
     let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
-    let text = key.to_str().ok().map(|text| text.strip_prefix('"').and_then(|t| t.strip_suffix('"')).unwrap_or(text));
+    let unquoted = |text| Some(text).and_then(|text: &str| text.strip_prefix('"')?.strip_suffix('"'));
+    let text = key.to_str().ok().map(|text| unquoted(text).filter(|inner| !inner.is_empty()).unwrap_or(text));
     match text.filter(|text| is_key(text)) {
         Some(text) => Ok(Some(text.to_owned())),
         None => {

@@ -4,7 +4,7 @@
 //! - [`archive`]: history, read where blocking is allowed
 //! - [`devices`], [`readings`], [`series`], [`alerts`], [`rules`], [`acknowledge`], [`clients`], [`commands`],
 //!   [`operations`]: the answers;
-//!   [`intent`]: what changes something
+//!   [`intent`]: what changes something; [`listing`]: long answers, part by part
 
 mod acknowledge;
 mod alert_history;
@@ -16,6 +16,7 @@ mod devices;
 pub mod error;
 mod instant;
 mod intent;
+mod listing;
 mod operations;
 mod parameters;
 mod readings;
@@ -25,8 +26,9 @@ mod series;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::http::{Method, Uri};
+use axum::http::{Method, Uri, header};
 use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tidegate_telemetry::History;
 
@@ -88,7 +90,15 @@ pub fn router(
         .layer(from_fn(requests::count))
 }
 
-async fn wrong_method(method: Method, uri: Uri) -> ApiError {
+async fn wrong_method(method: Method, uri: Uri) -> Response {
     let detail = format!("{} does not take {method}: the Allow header lists what it takes", uri.path());
-    ApiError::new(Kind::MethodNotAllowed, detail)
+    let refusal = ApiError::new(Kind::MethodNotAllowed, detail);
+    // One route takes devices and their commands, and would name what is taken of both.
+    let is_device = uri.path().starts_with("/v1/devices/") && !commands::is_about_commands(&uri);
+    if is_device { only_reads(refusal) } else { refusal.into_response() }
+}
+
+/// A refusal of a method where only GET and HEAD are taken.
+fn only_reads(refusal: ApiError) -> Response {
+    ([(header::ALLOW, "GET,HEAD")], refusal).into_response()
 }

@@ -12,20 +12,22 @@ use tidegate_telemetry::{Position, StateCounts};
 use super::Api;
 use super::error::{ApiError, Kind};
 use super::parameters::Parameters;
+use crate::archive::Asker;
+use crate::config::PushConfig;
 use crate::ports::{OperationStats, Readiness};
 
 /// `GET /v1/problems`
-pub async fn problems(State(api): State<Arc<Api>>, uri: Uri) -> Result<Json<Problems>, ApiError> {
+pub async fn problems(State(api): State<Arc<Api>>, asker: Asker, uri: Uri) -> Result<Json<Problems>, ApiError> {
     let parameters = Parameters::of(&uri, &["limit"])?;
     let limit = parameters.number("limit", 1..=api.config.page_max, api.config.page_default)?;
-    let (groups, dropped) = api.archive.ask(move |history| Ok(history.problems(limit))).await?;
+    let (groups, dropped) = api.archive.ask(asker, move |history, _| Ok(history.problems(limit))).await?;
     Ok(Json(Problems { problems: groups.into_iter().map(Refused::from).collect(), dropped }))
 }
 
 /// `GET /v1/stats`
-pub async fn stats(State(api): State<Arc<Api>>, uri: Uri) -> Result<Json<Stats>, ApiError> {
+pub async fn stats(State(api): State<Arc<Api>>, asker: Asker, uri: Uri) -> Result<Json<Stats>, ApiError> {
     Parameters::of(&uri, &[])?;
-    let store = api.archive.ask(|history| Ok(history.stats())).await?;
+    let store = api.archive.ask(asker, |history, _| Ok(history.stats())).await?;
     Ok(Json(Stats {
         version: env!("CARGO_PKG_VERSION"),
         time: api.hub.now_ms(),
@@ -37,9 +39,26 @@ pub async fn stats(State(api): State<Arc<Api>>, uri: Uri) -> Result<Json<Stats>,
 }
 
 /// `GET /v1/openapi.json`
-pub async fn description(uri: Uri) -> Result<impl IntoResponse, ApiError> {
+pub async fn description(State(api): State<Arc<Api>>, uri: Uri) -> Result<impl IntoResponse, ApiError> {
     Parameters::of(&uri, &[])?;
-    Ok(([(header::CONTENT_TYPE, "application/json")], include_str!("openapi.json")))
+    Ok(([(header::CONTENT_TYPE, "application/json")], describe(&api.config)))
+}
+
+/// The description, with the limits that hold.
+fn describe(config: &PushConfig) -> String {
+    let mut description: serde_json::Value =
+        serde_json::from_str(include_str!("openapi.json")).expect("every test reads it");
+    let limits = [
+        ("/components/parameters/limit/schema/maximum", config.page_max as u64),
+        ("/components/parameters/limit/schema/default", config.page_default as u64),
+        ("/components/parameters/width/schema/maximum", u64::from(config.width_max)),
+        ("/components/parameters/clients/schema/maximum", super::clients::PAGE_MAX.min(config.page_max) as u64),
+        ("/components/schemas/SendCommand/properties/expires_in_s/maximum", config.commands.expires_in_max_s.into()),
+    ];
+    for (place, limit) in limits {
+        *description.pointer_mut(place).expect("the description has it") = limit.into();
+    }
+    description.to_string()
 }
 
 /// `GET /healthz`

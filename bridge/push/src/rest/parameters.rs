@@ -69,7 +69,7 @@ impl Parameters {
         T: FromStr + PartialOrd + std::fmt::Display,
     {
         let Some(text) = self.text(name) else { return Ok(default) };
-        text.parse().ok().filter(|number| range.contains(number)).ok_or_else(|| {
+        whole(text).parse().ok().filter(|number| range.contains(number)).ok_or_else(|| {
             let (least, most) = (range.start(), range.end());
             ApiError::parameter(name, format!("{name}={text:?} is not a whole number from {least} to {most}"))
         })
@@ -86,23 +86,38 @@ impl Parameters {
         })
     }
 
-    /// The span `[from, to)` in Unix ms: by default the hour before `to`, and `to` is `now_ms`.
+    /// The span `[from, to)` in Unix ms: by default the hour before `to`, and `to` is `now_ms`. It is empty where `from` is
+    /// not before `to`.
     pub fn span(&self, now_ms: i64) -> Result<(i64, i64), ApiError> {
         let to_ms = self.instant("to")?.unwrap_or(now_ms);
         let from_ms = self.instant("from")?.unwrap_or(to_ms.saturating_sub(3_600_000));
-        if from_ms >= to_ms {
-            let detail = format!("from ({from_ms}) is not before to ({to_ms}): make from the earlier one");
-            return Err(ApiError::parameter("from", detail));
-        }
-        Ok((from_ms, to_ms))
+        Ok((from_ms.min(to_ms), to_ms))
     }
 
     /// What `next` of the page before said; made by this server, so anything else is an error.
     pub fn cursor<T: FromStr>(&self) -> Result<Option<T>, ApiError> {
         let Some(text) = self.text("cursor") else { return Ok(None) };
+        let text = Some(text).filter(|text| !text.is_empty());
         let unreadable =
             || ApiError::parameter("cursor", "cursor is not one of this path: give the `next` of the page before");
-        text.parse().map(Some).map_err(|_| unreadable())
+        text.and_then(|text| text.parse().ok()).map(Some).ok_or_else(unreadable)
+    }
+}
+
+/// A number as cursors have it: up to 18 digits, perhaps below 0.
+pub fn digits(text: &str) -> Result<i64, ()> {
+    let unsigned = text.strip_prefix('-').unwrap_or(text);
+    match (1..=18).contains(&unsigned.len()) && unsigned.bytes().all(|byte| byte.is_ascii_digit()) {
+        true => text.parse().map_err(drop),
+        false => Err(()),
+    }
+}
+
+/// A whole number without the fraction that says so: JSON Schema's integers may be written `5.0`.
+pub fn whole(text: &str) -> &str {
+    match text.split_once('.') {
+        Some((digits, fraction)) if !fraction.is_empty() && fraction.bytes().all(|byte| byte == b'0') => digits,
+        _ => text,
     }
 }
 
@@ -162,7 +177,8 @@ mod tests {
         assert_eq!(of("").unwrap().span(7_200_000).unwrap(), (3_600_000, 7_200_000));
         assert_eq!(of("to=3600000").unwrap().span(9).unwrap(), (0, 3_600_000));
         assert_eq!(of("from=1970-01-01T00:00:01Z&to=2000").unwrap().span(9).unwrap(), (1_000, 2_000));
-        assert!(of("from=5&to=5").unwrap().span(9).is_err());
+        assert_eq!(of("from=5&to=5").unwrap().span(9).unwrap(), (5, 5));
+        assert_eq!(of("from=6&to=5").unwrap().span(9).unwrap(), (5, 5), "nothing lies between them");
         assert!(of("from=yesterday").unwrap().span(9).unwrap_err().to_string().contains("RFC 3339"));
     }
 
@@ -170,7 +186,8 @@ mod tests {
     fn numbers_out_of_range_name_the_range() {
         assert_eq!(of("limit=10").unwrap().number("limit", 1..=10, 5).unwrap(), 10);
         assert_eq!(of("").unwrap().number("limit", 1..=10, 5).unwrap(), 5);
-        for wrong in ["limit=0", "limit=11", "limit=x", "limit="] {
+        assert_eq!(of("limit=7.0").unwrap().number("limit", 1..=10, 5).unwrap(), 7, "an integer of JSON Schema");
+        for wrong in ["limit=0", "limit=11", "limit=x", "limit=", "limit=7.5", "limit=7.", "limit=.0"] {
             assert!(of(wrong).unwrap().number("limit", 1..=10, 5).unwrap_err().to_string().contains("from 1 to 10"));
         }
     }

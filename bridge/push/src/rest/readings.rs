@@ -1,6 +1,5 @@
 use std::fmt;
 use std::io::Write;
-use std::num::ParseIntError;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -17,23 +16,32 @@ use tidegate_telemetry::history::{ReadingsCursor, ReadingsPage, ReadingsQuery};
 
 use super::archive::Archive;
 use super::error::ApiError;
-use super::parameters::Parameters;
+use super::parameters::{Parameters, digits};
 use super::{Api, devices};
+use crate::archive::Asker;
+
+/// What JavaScript counts exactly.
+const POINTS_MAX: usize = (1 << 53) - 1;
 
 /// `GET /v1/readings`
-pub async fn list(State(api): State<Arc<Api>>, uri: Uri, headers: HeaderMap) -> Result<Response, ApiError> {
+pub async fn list(
+    State(api): State<Arc<Api>>,
+    asker: Asker,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
     let parameters = Parameters::of(&uri, &["device", "metric", "from", "to", "limit", "cursor"])?;
     let (from_ms, to_ms) = parameters.span(api.hub.now_ms())?;
     let from = parameters.cursor()?.map_or(ReadingsCursor::from(from_ms), |Next(from)| from);
     let as_csv = wants_csv(&headers);
     let (most, default) = match as_csv {
-        true => (usize::MAX, usize::MAX),
+        true => (POINTS_MAX, POINTS_MAX),
         false => (api.config.page_max, api.config.page_default),
     };
-    let limit = parameters.number("limit", 1..=most, default)?;
+    let limit = parameters.number("limit", 1..=POINTS_MAX, default)?.min(most);
     let (device, metric) = api.hub.read(|views| devices::find_series(views, &parameters))?;
     let query = ReadingsQuery { device, metric, from, to_ms, limit };
-    if as_csv { csv(&api, query).await } else { page(&api, query).await }
+    if as_csv { csv(&api, asker, query).await } else { page(&api, asker, query).await }
 }
 
 /// Raw readings of one metric.
@@ -59,25 +67,31 @@ impl fmt::Display for Next {
 }
 
 impl FromStr for Next {
-    type Err = ParseIntError;
+    type Err = ();
 
-    fn from_str(text: &str) -> Result<Next, ParseIntError> {
+    fn from_str(text: &str) -> Result<Next, ()> {
         let (time_ms, skip) = text.split_once('.').unwrap_or((text, "0"));
-        Ok(Next(ReadingsCursor { time_ms: time_ms.parse()?, skip: skip.parse()? }))
+        Ok(Next(ReadingsCursor { time_ms: digits(time_ms)?, skip: digits(skip)?.try_into().map_err(drop)? }))
     }
 }
 
-async fn page(api: &Api, query: ReadingsQuery) -> Result<Response, ApiError> {
+async fn page(api: &Api, asker: Asker, query: ReadingsQuery) -> Result<Response, ApiError> {
     let (device, metric) = (Arc::clone(&query.device), Arc::clone(&query.metric));
-    let page = api.archive.ask(move |history| history.readings(&query)).await?;
+    let page = api.archive.ask(asker, move |history, wanted| history.readings(&query, wanted)).await?;
     let next = page.next.map(|next| Next(next).to_string());
     Ok(Json(Readings { device, metric, points: Points(page.points), next }).into_response())
 }
 
 /// Streams page after page: neither a long span nor a slow client holds more than one page, or a turn at the history
 /// for longer than one page takes. The first page is read before the status is sent.
-async fn csv(api: &Api, query: ReadingsQuery) -> Result<Response, ApiError> {
-    let mut rest = Rest { archive: api.archive.clone(), query: Some(query), page_points: api.config.page_max };
+async fn csv(api: &Api, asker: Asker, query: ReadingsQuery) -> Result<Response, ApiError> {
+    let mut rest = Rest {
+        archive: api.archive.clone(),
+        asker,
+        query: Some(query),
+        page_points: api.config.page_max,
+        formulas: api.config.csv_formulas,
+    };
     let mut first = b"time,value\r\n".to_vec();
     first.extend(rest.next().await?.unwrap_or_default());
     let following = stream::try_unfold(rest, |mut rest| async move {
@@ -91,8 +105,10 @@ async fn csv(api: &Api, query: ReadingsQuery) -> Result<Response, ApiError> {
 /// What is still to be read.
 struct Rest {
     archive: Archive,
+    asker: Asker,
     query: Option<ReadingsQuery>,
     page_points: usize,
+    formulas: bool,
 }
 
 impl Rest {
@@ -100,23 +116,33 @@ impl Rest {
         let Some(query) = self.query.take() else { return Ok(None) };
         let left = query.limit;
         let part = ReadingsQuery { limit: left.min(self.page_points), ..query.clone() };
-        let ReadingsPage { points, next } = self.archive.ask(move |history| history.readings(&part)).await?;
+        let page = self.archive.ask(self.asker, move |history, wanted| history.readings(&part, wanted));
+        let ReadingsPage { points, next } = page.await?;
         let limit = left.saturating_sub(points.len());
         self.query = next.filter(|_| limit > 0).map(|from| ReadingsQuery { from, limit, ..query });
         let mut lines = Vec::with_capacity(points.len() * 24);
         for (time_ms, value) in &points {
-            write!(lines, "{time_ms},{}\r\n", field(value)).expect("writing to a Vec never fails");
+            write!(lines, "{time_ms},{}\r\n", field(value, self.formulas)).expect("writing to a Vec never fails");
         }
         Ok(Some(lines))
     }
 }
 
-/// A value as a field of CSV (RFC 4180): text is quoted when it has to be.
-fn field(value: &Value) -> String {
-    match value {
-        Value::Text(text) if text.contains(['"', ',', '\r', '\n']) => format!("\"{}\"", text.replace('"', "\"\"")),
-        other => other.to_string(),
+/// A value as a field of CSV (RFC 4180): text is quoted when it has to be. What a spreadsheet would take for a formula
+/// gets an apostrophe in front (OWASP, CSV injection), unless `formulas` are let through.
+fn field(value: &Value, formulas: bool) -> String {
+    let Value::Text(text) = value else { return value.to_string() };
+    let apostrophe = if !formulas && is_formula(text) { "'" } else { "" };
+    match text.contains(['"', ',', ';', '\t', '\r', '\n']) {
+        true => format!("\"{apostrophe}{}\"", text.replace('"', "\"\"")),
+        false => format!("{apostrophe}{text}"),
     }
+}
+
+/// Whether a spreadsheet would calculate the text. A number in digits is what it says, whatever its sign.
+fn is_formula(text: &str) -> bool {
+    let is_number = || text.parse::<f64>().is_ok_and(|_| text.ends_with(|last: char| last.is_ascii_digit()));
+    text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']) && !is_number()
 }
 
 /// Whether CSV is wanted rather than JSON: it stands in `Accept` before JSON, if that is there at all.
@@ -149,10 +175,25 @@ mod tests {
 
     #[test]
     fn text_is_quoted_only_when_it_has_to_be() {
-        assert_eq!(field(&Value::Text("ON".into())), "ON");
-        assert_eq!(field(&Value::Text("a,\"b\"".into())), "\"a,\"\"b\"\"\"");
-        assert_eq!(field(&Value::Number(-0.1)), "-0.1");
-        assert_eq!(field(&Value::Bool(true)), "true");
+        assert_eq!(field(&Value::Text("ON".into()), false), "ON");
+        assert_eq!(field(&Value::Text("a,\"b\"".into()), false), "\"a,\"\"b\"\"\"");
+        assert_eq!(field(&Value::Number(-0.1), false), "-0.1");
+        assert_eq!(field(&Value::Bool(true), false), "true");
+    }
+
+    #[test]
+    fn no_text_is_a_formula_and_numbers_stay_numbers() {
+        let harmless = |text: &str| field(&Value::Text(text.into()), false);
+        for formula in ["=1+1", "+1+cmd|' /C calc'!A0", "-2+3", "@SUM(1)", "-inf", "＝1", "-"] {
+            assert_eq!(harmless(formula), format!("'{formula}"));
+            assert_eq!(field(&Value::Text(formula.into()), true), formula, "the key turns it off");
+        }
+        assert_eq!(harmless("=HYPERLINK(\"x\",1)"), "\"'=HYPERLINK(\"\"x\"\",1)\"");
+        assert_eq!((harmless("\t=1"), harmless("\r=1")), ("\"'\t=1\"".to_owned(), "\"'\r=1\"".to_owned()));
+        for plain in ["-5", "+4.5e3", "-0.1", "a=b", "ON", ""] {
+            assert_eq!(harmless(plain), plain);
+        }
+        assert_eq!(field(&Value::Number(-5.0), false), "-5");
     }
 
     #[test]

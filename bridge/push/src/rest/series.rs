@@ -11,6 +11,7 @@ use tidegate_telemetry::history::SeriesQuery;
 use super::error::ApiError;
 use super::parameters::Parameters;
 use super::{Api, devices};
+use crate::archive::Asker;
 
 /// A chart: start, count, mean, minimum, maximum, last.
 #[derive(Debug, Serialize)]
@@ -25,7 +26,7 @@ pub struct Series {
 /// `GET /v1/series`
 ///
 /// A bucket has a minimum and a maximum, so one a pixel makes two points a pixel.
-pub async fn chart(State(api): State<Arc<Api>>, uri: Uri) -> Result<Json<Series>, ApiError> {
+pub async fn chart(State(api): State<Arc<Api>>, asker: Asker, uri: Uri) -> Result<Json<Series>, ApiError> {
     let parameters = Parameters::of(&uri, &["device", "metric", "from", "to", "width"])?;
     let (from_ms, to_ms) = parameters.span(api.hub.now_ms())?;
     let width = parameters.number("width", 1..=api.config.width_max, 800)?;
@@ -35,11 +36,11 @@ pub async fn chart(State(api): State<Arc<Api>>, uri: Uri) -> Result<Json<Series>
         device: Arc::clone(&device),
         metric: Arc::clone(&metric),
         // Whole buckets: the first and the last would else lack what lies beyond the edge of the chart.
-        from_ms: from_ms.saturating_sub(from_ms.rem_euclid(rung.width_ms())),
-        to_ms: to_ms.saturating_add((-to_ms.rem_euclid(rung.width_ms())).rem_euclid(rung.width_ms())),
+        from_ms: rung.start_ms(from_ms),
+        to_ms: if from_ms < to_ms { -rung.start_ms(-to_ms) } else { rung.start_ms(from_ms) },
         rung,
     };
-    let answer = api.archive.ask(move |history| history.series(&query)).await?;
+    let answer = api.archive.ask(asker, move |history, wanted| history.series(&query, wanted)).await?;
     let points = answer.buckets.iter();
     let points = points.map(|(start, it)| (*start, it.count, it.mean(), it.min, it.max, it.last));
     Ok(Json(Series { device, metric, rung_ms: rung.width_ms(), points: points.collect(), through: answer.through }))

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 
 use serde_json::{Value, json};
+use tidegate_telemetry::{Change, DeviceIndex, Position};
 
 use crate::client::Answer;
 use crate::description;
@@ -88,6 +89,28 @@ async fn pages_of_devices_put_together_are_all_devices() {
     assert_eq!(of("group=site/b").await, ["site/b/dev7", "site/b/quiet"]);
     assert_eq!(of("q=DEV&group=site").await, ["site/a/dev7", "site/b/dev7"]);
     assert_eq!(of("group=site/bb").await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_page_of_many_devices_is_whole_and_names_the_next_only_where_there_is_one() {
+    let site = Site::new().await;
+    let changes: Vec<Change> = (0..2_000)
+        .map(|n| Change::Device {
+            device: DeviceIndex(10 + n),
+            id: format!("many/{n:04}").into(),
+            group: "many".into(),
+        })
+        .collect();
+    site.hub.apply(Position(10), NOW_MS, &changes);
+    let page = async |query: &str| {
+        let page = site.get(&format!("/v1/devices?{query}")).await.json();
+        (names(&page["devices"], "id"), page["next"].clone())
+    };
+    let all: Vec<String> = (0..2_000).map(|n| format!("many/{n:04}")).collect();
+    assert_eq!(page("group=many&limit=2000").await, (all.clone(), Value::Null));
+    assert_eq!(page("group=many&limit=1999").await, (all[..1_999].to_vec(), json!("many/1998")));
+    assert_eq!(page("q=Y/1999").await, (vec!["many/1999".to_owned()], Value::Null));
+    assert_eq!(pages(&site, "/v1/devices?group=many&limit=300", "devices").await, all);
 }
 
 #[tokio::test]
@@ -248,7 +271,7 @@ async fn pages(site: &Site, target: &str, field: &str) -> Vec<String> {
         let page: Answer = site.get(&format!("{target}{cursor}")).await;
         let page = page.json();
         ids.extend(names(&page[field], "id"));
-        assert!(ids.len() < 100, "the pages of {target} end");
+        assert!(ids.len() < 10_000, "the pages of {target} end");
         let Some(next) = page["next"].as_str() else { return ids };
         cursor = format!("&cursor={}", next.replace('/', "%2F").replace(' ', "%20"));
     }

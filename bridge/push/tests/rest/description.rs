@@ -47,6 +47,16 @@ pub fn operations() -> Vec<String> {
     operations.map(|operation| operation["operationId"].as_str().unwrap().to_owned()).collect()
 }
 
+/// The method and path template of every operation.
+pub fn paths() -> Vec<(String, String)> {
+    let paths = document()["paths"].as_object().unwrap();
+    let methods = |(path, item): (&String, &Value)| {
+        let methods: Vec<_> = item.as_object().unwrap().keys().map(|method| method.to_ascii_uppercase()).collect();
+        methods.into_iter().map(move |method| (method, path.clone())).collect::<Vec<_>>()
+    };
+    paths.iter().flat_map(methods).collect()
+}
+
 fn document() -> &'static Value {
     static DOCUMENT: OnceLock<Value> = OnceLock::new();
     DOCUMENT.get_or_init(|| serde_json::from_str(include_str!("../../src/rest/openapi.json")).unwrap())

@@ -1,13 +1,15 @@
 //! A small fleet with a history.
 
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tidegate_buckets::Bucket;
 use tidegate_push::{Rule, RuleCondition};
 use tidegate_telemetry::history::{
     AlertEvent, ProblemGroup, ReadingsCursor, ReadingsPage, ReadingsQuery, SeriesAnswer, SeriesQuery, StoreStats,
+    Wanted,
 };
 use tidegate_telemetry::{
     AggregateChange, AlertChange, AlertState, AppliedCell, AppliedReading, Change, Command, CommandId, CommandRequest,
@@ -147,6 +149,10 @@ pub fn rules() -> Vec<Rule> {
 pub struct FakeHistory {
     /// Questions about the metric `door.state` wait for a word from here.
     pub gate: Mutex<Option<Receiver<()>>>,
+    /// Devices that readings and charts were asked of, in this order; with ` withdrawn` where nobody waited any more.
+    pub asked: Arc<Mutex<Vec<String>>>,
+    /// Pages of readings never end.
+    pub is_endless: bool,
     /// Every question fails.
     pub is_damaged: bool,
 }
@@ -157,11 +163,16 @@ impl FakeHistory {
         all.filter(move |(time_ms, _)| (from_ms..to_ms).contains(time_ms))
     }
 
-    fn check(&self, metric: &str) -> Result<(), HistoryError> {
+    fn check(&self, metric: &str, wanted: Wanted<'_>) -> Result<(), HistoryError> {
         if metric == "door.state"
             && let Some(gate) = &*self.gate.lock().unwrap()
         {
-            gate.recv().expect("the test opens the gate");
+            while let Err(closed) = gate.recv_timeout(Duration::from_millis(1)) {
+                assert_eq!(closed, RecvTimeoutError::Timeout, "the test opens the gate");
+                if !wanted() {
+                    return Err(HistoryError::Withdrawn);
+                }
+            }
         }
         if self.is_damaged {
             return Err(HistoryError::Corrupt { file: "2024-01-08.db".into(), what: "a checksum".into() });
@@ -171,8 +182,17 @@ impl FakeHistory {
 }
 
 impl History for FakeHistory {
-    fn readings(&self, query: &ReadingsQuery) -> Result<ReadingsPage, HistoryError> {
-        self.check(&query.metric)?;
+    fn readings(&self, query: &ReadingsQuery, wanted: Wanted<'_>) -> Result<ReadingsPage, HistoryError> {
+        self.asked.lock().unwrap().push(query.device.to_string());
+        self.check(&query.metric, wanted).inspect_err(|error| {
+            if matches!(error, HistoryError::Withdrawn) {
+                self.asked.lock().unwrap().push(format!("{} withdrawn", query.device));
+            }
+        })?;
+        if self.is_endless {
+            let points = (0..1_000).map(|n| (query.from.time_ms + n, Value::Number(20.5))).collect();
+            return Ok(ReadingsPage { points, next: Some((query.from.time_ms + 1_000).into()) });
+        }
         let value = |number| match &*query.metric {
             "temperature" => Value::Number(number),
             _ => Value::Text("open, \"wide\"".into()),
@@ -186,8 +206,13 @@ impl History for FakeHistory {
         Ok(ReadingsPage { points: page, next })
     }
 
-    fn series(&self, query: &SeriesQuery) -> Result<SeriesAnswer, HistoryError> {
-        self.check(&query.metric)?;
+    fn series(&self, query: &SeriesQuery, wanted: Wanted<'_>) -> Result<SeriesAnswer, HistoryError> {
+        self.asked.lock().unwrap().push(query.device.to_string());
+        self.check(&query.metric, wanted).inspect_err(|error| {
+            if matches!(error, HistoryError::Withdrawn) {
+                self.asked.lock().unwrap().push(format!("{} withdrawn", query.device));
+            }
+        })?;
         let mut buckets: Vec<(i64, Bucket)> = Vec::new();
         for (time_ms, value) in Self::points(query.from_ms, query.to_ms) {
             match buckets.last_mut() {
@@ -200,7 +225,7 @@ impl History for FakeHistory {
 
     /// Forty alerts: each raised by an entry of its own (positions 101 to 140), all cleared four at a time.
     fn alert_events(&self, before: Option<Position>, limit: usize) -> Result<Vec<AlertEvent>, HistoryError> {
-        self.check("")?;
+        self.check("", &|| true)?;
         let event = |position, id: String, state| AlertEvent {
             position: Position(position),
             at_ms: NOW_MS,

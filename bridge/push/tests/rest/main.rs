@@ -9,3 +9,4 @@ mod fleet;
 mod refusals;
 mod server;
 mod site;
+mod turns;

@@ -6,6 +6,7 @@ use std::sync::mpsc;
 use tidegate_push::PushConfig;
 
 use crate::client::{self, Answer};
+use crate::description;
 use crate::fleet::{COLD, FakeHistory, OVER};
 use crate::site::{Site, recorder};
 
@@ -26,6 +27,7 @@ async fn every_mistake_in_a_question_is_named() {
         ("/v1/devices?form=1", 400, "group, q, limit, cursor"),
         ("/v1/groups?x", 400, "takes none"),
         ("/v1/devices?limit=0", 400, "1 to 10000"),
+        ("/v1/devices?cursor=", 400, "next"),
         ("/v1/devices?limit=5&limit=6", 400, "twice"),
         ("/v1/devices/site/a/dev7?x=1", 400, "x"),
         ("/v1/devices/dev99", 404, "/v1/devices"),
@@ -36,7 +38,6 @@ async fn every_mistake_in_a_question_is_named() {
         ("/v1/readings?device=quiet&metric=temprature", 404, "candidates"),
         ("/v1/readings?device=dev99&metric=temperature", 404, "dev99"),
         ("/v1/readings?device=quiet&metric=temperature&cursor=x", 400, "next"),
-        (&format!("{series}&from=2&to=1"), 400, "before"),
         (&format!("{series}&from=yesterday"), 400, "RFC 3339"),
         (&format!("{series}&width=99999"), 400, "1 to 10000"),
         ("/v1/alerts?state=old", 400, "active, recent, cleared, all"),
@@ -102,7 +103,7 @@ async fn a_damaged_history_is_an_answer_and_not_an_end() {
 async fn questions_beyond_what_the_history_may_be_asked_at_once_are_told_to_come_back() {
     recorder();
     let (open, gate) = mpsc::channel();
-    let history = FakeHistory { gate: Some(gate).into(), is_damaged: false };
+    let history = FakeHistory { gate: Some(gate).into(), ..FakeHistory::default() };
     let config = PushConfig { history_concurrency: 1, history_wait_ms: 50, ..PushConfig::default() };
     let site = Site::with(config, history).await;
     let slow = site.get("/v1/readings?device=quiet&metric=door.state");
@@ -127,7 +128,9 @@ async fn a_method_that_a_path_does_not_take_is_answered_with_those_it_takes() {
     let site = Site::new().await;
     for (method, target, allowed) in [
         ("POST", "/v1/devices", "GET,HEAD"),
-        ("DELETE", "/v1/devices/site/a/dev7", "GET,HEAD,POST"),
+        ("DELETE", "/v1/devices/site/a/dev7", "GET,HEAD"),
+        ("POST", "/v1/devices/site/a/dev7", "GET,HEAD"),
+        ("DELETE", "/v1/devices/site/a/dev7/commands", "GET,HEAD,POST"),
         ("GET", "/v1/alerts/a-7-0/acknowledge", "POST"),
         ("PUT", "/", "GET,HEAD"),
     ] {
@@ -181,4 +184,53 @@ async fn other_names_and_other_origins_are_refused_and_counted() {
     ] {
         assert!(metrics.contains(line), "{line} is not in {metrics}");
     }
+}
+
+/// Every operation of the description, and what the description leaves to docs/protocol.md; with a path of each.
+fn everything() -> Vec<(String, String)> {
+    let mut everything = description::paths();
+    everything.push(("GET".to_owned(), "/v1/live".to_owned()));
+    for (_, path) in &mut everything {
+        *path = path.replace("{id}", "x");
+    }
+    everything
+}
+
+#[tokio::test]
+async fn nothing_is_answered_to_a_page_of_another_site_on_any_path() {
+    let site = Site::new().await;
+    let host = site.address.to_string();
+    let own = format!("http://{host}");
+    for (method, path) in everything() {
+        let status = async |name: &str, value: &str| {
+            let headers = [("host", host.as_str()), ("content-length", "0"), (name, value)];
+            client::send(site.address, &method, &path, &headers, "").await.status
+        };
+        for (name, value) in [
+            ("origin", "http://evil.example"),
+            ("origin", "null"),
+            ("sec-fetch-site", "cross-site"),
+            ("sec-fetch-site", "same-site"),
+        ] {
+            assert_eq!(status(name, value).await, 403, "{method} {path} with {name}: {value}");
+        }
+        for (name, value) in
+            [("origin", own.as_str()), ("sec-fetch-site", "same-origin"), ("sec-fetch-site", "none"), ("x-other", "1")]
+        {
+            assert_ne!(status(name, value).await, 403, "{method} {path} with {name}: {value}");
+        }
+    }
+    let link = [("host", host.as_str()), ("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate")];
+    let page = client::send(site.address, "GET", "/devices/site/a/dev7", &link, "").await;
+    assert_ne!(page.status, 403, "a link leads to a page of the dashboard");
+}
+
+#[tokio::test]
+async fn the_walk_over_all_paths_knows_every_route() {
+    let routes = include_str!("../../src/rest/mod.rs").matches("        .route(").count();
+    let mut paths: Vec<String> = everything().into_iter().map(|(_, path)| path).collect();
+    paths.sort();
+    paths.dedup();
+    // One route takes a device and its commands, since identifiers hold slashes.
+    assert_eq!(paths.len(), routes + 1, "{paths:?}");
 }

@@ -2,9 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use futures_util::{SinkExt, StreamExt};
 use tidegate_push::PushConfig;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::Message;
 
 use crate::client;
 use crate::fleet::{COLD, FakeHistory};
@@ -92,6 +94,35 @@ async fn a_live_session_opens_from_our_own_pages_only() {
         stream.read_exact(&mut line).await.unwrap();
         assert_eq!(line, *format!("HTTP/1.1 {status}").as_bytes(), "{origin}");
     }
+}
+
+#[tokio::test]
+async fn a_download_that_nobody_reads_ends_and_a_live_session_that_sleeps_does_not() {
+    crate::site::recorder();
+    let config = PushConfig { write_timeout_ms: 200, ..PushConfig::default() };
+    let site = Site::with(config, FakeHistory { is_endless: true, ..FakeHistory::default() }).await;
+    let (mut sleeping, _) = tokio_tungstenite::connect_async(format!("ws://{}/v1/live", site.address)).await.unwrap();
+    let hello = r#"{"type":"hello","protocol":1,"encoding":"json"}"#;
+    sleeping.send(Message::text(hello)).await.unwrap();
+
+    let mut unread = TcpStream::connect(site.address).await.unwrap();
+    let target = "/v1/readings?device=quiet&metric=temperature&from=0";
+    let head = format!("GET {target} HTTP/1.1\r\nhost: localhost\r\naccept: text/csv\r\n\r\n");
+    unread.write_all(head.as_bytes()).await.unwrap();
+    let counted = async || {
+        let metrics = site.get("/metrics").await;
+        metrics.text().contains(r#"tidegate_http_refused_total{reason="write_timeout"}"#)
+    };
+    while !counted().await {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let asked = site.asked.lock().unwrap().len();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(site.asked.lock().unwrap().len(), asked, "nothing more is read for it");
+
+    sleeping.send(Message::text(r#"{"type":"ping","n":7}"#)).await.unwrap();
+    let heard = async { while !sleeping.next().await.unwrap().unwrap().to_text().unwrap().contains("pong") {} };
+    tokio::time::timeout(Duration::from_secs(10), heard).await.unwrap();
 }
 
 /// One request and its answer on a connection that stays open.

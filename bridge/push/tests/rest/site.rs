@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -25,6 +25,9 @@ pub struct Site {
     pub address: SocketAddr,
     pub tracker: TaskTracker,
     pub cancel: CancellationToken,
+    pub hub: Arc<Hub>,
+    /// What the history was asked.
+    pub asked: Arc<Mutex<Vec<String>>>,
     pub log: Arc<FakeLog>,
     pub operations: Arc<FakeOperations>,
     pub clients: Arc<FakeClients>,
@@ -38,12 +41,13 @@ impl Site {
 
     pub async fn with(config: PushConfig, history: FakeHistory) -> Site {
         let hub = fleet_hub();
+        let asked = Arc::clone(&history.asked);
         let log = Arc::new(FakeLog { hub: Arc::clone(&hub), submitted: AtomicU64::new(0), is_stuck: false.into() });
         let operations = Arc::new(FakeOperations::default());
         let clients = Arc::new(FakeClients::default());
         let router = router(
             config.clone(),
-            hub,
+            Arc::clone(&hub),
             Arc::new(history),
             Arc::clone(&log) as _,
             Arc::clone(&operations) as _,
@@ -54,7 +58,7 @@ impl Site {
         let (tracker, cancel) = (TaskTracker::new(), CancellationToken::new());
         let (connections, stop) = (tracker.clone(), cancel.clone());
         tracker.spawn(async move { serve(&config, listener, router, connections, stop).await });
-        Site { address, tracker, cancel, log, operations, clients, host: address.to_string() }
+        Site { address, tracker, cancel, hub, asked, log, operations, clients, host: address.to_string() }
     }
 
     /// Asks, and checks the answer against the description of the API.

@@ -1,40 +1,37 @@
 use tidegate_views::Seeded;
 
 use super::Session;
-use crate::live::jobs::{ATTEMPTS_MAX, Answer, Reader};
+use crate::live::jobs::{ATTEMPTS_MAX, Answer, Content};
 use crate::live::message::{Code, ErrorMessage};
 use crate::live::transport::{Gone, Transport};
 
 impl<T: Transport> Session<T> {
     pub(super) async fn take_answer(&mut self, answer: Answer) -> Result<(), Gone> {
-        match answer {
-            Answer::Chart { id, line, query, attempt, answer } => {
-                let Some(open) = self.subscriptions.iter_mut().find(|open| open.cursor.id() == id) else {
-                    return Ok(());
-                };
+        let Answer { subscription: id, number, content } = answer;
+        let Some(open) = self.subscriptions.iter_mut().find(|open| open.cursor.id() == id) else { return Ok(()) };
+        // Its number may be another subscription's by now, and its window another.
+        if !open.questions.take(number) {
+            return Ok(());
+        }
+        match content {
+            Content::Chart { line, query, attempt, answer } => {
                 let answer = match answer {
                     Ok(answer) => answer,
                     Err(error) => return self.give_up(id, error.to_string()).await,
                 };
                 let seeded = self.hub.write(|views| views.seed(&mut open.cursor, line, &query, &answer));
                 open.dirty = true;
+                let asking = (id, &mut open.questions);
                 match seeded {
                     Seeded::Done => {}
                     _ if attempt >= ATTEMPTS_MAX => {
                         return self.give_up(id, "history is behind; try again".to_owned()).await;
                     }
-                    Seeded::HistoryBehind => {
-                        self.jobs.spawn(self.reader.clone().chart(id, line, query, attempt + 1));
-                    }
-                    Seeded::ViewsBehind => {
-                        self.jobs.spawn(Reader::again(id, line, query, attempt + 1, answer));
-                    }
+                    Seeded::HistoryBehind => self.jobs.chart(asking, line, query, attempt + 1),
+                    Seeded::ViewsBehind => self.jobs.again(asking, line, query, attempt + 1, answer),
                 }
             }
-            Answer::Events { id, span, answer } => {
-                let Some(open) = self.subscriptions.iter_mut().find(|open| open.cursor.id() == id) else {
-                    return Ok(());
-                };
+            Content::Events { span, answer } => {
                 // Without the store the client is told that it gets a snapshot instead.
                 let (events, complete) = answer.unwrap_or((Vec::new(), false));
                 self.hub.write(|views| views.supply_events(&mut open.cursor, span, events, complete));

@@ -16,13 +16,14 @@ use std::time::Duration;
 
 use tidegate_telemetry::History;
 use tidegate_views::Subscription;
-use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 pub(crate) use self::place::Place;
+use crate::archive::{Archive, Asker};
 use crate::hub::Hub;
 use crate::live::flow::{ByteLimit, Flow};
-use crate::live::jobs::{Answer, Reader};
+use crate::live::jobs::{Jobs, Questions};
+use crate::live::lateness::Lateness;
 use crate::live::message::{Code, ErrorMessage, ServerMessage};
 use crate::live::pace::Pace;
 use crate::live::transport::{Gone, Received, Transport};
@@ -42,7 +43,7 @@ struct Session<T> {
     hub: Arc<Hub>,
     place: Place,
     transport: T,
-    reader: Reader,
+    history: Arc<dyn History>,
     subscriptions: Vec<Open>,
     same_epoch: bool,
     max_rate: Option<f64>,
@@ -50,8 +51,9 @@ struct Session<T> {
     flow: Flow,
     byte_limit: Option<ByteLimit>,
     pace: Pace,
+    lateness: Lateness,
     pulse_due: Instant,
-    jobs: JoinSet<Answer>,
+    jobs: Jobs,
 }
 
 /// A subscription and when it may be served.
@@ -61,8 +63,13 @@ struct Open {
     dirty: bool,
     /// Its history of events is being read.
     reading: bool,
+    questions: Questions,
     rate: Option<f64>,
     due: Instant,
+    /// Changes before it is due wake nobody ...
+    asleep: bool,
+    /// ... and there were some.
+    held: bool,
 }
 
 /// Whether the session goes on.
@@ -77,8 +84,10 @@ impl<T: Transport> Session<T> {
         let now = Instant::now();
         Session {
             flow: Flow::new(config.bytes_in_flight_start, config.bytes_in_flight_max),
-            reader: Reader { history, permits: Arc::clone(&hub.history_permits) },
+            jobs: Jobs::new(Archive::new(Arc::clone(&history), Arc::clone(&hub.turns)), Asker::Session(place.number)),
+            history,
             pace: Pace::new(Duration::from_millis(config.pace_after_ms)),
+            lateness: Lateness::default(),
             pulse_due: now + Duration::from_millis(config.pulse_ms),
             hub,
             place,
@@ -88,7 +97,6 @@ impl<T: Transport> Session<T> {
             max_rate: None,
             paused: false,
             byte_limit: None,
-            jobs: JoinSet::new(),
         }
     }
 
@@ -102,8 +110,12 @@ impl<T: Transport> Session<T> {
             if self.hub.is_closing() {
                 return self.say(&ServerMessage::Goaway { reconnect_after_ms: self.reconnect_after_ms() }).await;
             }
+            while let Some(answer) = self.jobs.ready() {
+                self.take_answer(answer).await?;
+            }
             let deadline = self.serve_what_is_due().await?;
-            if !self.place.waker.wait_for(self.lanes_to_wake_for()) {
+            let lanes = self.lanes_to_wake_for(Instant::now());
+            if !self.place.waker.wait_for(lanes) {
                 continue;
             }
             if sleep.deadline() != deadline {
@@ -117,7 +129,7 @@ impl<T: Transport> Session<T> {
                     }
                 }
                 () = self.place.waker.woken() => {}
-                Some(Ok(answer)) = self.jobs.join_next(), if !self.jobs.is_empty() => self.take_answer(answer).await?,
+                Some(answer) = self.jobs.next(), if !self.jobs.is_empty() => self.take_answer(answer).await?,
                 () = &mut sleep => {}
             }
         }

@@ -21,18 +21,24 @@ impl<T: Transport> Session<T> {
             }
             let (lanes, received_ms) = self.place.waker.take();
             for open in &mut self.subscriptions {
-                open.dirty |= lanes.has(open.cursor.lane());
+                let changed = lanes.has(open.cursor.lane());
+                open.dirty |= changed;
+                open.held = changed && open.asleep;
+                open.asleep = false;
             }
-            let Some(frame) = self.next_frame(now) else {
+            let Some((frame, overdue)) = self.next_frame(now) else {
                 let told = self.pace.told(now);
                 if let Some((rate, reason)) = told {
                     self.say(&ServerMessage::Pace { rate, reason }).await?;
                 }
                 return Ok(self.next_deadline(now));
             };
-            if lanes != Lanes::default() && !self.pace.is_held() {
-                #[allow(clippy::cast_precision_loss)]
-                self.hub.meters.latency.record((self.hub.now_ms() - received_ms).max(0) as f64 / 1e3);
+            if lanes != Lanes::default() {
+                let latency = Duration::from_millis((self.hub.now_ms() - received_ms).max(0).unsigned_abs());
+                if !self.pace.is_held() {
+                    self.hub.meters.latency.record(latency.as_secs_f64());
+                }
+                self.rest_when_late(latency.min(overdue), now);
             }
             self.hub.meters.deltas.increment(1);
             self.send(frame).await?;
@@ -44,8 +50,20 @@ impl<T: Transport> Session<T> {
         }
     }
 
-    /// The next frame of the first subscription that is due.
-    fn next_frame(&mut self, now: Instant) -> Option<Vec<u8>> {
+    /// Where deltas are late, what is on the screen and not urgent waits a little for what comes next.
+    fn rest_when_late(&mut self, late: Duration, now: Instant) {
+        let config = &self.hub.config;
+        if !self.lateness.note(late, Duration::from_millis(config.late_after_ms)) {
+            return;
+        }
+        let due = now + Duration::from_millis(config.late_gap_ms);
+        let may_wait = |open: &&mut Open| open.cursor.lane() >= Lane::Views && !open.cursor.has_more();
+        self.subscriptions.iter_mut().filter(may_wait).for_each(|open| open.due = open.due.max(due));
+        self.hub.meters.held_late.increment(1);
+    }
+
+    /// The next frame of the first subscription that is due; and for how long it has been, if it was held until then.
+    fn next_frame(&mut self, now: Instant) -> Option<(Vec<u8>, Duration)> {
         let held = self.hold(now);
         let config = &self.hub.config;
         let room = usize::try_from(self.flow.room()).unwrap_or(usize::MAX);
@@ -75,15 +93,16 @@ impl<T: Transport> Session<T> {
                 Frame::WantsEvents { after, through } => {
                     open.reading = true;
                     let (id, max) = (open.cursor.id(), config.event_fill_max);
-                    self.jobs.spawn(self.reader.clone().events(id, (after, through), max));
+                    self.jobs.events((id, &mut open.questions), (after, through), max);
                 }
                 Frame::Written | Frame::MustFollow => {
+                    let overdue = if open.held { now.saturating_duration_since(open.due) } else { Duration::MAX };
                     if !open.cursor.has_more() {
                         open.due = now + open.interval(config, self.max_rate);
                         // Whatever comes after `at` marks its lane: there is no need to look again.
                         open.dirty = open.cursor.at() != at;
                     }
-                    return Some(out);
+                    return Some((out, overdue));
                 }
             }
         }
@@ -104,7 +123,7 @@ impl<T: Transport> Session<T> {
         } else {
             None
         };
-        let limited = self.subscriptions.iter().find(|open| waiting(open) && open.due > now);
+        let limited = self.subscriptions.iter().find(|open| waiting(open) && (open.due > now || open.held));
         let own_rate = limited.and_then(|open| open.rate.or(self.max_rate));
         let shown = match (held, own_rate) {
             (Some(Held::Paused), _) => Some((Held::Paused, 0.0)),
@@ -132,7 +151,8 @@ impl<T: Transport> Session<T> {
         if self.paused {
             return deadline;
         }
-        let waiting = self.subscriptions.iter().filter(|open| open.dirty && !open.reading);
+        // One that is not due is looked at then, whether something changes meanwhile or not: it is not woken before.
+        let waiting = self.subscriptions.iter().filter(|open| (open.dirty || open.due > now) && !open.reading);
         if let Some(due) = waiting.map(|open| open.due).min() {
             let byte_due = self.byte_limit.as_mut().map_or(now, |limit| limit.due(now));
             if self.flow.room() > 0 {
@@ -143,12 +163,13 @@ impl<T: Transport> Session<T> {
     }
 
     /// Lanes in which a change means that there is something to do at once.
-    pub(super) fn lanes_to_wake_for(&self) -> Lanes {
+    pub(super) fn lanes_to_wake_for(&mut self, now: Instant) -> Lanes {
         let blocked = self.paused || self.flow.room() == 0;
         let mut lanes = Lanes::default();
-        for open in self.subscriptions.iter().filter(|open| !open.dirty) {
+        for open in self.subscriptions.iter_mut().filter(|open| !open.dirty) {
             let lane = open.cursor.lane();
-            if lane == Lane::Alerts || !blocked {
+            open.asleep = open.due > now;
+            if lane == Lane::Alerts || !(blocked || open.asleep) {
                 lanes.add(lane);
             }
         }

@@ -5,6 +5,7 @@ use tidegate_views::{Since, Subscription};
 use tokio::time::Instant;
 
 use super::{Open, Session};
+use crate::live::jobs::Questions;
 use crate::live::message::{ClientMessage, Code, ErrorMessage, ServerMessage, Subscribe, Update};
 use crate::live::transport::{Gone, Transport};
 
@@ -59,13 +60,23 @@ impl<T: Transport> Session<T> {
             self.hub.close(cursor);
             return refuse(Code::TooMany, format!("{rows} rows in all subscriptions, {max} are allowed"));
         }
-        self.ask_charts(&cursor);
+        let mut questions = Questions::default();
+        self.ask_charts(&cursor, &mut questions);
         self.hub.meters.subscriptions.increment(1.0);
         let due = Instant::now();
         let rate = wish.rate.filter(|rate| *rate > 0.0);
         // Most sessions have one or two: doubling would begin with room for four.
         self.subscriptions.reserve_exact(1);
-        self.subscriptions.push(Open { cursor, dirty: true, reading: false, rate, due });
+        self.subscriptions.push(Open {
+            cursor,
+            dirty: true,
+            reading: false,
+            questions,
+            rate,
+            due,
+            asleep: false,
+            held: false,
+        });
         // Alerts first.
         self.subscriptions.sort_by_key(|open| open.cursor.lane());
         Ok(())
@@ -92,8 +103,11 @@ impl<T: Transport> Session<T> {
             open.rate = Some(rate).filter(|rate| *rate > 0.0);
         }
         if change.window.is_some() {
+            open.questions = Questions::default();
             let wanted = self.hub.read(|views| views.wanted_history(&open.cursor));
-            self.spawn_charts(id, wanted);
+            for (line, query) in wanted {
+                self.jobs.chart((id, &mut open.questions), line, query, 0);
+            }
         }
         Ok(())
     }
@@ -110,17 +124,13 @@ impl<T: Transport> Session<T> {
         self.subscriptions.iter().map(|open| open.cursor.rows()).sum()
     }
 
-    fn ask_charts(&mut self, cursor: &Subscription) {
+    fn ask_charts(&mut self, cursor: &Subscription, questions: &mut Questions) {
         let wanted = self.hub.read(|views| views.wanted_history(cursor));
         if !wanted.is_empty() {
-            self.hub.mend_charts(&self.reader.history);
+            self.hub.mend_charts(&self.history);
         }
-        self.spawn_charts(cursor.id(), wanted);
-    }
-
-    fn spawn_charts(&mut self, id: u32, wanted: Vec<(usize, tidegate_telemetry::history::SeriesQuery)>) {
         for (line, query) in wanted {
-            self.jobs.spawn(self.reader.clone().chart(id, line, query, 0));
+            self.jobs.chart((cursor.id(), questions), line, query, 0);
         }
     }
 }

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tidegate_buckets::Bucket;
 use tidegate_telemetry::history::{
-    AlertEvent, ProblemGroup, ReadingsPage, ReadingsQuery, SeriesAnswer, SeriesQuery, StoreStats,
+    AlertEvent, ProblemGroup, ReadingsPage, ReadingsQuery, SeriesAnswer, SeriesQuery, StoreStats, Wanted,
 };
 use tidegate_telemetry::{
     AppliedCell, AppliedReading, Change, DeliveryClass, DeviceIndex, History, HistoryError, MetricIndex, Position,
@@ -34,11 +34,11 @@ struct Series {
 }
 
 impl History for Series {
-    fn readings(&self, _: &ReadingsQuery) -> Result<ReadingsPage, HistoryError> {
+    fn readings(&self, _: &ReadingsQuery, _: Wanted<'_>) -> Result<ReadingsPage, HistoryError> {
         Ok(ReadingsPage { points: Vec::new(), next: None })
     }
 
-    fn series(&self, query: &SeriesQuery) -> Result<SeriesAnswer, HistoryError> {
+    fn series(&self, query: &SeriesQuery, _: Wanted<'_>) -> Result<SeriesAnswer, HistoryError> {
         self.asked.fetch_add(1, Relaxed);
         if self.fails.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok() {
             return Err(HistoryError::Storage("the disk is away".to_owned()));

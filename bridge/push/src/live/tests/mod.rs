@@ -2,24 +2,28 @@
 //!
 //! - `promises`: sessions over real sockets
 //! - `document`: docs/protocol.md says what sessions say
+//! - `frames`: as few as it takes
 //! - `simulation`: whatever happens to a viewer's link, it ends at the truth
 //! - `mending`: an open chart becomes what history says
+//! - `turns`: nobody waits for what another asks of history
 //! - [`link`]: a session at the end of a link in memory
 
 #![allow(clippy::unwrap_used)]
 
 mod document;
+mod frames;
 mod link;
 mod mending;
 mod promises;
 mod simulation;
+mod turns;
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use parking_lot::Mutex;
 use tidegate_buckets::Bucket;
 use tidegate_telemetry::history::{
-    AlertEvent, ProblemGroup, ReadingsPage, ReadingsQuery, SeriesAnswer, SeriesQuery, StoreStats,
+    AlertEvent, ProblemGroup, ReadingsPage, ReadingsQuery, SeriesAnswer, SeriesQuery, StoreStats, Wanted,
 };
 use tidegate_telemetry::{History, HistoryError, Position};
 
@@ -36,11 +40,11 @@ struct Past {
 }
 
 impl History for Past {
-    fn readings(&self, _: &ReadingsQuery) -> Result<ReadingsPage, HistoryError> {
+    fn readings(&self, _: &ReadingsQuery, _: Wanted<'_>) -> Result<ReadingsPage, HistoryError> {
         Ok(ReadingsPage { points: Vec::new(), next: None })
     }
 
-    fn series(&self, _: &SeriesQuery) -> Result<SeriesAnswer, HistoryError> {
+    fn series(&self, _: &SeriesQuery, _: Wanted<'_>) -> Result<SeriesAnswer, HistoryError> {
         Ok(SeriesAnswer { buckets: self.bucket.into_iter().collect(), through: Position(self.through.load(Relaxed)) })
     }
 
