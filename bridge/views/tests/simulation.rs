@@ -225,7 +225,7 @@ impl World {
                 severity: [Severity::Info, Severity::Warning, Severity::Critical][self.dice.roll(3) as usize],
                 device,
                 device_id: self.id(device).into(),
-                group: ["a", "a/b", "c"][self.devices[device.0 as usize].as_ref().unwrap().group as usize].into(),
+                group: GROUPS[self.devices[device.0 as usize].as_ref().unwrap().group as usize].into(),
                 metric: None,
                 text: "Above 8.0 °C".into(),
                 state: AlertState::Raised,
@@ -376,9 +376,14 @@ impl World {
                 frame => break frame,
             }
         };
-        let was_asleep = std::mem::take(&mut client.is_quiet) && !is_woken;
-        assert!(!was_asleep || frame == Frame::Nothing, "{:?} was not woken for {out:?}", client.spec);
-        client.is_quiet = frame == Frame::Nothing || !cursor.has_more() && cursor.at() == self.views.position();
+        // Who looks unasked may see figures ahead of their entry, which then wakes it and has them again.
+        let was_asleep = std::mem::take(&mut client.is_quiet) && !is_woken && self.begun.is_none();
+        // A receipt, that what others lost is forgotten, is given to who looks.
+        let (shown, has_news) =
+            (String::from_utf8_lossy(&out), frame == Frame::Written && !out.starts_with(b"{\"type\":\"gap\""));
+        assert!(!was_asleep || !has_news, "{:?} was not woken for {shown}", client.spec);
+        client.is_quiet = self.begun.is_none()
+            && (frame == Frame::Nothing || !cursor.has_more() && cursor.at() == self.views.position());
         if frame == Frame::Nothing {
             client.list_pending = false;
             return false;

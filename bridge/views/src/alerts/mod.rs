@@ -141,7 +141,7 @@ impl Alerts {
         let known = self.alerts.get(&change.id).cloned();
         let burst = match &known {
             Some(known) => known.burst.clone(),
-            None => self.join_burst(&change, version, &bounds.bursts),
+            None => self.join_burst(&change, version, &bounds.bursts, wake),
         };
         if burst.is_none() || change.state == AlertState::Acknowledged {
             self.note_event(Event { version, at_ms, change: Arc::clone(&change) }, bounds.events_max);
@@ -288,12 +288,19 @@ impl Alerts {
     }
 
     /// The burst of an alert that was just raised. Those before it that make it one leave the lines of their own.
-    fn join_burst(&mut self, change: &Arc<AlertChange>, version: u64, bounds: &BurstBounds) -> Option<Arc<str>> {
+    fn join_burst(
+        &mut self,
+        change: &Arc<AlertChange>,
+        version: u64,
+        bounds: &BurstBounds,
+        wake: &mut impl FnMut(SubscriberId),
+    ) -> Option<Arc<str>> {
         let (burst, with) = self.bursts.join(change, bounds)?;
         for id in with {
             if let Some(alert) = self.alerts.get(&id).filter(|alert| alert.burst.is_none()).cloned() {
                 let joined = Alert { version, burst: Some(Arc::clone(&burst)), ..alert.clone() };
                 self.replace(Some(&alert), Some(joined), version);
+                self.wake(&alert.change, wake);
             }
         }
         Some(burst)
