@@ -46,8 +46,8 @@ pub enum Seeded {
 impl Views {
     /// Opens a view. Chart lines that [`Views::wanted_history`] lists must be seeded before anything is sent.
     ///
-    /// The first [`ViewsConfig::rows_per_lock`](crate::ViewsConfig::rows_per_lock) devices of a list or a page are looked up at once, more by [`Views::follow`]; until all
-    /// are, nothing is sent. A name of a list that fits several devices counts as nobody's there: ask [`Views::check_names`] before.
+    /// The first [`ViewsConfig::rows_per_lock`](crate::ViewsConfig::rows_per_lock) devices of a list or a page are looked up at
+    /// once, more by [`Views::follow`]; until all are, nothing is sent. A name of a list that fits several devices counts as nobody's there: ask [`Views::check_names`] before.
     ///
     /// # Errors
     /// [`ViewError`] when a field is wrong or the view is too large.
@@ -112,8 +112,9 @@ impl Views {
         }
     }
 
-    /// Ends a subscription as [`Views::close`] does, but at most [`ViewsConfig::rows_per_lock`](crate::ViewsConfig::rows_per_lock) rows of it: the rest is to be closed
-    /// again, so that nobody waits for all of a large one.
+    /// Ends a subscription as [`Views::close`] does, but at most
+    /// [`ViewsConfig::rows_per_lock`](crate::ViewsConfig::rows_per_lock) rows of it: the rest is to be closed again, so that
+    /// nobody waits for all of a large one.
     pub fn close_some(&mut self, mut subscription: Subscription) -> Option<Subscription> {
         let subscriber = subscription.subscriber;
         match &mut subscription.view {
