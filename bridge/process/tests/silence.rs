@@ -27,8 +27,11 @@ fn fleet(due_per_entry_max: usize) -> Fleet {
     fleet
 }
 
+/// Devices and their states, devices and their alerts; since when, Unix ms.
+type Shown = (Vec<(u32, DeviceState, i64)>, Vec<(u32, AlertState, i64)>);
+
 /// What devices and alerts are, whichever entry made them so.
-fn shown(process: &Process) -> (Vec<(u32, DeviceState, i64)>, Vec<(u32, AlertState, i64)>) {
+fn shown(process: &Process) -> Shown {
     let changes = process.snapshot();
     let states = changes.iter().filter_map(|change| match change {
         Change::State { device, state, since_ms } => Some((device.0, *state, *since_ms)),
