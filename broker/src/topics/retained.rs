@@ -69,7 +69,13 @@ impl Retained {
             return Put::NoRoom;
         }
         self.bytes = bytes;
-        place.insert_entry((position, Arc::clone(message)));
+        let kept = (position, Arc::clone(message));
+        match place {
+            Entry::Occupied(mut known) => drop(known.insert(kept)),
+            Entry::Vacant(free) => {
+                free.insert(kept);
+            }
+        }
         Put::Kept
     }
 

@@ -76,7 +76,7 @@ impl Stage {
     /// Everything goes on but for clients, until nothing has anything to do.
     pub(super) fn rest(&mut self) {
         loop {
-            let has_run = (0..self.tasks.len()).fold(false, |has_run, number| self.run(number) || has_run);
+            let has_run = (0..self.tasks.len()).filter(|number| self.run(*number)).count() > 0;
             let has_written = self.store();
             if !has_run && !has_written {
                 return;
