@@ -58,26 +58,23 @@ async fn deliveries(client: &mut Client, count: usize) -> Vec<(usize, bool)> {
 
 #[tokio::test]
 async fn a_burst_reaches_a_subscriber_with_qos_0_to_its_end() {
-    for version in BOTH {
-        let served = Served::with(|config| config.queue_bytes_max = 8 << 20);
-        let mut subscriber = Client::new(&served, version, "subscriber").await;
-        subscriber.subscribes("d/#", 0).await;
-        // So many publish at once that more is queued between two turns of the subscriber than is written at once.
-        let mut publishers = Vec::new();
-        for n in 0..20 {
-            let mut publisher = Client::new(&served, version, &format!("publisher{n}")).await;
-            let numbers = 500 * n..500 * (n + 1);
-            publishers.push(tokio::spawn(async move {
-                publish(&mut publisher, numbers, 0, false).await;
-                publisher.has_nothing().await;
-            }));
-        }
-        let numbers: BTreeSet<_> = deliveries(&mut subscriber, 10_000).await.into_iter().collect();
-        assert_eq!(numbers, (0..10_000).map(|number| (number, false)).collect());
-        for publisher in publishers {
-            publisher.await.unwrap();
-        }
+    const COUNT: usize = 10_000;
+    let served = Served::with(|config| config.queue_bytes_max = 8 << 20);
+    let mut subscriber = served.v3("subscriber").await;
+    subscriber.subscribe("d/#", 0).await;
+    // So many publish at once that more is queued between two turns of the subscriber than is written at once. It reads
+    // as fast as it comes, so that its socket always takes all of that.
+    for n in 0..20 {
+        let mut publisher = Client::new(&served, Version::V3, &format!("publisher{n}")).await;
+        tokio::spawn(async move {
+            publish(&mut publisher, 500 * n..500 * (n + 1), 0, false).await;
+            publisher.has_nothing().await;
+        });
     }
+    let sizes = (0..COUNT).map(|number| 6 + number.to_string().len() + PAYLOAD.len());
+    let mut bytes = vec![0; sizes.sum()];
+    let all = subscriber.stream.read_exact(&mut bytes);
+    tokio::time::timeout(Duration::from_secs(30), all).await.expect("all of it comes").unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
