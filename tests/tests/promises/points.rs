@@ -73,8 +73,8 @@ async fn are(server: &Server, device: &str, metric: &str, wanted: &[Value]) {
         (values(server, device, metric).await == wanted).then_some(())
     })
     .await;
-    let charted = wanted.iter().filter_map(Value::as_f64);
-    let expected = (charted.clone().count() as u64, charted.clone().reduce(f64::max), charted.last());
+    let charted: Vec<f64> = wanted.iter().filter_map(Value::as_f64).collect();
+    let expected = (charted.len() as u64, charted.iter().copied().reduce(f64::max), charted.last().copied());
     assert_eq!(chart(server, device, metric).await, expected, "chart of {device} {metric}");
 }
 
