@@ -23,6 +23,7 @@ fn publication(topic: &str, payload: impl Into<Vec<u8>>) -> Publication {
         dup: false,
         properties: None,
         scope: None,
+        address: None,
     }
 }
 

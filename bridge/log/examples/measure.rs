@@ -108,6 +108,7 @@ fn publication(session: u64) -> Entry {
         dup: false,
         properties: None,
         scope: None,
+        address: None,
     })
 }
 

@@ -74,6 +74,7 @@ pub fn publication(n: u64, payload_bytes: usize) -> Entry {
         dup: false,
         properties: None,
         scope: None,
+        address: None,
     })
 }
 

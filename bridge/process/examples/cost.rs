@@ -95,6 +95,7 @@ fn entry(n: usize) -> Entry {
         dup: false,
         properties: None,
         scope: None,
+        address: None,
     })
 }
 

@@ -23,9 +23,9 @@ pub struct StoreConfig {
     pub events_max: usize,
     /// Alert events older than this many days are deleted.
     pub events_age_days: u32,
-    /// Bytes of payloads in the quarantine; past it the problem that was quiet for longest goes first.
+    /// Bytes of payloads in the quarantine; past it the problem goes that was quiet for longest of whoever has most.
     pub quarantine_bytes_max: usize,
-    /// Problems (topic and reason) in the quarantine; past it the one that was quiet for longest goes first.
+    /// Problems (topic and reason) in the quarantine; past it, as for the bytes.
     pub quarantine_groups_max: usize,
     /// Payloads kept of one topic and reason; the newest stay, so that one device cannot push out the others'.
     pub quarantine_payloads_per_group_max: usize,

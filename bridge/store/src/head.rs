@@ -10,7 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, params};
 use tidegate_telemetry::history::AlertEvent;
-use tidegate_telemetry::{Position, Problem, Reason};
+use tidegate_telemetry::{Owner, Position, Problem, Reason};
 
 use crate::bundle::{Blocks, Key};
 use crate::catalogue::{Catalogue, Row, SeriesId};
@@ -48,7 +48,7 @@ const SCHEMA: &str = "
     CREATE TABLE problem (
         sequence INTEGER PRIMARY KEY, reason TEXT NOT NULL, topic TEXT NOT NULL, client TEXT NOT NULL,
         detail TEXT NOT NULL, received_ms INTEGER NOT NULL, payload BLOB NOT NULL,
-        group_count INTEGER NOT NULL, group_first_ms INTEGER NOT NULL
+        group_count INTEGER NOT NULL, group_first_ms INTEGER NOT NULL, owner TEXT
     )";
 
 /// What ages are measured to. Programs that know no such table leave it alone.
@@ -94,6 +94,7 @@ impl Head {
             upgrade::bring_up_to_date(&database, format)?;
         }
         database.writer()?.execute_batch(AGED).map_err(|error| database.error(error))?;
+        upgrade::give_problems_owners(&database)?;
         Ok(Head { database })
     }
 
@@ -235,7 +236,7 @@ fn load_aged(connection: &Connection) -> rusqlite::Result<Option<Aged>> {
 }
 
 fn load_problems(connection: &Connection) -> rusqlite::Result<Vec<quarantine::Row>> {
-    let sql = "SELECT sequence, reason, topic, client, detail, received_ms, payload, group_count, group_first_ms
+    let sql = "SELECT sequence, reason, topic, client, detail, received_ms, payload, group_count, group_first_ms, owner
         FROM problem ORDER BY sequence";
     let mut statement = connection.prepare(sql)?;
     let mut rows = statement.query([])?;
@@ -248,6 +249,7 @@ fn load_problems(connection: &Connection) -> rusqlite::Result<Vec<quarantine::Ro
             reason,
             topic: text(row, 2)?,
             client: text(row, 3)?,
+            owner: Owner::from_text(row.get::<_, Option<String>>(9)?.as_deref()),
             detail: row.get(4)?,
             received_ms: row.get(5)?,
             payload: Bytes::from(row.get::<_, Vec<u8>>(6)?),
@@ -350,12 +352,24 @@ impl HeadWriter<'_> {
         for sequence in &changes.removed {
             remove.execute([sequence])?;
         }
-        let sql = "INSERT OR REPLACE INTO problem VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
+        let sql = "INSERT OR REPLACE INTO problem VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
         let mut add = self.connection.prepare_cached(sql)?;
         for quarantine::Row { sequence, count, first_ms, problem } in &changes.added {
-            let Problem { reason, detail, topic, client, received_ms, payload } = problem;
-            let (reason, payload) = (reason.name(), payload.as_ref());
-            add.execute(params![sequence, reason, &**topic, &**client, detail, received_ms, payload, count, first_ms])?;
+            let Problem { reason, detail, topic, client, owner, received_ms, payload } = problem;
+            let (reason, payload, owner) = (reason.name(), payload.as_ref(), owner.to_text());
+            let (topic, client) = (&**topic, &**client);
+            add.execute(params![
+                sequence,
+                reason,
+                topic,
+                client,
+                detail,
+                received_ms,
+                payload,
+                count,
+                first_ms,
+                owner
+            ])?;
         }
         Ok(())
     }

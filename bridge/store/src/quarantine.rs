@@ -1,25 +1,28 @@
 //! What was refused or not understood, within bounds, so that people see it and it can be decoded again.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use rustc_hash::FxHashMap;
 use tidegate_telemetry::history::ProblemGroup;
-use tidegate_telemetry::{Problem, Reason};
+use tidegate_telemetry::{Holder, Problem, Reason, Shares};
 
 use crate::config::StoreConfig;
 
 type Key = (Reason, Arc<str>);
 
-/// Problems by reason and topic. Of each the newest payloads are kept, and a total.
+/// Problems by reason and topic. Of each the newest payloads are kept, and a total. Past a bound whoever has most gives
+/// way with what was quiet for longest: who makes many problems of its own pushes out nobody else's.
 #[derive(Debug)]
 pub(crate) struct Quarantine {
     bounds: Bounds,
     groups: FxHashMap<Key, Group>,
     /// The group's key by the sequence number of its newest problem: who was quiet for longest comes first.
     by_newest: BTreeMap<u64, Key>,
-    bytes: usize,
+    /// The same numbers by whose group it is.
+    by_holder: BTreeSet<(Holder, u64)>,
+    held: Held,
     dropped: u64,
     next: u64,
     /// Problems below are in the file.
@@ -34,6 +37,13 @@ struct Bounds {
     groups: usize,
     payloads_per_group: usize,
     payload_bytes: usize,
+}
+
+/// Who has how much.
+#[derive(Debug, Default)]
+struct Held {
+    groups: Shares,
+    bytes: Shares,
 }
 
 #[derive(Debug)]
@@ -75,7 +85,8 @@ impl Quarantine {
             bounds,
             groups: FxHashMap::default(),
             by_newest: BTreeMap::new(),
-            bytes: 0,
+            by_holder: BTreeSet::new(),
+            held: Held::default(),
             dropped: 0,
             next: 0,
             saved: 0,
@@ -100,45 +111,53 @@ impl Quarantine {
     fn insert(&mut self, problem: Problem, totals: Option<(u64, i64)>) {
         let sequence = self.next;
         self.next += 1;
-        self.bytes += weight(&problem);
         let key = (problem.reason, problem.topic.clone());
-        let group = self.groups.entry(key.clone()).or_insert_with(|| Group {
-            count: 0,
-            first_ms: problem.received_ms,
-            kept: VecDeque::new(),
+        self.change(&key, |group, max| {
+            let group = group.get_or_insert_with(|| Group::new(problem.received_ms));
+            (group.count, group.first_ms) = totals.unwrap_or((group.count + 1, group.first_ms));
+            group.kept.push_back((sequence, problem));
+            if group.kept.len() > max { Some(group.most_crowding()) } else { None }
         });
-        if let Some((newest, _)) = group.kept.back() {
-            self.by_newest.remove(newest);
-        }
-        (group.count, group.first_ms) = totals.unwrap_or((group.count + 1, group.first_ms));
-        group.kept.push_back((sequence, problem));
-        let crowded = group.kept.len() > self.bounds.payloads_per_group;
-        self.by_newest.insert(sequence, key.clone());
-        if crowded {
-            self.drop_oldest_of(&key);
-        }
         self.shrink();
     }
 
-    /// Back within the bounds, whoever was quiet for longest first.
+    /// Back within the bounds: of whoever has most, what was quiet for longest goes first.
     fn shrink(&mut self) {
-        while self.bytes > self.bounds.bytes || self.groups.len() > self.bounds.groups {
-            let Some((_, key)) = self.by_newest.first_key_value() else { return };
-            self.drop_oldest_of(&key.clone());
+        loop {
+            let largest = match &self.held {
+                held if held.bytes.total() > self.bounds.bytes => held.bytes.largest(),
+                held if held.groups.total() > self.bounds.groups => held.groups.largest(),
+                _ => return,
+            };
+            let Some(largest) = largest else { return };
+            let quietest = self.by_holder.range((largest, 0)..).next();
+            let Some(key) = quietest.and_then(|(_, newest)| self.by_newest.get(newest)).cloned() else { return };
+            self.change(&key, |_, _| Some(0));
         }
     }
 
-    fn drop_oldest_of(&mut self, key: &Key) {
-        let Some(group) = self.groups.get_mut(key) else { return };
-        let Some((sequence, problem)) = group.kept.pop_front() else { return };
-        self.bytes -= weight(&problem);
-        self.dropped += 1;
-        if sequence < self.saved {
-            self.removed.push(sequence);
+    /// Changes a group, and then drops the problem at the place that the change says.
+    fn change(&mut self, key: &Key, change: impl FnOnce(&mut Option<Group>, usize) -> Option<usize>) {
+        let mut group = self.groups.remove(key);
+        if let Some((holder, newest, bytes)) = group.as_ref().and_then(Group::standing) {
+            self.by_newest.remove(&newest);
+            self.held.remove(&holder, bytes);
+            self.by_holder.remove(&(holder, newest));
         }
-        if group.kept.is_empty() {
-            self.by_newest.remove(&sequence);
-            self.groups.remove(key);
+        let drop_at = change(&mut group, self.bounds.payloads_per_group);
+        let dropped = drop_at.zip(group.as_mut()).and_then(|(at, group)| group.kept.remove(at));
+        if let Some((sequence, _)) = dropped {
+            self.dropped += 1;
+            if sequence < self.saved {
+                self.removed.push(sequence);
+            }
+        }
+        let Some(group) = group else { return };
+        if let Some((holder, newest, bytes)) = group.standing() {
+            self.by_newest.insert(newest, key.clone());
+            self.held.add(&holder, bytes);
+            self.by_holder.insert((holder, newest));
+            self.groups.insert(key.clone(), group);
         }
     }
 
@@ -181,12 +200,41 @@ impl Quarantine {
 
     fn holds(&self, row: &Row) -> bool {
         let key = (row.problem.reason, row.problem.topic.clone());
-        let kept = self.groups.get(&key).and_then(|group| group.kept.front());
-        kept.is_some_and(|(oldest, _)| *oldest <= row.sequence)
+        self.groups.get(&key).is_some_and(|group| group.kept.iter().any(|(sequence, _)| *sequence == row.sequence))
+    }
+}
+
+impl Held {
+    fn add(&mut self, holder: &Holder, bytes: usize) {
+        self.groups.add(holder, 1);
+        self.bytes.add(holder, bytes);
+    }
+
+    fn remove(&mut self, holder: &Holder, bytes: usize) {
+        self.groups.remove(holder, 1);
+        self.bytes.remove(holder, bytes);
     }
 }
 
 impl Group {
+    fn new(first_ms: i64) -> Self {
+        Group { count: 0, first_ms, kept: VecDeque::new() }
+    }
+
+    /// Whose it is, which is whose problem it has had for longest; the newest problem's number; the bytes of all.
+    fn standing(&self) -> Option<(Holder, u64, usize)> {
+        let ((_, oldest), (newest, _)) = (self.kept.front()?, self.kept.back()?);
+        Some((holder(oldest), *newest, self.kept.iter().map(|(_, problem)| weight(problem)).sum()))
+    }
+
+    /// The place of the oldest problem of whoever has most of them.
+    fn most_crowding(&self) -> usize {
+        let is_like = |a: &Problem, b: &Problem| (&a.owner, &a.client) == (&b.owner, &b.client);
+        let count = |of: &Problem| self.kept.iter().filter(|(_, problem)| is_like(problem, of)).count();
+        let places = self.kept.iter().enumerate().rev().map(|(place, (_, problem))| (count(problem), place));
+        places.max_by_key(|(count, _)| *count).map_or(0, |(_, place)| place)
+    }
+
     fn summary(&self) -> Option<ProblemGroup> {
         let (_, newest) = self.kept.back()?;
         Some(ProblemGroup {
@@ -210,6 +258,10 @@ impl Group {
             problem: problem.clone(),
         })
     }
+}
+
+fn holder(problem: &Problem) -> Holder {
+    (problem.owner.clone(), problem.client.clone())
 }
 
 fn weight(problem: &Problem) -> usize {

@@ -61,6 +61,20 @@ fn pack_again(head: &Database, format: i64) -> Result<(), StoreError> {
     })
 }
 
+/// Files of before lack the column that says in whose share a problem counts.
+pub(crate) fn give_problems_owners(head: &Database) -> Result<(), StoreError> {
+    let connection = head.writer()?;
+    let add = || -> rusqlite::Result<()> {
+        let columns = "SELECT count(*), max(name = 'owner') FROM pragma_table_info('problem')";
+        let (columns, has_it) = connection.query_row(columns, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        if (columns, has_it) == (9_u32, Some(false)) {
+            connection.execute_batch("ALTER TABLE problem ADD COLUMN owner TEXT")?;
+        }
+        Ok(())
+    };
+    add().map_err(|error| head.error(error))
+}
+
 fn pack_part(writer: &HeadWriter<'_>, (part, hour): (u32, Hour), format: i64) -> Result<(), Failed> {
     let sql = "SELECT first, data FROM old WHERE part = ? AND hour = ? ORDER BY first, slice";
     let mut statement = writer.connection.prepare_cached(sql)?;

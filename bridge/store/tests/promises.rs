@@ -13,7 +13,7 @@ use tidegate_buckets::Rung;
 use tidegate_store::{Aged, Store, StoreConfig, StoreError};
 use tidegate_telemetry::history::{ReadingsQuery, SeriesQuery};
 use tidegate_telemetry::{
-    AlertChange, AlertState, AppliedReading, Change, DeviceIndex, History, HistoryError, MetricIndex, Position,
+    AlertChange, AlertState, AppliedReading, Change, DeviceIndex, History, HistoryError, MetricIndex, Owner, Position,
     Problem, ProblemSink, Reason, Severity, Value,
 };
 
@@ -316,6 +316,7 @@ fn problem(topic: &str, received_ms: i64, payload: &'static [u8]) -> Problem {
         detail: format!("at {received_ms}"),
         topic: topic.into(),
         client: "c1".into(),
+        owner: Owner::Unknown,
         received_ms,
         payload: Bytes::from_static(payload),
     }
@@ -359,6 +360,51 @@ fn one_bad_device_does_not_push_the_others_out_of_the_quarantine() {
         store.store().report(problem(&format!("topic {at}"), 2_000 + at, b"?"));
     }
     assert_eq!(store.store().problems(100).0.len(), 5);
+}
+
+fn problem_of(owner: &Owner, client: &str, topic: &str, at: i64) -> Problem {
+    Problem { owner: owner.clone(), client: client.into(), ..problem(topic, at, b"?") }
+}
+
+#[test]
+fn junk_topics_of_one_client_push_out_its_own_problems_and_nobody_elses_also_over_a_restart() {
+    let named = |name: &str| Owner::Named(name.into());
+    let here = Owner::Address("192.0.2.7".parse().unwrap());
+    for (honest, rude) in [((named("ann"), "c1"), (named("bob"), "c1")), ((here.clone(), "honest"), (here, "rude"))] {
+        let mut store = Fixture::with(StoreConfig { quarantine_groups_max: 100, ..StoreConfig::default() });
+        store.store().report(problem_of(&honest.0, honest.1, "site/dev7", 0));
+        let topics = |store: &Fixture| {
+            let (groups, _) = store.store().problems(1_000);
+            (groups.iter().any(|group| &*group.topic == "site/dev7"), groups.len())
+        };
+        for round in 0..2 {
+            for at in 0..1_500 {
+                store.store().report(problem_of(&rude.0, rude.1, &format!("junk/{round}/{at}"), 1 + at));
+            }
+            assert_eq!(topics(&store), (true, 100), "round {round}");
+            store.flush();
+            store.restart();
+            assert_eq!(topics(&store), (true, 100), "after the restart of round {round}");
+        }
+    }
+}
+
+#[test]
+fn junk_on_the_topic_of_another_leaves_the_others_payload() {
+    let store = Fixture::with(StoreConfig { quarantine_payloads_per_group_max: 3, ..StoreConfig::default() });
+    store.store().report(problem_of(&Owner::Unknown, "honest", "shared", 0));
+    for at in 1..1_000 {
+        store.store().report(problem_of(&Owner::Unknown, "rude", "shared", at));
+    }
+    assert_eq!(store.store().quarantined().iter().map(|kept| kept.received_ms).collect::<Vec<_>>(), [0, 998, 999]);
+    // And it is the payload that stays when the topic's other ones make their sender the largest holder.
+    let store = Fixture::with(StoreConfig { quarantine_groups_max: 10, ..StoreConfig::default() });
+    store.store().report(problem_of(&Owner::Unknown, "rude", "shared", 0));
+    store.store().report(problem_of(&Owner::Unknown, "honest", "shared", 1));
+    for at in 2..100 {
+        store.store().report(problem_of(&Owner::Unknown, "rude", &format!("junk/{at}"), at));
+    }
+    assert!(store.store().quarantined().iter().any(|kept| &*kept.client == "honest"));
 }
 
 #[test]

@@ -178,6 +178,7 @@ impl CommandMessage {
             dup: false,
             properties: Some(Box::new(properties)),
             scope: None,
+            address: None,
         };
         CommandMessage { command: command.id, deadline_ms: command.deadline_ms, publication }
     }

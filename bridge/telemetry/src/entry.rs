@@ -1,12 +1,14 @@
 //! What the log holds, and how it is written down.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::command::{CommandMessage, CommandReport, CommandRequest};
 use crate::scope::DeviceScope;
+use crate::shares::Owner;
 
 /// 2023-01-01 in Unix ms: no program that writes this log is older, so a system's clock that says less is not set.
 pub const UNSET_BEFORE_MS: i64 = 1_672_531_200_000;
@@ -126,9 +128,19 @@ pub struct Publication {
     /// behind the rest ([`Publication::encode_scope_into`]).
     #[serde(skip)]
     pub scope: Option<DeviceScope>,
+    /// Where a client is that proved nothing, for its share of what is bounded; an IPv6 address stands for its /64.
+    /// Written behind the rest, with the scope.
+    #[serde(skip)]
+    pub address: Option<IpAddr>,
 }
 
 impl Publication {
+    /// In whose share of what is bounded it counts.
+    #[must_use]
+    pub fn owner(&self) -> Owner {
+        Owner::of(&self.principal, self.address)
+    }
+
     /// Appends its scope, where it has one, to its other bytes.
     pub fn encode_scope_into(&self, out: &mut Vec<u8>) {
         if let Some(scope) = &self.scope {
@@ -213,7 +225,9 @@ const COMMANDS: u8 = 2;
 /// Since then publications may have a scope.
 const SCOPES: u8 = 3;
 /// Since then the clock may be set.
-const CURRENT: u8 = 4;
+const CLOCKS: u8 = 4;
+/// Since then publications may have an address.
+const CURRENT: u8 = 5;
 
 impl Entry {
     /// Unix ms at which the entry was received.
@@ -248,10 +262,11 @@ impl Entry {
 
     fn version(&self) -> u8 {
         match self {
+            Entry::Publication(Publication { address: Some(_), .. }) => CURRENT,
             Entry::Publication(Publication { scope: Some(_), .. }) => SCOPES,
             Entry::Publication(_) | Entry::Intent(Intent::AcknowledgeAlert { .. }) | Entry::Tick(_) => FIRST,
             Entry::Intent(Intent::SendCommand { .. }) | Entry::Command(_) | Entry::CommandReport(_) => COMMANDS,
-            Entry::ClockSet { .. } => CURRENT,
+            Entry::ClockSet { .. } => CLOCKS,
         }
     }
 
@@ -260,7 +275,10 @@ impl Entry {
         out.push(self.version());
         encode(self, out);
         if let Entry::Publication(publication) = self {
-            publication.encode_scope_into(out);
+            match publication.address {
+                Some(address) => encode(&(address, &publication.scope), out),
+                None => publication.encode_scope_into(out),
+            }
         }
     }
 
@@ -274,10 +292,13 @@ impl Entry {
             return Err(EntryError::UnknownVersion(version));
         }
         let (mut entry, rest) = postcard::take_from_bytes(bytes).map_err(|_| EntryError::Malformed)?;
-        if let Entry::Publication(publication) = &mut entry
-            && version == SCOPES
-        {
-            publication.decode_scope(rest)?;
+        match &mut entry {
+            Entry::Publication(publication) if version == SCOPES => publication.decode_scope(rest)?,
+            Entry::Publication(publication) if version == CURRENT => {
+                let (address, scope) = postcard::from_bytes(rest).map_err(|_| EntryError::Malformed)?;
+                (publication.address, publication.scope) = (Some(address), scope);
+            }
+            _ => {}
         }
         Ok(entry)
     }
@@ -311,7 +332,12 @@ mod tests {
                 ..PublishProperties::default()
             })),
             scope: None,
+            address: None,
         }
+    }
+
+    fn placed(entry: Publication, address: &str) -> Entry {
+        Entry::Publication(Publication { address: address.parse().ok(), ..entry })
     }
 
     fn scoped() -> Publication {
@@ -344,7 +370,8 @@ mod tests {
         let before = [Entry::Publication(publication()), Entry::Intent(acknowledge), Entry::Tick(-5)];
         let versions = before.map(|entry| (entry, 1)).into_iter().chain(commands().map(|entry| (entry, 2)));
         let set = Entry::ClockSet { at_ms: 1_704_723_845_000, by_ms: 3_600_000 };
-        for (entry, version) in versions.chain([(Entry::Publication(scoped()), 3), (set, 4)]) {
+        let placed = [placed(publication(), "192.0.2.7"), placed(scoped(), "2001:db8::")].map(|entry| (entry, 5));
+        for (entry, version) in versions.chain([(Entry::Publication(scoped()), 3), (set, 4)]).chain(placed) {
             let mut bytes = Vec::new();
             entry.encode_into(&mut bytes);
             assert_eq!(bytes[0], version, "an older program reads what it knows");
@@ -356,9 +383,10 @@ mod tests {
     fn a_newer_format_is_named_and_a_cut_one_is_refused() {
         assert_eq!(Entry::decode(&[9, 0]), Err(EntryError::UnknownVersion(9)));
         assert_eq!(Entry::decode(&[]), Err(EntryError::Malformed));
-        for publication in [publication(), scoped()] {
+        let written = [publication(), scoped()].map(Entry::Publication);
+        for entry in written.into_iter().chain([placed(publication(), "192.0.2.7"), placed(scoped(), "2001:db8::")]) {
             let mut bytes = Vec::new();
-            Entry::Publication(publication).encode_into(&mut bytes);
+            entry.encode_into(&mut bytes);
             for cut in 0..bytes.len() {
                 assert!(Entry::decode(&bytes[..cut]).is_err(), "cut at {cut}");
             }

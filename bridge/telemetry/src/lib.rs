@@ -11,6 +11,7 @@
 //! - [`clients`]: who the MQTT clients are and what they say, for operators
 //! - [`history`]: the questions a dashboard asks about the past, and the port that answers them
 //! - [`numbered`]: things that come and go, by number
+//! - [`shares`]: who holds how much of something that is bounded, and who gives way
 
 pub mod change;
 pub mod clients;
@@ -21,6 +22,7 @@ pub mod numbered;
 pub mod problem;
 pub mod reading;
 pub mod scope;
+pub mod shares;
 
 pub use change::{
     AggregateChange, AlertChange, AlertState, AppliedCell, AppliedReading, Change, DeviceIndex, DeviceState,
@@ -35,3 +37,4 @@ pub use numbered::Numbered;
 pub use problem::{Problem, ProblemSink, Reason};
 pub use reading::{DeliveryClass, Reading, TimeOrigin, Value};
 pub use scope::DeviceScope;
+pub use shares::{Holder, Owner, Shares};

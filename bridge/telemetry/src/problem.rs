@@ -5,6 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use crate::shares::Owner;
+
 /// Why a message, or a part of it, was not applied. The snake-case name is the `reason` label of the counters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -140,6 +142,8 @@ pub struct Problem {
     pub topic: Arc<str>,
     /// Client identifier, or the peer address before a CONNECT.
     pub client: Arc<str>,
+    /// In whose share of the quarantine it counts.
+    pub owner: Owner,
     /// Unix ms.
     pub received_ms: i64,
     /// The payload or packet; the receiver keeps as much as its bounds allow.

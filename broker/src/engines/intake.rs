@@ -61,6 +61,7 @@ impl Intake {
             dup: false,
             properties: None,
             scope: None,
+            address: None,
         }
     }
 

@@ -175,6 +175,7 @@ fn command(seconds: u32) -> CommandMessage {
         dup: false,
         properties: Some(Box::new(properties)),
         scope: None,
+        address: None,
     };
     let deadline_ms = support::now_ms() + i64::from(seconds) * 1000;
     CommandMessage { command: CommandId(Position(1)), deadline_ms, publication }

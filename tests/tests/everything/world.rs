@@ -219,6 +219,7 @@ impl World {
             dup: false,
             properties: None,
             scope: None,
+            address: None,
         };
         self.append(Entry::Publication(publication.clone()), Some(Meaning { said: said.clone(), came_at: None }));
         if said.qos == Qos::AtLeastOnce {

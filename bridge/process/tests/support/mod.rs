@@ -110,6 +110,7 @@ pub fn publication(received_ms: i64, client: &str, topic: &str, payload: &str) -
         dup: false,
         properties: None,
         scope: None,
+        address: None,
     })
 }
 

@@ -43,6 +43,7 @@ impl Hub {
             dup: false,
             properties: None,
             scope: None,
+            address: None,
         });
         let mut routed = Vec::new();
         let messages: Vec<Arc<Message>> = publications

@@ -113,6 +113,7 @@ impl Rumqttd {
         Some(Publication {
             properties: properties.filter(|some| *some != PublishProperties::default()).map(Box::new),
             scope: None,
+            address: None,
             ..self.intake.publication(topic, forward.publish.payload, Qos::AtMostOnce)
         })
     }

@@ -158,6 +158,7 @@ fn command(asked_s: i64) -> CommandMessage {
         dup: false,
         properties: Some(Box::new(properties)),
         scope: None,
+        address: None,
     };
     let deadline_ms = now_ms() + (120 - asked_s) * 1000;
     CommandMessage { command: CommandId(Position(1)), deadline_ms, publication }
