@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use metrics::counter;
 use tidegate_identity::{Authority, Check, Credentials, Identity, Now, Refusal as WhyRefused, Refused};
+use tidegate_telemetry::Owner;
 use tokio::sync::Semaphore;
 
 pub(crate) use places::{ConnectLimit, KeptOut, LOBBY_WAIT_MAX, Place, Places};
@@ -55,7 +56,7 @@ impl Access {
             Check::Refused(refused) => return Err(refused),
             Check::Slow | Check::NotMine => return Err(busy("the password was not verified")),
         };
-        self.allow_will(connect, identity)
+        self.allow_will(connect, identity, peer.owner())
     }
 
     async fn verify(&self, connect: &ConnectRequest, peer: &Peer, now: Now) -> Check {
@@ -78,8 +79,8 @@ impl Access {
     }
 
     /// A will is a publication that is decided on now.
-    fn allow_will(&self, connect: &ConnectRequest, identity: Identity) -> Result<Speaker, Refused> {
-        let speaker = Speaker::new(Arc::clone(&self.authority), identity);
+    fn allow_will(&self, connect: &ConnectRequest, identity: Identity, nobody: Owner) -> Result<Speaker, Refused> {
+        let speaker = Speaker::new(Arc::clone(&self.authority), identity, nobody);
         match &connect.will {
             Some(will) if !speaker.may_publish(&connect.client_id, &will.topic, will.retain) => {
                 let detail = format!("{} has no right to publish its will to {:?}", speaker.principal(), will.topic);

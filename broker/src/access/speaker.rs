@@ -1,7 +1,8 @@
+use std::net::IpAddr;
 use std::sync::{Arc, LazyLock};
 
 use tidegate_identity::{Authority, Identity, Principal};
-use tidegate_telemetry::DeviceScope;
+use tidegate_telemetry::{DeviceScope, Owner};
 
 /// Who a connection speaks for, and what it may do.
 #[derive(Debug, Clone)]
@@ -9,21 +10,38 @@ pub(crate) struct Speaker {
     /// None where nobody asks: everything is allowed.
     authority: Option<Arc<Authority>>,
     identity: Arc<Identity>,
+    owner: Owner,
 }
 
 /// All connections that proved nothing share one.
 static ANYBODY: LazyLock<Arc<Identity>> = LazyLock::new(|| Arc::new(Identity::anonymous()));
 
 impl Speaker {
-    pub(crate) fn new(authority: Arc<Authority>, identity: Identity) -> Self {
+    /// `nobody`: in whose share it counts where it proved nothing.
+    pub(crate) fn new(authority: Arc<Authority>, identity: Identity, nobody: Owner) -> Self {
+        let principal = &identity.principal;
+        let owner = if principal.is_anonymous() { nobody } else { Owner::Named(principal.name().into()) };
         let authority = Some(authority).filter(|authority| !authority.rights().is_empty());
         let identity = if identity == **ANYBODY { Arc::clone(&ANYBODY) } else { Arc::new(identity) };
-        Speaker { authority, identity }
+        Speaker { authority, identity, owner }
     }
 
     /// Someone who proved nothing and may do everything.
     pub(crate) fn anonymous() -> Self {
-        Speaker { authority: None, identity: Arc::clone(&ANYBODY) }
+        Speaker { authority: None, identity: Arc::clone(&ANYBODY), owner: Owner::Unknown }
+    }
+
+    /// In whose share it counts.
+    pub(crate) fn owner(&self) -> &Owner {
+        &self.owner
+    }
+
+    /// Where it is, if it proved nothing: entries of the log and sessions keep it, for their share.
+    pub(crate) fn address(&self) -> Option<IpAddr> {
+        match self.owner {
+            Owner::Address(address) => Some(address),
+            Owner::Named(_) | Owner::Unknown => None,
+        }
     }
 
     pub(crate) fn identity(&self) -> &Arc<Identity> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tidegate_identity::Principal;
 use tidegate_log::{AppendError, Log};
-use tidegate_telemetry::{Entry, Position, Problem, ProblemSink, Publication, Qos, Reason};
+use tidegate_telemetry::{Entry, Owner, Position, Problem, ProblemSink, Publication, Qos, Reason};
 
 use crate::config::BrokerConfig;
 use crate::metrics::{self, Metrics};
@@ -91,6 +91,14 @@ impl Intake {
     pub(crate) fn refuse(&self, reason: Reason, detail: String, topic: &str, payload: Bytes) {
         metrics::refused(reason, 1);
         let received_ms = (self.clock)();
-        self.problems.report(Problem { reason, detail, topic: topic.into(), client: "".into(), received_ms, payload });
+        self.problems.report(Problem {
+            reason,
+            detail,
+            topic: topic.into(),
+            client: "".into(),
+            owner: Owner::Unknown,
+            received_ms,
+            payload,
+        });
     }
 }

@@ -87,7 +87,7 @@ impl Model {
             }
             2 => {
                 (kept.expires_ms, kept.expiry_s) = (None, at.into());
-                Change::Resume { session, expiry_s: at.into() }
+                Change::Resume { session, expiry_s: at.into(), address: None }
             }
             3 => {
                 kept.expires_ms = Some(at.into());
@@ -155,7 +155,7 @@ impl Model {
             mailbox: BTreeMap::new(),
         };
         self.sessions.insert(session, kept);
-        Some(Change::Open { session, client: client.into(), expiry_s })
+        Some(Change::Open { session, client: client.into(), expiry_s, address: None })
     }
 
     fn retain(&mut self, at: u8) -> Change {
@@ -227,5 +227,6 @@ fn will(session: u64) -> Publication {
         properties: None,
         // Of every second session what it may name is limited.
         scope: (session % 2 == 1).then(|| DeviceScope::new([format!("c-{session}")])),
+        address: None,
     }
 }

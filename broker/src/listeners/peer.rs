@@ -1,7 +1,8 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-use tidegate_identity::CertificateNames;
+use tidegate_identity::{CertificateNames, network};
+use tidegate_telemetry::Owner;
 
 /// Who is at the other end of a connection, as far as the way it came tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +18,11 @@ pub struct Peer {
 impl Peer {
     pub(crate) fn ip(&self) -> Option<IpAddr> {
         self.address.map(|address| address.ip())
+    }
+
+    /// In whose share it counts as long as it has proved nothing.
+    pub(crate) fn owner(&self) -> Owner {
+        self.ip().map(network).map_or(Owner::Unknown, Owner::Address)
     }
 }
 

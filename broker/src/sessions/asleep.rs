@@ -1,3 +1,4 @@
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use tidegate_telemetry::Position;
@@ -7,8 +8,8 @@ use super::{SubscriptionOptions, Subscriptions};
 use crate::engines::gate::outbox::PackedGreeting;
 
 /// What memory holds of a session while its client is away, in one piece of just the bytes it takes: the key of the
-/// client, [`Received`], retained messages that subscriptions are still due, and the subscriptions by filter. Of a session
-/// that ended it is empty.
+/// client, its address where it proved nothing, [`Received`], retained messages that subscriptions are still due, and the
+/// subscriptions by filter. Of a session that ended it is empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Asleep(Box<[u8]>);
 
@@ -18,11 +19,12 @@ pub(crate) type Received = Vec<(u16, Position)>;
 impl Asleep {
     pub(crate) fn new(
         client: &str,
+        address: Option<IpAddr>,
         received: &Received,
         greetings: &[PackedGreeting],
         subscriptions: &Subscriptions,
     ) -> Self {
-        let mut bytes = encode(&(client, received, greetings), Vec::new());
+        let mut bytes = encode(&(client, address, received, greetings), Vec::new());
         for (filter, options) in subscriptions.iter() {
             bytes = encode(&(packed(options), options.identifier, &**filter), bytes);
         }
@@ -32,6 +34,14 @@ impl Asleep {
 
     pub(crate) fn client(&self) -> &str {
         if self.0.is_empty() { "" } else { decode(&self.0).0 }
+    }
+
+    pub(crate) fn address(&self) -> Option<IpAddr> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let ((_, address), _): ((&str, Option<IpAddr>), _) = decode(&self.0);
+        address
     }
 
     pub(crate) fn received(&self) -> Received {
@@ -66,7 +76,8 @@ impl Asleep {
         if self.0.is_empty() {
             return Default::default();
         }
-        let ((_, received, greetings), rest): ((&str, Received, Vec<PackedGreeting>), _) = decode(&self.0);
+        type Head<'a> = (&'a str, Option<IpAddr>, Received, Vec<PackedGreeting>);
+        let ((_, _, received, greetings), rest): (Head<'_>, _) = decode(&self.0);
         (received, greetings, rest)
     }
 }
@@ -102,14 +113,16 @@ mod tests {
         #[test]
         fn what_is_asleep_wakes_as_it_was(
             client in ".{0,200}",
+            address in prop::option::of(any::<IpAddr>()),
             received in prop::collection::vec((any::<u16>(), any::<u64>().prop_map(Position)), 0..4),
             greetings in prop::collection::vec(greeting(), 0..3),
             filters in prop::collection::btree_map(".{1,200}", options(), 0..9),
         ) {
             let mut subscriptions = Subscriptions::default();
             filters.iter().for_each(|(filter, options)| subscriptions.insert(Arc::from(&**filter), *options));
-            let asleep = Asleep::new(&client, &received, &greetings, &subscriptions);
+            let asleep = Asleep::new(&client, address, &received, &greetings, &subscriptions);
             prop_assert_eq!(asleep.client(), &client);
+            prop_assert_eq!(asleep.address(), address);
             prop_assert_eq!(asleep.received(), received);
             prop_assert_eq!(asleep.greetings(), greetings);
             prop_assert!(asleep.subscriptions().eq(filters.iter().map(|(filter, options)| (&**filter, *options))));
@@ -122,8 +135,9 @@ mod tests {
         let (client, filter) = ("sleeper-12345", "commands/sleeper-12345/#");
         let mut subscriptions = Subscriptions::default();
         subscriptions.insert(Arc::from(filter), unpacked(1, None));
-        let bytes = Asleep::new(client, &Vec::new(), &[], &subscriptions).0.len();
-        assert!(bytes <= client.len() + filter.len() + 6, "{bytes} bytes");
+        let bytes = |address| Asleep::new(client, address, &Vec::new(), &[], &subscriptions).0.len();
+        assert!(bytes(None) <= client.len() + filter.len() + 7, "{} bytes", bytes(None));
+        assert_eq!(bytes("192.0.2.7".parse().ok()), bytes(None) + 5);
         let ended = Asleep::default();
         assert_eq!((ended.client(), ended.received().len(), ended.subscriptions().count()), ("", 0, 0));
     }

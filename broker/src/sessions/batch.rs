@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use tidegate_telemetry::{Position, Publication};
@@ -14,11 +15,14 @@ pub(crate) enum Change {
         session: u64,
         client: Arc<str>,
         expiry_s: u32,
+        /// Where it is, if it proved nothing.
+        address: Option<IpAddr>,
     },
     /// Its client is back.
     Resume {
         session: u64,
         expiry_s: u32,
+        address: Option<IpAddr>,
     },
     /// Its client is away.
     Park {

@@ -1,4 +1,5 @@
 use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
@@ -47,6 +48,12 @@ CREATE TABLE wills(session INTEGER PRIMARY KEY, delay_s INTEGER NOT NULL, due_ms
 /// Name of the file in the sessions' directory.
 pub(super) const FILE_NAME: &str = "sessions.sqlite";
 
+/// Tables of their own, so that earlier versions still write the others.
+const ADDED: &str = "
+CREATE TABLE IF NOT EXISTS clock(set_forward_ms INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS addresses(session INTEGER PRIMARY KEY, address TEXT NOT NULL);
+";
+
 /// What SQLite keeps of the file for itself.
 const CACHE_KIB: i64 = 256;
 
@@ -75,7 +82,7 @@ impl Database {
             FORMAT | FORMAT_CLOCK_SET => {}
             other => return Err(SessionStoreError::Format(other)),
         }
-        connection.execute_batch("CREATE TABLE IF NOT EXISTS clock(set_forward_ms INTEGER NOT NULL)")?;
+        connection.execute_batch(ADDED)?;
         let mut sizes = HashMap::new();
         {
             let mut statement =
@@ -202,17 +209,19 @@ impl Write<'_> {
 
     fn change(&mut self, change: &Change) -> Result<(), rusqlite::Error> {
         match *change {
-            Change::Open { session, ref client, expiry_s } => {
+            Change::Open { session, ref client, expiry_s, address } => {
                 self.run(
                     "INSERT OR REPLACE INTO sessions VALUES(?1, ?2, ?3, NULL)",
                     params![signed(session), &**client, expiry_s],
                 )?;
+                self.comes_from(session, address)?;
             }
-            Change::Resume { session, expiry_s } => {
+            Change::Resume { session, expiry_s, address } => {
                 self.run(
                     "UPDATE sessions SET expires_ms = NULL, expiry_s = ?2 WHERE id = ?1",
                     params![signed(session), expiry_s],
                 )?;
+                self.comes_from(session, address)?;
             }
             Change::Park { session, expires_ms } => {
                 self.run("UPDATE sessions SET expires_ms = ?2 WHERE id = ?1", params![signed(session), expires_ms])?;
@@ -283,6 +292,18 @@ impl Write<'_> {
         Ok(())
     }
 
+    /// In whose share the session counts, where its client proved nothing.
+    fn comes_from(&self, session: u64, address: Option<IpAddr>) -> Result<(), rusqlite::Error> {
+        let address = address.map(|address| address.to_string());
+        match address {
+            Some(address) => {
+                self.run("INSERT OR REPLACE INTO addresses VALUES(?1, ?2)", params![signed(session), address])?
+            }
+            None => self.run("DELETE FROM addresses WHERE session = ?1", [signed(session)])?,
+        };
+        Ok(())
+    }
+
     fn owe(&mut self, session: u64, delivery: &Delivery) -> Result<(), rusqlite::Error> {
         let message = &delivery.message;
         let known: Option<i64> = self
@@ -347,6 +368,7 @@ impl Write<'_> {
             "DELETE FROM sessions WHERE id = ?1",
             "DELETE FROM subscriptions WHERE session = ?1",
             "DELETE FROM received WHERE session = ?1",
+            "DELETE FROM addresses WHERE session = ?1",
         ] {
             self.run(sql, [id])?;
         }

@@ -40,7 +40,7 @@ use tidegate_telemetry::Qos;
 
 pub(crate) use asleep::{Asleep, Received};
 pub(crate) use batch::Change;
-pub(crate) use parked::{Parked, Sleeper};
+pub(crate) use parked::{Parked, Rank, Sleeper};
 pub(crate) use recovery::{Recovered, RecoveredSession};
 #[cfg(test)]
 pub(crate) use store::Cut;

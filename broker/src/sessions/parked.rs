@@ -1,8 +1,9 @@
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use tidegate_telemetry::{Position, Publication};
+use tidegate_telemetry::{Owner, Position, Publication, Shares};
 
 use super::Subscriptions;
 use super::rows::Rows;
@@ -25,7 +26,31 @@ struct Kept {
     swept: Arc<str>,
     /// How many there were when the sweep began anew.
     to_sweep: usize,
+    /// While they are about as many as there may be.
+    crowd: Option<Crowd>,
 }
+
+/// Whose turn it is to give way. It costs more than the sleepers do, so it is worked out when there is no room, in one
+/// pass, and kept until [`CROWD_LEFT`] have gone.
+#[derive(Debug, Default)]
+struct Crowd {
+    shares: Shares,
+    by_rank: BTreeSet<Rank>,
+}
+
+/// When a session's turn comes among those of its owner.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Rank {
+    pub owner: Owner,
+    /// Who subscribed to nothing goes first: nothing waits for it.
+    pub listens: bool,
+    /// As [`Sleeper::expires_ms`].
+    pub expires_ms: i64,
+    pub client: Arc<str>,
+}
+
+/// One of so many sleepers.
+const CROWD_LEFT: usize = 8;
 
 /// A client that is away, as operators see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,16 +74,19 @@ impl Parked {
 
     /// Takes the client's session out, if there is one; it may have expired.
     pub(crate) fn take(&self, client: &str) -> Option<Arc<Outbox>> {
-        self.kept.lock().sleepers.remove(|sleeper| sleeper.cmp_client(client))
+        self.kept.lock().remove(client, self.sessions_max)
     }
 
-    /// Keeps the client's session, which is asleep. Gives it back when full.
-    pub(crate) fn put(&self, client: &str, session: Arc<Outbox>) -> Result<(), Arc<Outbox>> {
+    /// Keeps the client's session, which is asleep. Returns the one that gives way to it when there is no room: of the
+    /// owner that has most of them, which may be this client's own, the one whose [`Rank`] it is.
+    pub(crate) fn put(&self, client: &str, session: Arc<Outbox>) -> Option<Arc<Outbox>> {
         let mut kept = self.kept.lock();
+        let mut gone = None;
         if kept.sleepers.len() >= self.sessions_max {
-            return Err(session);
+            let Some(first) = kept.first_to_go(&session.rank().owner) else { return Some(session) };
+            gone = kept.remove(&first, self.sessions_max);
         }
-        kept.sleepers.insert(session, |sleeper| sleeper.cmp_client(client))
+        kept.insert(client, session).or(gone)
     }
 
     /// A QoS 2 publication of the client's stored session was found in the log; returns whether it has that session.
@@ -121,7 +149,57 @@ impl Parked {
             }
         }
         kept.swept = last.filter(|_| seen == SWEPT_AT_ONCE).map(|sleeper| sleeper.sleeper().0).unwrap_or_default();
-        expired.iter().filter_map(|client| kept.sleepers.remove(|sleeper| sleeper.cmp_client(client))).collect()
+        expired.iter().filter_map(|client| kept.remove(client, self.sessions_max)).collect()
+    }
+}
+
+impl Kept {
+    /// Gives the session back where its client has one.
+    fn insert(&mut self, client: &str, session: Arc<Outbox>) -> Option<Arc<Outbox>> {
+        let rank = self.crowd.as_ref().map(|_| session.rank());
+        let refused = self.sleepers.insert(session, |sleeper| sleeper.cmp_client(client)).err();
+        if let (Some(crowd), Some(rank), None) = (&mut self.crowd, rank, &refused) {
+            crowd.add(rank);
+        }
+        refused
+    }
+
+    fn remove(&mut self, client: &str, sessions_max: usize) -> Option<Arc<Outbox>> {
+        let removed = self.sleepers.remove(|sleeper| sleeper.cmp_client(client))?;
+        if let Some(crowd) = &mut self.crowd {
+            crowd.remove(&removed.rank());
+        }
+        if self.sleepers.len() < sessions_max - sessions_max / CROWD_LEFT {
+            self.crowd = None;
+        }
+        Some(removed)
+    }
+
+    /// Which client's session gives way to one more of an owner's.
+    fn first_to_go(&mut self, newcomer: &Owner) -> Option<Arc<str>> {
+        let crowd = self.crowd.get_or_insert_with(|| Crowd::of(&self.sleepers));
+        let (largest, _) = crowd.shares.largest()?;
+        let owner = if crowd.shares.of(newcomer) < crowd.shares.of(&largest) { &largest } else { newcomer };
+        let begin = Rank { owner: owner.clone(), expires_ms: i64::MIN, ..Rank::default() };
+        crowd.by_rank.range(begin..).next().map(|rank| Arc::clone(&rank.client))
+    }
+}
+
+impl Crowd {
+    fn of(sleepers: &Rows<Arc<Outbox>>) -> Self {
+        let mut crowd = Crowd::default();
+        sleepers.after(|_| Ordering::Greater).for_each(|sleeper| crowd.add(sleeper.rank()));
+        crowd
+    }
+
+    fn add(&mut self, rank: Rank) {
+        self.shares.add(&(rank.owner.clone(), Arc::default()), 1);
+        self.by_rank.insert(rank);
+    }
+
+    fn remove(&mut self, rank: &Rank) {
+        self.shares.remove(&(rank.owner.clone(), Arc::default()), 1);
+        self.by_rank.remove(rank);
     }
 }
 
@@ -131,12 +209,12 @@ mod tests {
     use crate::sessions::Asleep;
 
     fn session(client: &str, number: u64, expires_ms: i64) -> Arc<Outbox> {
-        let asleep = Asleep::new(client, &Vec::new(), &[], &Subscriptions::default());
+        let asleep = Asleep::new(client, None, &Vec::new(), &[], &Subscriptions::default());
         Arc::new(Outbox::asleep(number, 1, asleep, expires_ms))
     }
 
     fn put(parked: &Parked, client: &str, number: u64) -> bool {
-        parked.put(client, session(client, number, 100)).is_ok()
+        parked.put(client, session(client, number, 100)).is_none()
     }
 
     #[test]
@@ -151,12 +229,41 @@ mod tests {
         assert!(parked.take("a").is_none());
     }
 
+    /// Puts a session, and says which client's gave way.
+    fn crowds(parked: &Parked, key: &str, expires_ms: i64) -> Option<String> {
+        parked.put(key, session(key, 1, expires_ms)).map(|gone| gone.rank().client.to_string())
+    }
+
     #[test]
-    fn a_full_store_keeps_what_it_has() {
-        let parked = Parked::new(1);
-        assert!(put(&parked, "a", 1));
-        assert!(!put(&parked, "b", 2));
-        assert_eq!(parked.take("a").map(|s| s.number()), Some(1));
+    fn when_there_is_no_room_the_first_to_expire_of_whoever_has_most_gives_way() {
+        let parked = Parked::new(4);
+        for (key, expires_ms) in [("r1\0rude", 30), ("r2\0rude", 20), ("r3\0rude", 90), ("h1\0honest", 10)] {
+            assert_eq!(crowds(&parked, key, expires_ms), None);
+        }
+        assert_eq!(crowds(&parked, "h2\0honest", 50).as_deref(), Some("r2\0rude"));
+        assert_eq!(crowds(&parked, "r4\0rude", 5).as_deref(), Some("r1\0rude"), "two of four: its own");
+        assert_eq!(crowds(&parked, "n1\0new", 1).as_deref(), Some("r4\0rude"));
+        assert!(parked.take("h1\0honest").is_some() && parked.take("h2\0honest").is_some());
+        assert_eq!(crowds(&parked, "a", 1), None, "there is room again");
+        assert_eq!(crowds(&Parked::new(0), "a", 1).as_deref(), Some("a"), "there is never any");
+    }
+
+    #[test]
+    fn who_gives_way_is_the_same_however_long_that_has_been_kept_track_of() {
+        let (tracked, mut next) = (Parked::new(64), 1_u64);
+        for step in 0..4_000 {
+            next = next.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let (owner, client) = (next >> 40 & 3, next >> 50 & 255);
+            let key = format!("c{client}\0o{}", owner * owner);
+            if next >> 60 < 4 || tracked.take(&key).is_some() {
+                continue;
+            }
+            let anew = Parked::new(64);
+            for (key, sleeper) in tracked.after(None, usize::MAX) {
+                assert_eq!(crowds(&anew, &key, sleeper.expires_ms), None);
+            }
+            assert_eq!(crowds(&tracked, &key, step % 97), crowds(&anew, &key, step % 97), "step {step}");
+        }
     }
 
     #[test]
@@ -171,7 +278,7 @@ mod tests {
             for number in 0..count {
                 let client = format!("c{number:06}");
                 let expires_ms = if number % every == 0 { 100 } else { 1000 };
-                assert!(parked.put(&client, session(&client, number, expires_ms)).is_ok());
+                assert!(parked.put(&client, session(&client, number, expires_ms)).is_none());
             }
             assert!(round(&parked, 100).into_iter().eq((0..count).step_by(every as usize)));
             assert!(put(&parked, "a", count) && put(&parked, "d", count + 1));

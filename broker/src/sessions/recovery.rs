@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use tidegate_telemetry::{Position, Publication};
@@ -24,6 +25,8 @@ pub(crate) struct Recovered {
 pub(crate) struct RecoveredSession {
     pub id: u64,
     pub client: String,
+    /// Where the client was, if it proved nothing.
+    pub address: Option<IpAddr>,
     pub expiry_s: u32,
     /// By the time that waiting counts in; `None` when the client was connected.
     pub expires_ms: Option<i64>,
@@ -77,13 +80,15 @@ impl Database {
         }
         let mut statement = self.connection.prepare(
             "SELECT id, client, expiry_s, expires_ms,
-             (SELECT COALESCE(MAX(number), 0) + 1 FROM mailbox WHERE session = sessions.id) FROM sessions",
+             (SELECT COALESCE(MAX(number), 0) + 1 FROM mailbox WHERE session = sessions.id),
+             (SELECT address FROM addresses WHERE session = sessions.id) FROM sessions",
         )?;
         let sessions = statement.query_map([], |row| {
             let id = number(row, 0)?;
             Ok(RecoveredSession {
                 id,
                 client: row.get(1)?,
+                address: row.get::<_, Option<String>>(5)?.and_then(|address| address.parse().ok()),
                 expiry_s: row.get(2)?,
                 expires_ms: row.get(3)?,
                 subscriptions: subscriptions.remove(&id).unwrap_or_default(),

@@ -531,7 +531,7 @@ mod tests {
             || SessionStoreConfig { directory: Some(directory.path().to_owned()), ..SessionStoreConfig::default() };
         let store = SessionStore::open(config()).expect("a new file");
         let mut writer = store.writer(Arc::new(SilentLog), CLOCK).expect("nobody else writes");
-        store.note(Change::Open { session: 7, client: "c".into(), expiry_s: 60 });
+        store.note(Change::Open { session: 7, client: "c".into(), expiry_s: 60, address: None });
         let message = Message { received_ms: BEGIN_MS, ..Message::for_tests("t", b"x") };
         let delivery = Delivery { number: 1, message: Arc::new(message), ..Delivery::for_tests("t", b"x") };
         store.note(Change::Owe { session: 7, delivery });

@@ -66,6 +66,7 @@ impl Machine {
             dup: publish.dup,
             properties: publish.properties.clone(),
             scope: self.speaker.device_scope(&self.client, publish.topic),
+            address: self.speaker.address(),
         })));
     }
 

@@ -31,6 +31,7 @@ impl Machine {
             dup: false,
             properties: will.properties.clone(),
             scope: self.speaker.device_scope(&self.client, &will.topic),
+            address: self.speaker.address(),
         }
     }
 }

@@ -11,6 +11,7 @@ mod identity;
 mod limits;
 mod load;
 mod promises;
+mod shares;
 mod support;
 mod transports;
 mod unacknowledged;

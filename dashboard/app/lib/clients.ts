@@ -98,6 +98,7 @@ const REASONS: Record<string, string> = {
   keep_alive_timeout: "silent for too long",
   connect_timeout: "no CONNECT in time",
   taken_over: "replaced by another with its identifier",
+  session_gave_way: "its session ended while it was away, for want of room",
   administrative: "ended by an operator",
   bad_credentials: "wrong credentials",
   not_authorized: "not authorized",

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tidegate_log::{Log, ReadError};
 use tidegate_telemetry::{Entry, Position, Publication, Qos};
 
-use super::hub::Hub;
+use super::hub::{Hub, holder_of};
 use super::outbox::Outbox;
 use super::routes::Subscriber;
 use crate::access::session_key;
@@ -61,17 +61,16 @@ impl Hub {
         let received = session.received.into_iter().map(|packet_id| (packet_id, Position::START)).collect();
         let mut subscriptions = Subscriptions::default();
         session.subscriptions.into_iter().for_each(|(filter, options)| subscriptions.insert(filter, options));
-        let asleep = Asleep::new(&session.client, &received, &[], &subscriptions);
+        let asleep = Asleep::new(&session.client, session.address, &received, &[], &subscriptions);
         let expires_ms = session.expires_ms.unwrap_or(now_ms.saturating_add(i64::from(session.expiry_s) * 1000));
         let outbox = Arc::new(Outbox::asleep(session.id, session.next_number, asleep, expires_ms));
         for (filter, options) in subscriptions.iter() {
             self.routes.subscribe(filter, Subscriber { outbox: Arc::clone(&outbox), options }, true);
         }
         self.note_subscriptions(0, subscriptions.len());
-        if let Err(outbox) = self.parked.put(&session.client, outbox) {
-            let client = session.client;
-            tracing::warn!(client, "a stored session was ended: more are stored than mqtt.sessions_max");
-            self.forget(&outbox);
+        // More than fit now fitted under the limits of another run.
+        if let Some(gone) = self.parked.put(&session.client, outbox) {
+            self.give_way(&gone);
         }
     }
 
@@ -115,7 +114,7 @@ impl Hub {
         self.found_published(publication);
         self.hand_out(position, routed);
         if !retain.is_empty() {
-            self.retain(&mut self.retained.lock(), &publication.client, position, &retain);
+            self.retain(&mut self.retained.lock(), &holder_of(publication), position, &retain);
         }
     }
 }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use tidegate_log::AppendError;
 use tidegate_telemetry::{Entry, Publication, Reason};
 
-use super::hub::{Hub, Publisher};
+use super::hub::{Hub, Publisher, holder_of};
 use super::turn::Turn;
 use crate::sessions::Change;
 
@@ -67,14 +67,15 @@ impl Hub {
 
     fn publish_will(&self, mut will: Publication) {
         will.received_ms = self.now().unix_ms;
-        let (session, client) = (will.session, will.client.clone());
-        let from = Publisher { session, client: &client, keeps: false, is_will: true };
+        let (session, (owner, client)) = (will.session, holder_of(&will));
+        let from = Publisher { session, client: &client, owner: &owner, keeps: false, is_will: true };
         match self.publish(from, &mut vec![Entry::Publication(will.clone())], &mut Turn::new()) {
             Ok(_) => {}
             // It is due, and goes out when there is room.
             Err(AppendError::DiskFull) => self.await_will(will, self.waiting_ms()),
             Err(error) => {
-                self.refused(Reason::Internal, format!("a will was not published: {error}"), &client, "", Bytes::new());
+                let detail = format!("a will was not published: {error}");
+                self.refused(Reason::Internal, detail, (owner, client), "", Bytes::new());
                 self.forgive_will(session);
             }
         }

@@ -271,6 +271,13 @@ impl Served {
         Raw { stream: TcpStream::connect(self.address).await.unwrap() }
     }
 
+    /// From another address of this machine.
+    pub async fn raw_at(&self, address: &str) -> Raw {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind(format!("{address}:0").parse().unwrap()).unwrap();
+        Raw { stream: socket.connect(self.address).await.unwrap() }
+    }
+
     /// A connected 3.1.1 client with a clean session and no keep-alive.
     pub async fn v3(&self, client: &str) -> Raw {
         let mut raw = self.raw().await;

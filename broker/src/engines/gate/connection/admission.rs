@@ -43,7 +43,8 @@ impl<S: Stream> Connection<S> {
             return;
         }
         let now = self.hub.now();
-        let Admitted { mut admission, ticket } = self.hub.admit(&key, connect, &mut self.seat);
+        let address = self.machine.speaker().address();
+        let Admitted { mut admission, ticket } = self.hub.admit(&key, address, connect, &mut self.seat);
         admission.assigned_client_id = connect.client_id.is_empty().then_some(client);
         self.guarded(|machine| machine.admit(connect, &admission));
         // What the session subscribed to under other rights does not come back.

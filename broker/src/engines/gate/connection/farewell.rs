@@ -30,13 +30,10 @@ impl<S: Stream> Connection<S> {
         let Some(end) = self.machine.ended().cloned() else { return };
         self.remember_end(&end, now);
         metrics::closed(end.name());
-        let client = match self.machine.client() {
-            "" => self.peer.to_string(),
-            client => client.to_owned(),
-        };
+        let (owner, client) = self.holder();
         if let End::Refused { reason, detail, sample } = &end {
             tracing::debug!(%client, peer = %self.peer, detail, "connection refused");
-            self.hub.refused(*reason, detail.clone(), &client, "", sample.clone());
+            self.hub.refused(*reason, detail.clone(), (owner, client.clone()), "", sample.clone());
         }
         tracing::trace!(%client, reason = end.name(), at_ms = now.unix_ms, "connection ended");
     }
@@ -64,7 +61,7 @@ impl<S: Stream> Drop for Connection<S> {
             if self.presence.is_some()
                 && let Some(outbox) = self.seat.outbox.take()
             {
-                self.hub.park(&client, outbox, &received, expiry_s);
+                self.hub.park(&client, self.machine.speaker().address(), outbox, &received, expiry_s);
             }
             self.hub.release(&client, &self.seat.bell);
         }

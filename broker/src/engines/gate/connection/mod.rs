@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tidegate_log::Room;
-use tidegate_telemetry::Reason;
+use tidegate_telemetry::{Holder, Owner, Reason};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use self::requests::Subscribing;
@@ -342,6 +342,19 @@ impl<S: Stream> Connection<S> {
                 }
             }
         }
+    }
+
+    /// In whose share the connection counts: by its address until it has proved who it is.
+    fn holder(&self) -> Holder {
+        let owner = match self.machine.speaker().owner() {
+            Owner::Unknown => self.peer.owner(),
+            known => known.clone(),
+        };
+        let client = match self.machine.client() {
+            "" => self.peer.to_string().into(),
+            client => client.into(),
+        };
+        (owner, client)
     }
 
     fn guarded<T>(&mut self, step: impl FnOnce(&mut Machine) -> T) -> Option<T> {

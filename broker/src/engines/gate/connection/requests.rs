@@ -55,7 +55,7 @@ impl<S: Stream> Connection<S> {
             Request::Subscribe { packet_id, filters } => return self.subscribe(packet_id, filters),
             Request::Unsubscribe { packet_id, filters } => return self.unsubscribe(packet_id, &filters),
             Request::Refused { reason, detail, topic, payload } => {
-                return self.hub.refused(reason, detail, self.machine.client(), &topic, payload);
+                return self.hub.refused(reason, detail, self.holder(), &topic, payload);
             }
             Request::Publish(_) => unreachable!("gathered before"),
             Request::Connect(_) => unreachable!("taken before, and a machine asks once"),
@@ -70,13 +70,14 @@ impl<S: Stream> Connection<S> {
         }
         let (count, answers) = (entries.len(), answers_due(&entries));
         let (session, keeps) = (self.machine.session(), self.machine.keeps());
-        let from = Publisher { session, client: self.machine.client(), keeps, is_will: false };
+        let (client, owner) = (self.machine.client(), self.machine.speaker().owner());
+        let from = Publisher { session, client, owner, keeps, is_will: false };
         if self.hub.log.is_disk_full() || self.machine.owes_answers() {
             let topic = match entries.first() {
                 Some(Entry::Publication(publication)) => publication.topic.as_str(),
                 _ => "",
             };
-            self.hub.refused_for_room(from.client, topic, count as u64);
+            self.hub.refused_for_room(from.holder(), topic, count as u64);
             return self.machine.found_no_room(answers);
         }
         let refused =
@@ -87,7 +88,7 @@ impl<S: Stream> Connection<S> {
             Ok(Some(position)) => self.machine.appended(position, answered),
             Ok(None) => {}
             Err(AppendError::DiskFull) => {
-                self.hub.refused_for_room(from.client, "", (count - entries.len()) as u64);
+                self.hub.refused_for_room(from.holder(), "", (count - entries.len()) as u64);
                 self.machine.found_no_room(answered);
             }
             Err(AppendError::Closed) => self.machine.end(End::Shutdown),
@@ -139,7 +140,7 @@ impl<S: Stream> Connection<S> {
     }
 
     fn refused_filter(&self, reason: Reason, detail: String, filter: &Filter) {
-        self.hub.refused(reason, detail, self.machine.client(), &filter.filter, Bytes::new());
+        self.hub.refused(reason, detail, self.holder(), &filter.filter, Bytes::new());
     }
 
     fn unsubscribe(&mut self, packet_id: u16, filters: &[String]) {

@@ -111,7 +111,13 @@ impl Stage {
             properties: None,
             scope: None,
         };
-        let from = Publisher { session: 1, client: "publisher", keeps: false, is_will: false };
+        let from = Publisher {
+            session: 1,
+            client: "publisher",
+            owner: &tidegate_telemetry::Owner::Unknown,
+            keeps: false,
+            is_will: false,
+        };
         let mut entries = vec![Entry::Publication(publication)];
         self.hub.publish(from, &mut entries, &mut Turn::new()).expect("this log takes anything");
         assert!(entries.is_empty() && self.log.appended().0 > 0);

@@ -57,7 +57,8 @@ impl Hub {
     /// A connection came past a limit. Whether it is still told why or closed at once, this is where it is counted.
     pub(crate) fn kept_out(&self, peer: &Peer, kept_out: &KeptOut) {
         metrics::limit_met(kept_out.by.key(), 1);
-        self.refused(Reason::ClientLimit, kept_out.detail.clone(), &peer.to_string(), "", Bytes::new());
+        let of = (peer.owner(), peer.to_string().into());
+        self.refused(Reason::ClientLimit, kept_out.detail.clone(), of, "", Bytes::new());
     }
 
     /// A connection did not get as far as MQTT. It is no problem of a client that has a name, so it is only counted.

@@ -20,11 +20,11 @@ use std::time::Instant;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use tidegate_log::Log;
-use tidegate_telemetry::{Problem, ProblemSink, Reason};
+use tidegate_telemetry::{Holder, Problem, ProblemSink, Reason};
 
 pub(crate) use self::commands::is_by_name;
 pub(crate) use self::connections::Seat;
-pub(crate) use self::publications::Publisher;
+pub(crate) use self::publications::{Publisher, holder_of};
 pub(crate) use self::sessions::Admitted;
 use super::bell::Bell;
 use super::clients::Directory;
@@ -116,6 +116,7 @@ impl Hub {
             total_bytes_max: config.queue_bytes_total_max,
             total_bytes: AtomicUsize::new(0),
         };
+        metrics::limit_met(sessions::SESSIONS_MAX, 0);
         // Numbers of sessions differ over restarts too, as long as the clock moves on a millisecond between them.
         let first_session = u64::try_from((clock.now_ms)()).unwrap_or(0) << 20;
         Hub {
@@ -179,15 +180,14 @@ impl Hub {
     }
 
     /// Counts and reports something that was refused.
-    pub(crate) fn refused(&self, reason: Reason, detail: String, client: &str, topic: &str, payload: Bytes) {
+    pub(crate) fn refused(&self, reason: Reason, detail: String, of: Holder, topic: &str, payload: Bytes) {
         metrics::refused(reason, 1);
-        self.report(reason, detail, client, topic, payload);
+        self.report(reason, detail, of, topic, payload);
     }
 
-    fn report(&self, reason: Reason, detail: String, client: &str, topic: &str, payload: Bytes) {
+    fn report(&self, reason: Reason, detail: String, (owner, client): Holder, topic: &str, payload: Bytes) {
         let received_ms = (self.clock.now_ms)();
-        let (client, topic) = (Arc::from(client), Arc::from(topic));
-        self.problems.report(Problem { reason, detail, topic, client, received_ms, payload });
+        self.problems.report(Problem { reason, detail, topic: topic.into(), client, owner, received_ms, payload });
     }
 
     pub(crate) fn note_inflight(&self, before: usize, after: usize) {

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use tidegate_log::AppendError;
-use tidegate_telemetry::{Entry, Position, Publication, Qos, Reason};
+use tidegate_telemetry::{Entry, Holder, Owner, Position, Publication, Qos, Reason};
 
 use super::Hub;
 use crate::engines::gate::outbox::{Delivery, Message, NotQueued, Outbox};
@@ -21,10 +21,23 @@ use crate::wire::Delivered;
 pub(crate) struct Publisher<'a> {
     pub session: u64,
     pub client: &'a str,
+    pub owner: &'a Owner,
     /// The session outlives the connection.
     pub keeps: bool,
     /// It is the session's will, which is done with when the entry is in the log.
     pub is_will: bool,
+}
+
+impl Publisher<'_> {
+    /// In whose share it counts.
+    pub(crate) fn holder(&self) -> Holder {
+        (self.owner.clone(), self.client.into())
+    }
+}
+
+/// In whose share a publication of the log counts.
+pub(crate) fn holder_of(publication: &Publication) -> Holder {
+    (publication.owner(), publication.client.as_str().into())
 }
 
 impl Hub {
@@ -84,16 +97,16 @@ impl Hub {
         }
         self.hand_out(position, routed);
         if let Some(retained) = &mut retained {
-            self.retain(retained, from.client, position, &retain);
+            self.retain(retained, &from.holder(), position, &retain);
         }
         Ok(Some(position))
     }
 
     /// Counts and reports publications for which the disk has no room.
-    pub(crate) fn refused_for_room(&self, client: &str, topic: &str, count: u64) {
+    pub(crate) fn refused_for_room(&self, of: Holder, topic: &str, count: u64) {
         metrics::refused(Reason::DiskFull, count);
         let detail = AppendError::DiskFull.to_string();
-        self.report(Reason::DiskFull, detail, client, topic, Bytes::new());
+        self.report(Reason::DiskFull, detail, of, topic, Bytes::new());
     }
 
     /// Finds what a publication makes: deliveries, and a retained message.
@@ -140,7 +153,7 @@ impl Hub {
             metrics::dropped(Dropped::Overload, count as u64);
             let detail =
                 format!("{count} QoS 0 publications came faster than the log takes them; publish less, or with QoS 1");
-            self.report(Reason::Overload, detail, from.client, &topic, Bytes::new());
+            self.report(Reason::Overload, detail, from.holder(), &topic, Bytes::new());
         }
     }
 
@@ -148,7 +161,7 @@ impl Hub {
     pub(in crate::engines::gate) fn retain(
         &self,
         retained: &mut Retained,
-        client: &str,
+        of: &Holder,
         position: Position,
         messages: &[Arc<Message>],
     ) {
@@ -160,7 +173,7 @@ impl Hub {
                     metrics::dropped(Dropped::RetainedFull, 1);
                     let detail =
                         "it was delivered but not retained: mqtt.retained_max or mqtt.retained_bytes_max is met";
-                    self.report(Reason::ClientLimit, detail.to_owned(), client, &message.topic, Bytes::new());
+                    self.report(Reason::ClientLimit, detail.to_owned(), of.clone(), &message.topic, Bytes::new());
                 }
             }
         }

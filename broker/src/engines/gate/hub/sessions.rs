@@ -1,5 +1,6 @@
 //! From a client's CONNECT to its session, and what stays of it after the connection.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -7,10 +8,15 @@ use bytes::Bytes;
 use tidegate_telemetry::Reason;
 
 use super::{Hub, Seat};
+use crate::access::client_and_principal;
+use crate::engines::gate::clients::Ended;
 use crate::engines::gate::outbox::Outbox;
 use crate::metrics::{self, Dropped};
-use crate::sessions::{Change, Received};
+use crate::sessions::{Change, Rank, Received};
 use crate::wire::{Admission, ConnectRequest};
+
+/// The key of the limit.
+pub(super) const SESSIONS_MAX: &str = "mqtt.sessions_max";
 
 /// A client that is let in.
 pub(crate) struct Admitted {
@@ -21,7 +27,13 @@ pub(crate) struct Admitted {
 
 impl Hub {
     /// Finds or makes the client's session (MQTT-3.1.2-4 to 6). The CONNACK waits until the ticket is stored.
-    pub(crate) fn admit(&self, client: &str, connect: &ConnectRequest, seat: &mut Seat) -> Admitted {
+    pub(crate) fn admit(
+        &self,
+        client: &str,
+        address: Option<IpAddr>,
+        connect: &ConnectRequest,
+        seat: &mut Seat,
+    ) -> Admitted {
         let waiting_ms = self.waiting_ms();
         self.publish_due_wills(waiting_ms);
         let longest_s = self.expiry_max_s();
@@ -34,7 +46,7 @@ impl Hub {
         let (outbox, ticket) = match self.parked.take(client) {
             Some(outbox) if !connect.clean && !outbox.has_expired(waiting_ms) => {
                 let session = outbox.number();
-                let ticket = self.store.change(Change::Resume { session, expiry_s });
+                let ticket = self.store.change(Change::Resume { session, expiry_s, address });
                 self.cancel_will(session);
                 admission.session_present = true;
                 // Whether it will outlive this connection as well is seen at its end; until then it is stored.
@@ -46,7 +58,8 @@ impl Hub {
                 let session = self.next_session.fetch_add(1, Ordering::Relaxed);
                 admission.keeps = expiry_s > 0;
                 if admission.keeps {
-                    ticket = self.store.change(Change::Open { session, client: Arc::from(client), expiry_s });
+                    let client = Arc::from(client);
+                    ticket = self.store.change(Change::Open { session, client, expiry_s, address });
                 }
                 (Arc::new(Outbox::new(session, admission.keeps)), ticket)
             }
@@ -57,12 +70,23 @@ impl Hub {
         Admitted { admission, ticket }
     }
 
+    /// Where no session is kept, no client is told that its is.
     fn expiry_max_s(&self) -> u32 {
+        if self.config.sessions_max == 0 {
+            return 0;
+        }
         u32::try_from(self.config.session_expiry_max.as_secs()).unwrap_or(u32::MAX)
     }
 
     /// Keeps the session of a connection that ended, or ends it as well.
-    pub(crate) fn park(&self, client: &str, outbox: Arc<Outbox>, received: &Received, expiry_s: u32) {
+    pub(crate) fn park(
+        &self,
+        client: &str,
+        address: Option<IpAddr>,
+        outbox: Arc<Outbox>,
+        received: &Received,
+        expiry_s: u32,
+    ) {
         // A DISCONNECT may have asked for more than the CONNECT was granted.
         let expiry_s = expiry_s.min(self.expiry_max_s());
         if expiry_s == 0 {
@@ -70,13 +94,29 @@ impl Hub {
             return;
         }
         let expires_ms = self.waiting_ms().saturating_add(i64::from(expiry_s) * 1000);
-        metrics::dropped(Dropped::Offline, outbox.fall_asleep(client, received, expires_ms) as u64);
+        metrics::dropped(Dropped::Offline, outbox.fall_asleep(client, address, received, expires_ms) as u64);
         self.store.change(Change::Park { session: outbox.number(), expires_ms });
-        if let Err(outbox) = self.parked.put(client, outbox) {
-            self.forget(&outbox);
-            let detail = "no room for the session: mqtt.sessions_max clients that are away have one".to_owned();
-            self.refused(Reason::ClientLimit, detail, client, "", Bytes::new());
+        if let Some(gone) = self.parked.put(client, outbox) {
+            self.give_way(&gone);
         }
+    }
+
+    /// Ends a session of a client that is away before its time, because others need the room. That client learns of it
+    /// when it comes back: no session is present.
+    pub(in crate::engines::gate) fn give_way(&self, outbox: &Arc<Outbox>) {
+        let Rank { owner, client: key, .. } = outbox.rank();
+        self.forget(outbox);
+        metrics::limit_met(SESSIONS_MAX, 1);
+        let detail = format!(
+            "its session ended while it was away: {SESSIONS_MAX} ({}) are kept, and {owner} has most of them; raise it, or \
+             ask for a shorter session expiry",
+            self.config.sessions_max
+        );
+        let (at_ms, reason) = (self.now().unix_ms, "session_gave_way");
+        let ended = Ended { at_ms, reason, detail: detail.as_str().into(), address: None, proof: None };
+        self.directory.ended(&key, ended);
+        let client = client_and_principal(&key).0;
+        self.refused(Reason::ClientLimit, detail, (owner, client.into()), "", Bytes::new());
     }
 
     /// Ends the sessions whose time is over among the next sleepers. A client that is back before its session was looked

@@ -10,6 +10,7 @@ mod message;
 mod session;
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -230,10 +231,16 @@ impl Outbox {
 
     /// The connection is gone, the session sleeps until `expires_ms`. Returns how many messages were waiting
     /// that no mailbox has.
-    pub(crate) fn fall_asleep(&self, client: &str, received: &Received, expires_ms: i64) -> usize {
+    pub(crate) fn fall_asleep(
+        &self,
+        client: &str,
+        address: Option<IpAddr>,
+        received: &Received,
+        expires_ms: i64,
+    ) -> usize {
         let mut state = self.state.lock();
         let Client::Here(here) = &mut state.client else { return 0 };
-        let asleep = Asleep::new(client, received, &here.packed_greetings(), &here.subscriptions);
+        let asleep = Asleep::new(client, address, received, &here.packed_greetings(), &here.subscriptions);
         let lost = here.drain();
         (state.client, state.expires_ms) = (Client::Away(asleep), expires_ms);
         lost
@@ -408,7 +415,7 @@ mod tests {
         outbox.subscribe(Arc::from("a/#"), options);
         assert_eq!((push(), outbox.next_number()), (Ok(()), 2));
         let received = vec![(5, Position(9))];
-        assert_eq!(outbox.fall_asleep("client", &received, 100), 0, "the mailbox has it");
+        assert_eq!(outbox.fall_asleep("client", None, &received, 100), 0, "the mailbox has it");
         assert_eq!(ways.bounds.total_bytes.load(Ordering::Relaxed), 0);
         assert_eq!((push(), outbox.next_number()), (Ok(()), 3));
         assert_eq!((outbox.subscription("a/#"), outbox.subscription("a")), (Some(options), None));

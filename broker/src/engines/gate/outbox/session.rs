@@ -1,9 +1,10 @@
 use std::sync::Arc;
 
-use tidegate_telemetry::Position;
+use tidegate_telemetry::{Owner, Position};
 
 use super::{Client, Outbox};
-use crate::sessions::{Asleep, Sleeper, SubscriptionOptions, Subscriptions};
+use crate::access::client_and_principal;
+use crate::sessions::{Asleep, Rank, Sleeper, SubscriptionOptions, Subscriptions};
 
 /// What the session subscribed to.
 impl Outbox {
@@ -77,6 +78,18 @@ impl Outbox {
         (client, Sleeper { session: self.number, expires_ms, subscriptions })
     }
 
+    /// When its turn comes to give way to others.
+    pub(crate) fn rank(&self) -> Rank {
+        let state = self.state.lock();
+        let Client::Away(asleep) = &state.client else { return Rank::default() };
+        let owner = match client_and_principal(asleep.client()) {
+            (_, Some(principal)) => Owner::Named(principal.into()),
+            (_, None) => asleep.address().map_or(Owner::Unknown, Owner::Address),
+        };
+        let (listens, client) = (asleep.subscriptions().next().is_some(), asleep.client().into());
+        Rank { owner, listens, expires_ms: state.expires_ms, client }
+    }
+
     pub(crate) fn has_expired(&self, now_ms: i64) -> bool {
         self.state.lock().expires_ms <= now_ms
     }
@@ -87,7 +100,7 @@ impl Outbox {
             let mut received = asleep.received();
             received.retain(|(known, _)| *known != packet_id);
             received.push((packet_id, position));
-            *asleep = Asleep::new(asleep.client(), &received, &asleep.greetings(), &asleep.unpack());
+            *asleep = Asleep::new(asleep.client(), asleep.address(), &received, &asleep.greetings(), &asleep.unpack());
         }
     }
 }
