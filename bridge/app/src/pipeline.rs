@@ -67,6 +67,8 @@ impl Pipeline {
                 self.applied.send_replace(batch.last);
                 meters.add(&batch);
                 meters.redelivery_bytes.set(self.process.redelivery_bytes() as f64);
+
+                meters.left_out.set(self.process.metrics_without_figures() as f64);
                 self.send(broker, batch.output.commands.drain(..));
                 // So that people see at once what was stamped ahead of it.
                 flushed.is_wanted |= batch.is_set_back;
@@ -167,7 +169,10 @@ struct Meters {
     cleared: Counter,
     devices_added: Counter,
     devices_forgotten: Counter,
-    commands: [Counter; 9],
+    devices_gave_way: Counter,
+    without_figures: Counter,
+    left_out: Gauge,
+    commands: [Counter; 10],
 }
 
 impl Meters {
@@ -188,6 +193,9 @@ impl Meters {
             cleared: counter!("tidegate_process_alerts_cleared_total"),
             devices_added: counter!("tidegate_process_devices_added_total"),
             devices_forgotten: counter!("tidegate_process_devices_forgotten_total"),
+            devices_gave_way: counter!("tidegate_process_devices_gave_way_total"),
+            without_figures: counter!("tidegate_process_metrics_without_figures_total"),
+            left_out: gauge!("tidegate_process_metrics_without_figures"),
             commands: Counts::default()
                 .command_events()
                 .map(|(event, _)| counter!("tidegate_commands_total", "event" => event)),
@@ -211,6 +219,8 @@ impl Meters {
             (&self.cleared, counts.alerts_cleared),
             (&self.devices_added, counts.devices_added),
             (&self.devices_forgotten, counts.devices_forgotten),
+            (&self.devices_gave_way, counts.devices_gave_way),
+            (&self.without_figures, counts.metrics_without_figures),
         ] {
             if count > 0 {
                 counter.increment(count);

@@ -1,14 +1,16 @@
 use std::io::{self, BufWriter, Write};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use tidegate_telemetry::DeviceIndex;
 
 use crate::alerts::Alerts;
 use crate::commands::{Commands, CommandsThen};
 use crate::device::Device;
 use crate::fleet::Fleet;
-use crate::groups::{Groups, GroupsThen, LastingGroups};
+use crate::groups::{Groups, GroupsThen, LastingGroups, LastingNames};
 use crate::jumps::Jumps;
 use crate::older::OlderFleet;
 use crate::redelivery::Redelivery;
@@ -16,7 +18,9 @@ use crate::rules::RuleIdentity;
 use crate::shards::Places;
 
 /// First byte of a checkpoint.
-const VERSION: u8 = 5;
+const VERSION: u8 = 6;
+/// Names of metrics never gave their figures back, and nobody's address was known.
+const WITH_LASTING_NAMES: u8 = 5;
 /// Messages that came again were new ones, and so were readings that a device gave the same time.
 const WITHOUT_REDELIVERY: u8 = 4;
 /// Groups never went.
@@ -89,14 +93,15 @@ impl State {
 }
 
 impl Checkpoint {
-    /// Writes it: a version byte, then postcard: the rules that standings refer to by number, and the state.
+    /// Writes it: a version byte, then postcard: the rules that standings refer to by number, the state, and the addresses
+    /// of devices.
     ///
     /// # Errors
     /// Those of `out`.
     pub fn write(&self, out: impl Write) -> io::Result<()> {
         let mut noted = Noted { out: BufWriter::with_capacity(WRITE_BYTES, out), error: None };
         noted.write_all(&[VERSION])?;
-        postcard::to_io(&(&*self.rules, &self.state), &mut noted)
+        postcard::to_io(&(&*self.rules, &self.state, addresses(&self.state.fleet)), &mut noted)
             .map(drop)
             .map_err(|error| noted.error.unwrap_or_else(|| io::Error::other(error)))
     }
@@ -108,6 +113,12 @@ impl Checkpoint {
         self.write(&mut bytes).expect("writing to a Vec never fails, and the state holds no unsized maps");
         bytes
     }
+}
+
+/// Where clients that proved nothing were when they brought devices in.
+fn addresses(fleet: &Places<Device>) -> Vec<(DeviceIndex, IpAddr)> {
+    let devices = (0..).map(DeviceIndex).zip(fleet.iter());
+    devices.filter_map(|(index, device)| Some((index, device?.address?))).collect()
 }
 
 /// Bytes written at once.
@@ -131,8 +142,12 @@ impl<W: Write> Write for Noted<W> {
 
 pub(crate) fn read(bytes: &[u8]) -> Result<(Vec<RuleIdentity>, State), RestoreError> {
     match bytes.split_first() {
-        Some((&VERSION, rest)) => postcard::from_bytes(rest).map_err(|_| RestoreError::Malformed),
-        Some((&WITHOUT_REDELIVERY, rest)) => read_older::<Groups>(rest),
+        Some((&VERSION, rest)) => {
+            let (rules, state, addresses) = postcard::from_bytes(rest).map_err(|_| RestoreError::Malformed)?;
+            Ok((rules, rebuilt(state, addresses)))
+        }
+        Some((&WITH_LASTING_NAMES, rest)) => read_with_lasting_names(rest),
+        Some((&WITHOUT_REDELIVERY, rest)) => read_older::<LastingNames>(rest),
         Some((&WITH_LASTING_GROUPS, rest)) => read_older::<LastingGroups>(rest),
         Some((&WITHOUT_JUMPS, rest)) => read_with(rest, &Jumps::default()),
         Some((&WITHOUT_COMMANDS, rest)) => read_with(rest, &CommandsThen::default()),
@@ -141,11 +156,27 @@ pub(crate) fn read(bytes: &[u8]) -> Result<(Vec<RuleIdentity>, State), RestoreEr
     }
 }
 
+fn read_with_lasting_names(bytes: &[u8]) -> Result<(Vec<RuleIdentity>, State), RestoreError> {
+    type Then = (i64, Fleet, LastingNames, Alerts, Commands, Redelivery);
+    let then = postcard::from_bytes::<(_, Then)>(bytes);
+    let (rules, (now_ms, fleet, groups, alerts, commands, redelivery)) = then.map_err(|_| RestoreError::Malformed)?;
+    let state = State { now_ms, fleet, groups: groups.into(), alerts, commands, redelivery };
+    Ok((rules, rebuilt(state, Vec::new())))
+}
+
+/// Makes what follows from the rest.
+fn rebuilt(mut state: State, addresses: Vec<(DeviceIndex, IpAddr)>) -> State {
+    state.fleet.rebuild(addresses);
+    state.groups.rebuild(&mut state.fleet);
+    state.commands.rebuild(state.now_ms);
+    state
+}
+
 fn read_older<G: DeserializeOwned + Into<Groups>>(bytes: &[u8]) -> Result<(Vec<RuleIdentity>, State), RestoreError> {
     let older = postcard::from_bytes::<(_, (i64, OlderFleet, G, Alerts, Commands))>(bytes);
     let (rules, (now_ms, fleet, groups, alerts, commands)) = older.map_err(|_| RestoreError::Malformed)?;
     let (fleet, groups, redelivery) = (fleet.at(now_ms), groups.into(), Redelivery::default());
-    Ok((rules, State { now_ms, fleet, groups, alerts, commands, redelivery }))
+    Ok((rules, rebuilt(State { now_ms, fleet, groups, alerts, commands, redelivery }, Vec::new())))
 }
 
 /// Reads a checkpoint that ended before what it was `lacking` of version 3.

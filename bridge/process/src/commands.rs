@@ -4,12 +4,13 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tidegate_telemetry::{
     Change, Command, CommandId, CommandMessage, CommandProgress, CommandReport, CommandRequest, CommandState,
-    Publication, Qos,
+    Publication, Qos, Reason,
 };
 
 use crate::config::CommandsConfig;
 use crate::jumps::Jumps;
 use crate::output::Output;
+use crate::refusals::{answered_by_another, problem};
 
 /// Commands, and where each stands.
 ///
@@ -138,17 +139,25 @@ impl Commands {
     }
 
     /// Whether the publication answers a command: then it is none of telemetry. It answers the one that its correlation
-    /// data names; without such data (MQTT 3.1.1 has none) the oldest that was sent. Whatever else comes on the topic is
-    /// telemetry as ever: who chooses a response topic must not be able to silence a device.
+    /// data names; without such data (MQTT 3.1.1 has none) the oldest that was sent; and either only where it comes from
+    /// the device, as a report does. Whatever else comes on the topic is telemetry as ever: who chooses a response topic
+    /// must not be able to silence a device.
     pub(crate) fn answer(
         &mut self,
         publication: &Publication,
+        is_own: impl Fn(&str) -> bool,
         now_ms: i64,
         config: &CommandsConfig,
         output: &mut Output,
     ) -> bool {
         let Some(awaiting) = self.index.by_response_topic.get(publication.topic.as_str()) else { return false };
         let correlation = publication.properties.as_ref().and_then(|properties| properties.correlation_data.as_deref());
+        let is_from_addressee = |id: &CommandId| {
+            let is_its = |command: &Arc<Command>| {
+                command.client.as_deref() == Some(&*publication.client) || is_own(&command.request.device)
+            };
+            self.commands.get(id).is_some_and(is_its)
+        };
         let answered = match correlation {
             Some(data) => {
                 let id = std::str::from_utf8(data).ok().and_then(CommandId::parse);
@@ -156,10 +165,16 @@ impl Commands {
             }
             None => awaiting.iter().copied().find(|id| {
                 let state = self.commands.get(id).map(|command| command.state());
-                matches!(state, Some(CommandState::Sent | CommandState::Delivered))
+                matches!(state, Some(CommandState::Sent | CommandState::Delivered)) && is_from_addressee(id)
             }),
         };
         let Some(id) = answered else { return false };
+        if !is_from_addressee(&id) {
+            output.counts.commands_answered_by_others += 1;
+            let device = &self.commands[&id].request.device;
+            output.problems.push(problem(publication, Reason::NotItsDevice, answered_by_another(publication, device)));
+            return false;
+        }
         let payload = publication.payload.clone();
         self.step(id, CommandState::Answered, now_ms, output, |command| command.answer = Some(payload));
         while self.index.bytes > config.bytes_max && self.forget_oldest(output) {}

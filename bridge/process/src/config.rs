@@ -11,7 +11,8 @@ use tidegate_telemetry::scope::glob_matches;
 pub struct ProcessConfig {
     /// How payloads become readings.
     pub decode: DecodeConfig,
-    /// Most devices.
+    /// Most devices. Past it one that reported once or is lost gives way, of whoever has most, to one of an owner that has
+    /// less than its part; else the new one is refused.
     pub devices_max: usize,
     /// Most devices that one MQTT client may bring in.
     pub devices_per_client_max: usize,
@@ -19,7 +20,7 @@ pub struct ProcessConfig {
     pub metrics_per_device_max: usize,
     /// Most groups; devices of further ones count in the nearest ancestor that exists.
     pub groups_max: usize,
-    /// Most distinct metric names with aggregates; further ones have none.
+    /// Most metric names with aggregates; past it those have them that most devices share.
     pub aggregate_metrics_max: usize,
     /// Shortest span between two rounds of aggregates, of received time.
     pub aggregate_interval_ms: i64,

@@ -1,9 +1,11 @@
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use smallvec::smallvec;
 use tidegate_telemetry::{
-    AppliedCell, AppliedReading, Change, DeliveryClass, DeviceIndex, DeviceState, MetricIndex, TimeOrigin, Value,
+    AppliedCell, AppliedReading, Change, DeliveryClass, DeviceIndex, DeviceState, Holder, MetricIndex, Owner,
+    TimeOrigin, Value,
 };
 
 use crate::catalogue::{self, Catalogue, Style};
@@ -11,6 +13,7 @@ use crate::clock::{Clock, Ranked};
 use crate::given::Given;
 use crate::groups::GroupIndex;
 use crate::interval::Interval;
+use crate::names::{NameIndex, vote};
 use crate::texts::Texts;
 use crate::watch::Watch;
 
@@ -26,6 +29,9 @@ pub(crate) struct Device {
     pub(crate) client: Arc<str>,
     /// Whose device it is.
     pub(crate) principal: Arc<str>,
+    /// Where the client was that brought it in, if it proved nothing. Checkpoints have it behind the rest.
+    #[serde(skip)]
+    pub(crate) address: Option<IpAddr>,
     pub(crate) cells: Vec<Cell>,
     pub(crate) clock: Clock,
     /// Of what it says of later times nothing can have come before it did so here: no device that had its name, and no
@@ -46,6 +52,30 @@ pub(crate) struct Device {
 }
 
 impl Device {
+    /// In whose share of all devices it counts.
+    pub(crate) fn holder(&self) -> Holder {
+        (Owner::of(&self.principal, self.address), self.client.clone())
+    }
+
+    /// Whether it may give way to others, and since when it was silent (Unix ms): it reported once and never again, or is
+    /// lost.
+    pub(crate) fn spare_since(&self) -> Option<i64> {
+        (self.interval.is_unknown() || self.state == DeviceState::Lost).then_some(self.heard_ms)
+    }
+
+    /// What each of its metrics has of its vote on which metrics have figures by group.
+    pub(crate) fn vote(&self) -> u64 {
+        vote(self.cells.len())
+    }
+
+    /// Its metrics that have, or may have, figures by group.
+    pub(crate) fn voted(&self) -> impl Iterator<Item = NameIndex> {
+        self.cells.iter().filter_map(|cell| match cell.aggregate {
+            AggregateSlot::Metric(name) => Some(name),
+            AggregateSlot::NotYet | AggregateSlot::Refused => None,
+        })
+    }
+
     /// The metric of this name. Readings mostly carry the same metrics in the same order, so `hint` is tried first.
     pub(crate) fn metric(&mut self, name: &Arc<str>, hint: usize) -> Option<usize> {
         if self.cells.get(hint).is_some_and(|cell| Arc::ptr_eq(&cell.name, name)) {
@@ -160,9 +190,9 @@ pub(crate) struct Cell {
 pub(crate) enum AggregateSlot {
     /// It never had a number.
     NotYet,
-    /// Number of the metric's name among those with aggregates.
-    Metric(u16),
-    /// There were too many metric names before it.
+    /// Number of the metric's name.
+    Metric(NameIndex),
+    /// In checkpoints up to version 4: there were too many metric names before it.
     Refused,
 }
 

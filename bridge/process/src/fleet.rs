@@ -1,13 +1,18 @@
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer};
-use tidegate_telemetry::DeviceIndex;
+use tidegate_telemetry::{DeviceIndex, Holder};
 
 use crate::config::ProcessConfig;
+use crate::crowd::Crowd;
 use crate::device::Device;
 use crate::shards::{self, Places, Shards};
 use crate::texts::Texts;
+
+/// The key of a limit that is met, and its value.
+pub(crate) type Full = (&'static str, usize);
 
 /// Every device, by number. Maps are for looking up only: their order never shows.
 #[derive(Debug, Default, Deserialize)]
@@ -17,7 +22,9 @@ pub(crate) struct Fleet {
     #[serde(skip)]
     by_id: HashMap<Arc<str>, DeviceIndex>,
     #[serde(skip)]
-    by_client: HashMap<Arc<str>, usize>,
+    by_client: HashMap<Holder, usize>,
+    #[serde(skip)]
+    crowd: Option<Crowd>,
 }
 
 impl Fleet {
@@ -56,46 +63,79 @@ impl Fleet {
         self.devices.len()
     }
 
-    /// Whether one more device of this client fits; else the key of the limit and its value.
-    pub(crate) fn room(&self, config: &ProcessConfig, client: &str) -> Result<(), (&'static str, usize)> {
-        if self.len() >= config.devices_max {
-            return Err(("process.devices_max", config.devices_max));
-        }
+    /// Whether one more device of this client fits, and which one gives way to it if so; else the key of the limit and its
+    /// value.
+    pub(crate) fn room(&mut self, config: &ProcessConfig, newcomer: &Holder) -> Result<Option<DeviceIndex>, Full> {
+        let of_client = self.by_client.get(newcomer).copied().unwrap_or(0);
         // Engines that are not told who publishes leave the client empty: that is nobody's limit.
-        if client.is_empty() {
-            return Ok(());
-        }
-        let of_client = self.by_client.get(client).copied().unwrap_or(0);
-        if of_client >= config.devices_per_client_max {
+        if of_client >= config.devices_per_client_max && !newcomer.1.is_empty() {
             return Err(("process.devices_per_client_max", config.devices_per_client_max));
         }
-        Ok(())
+        if self.len() < config.devices_max {
+            return Ok(None);
+        }
+        let crowd = self.crowd.get_or_insert_with(|| {
+            let mut crowd = Crowd::new(config.devices_max);
+            self.devices.iter().for_each(|(index, device)| crowd.add(DeviceIndex(index), device));
+            crowd
+        });
+        crowd.gives_way_to(newcomer).map(Some).ok_or(("process.devices_max", config.devices_max))
     }
 
     pub(crate) fn add(&mut self, device: Device) -> DeviceIndex {
-        let (id, client) = (device.id.clone(), device.client.clone());
+        let (id, holder) = (device.id.clone(), device.holder());
         let index = DeviceIndex(self.devices.insert(device));
-        self.index(index, &id, &client);
+        self.index(index, id, holder);
+        if let (Some(crowd), Some(device)) = (&mut self.crowd, self.devices.get(index.0)) {
+            crowd.add(index, device);
+        }
         index
     }
 
     pub(crate) fn remove(&mut self, index: DeviceIndex) -> Option<Device> {
         let device = self.devices.remove(index.0)?;
         self.by_id.remove(&device.id);
-        if let Some(count) = self.by_client.get_mut(&device.client) {
+        let holder = device.holder();
+        if let Some(count) = self.by_client.get_mut(&holder) {
             *count -= 1;
             if *count == 0 {
-                self.by_client.remove(&device.client);
+                self.by_client.remove(&holder);
             }
         }
+        if let Some(crowd) = &mut self.crowd {
+            crowd.remove(index, &device);
+        }
+        self.crowd.take_if(|crowd| crowd.is_over());
         Some(device)
     }
 
-    /// Fills the look-ups after reading a checkpoint.
-    pub(crate) fn rebuild(&mut self) {
+    /// How a device stands among those that may give way, for [`Fleet::settle`].
+    pub(crate) fn standing(&self, index: DeviceIndex) -> Option<i64> {
+        self.crowd.as_ref().and_then(|_| self.get(index)?.spare_since())
+    }
+
+    /// A device was changed since it stood so.
+    pub(crate) fn settle(&mut self, index: DeviceIndex, before: Option<i64>) {
+        if let (Some(crowd), Some(device)) = (&mut self.crowd, self.devices.get(index.0)) {
+            crowd.settle(index, device, before);
+        }
+    }
+
+    /// All devices were changed.
+    pub(crate) fn settle_all(&mut self) {
+        self.crowd = None;
+    }
+
+    /// Fills what is not in the fleet's part of a checkpoint.
+    pub(crate) fn rebuild(&mut self, addresses: Vec<(DeviceIndex, IpAddr)>) {
+        for (index, address) in addresses {
+            if let Some(device) = self.get_mut(index) {
+                device.address = Some(address);
+            }
+        }
         let devices = std::mem::take(&mut self.devices);
         for (index, device) in devices.iter() {
-            self.index(DeviceIndex(index), &device.id, &device.client);
+            self.index(DeviceIndex(index), device.id.clone(), device.holder());
         }
         self.devices = devices;
     }
@@ -105,9 +145,9 @@ impl Fleet {
         self.devices.each_mut(change);
     }
 
-    fn index(&mut self, index: DeviceIndex, id: &Arc<str>, client: &Arc<str>) {
-        self.by_id.insert(id.clone(), index);
-        *self.by_client.entry(client.clone()).or_default() += 1;
+    fn index(&mut self, index: DeviceIndex, id: Arc<str>, holder: Holder) {
+        self.by_id.insert(id, index);
+        *self.by_client.entry(holder).or_default() += 1;
     }
 }
 

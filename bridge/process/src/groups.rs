@@ -7,6 +7,7 @@ use tidegate_telemetry::{AggregateChange, Change, DeviceIndex, DeviceState, Stat
 use crate::config::ProcessConfig;
 use crate::device::AggregateSlot;
 use crate::fleet::Fleet;
+use crate::names::{Figures, Names};
 use crate::partial::{Partial, Partials, Summing};
 use crate::shards::{Places, Shards};
 
@@ -23,16 +24,14 @@ const ROOT: GroupIndex = GroupIndex(0);
 #[derive(Debug, Deserialize)]
 pub(crate) struct Groups {
     groups: Shards<Group>,
-    /// Metric names with aggregates, in order of appearance.
-    metrics: Vec<Arc<str>>,
+    /// Which metrics have figures; partials are by their places.
+    names: Names,
     /// Groups to sum up, in the order they were marked.
     marked: Vec<GroupIndex>,
     /// Unix ms of the last round.
     round_ms: i64,
     #[serde(skip)]
     by_path: HashMap<Arc<str>, GroupIndex>,
-    #[serde(skip)]
-    by_metric: HashMap<Arc<str>, u16>,
     #[serde(skip)]
     summing: Summing,
 }
@@ -41,7 +40,7 @@ pub(crate) struct Groups {
 #[derive(Debug, Serialize)]
 pub(crate) struct GroupsThen {
     groups: Places<Group>,
-    metrics: Vec<Arc<str>>,
+    figures: Vec<Figures>,
     marked: Vec<GroupIndex>,
     round_ms: i64,
 }
@@ -50,6 +49,15 @@ pub(crate) struct GroupsThen {
 #[derive(Debug, Deserialize)]
 pub(crate) struct LastingGroups {
     groups: Vec<Group>,
+    metrics: Vec<Arc<str>>,
+    marked: Vec<GroupIndex>,
+    round_ms: i64,
+}
+
+/// As checkpoints of versions 4 and 5 have it: names of metrics kept their figures for good.
+#[derive(Debug, Deserialize)]
+pub(crate) struct LastingNames {
+    groups: Shards<Group>,
     metrics: Vec<Arc<str>>,
     marked: Vec<GroupIndex>,
     round_ms: i64,
@@ -79,23 +87,32 @@ impl Groups {
     pub(crate) fn new() -> Self {
         let mut groups = Groups {
             groups: [Some(Group::new("".into(), None))].into_iter().collect(),
-            metrics: Vec::new(),
+            names: Names::default(),
             marked: Vec::new(),
             round_ms: i64::MIN,
             by_path: HashMap::new(),
-            by_metric: HashMap::new(),
             summing: Summing::default(),
         };
-        groups.rebuild();
+        groups.find_paths();
         groups
     }
 
-    /// Fills the look-ups after reading a checkpoint.
-    pub(crate) fn rebuild(&mut self) {
+    /// Makes what is not in a checkpoint, and numbers the names of the devices' metrics.
+    pub(crate) fn rebuild(&mut self, fleet: &mut Fleet) {
+        self.find_paths();
+        for index in fleet.indexes() {
+            let device = fleet.get_mut(index).expect("indexes() names devices that exist");
+            let vote = device.vote();
+            for cell in device.cells.iter_mut().filter(|cell| cell.aggregate != AggregateSlot::NotYet) {
+                cell.aggregate = AggregateSlot::Metric(self.names.count(&cell.name, vote));
+            }
+        }
+        self.names.find_places();
+    }
+
+    fn find_paths(&mut self) {
         let paths = self.groups.iter();
         self.by_path = paths.map(|(index, group)| (group.path.clone(), GroupIndex(index))).collect();
-        let metrics = self.metrics.iter().enumerate();
-        self.by_metric = metrics.map(|(index, name)| (name.clone(), index as u16)).collect();
     }
 
     /// The group of this path, made with its ancestors if there is room, else the nearest ancestor.
@@ -143,18 +160,13 @@ impl Groups {
         }
     }
 
-    /// Where the aggregates of a metric go.
-    pub(crate) fn slot(&mut self, metric: &Arc<str>, metrics_max: usize) -> AggregateSlot {
-        if let Some(&known) = self.by_metric.get(metric) {
-            return AggregateSlot::Metric(known);
-        }
-        if self.metrics.len() >= metrics_max.min(usize::from(u16::MAX)) {
-            return AggregateSlot::Refused;
-        }
-        let number = self.metrics.len() as u16;
-        self.metrics.push(metric.clone());
-        self.by_metric.insert(metric.clone(), number);
-        AggregateSlot::Metric(number)
+    /// The names of metrics that devices have numbers of.
+    pub(crate) fn names(&self) -> &Names {
+        &self.names
+    }
+
+    pub(crate) fn names_mut(&mut self) -> &mut Names {
+        &mut self.names
     }
 
     /// When the next round is due, Unix ms; `None` while nothing moved.
@@ -167,16 +179,26 @@ impl Groups {
         self.round_ms = self.round_ms.saturating_add(by_ms);
     }
 
-    /// Sums up what moved, if a round is due.
-    pub(crate) fn round(&mut self, now_ms: i64, config: &ProcessConfig, fleet: &Fleet, changes: &mut Vec<Change>) {
+    /// Sums up what moved, if a round is due. Returns the metrics that lost their figures to others.
+    pub(crate) fn round(
+        &mut self,
+        now_ms: i64,
+        config: &ProcessConfig,
+        fleet: &Fleet,
+        changes: &mut Vec<Change>,
+    ) -> Vec<Arc<str>> {
         if self.due_ms(config).is_none_or(|due_ms| now_ms < due_ms) {
-            return;
+            return Vec::new();
         }
         self.round_ms = now_ms;
+        let lost = self.names.contest(config.aggregate_metrics_max);
+        if !lost.is_empty() {
+            self.mark_ending();
+        }
         let mut moved = std::mem::take(&mut self.marked);
         for &index in &moved {
             let group = self.groups.get_mut(index.0).expect("marked groups stay");
-            group.own = sum_up(&group.members, fleet, &mut self.summing);
+            group.own = sum_up(&group.members, fleet, &self.names, &mut self.summing);
         }
         self.mark_ancestors(&mut moved);
         // A path is longer than those above it, so every total is ready when its parent needs it.
@@ -186,9 +208,18 @@ impl Groups {
             let group = self.groups.get_mut(index.0).expect("marked groups stay");
             group.marked = false;
             let before = std::mem::replace(&mut group.total, total);
-            group.tell(&before, &self.metrics, changes);
+            group.tell(&before, &self.names, changes);
             self.remove_if_empty(index);
         }
+        self.names.settle(config.aggregate_metrics_max);
+        lost
+    }
+
+    /// Marks the groups that have figures of metrics that have them no longer.
+    fn mark_ending(&mut self) {
+        let has_ending = |group: &Group| group.own.partials.iter().any(|(place, _)| self.names.is_ending(*place));
+        let ending = self.groups.iter().filter(|(_, group)| has_ending(group)).map(|(index, _)| GroupIndex(index));
+        ending.collect::<Vec<_>>().into_iter().for_each(|group| self.mark(group));
     }
 
     fn remove_if_empty(&mut self, index: GroupIndex) {
@@ -207,16 +238,16 @@ impl Groups {
     pub(crate) fn changes(&self) -> impl Iterator<Item = Change> {
         self.groups.iter().flat_map(|(_, group)| {
             let mut changes = Vec::new();
-            group.tell(&Sums::default(), &self.metrics, &mut changes);
+            group.tell(&Sums::default(), &self.names, &mut changes);
             changes
         })
     }
 
     /// As they are now, for a checkpoint.
     pub(crate) fn then(&self) -> GroupsThen {
-        let Groups { metrics, marked, round_ms, .. } = self;
+        let Groups { names, marked, round_ms, .. } = self;
         let groups = self.groups.places();
-        GroupsThen { groups, metrics: metrics.clone(), marked: marked.clone(), round_ms: *round_ms }
+        GroupsThen { groups, figures: names.figures().to_vec(), marked: marked.clone(), round_ms: *round_ms }
     }
 
     fn mark_ancestors(&mut self, moved: &mut Vec<GroupIndex>) {
@@ -261,9 +292,16 @@ impl From<LastingGroups> for Groups {
         let groups: Shards<Group> = groups.into_iter().map(Some).collect();
         let empty = groups.iter().filter(|(_, group)| group.is_empty()).map(|(index, _)| GroupIndex(index));
         let empty: Vec<GroupIndex> = empty.filter(|group| *group != ROOT).collect();
-        let mut groups = Groups { groups, metrics, marked, round_ms, ..Groups::new() };
+        let mut groups: Groups = LastingNames { groups, metrics, marked, round_ms }.into();
         empty.into_iter().for_each(|group| groups.mark(group));
         groups
+    }
+}
+
+impl From<LastingNames> for Groups {
+    fn from(LastingNames { groups, metrics, marked, round_ms }: LastingNames) -> Self {
+        let names = Names::new(metrics.into_iter().map(Figures::Of).collect());
+        Groups { groups, names, marked, round_ms, ..Groups::new() }
     }
 }
 
@@ -299,22 +337,23 @@ impl Group {
         self.members.is_empty() && self.children.is_empty()
     }
 
-    /// Tells what differs from `before`; a metric that no device has any more is told with no devices.
-    fn tell(&self, before: &Sums, metrics: &[Arc<str>], changes: &mut Vec<Change>) {
+    /// Tells what differs from `before`; a metric that no device has any more is told with no devices, and before others:
+    /// it may have got another place.
+    fn tell(&self, before: &Sums, names: &Names, changes: &mut Vec<Change>) {
         if self.total.states != before.states {
             changes.push(Change::States { group: self.path.clone(), counts: self.total.states });
         }
         let of = |partials: &Partials, metric: u16| {
             partials.binary_search_by_key(&metric, |(metric, _)| *metric).ok().map(|place| partials[place].1)
         };
-        for (metric, partial) in &self.total.partials {
-            if of(&before.partials, *metric) != Some(*partial) {
-                changes.push(self.change(&metrics[usize::from(*metric)], partial));
-            }
-        }
         for (metric, _) in &before.partials {
             if of(&self.total.partials, *metric).is_none() {
-                changes.push(self.change(&metrics[usize::from(*metric)], &Partial::EMPTY));
+                changes.push(self.change(names.text(*metric), &Partial::EMPTY));
+            }
+        }
+        for (metric, partial) in &self.total.partials {
+            if of(&before.partials, *metric) != Some(*partial) {
+                changes.push(self.change(names.text(*metric), partial));
             }
         }
     }
@@ -334,7 +373,7 @@ impl Group {
     }
 }
 
-fn sum_up(members: &[DeviceIndex], fleet: &Fleet, summing: &mut Summing) -> Sums {
+fn sum_up(members: &[DeviceIndex], fleet: &Fleet, names: &Names, summing: &mut Summing) -> Sums {
     let mut states = StateCounts::default();
     for device in members.iter().filter_map(|&index| fleet.get(index)) {
         match device.state {
@@ -344,10 +383,11 @@ fn sum_up(members: &[DeviceIndex], fleet: &Fleet, summing: &mut Summing) -> Sums
             DeviceState::Lost => states.lost += 1,
         }
         for cell in &device.cells {
-            let (AggregateSlot::Metric(metric), Some(value)) = (cell.aggregate, cell.value.as_number()) else {
+            let (AggregateSlot::Metric(name), Some(value)) = (cell.aggregate, cell.value.as_number()) else {
                 continue;
             };
-            let partial = summing.at(metric);
+            let Some(place) = names.place(name) else { continue };
+            let partial = summing.at(place);
             partial.devices += 1;
             if device.counts() {
                 partial.add(value, cell.time_ms);

@@ -58,6 +58,11 @@ impl Interval {
         }
     }
 
+    /// Whether it reported once at most.
+    pub(crate) fn is_unknown(&self) -> bool {
+        self.known == 0
+    }
+
     /// The interval, ms.
     pub(crate) fn ms(&self, default_ms: i64) -> i64 {
         let known = usize::from(self.known);

@@ -10,7 +10,8 @@
 //! - `fleet`, `device`: the devices and the newest value of each metric
 //! - `clock`: which time a reading ranks by; `given`, `redelivery`: which readings came before;
 //!   `interval`, `liveness`: when a device is late or lost
-//! - `groups`, `partial`: aggregates of every group and its ancestors
+//! - `crowd`: which of them gives way when there are too many
+//! - `groups`, `partial`: aggregates of every group and its ancestors; `names`: of which metrics
 //! - `rules`, `selection`, `watch`, `alerts`: what raises alerts, which of it may be meant for a device, where each rule stands on each metric, the alerts; `judging`,
 //!   `news`: how readings meet the rules
 //! - `commands`: commands to devices, and where each stands
@@ -24,6 +25,7 @@ mod checkpoint;
 mod clock;
 mod commands;
 pub mod config;
+mod crowd;
 mod deadlines;
 mod device;
 mod fleet;
@@ -33,6 +35,7 @@ mod interval;
 mod judging;
 mod jumps;
 mod liveness;
+mod names;
 mod news;
 mod older;
 pub mod output;

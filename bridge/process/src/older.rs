@@ -67,6 +67,7 @@ impl OlderDevice {
             counted_in: self.counted_in,
             client: self.client,
             principal: self.principal,
+            address: None,
             cells: self.cells.into_iter().map(|cell| cell.given(Given::first(origin))).collect(),
             clock: self.clock,
             known_after_ms,

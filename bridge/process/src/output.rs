@@ -54,6 +54,10 @@ pub struct Counts {
     pub devices_added: u64,
     /// Devices that were forgotten.
     pub devices_forgotten: u64,
+    /// Of these, devices that gave way to those of others.
+    pub devices_gave_way: u64,
+    /// Metrics that came without getting figures by group, or lost them to others.
+    pub metrics_without_figures: u64,
     /// Alerts raised.
     pub alerts_raised: u64,
     /// Alerts cleared.
@@ -68,6 +72,8 @@ pub struct Counts {
     pub commands_repeated: u64,
     /// Requests past a limit, or for a device that was forgotten.
     pub commands_rejected: u64,
+    /// Answers to a command by a client that is not its device; not counted as answers.
+    pub commands_answered_by_others: u64,
     /// Commands that were forgotten, by age or a limit.
     pub commands_forgotten: u64,
     /// Changes of commands to a further state.
@@ -77,7 +83,7 @@ pub struct Counts {
 impl Counts {
     /// What happened to commands, by the name of the event.
     #[must_use]
-    pub fn command_events(&self) -> [(&'static str, u64); 9] {
+    pub fn command_events(&self) -> [(&'static str, u64); 10] {
         let steps = &self.command_steps;
         [
             ("accepted", self.commands_accepted),
@@ -89,6 +95,7 @@ impl Counts {
             ("answered", steps.answered),
             ("expired", steps.expired),
             ("refused", steps.refused),
+            ("answered_by_others", self.commands_answered_by_others),
         ]
     }
 }

@@ -24,7 +24,10 @@ use crate::interval::Interval;
 use crate::news::News;
 use crate::output::Output;
 use crate::redelivery::Redelivery;
-use crate::refusals::{Refusals, conflict, not_its_device, problem, too_many_metrics};
+use crate::refusals::{
+    Refusals, conflict, gave_way, not_its_device, outvoted, problem, too_many_devices, too_many_metrics,
+    without_figures,
+};
 use crate::rules::Rules;
 use crate::watch::Watch;
 
@@ -74,10 +77,7 @@ impl Process {
     /// # Errors
     /// [`RestoreError`] when the bytes are not a checkpoint of this version.
     pub fn restore(config: ProcessConfig, checkpoint: &[u8]) -> Result<Self, RestoreError> {
-        let (rules_then, mut state) = checkpoint::read(checkpoint)?;
-        state.fleet.rebuild();
-        state.groups.rebuild();
-        state.commands.rebuild(state.now_ms);
+        let (rules_then, state) = checkpoint::read(checkpoint)?;
         let mut process = Process::with(config, state);
         process.renumber_rules(&rules_then);
         let mut watched = BTreeSet::new();
@@ -151,7 +151,16 @@ impl Process {
                 self.set_clock(*at_ms, *by_ms, output);
             }
         }
-        self.state.groups.round(self.state.now_ms, &self.config, &self.state.fleet, &mut output.changes);
+        let State { groups, fleet, now_ms, .. } = &mut self.state;
+        let lost = groups.round(*now_ms, &self.config, fleet, &mut output.changes);
+        output.counts.metrics_without_figures += lost.len() as u64;
+        output.problems.extend(lost.iter().map(|metric| outvoted(metric, *now_ms, &self.config)));
+    }
+
+    /// Number of metrics that have no figures by group, because others have more devices.
+    #[must_use]
+    pub fn metrics_without_figures(&self) -> usize {
+        self.state.groups.names().without()
     }
 
     /// When something waits for time, Unix ms: a tick is wanted then, unless another entry is received first.
@@ -215,7 +224,12 @@ impl Process {
 
     fn publication(&mut self, position: Position, publication: &Publication, now_ms: i64, output: &mut Output) {
         output.counts.publications += 1;
-        if self.state.commands.answer(publication, now_ms, &self.config.commands, output) {
+        let State { commands, fleet, .. } = &mut self.state;
+        let is_own = |device: &str| {
+            let device = fleet.find(device).and_then(|index| fleet.get(index));
+            device.is_some_and(|of| *of.client == *publication.client && *of.principal == *publication.principal)
+        };
+        if commands.answer(publication, is_own, now_ms, &self.config.commands, output) {
             output.counts.publications_ignored += 1;
             return;
         }
@@ -297,11 +311,14 @@ impl Process {
         refusals: &mut Refusals,
         output: &mut Output,
     ) -> Option<DeviceIndex> {
-        if let Err((key, max)) = self.state.fleet.room(&self.config, &publication.client) {
-            refusals.add(Reason::DeviceLimit, || {
-                format!("device {:?} is one more than {key} ({max}): raise the limit if it is real", reading.device)
-            });
-            return None;
+        let newcomer = (publication.owner(), publication.client.as_str().into());
+        match self.state.fleet.room(&self.config, &newcomer) {
+            Ok(None) => {}
+            Ok(Some(gives_way)) => self.give_way(gives_way, now_ms, output),
+            Err(full) => {
+                refusals.add(Reason::DeviceLimit, || too_many_devices(&reading.device, full, &newcomer.0));
+                return None;
+            }
         }
         let device = Device {
             id: reading.device.clone(),
@@ -309,6 +326,7 @@ impl Process {
             counted_in: self.state.groups.group(&reading.group, self.config.groups_max),
             client: publication.client.as_str().into(),
             principal: publication.principal.as_str().into(),
+            address: publication.address,
             cells: Vec::with_capacity(reading.metrics.len()),
             clock: Clock::default(),
             known_after_ms: now_ms.saturating_add(self.config.future_max_ms),
@@ -329,6 +347,14 @@ impl Process {
         self.wake_later(index);
         self.rewatch(index, now_ms, output);
         Some(index)
+    }
+
+    /// Forgets a device because others need the room: its owner has most of them. Its history stays.
+    fn give_way(&mut self, index: DeviceIndex, now_ms: i64, output: &mut Output) {
+        let Some(device) = self.state.fleet.get(index) else { return };
+        output.problems.push(gave_way(device, now_ms, &self.config));
+        output.counts.devices_gave_way += 1;
+        self.forget(index, now_ms, output);
     }
 
     /// A device now reports from another group.
@@ -354,6 +380,7 @@ impl Process {
 
     /// The device is alive: ranks the time it sent, learns its interval, and makes it fresh.
     fn hear(&mut self, index: DeviceIndex, reading: &Reading, now_ms: i64, output: &mut Output) -> Ranked {
+        let standing = self.state.fleet.standing(index);
         let device = self.state.fleet.get_mut(index).expect("the caller has found it");
         let sent_as = if reading.corrects { TimeOrigin::Correction } else { TimeOrigin::Device };
         let newest_ms = device.clock.newest_ms();
@@ -373,6 +400,7 @@ impl Process {
             self.state.groups.mark(device.counted_in);
             output.changes.push(Change::State { device: index, state: DeviceState::Fresh, since_ms: now_ms });
         }
+        self.state.fleet.settle(index, standing);
         self.wake_later(index);
         ranked
     }
@@ -390,8 +418,8 @@ impl Process {
         output: &mut Output,
     ) {
         let device = self.state.fleet.get_mut(index).expect("the caller has found it");
-        let cells_before = device.cells.len();
-        let mut cells = SmallVec::new();
+        let (cells_before, vote_before) = (device.cells.len(), device.vote());
+        let (mut cells, mut joined) = (SmallVec::new(), SmallVec::<[_; 6]>::new());
         self.news.clear();
         let mut hint = 0;
         for (name, value) in reading.metrics {
@@ -425,7 +453,10 @@ impl Process {
                 Place::Late => output.counts.values_late += 1,
                 Place::Latest => {
                     if cell.aggregate == AggregateSlot::NotYet && value.as_number().is_some() {
-                        cell.aggregate = self.state.groups.slot(&cell.name, self.config.aggregate_metrics_max);
+                        let (names, max) = (self.state.groups.names_mut(), self.config.aggregate_metrics_max);
+                        let number = names.join(&cell.name, vote_before, max);
+                        cell.aggregate = AggregateSlot::Metric(number);
+                        joined.push((number, place));
                     }
                     if cell.learn_decimals() || !known {
                         output.changes.push(cell.change(index, metric, &self.catalogue));
@@ -448,6 +479,15 @@ impl Process {
                 class: publication.qos.into(),
                 cells,
             }));
+        }
+        let vote = device.vote();
+        if vote != vote_before {
+            let names = self.state.groups.names_mut();
+            device.voted().for_each(|name| names.revote(name, vote_before, vote));
+        }
+        for (_, place) in joined.into_iter().filter(|(name, _)| self.state.groups.names().is_left_out(*name)) {
+            output.counts.metrics_without_figures += 1;
+            refusals.add(Reason::MetricLimit, || without_figures(&device.cells[place].name, &self.config));
         }
         if device.cells.len() > cells_before {
             self.watch_metrics(index, cells_before);

@@ -1,7 +1,8 @@
-use tidegate_telemetry::{DeviceScope, Problem, Publication, Reason};
+use tidegate_telemetry::{DeviceScope, Owner, Problem, Publication, Reason};
 
 use crate::config::ProcessConfig;
 use crate::device::Device;
+use crate::fleet::Full;
 
 /// What of one publication was decoded but not applied: for each reason the first case in words, the others as a
 /// number, so that one publication cannot make thousands of problems.
@@ -35,6 +36,7 @@ pub(crate) fn problem(publication: &Publication, reason: Reason, detail: String)
         detail,
         topic: publication.topic.as_str().into(),
         client: publication.client.as_str().into(),
+        owner: publication.owner(),
         received_ms: publication.received_ms,
         payload: publication.payload.clone(),
     }
@@ -45,6 +47,50 @@ pub(crate) fn conflict(device: &Device, principal: &str) -> String {
         "device {:?} belongs to {:?}, but {principal:?} used its identifier: give each device an identifier of its own",
         device.id, device.principal
     )
+}
+
+pub(crate) fn too_many_devices(device: &str, (key, max): Full, owner: &Owner) -> String {
+    format!("device {device:?} of {owner} is one more than {key} ({max}): raise the limit if it is real")
+}
+
+pub(crate) fn gave_way(device: &Device, received_ms: i64, config: &ProcessConfig) -> Problem {
+    let (owner, client) = device.holder();
+    let detail = format!(
+        "device {:?} was forgotten to make room, its history stays: process.devices_max ({}) is met, and {owner} has most \
+         of them; raise the limit, or set process.forget_after",
+        device.id, config.devices_max
+    );
+    let (reason, topic, payload) = (Reason::DeviceLimit, "".into(), Default::default());
+    Problem { reason, detail, topic, client, owner, received_ms, payload }
+}
+
+pub(crate) fn without_figures(metric: &str, config: &ProcessConfig) -> String {
+    format!(
+        "metric {metric:?} has no figures by group: process.aggregate_metrics_max ({}) metrics that more devices share \
+         have them; raise the limit, or send fewer names",
+        config.aggregate_metrics_max
+    )
+}
+
+pub(crate) fn answered_by_another(publication: &Publication, device: &str) -> String {
+    let (client, principal) = (&publication.client, &publication.principal);
+    format!(
+        "client {client:?} ({principal}) answered a command of device {device:?}, which did not go to it: not counted as \
+         an answer; let the device itself answer, or keep others from its response topic by a [[right]]"
+    )
+}
+
+/// A metric lost its figures to others.
+pub(crate) fn outvoted(metric: &str, received_ms: i64, config: &ProcessConfig) -> Problem {
+    Problem {
+        reason: Reason::MetricLimit,
+        detail: without_figures(metric, config),
+        topic: "".into(),
+        client: "".into(),
+        owner: Owner::Unknown,
+        received_ms,
+        payload: Default::default(),
+    }
 }
 
 pub(crate) fn not_its_device(publication: &Publication, scope: &DeviceScope, device: &str) -> String {

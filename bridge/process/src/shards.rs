@@ -55,7 +55,7 @@ impl<T> Places<T> {
         self.shards.get(number as usize / SHARD)?[number as usize % SHARD].as_ref()
     }
 
-    fn iter(&self) -> impl Iterator<Item = Option<&T>> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Option<&T>> {
         self.shards.iter().flat_map(|shard| shard.iter()).map(Option::as_ref).take(self.end)
     }
 }

@@ -52,6 +52,7 @@ impl Process {
 
     /// The deadline of a device's state came up: changes it if that is due, else waits on.
     fn fire_state(&mut self, at_ms: i64, index: DeviceIndex, output: &mut Output) -> bool {
+        let standing = self.state.fleet.standing(index);
         let Some(device) = self.state.fleet.get_mut(index) else { return false };
         device.wake_ms = None;
         let next = liveness::next(&self.config, device.state, device.interval_ms, device.heard_ms);
@@ -69,6 +70,7 @@ impl Process {
             }
             None => {}
         }
+        self.state.fleet.settle(index, standing);
         self.wake_later(index);
         due.is_some()
     }
@@ -90,13 +92,14 @@ impl Process {
         }
     }
 
-    fn forget(&mut self, index: DeviceIndex, at_ms: i64, output: &mut Output) {
+    pub(crate) fn forget(&mut self, index: DeviceIndex, at_ms: i64, output: &mut Output) {
         let Some(mut device) = self.state.fleet.remove(index) else { return };
         unschedule(&mut self.deadlines, index, &mut device.watches);
         for alert in device.watches.iter().filter_map(Watch::alert) {
             self.state.alerts.clear(alert, None, at_ms, &self.config, output);
         }
         self.state.groups.leave(device.counted_in, index);
+        device.voted().for_each(|name| self.state.groups.names_mut().leave(name, device.vote()));
         output.changes.push(Change::Removed { device: index });
         output.counts.devices_forgotten += 1;
     }

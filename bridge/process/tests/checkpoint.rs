@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
-use support::{T0, above, publication, rule};
+use support::{T0, above, by, publication, rule};
 use tidegate_process::{CommandsConfig, Condition, Output, Process, ProcessConfig, RestoreError, RuleConfig};
 use tidegate_telemetry::{
     Change, CommandId, CommandMessage, CommandProgress, CommandRefusal, CommandReport, CommandRequest, Entry, Intent,
@@ -21,6 +21,7 @@ fn config() -> ProcessConfig {
         devices_max: 6,
         metrics_per_device_max: 4,
         groups_max: 4,
+        aggregate_metrics_max: 2,
         late_after_intervals: 2,
         lost_after_intervals: 6,
         forget_after_ms: Some(500_000),
@@ -158,7 +159,11 @@ fn entries(steps: Vec<(i64, Step)>) -> Vec<Entry> {
         // Mostly one of the latest.
         let nth = |nth: usize| asked[asked.len().saturating_sub(1 + nth)].clone();
         let metric = |metric: u8| ["temperature", "b", "c", "d", "e"][usize::from(metric)];
-        let json = |payload: String| publication(now_ms, "c1", "hall/up", &payload);
+        let json = |payload: String| {
+            let address = format!("192.0.2.{}", place % 3);
+            let client = if place % 5 == 0 { "c3" } else { "c1" };
+            by(publication(now_ms, client, "hall/up", &payload), "anonymous", (place % 4 > 0).then_some(&*address))
+        };
         let entry = match step {
             Step::Again { dup } => match last.clone() {
                 Some(Entry::Publication(before)) => {
@@ -438,6 +443,31 @@ fn a_checkpoint_from_before_clocks_were_set_is_read() {
     let [then, restored] =
         [LASTING_GROUPS, &[&[2], before].concat()].map(|bytes| Process::restore(config(), bytes).unwrap());
     assert_eq!((restored.snapshot(), restored.checkpoint()), (then.snapshot(), then.checkpoint()));
+}
+
+/// Written by a program whose names of metrics kept their figures for good: `x` and `y` of one device had all there are.
+const LASTING_NAMES: &[u8] = include_bytes!("checkpoints/version-4-names");
+
+#[test]
+fn a_checkpoint_from_before_names_gave_their_figures_back_is_read_and_the_names_compete() {
+    let config = || ProcessConfig { aggregate_metrics_max: 2, ..config() };
+    let mut restored = Process::restore(config(), LASTING_NAMES).unwrap();
+    let figures = |process: &Process| {
+        let of = |change: &Change| match change {
+            Change::Aggregate(of) if of.group.is_empty() => Some((of.metric.to_string(), of.devices)),
+            _ => None,
+        };
+        process.snapshot().iter().filter_map(of).collect::<Vec<_>>()
+    };
+    assert_eq!(figures(&restored), [("x".into(), 1), ("y".into(), 1)]);
+    for (place, at_s) in (4..12).step_by(2).enumerate() {
+        apply(&mut restored, 3 + place, &says(at_s, r#"{"deviceId":"d2","location":"A","temperature":4}"#));
+    }
+    assert_eq!(
+        figures(&restored),
+        [("x".into(), 1), ("temperature".into(), 1)],
+        "one of two counts less than one of one"
+    );
 }
 
 #[test]

@@ -6,7 +6,7 @@ mod support;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use support::{Fleet, T0, publication};
+use support::{Fleet, T0, by, publication};
 use tidegate_process::{CommandsConfig, ProcessConfig};
 use tidegate_telemetry::{
     Change, Command, CommandId, CommandProgress, CommandRefusal, CommandReport, CommandRequest, CommandState, Entry,
@@ -122,6 +122,37 @@ fn what_answers_no_command_on_a_response_topic_is_telemetry_as_ever() {
 fn is_reading(fleet: &mut Fleet, at_s: i64) -> bool {
     let changes = fleet.apply(&publication(T0 + at_s * 1_000, "c1", "dev1/response", &format!("2{at_s}.5")));
     changes.iter().any(|change| matches!(change, Change::Reading(_)))
+}
+
+#[test]
+fn an_answer_of_another_client_is_not_credited_to_the_device() {
+    for correlated in [true, false] {
+        let mut fleet = fleet(CommandsConfig::default());
+        let id = ask(&mut fleet, 1, request(None));
+        report(&mut fleet, 2, id, "c1", SENT);
+        let mut answers = |client: &str, principal: &str| {
+            let entry = by(publication(T0 + 3_000, client, "dev1/response", "21"), principal, None);
+            let Entry::Publication(mut answer) = entry else { panic!("not a publication") };
+            let correlation_data = correlated.then(|| Bytes::from(id.to_string()));
+            answer.properties = Some(Box::new(PublishProperties { correlation_data, ..PublishProperties::default() }));
+            fleet.apply(&Entry::Publication(answer));
+            let told = fleet.output.counts.commands_answered_by_others + fleet.reasons().len() as u64;
+            (state(&fleet), told)
+        };
+        let told = if correlated { 2 } else { 0 };
+        assert_eq!(answers("other", "anonymous"), (CommandState::Sent, told));
+        assert_eq!(answers("c1", "anonymous").0, CommandState::Answered);
+    }
+    // The device's own client identifier is another client where somebody else uses it.
+    let mut fleet = fleet(CommandsConfig::default());
+    ask(&mut fleet, 1, request(None));
+    let id = CommandId(Position(fleet.position));
+    let entry = by(publication(T0 + 3_000, "c1", "dev1/response", "on"), "mallory", None);
+    let Entry::Publication(mut answer) = entry else { panic!("not a publication") };
+    let correlation_data = Some(Bytes::from(id.to_string()));
+    answer.properties = Some(Box::new(PublishProperties { correlation_data, ..PublishProperties::default() }));
+    fleet.apply(&Entry::Publication(answer));
+    assert_eq!(state(&fleet), CommandState::Accepted);
 }
 
 #[test]

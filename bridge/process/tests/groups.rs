@@ -5,7 +5,7 @@ mod support;
 
 use support::{Fleet, T0};
 use tidegate_process::ProcessConfig;
-use tidegate_telemetry::{AggregateChange, Change, StateCounts};
+use tidegate_telemetry::{AggregateChange, Change, Reason, StateCounts};
 
 fn aggregates(changes: &[Change], metric: &str) -> Vec<(String, AggregateChange)> {
     let aggregate = |change: &Change| match change {
@@ -112,6 +112,98 @@ fn beyond_the_limits_devices_count_in_the_nearest_group_and_metrics_not_at_all()
     assert_eq!(groups, ["", "A"]);
     assert_eq!(of(&whole, "").sum, 3.0);
     assert_eq!(aggregates(&whole, "u"), []);
+}
+
+/// Four devices with 250 names each, as the limit on metrics of a device allows.
+fn with_a_thousand_names() -> Fleet {
+    let mut fleet = Fleet::new();
+    for device in 0..4 {
+        let names: Vec<String> = (0..250).map(|n| format!(r#""n{device}-{n}":1"#)).collect();
+        fleet.sends(&format!("junk{device}"), 0, 0, &names.join(","));
+    }
+    fleet.wait(2);
+    assert_eq!(fleet.process.metrics_without_figures(), 0);
+    fleet
+}
+
+#[test]
+fn a_thousand_names_on_four_devices_take_no_figures_from_a_metric_of_others() {
+    let mut fleet = with_a_thousand_names();
+    sends(&mut fleet, "dev7", 3, "A, 1", 20.0);
+    assert_eq!(fleet.reasons(), [Reason::MetricLimit]);
+    assert!(fleet.output.problems[0].detail.contains("\"n3-99\" has no figures"), "{:?}", fleet.output.problems);
+    let told = fleet.output.changes.clone();
+    fleet.wait(5);
+    let ended: Vec<_> = told.iter().filter(|of| matches!(of, Change::Aggregate(of) if of.devices == 0)).collect();
+    assert_eq!(ended.len(), 2, "of its group and of all: {ended:?}");
+    sends(&mut fleet, "dev7", 6, "A, 1", 21.0);
+    fleet.wait(8);
+    let whole = fleet.process.snapshot();
+    assert_eq!((of(&whole, "").sum, of(&whole, "A/1").devices), (21.0, 1));
+    assert_eq!(fleet.process.metrics_without_figures(), 1);
+    // It stays so, whatever the four say next.
+    for at_s in 9..20 {
+        for device in 0..4 {
+            let names: Vec<String> = (0..250).map(|n| format!(r#""n{device}-{n}":{at_s}"#)).collect();
+            fleet.sends(&format!("junk{device}"), at_s, at_s, &names.join(","));
+        }
+        sends(&mut fleet, "dev7", at_s, "A, 1", f64::from(at_s as u32));
+        fleet.wait(at_s + 1);
+        assert!(aggregates(&fleet.process.snapshot(), "t").iter().any(|(_, of)| of.sum == f64::from(at_s as u32)));
+    }
+}
+
+#[test]
+fn a_metric_that_has_no_figures_is_told_when_it_comes_and_when_it_loses_them() {
+    let config = ProcessConfig { aggregate_metrics_max: 1, ..ProcessConfig::default() };
+    let mut fleet = Fleet::with(config);
+    fleet.sends("a", 0, 0, r#""u":1,"v":1"#);
+    assert_eq!(fleet.reasons(), [Reason::MetricLimit]);
+    assert!(
+        fleet.output.problems[0].detail.contains("\"v\" has no figures by group: process.aggregate_metrics_max (1)")
+    );
+    fleet.wait(1);
+    fleet.sends("b", 2, 2, r#""v":1"#);
+    fleet.sends("b", 4, 4, r#""v":2"#);
+    let problems: Vec<_> = fleet.output.problems.iter().map(|problem| problem.detail.clone()).collect();
+    assert!(problems.is_empty() || problems[0].contains("\"u\""), "{problems:?}");
+    fleet.sends("b", 6, 6, r#""v":3"#);
+    fleet.wait(8);
+    let whole = fleet.process.snapshot();
+    assert_eq!((aggregates(&whole, "u").len(), aggregates(&whole, "v")[0].1.devices), (0, 2));
+}
+
+#[test]
+fn a_name_whose_devices_are_gone_gives_its_figures_to_others() {
+    let config =
+        ProcessConfig { aggregate_metrics_max: 1, forget_after_ms: Some(3_600_000), ..ProcessConfig::default() };
+    let mut fleet = Fleet::with(config);
+    fleet.sends("gone", 0, 0, r#""u":1"#);
+    for at_s in (0..3_700).step_by(60) {
+        fleet.wait(at_s);
+        sends(&mut fleet, "dev7", at_s, "A", 1.0);
+    }
+    sends(&mut fleet, "dev7", 3_700, "A", 2.0);
+    fleet.wait(3_702);
+    let whole = fleet.process.snapshot();
+    assert_eq!((aggregates(&whole, "u").len(), of(&whole, "").sum), (0, 2.0));
+    assert_eq!(fleet.process.metrics_without_figures(), 0);
+}
+
+/// What stays of `count` names, each of a device that came and went.
+fn left_of(count: usize) -> (usize, usize) {
+    let config = ProcessConfig { forget_after_ms: Some(60_000), ..ProcessConfig::default() };
+    let mut fleet = Fleet::with(config);
+    for n in 0..count {
+        fleet.sends(&format!("d{n}"), 0, 0, &format!(r#""name{n}":1"#));
+    }
+    fleet.wait(3_600);
+    (fleet.process.checkpoint().len(), fleet.process.metrics_without_figures())
+}
+
+#[test]
+fn names_that_are_gone_leave_nothing_behind() {
+    assert_eq!(left_of(3_000), left_of(10));
 }
 
 fn members(fleet: &Fleet, group: &str) -> u32 {

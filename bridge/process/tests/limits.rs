@@ -3,7 +3,7 @@
 
 mod support;
 
-use support::{Fleet, T0, publication, readings};
+use support::{Fleet, T0, by, publication, readings};
 use tidegate_process::ProcessConfig;
 use tidegate_telemetry::{DeviceScope, Entry, Reason};
 
@@ -22,6 +22,76 @@ fn a_hundred_thousand_names_from_one_client_hurt_nobody() {
     assert_eq!(readings(changes).len(), 1);
     let changes = fleet.apply(&publication(T0, "flooder", "x", r#"{"deviceId":"fake5","t":2}"#));
     assert_eq!(readings(changes).len(), 1, "what it has goes on");
+}
+
+const RUDE: Option<&str> = Some("192.0.2.1");
+
+/// A fleet with room for so many, filled by `client` identifiers at one address.
+fn filled(devices_max: usize, clients: usize) -> Fleet {
+    let mut fleet = Fleet::with(ProcessConfig { devices_max, ..ProcessConfig::default() });
+    for n in 0..2 * devices_max {
+        let payload = format!(r#"{{"deviceId":"fake{n}","t":1}}"#);
+        fleet.apply(&by(publication(T0, &format!("rude{}", n % clients), "x", &payload), "anonymous", RUDE));
+    }
+    assert_eq!(fleet.process.devices(), devices_max);
+    fleet
+}
+
+fn comes(fleet: &mut Fleet, at_ms: i64, client: &str, owner: (&str, Option<&str>), device: &str) -> bool {
+    let payload = format!(r#"{{"deviceId":"{device}","t":1}}"#);
+    let entry = by(publication(T0 + at_ms, client, "x", &payload), owner.0, owner.1);
+    !readings(fleet.apply(&entry)).is_empty()
+}
+
+#[test]
+fn twenty_clients_that_fill_the_fleet_give_way_to_those_who_have_less() {
+    let mut fleet = filled(200, 20);
+    let owners = [("ann", None), ("anonymous", Some("192.0.2.2")), ("anonymous", RUDE)];
+    for (n, owner) in owners.into_iter().enumerate() {
+        assert!(comes(&mut fleet, 1_000, "honest", owner, &format!("dev{n}")), "{owner:?}");
+        let told = fleet.output.problems[0].clone();
+        assert!(told.detail.contains("process.devices_max (200)"), "{}", told.detail);
+        assert!(told.detail.contains("192.0.2.1") && told.client.starts_with("rude"), "{told:?}");
+        assert_eq!((fleet.output.counts.devices_gave_way, fleet.process.devices()), (1, 200));
+    }
+    for n in 0..1_000 {
+        let client = format!("rude{}", n % 20);
+        assert!(!comes(&mut fleet, 2_000, &client, ("anonymous", RUDE), &format!("more{n}")), "they have their part");
+        assert_eq!(fleet.reasons(), [Reason::DeviceLimit]);
+    }
+    for (n, owner) in owners.into_iter().enumerate() {
+        assert!(comes(&mut fleet, 3_000, "honest", owner, &format!("dev{n}")), "{owner:?} is still there");
+        assert_eq!(fleet.output.counts.devices_added, 0);
+    }
+}
+
+#[test]
+fn a_device_that_reports_gives_way_to_nobody_until_it_is_lost() {
+    let mut fleet = filled(10, 1);
+    for n in 0..10 {
+        let payload = format!(r#"{{"deviceId":"fake{n}","t":2}}"#);
+        fleet.apply(&by(publication(T0 + 60_000 + n, "rude0", "x", &payload), "anonymous", RUDE));
+    }
+    assert!(!comes(&mut fleet, 61_000, "c1", ("ann", None), "dev7"));
+    let told = &fleet.output.problems[0].detail;
+    assert!(told.contains("\"dev7\" of \"ann\"") && told.contains("process.devices_max (10)"), "{told}");
+    fleet.wait(60 * 60);
+    assert!(comes(&mut fleet, 60 * 60_000, "c1", ("ann", None), "dev7"), "all of them are lost");
+    assert!(fleet.process.device_figures("fake0").is_none(), "it was silent for longest");
+}
+
+#[test]
+fn of_the_largest_holder_the_device_goes_that_was_silent_for_longest() {
+    let mut fleet = filled(10, 2);
+    for n in 1..10 {
+        let client = format!("rude{}", n % 2);
+        assert!(comes(&mut fleet, n, &client, ("anonymous", RUDE), &format!("fake{n}")));
+    }
+    assert!(
+        comes(&mut fleet, 100, "honest", ("ann", None), "dev1") && comes(&mut fleet, 100, "b", ("bob", None), "dev2")
+    );
+    let gone: Vec<_> = (0..10).filter(|n| fleet.process.device_figures(&format!("fake{n}")).is_none()).collect();
+    assert_eq!(gone, [0, 1], "of each of its clients the oldest");
 }
 
 #[test]

@@ -112,27 +112,28 @@ impl Shares {
     /// Of the owner that has most the client that has most.
     #[must_use]
     pub fn largest(&self) -> Option<Holder> {
-        self.largest_of(self.owners.largest()?)
+        let owner = self.owners.largest()?;
+        Some((owner.clone(), self.largest_of(owner)?))
     }
 
-    /// Who gives way to a newcomer that wants 1 more of what is full: the largest holder, to one that has less than its
-    /// fair part, which is the whole divided by how many have of it. Owners are weighed first, then clients of the
-    /// newcomer's own.
+    /// Of an owner's clients the one that has most.
     #[must_use]
-    pub fn gives_way_to(&self, (owner, client): &Holder) -> Option<Holder> {
+    pub fn largest_of(&self, owner: &Owner) -> Option<Arc<str>> {
+        self.clients.get(owner)?.largest().map(Arc::clone)
+    }
+
+    /// Which owner gives way to a newcomer that wants 1 more of what is full: the one with most, to an owner that has less
+    /// than its fair part, which is the whole divided by how many have of it; else the newcomer's own, where the client
+    /// has less than its fair part of that.
+    #[must_use]
+    pub fn gives_way_to(&self, (owner, client): &Holder) -> Option<Owner> {
         let largest = self.owners.largest()?;
         if largest != owner && self.owners.has_less_than_its_part(owner) {
-            return self.largest_of(largest);
+            return Some(largest.clone());
         }
         let clients = self.clients.get(owner)?;
-        let largest = clients.largest()?;
-        let gives_way = largest != client && clients.has_less_than_its_part(client);
-        gives_way.then(|| (owner.clone(), Arc::clone(largest)))
-    }
-
-    fn largest_of(&self, owner: &Owner) -> Option<Holder> {
-        let client = self.clients.get(owner)?.largest()?;
-        Some((owner.clone(), Arc::clone(client)))
+        let gives_way = clients.largest()? != client && clients.has_less_than_its_part(client);
+        gives_way.then(|| owner.clone())
     }
 }
 
@@ -199,8 +200,8 @@ mod tests {
         shares.add(&named("a", "a2"), 4);
         shares.add(&named("b", "b1"), 3);
         assert_eq!(shares.largest(), Some(named("a", "a2")), "the owner first, then its client");
-        assert_eq!(shares.gives_way_to(&named("c", "c1")), Some(named("a", "a2")));
-        assert_eq!(shares.gives_way_to(&named("b", "b2")), Some(named("a", "a2")), "3 are less than half of 9");
+        assert_eq!(shares.gives_way_to(&named("c", "c1")), Some(Owner::Named("a".into())));
+        assert_eq!(shares.gives_way_to(&named("b", "b2")), Some(Owner::Named("a".into())), "3 are less than half of 9");
         shares.add(&named("b", "b1"), 1);
         shares.add(&named("c", "c1"), 3);
         assert_eq!(shares.gives_way_to(&named("b", "b1")), None, "4 of 13 are a third");
@@ -212,8 +213,9 @@ mod tests {
         let mut shares = Shares::default();
         shares.add(&named("a", "rude"), 9);
         shares.add(&named("a", "quiet"), 1);
-        assert_eq!(shares.gives_way_to(&named("a", "quiet")), Some(named("a", "rude")));
-        assert_eq!(shares.gives_way_to(&named("a", "new")), Some(named("a", "rude")));
+        assert_eq!(shares.gives_way_to(&named("a", "quiet")), Some(Owner::Named("a".into())));
+        assert_eq!(shares.gives_way_to(&named("a", "new")), Some(Owner::Named("a".into())));
+        assert_eq!(shares.largest_of(&Owner::Named("a".into())).as_deref(), Some("rude"));
         assert_eq!(shares.gives_way_to(&named("a", "rude")), None);
     }
 

@@ -104,7 +104,7 @@ pub fn broker(reader: &mut Reader) -> BrokerConfig {
         subscriptions_max: s.count("subscriptions_max", d.subscriptions_max, "Subscriptions of all clients together."),
         retained_max: s.count("retained_max", d.retained_max, "Retained messages."),
         retained_bytes_max: s.bytes("retained_bytes_max", d.retained_bytes_max, "Bytes of the retained messages."),
-        sessions_max: s.count("sessions_max", d.sessions_max, "Sessions kept for clients that are away."),
+        sessions_max: s.count("sessions_max", d.sessions_max, "Sessions kept for clients that are away; past it whoever has most gives way."),
         session_expiry_max: s.duration("session_expiry_max", d.session_expiry_max, "Longest time such a session is kept."),
         keep_alive_max: s.duration(
             "keep_alive_max",
@@ -260,12 +260,12 @@ pub fn store(reader: &mut Reader) -> StoreConfig {
         quarantine_bytes_max: s.bytes(
             "quarantine_bytes_max",
             d.quarantine_bytes_max,
-            "Bytes of payloads not understood.",
+            "Bytes of payloads not understood; past it whoever has most gives way.",
         ),
         quarantine_groups_max: s.count(
             "quarantine_groups_max",
             d.quarantine_groups_max,
-            "Problems (topic and reason) kept.",
+            "Problems (topic and reason) kept; past it whoever has most gives way.",
         ),
         quarantine_payloads_per_group_max: s.count(
             "quarantine_payloads_per_group_max",
@@ -527,7 +527,11 @@ pub fn process(reader: &mut Reader) -> ProcessConfig {
         rules,
         metrics,
         commands: d.commands,
-        devices_max: s.count("devices_max", d.devices_max, "Most devices."),
+        devices_max: s.count(
+            "devices_max",
+            d.devices_max,
+            "Most devices; past it those of whoever has most give way that reported once or are lost, else new ones are refused.",
+        ),
         devices_per_client_max: s.count(
             "devices_per_client_max",
             d.devices_per_client_max,
@@ -546,7 +550,7 @@ pub fn process(reader: &mut Reader) -> ProcessConfig {
         aggregate_metrics_max: s.count(
             "aggregate_metrics_max",
             d.aggregate_metrics_max,
-            "Most metric names with aggregates by group.",
+            "Most metric names with aggregates by group; past it those have them that most devices share.",
         ),
         aggregate_interval_ms: s.duration_ms(
             "aggregate_interval",

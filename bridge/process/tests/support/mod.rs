@@ -114,6 +114,14 @@ pub fn publication(received_ms: i64, client: &str, topic: &str, payload: &str) -
     })
 }
 
+/// The same, by a client that proved to be `principal`, or at `address` that proved nothing.
+pub fn by(entry: Entry, principal: &str, address: Option<&str>) -> Entry {
+    let Entry::Publication(mut publication) = entry else { panic!("not a publication") };
+    publication.principal = principal.into();
+    publication.address = address.map(|address| address.parse().unwrap());
+    Entry::Publication(publication)
+}
+
 pub fn number(value: f64) -> Value {
     Value::Number(value)
 }

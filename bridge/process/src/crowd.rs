@@ -1,0 +1,72 @@
+use std::collections::BTreeSet;
+
+use tidegate_telemetry::{DeviceIndex, Holder, Shares};
+
+use crate::device::Device;
+
+/// Which device gives way to a newcomer when there are as many as there may be.
+///
+/// It follows from the devices, and costs more than it is worth while there is room: it is worked out when there is
+/// none, in one pass, and kept until an eighth of the devices has gone.
+#[derive(Debug)]
+pub(crate) struct Crowd {
+    held: Shares,
+    /// Of these the devices that may give way.
+    spare: Shares,
+    /// Who was silent for longest comes first.
+    in_turn: BTreeSet<(Holder, i64, DeviceIndex)>,
+    /// It is no longer kept below so many devices.
+    devices_min: usize,
+}
+
+impl Crowd {
+    pub(crate) fn new(devices_max: usize) -> Self {
+        let (held, spare) = Default::default();
+        Crowd { held, spare, in_turn: BTreeSet::new(), devices_min: devices_max - devices_max / 8 }
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.held.total() < self.devices_min
+    }
+
+    pub(crate) fn add(&mut self, index: DeviceIndex, device: &Device) {
+        self.held.add(&device.holder(), 1);
+        self.settle(index, device, None);
+    }
+
+    pub(crate) fn remove(&mut self, index: DeviceIndex, device: &Device) {
+        self.held.remove(&device.holder(), 1);
+        if let Some(heard_ms) = device.spare_since() {
+            self.unspare(index, device, heard_ms);
+        }
+    }
+
+    /// A device stands otherwise than `before`, which is what [`Device::spare_since`] was.
+    pub(crate) fn settle(&mut self, index: DeviceIndex, device: &Device, before: Option<i64>) {
+        let now = device.spare_since();
+        if before == now {
+            return;
+        }
+        if let Some(heard_ms) = before {
+            self.unspare(index, device, heard_ms);
+        }
+        if let Some(heard_ms) = now {
+            self.spare.add(&device.holder(), 1);
+            self.in_turn.insert((device.holder(), heard_ms, index));
+        }
+    }
+
+    fn unspare(&mut self, index: DeviceIndex, device: &Device, heard_ms: i64) {
+        self.spare.remove(&device.holder(), 1);
+        self.in_turn.remove(&(device.holder(), heard_ms, index));
+    }
+
+    /// The device that gives way to one more of this holder.
+    pub(crate) fn gives_way_to(&self, newcomer: &Holder) -> Option<DeviceIndex> {
+        let owner = self.held.gives_way_to(newcomer)?;
+        let client = self.spare.largest_of(&owner)?;
+        let holder = (owner, client);
+        let first = self.in_turn.range((holder.clone(), i64::MIN, DeviceIndex(0))..).next();
+        first.filter(|_| holder != *newcomer).map(|(.., index)| *index)
+    }
+}
