@@ -22,7 +22,7 @@ pub(super) struct User {
 
 impl Users {
     pub(super) fn load(path: &Path) -> Result<Users, IdentityError> {
-        let text = fs::read_to_string(path).map_err(|error| IdentityError::File {
+        let text = read(path).map_err(|error| IdentityError::File {
             path: path.to_owned(),
             detail: format!("cannot be read ({error}): add a user with `tidegate passwd {} USER`", path.display()),
         })?;
@@ -64,13 +64,19 @@ pub fn set_password(path: &Path, user: &str, password: &[u8]) -> Result<(), Iden
     if password.is_empty() || password.len() > PASSWORD_BYTES_MAX {
         return Err(wrong(format!("a password has 1 to {PASSWORD_BYTES_MAX} bytes")));
     }
-    let before = match fs::read_to_string(path) {
+    let before = match read(path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
         Err(error) => return Err(wrong(format!("cannot be read: {error}"))),
     };
     let after = with_user(&before, user, &hash_password(password));
     replace(path, after.as_bytes()).map_err(|error| wrong(format!("cannot be written: {error}")))
+}
+
+/// Editors of Windows begin a file with a byte order mark: it belongs to nobody's name.
+fn read(path: &Path) -> io::Result<String> {
+    let text = fs::read_to_string(path)?;
+    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
 
 fn with_user(text: &str, user: &str, hash: &str) -> String {
@@ -130,6 +136,18 @@ mod tests {
         fs::remove_file(&path).unwrap();
         set_password(&path, "a", b"one").unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_byte_order_mark_belongs_to_nobodys_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("passwords");
+        set_password(&path, "a", b"one").unwrap();
+        fs::write(&path, format!("\u{feff}{}", fs::read_to_string(&path).unwrap())).unwrap();
+        assert!(super::super::hash::verify(&Users::load(&path).unwrap().0["a"].hash, b"one"));
+        set_password(&path, "a", b"two").unwrap();
+        let users = Users::load(&path).unwrap().0;
+        assert!(users.len() == 1 && super::super::hash::verify(&users["a"].hash, b"two"), "{users:?}");
     }
 
     #[test]

@@ -101,7 +101,9 @@ impl Keys {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, IdentityError> {
-    fs::read(path).map_err(|error| unusable(path, &format!("cannot be read: {error}")))
+    let bytes = fs::read(path).map_err(|error| unusable(path, &format!("cannot be read: {error}")))?;
+    // Editors of Windows begin a file with a byte order mark: it is no part of a secret, nor of JSON.
+    Ok(bytes.strip_prefix(b"\xef\xbb\xbf").map(<[u8]>::to_vec).unwrap_or(bytes))
 }
 
 fn unusable(path: &Path, detail: &str) -> IdentityError {
