@@ -11,6 +11,7 @@
 //! - [`clients`]: who the MQTT clients are and what they say, for operators
 //! - [`history`]: the questions a dashboard asks about the past, and the port that answers them
 //! - [`numbered`]: things that come and go, by number
+//! - [`seldom`]: warnings about what goes on and on
 //! - [`shares`]: who holds how much of something that is bounded, and who gives way
 
 pub mod change;
@@ -22,6 +23,7 @@ pub mod numbered;
 pub mod problem;
 pub mod reading;
 pub mod scope;
+pub mod seldom;
 pub mod shares;
 
 pub use change::{
@@ -37,4 +39,5 @@ pub use numbered::Numbered;
 pub use problem::{Problem, ProblemSink, Reason};
 pub use reading::{DeliveryClass, Reading, TimeOrigin, Value};
 pub use scope::DeviceScope;
+pub use seldom::Seldom;
 pub use shares::{Holder, Owner, Shares};

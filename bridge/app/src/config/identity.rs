@@ -8,7 +8,7 @@ use super::reader::{Reader, Section, texts};
 
 const RIGHT_SAMPLE: &str = r#"
 # Rights, any number of them. Without any, whoever is let in may do everything; with the first one, only what a right
-# allows. user, group and client say whom it is for (all of those given have to fit; * is any text); in topic and
+# allows and none denies, in whatever order they stand. user, group and client say whom it is for (all of those given have to fit; * is any text); in topic and
 # devices, %c stands for the client identifier and %u for the user.
 # [[right]]
 # user = "*"                     # everybody who proved who it is; without it also those who did not
@@ -19,6 +19,7 @@ const RIGHT_SAMPLE: &str = r#"
 # retain = true                  # publishing with the retain flag; default false
 # devices = ["%u", "%u-*"]       # devices its readings may be of (?: any character); without it any device
 # subscribe = true               # default false
+# deny = true                    # what it names is denied, whatever others allow; default false
 "#;
 
 pub fn identity(reader: &mut Reader) -> IdentityConfig {
@@ -96,7 +97,17 @@ fn path(s: &mut Section<'_>, key: &str, meaning: &str) -> Option<PathBuf> {
 
 fn rights(reader: &mut Reader) -> Vec<Right> {
     let paths = reader.list("right", RIGHT_SAMPLE);
-    paths.iter().filter_map(|path| right(&mut reader.at(path))).collect()
+    let rights: Vec<Right> = paths.iter().filter_map(|path| right(&mut reader.at(path))).collect();
+    // A list of what is denied alone would read as if the rest were allowed.
+    if let Some(first) = paths.first()
+        && rights.len() == paths.len()
+        && rights.iter().all(|right| right.deny)
+    {
+        reader
+            .at(first)
+            .wrong("deny takes from what other rights allow, and there is none: add one, such as topic = \"#\"");
+    }
+    rights
 }
 
 fn right(section: &mut Section<'_>) -> Option<Right> {
@@ -111,9 +122,10 @@ fn right(section: &mut Section<'_>) -> Option<Right> {
         let given = section.optional(key, |item| item.as_bool().ok_or_else(|| "is true or false".into()));
         given.unwrap_or(false)
     };
-    let (publish, subscribe, retain) = (flag("publish"), flag("subscribe"), flag("retain"));
+    let (publish, subscribe, retain, deny) = (flag("publish"), flag("subscribe"), flag("retain"), flag("deny"));
     let devices = section.optional("devices", texts);
-    let right = Right { user, group, client, topic: topic.unwrap_or_default(), publish, subscribe, retain, devices };
+    let topic = topic.unwrap_or_default();
+    let right = Right { user, group, client, topic, publish, subscribe, retain, deny, devices };
     match Rights::new(std::slice::from_ref(&right)) {
         Ok(_) => Some(right),
         Err(error) => {
@@ -156,6 +168,10 @@ mod tests {
         assert!(mistakes("[[right]]\npublish = true\n").contains("right[0]: needs a topic"));
         assert!(mistakes("[[right]]\ntopic = \"a#\"\npublish = true\n").contains("wildcard"));
         assert!(mistakes("[[right]]\ntopic = \"a\"\npublish = true\nuser = 5\n").contains("right[0].user"));
+        assert!(mistakes("[[right]]\ntopic = \"a\"\ndeny = true\n").contains("line 1: right[0]: denies nothing"));
+        assert!(mistakes("[[right]]\ntopic = \"a\"\npublish = true\ndeny = 1\n").contains("line 4: right[0].deny"));
+        let alone = mistakes("\n[[right]]\ntopic = \"a\"\npublish = true\ndeny = true\n");
+        assert!(alone.contains("line 2: right[0]: deny takes from what other rights allow"), "{alone}");
         let devices = |list: &str| mistakes(&format!("\n[[right]]\ntopic = \"a\"\npublish = true\ndevices = {list}\n"));
         assert!(devices("\"a\"").contains("line 5: right[0].devices: is a list of texts"), "{}", devices("\"a\""));
         assert!(devices("[]").contains("line 2: right[0]: devices needs patterns"), "{}", devices("[]"));

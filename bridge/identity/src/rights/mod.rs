@@ -27,6 +27,9 @@ pub struct Right {
     pub subscribe: bool,
     /// Publishing with the retain flag is allowed, where publishing is.
     pub retain: bool,
+    /// What it names is not allowed, whatever other rules say: publishing, subscribing to any of the topics, publishing
+    /// with the retain flag.
+    pub deny: bool,
     /// Devices that what is published so may be about: patterns in which `*` is any text, `?` any character, and `%c` and
     /// `%u` stand for client identifier and user. None: any device.
     pub devices: Option<Vec<String>>,
@@ -53,11 +56,13 @@ pub struct Subject<'a> {
     pub groups: &'a [Box<str>],
 }
 
-/// All rules, as a trie over the levels of their topics. Rules only allow; without any rule everything is allowed, with
-/// the first one nothing is that none allows. A decision looks at the topic's levels, not at the number of rules.
+/// All rules, as tries over the levels of their topics. Without any rule everything is allowed, with the first one nothing
+/// is that none allows; what one denies is not, whatever the others say and in whatever order they stand. A decision looks
+/// at the topic's levels, not at the number of rules; only a filter with wildcards looks at the denied levels it spans.
 #[derive(Debug, Default)]
 pub struct Rights {
     root: Node,
+    denied: Node,
     rules: usize,
     /// Some rule names devices.
     names_devices: bool,
@@ -75,9 +80,10 @@ impl Rights {
             check(rule).map_err(|what| RightError { index, what })?;
             let glob = |text: &Option<String>| text.as_deref().map(Glob::new);
             let who = Who { user: glob(&rule.user), group: glob(&rule.group), client: glob(&rule.client) };
-            let access = Access::new(rule.publish, rule.subscribe, rule.publish && rule.retain);
+            let access = Access::new(rule.publish, rule.subscribe, rule.retain);
             let devices = rule.devices.as_deref().map(Devices::new);
-            rights.root.add(&rule.topic, Grant { who, access, devices });
+            let root = if rule.deny { &mut rights.denied } else { &mut rights.root };
+            root.add(&rule.topic, Grant { who, access, devices });
         }
         Ok(rights)
     }
@@ -98,7 +104,11 @@ impl Rights {
     #[must_use]
     pub fn may_publish(&self, subject: Subject<'_>, topic: &str, retain: bool) -> bool {
         let wanted = Access::new(true, false, retain);
-        self.rules == 0 || self.root.grants(&Query { subject, text: topic, is_filter: false }, wanted)
+        self.allows(&Query { subject, text: topic, is_filter: false }, wanted)
+    }
+
+    fn allows(&self, query: &Query<'_>, wanted: Access) -> bool {
+        self.rules == 0 || (self.root.grants(query, wanted) && !self.denied.denies(query, wanted))
     }
 
     /// The devices that what someone publishes to a topic may be about, as patterns in which `*` is any text and `?` any
@@ -114,7 +124,8 @@ impl Rights {
         search.patterns()
     }
 
-    /// Whether someone may subscribe to a filter: one rule's topic has to hold all of the filter's.
+    /// Whether someone may subscribe to a filter: one rule's topic has to hold all of the filter's, and none that denies
+    /// any of them.
     #[must_use]
     pub fn may_subscribe(&self, subject: Subject<'_>, filter: &str) -> bool {
         let wanted = Access::new(false, true, false);
@@ -122,7 +133,7 @@ impl Rights {
             Some(shared) => shared.split_once('/').map_or("", |(_, filter)| filter),
             None => filter,
         };
-        self.rules == 0 || self.root.grants(&Query { subject, text, is_filter: true }, wanted)
+        self.allows(&Query { subject, text, is_filter: true }, wanted)
     }
 }
 
@@ -130,10 +141,16 @@ fn check(rule: &Right) -> Result<(), &'static str> {
     if rule.topic.is_empty() {
         return Err("needs a topic");
     }
-    if !rule.publish && !rule.subscribe {
+    if rule.deny && !rule.publish && !rule.subscribe && !rule.retain {
+        return Err("denies nothing: set publish, subscribe or retain");
+    }
+    if rule.deny && rule.devices.is_some() {
+        return Err("devices say what a right allows: leave them out where it denies");
+    }
+    if !rule.deny && !rule.publish && !rule.subscribe {
         return Err("allows nothing: set publish or subscribe");
     }
-    if rule.retain && !rule.publish {
+    if !rule.deny && rule.retain && !rule.publish {
         return Err("retain needs publish");
     }
     if let Some(devices) = &rule.devices {
@@ -235,6 +252,48 @@ mod tests {
         assert!(!rights.may_publish(subject("c", "", &[]), "a/c", false));
     }
 
+    fn deny(topic: &str) -> Right {
+        Right { deny: true, ..right(topic) }
+    }
+
+    #[test]
+    fn what_a_rule_denies_no_other_allows_in_whatever_order() {
+        let mut rules = [right("#"), deny("secret/#"), Right { user: Some("ann".into()), ..deny("ann/never") }];
+        for _ in 0..2 {
+            let rights = Rights::new(&rules).expect("good rules");
+            assert!(publishes(&rights, "c", "bob", "ann/never") && !publishes(&rights, "c", "ann", "ann/never"));
+            assert!(!publishes(&rights, "c", "bob", "secret") && !publishes(&rights, "c", "bob", "secret/x"));
+            assert!(publishes(&rights, "c", "bob", "secrets/x"));
+            rules.reverse();
+        }
+    }
+
+    #[test]
+    fn a_filter_that_reaches_into_what_is_denied_is_denied() {
+        let rights =
+            Rights::new(&[right("#"), right("$SYS/#"), deny("a/secret/#"), deny("b/+/x"), deny("$SYS/broker/#")]);
+        let rights = rights.expect("good rules");
+        for allowed in ["a/open/#", "a/b", "a", "b/+/y", "b/#/x", "b/y", "+/other", "$SYS/uptime", "c/#"] {
+            assert!(subscribes(&rights, allowed) || allowed == "b/#/x", "{allowed}");
+        }
+        for denied in ["#", "a/#", "a/+", "a/+/z", "+/secret", "+/#", "a/secret", "b/#", "b/k/x", "b/+/+", "b/k/#"] {
+            assert!(!subscribes(&rights, denied), "{denied}");
+        }
+        assert!(!subscribes(&rights, "$share/g/a/#") && !subscribes(&rights, "$SYS/#"));
+        let system = Rights::new(&[right("#"), deny("$SYS/#")]).expect("good rules");
+        assert!(subscribes(&system, "#"), "a wildcard of the first level does not reach $SYS (MQTT-4.7.2-1)");
+    }
+
+    #[test]
+    fn the_retain_flag_and_ones_own_topics_can_be_denied() {
+        let retain = Right { publish: false, subscribe: false, retain: true, ..deny("a/#") };
+        let own = Right { publish: false, ..deny("dev/%c") };
+        let rights = Rights::new(&[Right { retain: true, ..right("#") }, retain, own]).expect("good rules");
+        let may = |topic, retain| rights.may_publish(subject("c1", "u1", &[]), topic, retain);
+        assert_eq!([may("a/b", false), may("a/b", true), may("b", true)], [true, false, true]);
+        assert!(!subscribes(&rights, "dev/c1") && subscribes(&rights, "dev/c2") && !subscribes(&rights, "dev/+"));
+    }
+
     fn for_devices(topic: &str, devices: &[&str]) -> Right {
         Right { devices: Some(devices.iter().map(|&device| device.into()).collect()), ..right(topic) }
     }
@@ -278,6 +337,8 @@ mod tests {
             (for_devices("a", &["b", ""]), "not empty"),
             (for_devices("a", &["x".repeat(4097).as_str()]), "4096 bytes"),
             (Right { publish: false, ..for_devices("a", &["b"]) }, "devices needs publish"),
+            (Right { deny: true, ..for_devices("a", &["b"]) }, "leave them out where it denies"),
+            (Right { publish: false, subscribe: false, ..deny("a") }, "denies nothing"),
         ] {
             let error = Rights::new(&[right("fine"), rule]).expect_err("a mistake");
             assert!(error.index == 1 && error.what.contains(what), "{error}");

@@ -16,6 +16,10 @@ impl Access {
     pub(super) fn holds(self, wanted: Access) -> bool {
         self.0 & wanted.0 == wanted.0
     }
+
+    fn meets(self, wanted: Access) -> bool {
+        self.0 & wanted.0 != 0
+    }
 }
 
 /// Whom a rule is for; nothing set: everybody.
@@ -67,6 +71,22 @@ impl Search for Allowed {
 
     fn is_over(&self) -> bool {
         self.got.holds(self.wanted)
+    }
+}
+
+/// Looks for a rule that takes away something of what is wanted.
+struct Denied {
+    wanted: Access,
+    is_denied: bool,
+}
+
+impl Search for Denied {
+    fn found(&mut self, grant: &Grant) {
+        self.is_denied |= grant.access.meets(self.wanted);
+    }
+
+    fn is_over(&self) -> bool {
+        self.is_denied
     }
 }
 
@@ -157,6 +177,54 @@ impl Node {
         let mut allowed = Allowed { wanted, got: Access::default() };
         self.search(query, Some(query.text), &mut allowed);
         allowed.is_over()
+    }
+
+    /// Whether one of the rules takes away something of what is wanted: of a filter, in any topic that it holds.
+    pub(super) fn denies(&self, query: &Query<'_>, wanted: Access) -> bool {
+        let mut denied = Denied { wanted, is_denied: false };
+        match query.is_filter {
+            true => self.search_shared(query, Some(query.text), true, &mut denied),
+            false => self.search(query, Some(query.text), &mut denied),
+        }
+        denied.is_denied
+    }
+
+    /// Shows a search the rules whose topic shares any with a filter, of which `rest` is left.
+    fn search_shared(&self, query: &Query<'_>, rest: Option<&str>, is_first: bool, search: &mut impl Search) {
+        // Wildcards of the first level do not reach topics that begin with $ (MQTT-4.7.2-1).
+        let is_hidden = is_first && query.text.starts_with('$');
+        if let Some(below) = self.below.as_ref().filter(|_| !is_hidden) {
+            below.search(query.subject, search);
+        }
+        let Some(text) = rest.filter(|_| !search.is_over()) else {
+            self.here.iter().for_each(|here| here.search(query.subject, search));
+            return;
+        };
+        let (level, behind) = text.split_once('/').map_or((text, None), |(level, behind)| (level, Some(behind)));
+        if level == "#" {
+            // It holds the topic that ends here as well (section 4.7.1.2).
+            self.here.iter().for_each(|here| here.search(query.subject, search));
+        }
+        // What is below `#` is anything.
+        let behind = if level == "#" { Some("#") } else { behind };
+        if let Some(any) = self.any.as_ref().filter(|_| !is_hidden) {
+            any.search_shared(query, behind, false, search);
+        }
+        let Subject { client, user, .. } = query.subject;
+        let is_wild = level == "#" || level == "+";
+        for (_, node) in self.templates.iter().filter(|(of, _)| is_wild || of.matches(level, client, user)) {
+            node.search_shared(query, behind, false, search);
+        }
+        match is_wild {
+            true => {
+                let is_reached = |name: &str| !(is_first && name.starts_with('$'));
+                let reached = self.levels.iter().filter(|(name, _)| is_reached(name));
+                reached.for_each(|(_, node)| node.search_shared(query, behind, false, search));
+            }
+            false => self.levels.get(level).into_iter().for_each(|node| {
+                node.search_shared(query, behind, false, search);
+            }),
+        }
     }
 
     /// Shows a search the rules at and below this level; `rest` is what is left of the text.

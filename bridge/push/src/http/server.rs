@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::ConnectInfo;
@@ -15,6 +15,7 @@ use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use metrics::counter;
+use tidegate_telemetry::Seldom;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -23,6 +24,9 @@ use tracing::{debug, warn};
 
 use crate::config::PushConfig;
 use crate::http::patience::Patience;
+
+/// How often it is told that connections cannot be accepted.
+const UNACCEPTED_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Serves HTTP/1.1 until `cancel`; a task of `tracker` for each connection, which ends within
 /// `http.drain_timeout_ms` after that. Handlers find the peer in [`ConnectInfo<SocketAddr>`].
@@ -43,11 +47,12 @@ pub async fn serve(
         cancel: cancel.clone(),
     });
     let room = Arc::new(Semaphore::new(config.connections_max));
+    let mut unaccepted = Seldom::new(UNACCEPTED_INTERVAL);
     while let Some(accepted) = cancel.run_until_cancelled(listener.accept()).await {
         let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                rest_after(&error).await;
+                rest_after(&error, &mut unaccepted).await;
                 continue;
             }
         };
@@ -141,10 +146,12 @@ fn turn_away(stream: &TcpStream) {
 }
 
 /// A connection that was gone before it was accepted is nobody's trouble; want of file descriptors is, and passes
-/// only with time.
-async fn rest_after(error: &io::Error) {
+/// only with time: it is counted each time, and told once a minute.
+async fn rest_after(error: &io::Error, unaccepted: &mut Seldom) {
     if !matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
-        warn!(%error, "no connection could be accepted; raise the limit of open files (ulimit -n) if this goes on");
+        if let Some(times) = unaccepted.happened(Instant::now()) {
+            warn!(%error, times, "connections could not be accepted; raise the limit of open files (ulimit -n)");
+        }
         counter!("tidegate_http_refused_total", "reason" => "accept").increment(1);
         tokio::time::sleep(Duration::from_millis(100)).await;
     }

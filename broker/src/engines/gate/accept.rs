@@ -1,3 +1,4 @@
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,6 +10,7 @@ use super::connection::{Stream, serve};
 use super::hub::Hub;
 use crate::access::{LOBBY_WAIT_MAX, Place};
 use crate::listeners::{Accepted, Listener, OpenError, Opened, Peer, Way};
+use crate::metrics;
 use crate::wire::is_packet;
 
 /// Pause after a failed accept: the process is out of descriptors, and trying again at once would spin.
@@ -20,12 +22,23 @@ impl Gate {
         loop {
             match listener.accept().await {
                 Ok(accepted) => self.admit(listener, accepted, tracker, cancel),
-                Err(error) => {
-                    tracing::warn!(%error, "a connection could not be accepted; raise the limit of open files");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
+                Err(error) => self.rest_after(&error).await,
             }
         }
+    }
+
+    /// A connection that was gone before it was accepted is nobody's trouble. Whatever else fails goes on failing: that
+    /// is counted each time, and told once a minute for all listeners together.
+    async fn rest_after(&self, error: &io::Error) {
+        if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
+            return;
+        }
+        metrics::unopened("accept", 1);
+        let told = self.unaccepted.lock().happened(Instant::now());
+        if let Some(times) = told {
+            tracing::warn!(%error, times, "connections could not be accepted; raise the limit of open files (ulimit -n)");
+        }
+        tokio::time::sleep(ACCEPT_PAUSE).await;
     }
 
     /// Gives a connection a task, within the limits: past them nothing is spent on it.

@@ -26,9 +26,10 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
 use futures_util::stream::BoxStream;
+use parking_lot::Mutex;
 use tidegate_log::Log;
 use tidegate_telemetry::clients::{ClientDetails, ClientName, ClientsError, ClientsPage, ClientsQuery, TraceLine};
-use tidegate_telemetry::{CommandMessage, ProblemSink};
+use tidegate_telemetry::{CommandMessage, ProblemSink, Seldom};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -48,10 +49,15 @@ pub(crate) struct Gate {
     /// The plain listener of `mqtt.listen` first.
     listeners: Vec<Listener>,
     local_addr: SocketAddr,
+    /// Connections that could not be accepted.
+    unaccepted: Mutex<Seldom>,
 }
 
 /// How often `$SYS` topics get their values, as other brokers do by default.
 const SYSTEM_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How often it is told that connections cannot be accepted.
+const UNACCEPTED_INTERVAL: Duration = Duration::from_secs(60);
 
 /// How often expired sessions and due wills are looked for.
 const EXPIRE_INTERVAL: Duration = Duration::from_secs(1);
@@ -75,7 +81,7 @@ impl Gate {
         };
         let hub = Arc::new(Hub::new(config, log, problems, clock, store));
         hub.recover(SessionStore::start)?;
-        Ok(Gate { hub, listeners, local_addr })
+        Ok(Gate { hub, listeners, local_addr, unaccepted: Mutex::new(Seldom::new(UNACCEPTED_INTERVAL)) })
     }
 
     async fn accept_until(&self, tracker: &TaskTracker, cancel: &CancellationToken) {
