@@ -167,7 +167,7 @@ impl Model {
             true => drop(self.retained.remove(&topic)),
             false => drop(self.retained.insert(topic, (self.given, payload))),
         }
-        Change::Retain { position: Position(self.given), message: Arc::new(message) }
+        Change::Retain { position: Position(self.given), message: Arc::new(message), of: Arc::default() }
     }
 
     /// A delivery; every other one is of a message that another session is owed as well.

@@ -88,7 +88,7 @@ impl Opened {
             );
         }
         held.retained =
-            recovered.retained.iter().map(|(at, m)| (m.topic.to_string(), (at.0, m.payload.clone()))).collect();
+            recovered.retained.iter().map(|(at, m, _)| (m.topic.to_string(), (at.0, m.payload.clone()))).collect();
         held.set_forward_ms = -store.waiting_at(Clock::never_set(|| 0), 0);
         held.wills = recovered.wills.iter().map(|w| (w.will.session, (w.delay_s, w.due_ms))).collect();
         assert!(held.messages().all(|id| id < recovered.next_message), "a message's number would be given again");

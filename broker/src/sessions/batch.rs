@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use tidegate_telemetry::{Position, Publication};
+use tidegate_telemetry::{Holder, Position, Publication};
 
 use super::SubscriptionOptions;
 use crate::engines::gate::outbox::{Delivery, Message};
@@ -82,6 +82,8 @@ pub(crate) enum Change {
     Retain {
         position: Position,
         message: Arc<Message>,
+        /// In whose share it counts.
+        of: Arc<Holder>,
     },
     /// A connection's will.
     Will {

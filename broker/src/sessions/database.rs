@@ -3,7 +3,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
-use tidegate_telemetry::{Position, Publication, Qos};
+use tidegate_telemetry::{Holder, Position, Publication, Qos};
 
 use super::SubscriptionOptions;
 use super::batch::Change;
@@ -52,6 +52,7 @@ pub(super) const FILE_NAME: &str = "sessions.sqlite";
 const ADDED: &str = "
 CREATE TABLE IF NOT EXISTS clock(set_forward_ms INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS addresses(session INTEGER PRIMARY KEY, address TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS retainers(topic TEXT PRIMARY KEY, owner TEXT, client TEXT NOT NULL) WITHOUT ROWID;
 ";
 
 /// What SQLite keeps of the file for itself.
@@ -272,7 +273,7 @@ impl Write<'_> {
                     self.settle(session, number)?;
                 }
             }
-            Change::Retain { position, ref message } => self.retain(position, message)?,
+            Change::Retain { position, ref message, ref of } => self.retain(position, message, of)?,
             Change::Will { ref will, delay_s, due_ms } => {
                 self.run(
                     "INSERT OR REPLACE INTO wills VALUES(?1, ?2, ?3, ?4)",
@@ -384,13 +385,18 @@ impl Write<'_> {
         Ok(())
     }
 
-    fn retain(&self, position: Position, message: &Message) -> Result<(), rusqlite::Error> {
+    fn retain(&self, position: Position, message: &Message, of: &Holder) -> Result<(), rusqlite::Error> {
         if message.payload.is_empty() {
             self.run("DELETE FROM retained WHERE topic = ?1", [&*message.topic])?;
+            self.run("DELETE FROM retainers WHERE topic = ?1", [&*message.topic])?;
         } else {
             self.run(
                 "INSERT OR REPLACE INTO retained VALUES(?1, ?2, ?3)",
                 params![&*message.topic, signed(position.0), body(message)],
+            )?;
+            self.run(
+                "INSERT OR REPLACE INTO retainers VALUES(?1, ?2, ?3)",
+                params![&*message.topic, of.0.to_text(), &*of.1],
             )?;
         }
         Ok(())

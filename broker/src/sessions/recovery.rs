@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use tidegate_telemetry::{Position, Publication};
+use tidegate_telemetry::{Holder, Owner, Position, Publication};
 
 use super::SubscriptionOptions;
 use super::database::{Database, message, number, signed, unpacked, will};
@@ -15,7 +15,7 @@ pub(crate) struct Recovered {
     /// Up to where mailboxes are complete; `None` in a new file.
     pub complete: Option<Position>,
     pub sessions: Vec<RecoveredSession>,
-    pub retained: Vec<(Position, Arc<Message>)>,
+    pub retained: Vec<(Position, Arc<Message>, Arc<Holder>)>,
     pub wills: Vec<RecoveredWill>,
     /// The next message's identifier.
     pub next_message: u64,
@@ -99,13 +99,18 @@ impl Database {
         sessions.collect()
     }
 
-    fn retained(&self, first_free: u64) -> Result<Vec<(Position, Arc<Message>)>, rusqlite::Error> {
-        let mut statement = self.connection.prepare("SELECT position, body FROM retained")?;
+    fn retained(&self, first_free: u64) -> Result<Vec<(Position, Arc<Message>, Arc<Holder>)>, rusqlite::Error> {
+        let mut statement = self.connection.prepare(
+            "SELECT position, body, owner, client FROM retained LEFT JOIN retainers ON retainers.topic = retained.topic",
+        )?;
         let mut rows = statement.query([])?;
         let mut retained = Vec::new();
         while let Some(row) = rows.next()? {
             // Numbered anew: what is owed to somebody stands among the messages a second time.
-            retained.push((Position(number(row, 0)?), Arc::new(message(first_free + retained.len() as u64, row, 1)?)));
+            let message = Arc::new(message(first_free + retained.len() as u64, row, 1)?);
+            let owner = Owner::from_text(row.get::<_, Option<String>>(2)?.as_deref());
+            let client = row.get::<_, Option<String>>(3)?.unwrap_or_default();
+            retained.push((Position(number(row, 0)?), message, Arc::new((owner, client.into()))));
         }
         Ok(retained)
     }

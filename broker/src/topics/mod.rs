@@ -8,6 +8,6 @@ mod walk;
 
 pub(crate) use name::{TopicError, TopicLimits, matches};
 pub(crate) use plain::{PlainFilters, is_plain};
-pub(crate) use retained::{Put, Retained};
+pub(crate) use retained::{Kept, Put, Retained};
 pub(crate) use trie::TopicTrie;
 pub(crate) use walk::Walk;

@@ -1,9 +1,8 @@
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use tidegate_telemetry::Position;
+use tidegate_telemetry::{Holder, Position, Shares};
 
 use super::walk::Walk;
 use crate::engines::gate::outbox::Message;
@@ -15,15 +14,34 @@ use crate::engines::gate::outbox::Message;
 /// messages may come and go between them.
 #[derive(Debug)]
 pub(crate) struct Retained {
-    messages: BTreeMap<Topic, Kept>,
+    messages: BTreeMap<Topic, Held>,
     bytes: usize,
     count_max: usize,
     bytes_max: usize,
     newest: Position,
+    /// While they are about as many as there may be.
+    crowd: Option<Crowd>,
 }
 
 /// A retained message, and where it stands in the log.
 pub(crate) type Kept = (Position, Arc<Message>);
+
+/// A retained message, and in whose share it counts.
+#[derive(Debug)]
+struct Held {
+    kept: Kept,
+    of: Arc<Holder>,
+}
+
+/// Whose message gives way. It costs more than it is worth while there is room: it is worked out when there is none, in one
+/// pass, and kept until an eighth has gone.
+#[derive(Debug, Default)]
+struct Crowd {
+    counts: Shares,
+    bytes: Shares,
+    /// Of each holder the oldest first.
+    in_turn: BTreeSet<(Arc<Holder>, Position, Arc<str>)>,
+}
 
 /// A topic name, or a place between two of them. In order by level: `a/b` comes before `a!`, which is no level of `a`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,46 +55,62 @@ pub(crate) enum Put {
     Kept,
     /// The topic has a newer one: this one is not to be stored either, or it would come back with a restart.
     Outdated,
-    NoRoom,
 }
 
 impl Retained {
     pub(crate) fn new(count_max: usize, bytes_max: usize) -> Self {
-        Retained { messages: BTreeMap::new(), bytes: 0, count_max, bytes_max, newest: Position::START }
+        Retained { messages: BTreeMap::new(), bytes: 0, count_max, bytes_max, newest: Position::START, crowd: None }
     }
 
     /// Keeps the message in place of the one before; one with an empty payload removes it (MQTT-3.3.1-6). What the
-    /// log has later wins, whichever connection comes first.
-    pub(crate) fn put(&mut self, position: Position, message: &Arc<Message>) -> Put {
+    /// log has later wins, whichever connection comes first. Afterwards whoever has most may have to give way:
+    /// [`Retained::gives_way`].
+    pub(crate) fn put(&mut self, position: Position, message: &Arc<Message>, of: &Arc<Holder>) -> Put {
         self.newest = self.newest.max(position);
-        let count = self.messages.len();
-        let place = self.messages.entry(Topic(Arc::clone(&message.topic)));
-        let before = match &place {
-            Entry::Occupied(known) if known.get().0 > position => return Put::Outdated,
-            Entry::Occupied(known) => known.get().1.bytes(),
-            Entry::Vacant(_) => 0,
-        };
-        if message.payload.is_empty() {
-            self.bytes -= before;
-            if let Entry::Occupied(known) = place {
-                known.remove();
-            }
-            return Put::Kept;
+        let topic = Topic(Arc::clone(&message.topic));
+        if self.messages.get(&topic).is_some_and(|known| known.kept.0 > position) {
+            return Put::Outdated;
         }
-        let too_many = before == 0 && count >= self.count_max;
-        let bytes = self.bytes - before + message.bytes();
-        if too_many || bytes > self.bytes_max {
-            return Put::NoRoom;
-        }
-        self.bytes = bytes;
-        let kept = (position, Arc::clone(message));
-        match place {
-            Entry::Occupied(mut known) => drop(known.insert(kept)),
-            Entry::Vacant(free) => {
-                free.insert(kept);
+        self.remove(&topic);
+        if !message.payload.is_empty() {
+            let held = Held { kept: (position, Arc::clone(message)), of: Arc::clone(of) };
+            self.bytes += message.bytes();
+            if let Some(crowd) = &mut self.crowd {
+                crowd.add(&held);
             }
+            self.messages.insert(topic, held);
         }
         Put::Kept
+    }
+
+    /// Takes out a message, if there are too many: of whoever has most the oldest. To be asked until there is none.
+    pub(crate) fn gives_way(&mut self) -> Option<(Kept, Arc<Holder>)> {
+        let (is_too_large, is_too_many) = (self.bytes > self.bytes_max, self.messages.len() > self.count_max);
+        if !is_too_large && !is_too_many {
+            return None;
+        }
+        let crowd = self.crowd.get_or_insert_with(|| {
+            let mut crowd = Crowd::default();
+            self.messages.values().for_each(|held| crowd.add(held));
+            crowd
+        });
+        let largest = Arc::new(if is_too_large { crowd.bytes.largest() } else { crowd.counts.largest() }?);
+        let (.., topic) = crowd.in_turn.range((largest, Position::START, Arc::default())..).next()?;
+        let topic = Topic(Arc::clone(topic));
+        self.remove(&topic).map(|held| (held.kept, held.of))
+    }
+
+    fn remove(&mut self, topic: &Topic) -> Option<Held> {
+        let held = self.messages.remove(topic)?;
+        self.bytes -= held.kept.1.bytes();
+        if let Some(crowd) = &mut self.crowd {
+            crowd.remove(&held);
+        }
+        let (few, small) = (self.count_max - self.count_max / 8, self.bytes_max - self.bytes_max / 8);
+        if self.messages.len() < few && self.bytes < small {
+            self.crowd = None;
+        }
+        Some(held)
     }
 
     /// Takes the walk on by at most `steps` steps, each a look into the order, and gives what it finds first. `None`: it
@@ -85,10 +119,10 @@ impl Retained {
         while *steps > 0 && !walk.is_over() {
             *steps -= 1;
             let found = walk.from().and_then(|from| self.messages.range(from..).next());
-            if let Some((topic, kept)) = found
+            if let Some((topic, held)) = found
                 && walk.meet(&topic.0)
             {
-                return Some(kept.clone());
+                return Some(held.kept.clone());
             }
             if found.is_none() {
                 walk.end();
@@ -105,6 +139,22 @@ impl Retained {
     /// Place in the log of the newest that ever came.
     pub(crate) fn newest(&self) -> Position {
         self.newest
+    }
+}
+
+impl Crowd {
+    fn add(&mut self, held: &Held) {
+        let (position, message) = &held.kept;
+        self.counts.add(&held.of, 1);
+        self.bytes.add(&held.of, message.bytes());
+        self.in_turn.insert((Arc::clone(&held.of), *position, Arc::clone(&message.topic)));
+    }
+
+    fn remove(&mut self, held: &Held) {
+        let (position, message) = &held.kept;
+        self.counts.remove(&held.of, 1);
+        self.bytes.remove(&held.of, message.bytes());
+        self.in_turn.remove(&(Arc::clone(&held.of), *position, Arc::clone(&message.topic)));
     }
 }
 
@@ -142,7 +192,7 @@ mod tests {
     fn holding(topics: impl IntoIterator<Item = String>) -> Retained {
         let mut retained = Retained::new(1_000_000, usize::MAX);
         for (n, topic) in topics.into_iter().enumerate() {
-            assert_eq!(retained.put(Position(n as u64 + 1), &message(&topic, b"x")), Put::Kept);
+            assert_eq!(retained.put(Position(n as u64 + 1), &message(&topic, b"x"), &nobody()), Put::Kept);
         }
         retained
     }
@@ -160,24 +210,60 @@ mod tests {
     #[test]
     fn an_empty_payload_removes_and_the_later_position_wins() {
         let mut retained = Retained::new(10, 10_000);
-        assert_eq!(retained.put(Position(5), &message("a", b"new")), Put::Kept);
-        assert_eq!(retained.put(Position(4), &message("a", b"old")), Put::Outdated);
+        assert_eq!(retained.put(Position(5), &message("a", b"new"), &nobody()), Put::Kept);
+        assert_eq!(retained.put(Position(4), &message("a", b"old"), &nobody()), Put::Outdated);
         let (mut walk, mut steps) = (Walk::new(Arc::from("a")), 10);
         assert_eq!(&retained.next(&mut walk, &mut steps).expect("it is there").1.payload[..], b"new");
-        assert_eq!(retained.put(Position(6), &message("a", b"")), Put::Kept);
+        assert_eq!(retained.put(Position(6), &message("a", b""), &nobody()), Put::Kept);
         assert_eq!((find(&retained, "#").0.len(), retained.size(), retained.newest()), (0, (0, 0), Position(6)));
     }
 
+    fn nobody() -> Arc<Holder> {
+        named("nobody")
+    }
+
+    fn named(client: &str) -> Arc<Holder> {
+        Arc::new((tidegate_telemetry::Owner::Unknown, client.into()))
+    }
+
+    /// Puts a message, and says which topics gave way.
+    fn crowds(
+        retained: &mut Retained,
+        position: u64,
+        topic: &str,
+        payload: &'static [u8],
+        client: &str,
+    ) -> Vec<String> {
+        assert_eq!(retained.put(Position(position), &message(topic, payload), &named(client)), Put::Kept);
+        std::iter::from_fn(|| retained.gives_way()).map(|((_, gone), _)| gone.topic.to_string()).collect()
+    }
+
     #[test]
-    fn past_its_bounds_nothing_is_added_but_what_is_there_may_change() {
-        let mut retained = Retained::new(1, 10_000);
-        assert_eq!(retained.put(Position(1), &message("a", b"1")), Put::Kept);
-        assert_eq!(retained.put(Position(2), &message("b", b"1")), Put::NoRoom);
-        assert_eq!(retained.put(Position(3), &message("a", b"2")), Put::Kept);
-        assert_eq!(retained.size().0, 1);
+    fn past_its_bounds_the_oldest_of_whoever_has_most_gives_way() {
+        let mut retained = Retained::new(4, 10_000);
+        assert!(crowds(&mut retained, 1, "honest", b"1", "h").is_empty());
+        for at in 2..5 {
+            assert!(crowds(&mut retained, at, &format!("rude/{at}"), b"1", "r").is_empty());
+        }
+        assert!(crowds(&mut retained, 5, "rude/2", b"2", "r").is_empty(), "what is there may change");
+        assert_eq!(crowds(&mut retained, 6, "rude/6", b"1", "r"), ["rude/3"]);
+        assert_eq!(crowds(&mut retained, 7, "new", b"1", "n"), ["rude/4"]);
+        assert!(crowds(&mut retained, 8, "new", b"", "n").is_empty());
+        assert_eq!(find(&retained, "#").0, ["honest", "rude/2", "rude/6"]);
         let mut small = Retained::new(10, 3);
-        assert_eq!(small.put(Position(1), &message("a", b"1234")), Put::NoRoom);
+        assert_eq!(crowds(&mut small, 1, "a", b"1234", "r"), ["a"], "it is larger than all may be");
         assert_eq!(small.size(), (0, 0));
+    }
+
+    #[test]
+    fn bytes_are_shared_as_messages_are() {
+        let each = message("r/1", &[7; 100]).bytes();
+        let mut retained = Retained::new(100, 4 * each);
+        assert!(crowds(&mut retained, 1, "h/1", &[7; 100], "h").is_empty());
+        let gone: Vec<_> =
+            (2..20).flat_map(|at| crowds(&mut retained, at, &format!("r/{at}"), &[7; 100], "r")).collect();
+        assert!(gone.len() >= 14 && gone.iter().all(|topic| topic.starts_with("r/")), "{gone:?}");
+        assert_eq!(find(&retained, "h/#").0, ["h/1"]);
     }
 
     fn level() -> impl Strategy<Value = &'static str> {
@@ -227,7 +313,7 @@ mod tests {
                 found.extend(retained.next(&mut walk, &mut 1).map(|(_, message)| message.topic.to_string()));
                 if let Some((n, (topic, comes))) = changes.next() {
                     let payload: &[u8] = if comes { b"x" } else { b"" };
-                    prop_assert_eq!(retained.put(Position(1000 + n as u64), &message(&topic, payload)), Put::Kept);
+                    prop_assert_eq!(retained.put(Position(1000 + n as u64), &message(&topic, payload), &nobody()), Put::Kept);
                     changed.insert(topic);
                 }
             }

@@ -11,10 +11,13 @@ const RUDE: &str = "127.0.0.1";
 const HONEST: &str = "127.0.0.2";
 const SESSIONS: usize = 8;
 
+const RETAINED: usize = 8;
+
 fn over(log: std::sync::Arc<MemoryLog>, directory: &Path) -> Served {
     let sessions = SessionStoreConfig { directory: Some(directory.to_owned()), ..SessionStoreConfig::default() };
     Served::over(log, sessions, |config| {
         config.sessions_max = SESSIONS;
+        config.retained_max = RETAINED;
         config.connect_burst_per_address = 10_000;
     })
 }
@@ -91,4 +94,46 @@ async fn where_no_session_is_kept_no_client_is_told_that_its_is() {
     let head = raw.read(2).await;
     let connack = raw.read(head[1].into()).await;
     assert!(connack.windows(5).any(|property| property == b"\x11\0\0\0\0"), "{connack:x?}");
+}
+
+/// Topics of the retained messages that a subscriber gets.
+async fn retained(served: &Served) -> Vec<String> {
+    let mut raw = served.v3("reader").await;
+    raw.subscribe("r/#", 0).await;
+    let mut topics = Vec::new();
+    for _ in 0..served.stats().retained {
+        let head = raw.read(2).await;
+        let body = raw.read(head[1].into()).await;
+        topics.push(String::from_utf8_lossy(&body[2..2 + usize::from(body[1])]).into_owned());
+    }
+    topics.sort();
+    topics
+}
+
+#[tokio::test]
+async fn retained_messages_of_one_client_beyond_the_limit_take_the_place_of_its_own() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut served = over(MemoryLog::new(), directory.path());
+    for (address, honest) in [(HONEST, "far"), (RUDE, "near")] {
+        let (mut raw, _) = connects(&served, address, honest).await;
+        raw.publish(0x33, 1, format!("r/{honest}").as_bytes(), b"1").await;
+        assert_eq!(raw.read(4).await, b"\x40\x02\0\x01");
+    }
+    for round in 0..2 {
+        let (mut rude, _) = connects(&served, RUDE, "rude").await;
+        for n in 0..3 * RETAINED {
+            rude.publish(0x33, 1, format!("r/rude/{round}/{n:02}").as_bytes(), b"1").await;
+            assert_eq!(rude.read(4).await, b"\x40\x02\0\x01");
+        }
+        let kept = retained(&served).await;
+        assert_eq!((kept.len(), &*kept[0], &*kept[1]), (RETAINED, "r/far", "r/near"), "{kept:?}");
+        assert!(kept.contains(&format!("r/rude/{round}/{}", 3 * RETAINED - 1)), "the newest is kept: {kept:?}");
+        let told = served.problems.details();
+        assert!(!told.is_empty() && told.iter().all(|told| told.contains("mqtt.retained_max (8)")), "{told:?}");
+        let log = served.log.clone();
+        served.stopped().await;
+        served = over(log, directory.path());
+        assert_eq!(retained(&served).await, kept, "after a restart");
+    }
+    served.stopped().await;
 }

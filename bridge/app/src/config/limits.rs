@@ -102,7 +102,7 @@ pub fn broker(reader: &mut Reader) -> BrokerConfig {
             "Subscriptions of one client.",
         ),
         subscriptions_max: s.count("subscriptions_max", d.subscriptions_max, "Subscriptions of all clients together."),
-        retained_max: s.count("retained_max", d.retained_max, "Retained messages."),
+        retained_max: s.count("retained_max", d.retained_max, "Retained messages; past it the oldest of whoever has most go."),
         retained_bytes_max: s.bytes("retained_bytes_max", d.retained_bytes_max, "Bytes of the retained messages."),
         sessions_max: s.count("sessions_max", d.sessions_max, "Sessions kept for clients that are away; past it whoever has most gives way."),
         session_expiry_max: s.duration("session_expiry_max", d.session_expiry_max, "Longest time such a session is kept."),

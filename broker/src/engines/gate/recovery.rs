@@ -42,9 +42,12 @@ impl Hub {
         self.next_message.store(recovered.next_message.max(1), Ordering::Relaxed);
         {
             let mut retained = self.retained.lock();
-            for (position, message) in &recovered.retained {
-                // More than fits now fitted under the limits of another run.
-                let _ = retained.put(*position, message);
+            for (position, message, of) in &recovered.retained {
+                let _ = retained.put(*position, message, of);
+            }
+            // More than fit now fitted under the limits of another run.
+            while let Some((gone, of)) = retained.gives_way() {
+                self.no_longer_retained(gone, of);
             }
         }
         for will in recovered.wills {
@@ -114,7 +117,7 @@ impl Hub {
         self.found_published(publication);
         self.hand_out(position, routed);
         if !retain.is_empty() {
-            self.retain(&mut self.retained.lock(), &holder_of(publication), position, &retain);
+            self.retain(&mut self.retained.lock(), &Arc::new(holder_of(publication)), position, &retain);
         }
     }
 }

@@ -110,6 +110,7 @@ impl Stage {
             dup: false,
             properties: None,
             scope: None,
+            address: None,
         };
         let from = Publisher {
             session: 1,

@@ -13,7 +13,7 @@ use crate::engines::gate::routes::{Routed, durable_for};
 use crate::engines::gate::turn::Turn;
 use crate::metrics::{self, Dropped};
 use crate::sessions::Change;
-use crate::topics::{Put, Retained};
+use crate::topics::{Kept, Put, Retained};
 use crate::wire::Delivered;
 
 /// Who publishes, for `no local` and the counters.
@@ -97,7 +97,7 @@ impl Hub {
         }
         self.hand_out(position, routed);
         if let Some(retained) = &mut retained {
-            self.retain(retained, &from.holder(), position, &retain);
+            self.retain(retained, &Arc::new(from.holder()), position, &retain);
         }
         Ok(Some(position))
     }
@@ -161,25 +161,34 @@ impl Hub {
     pub(in crate::engines::gate) fn retain(
         &self,
         retained: &mut Retained,
-        of: &Holder,
+        of: &Arc<Holder>,
         position: Position,
         messages: &[Arc<Message>],
     ) {
         for message in messages {
-            match retained.put(position, message) {
-                Put::Kept => self.store.note(Change::Retain { position, message: Arc::clone(message) }),
-                Put::Outdated => {}
-                Put::NoRoom => {
-                    metrics::dropped(Dropped::RetainedFull, 1);
-                    let detail =
-                        "it was delivered but not retained: mqtt.retained_max or mqtt.retained_bytes_max is met";
-                    self.report(Reason::ClientLimit, detail.to_owned(), of.clone(), &message.topic, Bytes::new());
-                }
+            if retained.put(position, message, of) == Put::Kept {
+                self.store.note(Change::Retain { position, message: Arc::clone(message), of: Arc::clone(of) });
+            }
+            while let Some((gone, of)) = retained.gives_way() {
+                self.no_longer_retained(gone, of);
             }
         }
         let (count, bytes) = retained.size();
         self.metrics.retained.set(count as f64);
         self.metrics.retained_bytes.set(bytes as f64);
+    }
+
+    /// A retained message gave way to others; it may be the one that just came.
+    pub(in crate::engines::gate) fn no_longer_retained(&self, (position, gone): Kept, of: Arc<Holder>) {
+        metrics::dropped(Dropped::RetainedFull, 1);
+        let detail = format!(
+            "it is not retained any longer: mqtt.retained_max ({}) or mqtt.retained_bytes_max ({}) is met, and {} has most; \
+             raise the limit, or retain less",
+            self.config.retained_max, self.config.retained_bytes_max, of.0
+        );
+        self.report(Reason::ClientLimit, detail, Holder::clone(&of), &gone.topic, Bytes::new());
+        let message = Arc::new(Message { payload: Bytes::new(), ..Message::clone(&gone) });
+        self.store.note(Change::Retain { position, message, of });
     }
 
     pub(in crate::engines::gate) fn queue(&self, outbox: &Arc<Outbox>, delivery: Delivery) {
