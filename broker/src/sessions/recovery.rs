@@ -15,11 +15,14 @@ pub(crate) struct Recovered {
     /// Up to where mailboxes are complete; `None` in a new file.
     pub complete: Option<Position>,
     pub sessions: Vec<RecoveredSession>,
-    pub retained: Vec<(Position, Arc<Message>, Arc<Holder>)>,
+    pub retained: Vec<RecoveredRetained>,
     pub wills: Vec<RecoveredWill>,
     /// The next message's identifier.
     pub next_message: u64,
 }
+
+/// Its place in the log, and in whose share it counts.
+pub(crate) type RecoveredRetained = (Position, Arc<Message>, Arc<Holder>);
 
 #[derive(Debug)]
 pub(crate) struct RecoveredSession {
@@ -99,7 +102,7 @@ impl Database {
         sessions.collect()
     }
 
-    fn retained(&self, first_free: u64) -> Result<Vec<(Position, Arc<Message>, Arc<Holder>)>, rusqlite::Error> {
+    fn retained(&self, first_free: u64) -> Result<Vec<RecoveredRetained>, rusqlite::Error> {
         let mut statement = self.connection.prepare(
             "SELECT position, body, owner, client FROM retained LEFT JOIN retainers ON retainers.topic = retained.topic",
         )?;
