@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tidegate_store::{Aged, Store};
-use tidegate_telemetry::{Problem, ProblemSink, Reason, UNSET_BEFORE_MS};
+use tidegate_telemetry::{Owner, Problem, ProblemSink, Reason, UNSET_BEFORE_MS};
 
 use crate::clock;
 
@@ -96,7 +96,15 @@ impl Ages {
 /// Something is wrong with the time.
 pub fn problem(detail: String, received_ms: i64) -> Problem {
     let (topic, client) = ("the clock".into(), "".into());
-    Problem { reason: Reason::ClockSet, detail, topic, client, received_ms, payload: Vec::new().into() }
+    Problem {
+        reason: Reason::ClockSet,
+        detail,
+        topic,
+        client,
+        owner: Owner::Unknown,
+        received_ms,
+        payload: Vec::new().into(),
+    }
 }
 
 #[cfg(test)]
