@@ -119,8 +119,10 @@ pub async fn run(mut config: Config, exposure: Exposure, viewers: &Handle) -> Re
         async move { broker.run(tracker, cancel).await }
     });
 
+    // Who reads that it is ready may end it at once.
+    let stop = stop_signal()?;
     announce(&mqtt_addr, http_addr, &listeners)?;
-    stop_signal().await?;
+    stop.await;
     tracing::info!("stopping");
     end_whatever_hangs();
 
@@ -326,13 +328,15 @@ async fn follow_files(authority: Arc<Authority>, cancel: CancellationToken) {
     }
 }
 
-async fn stop_signal() -> Result<()> {
+/// Ready when the program is to stop; signals are caught from the call on.
+fn stop_signal() -> Result<impl Future<Output = ()>> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    Ok(())
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
 }
 
 /// What is acknowledged is on disk, so ending the hard way loses nothing that was promised.

@@ -20,6 +20,7 @@ fn publication(payload: String) -> Publication {
         dup: false,
         properties: None,
         scope: None,
+        address: None,
     }
 }
 

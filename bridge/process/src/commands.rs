@@ -222,10 +222,21 @@ impl Commands {
         }
     }
 
-    /// What was stamped ahead of `at_ms` (Unix ms) counts as of then, or its age would be none for as long as it was ahead.
+    /// What was stamped ahead of `at_ms` (Unix ms) counts as of then, or its age would be none for as long as it was ahead;
+    /// and a deadline that has passed stays so.
     fn nothing_after(&mut self, at_ms: i64, output: &mut Output) {
-        for shared in self.commands.values_mut().filter(|command| command.steps.iter().any(|step| step.1 > at_ms)) {
-            Arc::make_mut(shared).steps.iter_mut().for_each(|step| step.1 = step.1.min(at_ms));
+        let Commands { commands, index, .. } = self;
+        for (id, shared) in commands {
+            let is_stamped_ahead = shared.steps.iter().any(|step| step.1 > at_ms);
+            let has_passed = index.finished.contains(id) && shared.deadline_ms > at_ms;
+            if !is_stamped_ahead && !has_passed {
+                continue;
+            }
+            let command = Arc::make_mut(shared);
+            command.steps.iter_mut().for_each(|step| step.1 = step.1.min(at_ms));
+            if has_passed {
+                command.deadline_ms = at_ms;
+            }
             output.changes.push(Change::Command(Arc::clone(shared)));
         }
     }

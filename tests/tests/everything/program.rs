@@ -15,8 +15,8 @@ use crate::support::Dice;
 
 const DAY_MS: i64 = 86_400_000;
 
-/// History is flushed all the time.
-const CONFIG: &str = "[flush]\ninterval = \"300 ms\"\n";
+/// History is flushed all the time, and CSV has texts as they are.
+const CONFIG: &str = "[flush]\ninterval = \"300 ms\"\n[http]\ncsv_formulas = \"as_they_are\"\n";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_devices_publish_comes_back_by_rest_whatever_its_names_and_values_are_made_of() {
