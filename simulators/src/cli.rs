@@ -319,6 +319,7 @@ async fn bench(args: BenchArgs) -> anyhow::Result<()> {
         let json = serde_json::to_string_pretty(&table)?;
         std::fs::write(&file, json).with_context(|| format!("cannot write {}", file.display()))?;
     }
+    anyhow::ensure!(table.missed.is_empty(), "costs that grow too fast:\n{}", table.missed.join("\n"));
     Ok(())
 }
 

@@ -4,11 +4,13 @@
 //! - [`live`]: devices to viewers
 //! - [`durable`]: acknowledged publications a second
 //! - [`edge`]: connections, sessions, topics, MQTT to MQTT
+//! - [`growth`]: each cost at two sizes, and by which power it grows
 //! - [`hour`]: an hour of load by the devices' own times: memory, bytes on disk; half an hour more, kill -9, restart
 //! - [`table`]: the figures as Markdown and JSON
 
 pub mod durable;
 pub mod edge;
+pub mod growth;
 pub mod hour;
 pub mod live;
 pub mod server;
@@ -44,6 +46,8 @@ pub enum Step {
     Sleepers,
     /// A new topic among many subscriptions.
     Topics,
+    /// Each cost at two sizes.
+    Growth,
     /// An hour of load, faster, then half an hour more and kill -9.
     Hour,
 }
@@ -113,6 +117,7 @@ pub async fn run(config: &BenchConfig) -> io::Result<Table> {
             Step::Reconnect => edge::crowd::reconnect(config, &mut table).await?,
             Step::Sleepers => edge::crowd::sleepers(config, &mut table).await?,
             Step::Topics => edge::topics::run(config, &mut table).await?,
+            Step::Growth => growth::run(config, &mut table).await?,
             Step::Hour => hour::run(config, &mut table).await?,
         }
     }

@@ -25,6 +25,8 @@ pub struct Row {
 pub struct Table {
     /// In the order they were measured.
     pub rows: Vec<Row>,
+    /// What does not grow as it may, in words; the run has failed if there is any.
+    pub missed: Vec<String>,
 }
 
 impl Table {
