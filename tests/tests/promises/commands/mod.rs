@@ -171,7 +171,10 @@ async fn a_device_of_version_3_gets_commands_of_every_quality_and_answers_withou
     }
     assert_eq!(server.get(&format!("/v1/commands/{qos_2}")).await["payload"], json!({"base64": "AP8="}));
     assert!(device.wait().await.unwrap().success());
-    tool::mosquitto_pub(server.mqtt, &["-V", "mqttv311", "-q", "1", "-t", "plant/dev7/response", "-m", "done"]).await;
+    for (client, said) in [("another", "not mine to say"), ("dev7", "done")] {
+        let answer = ["-V", "mqttv311", "-i", client, "-q", "1", "-t", "plant/dev7/response", "-m", said];
+        tool::mosquitto_pub(server.mqtt, &answer).await;
+    }
     let answered = in_state(&server, &qos_0, "answered").await;
     assert_eq!(answered["answer"], json!({"text": "done"}));
     assert_eq!(server.get("/v1/devices").await["devices"].as_array().unwrap().len(), 1, "an answer is no telemetry");

@@ -30,7 +30,7 @@ async fn a_viewer_sees_each_state_of_a_command_and_what_the_device_answered() {
     let message = heard(listen(&server, &format)).await.remove(0);
     assert_eq!(message, format!("plant/dev7/response {id} {{\"valve\":\"open\"}}"));
     commands.until(&mut live, PATIENCE, |seen| seen.cells[&id]["state"] == "delivered").await;
-    let correlation = ["-V", "mqttv5", "-i", "dev7-answers", "-q", "1", "-D", "publish", "correlation-data", &id];
+    let correlation = ["-V", "mqttv5", "-i", "dev7", "-q", "1", "-D", "publish", "correlation-data", &id];
     let answer = ["-t", "plant/dev7/response", "-m", "{\"valve\":\"open\",\"took_ms\":980}"];
     tool::mosquitto_pub(server.mqtt, &[&correlation[..], &answer[..]].concat()).await;
     commands.until(&mut live, PATIENCE, |seen| seen.cells[&id]["state"] == "answered").await;
