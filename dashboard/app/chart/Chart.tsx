@@ -98,7 +98,7 @@ function paddedRange(lowest: number | null, highest: number | null, limits: Limi
   if (lowest === null || highest === null) return [0, 1];
   const near = limits.map((limit) => limit.value).filter((value) => Math.max(lowest - value, value - highest) <= highest - lowest);
   const [low, high] = [Math.min(lowest, ...near), Math.max(highest, ...near)];
-  const air = Math.max((high - low) * 0.12, Math.abs(high) * 0.005, 0.05);
+  const air = Math.max((high - low) * 0.12, Math.abs(high) * 0.005) || 0.05;
   return [low - air, high + air];
 }
 

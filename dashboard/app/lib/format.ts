@@ -10,9 +10,34 @@ function naturalDecimals(value: number): number {
   return size >= 100 ? 1 : size >= 1 ? 2 : 3;
 }
 
+/** Decimals from which on a metric's own are only those its numbers needed: the server learns no more. */
+const LEARNT_MOST = 3;
+/** Below it three decimals no longer say a number, above it a double no longer holds each whole one. */
+const SMALL = 0.01;
+const TINY = 1e-4;
+const HUGE = 1e15;
+const RAISED: Record<string, string> = { "-": "⁻", 0: "⁰", 1: "¹", 2: "²", 3: "³", 4: "⁴", 5: "⁵", 6: "⁶", 7: "⁷", 8: "⁸", 9: "⁹" };
+
+/** Significant digits, with a power of ten: `1.23 × 10⁻⁸`. */
+function powerOfTen(value: number): string {
+  const [digits = "0", power = "0"] = Number(value.toPrecision(3)).toExponential().split("e");
+  return `${digits}${THIN}×${THIN}10${[...power.replace("+", "")].map((one) => RAISED[one]).join("")}`;
+}
+
+/** The digits of a size; a metric of few decimals was meant to be rounded. */
+function digitsOf(size: number, decimals: number | null | undefined): string {
+  const plain = size.toFixed(Math.min(20, decimals ?? naturalDecimals(size)));
+  if (size === 0 || size >= SMALL || (decimals ?? LEARNT_MOST) < LEARNT_MOST) return plain;
+  const significant = String(Number(size.toPrecision(3)));
+  return significant.length > plain.length ? significant : plain;
+}
+
 export function formatNumber(value: number | null | undefined, decimals?: number | null): string {
   if (value === null || value === undefined || !Number.isFinite(value)) return "–";
-  const [whole = "0", fraction] = Math.abs(value).toFixed(decimals ?? naturalDecimals(value)).split(".");
+  const size = Math.abs(value);
+  const isTiny = size > 0 && size < TINY && (decimals ?? LEARNT_MOST) >= LEARNT_MOST;
+  if (isTiny || size >= HUGE) return (value < 0 ? MINUS : "") + powerOfTen(size);
+  const [whole = "0", fraction] = digitsOf(size, decimals).split(".");
   const grouped = whole.replace(/\B(?=(\d{3})+$)/g, THIN);
   const digits = fraction === undefined ? grouped : `${grouped}.${fraction}`;
   return value < 0 && /[1-9]/.test(digits) ? MINUS + digits : digits;
@@ -22,6 +47,12 @@ export function formatValue(value: number | string | boolean | null | undefined,
   if (value === null || value === undefined) return "–";
   if (typeof value === "boolean") return value ? "on" : "off";
   return typeof value === "number" ? formatNumber(value, decimals) : readable(value);
+}
+
+/** For tooltips: all digits, however many are shown. */
+export function exactValue(value: number | string | boolean | null | undefined, unit: string | null): string {
+  if (typeof value !== "number") return value === null || value === undefined ? "" : formatValue(value);
+  return `${String(value).replace("-", MINUS)}${unit === null ? "" : ` ${unit}`}`;
 }
 
 const ISOLATE = "\u2068";

@@ -1,11 +1,27 @@
 // Units and decimals by metric: learnt from every device that is looked at, asked for only when none was.
 import { createStore } from "solid-js/store";
+import type { Scalar } from "../../client/index.js";
 import { api } from "./api.js";
 
 export interface Unit {
   unit: string | null;
   decimals: number | null;
 }
+
+/**
+ * What a value can be in the unit that its name suggests (last part of the name, as the server takes it). A value beyond
+ * it has another unit than its name says: millivolts, pascals, hundredths.
+ */
+const PLAUSIBLE: readonly [names: RegExp, unit: string, fits: (value: number) => boolean][] = [
+  [/^battery(_level|_percent)?$/, "%", (value) => value >= 0 && value <= 100 && !isVolts(value)],
+  [/^((relative_)?humidity|(soil_)?moisture)$/, "%", (value) => value >= 0 && value <= 105],
+  [/^(battery_)?voltage$/, "V", (value) => Math.abs(value) < 1000],
+  [/^(temp|temperature|dew_?point)$/, "°C", (value) => value >= -273.15 && value < 3000],
+  [/^(pressure|barometer)$/, "hPa", (value) => Math.abs(value) < 20_000],
+];
+
+/** A battery that says 3.3 tells its voltage; one that is nearly empty says 3. */
+const isVolts = (value: number): boolean => value > 0 && value < 5 && !Number.isInteger(value);
 
 const UNKNOWN: Unit = { unit: null, decimals: null };
 const SAMPLE = 50;
@@ -14,6 +30,15 @@ const asked = new Set<string>();
 
 /** Names are the devices': with a prefix, `__proto__` and `constructor` are names like any other. */
 const keyOf = (metric: string): string => `=${metric}`;
+
+/** How to show a value: words and switches have no unit, nor has a number that cannot be one of its unit. */
+export function shownAs(metric: string, value: Scalar | null | undefined, style: Unit): Unit {
+  if (value === null || value === undefined) return style;
+  if (typeof value !== "number") return UNKNOWN;
+  const last = metric.slice(metric.lastIndexOf(".") + 1).toLowerCase();
+  const known = PLAUSIBLE.find(([names, unit]) => names.test(last) && unit === style.unit);
+  return known && !known[2](value) ? UNKNOWN : style;
+}
 
 export const unitOf = (metric: string | null | undefined): Unit => units[keyOf(metric ?? "")] ?? UNKNOWN;
 

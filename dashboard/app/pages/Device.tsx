@@ -5,11 +5,11 @@ import { latePoints, toColumns, type Columns } from "../chart/data.js";
 import { Spark } from "../chart/Spark.js";
 import { readRange, WINDOWS, type Range } from "../chart/windows.js";
 import { api, poll, type Rule } from "../lib/api.js";
-import { formatClock, formatExact, formatNumber, formatSpan, formatTime, formatValue, groupWords, metricLabel, readable, shortName, switchWords } from "../lib/format.js";
+import { exactValue, formatClock, formatExact, formatNumber, formatSpan, formatTime, formatValue, groupWords, metricLabel, readable, shortName, switchWords } from "../lib/format.js";
 import { isStale, now, openView, type Live } from "../lib/live.js";
 import { href, route, setQuery } from "../lib/router.js";
 import { alertTitle, limitsOf, thresholdUnit } from "../lib/rules.js";
-import { learnUnits, unitOf } from "../lib/units.js";
+import { learnUnits, shownAs, unitOf } from "../lib/units.js";
 import { Changes } from "../parts/Changes.js";
 import { Commands } from "../parts/Commands.js";
 import { Glyph, STATE_WORDS } from "../parts/Glyph.js";
@@ -91,7 +91,7 @@ function Body(props: { device: () => DeviceRow }) {
         </For>
       </div>
       <div class="split">
-        <Show when={metrics[chosen()]} keyed>{(metric) => <Show when={kind() === "string"} fallback={<History isSwitch={kind() === "boolean"} device={props.device().id} metric={metric} rules={rules.value()?.rules ?? []} alerts={alerts().filter((alert) => alert.metric === null || alert.metric === metric.name)} />}><Changes device={props.device().id} metric={metric.name} cell={props.device().cells[chosen()] ?? null} /></Show>}</Show>
+        <Show when={metrics[chosen()]} keyed>{(metric) => <Show when={kind() === "string"} fallback={<History isSwitch={kind() === "boolean"} device={props.device().id} metric={{ ...metric, ...shownAs(metric.name, props.device().cells[chosen()]?.value, metric) }} rules={rules.value()?.rules ?? []} alerts={alerts().filter((alert) => alert.metric === null || alert.metric === metric.name)} />}><Changes device={props.device().id} metric={metric.name} cell={props.device().cells[chosen()] ?? null} /></Show>}</Show>
         <div class="box facts">
           <dl class="dl">
             <dt>Last reading</dt><dd title={formatExact(props.device().time)}>{formatTime(props.device().time, now())}</dd>
@@ -121,13 +121,14 @@ function columnsOf(live: Live<"series">, index: number): Columns {
 }
 
 function MetricCard(props: { metric: Metric; cell: DeviceRow["cells"][number]; columns: Columns; isOn: boolean }) {
+  const style = () => shownAs(props.metric.name, props.cell?.value, props.metric);
   const change = (): string => {
     // Neither words nor on and off go up or down.
     if (typeof props.cell?.value !== "number") return "";
     const known = props.columns[1].filter((mean): mean is number => mean !== null);
     if (known.length < 2) return "";
     const moved = (known[known.length - 1] as number) - (known[0] as number);
-    const text = formatNumber(moved, props.metric.decimals ?? 1);
+    const text = formatNumber(moved, style().decimals ?? 1);
     if (!/[1-9]/.test(text)) return "steady";
     const span = ((props.columns[0][props.columns[0].length - 1] ?? 0) - (props.columns[0][0] ?? 0)) * 1000;
     return `${moved > 0 ? "+" : ""}${text} in ${formatSpan(span)}`;
@@ -135,7 +136,7 @@ function MetricCard(props: { metric: Metric; cell: DeviceRow["cells"][number]; c
   return (
     <button class="box metric" type="button" classList={{ on: props.isOn }} aria-pressed={props.isOn} onClick={() => setQuery({ metric: props.metric.name })}>
       <span class="title"><span>{metricLabel(props.metric.name)}</span><span>{change()}</span></span>
-      <span class="value" title={formatExact(props.cell?.time)}>{formatValue(props.cell?.value, props.metric.decimals)}<small>{props.metric.unit}</small></span>
+      <span class="value" title={`${exactValue(props.cell?.value, style().unit)}\n${formatExact(props.cell?.time)}`}>{formatValue(props.cell?.value, style().decimals)}<small>{style().unit}</small></span>
       <Spark columns={props.columns} from={now() / 1000 - TREND_MS / 1000} to={now() / 1000} />
     </button>
   );

@@ -9,7 +9,7 @@ import { aggregateOf, directCount, groupPaths, groupTable, isBelow, lastLevel, p
 import { now, status } from "../lib/live.js";
 import { go, href, route, setQuery } from "../lib/router.js";
 import { palette } from "../lib/theme.js";
-import { findUnit, unitOf, type Unit } from "../lib/units.js";
+import { findUnit, shownAs, unitOf, type Unit } from "../lib/units.js";
 import { NoDevice } from "../parts/Empty.js";
 import { Glyph, STATES, STATE_WORDS } from "../parts/Glyph.js";
 import { SidePanel } from "../parts/SidePanel.js";
@@ -41,7 +41,8 @@ export function Fleet() {
     if (asked && metrics().includes(asked)) return asked;
     return metrics().find((name) => name === "temperature") ?? metrics()[0];
   });
-  const unit = (): Unit => unitOf(metric());
+  /** Of the whole group's figures: one unit for one ramp. */
+  const unit = (): Unit => shownAs(metric() ?? "", ends()?.high, unitOf(metric()));
 
   createEffect(on([metric, group], ([name, path]) => {
     values.clear();
@@ -121,7 +122,7 @@ export function Fleet() {
             </section>
           )}
         </For>
-        <Show when={focus()}>{(at) => <Tip focus={at()} metric={metric()} unit={unit()} />}</Show>
+        <Show when={focus()}>{(at) => <Tip focus={at()} metric={metric()} unit={unitOf(metric())} />}</Show>
         <Show when={opened()} keyed>{(id) => <SidePanel id={id} onClose={() => setOpened(null)} />}</Show>
       </Show>
     </Show>
@@ -208,10 +209,11 @@ function Tip(props: { focus: Focus; metric: string | undefined; unit: Unit }) {
   const left = () => Math.min(props.focus.left + props.focus.size + 4, innerWidth - 240);
   const top = () => Math.min(props.focus.top + props.focus.size + 4, innerHeight - 110);
   const cell = () => props.focus.cell;
+  const style = () => shownAs(props.metric ?? "", cell().value, props.unit);
   return (
     <div class="tip" role="status" style={{ left: `${left()}px`, top: `${top()}px` }}>
       <b>{shortName(cell().id)}</b>
-      <Show when={props.metric}><span class="big">{formatValue(cell().value, props.unit.decimals)} <small>{props.unit.unit}</small></span></Show>
+      <Show when={props.metric}><span class="big">{formatValue(cell().value, style().decimals)} <small>{style().unit}</small></span></Show>
       <span class="sub with-glyph"><Glyph state={cell().state} alert={cell().alert !== null} />{STATE_WORDS[cell().state]}{cell().alert ? `, ${cell().alert} alert` : ""} · {formatTime(cell().time, now())}</span>
     </div>
   );

@@ -1,7 +1,8 @@
 import { For, onCleanup, onMount, Show } from "solid-js";
-import { formatExact, formatTime, formatValue, groupWords, metricLabel, readable, shortName } from "../lib/format.js";
+import { exactValue, formatExact, formatTime, formatValue, groupWords, metricLabel, readable, shortName } from "../lib/format.js";
 import { now, openView } from "../lib/live.js";
 import { href } from "../lib/router.js";
+import { shownAs } from "../lib/units.js";
 import { Glyph, STATE_WORDS } from "./Glyph.js";
 
 /** A device beside the fleet: what it says now. */
@@ -21,7 +22,11 @@ export function SidePanel(props: { id: string; onClose: () => void }) {
             <p class="sub">{groupWords(one().group)}</p>
             <dl class="dl">
               <For each={one().metrics}>
-                {(metric, column) => <><dt>{metricLabel(metric.name)}</dt><dd title={formatExact(one().cells[column()]?.time)}>{formatValue(one().cells[column()]?.value, metric.decimals)} <small>{metric.unit}</small></dd></>}
+                {(metric, column) => {
+                  const cell = () => one().cells[column()];
+                  const style = () => shownAs(metric.name, cell()?.value, metric);
+                  return <><dt>{metricLabel(metric.name)}</dt><dd class="breaks" title={`${exactValue(cell()?.value, style().unit)}\n${formatExact(cell()?.time)}`}>{formatValue(cell()?.value, style().decimals)} <small>{style().unit}</small></dd></>;
+                }}
               </For>
               <dt>Last reading</dt><dd title={formatExact(one().time)}>{formatTime(one().time, now())}</dd>
             </dl>

@@ -3,8 +3,8 @@ import { isolated, toColumns } from "../chart/data.js";
 import type { Rule } from "../lib/api.js";
 import { alertTitle, limitsOf, ruleText, thresholdUnit } from "../lib/rules.js";
 import { niceEnds } from "../fleet/ramp.js";
-import { formatBytes, formatNumber, formatTime, formatValue, groupWords, metricLabel, readable, shortName } from "../lib/format.js";
-import { learnUnits, unitOf } from "../lib/units.js";
+import { exactValue, formatBytes, formatNumber, formatTime, formatValue, groupWords, metricLabel, readable, shortName } from "../lib/format.js";
+import { learnUnits, shownAs, unitOf } from "../lib/units.js";
 
 test("numbers have a true minus, thin grouping and their own precision", () => {
   expect(formatNumber(-67, 0)).toBe("\u221267");
@@ -78,4 +78,29 @@ test("a name turns nothing around it, and one that would is seen for what it is"
   expect(readable("حرارة 1")).toBe("\u2068حرارة 1\u2069");
   expect(groupWords("حرارة/B")).toBe("\u2068حرارة\u2069 · B");
   expect(readable("Außen °C 温度 🌡️")).toBe("Außen °C 温度 🌡️");
+});
+
+test("a number shows its significant digits, however small or large, and its tooltip has them all", () => {
+  expect(formatNumber(1.23e-8)).toBe("1.23\u202f×\u202f10⁻⁸");
+  expect(formatNumber(-1.23e-8, 3)).toBe("\u22121.23\u202f×\u202f10⁻⁸");
+  expect(formatNumber(0.00123, 3)).toBe("0.00123");
+  expect(formatNumber(0.005, 3)).toBe("0.005");
+  expect(formatNumber(0, 3)).toBe("0.000");
+  expect(formatNumber(1.8e19)).toBe("1.8\u202f×\u202f10¹⁹");
+  expect(exactValue(-12_345.678, "W")).toBe("\u221212345.678 W");
+  expect(exactValue(12, null)).toBe("12");
+  expect(exactValue(undefined, "W")).toBe("");
+});
+
+test("a text or a switch has no unit, nor a number that cannot be one of the unit its name suggests", () => {
+  const volts = { unit: "V", decimals: 2 };
+  const percent = { unit: "%", decimals: 0 };
+  expect(shownAs("POWER", "ON", { unit: "W", decimals: 1 }).unit).toBeNull();
+  expect(shownAs("power", true, { unit: "W", decimals: 1 }).unit).toBeNull();
+  expect(shownAs("voltage", 2965, volts)).toEqual({ unit: null, decimals: null });
+  expect(shownAs("phase1.voltage", 231.4, volts)).toEqual(volts);
+  expect(shownAs("battery", 3.3, percent).unit).toBeNull();
+  expect([3, 56.5, 100].map((value) => shownAs("battery", value, percent).unit)).toEqual(["%", "%", "%"]);
+  expect(shownAs("voltage", 2965, { unit: "mV", decimals: 0 }).unit).toBe("mV");
+  expect(shownAs("temperature", null, { unit: "°C", decimals: 1 }).unit).toBe("°C");
 });
