@@ -1,8 +1,10 @@
 import { createEffect, For, lazy, Match, Show, Suspense, Switch } from "solid-js";
 import { raisedCount } from "./lib/alerts.js";
 import { help, KEYS, setHelp } from "./lib/keys.js";
-import { isStale } from "./lib/live.js";
+import { formatClock, formatExact } from "./lib/format.js";
+import { isStale, now, status } from "./lib/live.js";
 import { href, route, type Page } from "./lib/router.js";
+import { PAGE_TITLES, titleOf } from "./lib/title.js";
 import { nextTheme } from "./lib/theme.js";
 import { Alerts } from "./pages/Alerts.js";
 import { Clients } from "./pages/Clients.js";
@@ -16,21 +18,11 @@ import { Pill } from "./parts/Pill.js";
 // The charts come with their own library: only who looks at a device loads it.
 const Device = lazy(() => import("./pages/Device.js"));
 
-const TITLES: readonly [Page, string][] = [
-  ["fleet", "Fleet"],
-  ["alerts", "Alerts"],
-  ["clients", "Clients"],
-  ["problems", "Problems"],
-  ["status", "Status"],
-];
-
 export function App() {
-  createEffect(() => {
-    const count = raisedCount();
-    document.title = `${count > 0 ? `(${count}) ` : ""}Tidegate`;
-  });
+  createEffect(() => (document.title = titleOf(route(), raisedCount())));
   return (
     <div class="app" classList={{ stale: isStale() }}>
+      <a class="skip" href="#main" onClick={skip}>Skip to the page</a>
       <header class="top">
         <a class="brand" href="/">
           <svg width="20" height="20" viewBox="0 0 20 20" fill="none" stroke="currentColor" stroke-width="1.8" stroke-linecap="round" aria-hidden="true">
@@ -46,7 +38,8 @@ export function App() {
         <Pill />
       </header>
       <aside class="side"><GroupTree /></aside>
-      <main class="main">
+      <main class="main" id="main" tabindex="0">
+        <Show when={isStale() && status().heard}>{(heard) => <p class="as-of" title={formatExact(heard())}>As of {formatClock(heard(), now())}: nothing has been heard since.</p>}</Show>
         <Switch>
           <Match when={route().page === "fleet"}><Fleet /></Match>
           <Match when={route().page === "device" && route().name} keyed>
@@ -64,10 +57,16 @@ export function App() {
   );
 }
 
+/** Moves the focus past the navigation; the address stays that of the page. */
+function skip(event: MouseEvent): void {
+  event.preventDefault();
+  document.getElementById("main")?.focus();
+}
+
 function Links() {
   const isOn = (page: Page): boolean => route().page === page || (page === "fleet" && route().page === "device");
   return (
-    <For each={TITLES}>
+    <For each={PAGE_TITLES}>
       {([page, title]) => (
         <a href={href(page)} classList={{ on: isOn(page) }} aria-current={isOn(page) ? "page" : undefined}>
           {title}

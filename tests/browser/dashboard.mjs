@@ -196,9 +196,14 @@ async function chart() {
     const span_ms = searchParams.get("to") - searchParams.get("from");
     assert.ok(Math.abs(span_ms - 180 * MINUTE_MS) < 5 * MINUTE_MS, `half of six hours were chosen, not ${span_ms} ms`);
     await page.reload();
-    await shows(page, ".box .title", "double click returns");
+    await shows(page, ".box .title", "Back to now");
+    const zoomed = page.url();
+    const isBack = (url) => !url.searchParams.has("from") && url.searchParams.get("window") === "6h";
     await over.dblclick();
-    await page.waitForURL((url) => !url.searchParams.has("from") && url.searchParams.get("window") === "6h");
+    await page.waitForURL(isBack);
+    await page.goto(zoomed);
+    await page.getByRole("button", { name: "Back to now" }).click();
+    await page.waitForURL(isBack);
   });
   await end();
 }

@@ -62,6 +62,14 @@ export function Chart(props: Props) {
   return <div class="chart" ref={box} role="img" aria-label={props.label} />;
 }
 
+const DATE = "\n{D} {MMM}";
+/** By the step between two ticks, s: the label, what the first tick adds (a new year to uPlot), and each midnight. */
+const TIME_LABELS: uPlot.Axis.Values = [
+  [86_400, "{D} {MMM}", null, null, null, null, null, null, 1],
+  [60, "{HH}:{mm}", DATE, null, DATE, null, null, null, 1],
+  [1, "{HH}:{mm}:{ss}", DATE, null, DATE, null, null, null, 1],
+];
+
 function options(props: Props, width: number): uPlot.Options {
   const accent = colour("accent");
   const axis = { stroke: colour("muted"), font: "11px Inter Variable, sans-serif", grid: { stroke: colour("line"), width: 1 }, ticks: { show: false } };
@@ -72,7 +80,7 @@ function options(props: Props, width: number): uPlot.Options {
     padding: [8, 8, 0, 0],
     scales: { x: { time: true, auto: false, min: props.from, max: props.to }, y: { range: (_, low, high) => (props.isSwitch ? [-0.15, 1.15] : paddedRange(low, high, props.limits)) } },
     axes: [
-      { ...axis, grid: { show: false }, space: 80, values: [[86400, "{D} {MMM}", null, null, null, null, null, null, 1], [60, "{HH}:{mm}", "\n{D} {MMM}", null, null, null, null, null, 1], [1, "{HH}:{mm}:{ss}", null, null, null, null, null, null, 1]] },
+      { ...axis, grid: { show: false }, space: 80, values: TIME_LABELS },
       props.isSwitch ? { ...axis, size: 52, splits: () => [0, 1], values: (_, splits) => splits.map(switchWords) } : { ...axis, size: 52, values: (_, splits) => splits.map((split) => formatNumber(split, decimalsOf((splits[1] ?? 1) - (splits[0] ?? 0)))) },
     ],
     series: [

@@ -58,7 +58,7 @@ export async function request<T>(path: string, init?: RequestInit): Promise<T> {
   try {
     response = await fetch(path, { ...init, headers: { accept: "application/json", ...(init?.body ? { "content-type": "application/json" } : {}) } });
   } catch {
-    throw new Error("The server does not answer. Check that it runs; this page keeps trying.");
+    throw new Error("The server does not answer. Check that it runs.");
   }
   if (response.ok) return (response.status === 204 ? undefined : await response.json()) as T;
   const problem = (await response.json().catch(() => ({}))) as { type?: string; detail?: string; title?: string };
@@ -94,7 +94,7 @@ export function poll<T>(ask: () => Promise<T>, interval_ms: number): { value: Ac
       setValue(() => answer);
       setError(null);
     } catch (failure) {
-      if (turn === asked) setError((failure as Error).message);
+      if (turn === asked) setError(`${(failure as Error).message} This page keeps trying.`);
     }
   };
   void run();

@@ -8,6 +8,7 @@ import { href, route, setQuery } from "../lib/router.js";
 import { alertTitle, ruleText, thresholdUnit } from "../lib/rules.js";
 import { muted, setMuted } from "../lib/sound.js";
 import { findUnit, unitOf } from "../lib/units.js";
+import { Unseen } from "../parts/Unseen.js";
 
 /** How many of their alerts hold changes. */
 const RULES_EVERY_MS = 5_000;
@@ -39,7 +40,7 @@ export function Alerts() {
         <Show when={allAlerts()} fallback={<div class="skeleton tall" aria-label="Loading" />}>
           <Show when={shown().length > 0} fallback={<Nothing recent={recent()} />}>
             <table class="list alerts">
-              <thead><tr><th /><th>Alert</th><th>Device</th><th>Where</th><th class="right">Value</th><th class="right">{recent() ? "Cleared" : "Since"}</th><th /></tr></thead>
+              <thead><tr><Unseen words="Severity" /><th>Alert</th><th>Device</th><th>Where</th><th class="right">Value</th><th class="right">{recent() ? "Cleared" : "Since"}</th><Unseen words="Acknowledgement" /></tr></thead>
               <tbody><For each={[...lines().keys()]}>{(id) => <LineRow line={lines().get(id) as Line} />}</For></tbody>
             </table>
           </Show>
@@ -71,7 +72,7 @@ function Rules() {
       <Match when={answer.value()?.rules}>
         {(rules) => (
           <table class="list alerts rules">
-            <thead><tr><th /><th>Rule</th><th>Devices</th><th>Where</th><th class="right">Active now</th></tr></thead>
+            <thead><tr><Unseen words="Severity" /><th>Rule</th><th>Devices</th><th>Where</th><th class="right">Active now</th></tr></thead>
             <tbody>
               <For each={rules()}>
                 {(rule) => (

@@ -8,6 +8,7 @@ import { route, setQuery } from "../lib/router.js";
 import { ClientGlyph } from "../parts/ClientGlyph.js";
 import { ClientPanel } from "../parts/ClientPanel.js";
 import { Copyable } from "../parts/Empty.js";
+import { Unseen } from "../parts/Unseen.js";
 
 const LINE = `mosquitto_pub -h ${location.hostname} -i dev1 -t site/a/dev1/temperature -q 1 -m 21.5`;
 const PAGE = 100;
@@ -46,7 +47,7 @@ export function Clients() {
         {(page) => (
           <Show when={page().clients.length > 0} fallback={<Nothing searched={q() !== "" || state() !== "all"} />}>
             <table class="list clients" classList={{ old: answer.error() !== null }}>
-              <thead><tr><th /><th>Client</th><th>From</th><th class="right">In</th><th class="right">Out</th><th class="right">Waiting</th><th class="right">Since</th><th>Last end</th></tr></thead>
+              <thead><tr><Unseen words="State" /><th>Client</th><th>From</th><th class="right">In</th><th class="right">Out</th><th class="right">Waiting</th><th class="right">Since</th><th>Last end</th></tr></thead>
               <tbody><For each={rows.list}>{(client) => <Row client={client} on={chosen()?.id === client.id && chosen()?.principal === client.principal} onOpen={() => open(client)} />}</For></tbody>
             </table>
             <Show when={page().next !== null}>

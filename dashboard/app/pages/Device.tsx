@@ -172,7 +172,7 @@ function History(props: { device: string; metric: Metric; isSwitch: boolean; rul
     <div class="box">
       <div class="title">
         <span>{metricLabel(props.metric.name)}{props.metric.unit ? `, ${props.metric.unit}` : ""}</span>
-        <Show when={hover()} fallback={<span class="hint">{"from" in range() ? "double click returns" : hint()}</span>}>
+        <Show when={hover()} fallback={<Show when={"from" in range()} fallback={<span class="hint">{hint()}</span>}><button class="button" type="button" title="A double click on the chart returns too" onClick={() => setQuery({ from: null, to: null })}>Back to now</button></Show>}>
           {(at) => <span class="hovered" title={formatExact(at().time)}>{formatClock(at().time, now())} · <b>{number(at().mean)}</b><Show when={!props.isSwitch}> · {number(at().lowest)} to {number(at().highest)}</Show></span>}
         </Show>
       </div>

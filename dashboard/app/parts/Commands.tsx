@@ -6,6 +6,7 @@ import { formatClock, formatExact, formatTime, readable } from "../lib/format.js
 import { now, openView } from "../lib/live.js";
 import { CommandForm } from "./CommandForm.js";
 import { CommandGlyph } from "./CommandGlyph.js";
+import { Unseen } from "./Unseen.js";
 
 const SHOWN = 10;
 const SHOWN_MORE = 100;
@@ -47,7 +48,7 @@ function List(props: { device: string; usual: string | undefined; limit: number;
       <Show when={live.table()} fallback={<div class="skeleton lines" aria-label="Loading" />}>
         <Show when={rows.list.length > 0} fallback={<p class="sub">None yet. A command waits for the device until its deadline, also while it sleeps; here you see when it was sent, when the device had it, and what it answered.</p>}>
           <table class="list sent">
-            <thead><tr><th /><th>Command</th><th>What became of it</th><th>Time</th></tr></thead>
+            <thead><tr><Unseen words="State" /><th>Command</th><th>What became of it</th><th>Time</th></tr></thead>
             <tbody><For each={rows.list}>{(command) => <Row command={command} usual={props.usual} />}</For></tbody>
           </table>
           <Show when={rows.list.length >= props.limit}>

@@ -1,11 +1,19 @@
-import { Match, Show, Switch } from "solid-js";
+import { createMemo, Match, Show, Switch } from "solid-js";
+import type { Phase } from "../../client/index.js";
 import { formatBytes, formatClock, formatExact, formatNumber, formatSpan } from "../lib/format.js";
+import { atMostEvery } from "../lib/frame.js";
 import { client, gap, now, status } from "../lib/live.js";
 
 const REASONS = { slow_link: "slow link", paused: "hidden", rate_limit: "rate limit", byte_limit: "byte limit", full: "" } as const;
 
+/** A screen reader hears of the connection at most so often. */
+const SPOKEN_EVERY_MS = 5_000;
+const SPOKEN: Record<Phase, string> = { live: "Live", slowed: "Slowed", paused: "Paused", stale: "Stale: the server is silent", connecting: "Connecting", offline: "Offline" };
+
 /** How the connection is and how old what you see may be: always in sight. */
 export function Pill() {
+  const phase = createMemo(() => status().phase);
+  const spoken = atMostEvery(() => SPOKEN[phase()], SPOKEN_EVERY_MS);
   const since = (): string => (status().heard === null ? "" : formatSpan((now(), Date.now()) - (status().heard as number)));
   const wait = (): string => formatSpan(Math.max(0, (status().retry_at ?? 0) - (now(), Date.now())) + 999);
   /** From the device while readings come, else from the server; no shorter than that, whatever a device's clock says. */
@@ -20,22 +28,25 @@ export function Pill() {
       gapWords(),
     ].filter(Boolean).join("\n");
   return (
-    <button class={`pill ${status().phase}`} type="button" title={details()} onClick={() => client.retryNow()} aria-live="polite">
-      <i class="dot" />
-      <Switch>
-        <Match when={status().phase === "live"}>
-          <span>Live</span>
-          <span class="more">
-            <Show when={way() !== null}>· {milliseconds(way())} </Show>· {formatBytes(status().bytes_per_second)}/s
-          </span>
-        </Match>
-        <Match when={status().phase === "slowed"}>Slowed, {REASONS[status().reason ?? "full"]}<Show when={status().rate}> · {formatNumber(status().rate, 1)}/s</Show></Match>
-        <Match when={status().phase === "paused"}>Paused</Match>
-        <Match when={status().phase === "stale"}>Stale since {since()}</Match>
-        <Match when={status().phase === "connecting"}>Connecting</Match>
-        <Match when={status().phase === "offline"}>Offline<Show when={status().retry_at}> · again in {wait()}</Show></Match>
-      </Switch>
-    </button>
+    <>
+      <span class="unseen" role="status">{spoken()}</span>
+      <button class={`pill ${status().phase}`} type="button" title={details()} onClick={() => client.retryNow()}>
+        <i class="dot" />
+        <Switch>
+          <Match when={status().phase === "live"}>
+            <span>Live</span>
+            <span class="more">
+              <Show when={way() !== null}>· {milliseconds(way())} </Show>· {formatBytes(status().bytes_per_second)}/s
+            </span>
+          </Match>
+          <Match when={status().phase === "slowed"}>Slowed, {REASONS[status().reason ?? "full"]}<Show when={status().rate}> · {formatNumber(status().rate, 1)}/s</Show></Match>
+          <Match when={status().phase === "paused"}>Paused</Match>
+          <Match when={status().phase === "stale"}>Stale since {since()}</Match>
+          <Match when={status().phase === "connecting"}>Connecting</Match>
+          <Match when={status().phase === "offline"}>Offline<Show when={status().retry_at}> · again in {wait()}</Show></Match>
+        </Switch>
+      </button>
+    </>
   );
 }
 
