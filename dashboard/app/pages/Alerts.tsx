@@ -161,7 +161,7 @@ function Row(props: { alert: Alert }) {
     <tr data-row tabindex="0" classList={{ done: alert().state !== "raised" }}>
       <td class="severity"><i class={alert().state === "raised" ? alert().severity : "none"} title={alert().severity} /></td>
       <td class="what">{alertTitle(alert())} <span class="sub severity-word">· {alert().severity}</span></td>
-      <td class="device"><a href={href("device", alert().device)}>{shortName(alert().device)}</a></td>
+      <td class="device" title={readable(alert().device)}><a href={href("device", alert().device)}>{shortName(alert().device)}</a></td>
       <td class="where sub">{groupWords(alert().group)}</td>
       <td class="right value">{formatValue(alert().value, unitOf(alert().metric).decimals)} <small>{thresholdUnit(alert().text)}</small></td>
       <td class="right since" title={formatExact(start())}>{formatClock(start(), now())} <span class="sub">{formatSpan(now() - (start() ?? now()))}</span></td>

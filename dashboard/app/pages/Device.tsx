@@ -96,7 +96,7 @@ function Body(props: { device: () => DeviceRow }) {
           <dl class="dl">
             <dt>Last reading</dt><dd title={formatExact(props.device().time)}>{formatTime(props.device().time, now())}</dd>
             <dt>State</dt><dd>{STATE_WORDS[props.device().state]} since {formatClock(props.device().since, now())}</dd>
-            <dt>Identifier</dt><dd class="breaks">{readable(props.device().id)}</dd>
+            <dt>Identifier</dt><dd><Levels name={props.device().id} /></dd>
             <dt>Group</dt><dd class="breaks">{groupWords(props.device().group)}</dd>
           </dl>
           <h2>Alerts</h2>
@@ -113,6 +113,12 @@ function Body(props: { device: () => DeviceRow }) {
       </div>
     </>
   );
+}
+
+/** An identifier, which breaks between its levels. */
+function Levels(props: { name: string }) {
+  const levels = () => props.name.split("/").map(readable);
+  return <For each={levels()}>{(level, i) => <span class="level">{level}{i() < levels().length - 1 ? "/" : ""}</span>}</For>;
 }
 
 function columnsOf(live: Live<"series">, index: number): Columns {
