@@ -41,3 +41,8 @@ export function isolated(means: readonly (number | null)[]): number[] {
   const isThere = (i: number): boolean => typeof means[i] === "number";
   return means.flatMap((_, i) => (isThere(i) && !isThere(i - 1) && !isThere(i + 1) ? [i] : []));
 }
+
+/** The list in pieces of at most `size`. */
+export function chunks<T>(list: readonly T[], size: number): T[][] {
+  return Array.from({ length: Math.ceil(list.length / size) }, (_, i) => list.slice(i * size, (i + 1) * size));
+}

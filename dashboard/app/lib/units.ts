@@ -46,6 +46,26 @@ export function learnUnits(metrics: readonly (Unit & { name: string })[]): void 
   for (const { name, unit, decimals } of metrics) if (unit !== null || decimals !== null) setUnits(keyOf(name), { unit, decimals });
 }
 
+const NAMES_SAMPLE = 200;
+const [names, setNames] = createStore<Record<string, string[]>>({});
+
+/** Metrics of some devices of the group: what has no figures (switches, words) is known by its devices alone. */
+export const namesOf = (group: string): readonly string[] => names[keyOf(group)] ?? [];
+
+/** Asks for `namesOf` once. */
+export async function findNames(group: string): Promise<void> {
+  if (names[keyOf(group)]) return;
+  setNames(keyOf(group), []);
+  const answer = await api.devicesOf(group, NAMES_SAMPLE).catch(() => ({ devices: [] }));
+  setNames(keyOf(group), [...new Set(answer.devices.flatMap((device) => Object.keys(device.metrics)))].sort());
+}
+
+/** Every metric there is to choose: with figures first, those of most devices in front. */
+export function offered(figures: readonly (readonly [name: string, figures: { devices: number }])[], named: readonly string[]): string[] {
+  const counted = figures.filter(([, one]) => one.devices > 0).sort((a, b) => b[1].devices - a[1].devices || a[0].localeCompare(b[0]));
+  return [...new Set([...counted.map(([name]) => name), ...named])];
+}
+
 /** Asks a few devices of the group once, unless the unit is known. */
 export async function findUnit(metric: string, group: string): Promise<void> {
   const question = `${group}\n${metric}`;

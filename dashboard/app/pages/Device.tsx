@@ -1,7 +1,7 @@
 import { createEffect, createMemo, createSignal, For, on, Show } from "solid-js";
 import type { Alert, Device as DeviceRow, Metric, Tables } from "../../client/index.js";
 import { Chart } from "../chart/Chart.js";
-import { latePoints, toColumns, type Columns } from "../chart/data.js";
+import { chunks, latePoints, toColumns, type Columns } from "../chart/data.js";
 import { Spark } from "../chart/Spark.js";
 import { readRange, WINDOWS, type Range } from "../chart/windows.js";
 import { api, poll, type Rule } from "../lib/api.js";
@@ -19,6 +19,8 @@ const TREND_MS = 3_600_000;
 /** They change with a restart of the server only. */
 const RULES_EVERY_MS = 60_000;
 const TREND_PIXELS = 240;
+/** Series of one subscription (docs/protocol.md). */
+const SERIES_MAX = 32;
 const EMPTY: Columns = [[], [], [], []];
 
 export default function Device(props: { id: string }) {
@@ -69,7 +71,8 @@ function Heading(props: { device: DeviceRow }) {
 function Body(props: { device: () => DeviceRow }) {
   const metrics = props.device().metrics;
   const series = metrics.map((metric) => ({ device: props.device().id, metric: metric.name }));
-  const trend = openView<"series">({ kind: "series", series, last: TREND_MS, width: TREND_PIXELS });
+  const trends = chunks(series, SERIES_MAX).map((part) => openView<"series">({ kind: "series", series: part, last: TREND_MS, width: TREND_PIXELS }));
+  const trendOf = (index: number): Columns => columnsOf(trends[Math.floor(index / SERIES_MAX)] as Live<"series">, index % SERIES_MAX);
   const ofDevice = openView<"alerts">({ kind: "alerts", device: props.device().id });
   const alerts = (): Alert[] => [...(ofDevice.table()?.alerts.values() ?? [])];
   /** The metric that was asked for, else the one that is in alert, else the first. */
@@ -87,7 +90,7 @@ function Body(props: { device: () => DeviceRow }) {
     <>
       <div class="metrics">
         <For each={metrics}>
-          {(metric, i) => <MetricCard metric={props.device().metrics[i()] ?? metric} cell={props.device().cells[i()] ?? null} columns={columnsOf(trend, i())} isOn={chosen() === i()} />}
+          {(metric, i) => <MetricCard metric={props.device().metrics[i()] ?? metric} cell={props.device().cells[i()] ?? null} columns={trendOf(i())} isOn={chosen() === i()} />}
         </For>
       </div>
       <div class="split">

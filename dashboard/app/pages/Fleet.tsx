@@ -9,36 +9,40 @@ import { aggregateOf, directCount, groupPaths, groupTable, isBelow, lastLevel, p
 import { now, status } from "../lib/live.js";
 import { go, href, route, setQuery } from "../lib/router.js";
 import { palette } from "../lib/theme.js";
-import { findUnit, shownAs, unitOf, type Unit } from "../lib/units.js";
+import { findNames, findUnit, namesOf, offered, shownAs, unitOf, type Unit } from "../lib/units.js";
 import { NoDevice } from "../parts/Empty.js";
 import { Glyph, STATES, STATE_WORDS } from "../parts/Glyph.js";
 import { SidePanel } from "../parts/SidePanel.js";
 
-const METRICS_MAX = 5;
+/** Metrics with a button; the others are in a list. */
+const BUTTONS = 5;
+/** Of how many matches the first group is looked for. */
+const FILTER_ASKED = 100;
+const coarse = matchMedia("(pointer: coarse)");
 
 export function Fleet() {
   const group = (): string => route().name;
   const stats = poll(api.stats, 5000);
   const [focus, setFocus] = createSignal<Focus | null>(null);
   const [opened, setOpened] = createSignal<string | null>(null);
-  const [filter, setFilter] = createSignal("");
-  const [onlyState, setOnlyState] = createSignal<State | null>(null);
+  const filter = (): string => route().query.get("q") ?? "";
+  const onlyState = createMemo<State | null>(() => STATES.find((state) => state === route().query.get("state")) ?? null);
+  const setOnlyState = (state: State | null): void => setQuery({ state });
   const [ends, setEnds] = createSignal<Ends | null>(null);
   const values = new Map<string, number[]>();
 
+  /** With figures first, those of most devices in front; then what else the devices say: switches and words. */
   const metrics = createMemo<string[]>(
-    () => {
-      const all = [...(groupTable()?.aggregates.get(group()) ?? new Map<string, Aggregate>())];
-      return all.filter(([, one]) => one.devices > 0).sort((a, b) => b[1].devices - a[1].devices || a[0].localeCompare(b[0])).slice(0, METRICS_MAX).map(([name]) => name).sort();
-    },
+    () => offered([...(groupTable()?.aggregates.get(group()) ?? new Map<string, Aggregate>())], namesOf(group())),
     [],
-    { equals: (a, b) => a.join() === b.join() },
+    { equals: (a, b) => a.join("\n") === b.join("\n") },
   );
+  const buttons = () => metrics().slice(0, BUTTONS).sort();
   /** The chosen metric; `undefined` shows states alone. */
   const metric = createMemo(() => {
     const asked = route().query.get("metric");
     if (asked === "state") return undefined;
-    if (asked && metrics().includes(asked)) return asked;
+    if (asked) return asked;
     return metrics().find((name) => name === "temperature") ?? metrics()[0];
   });
   /** Of the whole group's figures: one unit for one ramp. */
@@ -47,6 +51,7 @@ export function Fleet() {
   createEffect(on([metric, group], ([name, path]) => {
     values.clear();
     setEnds(null);
+    void findNames(path);
     if (name) void findUnit(name, path);
   }));
   const takeValues = (path: string, fresh: number[] | null): void => {
@@ -62,7 +67,7 @@ export function Fleet() {
   );
   /** Width of the cells' column. */
   const [width, setWidth] = createSignal(0);
-  const pitch = createMemo(() => pitchFor(Math.max(0, ...rows().map((path) => directCount(path, groupPaths()))), width()));
+  const pitch = createMemo(() => pitchFor(Math.max(0, ...rows().map((path) => directCount(path, groupPaths()))), width(), coarse.matches));
   const look = createMemo<Look>(() => {
     palette();
     const text = filter().toLowerCase();
@@ -89,11 +94,17 @@ export function Fleet() {
           <h1>{group() === "" ? "All devices" : lastLevel(group())}</h1>
           <span class="sub">{group().includes("/") ? `${groupWords(parentOf(group()))} · ` : ""}{plural(total(counts()), "device")} in {plural(rows().length, "group")}</span>
           <div class="tools">
-            <input class="filter" type="search" placeholder="Filter by name" aria-label="Filter by name" onInput={(event) => setFilter(event.currentTarget.value.trim())} />
+            <Filter q={filter()} group={group()} />
             <div class="segments" role="group" aria-label="Metric">
-              <For each={metrics()}>{(name) => <button type="button" classList={{ on: metric() === name }} aria-pressed={metric() === name} onClick={() => setQuery({ metric: name })}>{metricLabel(name)}</button>}</For>
+              <For each={buttons()}>{(name) => <button type="button" classList={{ on: metric() === name }} aria-pressed={metric() === name} onClick={() => setQuery({ metric: name })}>{metricLabel(name)}</button>}</For>
               <button type="button" classList={{ on: !metric() }} aria-pressed={!metric()} onClick={() => setQuery({ metric: "state" })}>State</button>
             </div>
+            <Show when={metrics().length > BUTTONS}>
+              <select class="filter" aria-label="Further metrics" onChange={(event) => event.currentTarget.value !== "" && setQuery({ metric: event.currentTarget.value })}>
+                <option value="" selected={buttons().includes(metric() ?? "") || !metric()}>More metrics</option>
+                <For each={metrics().slice(BUTTONS).sort()}>{(name) => <option value={name} selected={metric() === name}>{metricLabel(name)}</option>}</For>
+              </select>
+            </Show>
             <Show when={metric() ? ends() : null}>
               {(range) => <span class="legend">{formatNumber(range().low)} {unit().unit}<i class="ramp" />{formatNumber(range().high)} {unit().unit}</span>}
             </Show>
@@ -112,6 +123,7 @@ export function Fleet() {
             <div class="figure"><b>{formatNumber(stats.value()?.readings?.applied_per_second, 0)}</b><span>readings a second</span></div>
           </Show>
         </div>
+        <a class="skip within" href="#after-cells" onClick={skipCells}>Skip the cells</a>
         <For each={sections()} fallback={<p class="sub">No group here has a device{onlyState() ? ` that is ${onlyState()}` : ""}.</p>}>
           {(section) => (
             <section class="section">
@@ -122,11 +134,40 @@ export function Fleet() {
             </section>
           )}
         </For>
+        <div id="after-cells" tabindex="-1" />
         <Show when={focus()}>{(at) => <Tip focus={at()} metric={metric()} unit={unitOf(metric())} />}</Show>
         <Show when={opened()} keyed>{(id) => <SidePanel id={id} onClose={() => setOpened(null)} />}</Show>
       </Show>
     </Show>
   );
+}
+
+function skipCells(event: MouseEvent): void {
+  event.preventDefault();
+  document.getElementById("after-cells")?.focus();
+}
+
+/** Cells that do not match lose their ink; the first group with one that does comes into sight. */
+function Filter(props: { q: string; group: string }) {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  onCleanup(() => clearTimeout(timer));
+  const look = (text: string): void => {
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      setQuery({ q: text === "" ? null : text });
+      if (text !== "") void showFirst(text, props.group);
+    }, 200);
+  };
+  onMount(() => props.q !== "" && void showFirst(props.q, props.group));
+  return <input class="filter" type="search" value={props.q} placeholder="Filter by name" aria-label="Filter by name" autocomplete="off" onInput={(event) => look(event.currentTarget.value.trim())} />;
+}
+
+async function showFirst(text: string, group: string): Promise<void> {
+  const { devices } = await api.devices(text, FILTER_ASKED).catch(() => ({ devices: [] }));
+  const found = new Set(devices.map((device) => device.group));
+  const path = groupPaths().find((one) => found.has(one) && isBelow(one, group));
+  const floors = [...document.querySelectorAll<HTMLElement>(".floor")];
+  floors.find((floor) => floor.dataset["path"] === path)?.scrollIntoView({ block: "center" });
 }
 
 function Waiting() {
@@ -182,7 +223,7 @@ function Floor(props: FloorProps) {
   const digits = () => props.unit.decimals ?? 1;
   const label = () => `${groupWords(props.path)}: ${plural(count(), "device")}, ${statesOf(props.path).fresh} fresh`;
   return (
-    <div class="floor" data-row>
+    <div class="floor" data-row data-path={props.path}>
       <a class="name clip" href={href("fleet", props.path)}>{lastLevel(props.path) || "No group"}</a>
       <div class="holder" ref={box} style={{ "min-height": height() }}>
         <Show when={near()}>
