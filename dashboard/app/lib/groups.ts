@@ -1,6 +1,7 @@
 // The fleet's groups, their states and aggregates: one view for the tree and the page.
 import { createMemo, createRoot } from "solid-js";
 import type { Aggregate, GroupTable, StateCounts } from "../../client/index.js";
+import { groupWords } from "./format.js";
 import { openView } from "./live.js";
 
 /** Levels of groups that are shown; deeper ones count in the group above. */
@@ -33,6 +34,12 @@ export function aggregateOf(path: string, metric: string): Aggregate | undefined
 export const parentOf = (path: string): string => (path.includes("/") ? path.slice(0, path.lastIndexOf("/")) : "");
 export const lastLevel = (path: string): string => path.slice(path.lastIndexOf("/") + 1);
 export const isBelow = (path: string, group: string): boolean => group === "" || path === group || path.startsWith(`${group}/`);
+
+/** A group as a page of another names it: with every level below that one, so that no two are called alike. */
+export function nameWithin(path: string, group: string): string {
+  if (path === group) return groupWords(lastLevel(path));
+  return groupWords(group === "" ? path : path.slice(group.length + 1));
+}
 
 const collator = new Intl.Collator("en", { numeric: true });
 const comparePaths = (a: string, b: string): number => collator.compare(a.replaceAll("/", "\u0001"), b.replaceAll("/", "\u0001"));

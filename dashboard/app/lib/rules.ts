@@ -14,13 +14,29 @@ export function alertTitle(alert: Pick<Alert, "metric" | "text">): string {
   return alert.metric === null ? alert.text : `${metricLabel(alert.metric)} ${alert.text.charAt(0).toLowerCase()}${alert.text.slice(1)}`;
 }
 
+/** How long it held, ms; one that still holds, until now. */
+export const lasted = (alert: Pick<Alert, "raised" | "cleared">, now: number): number => (alert.cleared ?? now) - alert.raised;
+
+/** Of when its value is: the server keeps that of the raising, and of the clearing once it cleared. */
+export const valueOf = (alert: Pick<Alert, "state">): string => (alert.state === "cleared" ? "when cleared" : "when raised");
+
 /** A rule as its alerts say it. */
 export function ruleText(rule: Rule, { unit, decimals }: Unit): string {
   const lasting = rule.for_ms > 0 ? ` for ${formatSpan(rule.for_ms)}` : "";
   if (rule.threshold === undefined) return `No reading${lasting}`;
   const number = formatNumber(rule.threshold, decimals ?? undefined);
-  return `${rule.condition === "above" ? "Above" : "Below"} ${number}${unit === null ? "" : unit === "%" ? "%" : ` ${unit}`}${lasting}`;
+  return `${rule.condition === "above" ? "Above" : "Below"} ${number}${unitText(unit)}${lasting}`;
 }
+
+/** When what it raised clears, where that is not at the threshold: `clears below 7.5 °C`. */
+export function clearsText(rule: Rule, { unit, decimals }: Unit): string | null {
+  if (rule.threshold === undefined || !rule.hysteresis) return null;
+  const isAbove = rule.condition === "above";
+  const number = formatNumber(rule.threshold + (isAbove ? -rule.hysteresis : rule.hysteresis), decimals ?? undefined);
+  return `clears ${isAbove ? "below" : "above"} ${number}${unitText(unit)}`;
+}
+
+const unitText = (unit: string | null): string => (unit === null ? "" : unit === "%" ? "%" : ` ${unit}`);
 
 /** A line across a chart. */
 export interface Limit {
@@ -32,5 +48,5 @@ export interface Limit {
 /** The lines of a metric's chart. */
 export function limitsOf(rules: readonly Rule[], metric: string, unit: Unit): Limit[] {
   const meant = rules.filter((rule) => rule.metric === null || rule.metric === metric);
-  return meant.flatMap((rule) => (rule.threshold === undefined ? [] : [{ value: rule.threshold, severity: rule.severity, text: ruleText(rule, unit) }]));
+  return meant.flatMap((rule) => (rule.threshold === undefined ? [] : [{ value: rule.threshold, severity: rule.severity, text: [ruleText(rule, unit), clearsText(rule, unit)].filter((words) => words !== null).join(", ") }]));
 }

@@ -2,10 +2,10 @@ import { createEffect, createMemo, createSignal, For, Match, Show, Switch } from
 import type { Alert, AlertBurst } from "../../client/index.js";
 import { acknowledge, acknowledgedCount, activeLines, allAlerts, clearedAlerts, failures, historyError, isBurst, loadHistory, newest, older, pending, raisedCount, unshownCount, type Line } from "../lib/alerts.js";
 import { api, poll } from "../lib/api.js";
-import { formatClock, formatExact, formatSpan, formatValue, groupWords, plural, readable, shortName } from "../lib/format.js";
+import { exactValue, formatClock, formatExact, formatSpan, formatValue, groupWords, plural, readable, shortName } from "../lib/format.js";
 import { now } from "../lib/live.js";
 import { href, route, setQuery } from "../lib/router.js";
-import { alertTitle, ruleText, thresholdUnit } from "../lib/rules.js";
+import { alertTitle, clearsText, lasted, ruleText, thresholdUnit, valueOf } from "../lib/rules.js";
 import { muted, setMuted } from "../lib/sound.js";
 import { findUnit, unitOf } from "../lib/units.js";
 import { Unseen } from "../parts/Unseen.js";
@@ -26,7 +26,7 @@ export function Alerts() {
     <>
       <div class="head">
         <h1>Alerts</h1>
-        <span class="sub">{plural(raisedCount() + acknowledgedCount(), "active alert")}<Show when={acknowledgedCount() > 0}>, {acknowledgedCount()} acknowledged</Show></span>
+        <span class="sub"><Show when={allAlerts()}>{plural(raisedCount() + acknowledgedCount(), "active alert")}</Show><Show when={acknowledgedCount() > 0}>, {acknowledgedCount()} acknowledged</Show></span>
         <div class="tools">
           <div class="segments" role="group" aria-label="Which alerts">
             <For each={TABS}>
@@ -40,7 +40,7 @@ export function Alerts() {
         <Show when={allAlerts()} fallback={<div class="skeleton tall" aria-label="Loading" />}>
           <Show when={shown().length > 0} fallback={<Nothing recent={recent()} />}>
             <table class="list alerts">
-              <thead><tr><Unseen words="Severity" /><th>Alert</th><th>Device</th><th>Where</th><th class="right">Value</th><th class="right">{recent() ? "Cleared" : "Since"}</th><Unseen words="Acknowledgement" /></tr></thead>
+              <thead><tr><Unseen words="Severity" /><th>Alert</th><th>Device</th><th>Where</th><th class="right">Value {recent() ? "when cleared" : "when raised"}</th><th class="right">{recent() ? "Cleared, after" : "Since, for"}</th><Unseen words="Acknowledgement" /></tr></thead>
               <tbody><For each={[...lines().keys()]}>{(id) => <LineRow line={lines().get(id) as Line} />}</For></tbody>
             </table>
           </Show>
@@ -78,7 +78,7 @@ function Rules() {
                 {(rule) => (
                   <tr data-row tabindex="0">
                     <td class="severity"><i class={rule.severity} title={rule.severity} /></td>
-                    <td class="what">{alertTitle({ metric: rule.metric, text: ruleText(rule, unitOf(rule.metric)) })} <span class="sub severity-word">· {rule.severity} · {rule.name}</span></td>
+                    <td class="what">{alertTitle({ metric: rule.metric, text: ruleText(rule, unitOf(rule.metric)) })} <span class="sub severity-word"><Show when={clearsText(rule, unitOf(rule.metric))}>{(words) => <>· {words()} </>}</Show>· {rule.severity} · {rule.name}</span></td>
                     <td class="device">{rule.device ?? <span class="sub">all devices</span>}</td>
                     <td class="where sub">{rule.group === null ? "everywhere" : groupWords(rule.group)}</td>
                     <td class="right value">{rule.active === 0 ? <span class="sub">none</span> : rule.active}</td>
@@ -95,9 +95,11 @@ function Rules() {
 }
 
 function Nothing(props: { recent: boolean }) {
+  const rules = poll(() => api.rules(), RULES_EVERY_MS);
+  const hasNone = (): boolean => rules.value()?.rules.length === 0;
   return (
     <div class="empty">
-      <h2>{props.recent ? "No alert has cleared yet." : "No alert. Everything within its rules."}</h2>
+      <h2>{props.recent ? "No alert has cleared yet." : hasNone() ? "No alert, for no rule is set." : rules.value() ? "No alert. Everything within its rules." : "No alert."}</h2>
       <Show when={!props.recent}><p>Rules are in the configuration under <code>[[alert]]</code>. An alert is here within a second of the reading.</p></Show>
     </div>
   );
@@ -163,8 +165,8 @@ function Row(props: { alert: Alert }) {
       <td class="what">{alertTitle(alert())} <span class="sub severity-word">· {alert().severity}</span></td>
       <td class="device" title={readable(alert().device)}><a href={href("device", alert().device)}>{shortName(alert().device)}</a></td>
       <td class="where sub">{groupWords(alert().group)}</td>
-      <td class="right value">{formatValue(alert().value, unitOf(alert().metric).decimals)} <small>{thresholdUnit(alert().text)}</small></td>
-      <td class="right since" title={formatExact(start())}>{formatClock(start(), now())} <span class="sub">{formatSpan(now() - (start() ?? now()))}</span></td>
+      <td class="right value" data-when={alert().value === null ? undefined : valueOf(alert())} title={alert().value === null ? undefined : `${exactValue(alert().value, thresholdUnit(alert().text))} ${valueOf(alert())}`}>{formatValue(alert().value, unitOf(alert().metric).decimals)} <small>{thresholdUnit(alert().text)}</small></td>
+      <td class="right since" title={`${formatExact(alert().raised)}${alert().cleared === null ? "" : ` to ${formatExact(alert().cleared)}`}`}>{formatClock(start(), now())} <span class="sub">{alert().cleared === null ? "" : "after "}{formatSpan(lasted(alert(), now()))}</span></td>
       <td class="right act"><Act alert={alert()} /></td>
     </tr>
   );

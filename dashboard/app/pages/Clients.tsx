@@ -7,10 +7,10 @@ import { now } from "../lib/live.js";
 import { route, setQuery } from "../lib/router.js";
 import { ClientGlyph } from "../parts/ClientGlyph.js";
 import { ClientPanel } from "../parts/ClientPanel.js";
-import { Copyable } from "../parts/Empty.js";
+import { Copyable, MQTT_SERVER, PORT_WORDS } from "../parts/Empty.js";
 import { Unseen } from "../parts/Unseen.js";
 
-const LINE = `mosquitto_pub -h ${location.hostname} -i dev1 -t site/a/dev1/temperature -q 1 -m 21.5`;
+const LINE = `mosquitto_pub ${MQTT_SERVER} -i dev1 -t site/a/dev1/temperature -q 1 -m 21.5`;
 const PAGE = 100;
 const LIMIT_MAX = 1000;
 const STATES = [["all", "All"], ["connected", "Connected"], ["sleeping", "Sleeping"], ["gone", "Gone"]] as const;
@@ -84,7 +84,7 @@ function Nothing(props: { searched: boolean }) {
       <Show when={!props.searched} fallback={<h2>No client fits. Search for part of an identifier, a user or an address.</h2>}>
         <h2>No client yet. Connect one:</h2>
         <Copyable line={LINE} />
-        <p>A client is here from the moment it connects, and stays for a while after it went or was refused, with the reason.</p>
+        <p>A client is here from the moment it connects, and stays for a while after it went or was refused, with the reason. {PORT_WORDS}</p>
       </Show>
     </div>
   );

@@ -8,7 +8,7 @@ import { api, poll, type Rule } from "../lib/api.js";
 import { exactValue, formatClock, formatExact, formatNumber, formatSpan, formatTime, formatValue, groupWords, metricLabel, readable, shortName, switchWords } from "../lib/format.js";
 import { isStale, now, openView, type Live } from "../lib/live.js";
 import { href, route, setQuery } from "../lib/router.js";
-import { alertTitle, limitsOf, thresholdUnit } from "../lib/rules.js";
+import { alertTitle, lasted, limitsOf, thresholdUnit, valueOf } from "../lib/rules.js";
 import { learnUnits, shownAs, unitOf } from "../lib/units.js";
 import { Changes } from "../parts/Changes.js";
 import { Commands } from "../parts/Commands.js";
@@ -107,7 +107,7 @@ function Body(props: { device: () => DeviceRow }) {
             {(alert) => (
               <div class="alert" data-row tabindex="0">
                 <i class={alert.state === "raised" ? alert.severity : "none"} />
-                <span>{alertTitle(alert)}<br /><span class="sub" title={formatExact(alert.raised)}>{formatValue(alert.value, unitOf(alert.metric).decimals)} {thresholdUnit(alert.text)}, since {formatClock(alert.raised, now())}</span></span>
+                <span>{alertTitle(alert)}<br /><span class="sub" title={formatExact(alert.raised)}><Show when={alert.value !== null}>{formatValue(alert.value, unitOf(alert.metric).decimals)} {thresholdUnit(alert.text)} {valueOf(alert)}, </Show>{alert.cleared === null ? `since ${formatClock(alert.raised, now())}, for ` : `cleared ${formatClock(alert.cleared, now())}, after `}{formatSpan(lasted(alert, now()))}</span></span>
                 <Act alert={alert} />
               </div>
             )}

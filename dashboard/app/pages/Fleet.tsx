@@ -5,7 +5,7 @@ import { pitchFor, readPalette, type Look } from "../fleet/paint.js";
 import { niceEnds, settleEnds, type Ends } from "../fleet/ramp.js";
 import { api, poll } from "../lib/api.js";
 import { formatNumber, formatTime, formatValue, groupWords, metricLabel, plural, shortName } from "../lib/format.js";
-import { aggregateOf, directCount, groupPaths, groupTable, isBelow, lastLevel, parentOf, statesOf, total } from "../lib/groups.js";
+import { aggregateOf, directCount, groupPaths, groupTable, isBelow, lastLevel, nameWithin, parentOf, statesOf, total } from "../lib/groups.js";
 import { now, status } from "../lib/live.js";
 import { go, href, route, setQuery } from "../lib/router.js";
 import { palette } from "../lib/theme.js";
@@ -127,7 +127,7 @@ export function Fleet() {
         <For each={sections()} fallback={<p class="sub">No group here has a device{onlyState() ? ` that is ${onlyState()}` : ""}.</p>}>
           {(section) => (
             <section class="section">
-              <h2>{section === "" ? "Fleet" : lastLevel(section)}<SectionWords path={section} metric={metric()} unit={unit()} /></h2>
+              <h2>{section === "" ? "Fleet" : nameWithin(section, group())}<SectionWords path={section} metric={metric()} unit={unit()} /></h2>
               <For each={rows().filter((path) => (path === group() ? path : parentOf(path)) === section)}>
                 {(path) => <Floor path={path} metric={metric()} unit={unit()} look={look} onWidth={setWidth} onFocus={setFocus} onOpen={open} onValues={takeValues} />}
               </For>

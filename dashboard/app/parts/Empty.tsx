@@ -1,6 +1,12 @@
 import { createSignal } from "solid-js";
 
-const LINE = `mosquitto_pub -h ${location.hostname} -t site/a/floor1/dev1 -q 1 -m '{"temperature":21.5,"humidity":45.2}'`;
+/** Where MQTT is spoken unless the configuration says otherwise: the page was served by another port. */
+export const MQTT_SERVER = `-h ${location.hostname} -p 1883`;
+
+/** What to do where it is said otherwise. */
+export const PORT_WORDS = "Port 1883 is the default; the program names its own in the line that says it is ready.";
+
+const LINE = `mosquitto_pub ${MQTT_SERVER} -t site/a/floor1/dev1 -q 1 -m '{"temperature":21.5,"humidity":45.2}'`;
 
 /** What a new installation shows. */
 export function NoDevice() {
@@ -8,7 +14,7 @@ export function NoDevice() {
     <div class="empty">
       <h2>No device yet. Publish one:</h2>
       <Copyable line={LINE} />
-      <p>Any MQTT client will do. The device appears here by itself; the topic's levels above its name are its group.</p>
+      <p>Any MQTT client will do. The device appears here by itself; the topic's levels above its name are its group. {PORT_WORDS}</p>
     </div>
   );
 }

@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import { isolated, toColumns } from "../chart/data.js";
 import type { Rule } from "../lib/api.js";
-import { alertTitle, limitsOf, ruleText, thresholdUnit } from "../lib/rules.js";
+import { nameWithin } from "../lib/groups.js";
+import { alertTitle, clearsText, lasted, limitsOf, ruleText, thresholdUnit, valueOf } from "../lib/rules.js";
 import { niceEnds } from "../fleet/ramp.js";
 import { exactValue, formatBytes, formatNumber, formatTime, formatValue, groupWords, metricLabel, readable, shortName } from "../lib/format.js";
 import { learnUnits, shownAs, unitOf } from "../lib/units.js";
@@ -46,6 +47,9 @@ test("a rule reads as its alerts do, and thresholds of a metric are lines of its
   expect(ruleText(silent, celsius)).toBe("No reading for 10 min");
   const every = { ...rule, name: "every", metric: null, threshold: 9 };
   expect(limitsOf([rule, silent, every], "temperature", celsius).map((limit) => limit.value)).toEqual([8, 9]);
+  expect(limitsOf([rule], "temperature", celsius)[0]?.text).toBe("Above 8.0 °C for 30 s, clears below 7.5 °C");
+  expect(clearsText({ ...rule, condition: "below", threshold: 2 }, celsius)).toBe("clears above 2.5 °C");
+  expect(clearsText({ ...rule, hysteresis: 0 }, celsius)).toBeNull();
   expect(limitsOf([rule, silent, every], "humidity", celsius).map((limit) => limit.value)).toEqual([9]);
 });
 
@@ -103,4 +107,16 @@ test("a text or a switch has no unit, nor a number that cannot be one of the uni
   expect([3, 56.5, 100].map((value) => shownAs("battery", value, percent).unit)).toEqual(["%", "%", "%"]);
   expect(shownAs("voltage", 2965, { unit: "mV", decimals: 0 }).unit).toBe("mV");
   expect(shownAs("temperature", null, { unit: "°C", decimals: 1 }).unit).toBe("°C");
+});
+
+test("an alert says how long it held, and of when its value is", () => {
+  expect(lasted({ raised: 1000, cleared: 61_000 }, 900_000)).toBe(60_000);
+  expect(lasted({ raised: 1000, cleared: null }, 31_000)).toBe(30_000);
+  expect([valueOf({ state: "raised" }), valueOf({ state: "acknowledged" }), valueOf({ state: "cleared" })]).toEqual(["when raised", "when raised", "when cleared"]);
+});
+
+test("no two groups of a page have one heading", () => {
+  expect(["A/Floor 1", "B/Floor 1"].map((path) => nameWithin(path, ""))).toEqual(["A · Floor 1", "B · Floor 1"]);
+  expect(nameWithin("site/A/Floor 1", "site")).toBe("A · Floor 1");
+  expect(nameWithin("site/A", "site/A")).toBe("A");
 });
