@@ -75,9 +75,14 @@ async function keyboard() {
     await shows(page, "h1", "All devices");
     await page.keyboard.press("/");
     await page.keyboard.type("dev2");
-    await shows(page, ".hits", "dev2");
+    await shows(page, ".hits [role=option][aria-selected=true]", "dev2");
+    await page.locator("#find").fill("no such device");
+    await shows(page, ".hits [role=option]", "No device or group is called so");
+    await page.locator("#find").fill("dev2");
+    await shows(page, ".hits [role=option][aria-selected=true]", "dev2");
     await page.keyboard.press("Enter");
     await shows(page, "h1", "dev2");
+    assert.match(await page.title(), /dev2 – Tidegate$/, "each page has a title of its own");
     await page.keyboard.press("g");
     await page.keyboard.press("a");
     await shows(page, "h1", "Alerts");

@@ -181,9 +181,10 @@ function History(props: { device: string; metric: Metric; isSwitch: boolean; rul
     <div class="box">
       <div class="title">
         <span>{metricLabel(props.metric.name)}{props.metric.unit ? `, ${props.metric.unit}` : ""}</span>
-        <Show when={hover()} fallback={<Show when={"from" in range()} fallback={<span class="hint">{hint()}</span>}><button class="button" type="button" title="A double click on the chart returns too" onClick={() => setQuery({ from: null, to: null })}>Back to now</button></Show>}>
+        <Show when={hover()} fallback={<span class="hint">{hint()}</span>}>
           {(at) => <span class="hovered" title={formatExact(at().time)}>{formatClock(at().time, now())} · <b>{number(at().mean)}</b><Show when={!props.isSwitch}> · {number(at().lowest)} to {number(at().highest)}</Show></span>}
         </Show>
+        <Show when={"from" in range()}><button class="button" type="button" title="A double click on the chart returns too" onClick={() => setQuery({ from: null, to: null })}>Back to now</button></Show>
       </div>
       <Show when={live.refused()}>{(why) => <p class="wrong" role="alert">{why()}</p>}</Show>
       <Chart columns={columns()} late={late()} from={edges().from} to={edges().to} height={320} decimals={props.metric.decimals} isSwitch={props.isSwitch} alerts={props.alerts} limits={limits()} live={"last" in range() && !isStale()} label={`${metricLabel(props.metric.name)} over time`}
