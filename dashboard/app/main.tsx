@@ -3,6 +3,7 @@ import "./style/fonts.css";
 import "./style/base.css";
 import "./style/pages.css";
 import "./style/commands.css";
+import "./style/print.css";
 import { App } from "./App.js";
 import { startLive } from "./lib/live.js";
 import { listenKeys } from "./lib/keys.js";

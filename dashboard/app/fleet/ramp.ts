@@ -13,7 +13,7 @@ export function niceEnds(values: number[]): Ends | null {
   const sorted = values.slice().sort((a, b) => a - b);
   const at = (share: number): number => sorted[Math.round(share * (sorted.length - 1))] as number;
   const [low, high] = [at(0.01), at(0.99)];
-  const rough = Math.max((high - low) / 4, Math.abs(high) * 0.005, 1e-9);
+  const rough = Math.max((high - low) / 4, Math.abs(high) * 0.005) || 1;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = (STEPS.find((one) => one * power >= rough) ?? 10) * power;
   const ends = { low: Math.floor(low / step) * step, high: Math.ceil(high / step) * step };

@@ -9,7 +9,7 @@ import { exactValue, formatClock, formatExact, formatNumber, formatSpan, formatT
 import { isStale, now, openView, type Live } from "../lib/live.js";
 import { href, route, setQuery } from "../lib/router.js";
 import { alertTitle, lasted, limitsOf, thresholdUnit, valueOf } from "../lib/rules.js";
-import { learnUnits, shownAs, unitOf } from "../lib/units.js";
+import { learnUnits, shownAs, unitOf, type Unit } from "../lib/units.js";
 import { Changes } from "../parts/Changes.js";
 import { Commands } from "../parts/Commands.js";
 import { Glyph, STATE_WORDS } from "../parts/Glyph.js";
@@ -83,6 +83,12 @@ function Body(props: { device: () => DeviceRow }) {
   });
   /** What the chosen metric says: numbers and switches have a chart, words a list. */
   const kind = createMemo(() => typeof props.device().cells[chosen()]?.value);
+  /** How the chosen metric shows: it changes with what its values are, not with each value, for its chart is built by it. */
+  const style = createMemo<Unit>(
+    () => shownAs(metrics[chosen()]?.name ?? "", props.device().cells[chosen()]?.value, metrics[chosen()] ?? { unit: null, decimals: null }),
+    { unit: null, decimals: null },
+    { equals: (a, b) => a.unit === b.unit && a.decimals === b.decimals },
+  );
   // The charts do not wait for it: one without its rules' lines is better than none.
   const rules = poll(() => api.rules(props.device().id), RULES_EVERY_MS);
   learnUnits(metrics);
@@ -94,7 +100,7 @@ function Body(props: { device: () => DeviceRow }) {
         </For>
       </div>
       <div class="split">
-        <Show when={metrics[chosen()]} keyed>{(metric) => <Show when={kind() === "string"} fallback={<History isSwitch={kind() === "boolean"} device={props.device().id} metric={{ ...metric, ...shownAs(metric.name, props.device().cells[chosen()]?.value, metric) }} rules={rules.value()?.rules ?? []} alerts={alerts().filter((alert) => alert.metric === null || alert.metric === metric.name)} />}><Changes device={props.device().id} metric={metric.name} cell={props.device().cells[chosen()] ?? null} /></Show>}</Show>
+        <Show when={metrics[chosen()]} keyed>{(metric) => <Show when={kind() === "string"} fallback={<History isSwitch={kind() === "boolean"} device={props.device().id} metric={{ name: metric.name, unit: style().unit, decimals: style().decimals }} rules={rules.value()?.rules ?? []} alerts={alerts().filter((alert) => alert.metric === null || alert.metric === metric.name)} />}><Changes device={props.device().id} metric={metric.name} cell={props.device().cells[chosen()] ?? null} /></Show>}</Show>
         <div class="box facts">
           <dl class="dl">
             <dt>Last reading</dt><dd title={formatExact(props.device().time)}>{formatTime(props.device().time, now())}</dd>

@@ -21,7 +21,8 @@ const FILTER_ASKED = 100;
 const coarse = matchMedia("(pointer: coarse)");
 
 export function Fleet() {
-  const group = (): string => route().name;
+  // A memo: the colours start anew with another group, not with each change of the address.
+  const group = createMemo<string>(() => route().name);
   const stats = poll(api.stats, 5000);
   const [focus, setFocus] = createSignal<Focus | null>(null);
   const [opened, setOpened] = createSignal<string | null>(null);
@@ -234,7 +235,7 @@ function Floor(props: FloorProps) {
         <Show when={figures()}>
           {(one) => (
             <>
-              <dt>mean</dt><dd>{formatNumber(one().mean, digits())} <small>{props.unit.unit}</small></dd>
+              <dt>mean</dt><dd>{formatNumber(one().mean, Math.max(1, digits()))} <small>{props.unit.unit}</small></dd>
               <dt class="wide">min to max</dt><dd class="wide">{formatNumber(one().lowest, digits())} to {formatNumber(one().highest, digits())}</dd>
               <dt class="wide" title="Devices whose value is in the figures">counted</dt><dd class="wide">{formatNumber(one().count)} of {formatNumber(one().devices)}</dd>
             </>

@@ -56,6 +56,7 @@ test("a rule reads as its alerts do, and thresholds of a metric are lines of its
 test("one wild value does not squash the ramp", () => {
   const ends = niceEnds([...Array.from({ length: 300 }, (_, i) => 18 + i / 50), 4000])!;
   expect(ends.high).toBeLessThan(30);
+  expect(niceEnds([0, 0, 0])).toEqual({ low: -1, high: 1 });
 });
 
 test("an alert's title names its metric, and its unit comes from its rule", () => {
