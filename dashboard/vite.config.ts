@@ -10,5 +10,5 @@ export default defineConfig({
     modulePreload: { polyfill: false },
   },
   server: { proxy: { "/v1": { target: process.env.TIDEGATE ?? "http://127.0.0.1:8080", ws: true } } },
-  test: { include: ["client/test/**/*.test.ts", "app/test/**/*.test.ts"], environment: "node" },
+  test: { include: ["client/test/**/*.test.ts", "app/test/**/*.test.ts"], environment: "node", css: true },
 });

@@ -80,7 +80,7 @@ function Links() {
 function Help() {
   return (
     <div class="veil" onClick={() => setHelp(false)}>
-      <div class="sheet" role="dialog" aria-label="Keyboard">
+      <div class="sheet" role="dialog" aria-modal="true" aria-label="Keyboard" tabindex="-1" ref={(sheet) => queueMicrotask(() => sheet.focus())}>
         <h2>Keyboard</h2>
         <dl class="dl"><For each={KEYS}>{([keys, meaning]) => <><dt>{meaning}</dt><dd><kbd>{keys}</kbd></dd></>}</For></dl>
       </div>

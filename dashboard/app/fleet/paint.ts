@@ -2,11 +2,6 @@ import type { FleetCell } from "../../client/index.js";
 import { colour } from "../lib/theme.js";
 import { rampColours, share, type Ends } from "./ramp.js";
 
-/** From one cell to the next, CSS pixels: a small fleet gets large cells, all floors the same. */
-const PITCHES = [30, 26, 22, 18] as const;
-const PITCH_MIN = 15;
-/** Where a finger points: WCAG 2.2, target size (minimum). */
-const PITCH_MIN_TOUCH = 24;
 /** Between two cells. */
 const SPACE = 3;
 const RAMP_STEPS = 48;
@@ -40,12 +35,6 @@ export interface Look {
   ends: Ends | null;
   /** Cells that do not match the filter lose their ink. */
   matches: (cell: FleetCell) => boolean;
-}
-
-/** The largest pitch at which the largest floor needs one line of `width` pixels, else the smallest. */
-export function pitchFor(cells: number, width: number, isTouch: boolean): number {
-  const least = isTouch ? PITCH_MIN_TOUCH : PITCH_MIN;
-  return PITCHES.find((pitch) => pitch >= least && cells * pitch <= width) ?? least;
 }
 
 /** Draws one cell into its own square of `look.pitch`: nothing it draws reaches a neighbour. */

@@ -22,6 +22,10 @@ export function Alerts() {
   const lines = createMemo(() => new Map(shown().map((line) => [line.id, line])));
   const [all, setAll] = createSignal(false);
   createEffect(() => recent() && void loadHistory(null));
+  // Of the decimals that a metric has at its device.
+  createEffect(() => {
+    for (const line of shown()) if (!isBurst(line) && line.metric !== null) void findUnit(line.metric, line.group);
+  });
   return (
     <>
       <div class="head">

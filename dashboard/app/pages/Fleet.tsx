@@ -1,7 +1,8 @@
 import { createEffect, createMemo, createSignal, For, on, onCleanup, onMount, Show } from "solid-js";
 import type { Aggregate, FleetCell, State } from "../../client/index.js";
 import { FloorCells, type Focus } from "../fleet/FloorCells.js";
-import { pitchFor, readPalette, type Look } from "../fleet/paint.js";
+import { readPalette, type Look } from "../fleet/paint.js";
+import { pitchFor } from "../fleet/pitch.js";
 import { niceEnds, settleEnds, type Ends } from "../fleet/ramp.js";
 import { api, poll } from "../lib/api.js";
 import { formatNumber, formatTime, formatValue, groupWords, metricLabel, plural, shortName } from "../lib/format.js";
@@ -232,7 +233,7 @@ function Floor(props: FloorProps) {
         </Show>
       </div>
       <dl class="aggregate">
-        <Show when={figures()}>
+        <Show when={(figures()?.count ?? 0) > 0 && figures()}>
           {(one) => (
             <>
               <dt>mean</dt><dd>{formatNumber(one().mean, Math.max(1, digits()))} <small>{props.unit.unit}</small></dd>
@@ -241,7 +242,7 @@ function Floor(props: FloorProps) {
             </>
           )}
         </Show>
-        <Show when={!figures()}><dt>fresh</dt><dd>{formatNumber(statesOf(props.path).fresh)} of {formatNumber(total(statesOf(props.path)))}</dd></Show>
+        <Show when={!figures()?.count}><dt>fresh</dt><dd>{formatNumber(statesOf(props.path).fresh)} of {formatNumber(total(statesOf(props.path)))}</dd></Show>
       </dl>
     </div>
   );
