@@ -118,6 +118,7 @@ async function outage() {
     say("live");
     await shows(page, ".pill.offline", "Offline");
     await page.locator(".app.stale").waitFor();
+    await shows(page, ".as-of", /As of \d\d:\d\d:\d\d/);
     await shows(page, value, "21.5");
     say("offline");
     await shows(page, value, "25.5");
