@@ -1,6 +1,7 @@
 import { createEffect, createMemo, createSignal, For, on, onCleanup, onMount, Show } from "solid-js";
 import type { Aggregate, FleetCell, State } from "../../client/index.js";
 import { FloorCells, type Focus } from "../fleet/FloorCells.js";
+import { Filter } from "../fleet/Filter.js";
 import { readPalette, type Look } from "../fleet/paint.js";
 import { pitchFor } from "../fleet/pitch.js";
 import { niceEnds, settleEnds, type Ends } from "../fleet/ramp.js";
@@ -17,8 +18,6 @@ import { SidePanel } from "../parts/SidePanel.js";
 
 /** Metrics with a button; the others are in a list. */
 const BUTTONS = 5;
-/** Of how many matches the first group is looked for. */
-const FILTER_ASKED = 100;
 const coarse = matchMedia("(pointer: coarse)");
 
 export function Fleet() {
@@ -147,29 +146,6 @@ export function Fleet() {
 function skipCells(event: MouseEvent): void {
   event.preventDefault();
   document.getElementById("after-cells")?.focus();
-}
-
-/** Cells that do not match lose their ink; the first group with one that does comes into sight. */
-function Filter(props: { q: string; group: string }) {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  onCleanup(() => clearTimeout(timer));
-  const look = (text: string): void => {
-    clearTimeout(timer);
-    timer = setTimeout(() => {
-      setQuery({ q: text === "" ? null : text });
-      if (text !== "") void showFirst(text, props.group);
-    }, 200);
-  };
-  onMount(() => props.q !== "" && void showFirst(props.q, props.group));
-  return <input class="filter" type="search" value={props.q} placeholder="Filter by name" aria-label="Filter by name" autocomplete="off" onInput={(event) => look(event.currentTarget.value.trim())} />;
-}
-
-async function showFirst(text: string, group: string): Promise<void> {
-  const { devices } = await api.devices(text, FILTER_ASKED).catch(() => ({ devices: [] }));
-  const found = new Set(devices.map((device) => device.group));
-  const path = groupPaths().find((one) => found.has(one) && isBelow(one, group));
-  const floors = [...document.querySelectorAll<HTMLElement>(".floor")];
-  floors.find((floor) => floor.dataset["path"] === path)?.scrollIntoView({ block: "center" });
 }
 
 function Waiting() {
