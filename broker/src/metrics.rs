@@ -55,7 +55,7 @@ impl Metrics {
             retained: gauge!("tidegate_mqtt_retained"),
             retained_bytes: gauge!("tidegate_mqtt_retained_bytes"),
             inflight: gauge!("tidegate_mqtt_inflight"),
-            paused_seconds: gauge!("tidegate_mqtt_paused_seconds_total"),
+            paused_seconds: gauge!("tidegate_mqtt_paused_seconds"),
         }
     }
 

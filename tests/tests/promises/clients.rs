@@ -166,5 +166,5 @@ async fn a_pause_of_the_program_is_no_silence_of_its_clients() {
     }
     let metrics = http::get(server.http, "/metrics").await.body;
     assert!(metrics.contains("connections_closed_total{reason=\"keep_alive_timeout\"} 2\n"), "{metrics}");
-    assert!(server.metric("tidegate_mqtt_paused_seconds_total").await >= 3.0);
+    assert!(server.metric("tidegate_mqtt_paused_seconds").await >= 3.0);
 }
