@@ -9,8 +9,9 @@ mod influxdb;
 use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
+use tidegate_buckets::Rung;
 use tidegate_store::{Store, StoreConfig};
-use tidegate_telemetry::history::ReadingsQuery;
+use tidegate_telemetry::history::{ReadingsQuery, SeriesQuery};
 use tidegate_telemetry::{
     AppliedCell, AppliedReading, Change, DeliveryClass, DeviceIndex, History, MetricIndex, Position, TimeOrigin, Value,
 };
@@ -374,4 +375,35 @@ fn opening_a_year_of_files() {
     let begun = Instant::now();
     let store = open(directory.path());
     println!("open: {:?}, {} points", begun.elapsed(), store.stats().points);
+}
+
+/// A device that was away for a year sends it all: a point each half hour, in flushes of a week.
+#[test]
+#[ignore = "a measurement: run it with --release and --nocapture"]
+fn a_chart_of_a_year() {
+    const DEVICES: u32 = 100;
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    let mut fleet = Fleet::new(DEVICES, 1, &store);
+    for half_hour in 0..365 * 48 {
+        let changes = fleet.round(MIDNIGHT_MS + half_hour * 1_800_000, 30_000);
+        fleet.apply(&changes, &store);
+        if half_hour % 336 == 335 {
+            store.seal(Position(fleet.position)).run().unwrap();
+        }
+    }
+    store.seal(Position(fleet.position)).run().unwrap();
+    let end_ms = MIDNIGHT_MS + 365 * 86_400_000;
+    let begun = Instant::now();
+    for device in 0..10 {
+        let query = SeriesQuery {
+            device: format!("building/floor/dev{}", device * 9).into(),
+            metric: "metric0".into(),
+            from_ms: MIDNIGHT_MS,
+            to_ms: end_ms,
+            rung: Rung::Hour,
+        };
+        assert_eq!(store.series(&query, &|| true).unwrap().buckets.len(), 365 * 24);
+    }
+    println!("a chart of a year of open hours: {:?}", begun.elapsed() / 10);
 }
