@@ -142,6 +142,9 @@ pub struct BenchArgs {
     /// The server under test.
     #[arg(long, default_value = "target/release/tidegate", value_name = "PROGRAM")]
     tidegate: PathBuf,
+    /// An earlier build of the server under test, as one more peer of the steps live and live-fast.
+    #[arg(long, value_name = "PROGRAM")]
+    earlier: Option<PathBuf>,
     /// The peer.
     #[arg(long, default_value = "/usr/sbin/mosquitto", value_name = "PROGRAM")]
     mosquitto: PathBuf,
@@ -297,6 +300,7 @@ async fn bench(args: BenchArgs) -> anyhow::Result<()> {
     let config = BenchConfig {
         tidegate: args.tidegate,
         mosquitto: args.mosquitto,
+        earlier: args.earlier,
         centrifuge: args.centrifuge,
         centrifuge_batch: args.centrifuge_batch.max(1),
         only: args.only,

@@ -57,6 +57,9 @@ fn main() -> ExitCode {
     }
 }
 
+/// By how much viewers' threads give way to those of devices: they get about a third of what these get.
+const VIEWERS_GIVE_WAY: i32 = 5;
+
 fn run(arguments: Run) -> Result<()> {
     let mut config = load(arguments.config.as_deref())?;
     if let Some(data) = arguments.data {
@@ -72,17 +75,24 @@ fn run(arguments: Run) -> Result<()> {
     let colours = std::io::stderr().is_terminal();
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours).init();
     end_with_vital_threads();
-    let devices = workers("devices")?;
-    let viewers = workers("viewers")?;
+    let devices = workers("devices", 0)?;
+    let viewers = workers("viewers", VIEWERS_GIVE_WAY)?;
     let ended = devices.block_on(program::run(config, exposure, viewers.handle()));
     // A question to the history that nobody waits for any more is not waited for.
     viewers.shutdown_background();
     ended
 }
 
-/// Workers of one kind: what viewers ask for does not hold up those who serve devices.
-fn workers(name: &str) -> Result<Runtime> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().thread_name(name).enable_all().build();
+/// Workers of one kind: what viewers ask for does not hold up those who serve devices. They give way by `niceness`
+/// (nice(2)) where there are not cores enough for all.
+fn workers(name: &'static str, niceness: i32) -> Result<Runtime> {
+    let give_way = move || {
+        if let Err(error) = rustix::process::nice(niceness) {
+            tracing::warn!("the threads of {name} do not give way to others: {error}");
+        }
+    };
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().thread_name(name).on_thread_start(give_way).enable_all().build();
     runtime.with_context(|| format!("workers for {name}"))
 }
 

@@ -88,9 +88,12 @@ impl Source {
 /// # Errors
 /// When a server cannot be started or does not take the connections.
 pub async fn run(config: &BenchConfig, rate: f64, table: &mut Table) -> io::Result<()> {
-    let [mut tidegate, mut mosquitto, mut centrifuge] = <[Outcomes; 3]>::default();
+    let [mut tidegate, mut earlier, mut mosquitto, mut centrifuge] = <[Outcomes; 4]>::default();
     for _ in 0..config.rounds {
         tidegate.0.push(one(config, rate, Kind::Tidegate).await?);
+        if config.earlier.is_some() {
+            earlier.0.push(one(config, rate, Kind::Earlier).await?);
+        }
         mosquitto.0.push(one(config, rate, Kind::Mosquitto).await?);
         if config.centrifuge.is_some() {
             centrifuge.0.push(one(config, rate, Kind::Centrifuge).await?);
@@ -105,10 +108,16 @@ pub async fn run(config: &BenchConfig, rate: f64, table: &mut Table) -> io::Resu
     };
     compare(table, &load, &tidegate, &mosquitto, mosquitto_goals);
     let written = |outcome: &Outcome| outcome.written_bytes as f64 / outcome.acknowledged.max(1) as f64;
-    table.add(&load, "bytes written to the device a reading", tidegate.median(written), None, "report it");
+    let written_figure = "bytes written to the device a reading";
+    table.add(&load, written_figure, tidegate.median(written), None, "report it");
     let trouble = |outcome: &Outcome| outcome.measured.counts.wrong_bases + outcome.measured.counts.sessions_lost;
     let trouble: u64 = tidegate.0.iter().map(trouble).sum();
     table.add(&load, "wrong bases and lost sessions", trouble as f64, None, "0");
+    if config.earlier.is_some() {
+        let load = format!("{load}; peer: the earlier build");
+        compare(table, &load, &tidegate, &earlier, ["", "", "", ""]);
+        table.add(&load, written_figure, tidegate.median(written), Some(earlier.median(written)), "");
+    }
     if config.centrifuge.is_some() {
         let load = format!("{load}; peer: Centrifuge, {} a request", config.centrifuge_batch);
         compare(table, &load, &tidegate, &centrifuge, centrifuge_goals);
@@ -177,7 +186,7 @@ fn start_source(config: &BenchConfig, plan: FleetPlan, server: &Server, sent: &A
 
 fn viewers_config(config: &BenchConfig, server: &Server, devices: Vec<String>) -> ViewersConfig {
     let protocol = match server.kind {
-        Kind::Tidegate => Protocol::Live,
+        Kind::Tidegate | Kind::Earlier => Protocol::Live,
         Kind::Mosquitto => Protocol::Mqtt { qos: config.peer_qos },
         Kind::Centrifuge => Protocol::Centrifuge,
     };

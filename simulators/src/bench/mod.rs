@@ -57,6 +57,8 @@ pub enum Step {
 pub struct BenchConfig {
     /// The server under test.
     pub tidegate: PathBuf,
+    /// An earlier build of it, as one more peer of the live steps.
+    pub earlier: Option<PathBuf>,
     /// The peer of every step.
     pub mosquitto: PathBuf,
     /// A second peer of the live steps.
@@ -91,6 +93,7 @@ impl BenchConfig {
         match kind {
             Kind::Tidegate => &self.tidegate,
             Kind::Mosquitto => &self.mosquitto,
+            Kind::Earlier => self.earlier.as_deref().expect("it is started where it is named"),
             Kind::Centrifuge => self.centrifuge.as_deref().expect("it is started where it is named"),
         }
     }

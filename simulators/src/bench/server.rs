@@ -28,6 +28,8 @@ const CONFIG_NAME: &str = "tidegate.toml";
 pub enum Kind {
     /// The product.
     Tidegate,
+    /// An earlier build of it.
+    Earlier,
     /// The peer.
     Mosquitto,
     /// The second peer of the live steps (`tests/servers/centrifuge`).
@@ -153,7 +155,7 @@ pub fn stolen_s() -> io::Result<f64> {
 
 async fn launch(kind: Kind, program: &Path, folder: &Path) -> io::Result<(Child, SocketAddr, SocketAddr)> {
     match kind {
-        Kind::Tidegate => timeout(START_TIMEOUT, launch_tidegate(program, folder)).await,
+        Kind::Tidegate | Kind::Earlier => timeout(START_TIMEOUT, launch_tidegate(program, folder)).await,
         Kind::Mosquitto => timeout(START_TIMEOUT, launch_mosquitto(program, folder)).await,
         Kind::Centrifuge => timeout(START_TIMEOUT, launch_centrifuge(program, folder)).await,
     }

@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    task::JoinHandle,
+    runtime::{Builder, Handle, Runtime},
     time::{Instant, interval},
 };
 
@@ -48,16 +48,17 @@ pub(super) async fn run(config: &BenchConfig, table: &mut Table) -> io::Result<(
     let server = start(config, "").await?;
     source::hear(server.mqtt, 0..DEVICES, source::plain).await?;
     let alone = pubacks(server.mqtt, 200).await?;
-    type Storm = fn(&Server) -> Vec<JoinHandle<()>>;
+    type Storm = fn(&Server, &Handle);
     let storms: [(&str, Storm); 3] = [
         ("4 clients of REST lists and searches", lists),
         ("views of the fleet", fleets),
         ("views that open and close", opening),
     ];
     for (name, storm) in storms {
-        let tasks = storm(&server);
+        let threads = threads_that_give_way()?;
+        storm(&server, threads.handle());
         let beside = pubacks(server.mqtt, 200).await?;
-        tasks.into_iter().for_each(|task| task.abort());
+        threads.shutdown_background();
         super::settle(&server).await?;
         compare(table, &format!("200 publications/s beside {name}; peer: alone"), &beside, &alone, "ratio 2");
     }
@@ -152,18 +153,32 @@ fn fsync_alone() -> io::Result<Times> {
     Ok(Times::of(took))
 }
 
-fn lists(server: &Server) -> Vec<JoinHandle<()>> {
-    let web = server.web;
-    let ask = move |path: &'static str| tokio::spawn(async move { while rest::get(web, path).await.is_ok() {} });
-    vec![
-        ask("/v1/devices?limit=10000"),
-        ask("/v1/devices?q=99&limit=10000"),
-        ask("/v1/devices?limit=10000"),
-        ask("/v1/devices?q=device&limit=1000"),
-    ]
+/// For the clients of a storm: what they read costs as much as what the server writes, and would be measured with it
+/// where both share few cores.
+fn threads_that_give_way() -> io::Result<Runtime> {
+    const LEAST: i32 = 19;
+    let give_way = || {
+        if let Err(error) = rustix::process::nice(LEAST) {
+            eprintln!("bench: the clients of a storm do not give way to what is measured: {error}");
+        }
+    };
+    Builder::new_multi_thread().worker_threads(2).on_thread_start(give_way).enable_all().build()
 }
 
-fn fleets(server: &Server) -> Vec<JoinHandle<()>> {
+fn lists(server: &Server, threads: &Handle) {
+    let web = server.web;
+    let paths = [
+        "/v1/devices?limit=10000",
+        "/v1/devices?q=99&limit=10000",
+        "/v1/devices?limit=10000",
+        "/v1/devices?q=device&limit=1000",
+    ];
+    for path in paths {
+        threads.spawn(async move { while rest::get(web, path).await.is_ok() {} });
+    }
+}
+
+fn fleets(server: &Server, threads: &Handle) {
     let web = server.web;
     let view = |number: usize| match number % 2 {
         0 => json!({"kind": "fleet", "group": "", "metric": "t"}),
@@ -174,10 +189,12 @@ fn fleets(server: &Server) -> Vec<JoinHandle<()>> {
         watcher.subscribe(1, &view).await?;
         watcher.until(|_| false).await
     };
-    (0..40).map(|number| tokio::spawn(async move { drop(watch(view(number)).await) })).collect()
+    for number in 0..40 {
+        threads.spawn(async move { drop(watch(view(number)).await) });
+    }
 }
 
-fn opening(server: &Server) -> Vec<JoinHandle<()>> {
+fn opening(server: &Server, threads: &Handle) {
     let web = server.web;
     let open_and_close = move || async move {
         let mut watcher = Watcher::open(web, None).await?;
@@ -187,5 +204,7 @@ fn opening(server: &Server) -> Vec<JoinHandle<()>> {
         }
         Ok::<_, io::Error>(())
     };
-    (0..4).map(|_| tokio::spawn(async move { drop(open_and_close().await) })).collect()
+    for _ in 0..4 {
+        threads.spawn(async move { drop(open_and_close().await) });
+    }
 }
