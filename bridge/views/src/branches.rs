@@ -7,6 +7,8 @@ use std::sync::Arc;
 use tidegate_telemetry::Numbered;
 
 use crate::bell::Bell;
+use crate::views::SubscriberId;
+use crate::watchers::Watchers;
 
 /// The branch of all devices, which is always there.
 pub(crate) const ROOT: u32 = 0;
@@ -39,11 +41,22 @@ pub(crate) struct Branch {
     pub changes: Bell,
     /// ... and for the other.
     pub moves: Bell,
-    /// Views of it; and those of them that are owed the extremes of every member.
+    /// Views of it; those of them that are owed the extremes of every member; and how many of those who come.
     views: u32,
-    owed: u32,
+    owed: Watchers,
+    owed_newcomers: u32,
     /// Extremes are kept until then though no view is owed them, Unix ms.
     kept_until_ms: i64,
+}
+
+/// Whose extremes must be kept for a view of a branch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Owed {
+    /// Every member's, for a view of this session.
+    All(SubscriberId),
+    /// Those of a device that comes, from its first value on: it may be one that the view has a row for.
+    Newcomers,
+    Nobody,
 }
 
 impl Default for Branches {
@@ -85,25 +98,33 @@ impl Branches {
         self.prune(branch);
     }
 
-    /// A view of a group is opened; `is_owed` says whether the extremes of every member must be kept for it.
-    pub fn enter(&mut self, path: &str, is_owed: bool, version: u64) -> u32 {
+    /// A view of a group is opened.
+    pub fn enter(&mut self, path: &str, owed: Owed, version: u64) -> u32 {
         let number = self.ensure(indexed(path), version);
         if let Some(branch) = self.branches.get_mut(number) {
             branch.views += 1;
-            branch.owed += u32::from(is_owed);
+            match owed {
+                Owed::All(subscriber) => branch.owed.add(subscriber),
+                Owed::Newcomers => branch.owed_newcomers += 1,
+                Owed::Nobody => {}
+            }
         }
         number
     }
 
     /// It is closed; what it was owed is kept until then, Unix ms.
-    pub fn leave(&mut self, number: u32, is_owed: bool, keep_until_ms: i64) {
+    pub fn leave(&mut self, number: u32, owed: Owed, keep_until_ms: i64) {
         if let Some(branch) = self.branches.get_mut(number) {
             branch.views -= 1;
             branch.changes.shrink(branch.views);
             branch.moves.shrink(branch.views);
-            if is_owed {
-                branch.owed -= 1;
-                branch.kept_until_ms = keep_until_ms;
+            match owed {
+                Owed::All(subscriber) => {
+                    branch.owed.remove(subscriber);
+                    branch.kept_until_ms = keep_until_ms;
+                }
+                Owed::Newcomers => branch.owed_newcomers -= 1,
+                Owed::Nobody => {}
             }
         }
         self.prune(number);
@@ -111,9 +132,21 @@ impl Branches {
 
     /// Whether some view of the branch, or of one above it, is owed the extremes of its rows.
     pub fn keeps_extremes(&self, branch: u32, now_ms: i64) -> bool {
-        let above = |branch: &&Branch| self.branches.get(branch.above?);
-        let mut all = std::iter::successors(self.branches.get(branch), above);
-        all.any(|branch| branch.owed > 0 || now_ms < branch.kept_until_ms)
+        self.up_from(branch).any(|branch| !branch.owed.is_empty() || now_ms < branch.kept_until_ms)
+    }
+
+    /// Whether some view of the branch, or of one above it, is owed the extremes of a device that comes.
+    pub fn owes_newcomers(&self, branch: u32) -> bool {
+        self.up_from(branch).any(|branch| branch.owed_newcomers > 0)
+    }
+
+    /// Sessions with views that are owed the extremes of a branch's rows.
+    pub fn owed(&self, branch: u32) -> impl Iterator<Item = SubscriberId> {
+        self.up_from(branch).flat_map(|branch| branch.owed.iter())
+    }
+
+    fn up_from(&self, branch: u32) -> impl Iterator<Item = &Branch> {
+        std::iter::successors(self.branches.get(branch), |branch| self.branches.get(branch.above?))
     }
 
     /// The branch itself and all it lies below.
@@ -200,12 +233,13 @@ mod tests {
         assert_eq!(rows(&branches, "a/b"), Some(vec![2]));
         branches.remove(in_c, "dev2");
         assert_eq!(rows(&branches, "a/b"), None);
-        let view = branches.enter("a/x/y", true, 2);
+        let owed = Owed::All(SubscriberId(4));
+        let view = branches.enter("a/x/y", owed, 2);
         assert_eq!(rows(&branches, "a/x"), Some(vec![]));
         assert!(branches.keeps_extremes(view, 5) && !branches.keeps_extremes(in_ab, 5));
         branches.remove(in_a, "dev1");
         branches.remove(in_ab, "dev3");
-        branches.leave(view, true, 9);
+        branches.leave(view, owed, 9);
         assert_eq!(branches.by_path.len(), 1, "{branches:?}");
     }
 
@@ -217,7 +251,7 @@ mod tests {
         assert_eq!(branches.by_path.len(), 1 + LEVELS_MAX);
         assert_eq!(branches.of(&deep).unwrap().path, branches.get(row).unwrap().path);
         let long = "b".repeat(60_000);
-        assert_eq!(branches.enter(&long, false, 1), ROOT);
+        assert_eq!(branches.enter(&long, Owed::Nobody, 1), ROOT);
         assert_eq!(branches.of(&format!("c/{long}")).map(|it| it.members.len()), None);
     }
 
@@ -225,8 +259,9 @@ mod tests {
     fn extremes_stay_a_while_after_the_last_view_of_a_branch() {
         let mut branches = Branches::default();
         let row = branches.insert("a/b", &"dev1".into(), 1, 1);
-        let view = branches.enter("a", true, 2);
-        branches.leave(view, true, 9);
+        let view = branches.enter("a", Owed::All(SubscriberId(4)), 2);
+        assert!(branches.owed(row).eq([SubscriberId(4)]));
+        branches.leave(view, Owed::All(SubscriberId(4)), 9);
         assert!(branches.keeps_extremes(row, 8) && !branches.keeps_extremes(row, 9));
     }
 }

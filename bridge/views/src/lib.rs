@@ -6,7 +6,7 @@
 //! - [`Views`]: the state and how changes enter it; its parts are `rows`, `directory`, `groups`, `alerts`, `commands`, `charts`
 //! - `branches`: the tree of groups with their devices; `recency`: rows in the order of their last change
 //! - `bell`, `watchers`: who is woken
-//! - `envelope`: the extremes a slow viewer must not miss; `sweep`: when they go
+//! - `envelope`: the extremes a slow viewer must not miss; `stands`: from where each is owed them; `sweep`: when they go
 //! - `mend`: buckets of charts that history has to say again
 //! - [`ViewSpec`], [`Subscription`], `open`, `frame`, `encode`: the way out to a client
 //! - [`read`]: answers for REST
@@ -28,6 +28,7 @@ pub mod read;
 mod recency;
 mod rows;
 mod spec;
+mod stands;
 mod subscription;
 mod sweep;
 mod views;

@@ -219,12 +219,20 @@ impl Row {
         !self.watchers.is_empty() || now_ms < self.kept_until_ms
     }
 
-    /// Takes the values that are now the newest; `true` when there was one.
-    pub fn take(&mut self, reading: &AppliedReading, version: u64, keeps_envelopes: bool) -> bool {
+    /// Whether [`Row::take`] has to know who stands where.
+    pub fn asks_who_stands(&self, reading: &AppliedReading) -> bool {
+        let column = |metric: MetricIndex| self.columns.get(usize::from(metric.0));
+        let envelope = |metric| column(metric).and_then(|column| column.envelope.as_ref());
+        reading.cells.iter().any(|cell| envelope(cell.metric).is_some_and(|envelope| envelope.is_full()))
+    }
+
+    /// Takes the values that are now the newest; `true` when there was one. `keeps`: versions at which viewers stand, if
+    /// envelopes are kept.
+    pub fn take(&mut self, reading: &AppliedReading, version: u64, keeps: Option<&[u64]>) -> bool {
         let mut changed = false;
         for cell in reading.cells.iter().filter(|cell| cell.latest) {
             if let Some(column) = self.columns.get_mut(usize::from(cell.metric.0)) {
-                column.take(reading, &cell.value, version, keeps_envelopes);
+                column.take(reading, &cell.value, version, keeps);
                 changed = true;
             }
         }
@@ -270,16 +278,20 @@ impl Column {
         }
     }
 
-    fn take(&mut self, reading: &AppliedReading, value: &Value, version: u64, keeps_envelope: bool) {
-        if reading.class != DeliveryClass::Latest {
-            self.promised = true;
-            if !keeps_envelope {
-                self.envelope = None;
-            } else if let Some(number) = value.as_number() {
-                let last_change = self.value_version;
-                let envelope = self.envelope.get_or_insert_with(|| Box::new(Envelope::new(last_change)));
-                envelope.push(version, reading.time_ms, number);
+    fn take(&mut self, reading: &AppliedReading, value: &Value, version: u64, keeps: Option<&[u64]>) {
+        // Values without that promise are in no envelope, and are not missing in one.
+        let complete_from = if self.promised { self.value_version } else { 0 };
+        let is_promised = reading.class != DeliveryClass::Latest;
+        self.promised |= is_promised;
+        match keeps {
+            None if is_promised => self.envelope = None,
+            Some(standing) if self.promised => {
+                let envelope = self.envelope.get_or_insert_with(|| Box::new(Envelope::new(complete_from)));
+                if let Some(number) = value.as_number().filter(|_| is_promised) {
+                    envelope.push(version, reading.time_ms, number, standing);
+                }
             }
+            _ => {}
         }
         self.value = Some(value.clone());
         self.time_ms = reading.time_ms;

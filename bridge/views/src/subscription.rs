@@ -12,6 +12,7 @@ use tidegate_telemetry::{CommandId, Position};
 use crate::alerts::AlertScope;
 use crate::charts::ChartKey;
 use crate::groups::Subtree;
+use crate::stands::NOWHERE;
 use crate::views::{Lane, SubscriberId};
 
 /// One view of one client. Belongs to the session; all state it points into belongs to [`Views`](crate::Views).
@@ -108,6 +109,11 @@ pub(crate) struct RowsView {
     pub held: Held,
     /// What the delta under way has yet to say.
     pub sending: Sending,
+    /// Rows of which the client has what they were at a version behind the position that it gets to with what is being sent:
+    /// they changed before their part of it was written.
+    pub ahead: FxHashMap<u32, u64>,
+    /// The same of what was sent before the delta under way: of each it says what is after that.
+    pub known: FxHashMap<u32, u64>,
 }
 
 /// Which devices.
@@ -153,6 +159,8 @@ pub(crate) struct Held {
     pub entering: bool,
     /// Devices may have gone since the position it brought, of which nothing but their moves tells.
     pub gone_matter: bool,
+    /// One of its rows went meanwhile: those of the same name that went before it have yet to be found.
+    pub looks_again: bool,
 }
 
 /// A name of a list.
@@ -281,6 +289,20 @@ impl Subscription {
     #[must_use]
     pub fn is_fleet(&self) -> bool {
         matches!(&self.view, View::Rows(rows) if matches!(rows.cells, Cells::Fleet(_)))
+    }
+
+    /// Whether it shows values with what they went through since the last delta.
+    pub(crate) fn shows_values(&self) -> bool {
+        matches!(&self.view, View::Rows(rows) if matches!(rows.cells, Cells::Metrics(_)))
+    }
+
+    /// After which version it is owed what values went through.
+    pub(crate) fn stands_at(&self) -> u64 {
+        match &self.phase {
+            Phase::Waiting { .. } | Phase::Gap { .. } => NOWHERE,
+            Phase::Snapshot(snapshot) => snapshot.at.unwrap_or(NOWHERE),
+            Phase::Delta { .. } | Phase::Live => self.checked,
+        }
     }
 
     /// Whether there is more to send though nothing changes: a snapshot, or the rest of a delta.

@@ -12,6 +12,7 @@ use crate::config::{Epoch, ViewsConfig};
 use crate::directory::{Directory, Move, is_within};
 use crate::groups::Groups;
 use crate::rows::{Row, Rows};
+use crate::stands::Stands;
 use crate::sweep::Sweep;
 
 /// Whom to wake: a number that the caller gives to each session.
@@ -57,6 +58,7 @@ pub struct Views {
     /// Whom figures concern that are here before their entry.
     figures_ahead: FxHashSet<SubscriberId>,
     pub(crate) sweep: Sweep,
+    pub(crate) stands: Stands,
 }
 
 /// Sessions that wait for more than rows.
@@ -85,6 +87,7 @@ impl Views {
             watchers: Watchers::default(),
             figures_ahead: FxHashSet::default(),
             sweep: Sweep::default(),
+            stands: Stands::default(),
         }
     }
 
@@ -193,6 +196,19 @@ impl Views {
                     self.rows.insert(device, Row::new(Arc::clone(id), Arc::clone(group), self.version, self.now_ms));
                 self.settle_in(row, dirty);
                 self.note_move(row, None, dirty);
+                self.keep_first_extremes(row);
+            }
+        }
+    }
+
+    /// What a device goes through before it has its row in a view that waits for it is owed to that view.
+    fn keep_first_extremes(&mut self, number: u32) {
+        let Some(row) = self.rows.get(number) else { return };
+        let is_awaited = self.directory.who_wants(&row.id).next().is_some();
+        if is_awaited || self.directory.branches.owes_newcomers(row.branch) {
+            let keep_until_ms = self.keep_until_ms();
+            if let Some(row) = self.rows.get_mut(number) {
+                row.kept_until_ms = keep_until_ms;
             }
         }
     }
@@ -229,9 +245,11 @@ impl Views {
     fn apply_reading(&mut self, reading: &AppliedReading, dirty: &mut impl FnMut(SubscriberId, Lane)) {
         let Some(number) = self.rows.of(reading.device) else { return };
         let now_ms = self.now_ms;
-        let Some(row) = self.rows.get_mut(number) else { return };
+        let Some(row) = self.rows.get(number) else { return };
         let keeps = row.keeps_extremes(now_ms) || self.directory.branches.keeps_extremes(row.branch, now_ms);
-        let changed = row.take(reading, self.version, keeps);
+        let standing = if keeps && row.asks_who_stands(reading) { self.who_stands(row) } else { SmallVec::new() };
+        let Some(row) = self.rows.get_mut(number) else { return };
+        let changed = row.take(reading, self.version, keeps.then_some(&standing));
         for cell in &reading.cells {
             let (version, value) = (self.version, cell.value.as_number());
             // A text is in no bucket, and takes no number out of one unless it corrects it.
@@ -244,6 +262,18 @@ impl Views {
         if changed {
             self.touch(number, dirty);
         }
+    }
+
+    /// Versions at which viewers stand who are owed the extremes of a row, but for those who had its newest values but one.
+    fn who_stands(&self, row: &Row) -> SmallVec<[u64; 16]> {
+        let viewers = row.watchers.iter().chain(self.directory.branches.owed(row.branch));
+        let mut standing: SmallVec<[u64; 16]> = SmallVec::new();
+        for at in viewers.flat_map(|viewer| self.stands.of(viewer)) {
+            if at < row.previous_value_version && standing.last() != Some(&at) {
+                standing.push(at);
+            }
+        }
+        standing
     }
 
     fn apply_state(

@@ -76,8 +76,14 @@ pub(crate) fn changes(lists: &mut Lists, number: u32, row: &Row, since: u64, fil
     }
 }
 
-/// The row in full.
-pub(crate) fn whole(out: &mut Vec<u8>, number: u32, row: &Row, filter: Filter<'_>, base_ms: i64) {
+/// The row in full. `since`: with what its values went through after that version, where that is known.
+pub(crate) fn whole(
+    out: &mut Vec<u8>,
+    number: u32,
+    row: &Row,
+    (filter, since): (Filter<'_>, Option<u64>),
+    base_ms: i64,
+) {
     out.extend_from_slice(b"{\"row\":");
     json::integer(out, number);
     out.extend_from_slice(b",\"id\":");
@@ -97,7 +103,8 @@ pub(crate) fn whole(out: &mut Vec<u8>, number: u32, row: &Row, filter: Filter<'_
         out.push(b']');
     }
     out.extend_from_slice(b"],\"cells\":[");
-    cells(out, row, base_ms, |column| (shows(filter, column), None));
+    let known = |column: &Column| since.filter(|&since| column.envelope.as_ref().is_some_and(|it| it.covers(since)));
+    cells(out, row, base_ms, |column| (shows(filter, column), known(column)));
     out.extend_from_slice(b"]}");
 }
 
@@ -158,7 +165,7 @@ fn cell(out: &mut Vec<u8>, column: &Column, row_time_ms: i64, since: Option<u64>
         json::integer(out, column.time_ms - base_ms);
     }
     if let Some(extremes) = extremes {
-        out.extend_from_slice(b",\"n\":");
+        out.extend_from_slice(if extremes.is_exact { b",\"n\":" } else { b",\"n_max\":" });
         json::integer(out, extremes.count);
         out.extend_from_slice(b",\"lo\":");
         json::number(out, extremes.low);

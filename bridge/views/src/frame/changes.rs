@@ -41,10 +41,16 @@ impl Views {
         };
         let knows = |&row: &u32| self.rows.get(row).is_none_or(|row| row.knows_extremes_since(since));
         let is_fleet = matches!(view.cells, Cells::Fleet(_));
-        let Some(sending) = sending.filter(|sending| !resumes || is_fleet || sending.changed.iter().all(knows)) else {
+        // One that moved may have been in the view all the time; what is new there tells what is known of it.
+        let is_new = |&&row: &&u32| self.rows.get(row).is_none_or(|row| row.appeared > since);
+        let knows_all = |sending: &Sending| {
+            sending.changed.iter().all(knows) && sending.joined.iter().filter(|row| !is_new(row)).all(knows)
+        };
+        let Some(sending) = sending.filter(|sending| !resumes || is_fleet || knows_all(sending)) else {
             return Due::Anew;
         };
         view.sending = sending;
+        view.known = std::mem::take(&mut view.ahead);
         if view.sending.is_empty() { Due::Nothing } else { Due::Delta }
     }
 

@@ -55,6 +55,9 @@ impl Views {
     /// Appends the next message of a subscription to `out`: at most about `bytes_max`, but always at least one row.
     pub fn frame(&self, subscription: &mut Subscription, out: &mut Vec<u8>, bytes_max: usize) -> Frame {
         let frame = self.next_frame(subscription, out, bytes_max);
+        if subscription.shows_values() {
+            self.stands.note(subscription.subscriber, subscription.id, subscription.stands_at());
+        }
         if matches!(subscription.phase, Phase::Live) && matches!(frame, Frame::Written | Frame::Nothing) {
             self.wait(subscription);
         }

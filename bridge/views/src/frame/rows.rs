@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use rustc_hash::FxHashMap;
 use smallvec::{SmallVec, smallvec};
 
 use super::Part;
@@ -18,7 +19,9 @@ impl Views {
     /// A row that moved after `to` is left out: the next delta has it in full, or says that it left. And so its number may
     /// be another device's meanwhile.
     pub(super) fn rows_delta(&self, view: &mut RowsView, (since, to): (u64, u64), bytes_max: usize) -> Part {
-        let RowsView { cells, sending, .. } = view;
+        let RowsView { cells, sending, ahead, known, .. } = view;
+        let since_of = |number| known.get(&number).map_or(since, |&known| known.max(since));
+        let mut note = |number| self.note_ahead(ahead, number, to);
         let row_of = |number: u32| self.rows.get(number).filter(|row| row.moved <= to);
         let mut left = List::default();
         while left.len() < bytes_max
@@ -32,7 +35,7 @@ impl Views {
         {
             let before = lists.marks();
             if let Some(row) = row_of(number) {
-                self.write_changes(&mut lists, number, row, cells, since);
+                self.write_changes(&mut lists, number, row, cells, since_of(number));
             }
             let used = left.len() + before.len();
             if used > 0 && left.len() + lists.len() > bytes_max {
@@ -40,6 +43,7 @@ impl Views {
                 break;
             }
             sending.changed.pop();
+            note(number);
         }
         let mut joined = List::default();
         while sending.left.is_empty()
@@ -48,7 +52,8 @@ impl Views {
         {
             let before = joined.len();
             if let Some(row) = row_of(number) {
-                write_row(joined.next(), number, row, cells, self.epoch.time_base_ms, None);
+                let since = Some(since_of(number));
+                write_row(joined.next(), number, row, (cells, since), self.epoch.time_base_ms, None);
             }
             let used = left.len() + lists.len() + before;
             if used > 0 && left.len() + lists.len() + joined.len() > bytes_max {
@@ -56,13 +61,22 @@ impl Views {
                 break;
             }
             sending.joined.pop();
+            note(number);
         }
         let next = (!sending.is_empty()).then_some(Place::Sending);
         if next.is_none() {
             *sending = Sending::default();
+            *known = FxHashMap::default();
         }
         let device::Lists { values, status, columns } = lists;
         Part { lists: smallvec![("m", columns), ("x", left), ("a", joined), ("r", values), ("s", status)], next }
+    }
+
+    /// What was just written of a row may be newer than the version that the client gets to.
+    fn note_ahead(&self, ahead: &mut FxHashMap<u32, u64>, number: u32, to: u64) {
+        if self.rows.version(number) > to {
+            ahead.insert(number, self.version);
+        }
     }
 
     fn write_changes(&self, lists: &mut device::Lists, number: u32, row: &Row, cells: &Cells, since: u64) {
@@ -79,11 +93,12 @@ impl Views {
     /// A part of a snapshot of version `at`. A row that moved after it is left out: the first delta has it.
     pub(super) fn rows_snapshot(
         &self,
-        view: &RowsView,
+        view: &mut RowsView,
         snapshot: &mut Snapshot,
         (at, place): (u64, Place),
         bytes_max: usize,
     ) -> Part {
+        let mut ahead = std::mem::take(&mut view.ahead);
         let (mut rows, mut groups) = (List::default(), List::default());
         let mut next = None;
         let mut last = place.clone();
@@ -93,7 +108,7 @@ impl Views {
             }
             let marks = (rows.len(), groups.len());
             let group = matches!(view.cells, Cells::Fleet(_)).then(|| name_group(snapshot, &mut groups, &row.group));
-            write_row(rows.next(), number, row, &view.cells, self.epoch.time_base_ms, group);
+            write_row(rows.next(), number, row, (&view.cells, None), self.epoch.time_base_ms, group);
             if marks.0 > 0 && rows.len() + groups.len() > bytes_max {
                 rows.bytes.truncate(marks.0);
                 if groups.len() > marks.1 {
@@ -103,11 +118,13 @@ impl Views {
                 next = Some(last);
                 break;
             }
+            self.note_ahead(&mut ahead, number, at);
             last = match view.selector {
                 Selector::Group => Place::Member(Arc::clone(&row.id)),
                 Selector::Names | Selector::Page { .. } => Place::Held(number),
             };
         }
+        view.ahead = ahead;
         Part { lists: smallvec![("groups", groups), ("rows", rows)], next }
     }
 
@@ -135,9 +152,17 @@ fn name_group(snapshot: &mut Snapshot, groups: &mut List, group: &Arc<str>) -> u
     number
 }
 
-fn write_row(out: &mut Vec<u8>, number: u32, row: &Row, cells: &Cells, base_ms: i64, group: Option<usize>) {
+/// The row in full; with what its values went through after a version, if one is given.
+fn write_row(
+    out: &mut Vec<u8>,
+    number: u32,
+    row: &Row,
+    (cells, since): (&Cells, Option<u64>),
+    base_ms: i64,
+    group: Option<usize>,
+) {
     match cells {
-        Cells::Metrics(filter) => device::whole(out, number, row, filter.as_deref(), base_ms),
+        Cells::Metrics(filter) => device::whole(out, number, row, (filter.as_deref(), since), base_ms),
         Cells::Fleet(metric) => fleet::whole(out, number, row, metric.as_deref(), base_ms, |out| match group {
             Some(group) => json::integer(out, group),
             None => json::text(out, &row.group),

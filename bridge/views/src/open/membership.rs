@@ -61,6 +61,10 @@ impl Views {
             let row = moved.row;
             view.held.moves_seen += 1;
             self.look_at(view, row, subscriber);
+        } else if std::mem::take(&mut view.held.looks_again) && view.held.gone_matter {
+            let is_known = view.held.members_at >= self.directory.horizon;
+            view.held.moves_seen = if is_known { self.directory.first_move_after(view.held.members_at) } else { 0 };
+            return is_known;
         } else if let Some(todo) = view.held.todo.pop_front() {
             self.obey(&mut view.held, todo, subscriber);
         } else {
@@ -126,6 +130,7 @@ impl Views {
                 self.leave_row(&mut view.held, number, subscriber);
                 if is_named {
                     self.miss(&mut view.held, Arc::clone(&id), subscriber);
+                    view.held.looks_again = view.held.gone_matter;
                 }
             }
             (false, true) => self.join_row(&mut view.held, number, subscriber),

@@ -12,6 +12,7 @@ mod watching;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use rustc_hash::FxHashMap;
 use tidegate_telemetry::Position;
 
 use self::watching::drop_one;
@@ -74,11 +75,17 @@ impl Views {
             ViewSpec::Devices { devices, group, metrics, after, limit } => {
                 let cells = Cells::Metrics(boxed(metrics.as_deref()));
                 let page = (after.as_deref(), *limit);
-                View::Rows(Box::new(self.view_of_devices(devices.as_deref(), group.as_deref(), cells, page)?))
+                View::Rows(Box::new(self.view_of_devices(
+                    devices.as_deref(),
+                    group.as_deref(),
+                    cells,
+                    page,
+                    subscriber,
+                )?))
             }
             ViewSpec::Fleet { group, metric } => {
                 let cells = Cells::Fleet(metric.as_deref().map(Into::into));
-                View::Rows(Box::new(self.view_of_group(group, cells)?))
+                View::Rows(Box::new(self.view_of_group(group, cells, subscriber)?))
             }
             ViewSpec::Group { group, depth, metrics } => {
                 let within = Subtree { path: group.as_str().into(), depth: *depth };
@@ -92,6 +99,9 @@ impl Views {
         };
         let mut subscription = Subscription { id, subscriber, at, checked: at, phase, view };
         self.enter(&mut subscription);
+        if subscription.shows_values() {
+            self.stands.enter(subscriber, id, subscription.stands_at());
+        }
         if subscription.must_follow() {
             self.follow(&mut subscription);
         }
@@ -121,6 +131,9 @@ impl Views {
             View::Rows(view) => {
                 if self.leave_some(view, subscriber) {
                     return Some(subscription);
+                }
+                if subscription.shows_values() {
+                    self.stands.leave(subscriber, subscription.id);
                 }
             }
             View::Group(view) => self.groups.unwatch(&view.within, subscriber),
@@ -248,6 +261,7 @@ impl RowsView {
     /// A snapshot comes: what was on its way is in it.
     pub(crate) fn begin_anew(&mut self) {
         (self.resumes, self.sending) = (false, Sending::default());
+        (self.ahead, self.known) = (FxHashMap::default(), FxHashMap::default());
         (self.held.joining, self.held.leaving) = (BTreeSet::new(), BTreeSet::new());
     }
 }

@@ -2,18 +2,19 @@
 
 use std::sync::Arc;
 
+use rustc_hash::FxHashMap;
 use tidegate_buckets::Rung;
 
 use super::invalid;
 use crate::alerts::AlertScope;
-use crate::branches::ROOT;
+use crate::branches::{Owed, ROOT};
 use crate::charts::ChartKey;
 use crate::directory::Found;
 use crate::spec::{SeriesSpec, UpdateSpec, ViewError, WindowSpec};
 use crate::subscription::{
     AlertsView, Cells, CommandsView, Held, Line, RowsView, Selector, Sending, SeriesView, Subscription, Todo, View,
 };
-use crate::views::Views;
+use crate::views::{SubscriberId, Views};
 
 /// Alerts that a view shows when it does not say.
 const ALERTS_DEFAULT: usize = 100;
@@ -41,13 +42,14 @@ impl Views {
         group: Option<&str>,
         cells: Cells,
         (after, limit): (Option<&str>, Option<usize>),
+        subscriber: SubscriberId,
     ) -> Result<RowsView, ViewError> {
         match (devices, group, limit) {
             (Some(names), None, None) if after.is_none() => self.view_of_names(names, cells),
             (Some(_), None, _) => Err(invalid("`after` and `limit` page a `group`, not a list of `devices`")),
             (None, Some(group), Some(limit)) => self.view_of_page(group, cells, after, limit),
             (None, Some(_), None) if after.is_some() => Err(invalid("`after` needs a `limit`")),
-            (None, Some(group), None) => self.view_of_group(group, cells),
+            (None, Some(group), None) => self.view_of_group(group, cells, subscriber),
             _ => Err(invalid("a view of kind `devices` needs either `devices` (a list) or `group` (a path)")),
         }
     }
@@ -59,7 +61,12 @@ impl Views {
         Ok(view)
     }
 
-    pub(super) fn view_of_group(&mut self, group: &str, cells: Cells) -> Result<RowsView, ViewError> {
+    pub(super) fn view_of_group(
+        &mut self,
+        group: &str,
+        cells: Cells,
+        subscriber: SubscriberId,
+    ) -> Result<RowsView, ViewError> {
         let branch = self.directory.branches.of(group);
         let size = branch.map_or(0, |branch| match *branch.path == *group {
             true => branch.members.len(),
@@ -67,7 +74,7 @@ impl Views {
         });
         self.check_rows(size)?;
         let mut view = RowsView::new(Selector::Group, cells, group);
-        view.branch = self.directory.branches.enter(group, view.is_owed_extremes_of_all(), self.version);
+        view.branch = self.directory.branches.enter(group, view.is_owed(subscriber), self.version);
         view.size = size;
         Ok(view)
     }
@@ -81,7 +88,7 @@ impl Views {
     ) -> Result<RowsView, ViewError> {
         self.check_rows(limit)?;
         let mut view = RowsView::new(Selector::Page { after: after.map(Into::into), limit, last: None }, cells, group);
-        view.branch = self.directory.branches.enter(group, false, self.version);
+        view.branch = self.directory.branches.enter(group, Owed::Newcomers, self.version);
         self.begin_page(&mut view);
         Ok(view)
     }
@@ -199,8 +206,18 @@ impl Views {
 
 impl RowsView {
     fn new(selector: Selector, cells: Cells, group: &str) -> Self {
-        let (held, sending) = (Held::default(), Sending::default());
-        RowsView { selector, cells, group: group.into(), branch: ROOT, size: 0, resumes: false, held, sending }
+        RowsView {
+            selector,
+            cells,
+            group: group.into(),
+            branch: ROOT,
+            size: 0,
+            resumes: false,
+            held: Held::default(),
+            sending: Sending::default(),
+            ahead: FxHashMap::default(),
+            known: FxHashMap::default(),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::branches::Owed;
 use crate::rows::short_name;
 use crate::subscription::{Cells, Held, RowsView, Selector, SeriesView};
 use crate::views::{SubscriberId, Views};
@@ -16,17 +17,17 @@ impl Views {
             } else if let Some((_, name)) = view.held.missing.pop_first() {
                 self.directory.unwant(&name, subscriber);
             } else {
-                self.leave_branch(view);
+                self.leave_branch(view, subscriber);
                 return false;
             }
         }
         true
     }
 
-    fn leave_branch(&mut self, view: &RowsView) {
+    fn leave_branch(&mut self, view: &RowsView, subscriber: SubscriberId) {
         if !matches!(view.selector, Selector::Names) {
             let keep_until_ms = self.keep_until_ms();
-            self.directory.branches.leave(view.branch, view.is_owed_extremes_of_all(), keep_until_ms);
+            self.directory.branches.leave(view.branch, view.is_owed(subscriber), keep_until_ms);
         }
     }
 
@@ -54,7 +55,7 @@ impl Views {
     }
 
     /// What nobody is owed any more from now on is kept until then, Unix ms, and freed by a sweep after it.
-    fn keep_until_ms(&mut self) -> i64 {
+    pub(crate) fn keep_until_ms(&mut self) -> i64 {
         let until_ms = self.now_ms.saturating_add(self.config.envelope_linger_ms);
         self.sweep.request(until_ms);
         until_ms
@@ -77,9 +78,13 @@ impl Views {
 }
 
 impl RowsView {
-    /// Whether every device of the branch is shown with its extremes.
-    pub(super) fn is_owed_extremes_of_all(&self) -> bool {
-        matches!((&self.selector, &self.cells), (Selector::Group, Cells::Metrics(_)))
+    /// Which extremes must be kept for it, besides those of the rows that it watches.
+    pub(super) fn is_owed(&self, subscriber: SubscriberId) -> Owed {
+        match (&self.selector, &self.cells) {
+            (Selector::Group, Cells::Metrics(_)) => Owed::All(subscriber),
+            (Selector::Page { .. }, _) => Owed::Newcomers,
+            (Selector::Group | Selector::Names, _) => Owed::Nobody,
+        }
     }
 }
 

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod counts;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,6 +41,12 @@ struct Client {
     /// went through before is not owed.
     left: BTreeSet<u64>,
     joined: BTreeMap<u64, u64>,
+    /// Version of what the client has of each device, where that is not its position.
+    told: BTreeMap<String, u64>,
+    /// Devices that it was told to drop by parts of a delta that is not whole, and the versions above of them.
+    dropped: BTreeMap<String, Option<u64>>,
+    /// It came back, and has had no delta since.
+    has_resumed: bool,
 }
 
 struct World {
@@ -49,6 +57,11 @@ struct World {
     /// Devices by number; the numbers, and some of the names, of those that were forgotten come again.
     devices: Vec<Option<Known>>,
     appeared: usize,
+    /// Version and Unix ms at which the device that has an identifier now appeared.
+    lives: BTreeMap<String, (u64, i64)>,
+    /// Version and device of each change of a group.
+    moves: Vec<(u64, String)>,
+    linger_ms: i64,
     /// Promised values: version, device, column, value.
     promised: Vec<(u64, String, usize, f64)>,
     alerts: Vec<AlertChange>,
@@ -69,6 +82,7 @@ struct Known {
 impl World {
     fn new(seed: u64) -> Self {
         let mut dice = Dice(seed);
+        let linger_ms = 1 + dice.roll(20_000) as i64;
         let config = ViewsConfig {
             membership_entries_max: 1 + dice.roll(32) as usize,
             alert_events_max: 4 + dice.roll(40) as usize,
@@ -76,7 +90,7 @@ impl World {
             cleared_alerts_max: 1 + dice.roll(12) as usize,
             alert_burst_min: [0, 2, 3, 5][dice.roll(4) as usize],
             alert_burst_window_ms: dice.roll(8_000) as i64,
-            envelope_linger_ms: 1 + dice.roll(20_000) as i64,
+            envelope_linger_ms: linger_ms,
             rows_per_lock: 1 + dice.roll(6) as usize,
             ..ViewsConfig::default()
         };
@@ -89,6 +103,9 @@ impl World {
             now_ms: BASE_MS,
             devices: Vec::new(),
             appeared: 0,
+            lives: BTreeMap::new(),
+            moves: Vec::new(),
+            linger_ms,
             promised: Vec::new(),
             alerts: Vec::new(),
             commands: CommandsOfDevices::default(),
@@ -140,6 +157,7 @@ impl World {
             0 => self.appear(),
             1 => {
                 self.devices[number].as_mut().unwrap().group = self.dice.roll(5);
+                self.moves.push((self.version, self.id(device)));
                 vec![self.device(number)]
             }
             10 | 11 if number > 0 => self.forget(device),
@@ -161,6 +179,7 @@ impl World {
             return Vec::new();
         }
         self.appeared += 1;
+        self.lives.insert(id.clone(), (self.version, self.now_ms));
         let number = self.devices.iter().position(Option::is_none).unwrap_or(self.devices.len());
         self.devices.resize(self.devices.len().max(number + 1), None);
         self.devices[number] = Some(Known { id, group: self.dice.roll(5) });
@@ -176,6 +195,8 @@ impl World {
         while self.open_alert(device).is_some() {
             changes.extend(self.alert(device));
         }
+        let id = self.id(device);
+        self.promised.retain(|(version, of, _, _)| *version < self.version || *of != id);
         self.devices[device.0 as usize] = None;
         changes.push(Change::Removed { device });
         changes
@@ -327,6 +348,9 @@ impl World {
             bytes_max,
             left: BTreeSet::new(),
             joined: BTreeMap::new(),
+            told: BTreeMap::new(),
+            dropped: BTreeMap::new(),
+            has_resumed: false,
         }
     }
 
@@ -352,6 +376,8 @@ impl World {
         client.view = ClientView { at, map: std::mem::take(&mut client.view.map), ..view };
         client.cursor = Some(self.views.open(client.subscriber, 1, &client.spec, since).unwrap());
         client.is_quiet = false;
+        (client.told, client.dropped) = (BTreeMap::new(), BTreeMap::new());
+        client.has_resumed = since.is_some();
     }
 
     /// Sends the client one message; `false` when there is none.
@@ -392,6 +418,7 @@ impl World {
         let message: Value = serde_json::from_slice(&out).unwrap();
         self.note_joined(&message, client);
         self.check_envelopes(&message, client);
+        self.check_counts(&message, client);
         let in_one_part = message["part"] == 0 || message.get("d").is_some();
         let stands = client.view.apply(&message);
         if stands && in_one_part && !client.cursor.as_ref().unwrap().has_more() && client.view.at == Some(self.version)
@@ -461,8 +488,10 @@ impl World {
                 let (low, high) = (low.unwrap_or(f64::INFINITY), high.unwrap_or(f64::NEG_INFINITY));
                 let newest = figure("v").unwrap_or(low);
                 let number = row[0].as_u64().unwrap();
-                let owed_after = from.max(client.joined.get(&number).copied().unwrap_or(0));
                 let Some(device) = client.view.map.get(&number.to_string()).map(|row| &row["id"]) else { continue };
+                // A part of a snapshot that came late shows what was newest then.
+                let had = client.told.get(device.as_str().unwrap()).copied().unwrap_or(0);
+                let owed_after = from.max(client.joined.get(&number).copied().unwrap_or(0)).max(had);
                 let between = self.promised.iter().filter(|(version, of, at, _)| {
                     *version > owed_after && *version <= to && *device == **of && *at == column
                 });
