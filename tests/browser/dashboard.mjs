@@ -25,7 +25,7 @@ async function arrival() {
     for (const page of Object.values(pages)) await shows(page, ".empty", "No device is called");
     say("open");
     for (const [text, page] of Object.entries(pages)) await shows(page, value, text);
-    await shows(fleet, ".head", "13 devices");
+    await shows(fleet, ".head", "16 devices");
     await fleet.locator("canvas.cells").focus();
     await fleet.keyboard.press("ArrowRight");
     await shows(fleet, ".tip", /mqttjs|paho|mosquitto/);

@@ -10,7 +10,7 @@ import paho.mqtt.client as mqtt
 host, port, prefix = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 transport = sys.argv[4] if len(sys.argv) > 4 else "tcp"
 ca = sys.argv[5] if len(sys.argv) > 5 else None
-for name, version in (("311", mqtt.MQTTv311), ("5", mqtt.MQTTv5)):
+for name, version in (("31", mqtt.MQTTv31), ("311", mqtt.MQTTv311), ("5", mqtt.MQTTv5)):
     client = mqtt.Client(
         mqtt.CallbackAPIVersion.VERSION2, client_id=f"{prefix}-{name}", protocol=version, transport=transport
     )

@@ -93,7 +93,7 @@ pub struct Client {
     pub state: ClientState,
     /// Unix ms since when.
     pub since: Option<i64>,
-    /// Of MQTT: `3.1.1` or `5.0`.
+    /// Of MQTT: `3.1`, `3.1.1` or `5.0`.
     pub version: Option<&'static str>,
     /// `tcp`, `tls`, `websocket`, `wss`, `unix`.
     pub transport: Option<&'static str>,

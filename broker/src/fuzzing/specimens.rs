@@ -32,6 +32,8 @@ fn of_3_1_1() -> Vec<Vec<u8>> {
     vec![
         connect(false),
         packet(0x10, b"\0\x04MQTT\x04\xee\0\x0a\0\x02c1\0\x01w\0\x02by\0\x01u\0\x01p"),
+        // 3.1, of a bridge.
+        packet(0x10, b"\0\x06MQIsdp\x83\xee\0\x0a\0\x02c1\0\x01w\0\x02by\0\x01u\0\x01p"),
         packet(0x31, b"\0\x03a/bx"),
         packet(0x32, b"\0\x03a/b\0\x05x"),
         packet(0x34, b"\0\x03a/b\0\x06x"),

@@ -109,10 +109,10 @@ fn io_error(error: Error) -> io::Error {
 
 #[allow(clippy::result_large_err)]
 fn answer(rules: &WebSocketRules, request: &Request, mut response: Response) -> Result<Response, ErrorResponse> {
-    let checked = check_subprotocol(request.headers()).and_then(|()| rules.check_origin(request.headers()));
+    let checked = subprotocol(request.headers()).and_then(|name| rules.check_origin(request.headers()).map(|()| name));
     match checked {
-        Ok(()) => {
-            response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static("mqtt"));
+        Ok(name) => {
+            response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(name));
             Ok(response)
         }
         Err((status, detail)) => {
@@ -123,13 +123,12 @@ fn answer(rules: &WebSocketRules, request: &Request, mut response: Response) -> 
     }
 }
 
-/// MQTT-6.0.0-3: the client offers the subprotocol `mqtt`.
-fn check_subprotocol(headers: &HeaderMap) -> Result<(), (StatusCode, String)> {
+/// MQTT-6.0.0-3: the client offers the subprotocol `mqtt`, or that of clients of 3.1. Either may carry every version.
+fn subprotocol(headers: &HeaderMap) -> Result<&'static str, (StatusCode, String)> {
     let offers = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter().filter_map(|value| value.to_str().ok());
-    if offers.flat_map(|value| value.split(',')).any(|name| name.trim() == "mqtt") {
-        return Ok(());
-    }
-    Err((StatusCode::BAD_REQUEST, "offer the WebSocket subprotocol \"mqtt\"\n".to_owned()))
+    let offered: Vec<&str> = offers.flat_map(|value| value.split(',')).map(str::trim).collect();
+    let refused = || (StatusCode::BAD_REQUEST, "offer the WebSocket subprotocol \"mqtt\"\n".to_owned());
+    ["mqtt", "mqttv3.1"].into_iter().find(|name| offered.contains(name)).ok_or_else(refused)
 }
 
 impl WebSocketRules {
@@ -206,10 +205,12 @@ mod tests {
     }
 
     #[test]
-    fn the_subprotocol_mqtt_must_be_offered() {
-        let offered = |value: &str| check_subprotocol(&headers(&[("sec-websocket-protocol", value)]));
-        assert!(offered("mqtt").is_ok() && offered("mqttv3.1, mqtt").is_ok());
+    fn a_subprotocol_of_mqtt_must_be_offered() {
+        let offered = |value: &str| subprotocol(&headers(&[("sec-websocket-protocol", value)]));
+        for (offer, taken) in [("mqtt", "mqtt"), ("mqttv3.1", "mqttv3.1"), ("mqttv3.1, mqtt", "mqtt")] {
+            assert_eq!(offered(offer), Ok(taken), "{offer}");
+        }
         assert!(offered("chat").is_err() && offered("MQTT2").is_err());
-        assert!(check_subprotocol(&HeaderMap::new()).is_err());
+        assert!(subprotocol(&HeaderMap::new()).is_err());
     }
 }

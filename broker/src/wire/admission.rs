@@ -8,20 +8,23 @@ use super::end::End;
 use super::inbound::{ConnectRequest, Request};
 use super::machine::{Admission, Machine, Now, Phase};
 use super::outbound::{self, Refusal};
+use super::version::Version;
 use crate::access::KeptOut;
 
 /// From CONNECT to CONNACK.
 impl Machine {
     pub(super) fn connect(&mut self, mut connect: ConnectRequest, raw: &[u8], requests: &mut Vec<Request>) {
-        self.v5 = connect.v5;
+        self.version = connect.version;
         connect.packet_bytes = raw.len();
         self.client_packet_bytes_max = connect.packet_bytes_max;
         if connect.enhanced_authentication {
             return self.refuse(Refusal::Authentication, Reason::ClientLimit, "enhanced authentication is not served");
         }
-        let without_session = !connect.v5 && !connect.clean;
+        let without_session = !connect.version.is_v5() && !connect.clean;
         let id_bytes = connect.client_id.len();
-        if (id_bytes == 0 && without_session) || id_bytes > self.limits.client_id_bytes_max {
+        // MQTT 3.1 section 3.1 has no empty one; it also has none of more than 23 characters, which clients never kept to.
+        let takes_empty = !without_session && connect.version != Version::V3_1;
+        if (id_bytes == 0 && !takes_empty) || id_bytes > self.limits.client_id_bytes_max {
             let detail = "the client identifier is longer than mqtt.client_id_bytes_max, or empty where it may not be";
             return self.refuse(Refusal::ClientId, Reason::ClientLimit, detail);
         }
@@ -29,7 +32,7 @@ impl Machine {
             && let Err(error) = self.limits.topics.check_name(&will.topic)
         {
             let detail = format!("the will: {error}");
-            if !connect.v5 {
+            if !connect.version.is_v5() {
                 // MQTT 3.1.1, MQTT-3.2.2-6: it has no code for this.
                 return self.end_with(DisconnectReasonCode::TopicNameInvalid, Reason::InvalidTopic, detail, &[]);
             }
@@ -63,7 +66,7 @@ impl Machine {
     ) {
         self.phase = Phase::Open;
         self.admit(connect, &admission);
-        self.explains = connect.v5 && connect.explains;
+        self.explains = connect.version.is_v5() && connect.explains;
         self.deliveries_max = connect.receive_max.min(self.limits.delivery_inflight_max);
         self.alias_max = connect.alias_max.min(self.limits.topic_alias_max);
         let server_keep_alive = self.server_keep_alive_s(connect);
@@ -75,7 +78,7 @@ impl Machine {
         }
         self.mqtt.restore_qos2_publish_handled(admission.received.keys().copied().collect());
         let before = self.output.len();
-        self.send(outbound::connack(self.v5, &admission, &self.limits, server_keep_alive));
+        self.send(outbound::connack(self.version, &admission, &self.limits, server_keep_alive));
         if self.output.len() == before {
             // MQTT-3.1.2-24: it cannot be told that it is in, nor why it is not.
             let detail = "its maximum packet size leaves no room for the CONNACK".to_owned();
@@ -93,7 +96,7 @@ impl Machine {
 
     /// Where it is another than the client's own. A 3.1.1 client cannot be told.
     fn server_keep_alive_s(&self, connect: &ConnectRequest) -> Option<u16> {
-        match (connect.v5, connect.keep_alive_s, self.limits.keep_alive_max_s) {
+        match (connect.version.is_v5(), connect.keep_alive_s, self.limits.keep_alive_max_s) {
             (true, asked, max) if max > 0 && (asked == 0 || asked > max) => Some(max),
             _ => None,
         }

@@ -120,7 +120,7 @@ impl Machine {
     /// answer: nothing it publishes on this connection is taken any more, and when there is room again the connection
     /// ends, for the client to send it once more (MQTT 3.1.1 section 4.4).
     pub(crate) fn found_no_room(&mut self, publications: usize) {
-        let (mut refused, answered) = (0, if self.v5 { Position::START } else { UNANSWERED });
+        let (mut refused, answered) = (0, if self.version.is_v5() { Position::START } else { UNANSWERED });
         self.place(publications, |pending, received| {
             if pending.position != UNPLACED {
                 return;
@@ -137,7 +137,7 @@ impl Machine {
                 _ => Answer::PubcompNotFound,
             };
         });
-        if !self.v5 {
+        if !self.version.is_v5() {
             self.owes_answers |= refused > 0;
             self.pending.retain(|pending| pending.position != UNANSWERED);
             self.pending_bytes = self.pending.iter().map(|pending| pending.bytes as usize).sum();
@@ -188,7 +188,7 @@ impl Machine {
             self.pending_bytes -= bytes as usize;
             match answer.denial().filter(|_| self.explains) {
                 Some(why) => self.send_explained(|v5, why| outbound::answer(v5, answer, packet_id, why), why.words()),
-                None => self.send(outbound::answer(self.v5, answer, packet_id, None)),
+                None => self.send(outbound::answer(self.version.is_v5(), answer, packet_id, None)),
             }
             count += usize::from(answer != Answer::Pubrel);
         }
@@ -207,11 +207,11 @@ impl Machine {
     /// Answers a SUBSCRIBE, one outcome for each filter, once `ticket` is stored; 0 where nothing is to be stored.
     pub(crate) fn subscribed(&mut self, packet_id: u16, outcomes: &[SubscribeOutcome], ticket: u64) {
         let why = outbound::first_refusal(outcomes).filter(|_| self.explains);
-        let packet = outbound::suback(self.v5, packet_id, outcomes, why);
+        let packet = outbound::suback(self.version, packet_id, outcomes, why);
         // Without the words where they make it too large for the client (MQTT 5.0 section 3.9.2.1.2).
         let packet = match why {
             Some(_) if packet.size() > self.client_packet_bytes_max => {
-                outbound::suback(self.v5, packet_id, outcomes, None)
+                outbound::suback(self.version, packet_id, outcomes, None)
             }
             _ => packet,
         };
@@ -220,7 +220,7 @@ impl Machine {
 
     /// Answers an UNSUBSCRIBE: whether each filter was subscribed to.
     pub(crate) fn unsubscribed(&mut self, packet_id: u16, existed: &[bool], ticket: u64) {
-        self.grant(ticket, outbound::unsuback(self.v5, packet_id, existed));
+        self.grant(ticket, outbound::unsuback(self.version.is_v5(), packet_id, existed));
     }
 
     /// Sends a SUBACK or UNSUBACK once the subscriptions are stored with `ticket`; 0 where nothing is to be stored.

@@ -140,7 +140,7 @@ impl Machine {
         }
         let alias = self.alias(&delivery.message.topic);
         let before = self.output.len();
-        if let Ok(packet) = outbound::publish(self.v5, delivery, packet_id, left_s, alias) {
+        if let Ok(packet) = outbound::publish(self.version.is_v5(), delivery, packet_id, left_s, alias) {
             self.send(packet);
         }
         if self.output.len() == before {
@@ -205,7 +205,7 @@ impl Machine {
                 requests.push(Request::Taken { number: inflight.number });
                 self.release_when_stored(packet_id);
             }
-            _ => self.send(outbound::pubrel(self.v5, packet_id)),
+            _ => self.send(outbound::pubrel(self.version.is_v5(), packet_id)),
         }
     }
 

@@ -117,7 +117,7 @@ impl Machine {
 
     /// A DISCONNECT is sent to v5 clients that got their CONNACK, to nobody else.
     fn farewell(&mut self, code: DisconnectReasonCode) {
-        if self.v5 && self.phase == Phase::Open {
+        if self.version.is_v5() && self.phase == Phase::Open {
             self.send(outbound::disconnect(code, None));
         }
     }
@@ -159,7 +159,7 @@ impl Machine {
     }
 
     pub(super) fn end_with(&mut self, code: DisconnectReasonCode, reason: Reason, detail: String, raw: &[u8]) {
-        if self.v5 && self.phase == Phase::Open {
+        if self.version.is_v5() && self.phase == Phase::Open {
             self.write_disconnect(code, &detail);
         } else if self.phase == Phase::AwaitingConnect && mend::is_connect_v5(raw) {
             self.write_bytes(&[0x20, 3, 0, code as u8, 0]);

@@ -4,6 +4,8 @@
 //! reserved flags (MQTT-2.1.3-1), DUP on QoS 0 (MQTT-3.3.1-2), reserved CONNECT flags (MQTT-3.1.2-3), and a packet
 //! identifier of 0 (MQTT-2.2.1-3), on which the crate panics in a PUBLISH.
 
+use super::version::Version;
+
 /// Why bytes are refused.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub(crate) enum FrameError {
@@ -20,9 +22,9 @@ const SUBSCRIBE: u8 = 8;
 const UNSUBSCRIBE: u8 = 10;
 
 /// Length of the first packet of `bytes`, its fixed header included; `None` when `bytes` do not hold all of it.
-pub(crate) fn scan(bytes: &[u8], packet_bytes_max: usize) -> Result<Option<usize>, FrameError> {
+pub(crate) fn scan(bytes: &[u8], version: Version, packet_bytes_max: usize) -> Result<Option<usize>, FrameError> {
     let Some(first) = bytes.first() else { return Ok(None) };
-    check_flags(*first)?;
+    check_flags(*first, version)?;
     if let Some((remaining, digits)) = varying(&bytes[1..]) {
         let total = 1 + digits + remaining;
         if total > packet_bytes_max {
@@ -38,20 +40,22 @@ pub(crate) fn scan(bytes: &[u8], packet_bytes_max: usize) -> Result<Option<usize
 
 /// Whether `bytes` hold a whole first packet, or begin with something that is refused.
 pub(crate) fn is_packet(bytes: &[u8], packet_bytes_max: usize) -> bool {
-    !matches!(scan(bytes, packet_bytes_max), Ok(None))
+    !matches!(scan(bytes, Version::V3_1_1, packet_bytes_max), Ok(None))
 }
 
-fn check_flags(first: u8) -> Result<(), FrameError> {
+/// 3.1 disregards the flags of all but a PUBLISH.
+fn check_flags(first: u8, version: Version) -> Result<(), FrameError> {
     let flags = first & 0x0f;
     let allowed = match first >> 4 {
         0 => return Err(FrameError::Malformed("packet type 0 is reserved")),
         PUBLISH => {
             let qos = (flags >> 1) & 3;
-            if qos == 0 && flags & 8 != 0 {
+            if qos == 0 && flags & 8 != 0 && version != Version::V3_1 {
                 return Err(FrameError::Malformed("a PUBLISH with QoS 0 is marked as a duplicate"));
             }
             qos != 3
         }
+        _ if version == Version::V3_1 => true,
         PUBREL | SUBSCRIBE | UNSUBSCRIBE => flags == 2,
         _ => flags == 0,
     };
@@ -111,26 +115,27 @@ fn check_connect_flags(body: &[u8]) -> Result<(), FrameError> {
 
 #[cfg(test)]
 mod tests {
+    use super::Version::V3_1_1;
     use super::*;
 
     #[test]
     fn a_packet_is_measured_by_its_fixed_header() {
-        assert_eq!(scan(&[], 100), Ok(None));
-        assert_eq!(scan(&[0xc0], 100), Ok(None));
-        assert_eq!(scan(&[0xc0, 0, 0xc0], 100), Ok(Some(2)));
-        assert_eq!(scan(&[0x30, 0x80], 1000), Ok(None));
-        assert_eq!(scan(&[0x30, 3, 0], 100), Ok(None));
-        assert_eq!(scan(&[0x30, 0x80, 0x01], 100), Err(FrameError::TooLarge { bytes: 131, max: 100 }));
-        assert!(matches!(scan(&[0x30, 0xff, 0xff, 0xff, 0xff], 100), Err(FrameError::Malformed(_))));
+        assert_eq!(scan(&[], V3_1_1, 100), Ok(None));
+        assert_eq!(scan(&[0xc0], V3_1_1, 100), Ok(None));
+        assert_eq!(scan(&[0xc0, 0, 0xc0], V3_1_1, 100), Ok(Some(2)));
+        assert_eq!(scan(&[0x30, 0x80], V3_1_1, 1000), Ok(None));
+        assert_eq!(scan(&[0x30, 3, 0], V3_1_1, 100), Ok(None));
+        assert_eq!(scan(&[0x30, 0x80, 0x01], V3_1_1, 100), Err(FrameError::TooLarge { bytes: 131, max: 100 }));
+        assert!(matches!(scan(&[0x30, 0xff, 0xff, 0xff, 0xff], V3_1_1, 100), Err(FrameError::Malformed(_))));
     }
 
     #[test]
     fn reserved_flags_are_refused() {
         for first in [0x00, 0x11, 0x36, 0x3f, 0x38, 0x41, 0x60, 0x80, 0x83, 0xa0, 0xc1, 0xe1] {
-            assert!(matches!(scan(&[first, 0], 100), Err(FrameError::Malformed(_))), "{first:#x}");
+            assert!(matches!(scan(&[first, 0], V3_1_1, 100), Err(FrameError::Malformed(_))), "{first:#x}");
         }
         for first in [0x10, 0x30, 0x31, 0x32, 0x3a, 0x34, 0x3d, 0x40, 0x62, 0x82, 0xa2, 0xc0, 0xe0] {
-            assert_eq!(scan(&[first, 0], 100), Ok(Some(2)), "{first:#x}");
+            assert_eq!(scan(&[first, 0], V3_1_1, 100), Ok(Some(2)), "{first:#x}");
         }
     }
 

@@ -2,6 +2,7 @@ use bytes::Bytes;
 use mqtt_protocol_core::mqtt::packet::{self, Property, v3_1_1, v5_0};
 use tidegate_telemetry::{CommandId, PublishProperties, Qos, Reason};
 
+use super::version::Version;
 use crate::sessions::SubscriptionOptions;
 
 /// What a client asks that the connection cannot answer by itself.
@@ -28,7 +29,7 @@ pub(crate) enum Request {
     Refused { reason: Reason, detail: String, topic: String, payload: Bytes },
 }
 
-/// A CONNECT of either version.
+/// A CONNECT of any version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ConnectRequest {
     /// Empty when the client leaves the choice to the server.
@@ -38,7 +39,7 @@ pub(crate) struct ConnectRequest {
     /// How long the session outlives the connection, in seconds; `u32::MAX` never ends.
     pub expiry_s: u32,
     pub keep_alive_s: u16,
-    pub v5: bool,
+    pub version: Version,
     pub will: Option<Box<Will>>,
     /// How many deliveries the client takes at a time.
     pub receive_max: u16,
@@ -132,13 +133,14 @@ impl<'a> From<&'a v5_0::Publish> for Inbound<'a> {
     }
 }
 
-pub(super) fn connect_v3(connect: &v3_1_1::Connect) -> ConnectRequest {
+/// A CONNECT of 3.1 or 3.1.1.
+pub(super) fn connect_v3(connect: &v3_1_1::Connect, version: Version) -> ConnectRequest {
     ConnectRequest {
         client_id: connect.client_id().to_owned(),
         clean: connect.clean_session(),
         expiry_s: if connect.clean_session() { 0 } else { u32::MAX },
         keep_alive_s: connect.keep_alive(),
-        v5: false,
+        version,
         will: connect.will_topic().map(|topic| {
             Box::new(Will {
                 topic: topic.to_owned(),
@@ -166,7 +168,7 @@ pub(super) fn connect_v5(connect: &v5_0::Connect) -> ConnectRequest {
         clean: connect.clean_start(),
         expiry_s: 0,
         keep_alive_s: connect.keep_alive(),
-        v5: true,
+        version: Version::V5,
         will: connect.will_topic().map(|topic| {
             Box::new(Will {
                 topic: topic.to_owned(),

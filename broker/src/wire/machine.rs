@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -6,7 +7,7 @@ use mqtt_protocol_core::mqtt::common::Cursor;
 use mqtt_protocol_core::mqtt::connection::Event;
 use mqtt_protocol_core::mqtt::packet::{GenericPacketTrait, Packet, PacketType};
 use mqtt_protocol_core::mqtt::result_code::MqttError;
-use mqtt_protocol_core::mqtt::{Connection, Version, role};
+use mqtt_protocol_core::mqtt::{self as protocol, Connection, role};
 use tidegate_telemetry::Position;
 
 use super::answers::Pending;
@@ -16,8 +17,9 @@ use super::inbound::{self, Inbound, Request, Will};
 use super::mend::{mended, takes_no_aliases};
 use super::reason_codes;
 use super::standard;
+use super::version::Version;
 use super::watch::{Watch, Way};
-use super::{bridge, frame};
+use super::{bridge, frame, older};
 use crate::access::Speaker;
 use crate::topics::TopicLimits;
 
@@ -30,7 +32,8 @@ pub(crate) struct Machine {
     pub(super) mqtt: Connection<role::Server>,
     pub(super) limits: Arc<Limits>,
     pub(super) phase: Phase,
-    pub(super) v5: bool,
+    /// As the CONNECT says; before it 3.1.1.
+    pub(super) version: Version,
     /// The beginning of a packet whose end has not come yet; also what came before the CONNECT was answered.
     pub(super) partial: Vec<u8>,
     /// When its first byte came.
@@ -139,7 +142,7 @@ pub(super) const SAMPLE_BYTES_MAX: usize = 256;
 
 impl Machine {
     pub(crate) fn new(limits: Arc<Limits>, now: Instant) -> Self {
-        let mut mqtt = Connection::new(Version::Undetermined);
+        let mut mqtt = Connection::new(protocol::Version::Undetermined);
         mqtt.set_auto_pub_response(false);
         mqtt.set_auto_ping_response(true);
         Machine {
@@ -147,7 +150,7 @@ impl Machine {
             deliveries_max: limits.delivery_inflight_max,
             limits,
             phase: Phase::AwaitingConnect,
-            v5: false,
+            version: Version::V3_1_1,
             partial: Vec::new(),
             partial_since: now,
             output: Vec::new(),
@@ -182,7 +185,7 @@ impl Machine {
         }
         self.partial.extend_from_slice(bytes);
         // A packet that comes in small pieces is looked at again only when it is whole.
-        if !matches!(frame::scan(&self.partial, self.limits.packet_bytes_max), Ok(None)) {
+        if !matches!(frame::scan(&self.partial, self.version, self.limits.packet_bytes_max), Ok(None)) {
             let held = std::mem::take(&mut self.partial);
             self.frames(&held, now, requests);
         }
@@ -190,25 +193,23 @@ impl Machine {
 
     pub(super) fn frames(&mut self, mut bytes: &[u8], now: Now, requests: &mut Vec<Request>) {
         while matches!(self.phase, Phase::AwaitingConnect | Phase::Open) {
-            let packet = match frame::scan(bytes, self.limits.packet_bytes_max) {
+            let packet = match frame::scan(bytes, self.version, self.limits.packet_bytes_max) {
                 Ok(Some(length)) => &bytes[..length],
                 Ok(None) => break,
                 Err(error) => return self.refuse_frame(&error, bytes),
             };
             bytes = &bytes[packet.len()..];
-            let unmarked = (self.phase == Phase::AwaitingConnect).then(|| bridge::unmarked(packet)).flatten();
-            self.is_bridge |= unmarked.is_some();
-            let packet = unmarked.as_deref().unwrap_or(packet);
+            let packet = &*self.as_3_1_1(packet);
             if let Err(error) = frame::check(packet) {
                 return self.refuse_frame(&error, packet);
             }
             self.heard = now.instant;
-            reason_codes::count(Way::In, packet, self.v5);
+            reason_codes::count(Way::In, packet, self.version.is_v5());
             self.show(Way::In, packet);
             if self.completes_released_before(packet, requests) {
                 continue;
             }
-            for event in self.mqtt.recv(&mut Cursor::new(&*mended(packet, self.v5))) {
+            for event in self.mqtt.recv(&mut Cursor::new(&*mended(packet, self.version.is_v5()))) {
                 self.event(event, packet, now, requests);
             }
         }
@@ -216,6 +217,16 @@ impl Machine {
             self.partial.extend_from_slice(bytes);
             self.partial_since = now.instant;
         }
+    }
+
+    /// What comes in 3.1, or from a bridge, as the protocol crate knows it; anything else as it is.
+    fn as_3_1_1<'a>(&mut self, packet: &'a [u8]) -> Cow<'a, [u8]> {
+        if self.phase != Phase::AwaitingConnect {
+            return if self.version == Version::V3_1 { older::packet(packet) } else { Cow::Borrowed(packet) };
+        }
+        let Some(greeting) = older::greeting(packet) else { return Cow::Borrowed(packet) };
+        (self.version, self.is_bridge) = (greeting.version, greeting.is_bridge);
+        Cow::Owned(greeting.packet)
     }
 
     fn event(&mut self, event: Event, raw: &[u8], now: Now, requests: &mut Vec<Request>) {
@@ -246,7 +257,7 @@ impl Machine {
         match packet {
             Packet::V3_1_1Publish(publish) => self.publish(&Inbound::from(&publish), raw, now, requests),
             Packet::V5_0Publish(publish) => self.publish(&Inbound::from(&publish), raw, now, requests),
-            Packet::V3_1_1Connect(connect) => self.connect(inbound::connect_v3(&connect), raw, requests),
+            Packet::V3_1_1Connect(connect) => self.connect(inbound::connect_v3(&connect, self.version), raw, requests),
             Packet::V5_0Connect(connect) => {
                 let mut connect = inbound::connect_v5(&connect);
                 if takes_no_aliases(raw) {
@@ -297,9 +308,9 @@ impl Machine {
     /// MQTT-3.14.2-3).
     pub(super) fn send_explained(&mut self, packet: impl Fn(bool, Option<&str>) -> Packet, why: &str) {
         let before = self.output.len();
-        self.send(packet(self.v5, Some(why)));
+        self.send(packet(self.version.is_v5(), Some(why)));
         if self.output.len() == before {
-            self.send(packet(self.v5, None));
+            self.send(packet(self.version.is_v5(), None));
         }
     }
 
@@ -327,7 +338,7 @@ impl Machine {
     }
 
     fn note_written(&mut self, before: usize) {
-        reason_codes::count(Way::Out, &self.output[before..], self.v5);
+        reason_codes::count(Way::Out, &self.output[before..], self.version.is_v5());
         self.show_output(before);
     }
 
@@ -342,7 +353,7 @@ impl Machine {
 
     fn show(&mut self, way: Way, packets: &[u8]) {
         if let Some(watch) = &mut self.watch
-            && !watch.packets(way, packets, self.v5)
+            && !watch.packets(way, packets, self.version.is_v5())
         {
             self.watch = None;
         }
@@ -351,7 +362,7 @@ impl Machine {
     /// Shows what was added to the output since it was `before` bytes long.
     fn show_output(&mut self, before: usize) {
         if let Some(watch) = &mut self.watch
-            && !watch.packets(Way::Out, &self.output[before..], self.v5)
+            && !watch.packets(Way::Out, &self.output[before..], self.version.is_v5())
         {
             self.watch = None;
         }

@@ -10,7 +10,8 @@
 //!   - `deliveries`: what goes to the client
 //!   - `farewell`: how it ends, and when; `end`: why
 //!   - `wills`: what is published then
-//! - `bridge`: what other brokers' bridges say beside the standard
+//! - `older`: MQTT 3.1 and the mark of a bridge, as 3.1.1; `bridge`: what such a bridge is given
+//! - `version`: those that are served
 //! - `inbound`: packets of both versions as version-free requests
 //! - `reason_codes`: counted as they come and go
 //! - `rights`: who the client is, and what it may do
@@ -28,6 +29,7 @@ mod frame;
 mod inbound;
 mod machine;
 mod mend;
+mod older;
 mod outbound;
 mod publications;
 mod reason_codes;
@@ -36,6 +38,7 @@ mod standard;
 mod summary;
 #[cfg(test)]
 mod tests;
+mod version;
 mod watch;
 mod wills;
 
@@ -45,4 +48,5 @@ pub(crate) use frame::is_packet;
 pub(crate) use inbound::{ConnectRequest, Filter, Password, Request};
 pub(crate) use machine::{Admission, Limits, Machine, Now, PropertyLimits};
 pub(crate) use outbound::SubscribeOutcome;
+pub(crate) use version::Version;
 pub(crate) use watch::{TraceReader, Watch};

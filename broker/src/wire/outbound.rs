@@ -7,6 +7,7 @@ use tidegate_identity::Refusal as WhyRefused;
 use tidegate_telemetry::{PublishProperties, Qos, Reason};
 
 use super::machine::{Admission, Limits};
+use super::version::Version;
 use crate::access::ConnectLimit;
 use crate::engines::gate::outbox::Delivery;
 
@@ -145,11 +146,17 @@ pub(super) fn pubrel(v5: bool, packet_id: u16) -> Packet {
     }
 }
 
-/// CONNACK of an accepted connection; a v5 client learns what is served and what is not.
-pub(super) fn connack(v5: bool, admission: &Admission, limits: &Limits, server_keep_alive_s: Option<u16>) -> Packet {
-    if !v5 {
+/// CONNACK of an accepted connection; a v5 client learns what is served and what is not, and one of 3.1 not even whether
+/// its session is present.
+pub(super) fn connack(
+    version: Version,
+    admission: &Admission,
+    limits: &Limits,
+    server_keep_alive_s: Option<u16>,
+) -> Packet {
+    if !version.is_v5() {
         return v3_1_1::Connack::builder()
-            .session_present(admission.session_present)
+            .session_present(admission.session_present && version != Version::V3_1)
             .return_code(ConnectReturnCode::Accepted)
             .build()
             .expect(BUILT)
@@ -249,9 +256,10 @@ pub(super) fn first_refusal(outcomes: &[SubscribeOutcome]) -> Option<&'static st
     outcomes.iter().find_map(|outcome| outcome.words())
 }
 
-/// `why` is for the client's log, where it wants that.
-pub(super) fn suback(v5: bool, packet_id: u16, outcomes: &[SubscribeOutcome], why: Option<&str>) -> Packet {
-    if v5 {
+/// `why` is for the client's log, where it wants that. MQTT 3.1 has no code for a refusal (section 3.8: the answer is
+/// positive, and the client is not told).
+pub(super) fn suback(version: Version, packet_id: u16, outcomes: &[SubscribeOutcome], why: Option<&str>) -> Packet {
+    if version.is_v5() {
         let codes = outcomes
             .iter()
             .map(|outcome| match outcome {
@@ -275,6 +283,7 @@ pub(super) fn suback(v5: bool, packet_id: u16, outcomes: &[SubscribeOutcome], wh
             SubscribeOutcome::Granted(Qos::AtMostOnce) => SubackReturnCode::SuccessMaximumQos0,
             SubscribeOutcome::Granted(Qos::AtLeastOnce) => SubackReturnCode::SuccessMaximumQos1,
             SubscribeOutcome::Granted(Qos::ExactlyOnce) => SubackReturnCode::SuccessMaximumQos2,
+            _ if version == Version::V3_1 => SubackReturnCode::SuccessMaximumQos0,
             _ => SubackReturnCode::Failure,
         })
         .collect();

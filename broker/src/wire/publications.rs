@@ -17,7 +17,7 @@ impl Machine {
             return self.protocol_error(MqttError::ProtocolError, raw);
         }
         if let Err(error) = self.limits.topics.check_name(publish.topic) {
-            if !(error.is_limit() && self.v5) {
+            if !(error.is_limit() && self.version.is_v5()) {
                 let code = match error {
                     TopicError::Nul => DisconnectReasonCode::MalformedPacket,
                     _ => DisconnectReasonCode::TopicNameInvalid,

@@ -50,7 +50,7 @@ impl Machine {
         let retain = if publish.retain { " with the retain flag" } else { "" };
         let (client, principal) = (&self.client, self.speaker.principal());
         let detail = format!("client {client:?} ({principal}) has no right to publish to {:?}{retain}", publish.topic);
-        if !self.v5 && publish.qos != Qos::AtMostOnce {
+        if !self.version.is_v5() && publish.qos != Qos::AtMostOnce {
             self.end_with(DisconnectReasonCode::NotAuthorized, Reason::NotAuthorized, detail, raw);
             return true;
         }

@@ -38,7 +38,7 @@ fn explain(packet: &mut TracedPacket, v5: bool) {
 
 /// What a CONNECT asks for. The password is left out, not hidden.
 pub(super) fn connect_words(connect: &ConnectRequest) -> String {
-    let mut words = format!("MQTT {}", if connect.v5 { "5.0" } else { "3.1.1" });
+    let mut words = format!("MQTT {}", connect.version.name());
     let mut add = |more: String| {
         words.push_str(", ");
         words.push_str(&more);

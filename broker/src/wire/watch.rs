@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::inbound::ConnectRequest;
 use super::summary::{self, summary};
+use super::version::Version;
 
 /// Shows what passes through a connection to those who trace it. A connection that nobody traces has none.
 #[derive(Debug)]
@@ -65,7 +66,7 @@ impl Watch {
     pub(super) fn packets(&mut self, way: Way, mut raw: &[u8], v5: bool) -> bool {
         self.readers.retain(|reader| !reader.lines.is_closed() && !reader.over.is_cancelled());
         while !self.readers.is_empty()
-            && let Ok(Some(length)) = super::frame::scan(raw, usize::MAX)
+            && let Ok(Some(length)) = super::frame::scan(raw, Version::V3_1_1, usize::MAX)
         {
             self.packet(way, &raw[..length], v5);
             raw = &raw[length..];

@@ -248,6 +248,7 @@ async fn a_websocket_is_opened_to_its_subprotocol_and_its_origins_only() {
     let same = format!("http://{}:8080", address.ip());
     for (protocol, origin, expected) in [
         (Some("mqtt"), None, 101),
+        (Some("mqttv3.1"), None, 101),
         (Some("mqtt"), Some("https://wall.example"), 101),
         (Some("mqtt"), Some(same.as_str()), 101),
         (Some("mqtt"), Some("https://evil.example"), 403),

@@ -109,6 +109,7 @@ async fn mosquitto_paho_and_mqtt_js_publish_over_tls_and_websocket_and_both() {
         let mut arguments = vec![host.as_str(), &port, &prefix, transport];
         arguments.extend(ca.map(String::as_str));
         tool::python("publish.py", &arguments).await;
+        sees(&server, &format!("{prefix}-31-2"), "temperature", 22.5).await;
         sees(&server, &format!("{prefix}-311-2"), "temperature", 22.5).await;
         sees(&server, &format!("{prefix}-5-2"), "temperature", 22.5).await;
     }

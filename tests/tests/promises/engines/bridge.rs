@@ -66,5 +66,9 @@ async fn count(server: &Server, device: &str) -> usize {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn mosquittos_bridge_works_in_both_directions() {
-    tokio::join!(works_in_both_directions(""), works_in_both_directions("bridge_protocol_version mqttv50"));
+    tokio::join!(
+        works_in_both_directions(""),
+        works_in_both_directions("bridge_protocol_version mqttv31"),
+        works_in_both_directions("bridge_protocol_version mqttv50")
+    );
 }

@@ -345,7 +345,7 @@ fn describe(client: &mut Client, presence: &Presence) {
     client.principal = Some(Arc::from(facts.identity.principal.name()));
     client.proof = Some(facts.identity.proof);
     client.since = Some(facts.since_ms);
-    client.version = Some(if facts.v5 { "5.0" } else { "3.1.1" });
+    client.version = Some(facts.version.name());
     client.transport = Some(facts.transport.name());
     client.address = facts.address.as_ref().map(|address| address.to_string());
     client.keep_alive_s = Some(facts.keep_alive_s);
@@ -366,6 +366,7 @@ mod tests {
     use super::*;
     use crate::engines::gate::outbox::Outbox;
     use crate::listeners::Transport;
+    use crate::wire::Version;
 
     #[test]
     fn those_not_let_in_yet_do_not_make_a_page_seem_the_last() {
@@ -379,7 +380,7 @@ mod tests {
                 identity: Arc::new(Identity::anonymous()),
                 address: None,
                 transport: Transport::Tcp,
-                v5: true,
+                version: Version::V5,
                 clean: true,
                 keep_alive_s: 0,
                 expiry_s: 0,

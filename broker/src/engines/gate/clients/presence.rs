@@ -8,6 +8,7 @@ use tidegate_telemetry::clients::{ClientInFlight, ClientTotals};
 
 use crate::engines::gate::outbox::Outbox;
 use crate::listeners::Transport;
+use crate::wire::Version;
 
 /// What a connection shows of itself. Its task alone writes; whoever asks reads, and neither waits for the other.
 pub(crate) struct Presence {
@@ -31,7 +32,7 @@ pub(crate) struct Facts {
     pub identity: Arc<Identity>,
     pub address: Option<Address>,
     pub transport: Transport,
-    pub v5: bool,
+    pub version: Version,
     pub clean: bool,
     /// As the client was told.
     pub keep_alive_s: u16,

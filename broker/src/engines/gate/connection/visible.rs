@@ -19,7 +19,7 @@ impl<S: Stream> Connection<S> {
             identity: Arc::clone(speaker.identity()),
             address: self.peer.address.map(Into::into),
             transport: self.peer.transport,
-            v5: connect.v5,
+            version: connect.version,
             clean: connect.clean,
             keep_alive_s: self.machine.keep_alive_s(connect),
             expiry_s: self.machine.expiry_s(),
