@@ -3,7 +3,9 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use tidegate_log::Log;
-use tidegate_telemetry::clients::{ClientDetails, ClientName, ClientsError, ClientsPage, ClientsQuery, TraceLine};
+use tidegate_telemetry::clients::{
+    ClientDetails, ClientName, ClientsError, ClientsPage, ClientsQuery, RefusalsPage, RefusalsQuery, TraceLine,
+};
 use tidegate_telemetry::{CommandMessage, ProblemSink};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -95,6 +97,14 @@ impl Broker {
     /// When the engine does not tell.
     pub fn clients(&self, query: ClientsQuery) -> BoxFuture<'static, Result<ClientsPage, ClientsError>> {
         self.engine.clients(query)
+    }
+
+    /// Connections that were refused, newest first.
+    ///
+    /// # Errors
+    /// When the engine does not tell.
+    pub fn refusals(&self, query: &RefusalsQuery) -> Result<RefusalsPage, ClientsError> {
+        self.engine.refusals(query)
     }
 
     /// One client, with its subscriptions.

@@ -86,8 +86,14 @@ pub struct BrokerConfig {
     pub keep_alive_max: Duration,
     /// Clients that went, for which it is remembered why.
     pub ends_max: usize,
+    /// Lines about connections that were refused, one for each address and reason.
+    pub refusals_max: usize,
     /// Traces of clients at one time.
     pub traces_max: usize,
+    /// How long a connection is read on after the server ended it, for a client that is still sending to read why.
+    pub linger: Duration,
+    /// Bytes that are read then at most.
+    pub linger_bytes_max: usize,
     /// At shutdown: longest wait for publications to become durable and be acknowledged.
     pub shutdown_grace: Duration,
 }
@@ -140,7 +146,10 @@ impl Default for BrokerConfig {
             session_expiry_max: Duration::from_secs(7 * 24 * 3600),
             keep_alive_max: Duration::ZERO,
             ends_max: 10_000,
+            refusals_max: 1_000,
             traces_max: 16,
+            linger: Duration::from_secs(2),
+            linger_bytes_max: 4 * 1024 * 1024,
             shutdown_grace: Duration::from_secs(3),
         }
     }

@@ -1,5 +1,7 @@
 // What the dashboard promises, in Chromium against a running server: dashboard.mjs SCENE HTTP MQTT
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { connect } from "node:net";
 import mqttjs from "mqtt";
 import { inBrowser, PATIENCE_MS, publisher, say, shows } from "./page.mjs";
 
@@ -294,6 +296,10 @@ async function clients() {
     await page.getByRole("button", { name: "Connected" }).click();
     await shows(page, ".empty", "No client fits");
     await client.endAsync();
+    const tls = connect(Number(port), host).end(Buffer.from("160301000100", "hex"));
+    await once(tls.resume(), "close");
+    const clients = await open("/clients");
+    await shows(clients, ".refusals tbody tr", /127\.0\.0\.1:\d+.*spoke another protocol.*this port speaks plain MQTT, and TLS came/s);
   });
   await end();
 }

@@ -4,7 +4,9 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use tidegate_broker::Broker;
 use tidegate_push::Clients;
-use tidegate_telemetry::clients::{ClientDetails, ClientName, ClientsError, ClientsPage, ClientsQuery, TraceLine};
+use tidegate_telemetry::clients::{
+    ClientDetails, ClientName, ClientsError, ClientsPage, ClientsQuery, RefusalsPage, RefusalsQuery, TraceLine,
+};
 
 /// The broker's clients.
 pub struct BrokerClients(pub Broker);
@@ -12,6 +14,10 @@ pub struct BrokerClients(pub Broker);
 impl Clients for BrokerClients {
     fn list(&self, query: ClientsQuery) -> BoxFuture<'static, Result<ClientsPage, ClientsError>> {
         self.0.clients(query)
+    }
+
+    fn refusals(&self, query: &RefusalsQuery) -> Result<RefusalsPage, ClientsError> {
+        self.0.refusals(query)
     }
 
     fn one(&self, name: ClientName) -> BoxFuture<'static, Result<ClientDetails, ClientsError>> {

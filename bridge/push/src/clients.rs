@@ -2,12 +2,20 @@
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
-use tidegate_telemetry::clients::{ClientDetails, ClientName, ClientsError, ClientsPage, ClientsQuery, TraceLine};
+use tidegate_telemetry::clients::{
+    ClientDetails, ClientName, ClientsError, ClientsPage, ClientsQuery, RefusalsPage, RefusalsQuery, TraceLine,
+};
 
 /// The clients of the MQTT edge.
 pub trait Clients: Send + Sync + 'static {
     /// A page of clients, ascending by identifier.
     fn list(&self, query: ClientsQuery) -> BoxFuture<'static, Result<ClientsPage, ClientsError>>;
+
+    /// Connections that were refused, newest first.
+    ///
+    /// # Errors
+    /// When the edge does not tell.
+    fn refusals(&self, query: &RefusalsQuery) -> Result<RefusalsPage, ClientsError>;
 
     /// One client, with its subscriptions.
     fn one(&self, name: ClientName) -> BoxFuture<'static, Result<ClientDetails, ClientsError>>;

@@ -178,6 +178,46 @@ pub struct ClientEnd {
     pub address: Option<String>,
 }
 
+/// Which refusals.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RefusalsQuery {
+    /// Text that the address or the client identifier contains, in lower case; empty: all.
+    pub q: String,
+    /// Lines at most.
+    pub limit: usize,
+}
+
+/// Connections that were refused, or ended for what the client did.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct RefusalsPage {
+    /// Newest first.
+    pub refusals: Vec<Refusal>,
+    /// Lines that had to go for want of room.
+    pub forgotten: u64,
+}
+
+/// Refusals of one address for one reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Refusal {
+    /// Unix ms of the newest.
+    pub time: i64,
+    /// Unix ms of the first.
+    pub first: i64,
+    /// How many.
+    pub count: u64,
+    /// Address and port of the newest; `None` on a Unix socket.
+    pub address: Option<String>,
+    /// `tcp`, `tls`, `websocket`, `wss`, `unix`.
+    pub transport: &'static str,
+    /// The value of the `reason` label of `tidegate_mqtt_connections_closed_total` or
+    /// `tidegate_mqtt_connections_unopened_total`.
+    pub reason: &'static str,
+    /// What was wrong with the newest, and what to do.
+    pub detail: String,
+    /// The client identifier of the newest, where it came to say one.
+    pub client: Option<String>,
+}
+
 /// A client with its subscriptions.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ClientDetails {

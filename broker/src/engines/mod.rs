@@ -19,7 +19,9 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use tidegate_log::AppendError;
 use tidegate_telemetry::CommandMessage;
-use tidegate_telemetry::clients::{ClientDetails, ClientName, ClientsError, ClientsPage, ClientsQuery, TraceLine};
+use tidegate_telemetry::clients::{
+    ClientDetails, ClientName, ClientsError, ClientsPage, ClientsQuery, RefusalsPage, RefusalsQuery, TraceLine,
+};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -83,6 +85,14 @@ pub trait Engine: Send + Sync + 'static {
     /// A page of clients, ascending by identifier.
     fn clients(&self, _query: ClientsQuery) -> BoxFuture<'static, Result<ClientsPage, ClientsError>> {
         ready(Err(ClientsError::Unsupported)).boxed()
+    }
+
+    /// Connections that were refused, newest first.
+    ///
+    /// # Errors
+    /// When the engine does not tell.
+    fn refusals(&self, _query: &RefusalsQuery) -> Result<RefusalsPage, ClientsError> {
+        Err(ClientsError::Unsupported)
     }
 
     /// One client, with its subscriptions.

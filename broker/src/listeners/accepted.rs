@@ -36,33 +36,36 @@ impl Accepted {
         }
     }
 
-    /// Waits until `is_whole` says so of the bytes that have come, or nothing more can come. They stay in the system's
-    /// buffer: a connection that waits holds none of ours, however slowly they come.
-    pub(crate) async fn until(&self, is_whole: impl Fn(&[u8]) -> bool) -> io::Result<()> {
+    /// Waits until `judge` makes something of the bytes that have come; `None`: nothing more can come, or is waited for.
+    /// They stay in the system's buffer: a connection that waits holds none of ours, however slowly they come.
+    pub(crate) async fn until<T>(&self, judge: impl Fn(&[u8]) -> Option<T>) -> io::Result<Option<T>> {
         loop {
             let ready = match self {
                 Accepted::Tcp(stream, _) => stream.ready(Interest::READABLE).await?,
                 Accepted::Unix(stream) => stream.ready(Interest::READABLE).await?,
             };
-            // Not whole counts as nothing there: the next byte wakes again.
+            // Nothing made of it counts as nothing there: the next byte wakes again.
             let peeked = match self {
-                Accepted::Tcp(stream, _) => stream.try_io(Interest::READABLE, || peek(stream, &is_whole)),
-                Accepted::Unix(stream) => stream.try_io(Interest::READABLE, || peek(stream, &is_whole)),
+                Accepted::Tcp(stream, _) => stream.try_io(Interest::READABLE, || peek(stream, &judge)),
+                Accepted::Unix(stream) => stream.try_io(Interest::READABLE, || peek(stream, &judge)),
             };
             match peeked {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock && !ready.is_read_closed() => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
                 done => return done,
             }
         }
     }
 }
 
-fn peek(socket: impl AsFd, is_whole: impl Fn(&[u8]) -> bool) -> io::Result<()> {
+fn peek<T>(socket: impl AsFd, judge: impl Fn(&[u8]) -> Option<T>) -> io::Result<Option<T>> {
     PEEKED.with_borrow_mut(|bytes| {
         let (_, count) = recv(socket, &mut bytes[..], RecvFlags::PEEK)?;
-        // None: the other end is done.
-        let is_enough = count == 0 || count >= PEEK_BYTES || is_whole(&bytes[..count]);
-        if is_enough { Ok(()) } else { Err(io::ErrorKind::WouldBlock.into()) }
+        match judge(&bytes[..count]) {
+            Some(judged) => Ok(Some(judged)),
+            // None: the other end is done.
+            None if count == 0 || count >= PEEK_BYTES => Ok(None),
+            None => Err(io::ErrorKind::WouldBlock.into()),
+        }
     })
 }

@@ -11,6 +11,7 @@ use tokio_tungstenite::tungstenite;
 use super::accepted::Accepted;
 use super::config::{ListenAddress, ListenerConfig};
 use super::proxy::{self, ProxyError};
+use super::spoken::{Places, Spoken};
 use super::tls::{self, Reload, Tls, TlsError};
 use super::unix::UnixSocket;
 use super::websocket::{self, WebSocket, WebSocketRules};
@@ -34,6 +35,8 @@ pub(crate) struct Way {
     proxy_protocol: bool,
     tls: Option<Tls>,
     websocket: WebSocketRules,
+    /// Every listener, this one included.
+    places: Arc<Places>,
 }
 
 /// Why a listener does not start.
@@ -68,27 +71,50 @@ pub(crate) enum Opened {
     Wss(Box<WebSocket<TlsStream<TcpStream>>>),
 }
 
+/// What a connection begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Begun {
+    /// The whole of what its listener begins with, or something that is refused later.
+    Known,
+    /// Something that another listener may serve.
+    Other(Spoken),
+}
+
 /// Why a connection did not get as far as MQTT.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OpenError {
-    #[error("it was not open within mqtt.connect_timeout")]
+    #[error("no whole CONNECT came within mqtt.connect_timeout")]
     Timeout,
     #[error("it was lost: {0}")]
     Lost(#[from] io::Error),
     #[error(transparent)]
     Proxy(#[from] ProxyError),
-    #[error("the TLS handshake failed: {0}")]
+    #[error("{}", tls::words(.0))]
     Tls(io::Error),
     #[error("the client's certificate cannot be read")]
     Certificate,
-    #[error("the WebSocket handshake failed: {0}")]
+    #[error("{detail}")]
+    OtherProtocol { detail: String, answer: &'static [u8] },
+    #[error("the WebSocket handshake failed: {}", websocket::words(.0))]
     WebSocket(Box<tungstenite::Error>),
 }
 
+/// The same, with the stream where the client may still be sending.
+pub(crate) type Unopened = (OpenError, Option<TcpStream>);
+
 impl OpenError {
     /// Every value of the `reason` label.
-    pub(crate) const REASONS: [&str; 7] =
-        ["timeout", "lost", "proxy_header", "tls", "client_certificate", "origin", "websocket"];
+    pub(crate) const REASONS: [&str; 9] = [
+        "timeout",
+        "lost",
+        "proxy_header",
+        "other_protocol",
+        "tls",
+        "client_certificate",
+        "server_certificate",
+        "origin",
+        "websocket",
+    ];
 
     /// Value of the `reason` label.
     pub(crate) fn reason(&self) -> &'static str {
@@ -96,6 +122,7 @@ impl OpenError {
             OpenError::Timeout => "timeout",
             OpenError::Lost(_) | OpenError::Proxy(ProxyError::Lost(_)) => "lost",
             OpenError::Proxy(_) => "proxy_header",
+            OpenError::OtherProtocol { .. } => "other_protocol",
             OpenError::Tls(error) => tls::reason_of(error),
             OpenError::Certificate => "client_certificate",
             OpenError::WebSocket(error) => match error.as_ref() {
@@ -117,7 +144,13 @@ impl Listener {
     ) -> Result<Vec<Listener>, BindError> {
         let first = ListenerConfig::new(Transport::Tcp, ListenAddress::Tcp(plain));
         let all = std::iter::once(&first).chain(further);
-        all.map(|config| Listener::bind(config, backlog, packet_bytes_max)).collect()
+        let bound = all.map(|config| Listener::bind(config, backlog, packet_bytes_max));
+        let mut bound = bound.collect::<Result<Vec<Listener>, BindError>>()?;
+        let places: Arc<Places> = bound.iter().map(|one| (one.way.transport, one.at.clone())).collect();
+        for way in bound.iter_mut().filter_map(|listener| Arc::get_mut(&mut listener.way)) {
+            way.places = Arc::clone(&places);
+        }
+        Ok(bound)
     }
 
     fn bind(config: &ListenerConfig, backlog: u32, packet_bytes_max: usize) -> Result<Listener, BindError> {
@@ -156,7 +189,8 @@ impl Listener {
             message_bytes_max: packet_bytes_max.max(MESSAGE_BYTES_MIN),
         };
         let (transport, proxy_protocol) = (config.transport, config.proxy_protocol);
-        Ok(Listener { way: Arc::new(Way { transport, proxy_protocol, tls, websocket }), at, socket })
+        let way = Way { transport, proxy_protocol, tls, websocket, places: Arc::new([]) };
+        Ok(Listener { way: Arc::new(way), at, socket })
     }
 
     /// Where it is, with the port that was picked.
@@ -209,19 +243,29 @@ impl Way {
         self.proxy_protocol
     }
 
-    /// Whether `bytes` hold the whole of what a connection begins with: the TLS client's hello, the request for a
-    /// WebSocket, or what `is_packet` takes for a packet. What is none of them is whole as well, and refused later.
-    pub(crate) fn has_begun(&self, bytes: &[u8], is_packet: impl Fn(&[u8]) -> bool) -> bool {
-        match (&self.tls, self.transport.is_websocket()) {
+    /// What a connection begins with, once `bytes` hold the whole of it: the TLS client's hello, the request for a
+    /// WebSocket, or what `is_packet` takes for a packet. What is none of them is whole as well.
+    pub(crate) fn begun(&self, bytes: &[u8], is_packet: impl Fn(&[u8]) -> bool) -> Option<Begun> {
+        if let Some(other) = Spoken::of(bytes).filter(|spoken| !spoken.fits(self.transport)) {
+            return Some(Begun::Other(other));
+        }
+        let is_whole = match (&self.tls, self.transport.is_websocket()) {
             (Some(_), _) => tls::is_record(bytes),
             (None, true) => websocket::is_request(bytes),
             (None, false) => is_packet(bytes),
-        }
+        };
+        is_whole.then_some(Begun::Known)
+    }
+
+    /// Why a connection that speaks something else is refused.
+    pub(crate) fn refusal_of(&self, spoken: Spoken) -> OpenError {
+        let (detail, answer) = (spoken.words(self.transport, &self.places), spoken.answer(self.transport));
+        OpenError::OtherProtocol { detail, answer }
     }
 
     /// Takes the proxy's header off the stream, which waits until it is there.
     pub(crate) async fn meet_proxy(&self, stream: &mut Accepted, peer: &mut Peer) -> Result<(), OpenError> {
-        stream.until(proxy::is_header).await?;
+        stream.until(|bytes| proxy::is_header(bytes).then_some(())).await?;
         // Boxed: what happens once must not make every waiting connection larger.
         let met = match stream {
             Accepted::Tcp(stream, _) => Box::pin(proxy::read_header(stream)).await?,
@@ -232,13 +276,14 @@ impl Way {
     }
 
     /// Takes a connection through its handshakes; `peer` learns on the way. Takes as long as the client does.
-    pub(crate) async fn shake_hands(&self, stream: TcpStream, peer: &mut Peer) -> Result<Opened, OpenError> {
+    pub(crate) async fn shake_hands(&self, stream: TcpStream, peer: &mut Peer) -> Result<Opened, Unopened> {
         let Some(tls) = &self.tls else {
             return Ok(Opened::WebSocket(Box::new(self.upgrade(stream).await?)));
         };
-        let stream = tls.acceptor().accept(stream).await.map_err(OpenError::Tls)?;
+        let accepted = tls.acceptor().accept(stream).into_fallible().await;
+        let stream = accepted.map_err(|(error, stream)| (OpenError::Tls(error), Some(stream)))?;
         if let Some([shown, ..]) = stream.get_ref().1.peer_certificates() {
-            let names = certificate::names(shown).ok_or(OpenError::Certificate)?;
+            let names = certificate::names(shown).ok_or((OpenError::Certificate, None))?;
             peer.certificate = Some(Box::new(names));
         }
         Ok(match self.transport.is_websocket() {
@@ -247,11 +292,11 @@ impl Way {
         })
     }
 
-    async fn upgrade<S>(&self, stream: S) -> Result<WebSocket<S>, OpenError>
+    async fn upgrade<S>(&self, stream: S) -> Result<WebSocket<S>, Unopened>
     where
         S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
     {
-        WebSocket::accept(stream, &self.websocket).await.map_err(|error| OpenError::WebSocket(Box::new(error)))
+        WebSocket::accept(stream, &self.websocket).await.map_err(|error| (OpenError::WebSocket(Box::new(error)), None))
     }
 }
 

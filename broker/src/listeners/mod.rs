@@ -3,6 +3,7 @@
 //! - [`ListenerConfig`]: a listener with settings of its own; [`Listener`]: the same, bound
 //! - [`Peer`]: who is at the other end, as far as the way tells
 //! - [`Accepted`]: a connection nothing is known of yet
+//! - `spoken`: what the first bytes of a connection speak
 //! - `proxy`, `tls`, `websocket`, `unix`: a file a way; the only ones that name the crates for it
 
 mod accepted;
@@ -11,6 +12,7 @@ mod config;
 mod listener;
 mod peer;
 mod proxy;
+mod spoken;
 mod tls;
 mod unix;
 mod websocket;
@@ -18,6 +20,6 @@ mod websocket;
 pub(crate) use accepted::Accepted;
 pub use config::{CERTIFICATE_CHECK_INTERVAL, ListenAddress, ListenerConfig, SOCKET_MODE, TlsConfig};
 pub use listener::BindError;
-pub(crate) use listener::{Listener, OpenError, Opened, Way};
+pub(crate) use listener::{Begun, Listener, OpenError, Opened, Way};
 pub use peer::{Peer, Transport};
 pub use tls::TlsError;

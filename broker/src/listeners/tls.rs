@@ -11,7 +11,7 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::server::{NoServerSessionStorage, VerifierBuilderError, WebPkiClientVerifier};
-use tokio_rustls::rustls::{self, RootCertStore, ServerConfig};
+use tokio_rustls::rustls::{self, AlertDescription, CertificateError, Error, RootCertStore, ServerConfig};
 
 use super::config::TlsConfig;
 
@@ -173,12 +173,57 @@ pub(crate) fn is_record(bytes: &[u8]) -> bool {
     }
 }
 
-/// What a failed handshake says to whoever reads the log.
+/// Value of the `reason` label for a failed handshake.
 pub(crate) fn reason_of(error: &io::Error) -> &'static str {
-    use rustls::Error;
-    match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
+    match tls_error(error) {
         Some(Error::NoCertificatesPresented | Error::InvalidCertificate(_)) => "client_certificate",
+        Some(Error::AlertReceived(alert)) if is_about_ours(*alert) => "server_certificate",
         Some(_) => "tls",
         None => "lost",
     }
+}
+
+/// What went wrong in a handshake, and what to do.
+pub(crate) fn words(error: &io::Error) -> String {
+    let detail = match tls_error(error) {
+        None => return format!("the connection was lost in its TLS handshake: {error}"),
+        Some(Error::NoCertificatesPresented) => {
+            "the client showed no certificate, which require_certificate of this listener asks for".to_owned()
+        }
+        Some(Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature)) => {
+            "the client's certificate is of no authority in this listener's client_ca".to_owned()
+        }
+        Some(Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. })) => {
+            "the client's certificate has expired (or this server's clock is wrong): give it a new one".to_owned()
+        }
+        Some(Error::InvalidCertificate(why)) => format!("the client's certificate is not valid: {why}"),
+        Some(Error::AlertReceived(alert)) if is_about_ours(*alert) => format!(
+            "the client does not take this server's certificate ({alert:?}): give it the authority's certificate, and \
+             connect by a name that the server's certificate has"
+        ),
+        Some(Error::NoApplicationProtocol) => {
+            "the client names other protocols than this listener's (ALPN: mqtt on tls, http/1.1 on wss)".to_owned()
+        }
+        Some(other) => other.to_string(),
+    };
+    format!("the TLS handshake failed: {detail}")
+}
+
+fn tls_error(error: &io::Error) -> Option<&Error> {
+    error.get_ref().and_then(|inner| inner.downcast_ref::<Error>())
+}
+
+/// Whether a client that says so means the server's certificate.
+fn is_about_ours(alert: AlertDescription) -> bool {
+    matches!(
+        alert,
+        // The last where an authority of the same name has another key.
+        AlertDescription::UnknownCA
+            | AlertDescription::BadCertificate
+            | AlertDescription::UnsupportedCertificate
+            | AlertDescription::CertificateExpired
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::DecryptError
+    )
 }

@@ -17,6 +17,8 @@ pub(crate) struct WebSocket<S> {
     frames: WebSocketStream<S>,
     /// What is left of the last message.
     unread: Bytes,
+    /// What came is no frame, or none that is taken: what follows cannot be told apart.
+    is_broken: bool,
 }
 
 /// Who may connect, and how much one message may hold.
@@ -49,21 +51,31 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         #[allow(clippy::result_large_err)]
         let check = |request: &Request, response: Response| answer(rules, request, response);
         let frames = tokio_tungstenite::accept_hdr_async_with_config(stream, check, Some(config)).await?;
-        Ok(WebSocket { frames, unread: Bytes::new() })
+        Ok(WebSocket { frames, unread: Bytes::new(), is_broken: false })
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for WebSocket<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.is_broken {
+            return Pin::new(self.frames.get_mut()).poll_read(cx, buffer);
+        }
         while self.unread.is_empty() {
             match ready!(Pin::new(&mut self.frames).poll_next(cx)) {
                 Some(Ok(Message::Binary(bytes))) => self.unread = bytes,
                 // MQTT-6.0.0-1: packets come in binary frames; in others the connection is closed.
-                Some(Ok(Message::Text(_))) => return Poll::Ready(Err(io::ErrorKind::InvalidData.into())),
+                Some(Ok(Message::Text(_))) => {
+                    let detail = "a WebSocket frame is one of text: MQTT comes in binary frames";
+                    return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, detail)));
+                }
                 Some(Ok(Message::Close(_))) | None => return Poll::Ready(Ok(())),
                 // A ping is answered by the crate.
                 Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
-                Some(Err(error)) => return Poll::Ready(Err(io_error(error))),
+                Some(Err(error)) => {
+                    let error = io_error(error);
+                    self.is_broken = error.kind() == io::ErrorKind::InvalidData;
+                    return Poll::Ready(Err(error));
+                }
             }
         }
         let bytes = self.unread.len().min(buffer.remaining());
@@ -91,7 +103,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for WebSocket<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.frames).poll_close(cx).map_err(io_error)
+        ready!(Pin::new(&mut self.frames).poll_close(cx)).map_err(io_error)?;
+        // The client's answer to the closing frame is not to be found any more, for which it would wait.
+        if self.is_broken { Pin::new(self.frames.get_mut()).poll_shutdown(cx) } else { Poll::Ready(Ok(())) }
     }
 }
 
@@ -100,9 +114,21 @@ pub(crate) fn is_request(bytes: &[u8]) -> bool {
     bytes.len() >= REQUEST_BYTES_MAX || bytes.windows(4).any(|end| end == b"\r\n\r\n")
 }
 
+/// Why a handshake failed: what it was answered with, where it was.
+pub(crate) fn words(error: &Error) -> String {
+    let answer = match error {
+        Error::Http(response) => response.body().as_deref().map(String::from_utf8_lossy),
+        _ => None,
+    };
+    answer.map_or_else(|| error.to_string(), |answer| answer.trim_end().to_owned())
+}
+
 fn io_error(error: Error) -> io::Error {
     match error {
         Error::Io(error) => error,
+        wrong @ (Error::Capacity(_) | Error::Protocol(_) | Error::Utf8(_)) => {
+            io::Error::new(io::ErrorKind::InvalidData, format!("what came over WebSocket is refused: {wrong}"))
+        }
         other => io::Error::other(other),
     }
 }

@@ -53,10 +53,16 @@ impl End {
             End::KeptOut => "a limit on connections was met",
             End::Lost => "the socket closed without a DISCONNECT",
             End::KeepAliveTimeout => "nothing was heard for one and a half times the keep-alive",
+            End::ConnectTimeout => "no whole CONNECT came within mqtt.connect_timeout",
             End::RoomAgain => "the disk was full and has room again: what got no answer is to be sent once more",
             End::TakenOver => "another connection came with the same identifier: give each client one of its own",
             _ => "",
         }
+    }
+
+    /// Whether the client was refused, or ended for what it did. What a limit kept out was told before.
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(self, End::Refused { .. } | End::ConnectTimeout | End::TakenOver)
     }
 
     /// Whether the will is published (MQTT-3.1.2-8). At shutdown, or for want of room, it is not: the client did not

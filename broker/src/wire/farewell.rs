@@ -98,6 +98,9 @@ impl Machine {
             End::Administrative => self.farewell(DisconnectReasonCode::AdministrativeAction),
             End::Shutdown => self.farewell(DisconnectReasonCode::ServerShuttingDown),
             End::Refused { reason: Reason::PacketTooLarge, .. } => self.farewell(DisconnectReasonCode::PacketTooLarge),
+            End::Refused { reason: Reason::MalformedPacket, .. } => {
+                self.farewell(DisconnectReasonCode::MalformedPacket)
+            }
             End::Refused { .. } => self.farewell(DisconnectReasonCode::UnspecifiedError),
             _ => {}
         }

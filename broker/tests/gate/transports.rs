@@ -380,3 +380,77 @@ async fn a_shutdown_does_not_wait_for_handshakes() {
     assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
     assert_eq!(silent.read(&mut [0]).await.unwrap_or(0), 0);
 }
+
+/// A CONNECT of version 5, and a packet that is none.
+const V5_AND_A_BREACH: &[u8] = b"\x10\x0e\0\x04MQTT\x05\x02\0\0\0\0\x01x\xf1\0";
+const MEBIBYTE: usize = 1 << 20;
+
+/// Sends what is against the standard, goes on sending a megabyte, and only then reads: the DISCONNECT with its code and words
+/// is there, and behind it an end that is no reset.
+async fn reads_why(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
+    stream.write_all(V5_AND_A_BREACH).await.unwrap();
+    stream.flush().await.unwrap();
+    for _ in 0..64 {
+        stream.write_all(&[0; MEBIBYTE / 64]).await.expect("what is still sent is taken");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    stream.flush().await.expect("all of it");
+    let mut answer = Vec::new();
+    tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut answer)).await.unwrap().expect("no reset");
+    let disconnect = &answer[usize::from(answer[1]) + 2..];
+    assert_eq!((disconnect[0], disconnect[2]), (0xe0, 0x81), "{answer:?}");
+    assert!(String::from_utf8_lossy(disconnect).contains("reserved flags"), "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_client_that_is_still_sending_reads_why_it_was_ended() {
+    let authority = Authority::new("an authority");
+    let (served, address) = serve(ListenerConfig { tls: Some(authority.issue("server")), ..loopback(Transport::Tls) });
+    reads_why(served.raw().await.stream).await;
+    // A TLS client takes the end of the stream without a `close_notify` for an error.
+    reads_why(tls(&authority.client(None, &[]), address).await.unwrap()).await;
+}
+
+#[tokio::test]
+async fn a_page_that_is_still_sending_reads_why_it_was_ended() {
+    for (breach, code) in [(Message::binary(&b"\xf1\0"[..]), 0x81), (Message::text("text"), 0x81)] {
+        let (_served, address) = serve(loopback(Transport::WebSocket));
+        let request = upgrade(&format!("ws://{address}/mqtt"), Some("mqtt"), None);
+        let (mut socket, _) = tokio_tungstenite::connect_async(request).await.unwrap();
+        socket.send(Message::binary(&V5_AND_A_BREACH[..16])).await.unwrap();
+        socket.send(breach).await.unwrap();
+        for _ in 0..64 {
+            socket.send(Message::binary(vec![0; MEBIBYTE / 64])).await.expect("what is still sent is taken");
+        }
+        let mut answer = Vec::new();
+        let closed = tokio::time::timeout(Duration::from_secs(5), async {
+            while let Some(message) = socket.next().await {
+                match message.expect("no reset") {
+                    Message::Binary(bytes) => answer.extend_from_slice(&bytes),
+                    Message::Close(_) => return true,
+                    other => panic!("{other:?}"),
+                }
+            }
+            false
+        });
+        assert!(closed.await.unwrap(), "a closing frame");
+        let disconnect = &answer[usize::from(answer[1]) + 2..];
+        assert_eq!((disconnect[0], disconnect[2]), (0xe0, code), "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn who_goes_on_sending_for_ever_is_cut_off_in_time_and_its_identifier_is_free_at_once() {
+    let served = Served::with(|config| {
+        config.linger_bytes_max = 100_000;
+        config.linger = Duration::from_secs(60);
+    });
+    let mut first = served.raw().await.stream;
+    first.write_all(V5_AND_A_BREACH).await.unwrap();
+    served.until("its end", |served| served.stats().connections == 0).await;
+    let started = Instant::now();
+    assert_eq!(converse(served.raw().await.stream).await.unwrap(), CONNACK);
+    assert!(started.elapsed() < Duration::from_secs(1));
+    let flood = async { while first.write_all(&[0; 4096]).await.is_ok() {} };
+    tokio::time::timeout(Duration::from_secs(10), flood).await.expect("it is reset");
+}

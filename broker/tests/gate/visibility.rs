@@ -7,7 +7,7 @@ use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use tidegate_identity::{Authority, IdentityConfig, set_password};
 use tidegate_telemetry::clients::{
-    Client, ClientName, ClientState, ClientsError, ClientsQuery, TraceLine, TracedPacket,
+    Client, ClientName, ClientState, ClientsError, ClientsQuery, RefusalsQuery, TraceLine, TracedPacket,
 };
 
 use crate::support::{Raw, Served};
@@ -285,4 +285,59 @@ async fn a_trace_waits_for_its_client_and_shows_what_passes_and_how_it_ends() {
     served.stopped().await;
     assert!(matches!(next(&mut late).await, TraceLine::End(end) if end.reason == "shutdown"));
     assert_eq!(late.next().await, None, "a trace ends with the program");
+}
+
+/// What was refused: reason, client, count and detail, newest first.
+async fn refusals(served: &Served, lines: usize) -> Vec<(&'static str, Option<String>, u64, String)> {
+    served.until("the refusals", |served| served.broker.refusals(&all()).unwrap().refusals.len() == lines).await;
+    let page = served.broker.refusals(&all()).unwrap();
+    page.refusals.into_iter().map(|one| (one.reason, one.client, one.count, one.detail)).collect()
+}
+
+fn all() -> RefusalsQuery {
+    RefusalsQuery { q: String::new(), limit: 100 }
+}
+
+#[tokio::test]
+async fn a_refused_client_is_seen_with_what_was_wrong() {
+    let served = Served::with(|config| {
+        config.connect_timeout = Duration::from_millis(300);
+        config.connections_per_address_max = 2;
+    });
+    let mut silent = served.raw().await;
+    assert_eq!(silent.rest().await, b"");
+    let [(reason, client, count, detail)] = &refusals(&served, 1).await[..] else { panic!("one line") };
+    assert_eq!((*reason, client, *count), ("timeout", &None, 1));
+    assert!(detail.contains("mqtt.connect_timeout"), "{detail}");
+
+    for _ in 0..2 {
+        let mut early = served.raw().await;
+        early.send(b"\xc0\0").await;
+        early.rest().await;
+    }
+    let lines = refusals(&served, 2).await;
+    assert_eq!((lines[0].0, lines[0].2), ("malformed_packet", 2), "one line, with a count: {lines:?}");
+    let mut second = v5(&served, "twin", true).await;
+    let _third = v5(&served, "twin", true).await;
+    second.rest().await;
+    let lines = refusals(&served, 3).await;
+    assert_eq!((lines[0].0, lines[0].1.as_deref()), ("taken_over", Some("twin")));
+    let _fourth = v5(&served, "other", true).await;
+    let mut past_the_limit = served.raw().await;
+    past_the_limit.send(b"\x10\x0d\0\x04MQTT\x04\x02\0\0\0\x01c").await;
+    past_the_limit.rest().await;
+    let lines = refusals(&served, 4).await;
+    assert!(lines[0].0 == "kept_out" && lines[0].3.contains("connections_per_address_max"), "{lines:?}");
+}
+
+#[tokio::test]
+async fn what_is_remembered_of_refusals_is_bounded_and_counted() {
+    let served = Served::with(|config| config.refusals_max = 1);
+    for bytes in [&b"\xc0\0"[..], b"\x16\x03\x01\0\0"] {
+        let mut raw = served.raw().await;
+        raw.send(bytes).await;
+        raw.rest().await;
+    }
+    served.until("the second", |served| served.broker.refusals(&all()).unwrap().forgotten == 1).await;
+    assert_eq!(refusals(&served, 1).await[0].0, "other_protocol");
 }

@@ -49,6 +49,23 @@ export interface ClientsPage {
   counts: { connected: number; sleeping: number };
 }
 
+/** Refusals of one address for one reason. */
+export interface Refusal {
+  time: number;
+  first: number;
+  count: number;
+  address: string | null;
+  transport: string;
+  reason: string;
+  detail: string;
+  client: string | null;
+}
+
+export interface RefusalsPage {
+  refusals: Refusal[];
+  forgotten: number;
+}
+
 export type TraceLine =
   | { kind: "begin"; time: number; state: ClientState | null }
   | { kind: "packet"; time: number; direction: "in" | "out"; type: string; bytes: number; packet_id?: number; qos?: number; dup?: boolean; retain?: boolean; topic?: string; topic_alias?: number; payload_bytes?: number; payload?: string; codes?: number[]; detail?: string }
@@ -69,6 +86,7 @@ const path = (name: ClientName, tail = "", more: Record<string, string> = {}): s
 
 export const clients = {
   list: (q: string, state: string, limit: number) => request<ClientsPage>(`/v1/clients?${new URLSearchParams({ q, state, limit: String(limit) })}`),
+  refusals: (q: string, limit: number) => request<RefusalsPage>(`/v1/refusals?${new URLSearchParams({ q, limit: String(limit) })}`),
   one: (name: ClientName) => request<ClientDetails>(path(name)),
   disconnect: (name: ClientName, session: boolean) => request<void>(path(name, "", { session: String(session) }), { method: "DELETE" }),
 };
@@ -107,6 +125,15 @@ const REASONS: Record<string, string> = {
   client_limit: "over a limit",
   invalid_topic: "invalid topic",
   internal: "an error of the server",
+  kept_out: "kept out by a limit",
+  timeout: "no CONNECT in time",
+  other_protocol: "spoke another protocol",
+  tls: "TLS handshake failed",
+  client_certificate: "its certificate was refused",
+  server_certificate: "does not take the server's certificate",
+  proxy_header: "no header of a proxy",
+  origin: "a page of another origin",
+  websocket: "no WebSocket for MQTT",
 };
 
 export const reasonWords = (reason: string): string => REASONS[reason] ?? reason.replaceAll("_", " ");

@@ -8,6 +8,7 @@ import { route, setQuery } from "../lib/router.js";
 import { ClientGlyph } from "../parts/ClientGlyph.js";
 import { ClientPanel } from "../parts/ClientPanel.js";
 import { Copyable, MQTT_SERVER, PORT_WORDS } from "../parts/Empty.js";
+import { Refusals } from "../parts/Refusals.js";
 import { Unseen } from "../parts/Unseen.js";
 
 const LINE = `mosquitto_pub ${MQTT_SERVER} -i dev1 -t site/a/dev1/temperature -q 1 -m 21.5`;
@@ -58,6 +59,7 @@ export function Clients() {
           </Show>
         )}
       </Show>
+      <Refusals q={q()} />
       <Show when={chosen()} keyed>{(name) => <ClientPanel name={name} onClose={() => setQuery({ client: null, principal: null })} />}</Show>
     </>
   );

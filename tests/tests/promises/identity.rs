@@ -49,6 +49,8 @@ async fn a_device_comes_in_with_its_password_and_speaks_where_it_may() {
     assert!(server.metric("tidegate_mqtt_publications_total").await >= 1.0);
     let problems = server.get("/v1/problems").await.to_string();
     assert!(problems.contains("bad_credentials") && problems.contains("not_authorized"), "{problems}");
+    let refused = server.get("/v1/refusals?q=127.0.0.1").await["refusals"][0].clone();
+    assert_eq!((&refused["reason"], &refused["count"]), (&"bad_credentials".into(), &1.into()), "{refused}");
 
     // A changed password counts without a restart.
     passwd(&file, "truck", "another").await;

@@ -41,10 +41,20 @@ impl Authority {
     }
 
     pub(crate) fn issue(&self, name: &str, into: &Path) {
+        self.issue_with(name, into, |_| ());
+    }
+
+    /// A certificate that ended on that day.
+    fn issue_until(&self, name: &str, (year, month, day): (i32, u8, u8)) {
+        self.issue_with(name, self.folder.path(), |params| params.not_after = rcgen::date_time_ymd(year, month, day));
+    }
+
+    fn issue_with(&self, name: &str, into: &Path, change: impl FnOnce(&mut CertificateParams)) {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
         params.subject_alt_names.push(SanType::IpAddress([127, 0, 0, 1].into()));
         params.distinguished_name.push(DnType::CommonName, name);
+        change(&mut params);
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         std::fs::write(into.join(format!("{name}.pem")), certificate.pem()).unwrap();
         std::fs::write(into.join(format!("{name}.key")), key.serialize_pem()).unwrap();
@@ -148,6 +158,54 @@ async fn a_client_certificate_lets_in_and_its_absence_does_not() {
     let (certificate, key) = shown(&stranger);
     assert!(!publishes(tls, "stranger", &["--cafile", &ca, "--cert", &certificate, "--key", &key]).await);
     assert!(server.metric("tidegate_mqtt_connections_unopened_total").await >= 2.0);
+}
+
+/// What the server says of a connection that it refused for that reason.
+async fn is_told(server: &Server, reason: &str, text: &str) {
+    eventually(&format!("{reason} is told"), Duration::from_secs(10), || async {
+        let page = server.get("/v1/refusals").await;
+        let line = page["refusals"].as_array()?.iter().find(|line| line["reason"] == reason)?.clone();
+        assert!(
+            line["detail"].as_str()?.contains(text) && line["address"].as_str()?.starts_with("127.0.0.1:"),
+            "{line}"
+        );
+        Some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_comes_to_the_wrong_port_or_with_the_wrong_certificate_is_seen_with_its_address() {
+    let (authority, stranger) = (Authority::new(), Authority::new());
+    authority.issue("server", authority.folder.path());
+    authority.issue_until("late", (2020, 1, 1));
+    stranger.issue("device", stranger.folder.path());
+    let more = format!("client_ca = {:?}\nrequire_certificate = true\n", authority.file("ca.pem"));
+    let server = Server::with_config(&authority.listener("tls", &more)).await;
+    let (tls, ca, foreign) = (server.address("tls"), authority.file("ca.pem"), stranger.file("ca.pem"));
+
+    assert!(!publishes(server.mqtt, "d", &["--cafile", &ca]).await, "TLS to the plain port");
+    is_told(&server, "other_protocol", &format!("this port speaks plain MQTT, and TLS came: TLS is at {tls}")).await;
+    assert!(!publishes(tls, "d", &[]).await, "plain MQTT to the port of TLS");
+    is_told(&server, "other_protocol", "this port speaks MQTT over TLS, and plain MQTT came").await;
+    let mut browser = TcpStream::connect(server.mqtt).await.unwrap();
+    browser.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    is_told(&server, "other_protocol", "HTTP came: pages and REST are at http.listen").await;
+
+    assert!(!publishes(tls, "d", &["--cafile", &ca]).await, "without a certificate");
+    is_told(&server, "client_certificate", "showed no certificate").await;
+    let (certificate, key) = (authority.file("late.pem"), authority.file("late.key"));
+    assert!(!publishes(tls, "d", &["--cafile", &ca, "--cert", &certificate, "--key", &key]).await);
+    is_told(&server, "client_certificate", "has expired").await;
+    let (certificate, key) = (stranger.file("device.pem"), stranger.file("device.key"));
+    assert!(!publishes(tls, "d", &["--cafile", &ca, "--cert", &certificate, "--key", &key]).await);
+    is_told(&server, "client_certificate", "of no authority in this listener's client_ca").await;
+    assert!(!publishes(tls, "d", &["--cafile", &foreign, "--cert", &certificate, "--key", &key]).await);
+    is_told(&server, "server_certificate", "does not take this server's certificate").await;
+
+    let refusals = server.get("/v1/refusals").await["refusals"].clone();
+    let counts: Vec<_> = refusals.as_array().unwrap().iter().map(|line| line["count"].as_u64().unwrap()).collect();
+    assert_eq!(counts, [1, 3, 3], "a line for each reason, newest first: {refusals}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

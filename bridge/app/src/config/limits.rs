@@ -112,7 +112,14 @@ pub fn broker(reader: &mut Reader) -> BrokerConfig {
             "Longest keep-alive of MQTT 5 clients, told to those that ask for more; \"0 ms\": as they ask.",
         ),
         ends_max: s.count("ends_max", d.ends_max, "Clients that went, for which it is remembered why."),
+        refusals_max: s.count(
+            "refusals_max",
+            d.refusals_max,
+            "Refused connections that are remembered, by address and reason; past it the oldest of whoever has most go.",
+        ),
         traces_max: s.count("traces_max", d.traces_max, "Traces of clients at one time; past it 503."),
+        linger: s.duration("linger", d.linger, "How long a connection that the server ended is read on, so that its client reads why."),
+        linger_bytes_max: s.bytes("linger_bytes_max", d.linger_bytes_max, "Bytes that are read then at most."),
         shutdown_grace: s.duration("shutdown_grace", d.shutdown_grace, "At shutdown: longest wait for acknowledgements."),
     }
 }

@@ -9,7 +9,9 @@ use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
 use futures_util::stream;
-use tidegate_telemetry::clients::{ClientDetails, ClientName, ClientState, ClientsError, ClientsPage, ClientsQuery};
+use tidegate_telemetry::clients::{
+    ClientDetails, ClientName, ClientState, ClientsError, ClientsPage, ClientsQuery, RefusalsPage, RefusalsQuery,
+};
 
 use super::Api;
 use super::error::{ApiError, Kind};
@@ -51,6 +53,16 @@ fn topic(parameters: &Parameters) -> Result<Option<String>, ApiError> {
 /// A client takes a hundred times the room of a reading.
 pub const PAGE_MAX: usize = 1000;
 const PAGE_DEFAULT: usize = 100;
+
+/// `GET /v1/refusals`
+pub async fn refusals(State(api): State<Arc<Api>>, uri: Uri) -> Result<Json<RefusalsPage>, ApiError> {
+    let parameters = Parameters::of(&uri, &["q", "limit"])?;
+    let query = RefusalsQuery {
+        q: parameters.text("q").unwrap_or_default().to_lowercase(),
+        limit: parameters.number("limit", 1..=PAGE_MAX.min(api.config.page_max), PAGE_DEFAULT)?,
+    };
+    Ok(Json(api.clients.refusals(&query)?))
+}
 
 /// `GET /v1/clients/{id}`
 pub async fn one(State(api): State<Arc<Api>>, Name(id): Name, uri: Uri) -> Result<Json<ClientDetails>, ApiError> {

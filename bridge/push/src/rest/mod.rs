@@ -74,6 +74,7 @@ pub fn router(
         .route("/v1/rules", get(rules::list))
         .route("/v1/alerts/{id}/acknowledge", post(acknowledge::acknowledge))
         .route("/v1/clients", get(clients::list))
+        .route("/v1/refusals", get(clients::refusals))
         .route("/v1/clients/{id}", get(clients::one).delete(clients::disconnect))
         .route("/v1/clients/{id}/trace", get(clients::trace))
         .route("/v1/problems", get(operations::problems))

@@ -39,6 +39,7 @@ async fn every_path_answers_as_the_description_says() {
         ("GET", "/readyz"),
         ("GET", "/metrics"),
         ("GET", "/v1/clients"),
+        ("GET", "/v1/refusals"),
         ("GET", "/v1/clients/gateway-7"),
         ("DELETE", "/v1/clients/gateway-7"),
         ("GET", "/v1/clients/gateway-7/trace"),

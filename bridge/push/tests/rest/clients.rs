@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use tidegate_push::Clients;
 use tidegate_telemetry::clients::{
     Client, ClientCounts, ClientDetails, ClientEnd, ClientInFlight, ClientName, ClientQueue, ClientRates, ClientState,
-    ClientSubscription, ClientTotals, ClientsError, ClientsPage, ClientsQuery, TraceLine, TracedPacket,
+    ClientSubscription, ClientTotals, ClientsError, ClientsPage, ClientsQuery, Refusal, RefusalsPage, RefusalsQuery,
+    TraceLine, TracedPacket,
 };
 
 use crate::client::Answer;
@@ -31,6 +32,21 @@ impl Clients for FakeClients {
         let counts = ClientCounts { connected: 1, sleeping: 1 };
         let page = ClientsPage { clients: vec![gateway(), meter()], next: Some("gateway-7".into()), counts };
         std::future::ready(Ok(page)).boxed()
+    }
+
+    fn refusals(&self, query: &RefusalsQuery) -> Result<RefusalsPage, ClientsError> {
+        let all = vec![Refusal {
+            time: NOW_MS,
+            first: NOW_MS - 1000,
+            count: 2,
+            address: Some("192.0.2.8:51300".into()),
+            transport: "tcp",
+            reason: "other_protocol",
+            detail: "this port speaks plain MQTT, and TLS came: TLS is at [::]:8883".into(),
+            client: None,
+        }];
+        let refusals = all.into_iter().filter(|one| one.address.as_deref().is_some_and(|at| at.contains(&query.q)));
+        Ok(RefusalsPage { refusals: refusals.take(query.limit).collect(), forgotten: 3 })
     }
 
     fn one(&self, name: ClientName) -> BoxFuture<'static, Result<ClientDetails, ClientsError>> {
@@ -156,11 +172,22 @@ async fn a_client_is_listed_with_who_it_is_how_it_stands_and_why_it_went() {
 }
 
 #[tokio::test]
+async fn who_was_refused_is_told_with_its_address_and_what_was_wrong() {
+    let site = Site::new().await;
+    let page = site.get("/v1/refusals?q=192.0.2&limit=5").await.json();
+    let [line] = &page["refusals"].as_array().unwrap()[..] else { panic!("{page}") };
+    assert_eq!((&line["address"], &line["count"]), (&json!("192.0.2.8:51300"), &json!(2)));
+    assert!(line["detail"].as_str().unwrap().contains("8883") && page["forgotten"] == 3);
+    assert_eq!(site.get("/v1/refusals?q=198.51").await.json()["refusals"], json!([]));
+}
+
+#[tokio::test]
 async fn mistakes_about_clients_are_named() {
     let site = Site::new().await;
     for (method, target, status, names) in [
         ("GET", "/v1/clients?state=asleep", 400, "connected, sleeping, gone, all"),
         ("GET", "/v1/clients?limit=1001", 400, "1 to 1000"),
+        ("GET", "/v1/refusals?limit=0", 400, "1 to 1000"),
         ("GET", "/v1/clients/nobody", 404, "GET /v1/clients"),
         ("GET", "/v1/clients/shared", 409, "principal="),
         ("DELETE", "/v1/clients/nobody", 404, "nobody"),

@@ -8,8 +8,9 @@ use tokio_util::task::TaskTracker;
 use super::Gate;
 use super::connection::{Stream, serve};
 use super::hub::Hub;
+use super::linger::Linger;
 use crate::access::{LOBBY_WAIT_MAX, Place};
-use crate::listeners::{Accepted, Listener, OpenError, Opened, Peer, Way};
+use crate::listeners::{Accepted, Begun, Listener, OpenError, Opened, Peer, Way};
 use crate::metrics;
 use crate::wire::is_packet;
 
@@ -101,6 +102,10 @@ impl Arrival {
             };
             if let Err(error) = opened {
                 self.hub.arrival_refused(&self.peer, &error);
+                if !matches!(error, OpenError::Timeout | OpenError::Lost(_)) {
+                    // Boxed: what happens seldom must not make every waiting connection larger.
+                    Box::pin(self.dismiss(stream, &error)).await;
+                }
             }
         }
     }
@@ -120,19 +125,37 @@ impl Arrival {
             }
         }
         let packet_bytes_max = self.hub.config.packet_bytes_max;
-        stream.until(|bytes| self.way.has_begun(bytes, |bytes| is_packet(bytes, packet_bytes_max))).await?;
+        let begun = stream.until(|bytes| self.way.begun(bytes, |bytes| is_packet(bytes, packet_bytes_max))).await?;
+        if let Some(Begun::Other(spoken)) = begun {
+            return Err(self.way.refusal_of(spoken));
+        }
         match arrived.take() {
             None => {}
             Some(Accepted::Unix(stream)) => self.serve(stream),
             Some(Accepted::Tcp(stream, _)) if self.way.is_plain() => self.serve(stream),
             // Boxed: what happens once must not make every waiting connection larger.
-            Some(Accepted::Tcp(stream, _)) => match Box::pin(self.way.shake_hands(stream, &mut self.peer)).await? {
-                Opened::Tls(stream) => self.serve(*stream),
-                Opened::WebSocket(stream) => self.serve(*stream),
-                Opened::Wss(stream) => self.serve(*stream),
+            Some(Accepted::Tcp(stream, from)) => match Box::pin(self.way.shake_hands(stream, &mut self.peer)).await {
+                Ok(Opened::Tls(stream)) => self.serve(*stream),
+                Ok(Opened::WebSocket(stream)) => self.serve(*stream),
+                Ok(Opened::Wss(stream)) => self.serve(*stream),
+                Err((error, stream)) => {
+                    *arrived = stream.map(|stream| Accepted::Tcp(stream, from));
+                    return Err(error);
+                }
             },
         }
         Ok(())
+    }
+
+    /// Closes the stream of a connection that is not served, so that its client is not cut off while it is sending.
+    async fn dismiss(&self, stream: Option<Accepted>, error: &OpenError) {
+        let answer = if let OpenError::OtherProtocol { answer, .. } = error { *answer } else { b"" };
+        let linger = Linger::of(&self.hub.config);
+        match stream {
+            Some(Accepted::Tcp(stream, _)) => linger.close(stream, answer).await,
+            Some(Accepted::Unix(stream)) => linger.close(stream, answer).await,
+            None => {}
+        }
     }
 
     /// The proxy said where the client is. Returns whether the connection goes on: with its place, or to be told why it

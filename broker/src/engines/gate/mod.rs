@@ -9,6 +9,7 @@ mod connection;
 mod faithful;
 mod groups;
 mod hub;
+mod linger;
 pub(crate) mod outbox;
 mod pauses;
 mod recovery;
@@ -28,7 +29,9 @@ use futures_util::future::{BoxFuture, join_all};
 use futures_util::stream::BoxStream;
 use parking_lot::Mutex;
 use tidegate_log::Log;
-use tidegate_telemetry::clients::{ClientDetails, ClientName, ClientsError, ClientsPage, ClientsQuery, TraceLine};
+use tidegate_telemetry::clients::{
+    ClientDetails, ClientName, ClientsError, ClientsPage, ClientsQuery, RefusalsPage, RefusalsQuery, TraceLine,
+};
 use tidegate_telemetry::{CommandMessage, ProblemSink, Seldom};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -163,6 +166,10 @@ impl Engine for Gate {
     fn clients(&self, query: ClientsQuery) -> BoxFuture<'static, Result<ClientsPage, ClientsError>> {
         let hub = Arc::clone(&self.hub);
         async move { hub.list_clients(query).await }.boxed()
+    }
+
+    fn refusals(&self, query: &RefusalsQuery) -> Result<RefusalsPage, ClientsError> {
+        Ok(self.hub.list_refusals(query))
     }
 
     fn client(&self, name: ClientName) -> BoxFuture<'static, Result<ClientDetails, ClientsError>> {

@@ -36,9 +36,7 @@ impl Ends {
     }
 
     pub(super) fn put(&mut self, key: &str, mut ended: Ended) {
-        if let Some((cut, _)) = ended.detail.char_indices().nth(DETAIL_CHARS_MAX) {
-            ended.detail = format!("{}…", &ended.detail[..cut]).into();
-        }
+        ended.detail = cut(&ended.detail).into();
         self.count += 1;
         let key: Arc<str> = Arc::from(key);
         self.newest.insert(Arc::clone(&key), Box::new((self.count, ended)));
@@ -60,6 +58,14 @@ impl Ends {
     pub(super) fn after(&self, after: Option<&str>, count: usize) -> Vec<Arc<str>> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         self.newest.range::<str, _>((from, Bound::Unbounded)).take(count).map(|(key, _)| Arc::clone(key)).collect()
+    }
+}
+
+/// The beginning of a text that a client may have made as long as it likes.
+pub(super) fn cut(text: &str) -> String {
+    match text.char_indices().nth(DETAIL_CHARS_MAX) {
+        Some((cut, _)) => format!("{}…", &text[..cut]),
+        None => text.to_owned(),
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use futures_util::stream::BoxStream;
 use tidegate_telemetry::clients::{
     Client, ClientCounts, ClientDetails, ClientInFlight, ClientName, ClientQueue, ClientState, ClientSubscription,
-    ClientsError, ClientsPage, ClientsQuery, TraceLine,
+    ClientsError, ClientsPage, ClientsQuery, RefusalsPage, RefusalsQuery, TraceLine,
 };
 
 use super::rates::SPAN_MIN;
@@ -81,6 +81,10 @@ impl Hub {
             ClientCounts { connected: self.directory.holders.lock().len() as u64, sleeping: self.parked.len() as u64 };
         let clients = found.into_iter().map(|found| found.client).collect();
         Ok(ClientsPage { clients, next, counts })
+    }
+
+    pub(crate) fn list_refusals(&self, query: &RefusalsQuery) -> RefusalsPage {
+        self.directory.refusals.lock().page(query)
     }
 
     pub(crate) async fn one_client(&self, name: ClientName) -> Result<ClientDetails, ClientsError> {
@@ -364,13 +368,14 @@ mod tests {
 
     use super::super::Facts;
     use super::*;
+    use crate::config::BrokerConfig;
     use crate::engines::gate::outbox::Outbox;
     use crate::listeners::Transport;
     use crate::wire::Version;
 
     #[test]
     fn those_not_let_in_yet_do_not_make_a_page_seem_the_last() {
-        let directory = Directory::new(1, 1, || 0);
+        let directory = Directory::new(&BrokerConfig::default(), || 0);
         for number in 0..10 {
             let (key, bell) = (Arc::from(format!("client-{number}")), Arc::new(Bell::default()));
             directory.hold(&key, &bell);

@@ -3,6 +3,7 @@
 //! - [`Directory`]: who holds which client identifier, and why others went
 //! - `presence`: what a connection shows of itself
 //! - `ends`: why connections ended, as far as it is remembered
+//! - `refusals`: who was turned away, from where and why
 //! - `rates`: two looks at a connection's counters make a rate
 //! - `listing`: pages, one client, ending a connection
 //! - `traces`: who follows whose packets
@@ -13,6 +14,7 @@ mod ends;
 mod listing;
 mod presence;
 mod rates;
+mod refusals;
 mod traces;
 
 use std::collections::BTreeMap;
@@ -24,14 +26,19 @@ pub(super) use self::ends::Ended;
 use self::ends::Ends;
 pub(super) use self::presence::{Facts, Presence};
 use self::rates::Samples;
+use self::refusals::Refusals;
+pub(super) use self::refusals::Refused;
 pub(super) use self::traces::Traces;
 use super::bell::Bell;
+use crate::config::BrokerConfig;
+use crate::listeners::Peer;
 
 /// Who holds which client identifier, and why others went. Keys are those of sessions
 /// ([`crate::access::session_key`]), in order, so that pages can be cut anywhere.
 pub(crate) struct Directory {
     holders: Mutex<BTreeMap<Arc<str>, Holder>>,
     ends: Mutex<Ends>,
+    refusals: Mutex<Refusals>,
     samples: Mutex<Samples>,
     pub(super) traces: Arc<Traces>,
 }
@@ -43,13 +50,14 @@ struct Holder {
 }
 
 impl Directory {
-    /// Remembers why `ends_max` clients went, and serves `traces_max` traces at a time.
-    pub(super) fn new(ends_max: usize, traces_max: usize, clock: fn() -> i64) -> Self {
+    /// With the bounds of the configuration on what is remembered and traced.
+    pub(super) fn new(config: &BrokerConfig, clock: fn() -> i64) -> Self {
         Directory {
             holders: Mutex::default(),
-            ends: Mutex::new(Ends::new(ends_max)),
+            ends: Mutex::new(Ends::new(config.ends_max)),
+            refusals: Mutex::new(Refusals::new(config.refusals_max)),
             samples: Mutex::default(),
-            traces: Arc::new(Traces::new(traces_max, clock)),
+            traces: Arc::new(Traces::new(config.traces_max, clock)),
         }
     }
 
@@ -72,6 +80,11 @@ impl Directory {
         if holders.get(key).is_some_and(|holder| Arc::ptr_eq(&holder.bell, bell)) {
             holders.remove(key);
         }
+    }
+
+    /// A connection was refused.
+    pub(super) fn refused(&self, peer: &Peer, refused: Refused<'_>) {
+        self.refusals.lock().put(peer, refused);
     }
 
     /// A connection ended, or was refused.

@@ -1,29 +1,39 @@
-use std::io;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 
 use super::{Connection, Stream};
+use crate::engines::gate::linger::Linger;
 use crate::metrics;
 use crate::wire::{End, Now};
 
-/// How long the last bytes to a client may take.
+/// How long the last bytes may take where the client waits for none, or the program ends.
 const FAREWELL_MAX: Duration = Duration::from_millis(500);
 
 impl<S: Stream> Connection<S> {
-    /// Writes the last bytes, and gives the client time to read them: closing a socket with unread bytes would reset
-    /// the connection, and the client would never see why.
+    /// Gives up what the connection holds, so that a client that is back waits for nothing, and closes the stream: gently
+    /// where the client may still be sending.
     pub(super) async fn say_farewell(&mut self) {
         let output = std::mem::take(self.machine.output());
-        let farewell = async {
-            self.stream.write_all(&output).await?;
-            self.stream.shutdown().await?;
-            let mut unread = [0; 512];
-            while !output.is_empty() && self.stream.read(&mut unread).await? > 0 {}
-            io::Result::Ok(())
-        };
-        // Whether it gets there or not, the connection ends.
-        let _ = tokio::time::timeout(FAREWELL_MAX, farewell).await;
+        let Some(end) = self.machine.ended().cloned() else { return };
+        self.part();
+        let linger = Linger::of(&self.hub.config);
+        match end {
+            // It has closed its side, or is about to: there is nothing to read.
+            End::Disconnected | End::DisconnectedWithWill | End::Lost => {
+                let last = async {
+                    self.stream.write_all(&output).await?;
+                    self.stream.shutdown().await
+                };
+                // Whether it gets there or not, the connection ends.
+                let _ = tokio::time::timeout(FAREWELL_MAX, last).await;
+            }
+            End::Shutdown => {
+                let linger = Linger { time: linger.time.min(FAREWELL_MAX), ..linger };
+                linger.close(&mut self.stream, &output).await;
+            }
+            _ => linger.close(&mut self.stream, &output).await,
+        }
     }
 
     fn report_end(&mut self, now: Now) {
@@ -31,18 +41,22 @@ impl<S: Stream> Connection<S> {
         self.remember_end(&end, now);
         metrics::closed(end.name());
         let (owner, client) = self.holder();
+        if end.is_refusal() {
+            self.hub.note_refusal(&self.peer, end.name(), end.detail(), self.machine.client());
+        }
         if let End::Refused { reason, detail, sample } = &end {
             tracing::debug!(%client, peer = %self.peer, detail, "connection refused");
             self.hub.refused(*reason, detail.clone(), (owner, client.clone()), "", sample.clone());
         }
         tracing::trace!(%client, reason = end.name(), at_ms = now.unix_ms, "connection ended");
     }
-}
 
-impl<S: Stream> Drop for Connection<S> {
-    /// However the task ends, the client's will, session and place are seen to, in this order: a connection that
-    /// takes the client identifier over waits for the last step.
-    fn drop(&mut self) {
+    /// The client's will, session and seat are seen to, in this order: a connection that takes the client identifier over
+    /// waits for the last step.
+    fn part(&mut self) {
+        if std::mem::replace(&mut self.has_parted, true) {
+            return;
+        }
         let now = self.hub.now();
         if self.machine.ended().is_none() {
             self.machine.abandon(End::Lost);
@@ -67,5 +81,12 @@ impl<S: Stream> Drop for Connection<S> {
         }
         self.hub.note_inflight(self.noted_inflight, 0);
         self.hub.leave(&self.seat);
+    }
+}
+
+impl<S: Stream> Drop for Connection<S> {
+    /// However the task ends.
+    fn drop(&mut self) {
+        self.part();
     }
 }

@@ -73,6 +73,7 @@ pub(super) fn serve<S: Stream>(
         noted_inflight: 0,
         is_unflushed: false,
         takes_nothing: false,
+        has_parted: false,
         hub,
         stream,
         peer,
@@ -108,6 +109,8 @@ struct Connection<S: Stream> {
     is_unflushed: bool,
     /// Writing failed: the client is gone. What it sent before, such as its PUBACK and DISCONNECT, is still read.
     takes_nothing: bool,
+    /// What it held is given up; only its last bytes are still to be written and read.
+    has_parted: bool,
     rate: PublishRate,
     /// The client is not read before: it published faster than it may.
     held_until: Option<Instant>,
@@ -194,6 +197,10 @@ impl<S: Stream> Connection<S> {
                 self.turn = Turn::new();
             }
             match self.wait(is_read, next, timer.as_mut(), &mut room).await {
+                Wake::Read(Err(error)) if error.kind() == io::ErrorKind::InvalidData => {
+                    let (reason, detail) = (Reason::MalformedPacket, error.to_string());
+                    self.guarded(|machine| machine.end(End::Refused { reason, detail, sample: Bytes::new() }));
+                }
                 Wake::Read(Ok(0)) | Wake::Read(Err(_)) => self.machine.end(End::Lost),
                 Wake::Read(Ok(_)) => {
                     has_looked_again = false;

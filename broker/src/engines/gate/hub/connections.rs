@@ -9,9 +9,11 @@ use tidegate_telemetry::Reason;
 use super::Hub;
 use crate::access::KeptOut;
 use crate::engines::gate::bell::{Bell, EndOrder};
+use crate::engines::gate::clients::Refused;
 use crate::engines::gate::outbox::Outbox;
 use crate::listeners::{OpenError, Peer};
 use crate::metrics;
+use crate::wire::End;
 
 /// A connection's place among the connections.
 pub(crate) struct Seat {
@@ -57,14 +59,25 @@ impl Hub {
     /// A connection came past a limit. Whether it is still told why or closed at once, this is where it is counted.
     pub(crate) fn kept_out(&self, peer: &Peer, kept_out: &KeptOut) {
         metrics::limit_met(kept_out.by.key(), 1);
+        self.note_refusal(peer, End::KeptOut.name(), &kept_out.detail, "");
         let of = (peer.owner(), peer.to_string().into());
         self.refused(Reason::ClientLimit, kept_out.detail.clone(), of, "", Bytes::new());
     }
 
-    /// A connection did not get as far as MQTT. It is no problem of a client that has a name, so it is only counted.
+    /// A connection did not get as far as MQTT. It is no problem of a client that has a name; operators see from where it
+    /// came, unless it just went away.
     pub(crate) fn arrival_refused(&self, peer: &Peer, error: &OpenError) {
-        metrics::unopened(error.reason(), 1);
+        let reason = error.reason();
+        metrics::unopened(reason, 1);
+        if reason != "lost" {
+            self.note_refusal(peer, reason, &error.to_string(), "");
+        }
         tracing::debug!(%peer, transport = peer.transport.name(), %error, "connection not opened");
+    }
+
+    /// Shows operators a connection that was refused.
+    pub(crate) fn note_refusal(&self, peer: &Peer, reason: &'static str, detail: &str, client: &str) {
+        self.directory.refused(peer, Refused { at_ms: self.now().unix_ms, reason, detail, client });
     }
 
     /// Asks every connection to end.

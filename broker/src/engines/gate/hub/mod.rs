@@ -29,6 +29,7 @@ pub(crate) use self::sessions::Admitted;
 use super::bell::Bell;
 use super::clients::Directory;
 use super::commits::Commits;
+use super::linger;
 use super::outbox::{Message, QueueBounds, Ways};
 use super::pauses::Pauses;
 use super::routes::Routes;
@@ -117,6 +118,7 @@ impl Hub {
             total_bytes: AtomicUsize::new(0),
         };
         metrics::limit_met(sessions::SESSIONS_MAX, 0);
+        metrics::limit_met(linger::BYTES_MAX, 0);
         // Numbers of sessions differ over restarts too, as long as the clock moves on a millisecond between them.
         let first_session = u64::try_from((clock.now_ms)()).unwrap_or(0) << 20;
         Hub {
@@ -128,7 +130,7 @@ impl Hub {
             next_session: AtomicU64::new(first_session),
             connections: Mutex::default(),
             next_connection: AtomicU64::new(0),
-            directory: Directory::new(config.ends_max, config.traces_max, clock.now_ms),
+            directory: Directory::new(&config, clock.now_ms),
             next_message: AtomicU64::new(1),
             routes: Routes::new(),
             subscriptions: AtomicUsize::new(0),
