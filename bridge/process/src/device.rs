@@ -122,7 +122,10 @@ impl Device {
         for (metric, cell) in (0u16..).map(MetricIndex).zip(&self.cells) {
             // What is known already is in history.
             let applied = AppliedCell { metric, value: cell.value.clone(), latest: true, is_new: false };
-            match readings.iter_mut().find(|reading| reading.time_ms == cell.time_ms) {
+            let origin = if cell.given == Given::Before { TimeOrigin::Before } else { TimeOrigin::Device };
+            let has_its_time =
+                |reading: &&mut AppliedReading| (reading.time_ms, reading.origin) == (cell.time_ms, origin);
+            match readings.iter_mut().find(has_its_time) {
                 Some(reading) => {
                     reading.received_ms = reading.received_ms.max(cell.heard_ms);
                     reading.cells.push(applied);
@@ -130,7 +133,7 @@ impl Device {
                 None => readings.push(AppliedReading {
                     device,
                     time_ms: cell.time_ms,
-                    origin: TimeOrigin::Device,
+                    origin,
                     received_ms: cell.heard_ms,
                     class: DeliveryClass::Latest,
                     cells: smallvec![applied],
@@ -229,11 +232,12 @@ impl Cell {
     pub(crate) fn offer(&mut self, value: &Value, ranked: Ranked, heard_ms: i64, baseline: u32) -> (Place, bool) {
         self.heard_ms = heard_ms;
         let Ranked { time_ms, origin, .. } = ranked;
-        let has_time = time_ms == self.time_ms;
+        let is_dated = self.given != Given::Before;
+        let has_time = is_dated && time_ms == self.time_ms;
         if has_time && self.given.is_repeated(&self.value, value, origin) {
             return (Place::Duplicate, false);
         }
-        if self.baseline == baseline && time_ms < self.time_ms {
+        if is_dated && self.baseline == baseline && time_ms < self.time_ms {
             return (Place::Late, false);
         }
         let mut is_new = true;

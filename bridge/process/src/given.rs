@@ -14,6 +14,8 @@ pub(crate) enum Given {
     Newest,
     /// These, in order of arrival. The newest may have come without a time between them.
     Several(Box<[Value]>),
+    /// None, and its time is not known: any other value is newer.
+    Before,
 }
 
 impl Given {
@@ -21,7 +23,7 @@ impl Given {
     pub(crate) fn is_repeated(&self, newest: &Value, value: &Value, origin: TimeOrigin) -> bool {
         let values = self.values(newest);
         match origin {
-            TimeOrigin::Receipt => false,
+            TimeOrigin::Receipt | TimeOrigin::Before => false,
             TimeOrigin::Device => values.contains(value),
             TimeOrigin::Correction => values == [value.clone()],
         }
@@ -31,7 +33,7 @@ impl Given {
     pub(crate) fn add(&mut self, newest: &Value, value: &Value, origin: TimeOrigin) -> bool {
         match origin {
             TimeOrigin::Receipt if *self == Given::Newest => *self = Given::Several(Box::new([newest.clone()])),
-            TimeOrigin::Receipt => {}
+            TimeOrigin::Receipt | TimeOrigin::Before => {}
             TimeOrigin::Correction => {
                 *self = Given::Newest;
                 return false;
@@ -47,12 +49,16 @@ impl Given {
 
     /// Of the first value of a time.
     pub(crate) fn first(origin: TimeOrigin) -> Self {
-        if origin == TimeOrigin::Receipt { Given::Nothing } else { Given::Newest }
+        match origin {
+            TimeOrigin::Receipt => Given::Nothing,
+            TimeOrigin::Before => Given::Before,
+            TimeOrigin::Device | TimeOrigin::Correction => Given::Newest,
+        }
     }
 
     fn values<'a>(&'a self, newest: &'a Value) -> &'a [Value] {
         match self {
-            Given::Nothing => &[],
+            Given::Nothing | Given::Before => &[],
             Given::Newest => std::slice::from_ref(newest),
             Given::Several(values) => values,
         }

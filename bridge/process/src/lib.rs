@@ -25,6 +25,7 @@ mod checkpoint;
 mod clock;
 mod commands;
 pub mod config;
+mod copies;
 mod crowd;
 mod deadlines;
 mod device;

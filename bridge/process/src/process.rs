@@ -296,6 +296,9 @@ impl Process {
         } else if self.state.groups.has_room_nearer(device.counted_in, &device.group, self.config.groups_max) {
             self.count_in_its_group(index);
         }
+        if publication.is_retained_copy() {
+            return self.take_copy(index, reading, now_ms, refusals, output);
+        }
         let ranked = self.hear(index, &reading, now_ms, output);
         self.hold_off(index, &reading.without_value);
         self.apply_metrics(index, publication, reading, ranked, now_ms, refusals, output);
@@ -320,6 +323,7 @@ impl Process {
                 return None;
             }
         }
+        let state = if publication.is_retained_copy() { DeviceState::Late } else { DeviceState::Fresh };
         let device = Device {
             id: reading.device.clone(),
             group: reading.group.clone(),
@@ -333,7 +337,7 @@ impl Process {
             interval: Interval::default(),
             interval_ms: self.config.interval_default_ms,
             heard_ms: now_ms,
-            state: DeviceState::Fresh,
+            state,
             since_ms: now_ms,
             wake_ms: None,
             watches: Vec::new(),
@@ -342,7 +346,7 @@ impl Process {
         let index = self.state.fleet.add(device);
         self.state.groups.join(counted_in, index);
         output.changes.push(Change::Device { device: index, id, group });
-        output.changes.push(Change::State { device: index, state: DeviceState::Fresh, since_ms: now_ms });
+        output.changes.push(Change::State { device: index, state, since_ms: now_ms });
         output.counts.devices_added += 1;
         self.wake_later(index);
         self.rewatch(index, now_ms, output);

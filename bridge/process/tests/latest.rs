@@ -3,10 +3,10 @@
 
 mod support;
 
-use support::{Fleet, T0, number, publication, readings};
+use support::{Fleet, T0, above, alerts, number, publication, readings};
 use tidegate_decode::{DecodeConfig, Format, SameTime, SourceConfig};
-use tidegate_process::ProcessConfig;
-use tidegate_telemetry::{Change, DeliveryClass, DeviceIndex, MetricIndex, TimeOrigin};
+use tidegate_process::{Process, ProcessConfig};
+use tidegate_telemetry::{Change, DeliveryClass, DeviceIndex, DeviceState, Entry, MetricIndex, TimeOrigin};
 
 #[test]
 fn a_reading_is_told_with_its_device_its_metrics_and_its_class() {
@@ -243,4 +243,56 @@ fn a_device_that_moves_is_told_with_its_new_group() {
     fleet.sends("dev7", 0, 0, r#""location":"A, 1","t":1"#);
     let moved = fleet.sends("dev7", 1, 1, r#""location":"A, 2","t":1"#);
     assert_eq!(moved[0], Change::Device { device: DeviceIndex(0), id: "dev7".into(), group: "A/2".into() });
+}
+
+/// What a broker had kept, as it hands it over when it is subscribed to.
+fn kept(received_s: i64, payload: &str) -> Entry {
+    let Entry::Publication(mut copy) = publication(T0 + received_s * 1_000, "", "hall/dev7/telemetry", payload) else {
+        panic!("not a publication")
+    };
+    (copy.session, copy.retain) = (0, true);
+    Entry::Publication(copy)
+}
+
+#[test]
+fn a_copy_without_a_time_is_known_from_before_and_gives_way_to_whatever_comes() {
+    let mut fleet = Fleet::with_rule(above(30.0, 0.0, 0));
+    for received_s in [10, 20, 30] {
+        let changes = fleet.apply(&kept(received_s, r#"{"deviceId":"dev7","temperature":99}"#)).to_vec();
+        let told = readings(&changes);
+        assert_eq!(told.len(), usize::from(received_s == 10), "each but the first says nothing new");
+        assert!(told.iter().all(|reading| reading.origin == TimeOrigin::Before && reading.cells[0].latest));
+        assert!(alerts(&changes).is_empty());
+        assert_eq!(fleet.output.counts.readings_from_before, 1);
+    }
+    let config = ProcessConfig { rules: vec![above(30.0, 0.0, 0)], ..ProcessConfig::default() };
+    let restored = Process::restore(config, &fleet.process.checkpoint()).unwrap();
+    assert_eq!(restored.snapshot(), fleet.process.snapshot());
+    let snapshot = fleet.process.snapshot();
+    assert!(snapshot.iter().any(|change| matches!(change, Change::State { state: DeviceState::Late, .. })));
+    assert_eq!(readings(&snapshot)[0].origin, TimeOrigin::Before);
+    // Measured before the copy was handed over, and the newest all the same.
+    let changes = fleet.sends("dev7", 40, 5, r#""temperature":20"#).to_vec();
+    assert!(readings(&changes)[0].cells[0].latest);
+    assert_eq!(fleet.latest("temperature"), [(5, number(20.0))]);
+    assert!(changes.iter().any(|change| matches!(change, Change::State { state: DeviceState::Fresh, .. })));
+    fleet.apply(&kept(50, r#"{"deviceId":"dev7","temperature":99}"#));
+    assert_eq!(fleet.latest("temperature"), [(5, number(20.0))], "a copy may be older than what is known");
+}
+
+#[test]
+fn a_copy_with_a_time_is_history_and_no_sign_of_life() {
+    let mut fleet = Fleet::new();
+    let copy = format!(r#"{{"deviceId":"dev7","time":{T0},"temperature":20}}"#);
+    for (received_s, count) in [(3_600, 1), (3_700, 0), (3_800, 0)] {
+        let changes = fleet.apply(&kept(received_s, &copy)).to_vec();
+        let told = readings(&changes);
+        assert_eq!(told.len(), count);
+        assert!(told.iter().all(|reading| (reading.time_ms, reading.origin) == (T0, TimeOrigin::Device)));
+        assert!(!changes.iter().any(|change| matches!(change, Change::State { state: DeviceState::Fresh, .. })));
+    }
+    assert_eq!(fleet.process.device_figures("dev7").unwrap().skew_ms, None, "nor of its clock");
+    fleet.sends("dev7", 3_900, 3_900, r#""temperature":21"#);
+    fleet.apply(&kept(4_000, &copy));
+    assert_eq!(fleet.latest("temperature"), [(3_900, number(21.0))]);
 }

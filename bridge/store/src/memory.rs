@@ -74,6 +74,9 @@ impl Memory {
     }
 
     fn reading(&mut self, reading: &AppliedReading) {
+        if reading.origin == TimeOrigin::Before {
+            return;
+        }
         let aged_ms = self.aged.map_or(i64::MAX, |aged| aged.to_ms).min(reading.received_ms);
         let oldest_ms = aged_ms.saturating_sub(self.retention_age_ms).max(self.raw_from_ms);
         if reading.time_ms < oldest_ms {

@@ -98,7 +98,8 @@ impl Stamp {
 pub(crate) const fn origin_code(origin: TimeOrigin) -> u8 {
     match origin {
         TimeOrigin::Device => 0,
-        TimeOrigin::Receipt => 1,
+        // The last is in no history.
+        TimeOrigin::Receipt | TimeOrigin::Before => 1,
         TimeOrigin::Correction => 2,
     }
 }
@@ -176,7 +177,7 @@ impl Run {
         let mut given = HashSet::new();
         for (at, point) in tied.iter().enumerate() {
             let stays = match point.origin() {
-                TimeOrigin::Receipt => true,
+                TimeOrigin::Receipt | TimeOrigin::Before => true,
                 TimeOrigin::Device | TimeOrigin::Correction => {
                     at >= corrected && given.insert(self.comparable(point.sample))
                 }

@@ -75,7 +75,7 @@ pub struct AppliedReading {
     pub device: DeviceIndex,
     /// Event time, Unix ms: the device's own, or the receipt when it sent none or one too far in the future.
     pub time_ms: i64,
-    /// Which of the two it is.
+    /// Which of the two it is, or neither.
     pub origin: TimeOrigin,
     /// Unix ms of receipt.
     pub received_ms: i64,

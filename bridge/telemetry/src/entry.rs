@@ -118,7 +118,7 @@ pub struct Publication {
     pub payload: Bytes,
     /// Quality of service it was sent with.
     pub qos: Qos,
-    /// Retain flag as sent.
+    /// Retain flag as sent; with session 0 as handed over by another broker ([`Publication::is_retained_copy`]).
     pub retain: bool,
     /// Re-delivery flag as sent.
     pub dup: bool,
@@ -139,6 +139,13 @@ impl Publication {
     #[must_use]
     pub fn owner(&self) -> Owner {
         Owner::of(&self.principal, self.address)
+    }
+
+    /// Whether another broker had kept it, and handed it over because it was subscribed to: it says nothing about now. An
+    /// engine that is not told who publishes sets the flag for nothing else.
+    #[must_use]
+    pub fn is_retained_copy(&self) -> bool {
+        self.retain && self.session == 0
     }
 
     /// Appends its scope, where it has one, to its other bytes.

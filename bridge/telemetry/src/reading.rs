@@ -75,6 +75,9 @@ pub enum TimeOrigin {
     Device,
     /// A device that corrects itself: whatever it said of that time before is replaced.
     Correction,
+    /// Nobody's: a broker had kept the value, and when it was measured is not known. The time is that at which it was handed
+    /// over, and history does not have it.
+    Before,
 }
 
 /// What one device said about one instant: one or more metrics with a common time.

@@ -303,7 +303,7 @@ impl From<&Row> for Device {
         let metrics = metrics.map(|column| {
             let metric = Metric {
                 value: column.value.clone(),
-                time: column.value.is_some().then_some(column.time_ms),
+                time: (column.value.is_some() && column.is_dated).then_some(column.time_ms),
                 unit: column.unit.clone(),
                 decimals: column.decimals,
             };

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use tidegate_telemetry::{
-    AppliedReading, DeliveryClass, DeviceIndex, DeviceState, MetricIndex, Numbered, Severity, Value,
+    AppliedReading, DeliveryClass, DeviceIndex, DeviceState, MetricIndex, Numbered, Severity, TimeOrigin, Value,
 };
 
 use crate::branches::ROOT;
@@ -68,6 +68,8 @@ pub(crate) struct Column {
     pub definition_version: u64,
     pub value: Option<Value>,
     pub time_ms: i64,
+    /// Whether that is the value's own; else the one at which it was handed over, kept from before.
+    pub is_dated: bool,
     pub value_version: u64,
     /// Whether it was ever fed with a promise beyond "the newest".
     pub promised: bool,
@@ -272,6 +274,7 @@ impl Column {
             definition_version: 0,
             value: None,
             time_ms: 0,
+            is_dated: true,
             value_version: 0,
             promised: false,
             envelope: None,
@@ -295,6 +298,7 @@ impl Column {
         }
         self.value = Some(value.clone());
         self.time_ms = reading.time_ms;
+        self.is_dated = reading.origin != TimeOrigin::Before;
         self.value_version = version;
     }
 }

@@ -250,7 +250,9 @@ impl Views {
         let standing = if keeps && row.asks_who_stands(reading) { self.who_stands(row) } else { SmallVec::new() };
         let Some(row) = self.rows.get_mut(number) else { return };
         let changed = row.take(reading, self.version, keeps.then_some(&standing));
-        for cell in &reading.cells {
+        // What is of no known time is in no chart.
+        let dated = if reading.origin == TimeOrigin::Before { &[][..] } else { &reading.cells[..] };
+        for cell in dated {
             let (version, value) = (self.version, cell.value.as_number());
             // A text is in no bucket, and takes no number out of one unless it corrects it.
             let is_new = cell.is_new || (value.is_none() && reading.origin != TimeOrigin::Correction);

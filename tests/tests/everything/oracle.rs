@@ -154,7 +154,7 @@ impl Latest {
     fn is_repeated(&self, value: &Value, time_ms: i64, origin: TimeOrigin) -> bool {
         time_ms == self.time_ms
             && match origin {
-                TimeOrigin::Receipt => false,
+                TimeOrigin::Receipt | TimeOrigin::Before => false,
                 TimeOrigin::Device => self.given.contains(value),
                 TimeOrigin::Correction => self.given == [value.clone()],
             }

@@ -217,7 +217,8 @@ impl Speaker {
             Speaker::V5(client) => {
                 use v5::mqttbytes::v5::{Filter, RetainForwardRule};
                 let filters = filters.into_iter().map(|path| Filter {
-                    preserve_retain: true,
+                    // Then the flag marks what the broker had kept, and nothing that is published now (section 3.3.1.3).
+                    preserve_retain: false,
                     retain_forward_rule: RetainForwardRule::OnNewSubscribe,
                     ..Filter::new(path, qos_v5(qos))
                 });

@@ -53,6 +53,66 @@ async fn what_a_broker_acknowledges_while_tidegate_is_away_is_stored_when_it_is_
     tokio::join!(what_comes_meanwhile_is_kept(""), what_comes_meanwhile_is_kept(V3));
 }
 
+/// What the broker had kept says nothing about now, however often it is handed over.
+async fn what_was_kept_is_no_news(version: &str) {
+    let mut broker = Mosquitto::start().await;
+    let hour_ago_ms = tidegate_tests::now_ms() - 3_600_000;
+    let dated = format!("{{\"temperature\":22.5,\"time\":{hour_ago_ms}}}");
+    for (topic, payload) in [("site/a/f1/kept/temperature", "99"), ("site/a/f1/dated", dated.as_str())] {
+        tool::mosquitto_pub(broker.address, &["-r", "-q", "1", "-t", topic, "-m", payload]).await;
+    }
+    let rule = "[[alert]]\nname = \"hot\"\nseverity = \"critical\"\nmetric = \"temperature\"\nabove = 30.0\n";
+    let config = Engine::External.config(Some(&broker)) + "share = \"\"\n" + version + rule;
+    let mut server = Server::with_config(&config).await;
+    for restart in 0..=3 {
+        is_connected(&server).await;
+        eventually("both are known from before", Duration::from_secs(20), || async {
+            (server.metric("tidegate_process_readings_from_before_total").await >= 2.0 || restart > 0).then_some(())?;
+            server.value("kept", "temperature").await?;
+            server.value("dated", "temperature").await
+        })
+        .await;
+        for (device, points) in [("kept", 0), ("dated", 1)] {
+            let seen = server.get(&format!("/v1/devices/{device}")).await;
+            assert_ne!(seen["state"], "fresh", "{device}, restart {restart}");
+            let path = format!("/v1/readings?device={device}&metric=temperature&from=0");
+            let history = server.get(&path).await;
+            assert_eq!(
+                history["points"].as_array().map_or(0, Vec::len),
+                points,
+                "{device}, restart {restart}: {history}"
+            );
+        }
+        let kept = server.get("/v1/devices/kept").await["metrics"]["temperature"].clone();
+        assert_eq!((&kept["value"], &kept["time"]), (&99.0.into(), &serde_json::Value::Null));
+        match restart {
+            0 => server.kill_and_restart().await,
+            1 => {
+                broker.stop().await;
+                broker.restart().await;
+            }
+            2 => {
+                server.stop().await;
+                server.restart().await;
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(server.get("/v1/alerts").await["alerts"], serde_json::json!([]));
+    // The device itself is heard, also where it wants its message kept.
+    tool::mosquitto_pub(broker.address, &["-r", "-q", "1", "-t", "site/a/f1/kept/temperature", "-m", "20.5"]).await;
+    eventually("it is fresh", Duration::from_secs(20), || async {
+        let kept = server.get("/v1/devices/kept").await;
+        (kept["state"] == "fresh" && kept["metrics"]["temperature"]["value"] == 20.5).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_broker_had_kept_is_known_from_before_and_no_news() {
+    tokio::join!(what_was_kept_is_no_news(""), what_was_kept_is_no_news(V3));
+}
+
 async fn is_stored_once_over_kills(version: &str) {
     const COUNT: u16 = 300;
     let mut site = Site::with(Engine::External, version).await;
