@@ -2,7 +2,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use tidegate_telemetry::{AlertChange, AlertState, Change, Position};
+use tidegate_telemetry::{AlertChange, AlertState, Change, DeviceIndex, Position, Severity};
 
 use crate::config::ProcessConfig;
 use crate::output::Output;
@@ -38,6 +38,11 @@ impl AlertKey {
 }
 
 impl Alerts {
+    /// As a checkpoint had them.
+    pub(crate) fn of(alerts: Shelves<AlertKey, AlertChange>, cleared: VecDeque<AlertKey>) -> Self {
+        Alerts { alerts, cleared, next: None }
+    }
+
     /// From here on alerts are raised by the entry at `position`.
     pub(crate) fn begin(&mut self, position: Position) {
         self.next = Some(AlertKey { position: position.0, number: 0 });
@@ -55,6 +60,24 @@ impl Alerts {
         key
     }
 
+    /// A value came while it holds.
+    pub(crate) fn hold(
+        &mut self,
+        key: AlertKey,
+        value: f64,
+        is_beyond: impl Fn(f64, f64) -> bool,
+        output: &mut Output,
+    ) {
+        let is_peak = |alert: &AlertChange| alert.peak.is_none_or(|peak| is_beyond(value, peak));
+        if self.alerts.get(&key).is_some_and(is_peak)
+            && let Some(alert) = self.alerts.get_mut(&key)
+        {
+            alert.peak = Some(value);
+            output.changes.push(Change::AlertPeak(alert.clone()));
+        }
+    }
+
+    /// Whose alert it was, and how grave, if there was one.
     pub(crate) fn clear(
         &mut self,
         key: AlertKey,
@@ -62,8 +85,9 @@ impl Alerts {
         at_ms: i64,
         config: &ProcessConfig,
         output: &mut Output,
-    ) {
-        let Some(alert) = self.alerts.get_mut(&key) else { return };
+    ) -> Option<(DeviceIndex, Arc<str>, Severity)> {
+        let alert = self.alerts.get_mut(&key)?;
+        let whose = (alert.device, alert.device_id.clone(), alert.severity);
         alert.state = AlertState::Cleared;
         alert.cleared_ms = Some(at_ms);
         alert.value = value;
@@ -71,10 +95,11 @@ impl Alerts {
         output.counts.alerts_cleared += 1;
         self.cleared.push_back(key);
         self.forget_old(at_ms, config);
+        Some(whose)
     }
 
     /// Takes an alert on. The first one in the log wins; whatever comes later changes nothing.
-    pub(crate) fn acknowledge(&mut self, id: &str, by: &str, at_ms: i64, output: &mut Output) {
+    pub(crate) fn acknowledge(&mut self, id: &str, by: &str, comment: Option<&str>, at_ms: i64, output: &mut Output) {
         let alert = AlertKey::parse(id).and_then(|key| self.alerts.get_mut(&key));
         let Some(alert) = alert.filter(|alert| alert.state == AlertState::Raised) else {
             output.counts.acknowledgements_ignored += 1;
@@ -82,8 +107,28 @@ impl Alerts {
         };
         alert.state = AlertState::Acknowledged;
         alert.acknowledged = Some((at_ms, by.into()));
+        (alert.comment, alert.unacknowledged) = (comment.map(Arc::from), None);
         output.changes.push(Change::Alert(alert.clone()));
         output.counts.acknowledgements += 1;
+    }
+
+    /// Takes an acknowledgement back, whosever it was; of an alert that nobody took on it changes nothing.
+    pub(crate) fn unacknowledge(&mut self, id: &str, by: &str, at_ms: i64, output: &mut Output) {
+        let alert = AlertKey::parse(id).and_then(|key| self.alerts.get_mut(&key));
+        let Some(alert) = alert.filter(|alert| alert.state == AlertState::Acknowledged) else {
+            output.counts.acknowledgements_ignored += 1;
+            return;
+        };
+        alert.state = AlertState::Raised;
+        (alert.acknowledged, alert.comment, alert.unacknowledged) = (None, None, Some((at_ms, by.into())));
+        output.changes.push(Change::Alert(alert.clone()));
+        output.counts.acknowledgements_taken_back += 1;
+    }
+
+    /// Whose alerts hold, and how grave they are.
+    pub(crate) fn active(&self) -> impl Iterator<Item = (DeviceIndex, &Arc<str>, Severity)> {
+        let active = self.alerts.iter().filter(|(_, alert)| alert.cleared_ms.is_none());
+        active.map(|(_, alert)| (alert.device, &alert.device_id, alert.severity))
     }
 
     /// The clock was set back to `at_ms` (Unix ms): what is cleared was by then.

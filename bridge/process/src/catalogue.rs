@@ -1,7 +1,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use tidegate_telemetry::Value;
+
 use crate::config::MetricConfig;
+use crate::conversion::Conversion;
 
 /// Most decimals that are learnt from values.
 pub(crate) const DECIMALS_LEARNT_MAX: u8 = 3;
@@ -9,64 +12,141 @@ pub(crate) const DECIMALS_LEARNT_MAX: u8 = 3;
 /// Stands for the decimals of a metric that never had a number.
 pub(crate) const DECIMALS_UNKNOWN: u8 = u8::MAX;
 
-/// Well-known metrics: last part of the name in lower case, unit, decimals.
-const WELL_KNOWN: &[(&[&str], &str, u8)] = &[
-    (&["temperature", "temp", "dew_point", "dewpoint"], "°C", 1),
-    (&["humidity", "relative_humidity"], "%", 1),
-    (&["soil_moisture", "moisture"], "%", 1),
-    (&["pressure", "barometer"], "hPa", 1),
-    (&["battery", "battery_level", "battery_percent"], "%", 0),
-    (&["voltage", "battery_voltage"], "V", 2),
-    (&["current"], "A", 2),
-    (&["power", "active_power"], "W", 1),
-    (&["energy"], "kWh", 2),
-    (&["frequency"], "Hz", 2),
-    (&["co2"], "ppm", 0),
-    (&["voc", "tvoc"], "ppb", 0),
-    (&["pm1", "pm25", "pm2_5", "pm10"], "µg/m³", 0),
-    (&["illuminance", "light", "lux"], "lx", 0),
-    (&["noise", "sound_level"], "dB", 1),
-    (&["signal", "rssi", "signal_strength"], "dBm", 0),
-    (&["wind_speed"], "m/s", 1),
-    (&["rain", "rainfall"], "mm", 1),
-];
+/// What a metric probably is, by the last part of its name in lower case.
+struct WellKnown {
+    names: &'static [&'static str],
+    unit: &'static str,
+    decimals: u8,
+    /// Whether a number can be one in this unit. Where one cannot, the device means another: millivolts, pascals, hundredths.
+    fits: fn(f64) -> bool,
+}
+
+macro_rules! well_known {
+    ($($names:expr => $unit:literal, $decimals:literal, $fits:expr;)*) => {
+        &[$(WellKnown { names: &$names, unit: $unit, decimals: $decimals, fits: $fits }),*]
+    };
+}
+
+const WELL_KNOWN: &[WellKnown] = well_known! {
+    ["temperature", "temp", "dew_point", "dewpoint"] => "°C", 1, |it| (-273.15..=2_000.0).contains(&it);
+    ["humidity", "relative_humidity"] => "%", 1, |it| (0.0..=105.0).contains(&it) && !is_part(it, 1.0);
+    ["soil_moisture", "moisture"] => "%", 1, |it| (0.0..=105.0).contains(&it) && !is_part(it, 1.0);
+    ["pressure", "barometer"] => "hPa", 1, |it| (300.0..=1_200.0).contains(&it);
+    // One that says 3.3 tells its voltage; one that is nearly empty says 3.
+    ["battery", "battery_level", "battery_percent"] => "%", 0, |it| (0.0..=100.0).contains(&it) && !is_part(it, 5.0);
+    ["voltage", "battery_voltage"] => "V", 2, |it| it.abs() <= 1_000.0;
+    ["current"] => "A", 2, |it| it.abs() <= 1_000.0;
+    ["power", "active_power"] => "W", 1, |_| true;
+    ["energy"] => "kWh", 2, |_| true;
+    ["frequency"] => "Hz", 2, |it| it >= 0.0;
+    ["co2"] => "ppm", 0, |it| (0.0..=100_000.0).contains(&it) && !is_part(it, 10.0);
+    ["voc", "tvoc"] => "ppb", 0, |it| it >= 0.0;
+    ["pm1", "pm25", "pm2_5", "pm10"] => "µg/m³", 0, |it| it >= 0.0;
+    ["illuminance", "light", "lux"] => "lx", 0, |it| it >= 0.0;
+    ["noise", "sound_level"] => "dB", 1, |it| (-150.0..=250.0).contains(&it);
+    ["signal", "rssi", "signal_strength"] => "dBm", 0, |it| (-200.0..=30.0).contains(&it);
+    ["wind_speed"] => "m/s", 1, |it| (0.0..=150.0).contains(&it);
+    ["rain", "rainfall"] => "mm", 1, |it| it >= 0.0;
+};
+
+/// Whether a number is none that a whole one below `below` rounds to.
+fn is_part(number: f64, below: f64) -> bool {
+    number > 0.0 && number < below && number.fract() != 0.0
+}
 
 /// Units and decimals by metric name.
 #[derive(Debug)]
 pub(crate) struct Catalogue {
-    configured: HashMap<String, Style>,
+    configured: HashMap<String, Configured>,
     /// By the last part of the name. Made once, so that all devices share the text of a unit.
-    well_known: HashMap<&'static str, Style>,
+    well_known: HashMap<&'static str, (Guess, Style)>,
+    converts: bool,
 }
+
+#[derive(Debug)]
+struct Configured {
+    /// `None`: the configuration does not say it.
+    unit: Option<Option<Arc<str>>>,
+    decimals: Option<u8>,
+    conversion: Option<Conversion>,
+}
+
+/// A unit that a name suggests, by its place among the well-known ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Guess(u8);
 
 /// How a metric is shown.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Style {
     pub(crate) unit: Option<Arc<str>>,
+    /// Whether the unit is guessed from the name.
+    pub(crate) guessed: bool,
     /// `None`: to be learnt from the values.
     pub(crate) decimals: Option<u8>,
 }
 
+impl Guess {
+    /// Whether the number can be one in the unit.
+    pub(crate) fn fits(self, number: f64) -> bool {
+        (WELL_KNOWN[usize::from(self.0)].fits)(number)
+    }
+}
+
 impl Catalogue {
     pub(crate) fn new(configured: &[MetricConfig]) -> Self {
-        let style =
-            |metric: &MetricConfig| Style { unit: metric.unit.as_deref().map(Arc::from), decimals: metric.decimals };
+        let configured = configured.iter().map(|metric| {
+            let unit = metric.unit.as_deref().map(|unit| Some(Arc::from(unit)).filter(|_| !unit.is_empty()));
+            let conversion = metric.conversion;
+            (metric.name.clone(), Configured { unit, decimals: metric.decimals, conversion })
+        });
+        let configured: HashMap<String, Configured> = configured.collect();
         let mut well_known = HashMap::new();
-        for (names, unit, decimals) in WELL_KNOWN {
-            let style = Style { unit: Some((*unit).into()), decimals: Some(*decimals) };
-            well_known.extend(names.iter().map(|name| (*name, style.clone())));
+        for (place, WellKnown { names, unit, decimals, .. }) in (0u8..).zip(WELL_KNOWN) {
+            let style = Style { unit: Some((*unit).into()), guessed: true, decimals: Some(*decimals) };
+            well_known.extend(names.iter().map(|name| (*name, (Guess(place), style.clone()))));
         }
-        let configured = configured.iter().map(|metric| (metric.name.clone(), style(metric))).collect();
-        Catalogue { configured, well_known }
+        let converts = configured.values().any(|metric| metric.conversion.is_some());
+        Catalogue { configured, well_known, converts }
     }
 
     /// The style of a metric: as configured, else by the last part of its name.
     pub(crate) fn style(&self, metric: &str) -> Style {
-        if let Some(style) = self.configured.get(metric) {
-            return style.clone();
+        let guessed = || self.well_known(metric).map(|(_, style)| style.clone()).unwrap_or_default();
+        match self.configured.get(metric) {
+            Some(Configured { unit: Some(unit), decimals, .. }) => {
+                Style { unit: unit.clone(), guessed: false, decimals: *decimals }
+            }
+            Some(Configured { decimals: decimals @ Some(_), .. }) => Style { decimals: *decimals, ..guessed() },
+            _ => guessed(),
         }
-        let last = metric.rsplit('.').next().unwrap_or(metric).to_lowercase();
-        self.well_known.get(&*last).cloned().unwrap_or_default()
+    }
+
+    /// As [`Catalogue::style`], of what is configured alone.
+    pub(crate) fn said(&self, metric: &str) -> Style {
+        let said = self.configured.get(metric);
+        let unit = said.and_then(|metric| metric.unit.clone()).flatten();
+        Style { unit, guessed: false, decimals: said.and_then(|metric| metric.decimals) }
+    }
+
+    /// What the unit of a metric would be guessed to be; `None` where it is configured, or nothing suggests one.
+    pub(crate) fn guess(&self, metric: &str) -> Option<Guess> {
+        let is_said = self.configured.get(metric).is_some_and(|metric| metric.unit.is_some());
+        self.well_known(metric).filter(|_| !is_said).map(|(guess, _)| *guess)
+    }
+
+    /// A value that a device sent, in the unit that is kept.
+    pub(crate) fn kept(&self, metric: &str, value: Value) -> Value {
+        match value {
+            Value::Number(number) if self.converts => {
+                let conversion = self.configured.get(metric).and_then(|metric| metric.conversion);
+                Value::Number(conversion.map_or(number, |conversion| conversion.of(number)))
+            }
+            value => value,
+        }
+    }
+
+    fn well_known(&self, metric: &str) -> Option<&(Guess, Style)> {
+        self.well_known.get(&*metric.rsplit('.').next().unwrap_or(metric).to_lowercase())
     }
 }
 

@@ -4,21 +4,23 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use tidegate_telemetry::DeviceIndex;
+use tidegate_telemetry::{DeviceIndex, MetricIndex};
 
 use crate::alerts::Alerts;
 use crate::commands::{Commands, CommandsThen};
 use crate::device::Device;
 use crate::fleet::Fleet;
-use crate::groups::{Groups, GroupsThen, LastingGroups, LastingNames};
+use crate::groups::{Groups, GroupsThen, LastingGroups, LastingNames, NamelessGroups};
 use crate::jumps::Jumps;
-use crate::older::OlderFleet;
+use crate::older::{OlderAlerts, OlderFleet};
 use crate::redelivery::Redelivery;
 use crate::rules::RuleIdentity;
 use crate::shards::Places;
 
 /// First byte of a checkpoint.
-const VERSION: u8 = 6;
+const VERSION: u8 = 7;
+/// Nobody knew whose the extremes of groups are, who is in alert and how far alerts went.
+const WITH_NAMELESS_GROUPS: u8 = 6;
 /// Names of metrics never gave their figures back, and nobody's address was known.
 const WITH_LASTING_NAMES: u8 = 5;
 /// Messages that came again were new ones, and so were readings that a device gave the same time.
@@ -93,15 +95,16 @@ impl State {
 }
 
 impl Checkpoint {
-    /// Writes it: a version byte, then postcard: the rules that standings refer to by number, the state, and the addresses
-    /// of devices.
+    /// Writes it: a version byte, then postcard: the rules that standings refer to by number, the state, the addresses of
+    /// devices, and the metrics whose values are in another unit than their names say.
     ///
     /// # Errors
     /// Those of `out`.
     pub fn write(&self, out: impl Write) -> io::Result<()> {
         let mut noted = Noted { out: BufWriter::with_capacity(WRITE_BYTES, out), error: None };
         noted.write_all(&[VERSION])?;
-        postcard::to_io(&(&*self.rules, &self.state, addresses(&self.state.fleet)), &mut noted)
+        let fleet = &self.state.fleet;
+        postcard::to_io(&(&*self.rules, &self.state, addresses(fleet), misnamed(fleet)), &mut noted)
             .map(drop)
             .map_err(|error| noted.error.unwrap_or_else(|| io::Error::other(error)))
     }
@@ -115,10 +118,22 @@ impl Checkpoint {
     }
 }
 
+type Addresses = Vec<(DeviceIndex, IpAddr)>;
+
 /// Where clients that proved nothing were when they brought devices in.
-fn addresses(fleet: &Places<Device>) -> Vec<(DeviceIndex, IpAddr)> {
+fn addresses(fleet: &Places<Device>) -> Addresses {
     let devices = (0..).map(DeviceIndex).zip(fleet.iter());
     devices.filter_map(|(index, device)| Some((index, device?.address?))).collect()
+}
+
+/// Metrics of devices that had a number which the unit of their name does not allow.
+fn misnamed(fleet: &Places<Device>) -> Vec<(DeviceIndex, MetricIndex)> {
+    let devices = (0..).map(DeviceIndex).zip(fleet.iter());
+    let cells = devices.flat_map(|(index, device)| {
+        let cells = (0..).map(MetricIndex).zip(device.into_iter().flat_map(|device| &device.cells));
+        cells.map(move |(metric, cell)| (index, metric, cell))
+    });
+    cells.filter(|(.., cell)| cell.is_misnamed).map(|(index, metric, _)| (index, metric)).collect()
 }
 
 /// Bytes written at once.
@@ -143,8 +158,18 @@ impl<W: Write> Write for Noted<W> {
 pub(crate) fn read(bytes: &[u8]) -> Result<(Vec<RuleIdentity>, State), RestoreError> {
     match bytes.split_first() {
         Some((&VERSION, rest)) => {
-            let (rules, state, addresses) = postcard::from_bytes(rest).map_err(|_| RestoreError::Malformed)?;
+            type Now = (Vec<RuleIdentity>, State, Addresses, Vec<(DeviceIndex, MetricIndex)>);
+            let now = postcard::from_bytes::<Now>(rest).map_err(|_| RestoreError::Malformed)?;
+            let (rules, mut state, addresses, misnamed) = now;
+            misnamed.into_iter().for_each(|(device, metric)| state.fleet.set_misnamed(device, metric));
             Ok((rules, rebuilt(state, addresses)))
+        }
+        Some((&WITH_NAMELESS_GROUPS, rest)) => {
+            type Then = (i64, Fleet, NamelessGroups, OlderAlerts, Commands, Redelivery);
+            let then = postcard::from_bytes::<(_, Then, Addresses)>(rest).map_err(|_| RestoreError::Malformed)?;
+            let (rules, (now_ms, fleet, groups, alerts, commands, redelivery), addresses) = then;
+            let (groups, alerts) = (groups.into(), alerts.into());
+            Ok((rules, rebuilt(State { now_ms, fleet, groups, alerts, commands, redelivery }, addresses)))
         }
         Some((&WITH_LASTING_NAMES, rest)) => read_with_lasting_names(rest),
         Some((&WITHOUT_REDELIVERY, rest)) => read_older::<LastingNames>(rest),
@@ -157,25 +182,27 @@ pub(crate) fn read(bytes: &[u8]) -> Result<(Vec<RuleIdentity>, State), RestoreEr
 }
 
 fn read_with_lasting_names(bytes: &[u8]) -> Result<(Vec<RuleIdentity>, State), RestoreError> {
-    type Then = (i64, Fleet, LastingNames, Alerts, Commands, Redelivery);
+    type Then = (i64, Fleet, LastingNames, OlderAlerts, Commands, Redelivery);
     let then = postcard::from_bytes::<(_, Then)>(bytes);
     let (rules, (now_ms, fleet, groups, alerts, commands, redelivery)) = then.map_err(|_| RestoreError::Malformed)?;
-    let state = State { now_ms, fleet, groups: groups.into(), alerts, commands, redelivery };
+    let (groups, alerts) = (groups.into(), alerts.into());
+    let state = State { now_ms, fleet, groups, alerts, commands, redelivery };
     Ok((rules, rebuilt(state, Vec::new())))
 }
 
 /// Makes what follows from the rest.
-fn rebuilt(mut state: State, addresses: Vec<(DeviceIndex, IpAddr)>) -> State {
+fn rebuilt(mut state: State, addresses: Addresses) -> State {
     state.fleet.rebuild(addresses);
+    state.fleet.count_alerts(&state.alerts);
     state.groups.rebuild(&mut state.fleet);
     state.commands.rebuild(state.now_ms);
     state
 }
 
 fn read_older<G: DeserializeOwned + Into<Groups>>(bytes: &[u8]) -> Result<(Vec<RuleIdentity>, State), RestoreError> {
-    let older = postcard::from_bytes::<(_, (i64, OlderFleet, G, Alerts, Commands))>(bytes);
+    let older = postcard::from_bytes::<(_, (i64, OlderFleet, G, OlderAlerts, Commands))>(bytes);
     let (rules, (now_ms, fleet, groups, alerts, commands)) = older.map_err(|_| RestoreError::Malformed)?;
-    let (fleet, groups, redelivery) = (fleet.at(now_ms), groups.into(), Redelivery::default());
+    let (fleet, groups, alerts, redelivery) = (fleet.at(now_ms), groups.into(), alerts.into(), Redelivery::default());
     Ok((rules, rebuilt(State { now_ms, fleet, groups, alerts, commands, redelivery }, Vec::new())))
 }
 

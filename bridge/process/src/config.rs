@@ -6,6 +6,8 @@ use tidegate_decode::DecodeConfig;
 use tidegate_telemetry::Severity;
 use tidegate_telemetry::scope::glob_matches;
 
+use crate::conversion::Conversion;
+
 /// How processing behaves. Spans are milliseconds.
 #[derive(Debug, Clone)]
 pub struct ProcessConfig {
@@ -118,14 +120,16 @@ impl Default for CommandsConfig {
 }
 
 /// Unit and decimals of a metric.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct MetricConfig {
     /// Metric name, in full (`env.temperature`).
     pub name: String,
-    /// Unit for people: `°C`.
+    /// Unit for people: `°C`; an empty one: it has none. `None`: what its name suggests.
     pub unit: Option<String>,
     /// Decimals to show; learnt from the values when absent.
     pub decimals: Option<u8>,
+    /// From what devices send to what is kept, shown and compared with rules. `None`: they send that.
+    pub conversion: Option<Conversion>,
 }
 
 /// A rule: which condition, on which metric of which devices, raises an alert.

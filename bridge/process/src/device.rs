@@ -4,11 +4,11 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use smallvec::smallvec;
 use tidegate_telemetry::{
-    AppliedCell, AppliedReading, Change, DeliveryClass, DeviceIndex, DeviceState, Holder, MetricIndex, Owner,
+    AppliedCell, AppliedReading, Change, DeliveryClass, DeviceIndex, DeviceState, Holder, MetricIndex, Owner, Severity,
     TimeOrigin, Value,
 };
 
-use crate::catalogue::{self, Catalogue, Style};
+use crate::catalogue::{self, Catalogue, Guess, Style};
 use crate::clock::{Clock, Ranked};
 use crate::given::Given;
 use crate::groups::GroupIndex;
@@ -49,6 +49,9 @@ pub(crate) struct Device {
     pub(crate) wake_ms: Option<i64>,
     /// Where the rules stand on it, by rule and metric.
     pub(crate) watches: Vec<Watch>,
+    /// Its alerts that hold, by severity. Follows from the alerts.
+    #[serde(skip)]
+    pub(crate) alerts: [u32; 3],
 }
 
 impl Device {
@@ -164,6 +167,12 @@ impl Device {
         is_ahead
     }
 
+    /// The gravest alert that holds.
+    pub(crate) fn worst_alert(&self) -> Option<Severity> {
+        let by_gravity = [Severity::Critical, Severity::Warning, Severity::Info];
+        by_gravity.into_iter().find(|severity| self.alerts[*severity as usize] > 0)
+    }
+
     /// Whether its values are in the figures of its group.
     pub(crate) fn counts(&self) -> bool {
         matches!(self.state, DeviceState::Fresh | DeviceState::Asleep)
@@ -186,6 +195,12 @@ pub(crate) struct Cell {
     /// Decimals learnt from the values; [`catalogue::DECIMALS_UNKNOWN`] before the first number.
     pub(crate) decimals: u8,
     pub(crate) aggregate: AggregateSlot,
+    /// The unit that its name suggests. Follows from that and the configuration.
+    #[serde(skip)]
+    pub(crate) guess: Option<Guess>,
+    /// A number came that cannot be one in that unit: it has none. Checkpoints have it behind the rest.
+    #[serde(skip)]
+    pub(crate) is_misnamed: bool,
 }
 
 /// Where a metric's aggregates are.
@@ -214,17 +229,17 @@ impl Cell {
     pub(crate) fn new(
         name: Arc<str>,
         value: Value,
-        style: &Style,
+        catalogue: &Catalogue,
         ranked: Ranked,
         heard_ms: i64,
         baseline: u32,
     ) -> Self {
         // Where the catalogue knows the decimals there is nothing to learn.
-        let decimals =
-            if style.decimals.is_some() { catalogue::DECIMALS_LEARNT_MAX } else { catalogue::DECIMALS_UNKNOWN };
-        let given = Given::first(ranked.origin);
-        let time_ms = ranked.time_ms;
-        Cell { name, value, time_ms, given, heard_ms, baseline, decimals, aggregate: AggregateSlot::NotYet }
+        let is_known = catalogue.style(&name).decimals.is_some();
+        let decimals = if is_known { catalogue::DECIMALS_LEARNT_MAX } else { catalogue::DECIMALS_UNKNOWN };
+        let (given, guess) = (Given::first(ranked.origin), catalogue.guess(&name));
+        let (time_ms, aggregate) = (ranked.time_ms, AggregateSlot::NotYet);
+        Cell { name, value, time_ms, given, heard_ms, baseline, decimals, aggregate, guess, is_misnamed: false }
     }
 
     /// Takes a value if it is the newest; of two with the same time the one that came later is. Also says whether
@@ -252,8 +267,18 @@ impl Cell {
         (Place::Latest, is_new)
     }
 
-    /// Learns decimals from the value; `true` when they are others now.
-    pub(crate) fn learn_decimals(&mut self) -> bool {
+    /// Learns from the value how it is shown; `true` when that is otherwise now. `was_number`: the value before was one.
+    pub(crate) fn learn(&mut self, was_number: bool) -> bool {
+        let number = if let Value::Number(number) = self.value { Some(number) } else { None };
+        let is_news = number.is_some_and(|it| !self.is_misnamed && self.guess.is_some_and(|guess| !guess.fits(it)));
+        if is_news {
+            self.is_misnamed = true;
+            self.decimals = catalogue::DECIMALS_UNKNOWN;
+        }
+        self.learn_decimals() || is_news || was_number != number.is_some()
+    }
+
+    fn learn_decimals(&mut self) -> bool {
         let Value::Number(number) = self.value else { return false };
         let known = self.decimals;
         let least = if known == catalogue::DECIMALS_UNKNOWN { 0 } else { known };
@@ -262,14 +287,18 @@ impl Cell {
     }
 
     pub(crate) fn change(&self, device: DeviceIndex, metric: MetricIndex, catalogue: &Catalogue) -> Change {
-        let Style { unit, decimals } = self.style(catalogue);
-        Change::Metric { device, metric, name: self.name.clone(), unit, decimals }
+        let Style { unit, guessed, decimals } = self.style(catalogue);
+        Change::Metric { device, metric, name: self.name.clone(), unit, guessed, decimals }
     }
 
-    /// How it is shown: as the catalogue says, or with the decimals that were learnt.
+    /// How it is shown: as the catalogue says, or with the decimals that were learnt. Only numbers have a unit.
     pub(crate) fn style(&self, catalogue: &Catalogue) -> Style {
-        let style = catalogue.style(&self.name);
+        let style = if self.is_misnamed { catalogue.said(&self.name) } else { catalogue.style(&self.name) };
         let learnt = (self.decimals != catalogue::DECIMALS_UNKNOWN).then_some(self.decimals);
-        Style { decimals: style.decimals.or(learnt), ..style }
+        let decimals = style.decimals.or(learnt);
+        match self.value {
+            Value::Number(_) => Style { decimals, ..style },
+            Value::Bool(_) | Value::Text(_) => Style { unit: None, guessed: false, decimals },
+        }
     }
 }

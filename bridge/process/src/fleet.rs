@@ -3,8 +3,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer};
-use tidegate_telemetry::{DeviceIndex, Holder};
+use tidegate_telemetry::{DeviceIndex, Holder, MetricIndex};
 
+use crate::alerts::Alerts;
 use crate::config::ProcessConfig;
 use crate::crowd::Crowd;
 use crate::device::Device;
@@ -138,6 +139,24 @@ impl Fleet {
             self.index(DeviceIndex(index), device.id.clone(), device.holder());
         }
         self.devices = devices;
+    }
+
+    /// A number of the metric cannot be one in the unit that its name suggests.
+    pub(crate) fn set_misnamed(&mut self, device: DeviceIndex, metric: MetricIndex) {
+        let cells = self.get_mut(device).map(|device| &mut device.cells);
+        if let Some(cell) = cells.and_then(|cells| cells.get_mut(usize::from(metric.0))) {
+            cell.is_misnamed = true;
+        }
+    }
+
+    /// Counts each device's alerts that hold.
+    pub(crate) fn count_alerts(&mut self, alerts: &Alerts) {
+        for (index, id, severity) in alerts.active() {
+            // An alert whose rule is gone may outlast its device, whose number may be another's by now.
+            if let Some(device) = self.get_mut(index).filter(|device| device.id == *id) {
+                device.alerts[severity as usize] += 1;
+            }
+        }
     }
 
     /// Changes each device, in the order of their numbers.

@@ -2,12 +2,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use tidegate_telemetry::{AggregateChange, Change, DeviceIndex, DeviceState, StateCounts};
+use tidegate_telemetry::{AggregateChange, Change, DeviceIndex, DeviceState, InAlert, StateCounts};
 
 use crate::config::ProcessConfig;
 use crate::device::AggregateSlot;
 use crate::fleet::Fleet;
 use crate::names::{Figures, Names};
+use crate::older::OlderGroup;
 use crate::partial::{Partial, Partials, Summing};
 use crate::shards::{Places, Shards};
 
@@ -48,7 +49,7 @@ pub(crate) struct GroupsThen {
 /// As checkpoints up to version 3 have it: groups never went.
 #[derive(Debug, Deserialize)]
 pub(crate) struct LastingGroups {
-    groups: Vec<Group>,
+    groups: Vec<OlderGroup>,
     metrics: Vec<Arc<str>>,
     marked: Vec<GroupIndex>,
     round_ms: i64,
@@ -57,30 +58,40 @@ pub(crate) struct LastingGroups {
 /// As checkpoints of versions 4 and 5 have it: names of metrics kept their figures for good.
 #[derive(Debug, Deserialize)]
 pub(crate) struct LastingNames {
-    groups: Shards<Group>,
+    groups: Shards<OlderGroup>,
     metrics: Vec<Arc<str>>,
     marked: Vec<GroupIndex>,
     round_ms: i64,
 }
 
+/// As checkpoints of version 6 have it: nobody knew whose the extremes are, and who is in alert.
+#[derive(Debug, Deserialize)]
+pub(crate) struct NamelessGroups {
+    groups: Shards<OlderGroup>,
+    names: Names,
+    marked: Vec<GroupIndex>,
+    round_ms: i64,
+}
+
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Group {
-    path: Arc<str>,
-    parent: Option<GroupIndex>,
+pub(crate) struct Group {
+    pub(crate) path: Arc<str>,
+    pub(crate) parent: Option<GroupIndex>,
     /// By number, as the members.
-    children: Vec<GroupIndex>,
+    pub(crate) children: Vec<GroupIndex>,
     /// Devices right in it, by number, so that sums come out the same in every run.
-    members: Vec<DeviceIndex>,
-    marked: bool,
-    own: Sums,
+    pub(crate) members: Vec<DeviceIndex>,
+    pub(crate) marked: bool,
+    pub(crate) own: Sums,
     /// With everything below; as last told.
-    total: Sums,
+    pub(crate) total: Sums,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-struct Sums {
-    partials: Partials,
-    states: StateCounts,
+pub(crate) struct Sums {
+    pub(crate) partials: Partials,
+    pub(crate) states: StateCounts,
+    pub(crate) in_alert: InAlert,
 }
 
 impl Groups {
@@ -208,7 +219,7 @@ impl Groups {
             let group = self.groups.get_mut(index.0).expect("marked groups stay");
             group.marked = false;
             let before = std::mem::replace(&mut group.total, total);
-            group.tell(&before, &self.names, changes);
+            group.tell(&before, &self.names, fleet, changes);
             self.remove_if_empty(index);
         }
         self.names.settle(config.aggregate_metrics_max);
@@ -235,10 +246,10 @@ impl Groups {
     }
 
     /// Every aggregate as last told.
-    pub(crate) fn changes(&self) -> impl Iterator<Item = Change> {
+    pub(crate) fn changes(&self, fleet: &Fleet) -> impl Iterator<Item = Change> {
         self.groups.iter().flat_map(|(_, group)| {
             let mut changes = Vec::new();
-            group.tell(&Sums::default(), &self.names, &mut changes);
+            group.tell(&Sums::default(), &self.names, fleet, &mut changes);
             changes
         })
     }
@@ -265,7 +276,7 @@ impl Groups {
 
     fn total_of(&mut self, index: GroupIndex) -> Sums {
         let group = self.groups.get(index.0).expect("marked groups stay");
-        let mut states = group.own.states;
+        let Sums { mut states, mut in_alert, .. } = group.own;
         self.summing.merge(&group.own.partials);
         for total in group.children.iter().filter_map(|child| Some(&self.groups.get(child.0)?.total)) {
             self.summing.merge(&total.partials);
@@ -273,8 +284,9 @@ impl Groups {
             states.late += total.states.late;
             states.asleep += total.states.asleep;
             states.lost += total.states.lost;
+            in_alert.add(total.in_alert);
         }
-        Sums { partials: self.summing.finish(), states }
+        Sums { partials: self.summing.finish(), states, in_alert }
     }
 
     fn at(&self, group: GroupIndex) -> &Group {
@@ -289,19 +301,25 @@ impl Groups {
 impl From<LastingGroups> for Groups {
     /// Groups that are empty go with the next round.
     fn from(LastingGroups { groups, metrics, marked, round_ms }: LastingGroups) -> Self {
-        let groups: Shards<Group> = groups.into_iter().map(Some).collect();
-        let empty = groups.iter().filter(|(_, group)| group.is_empty()).map(|(index, _)| GroupIndex(index));
-        let empty: Vec<GroupIndex> = empty.filter(|group| *group != ROOT).collect();
-        let mut groups: Groups = LastingNames { groups, metrics, marked, round_ms }.into();
-        empty.into_iter().for_each(|group| groups.mark(group));
-        groups
+        LastingNames { groups: groups.into_iter().map(Some).collect(), metrics, marked, round_ms }.into()
     }
 }
 
 impl From<LastingNames> for Groups {
     fn from(LastingNames { groups, metrics, marked, round_ms }: LastingNames) -> Self {
         let names = Names::new(metrics.into_iter().map(Figures::Of).collect());
-        Groups { groups, names, marked, round_ms, ..Groups::new() }
+        NamelessGroups { groups, names, marked, round_ms }.into()
+    }
+}
+
+impl From<NamelessGroups> for Groups {
+    /// The next round finds whose the extremes are.
+    fn from(NamelessGroups { groups, names, marked, round_ms }: NamelessGroups) -> Self {
+        let groups = groups.map(OlderGroup::now);
+        let all: Vec<GroupIndex> = groups.iter().map(|(index, _)| GroupIndex(index)).collect();
+        let mut groups = Groups { groups, names, marked, round_ms, ..Groups::new() };
+        all.into_iter().for_each(|group| groups.mark(group));
+        groups
     }
 }
 
@@ -339,27 +357,29 @@ impl Group {
 
     /// Tells what differs from `before`; a metric that no device has any more is told with no devices, and before others:
     /// it may have got another place.
-    fn tell(&self, before: &Sums, names: &Names, changes: &mut Vec<Change>) {
-        if self.total.states != before.states {
-            changes.push(Change::States { group: self.path.clone(), counts: self.total.states });
+    fn tell(&self, before: &Sums, names: &Names, fleet: &Fleet, changes: &mut Vec<Change>) {
+        let Sums { states: counts, in_alert, .. } = self.total;
+        if (counts, in_alert) != (before.states, before.in_alert) {
+            changes.push(Change::States { group: self.path.clone(), counts, in_alert });
         }
         let of = |partials: &Partials, metric: u16| {
             partials.binary_search_by_key(&metric, |(metric, _)| *metric).ok().map(|place| partials[place].1)
         };
         for (metric, _) in &before.partials {
             if of(&self.total.partials, *metric).is_none() {
-                changes.push(self.change(names.text(*metric), &Partial::EMPTY));
+                changes.push(self.change(names.text(*metric), &Partial::EMPTY, fleet));
             }
         }
         for (metric, partial) in &self.total.partials {
             if of(&before.partials, *metric) != Some(*partial) {
-                changes.push(self.change(names.text(*metric), partial));
+                changes.push(self.change(names.text(*metric), partial, fleet));
             }
         }
     }
 
-    fn change(&self, metric: &Arc<str>, partial: &Partial) -> Change {
+    fn change(&self, metric: &Arc<str>, partial: &Partial, fleet: &Fleet) -> Change {
         let some = partial.count > 0;
+        let whose = |device| fleet.get(device).filter(|_| some).map(|device| device.id.clone());
         Change::Aggregate(AggregateChange {
             group: self.path.clone(),
             metric: metric.clone(),
@@ -369,13 +389,18 @@ impl Group {
             min: if some { partial.min } else { 0.0 },
             max: if some { partial.max } else { 0.0 },
             oldest_ms: some.then_some(partial.oldest_ms),
+            min_device: whose(partial.min_of),
+            max_device: whose(partial.max_of),
         })
     }
 }
 
 fn sum_up(members: &[DeviceIndex], fleet: &Fleet, names: &Names, summing: &mut Summing) -> Sums {
-    let mut states = StateCounts::default();
-    for device in members.iter().filter_map(|&index| fleet.get(index)) {
+    let (mut states, mut in_alert) = (StateCounts::default(), InAlert::default());
+    for (index, device) in members.iter().filter_map(|&index| Some((index, fleet.get(index)?))) {
+        if let Some(worst) = device.worst_alert() {
+            *in_alert.of(worst) += 1;
+        }
         match device.state {
             DeviceState::Fresh => states.fresh += 1,
             DeviceState::Late => states.late += 1,
@@ -390,9 +415,9 @@ fn sum_up(members: &[DeviceIndex], fleet: &Fleet, names: &Names, summing: &mut S
             let partial = summing.at(place);
             partial.devices += 1;
             if device.counts() {
-                partial.add(value, cell.time_ms);
+                partial.add(value, cell.time_ms, index);
             }
         }
     }
-    Sums { partials: summing.finish(), states }
+    Sums { partials: summing.finish(), states, in_alert }
 }

@@ -8,6 +8,7 @@ use tidegate_telemetry::{AlertChange, AlertState, DeviceIndex, MetricIndex};
 use crate::alerts::AlertKey;
 use crate::catalogue::Style;
 use crate::checkpoint::State;
+use crate::config::Condition;
 use crate::deadlines::{Deadlines, Waiting};
 use crate::device::Device;
 use crate::news::News;
@@ -29,9 +30,9 @@ impl Process {
             let Some(value) = self.said(&news, index, watch.metric) else { continue };
             let condition = self.rules.get(watch.rule).config.condition;
             match watch.heard(&condition, value, time_ms, now_ms) {
-                Verdict::Nothing => {}
+                Verdict::Nothing => self.hold(watch, &condition, value, output),
                 Verdict::Raise => watch.standing = Standing::Active(self.raise(index, watch, now_ms, output)),
-                Verdict::Clear(alert) => self.state.alerts.clear(alert, value, now_ms, &self.config, output),
+                Verdict::Clear(alert) => self.end_alert(alert, value, now_ms, output),
             }
             schedule(&mut self.deadlines, &self.rules, index, watch, now_ms);
         }
@@ -96,9 +97,33 @@ impl Process {
         is_due
     }
 
+    /// The alert of a watch, if there is one, goes on: perhaps further beyond its threshold than before.
+    fn hold(&mut self, watch: &Watch, condition: &Condition, value: Option<f64>, output: &mut Output) {
+        let (Some(alert), Some(value)) = (watch.alert(), value) else { return };
+        match condition {
+            Condition::Above { .. } => self.state.alerts.hold(alert, value, |value, peak| value > peak, output),
+            Condition::Below { .. } => self.state.alerts.hold(alert, value, |value, peak| value < peak, output),
+            Condition::NoReading { .. } => {}
+        }
+    }
+
+    /// An alert holds no longer; `value` cleared it, if one did.
+    pub(crate) fn end_alert(&mut self, alert: AlertKey, value: Option<f64>, now_ms: i64, output: &mut Output) {
+        let State { alerts, fleet, groups, .. } = &mut self.state;
+        let ended = alerts.clear(alert, value, now_ms, &self.config, output);
+        // The alert of a rule that is gone may outlast its device, whose number may be another's by now.
+        if let Some((index, id, severity)) = ended
+            && let Some(device) = fleet.get_mut(index).filter(|device| device.id == id)
+        {
+            let count = &mut device.alerts[severity as usize];
+            *count = count.saturating_sub(1);
+            groups.mark(device.counted_in);
+        }
+    }
+
     /// Raises the alert of a watch.
     fn raise(&mut self, index: DeviceIndex, watch: &Watch, at_ms: i64, output: &mut Output) -> AlertKey {
-        let State { fleet, alerts, .. } = &mut self.state;
+        let State { fleet, alerts, groups, .. } = &mut self.state;
         let device = fleet.get(index).expect("the caller has found it");
         let rule = self.rules.get(watch.rule);
         let cell = watch.metric.map(|metric| &device.cells[usize::from(metric.0)]);
@@ -118,14 +143,23 @@ impl Process {
             raised_ms: at_ms,
             acknowledged: None,
             cleared_ms: None,
+            raised_value: value,
+            peak: value,
+            comment: None,
+            unacknowledged: None,
         };
+        let (counted_in, severity) = (device.counted_in, rule.config.severity);
+        if let Some(device) = fleet.get_mut(index) {
+            device.alerts[severity as usize] += 1;
+        }
+        groups.mark(counted_in);
         alerts.raise(alert, output)
     }
 
     /// After a device came or moved: other rules may be meant for it. Alerts of those that no longer are end.
     pub(crate) fn rewatch(&mut self, index: DeviceIndex, now_ms: i64, output: &mut Output) {
         for ended in self.choose_watches(index) {
-            self.state.alerts.clear(ended, None, now_ms, &self.config, output);
+            self.end_alert(ended, None, now_ms, output);
         }
     }
 

@@ -16,7 +16,7 @@
 //!   `news`: how readings meet the rules
 //! - `commands`: commands to devices, and where each stands
 //! - `deadlines`, `waiting`: what waits for time, and what happens then; `jumps`: the clock was set meanwhile
-//! - `catalogue`: units and decimals; `refusals`: what is not applied; `checkpoint`, `older`: the state as bytes
+//! - `catalogue`, `conversion`: units and decimals; `figures`: what operators ask for; `refusals`: what is not applied; `checkpoint`, `older`: the state as bytes
 //! - `shards`, `shelves`: a copy of the state costs next to nothing; `texts`: one in memory for many
 
 mod alerts;
@@ -25,10 +25,12 @@ mod checkpoint;
 mod clock;
 mod commands;
 pub mod config;
+mod conversion;
 mod copies;
 mod crowd;
 mod deadlines;
 mod device;
+mod figures;
 mod fleet;
 mod given;
 mod groups;
@@ -54,5 +56,7 @@ mod watch;
 
 pub use checkpoint::{Checkpoint, RestoreError};
 pub use config::{CommandsConfig, Condition, MetricConfig, ProcessConfig, RuleConfig};
+pub use conversion::Conversion;
+pub use figures::DeviceFigures;
 pub use output::{CommandSteps, Counts, Output};
-pub use process::{DeviceFigures, Process};
+pub use process::Process;

@@ -1,16 +1,22 @@
-//! Devices as older checkpoints have them.
+//! Devices, groups and alerts as older checkpoints have them.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use serde::Deserialize;
-use tidegate_telemetry::{DeviceState, TimeOrigin, Value};
+use tidegate_telemetry::{
+    AlertChange, AlertState, DeviceIndex, DeviceState, InAlert, Severity, StateCounts, TimeOrigin, Value,
+};
 
+use crate::alerts::{AlertKey, Alerts};
 use crate::clock::Clock;
 use crate::device::{AggregateSlot, Cell, Device};
 use crate::fleet::Fleet;
 use crate::given::Given;
-use crate::groups::GroupIndex;
+use crate::groups::{Group, GroupIndex, Sums};
 use crate::interval::Interval;
+use crate::partial::{NO_DEVICE, Partial};
+use crate::shelves::Shelves;
 use crate::watch::Watch;
 
 /// No time that a device gave lies further ahead of its receipt.
@@ -78,6 +84,7 @@ impl OlderDevice {
             since_ms: self.since_ms,
             wake_ms: None,
             watches: self.watches,
+            alerts: [0; 3],
         }
     }
 }
@@ -85,6 +92,114 @@ impl OlderDevice {
 impl OlderCell {
     fn given(self, given: Given) -> Cell {
         let OlderCell { name, value, time_ms, heard_ms, baseline, decimals, aggregate } = self;
-        Cell { name, value, time_ms, given, heard_ms, baseline, decimals, aggregate }
+        let (guess, is_misnamed) = (None, false);
+        Cell { name, value, time_ms, given, heard_ms, baseline, decimals, aggregate, guess, is_misnamed }
+    }
+}
+
+/// Alerts when nobody asked how far they went.
+#[derive(Debug, Deserialize)]
+pub(crate) struct OlderAlerts {
+    alerts: Shelves<AlertKey, OlderAlert>,
+    cleared: VecDeque<AlertKey>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct OlderAlert {
+    id: Arc<str>,
+    rule: Arc<str>,
+    severity: Severity,
+    device: DeviceIndex,
+    device_id: Arc<str>,
+    group: Arc<str>,
+    metric: Option<Arc<str>>,
+    text: Arc<str>,
+    state: AlertState,
+    value: Option<f64>,
+    raised_ms: i64,
+    acknowledged: Option<(i64, Arc<str>)>,
+    cleared_ms: Option<i64>,
+}
+
+impl From<OlderAlerts> for Alerts {
+    fn from(older: OlderAlerts) -> Self {
+        let mut alerts = Shelves::default();
+        older.alerts.iter().for_each(|(key, alert)| alerts.push(*key, alert.clone().now()));
+        Alerts::of(alerts, older.cleared)
+    }
+}
+
+impl OlderAlert {
+    fn now(self) -> AlertChange {
+        // Of one that cleared only the value that cleared it is known.
+        let raised_value = self.value.filter(|_| self.state != AlertState::Cleared);
+        AlertChange {
+            id: self.id,
+            rule: self.rule,
+            severity: self.severity,
+            device: self.device,
+            device_id: self.device_id,
+            group: self.group,
+            metric: self.metric,
+            text: self.text,
+            state: self.state,
+            value: self.value,
+            raised_ms: self.raised_ms,
+            acknowledged: self.acknowledged,
+            cleared_ms: self.cleared_ms,
+            raised_value,
+            peak: raised_value,
+            comment: None,
+            unacknowledged: None,
+        }
+    }
+}
+
+/// A group when nobody asked whose its extremes are.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct OlderGroup {
+    path: Arc<str>,
+    parent: Option<GroupIndex>,
+    children: Vec<GroupIndex>,
+    members: Vec<DeviceIndex>,
+    marked: bool,
+    own: OlderSums,
+    total: OlderSums,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct OlderSums {
+    partials: Vec<(u16, OlderPartial)>,
+    states: StateCounts,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+struct OlderPartial {
+    count: u32,
+    devices: u32,
+    sum: f64,
+    min: f64,
+    max: f64,
+    oldest_ms: i64,
+}
+
+impl OlderGroup {
+    pub(crate) fn now(self) -> Group {
+        let OlderGroup { path, parent, children, members, marked, own, total } = self;
+        Group { path, parent, children, members, marked, own: own.now(), total: total.now() }
+    }
+}
+
+impl OlderSums {
+    fn now(self) -> Sums {
+        let partials = self.partials.into_iter().map(|(place, partial)| (place, partial.now())).collect();
+        Sums { partials, states: self.states, in_alert: InAlert::default() }
+    }
+}
+
+impl OlderPartial {
+    fn now(self) -> Partial {
+        let OlderPartial { count, devices, sum, min, max, oldest_ms } = self;
+        Partial { count, devices, sum, min, max, oldest_ms, min_of: NO_DEVICE, max_of: NO_DEVICE }
     }
 }

@@ -66,7 +66,9 @@ pub struct Counts {
     pub alerts_cleared: u64,
     /// Acknowledgements that took an alert on.
     pub acknowledgements: u64,
-    /// Acknowledgements of alerts that are unknown, cleared, or already somebody's.
+    /// Acknowledgements that were taken back.
+    pub acknowledgements_taken_back: u64,
+    /// Acknowledgements of alerts that are unknown, cleared, or already somebody's, and attempts to take back none.
     pub acknowledgements_ignored: u64,
     /// Commands that were accepted.
     pub commands_accepted: u64,

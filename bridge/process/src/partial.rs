@@ -1,4 +1,5 @@
 use serde::{Deserialize, Serialize};
+use tidegate_telemetry::DeviceIndex;
 
 /// Figures of one metric over some devices; merges with those of other devices.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -9,18 +10,32 @@ pub(crate) struct Partial {
     pub(crate) min: f64,
     pub(crate) max: f64,
     pub(crate) oldest_ms: i64,
+    /// Which device has the smallest; meaningless when `count` is 0.
+    pub(crate) min_of: DeviceIndex,
+    /// Which device has the largest, as `min_of`.
+    pub(crate) max_of: DeviceIndex,
 }
 
+/// Stands for a device that nobody knows.
+pub(crate) const NO_DEVICE: DeviceIndex = DeviceIndex(u32::MAX);
+
 impl Partial {
-    pub(crate) const EMPTY: Partial =
-        Partial { count: 0, devices: 0, sum: 0.0, min: f64::INFINITY, max: f64::NEG_INFINITY, oldest_ms: i64::MAX };
+    pub(crate) const EMPTY: Partial = Partial {
+        count: 0,
+        devices: 0,
+        sum: 0.0,
+        min: f64::INFINITY,
+        max: f64::NEG_INFINITY,
+        oldest_ms: i64::MAX,
+        min_of: NO_DEVICE,
+        max_of: NO_DEVICE,
+    };
 
     /// A device's newest value, if it is in the figures.
-    pub(crate) fn add(&mut self, value: f64, time_ms: i64) {
+    pub(crate) fn add(&mut self, value: f64, time_ms: i64, device: DeviceIndex) {
         self.count += 1;
         self.sum += value;
-        self.min = self.min.min(value);
-        self.max = self.max.max(value);
+        self.reach((value, device), (value, device));
         self.oldest_ms = self.oldest_ms.min(time_ms);
     }
 
@@ -28,9 +43,18 @@ impl Partial {
         self.count += other.count;
         self.devices += other.devices;
         self.sum += other.sum;
-        self.min = self.min.min(other.min);
-        self.max = self.max.max(other.max);
+        self.reach((other.min, other.min_of), (other.max, other.max_of));
         self.oldest_ms = self.oldest_ms.min(other.oldest_ms);
+    }
+
+    /// Of equal values the first one counts.
+    fn reach(&mut self, (min, min_of): (f64, DeviceIndex), (max, max_of): (f64, DeviceIndex)) {
+        if min < self.min {
+            (self.min, self.min_of) = (min, min_of);
+        }
+        if max > self.max {
+            (self.max, self.max_of) = (max, max_of);
+        }
     }
 }
 

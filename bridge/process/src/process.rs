@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use tidegate_decode::Decoder;
 use tidegate_telemetry::{
     AppliedCell, AppliedReading, Change, CommandId, CommandMessage, DeviceIndex, DeviceState, Entry, Intent,
-    MetricIndex, Position, Publication, Reading, Reason, TimeOrigin, scope,
+    MetricIndex, Position, Publication, Reading, Reason, TimeOrigin, Value, scope,
 };
 
 use crate::alerts::{AlertKey, Alerts};
@@ -48,18 +48,6 @@ pub struct Process {
     pub(crate) news: News,
 }
 
-/// Figures of one device that are no change for views.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DeviceFigures {
-    /// How far its clock is ahead of the receipts (negative: behind, or slow on the way), smoothed, ms. `None` when it
-    /// sends no times.
-    pub skew_ms: Option<i64>,
-    /// How often it reports, as learnt, ms.
-    pub interval_ms: i64,
-    /// Unix ms of receipt of its last reading.
-    pub heard_ms: i64,
-}
-
 impl Process {
     /// A fleet that nothing was heard of.
     #[must_use]
@@ -84,7 +72,8 @@ impl Process {
         for index in process.state.fleet.indexes() {
             process.choose_watches(index);
             process.wake_later(index);
-            let device = process.state.fleet.get(index).expect("indexes() names devices that exist");
+            let device = process.state.fleet.get_mut(index).expect("indexes() names devices that exist");
+            device.cells.iter_mut().for_each(|cell| cell.guess = process.catalogue.guess(&cell.name));
             watched.extend(device.watches.iter().filter_map(Watch::alert));
         }
         process.orphans = process.state.alerts.orphans(&watched);
@@ -124,15 +113,19 @@ impl Process {
         let now_ms = entry.received_ms().saturating_sub(set_by_ms).max(self.state.now_ms);
         self.state.now_ms = now_ms;
         self.state.alerts.begin(position);
-        for orphan in self.orphans.drain(..self.orphans.len().min(self.config.due_per_entry_max)) {
-            self.state.alerts.clear(orphan, None, now_ms, &self.config, output);
+        let orphans = self.orphans.drain(..self.orphans.len().min(self.config.due_per_entry_max));
+        for orphan in orphans.collect::<Vec<_>>() {
+            self.end_alert(orphan, None, now_ms, output);
         }
         self.fire_due(now_ms, output);
         self.state.commands.expire(now_ms, &self.config.commands, output);
         match entry {
             Entry::Publication(publication) => self.publication(position, publication, now_ms, output),
-            Entry::Intent(Intent::AcknowledgeAlert { alert, by, .. }) => {
-                self.state.alerts.acknowledge(alert, by, now_ms, output);
+            Entry::Intent(Intent::AcknowledgeAlert { alert, by, comment, .. }) => {
+                self.state.alerts.acknowledge(alert, by, comment.as_deref(), now_ms, output);
+            }
+            Entry::Intent(Intent::UnacknowledgeAlert { alert, by, .. }) => {
+                self.state.alerts.unacknowledge(alert, by, now_ms, output);
             }
             Entry::Intent(Intent::SendCommand { by, request, .. }) => {
                 let is_known = self.state.fleet.find(&request.device).is_some();
@@ -157,12 +150,6 @@ impl Process {
         output.problems.extend(lost.iter().map(|metric| outvoted(metric, *now_ms, &self.config)));
     }
 
-    /// Number of metrics that have no figures by group, because others have more devices.
-    #[must_use]
-    pub fn metrics_without_figures(&self) -> usize {
-        self.state.groups.names().without()
-    }
-
     /// When something waits for time, Unix ms: a tick is wanted then, unless another entry is received first.
     #[must_use]
     pub fn next_deadline(&self) -> Option<i64> {
@@ -182,7 +169,7 @@ impl Process {
     pub fn changes(&self) -> impl Iterator<Item = Change> {
         let State { now_ms, fleet, groups, alerts, commands, .. } = &self.state;
         let devices = fleet.iter().flat_map(|(index, device)| device.changes(index, &self.catalogue));
-        devices.chain(groups.changes()).chain(alerts.changes(*now_ms, &self.config)).chain(commands.changes())
+        devices.chain(groups.changes(fleet)).chain(alerts.changes(*now_ms, &self.config)).chain(commands.changes())
     }
 
     /// The names of devices and metrics as changes: what history needs before their first reading.
@@ -194,32 +181,6 @@ impl Process {
     #[must_use]
     pub fn commands_due(&self) -> Vec<CommandMessage> {
         self.state.commands.to_go_out(self.state.now_ms)
-    }
-
-    /// When the last entry was received, Unix ms; `None` before the first.
-    #[must_use]
-    pub fn last_received_ms(&self) -> Option<i64> {
-        Some(self.state.now_ms).filter(|now_ms| *now_ms != i64::MIN)
-    }
-
-    /// Number of devices.
-    #[must_use]
-    pub fn devices(&self) -> usize {
-        self.state.fleet.len()
-    }
-
-    /// Heap bytes, about, of the messages that are known when they are sent again.
-    #[must_use]
-    pub fn redelivery_bytes(&self) -> usize {
-        self.state.redelivery.bytes()
-    }
-
-    /// Figures of the device with this full identifier.
-    #[must_use]
-    pub fn device_figures(&self, id: &str) -> Option<DeviceFigures> {
-        let device = self.state.fleet.get(self.state.fleet.find(id)?)?;
-        let Device { clock, interval_ms, heard_ms, .. } = device;
-        Some(DeviceFigures { skew_ms: clock.skew_ms, interval_ms: *interval_ms, heard_ms: *heard_ms })
     }
 
     fn publication(&mut self, position: Position, publication: &Publication, now_ms: i64, output: &mut Output) {
@@ -341,6 +302,7 @@ impl Process {
             since_ms: now_ms,
             wake_ms: None,
             watches: Vec::new(),
+            alerts: [0; 3],
         };
         let (id, group, counted_in) = (device.id.clone(), device.group.clone(), device.counted_in);
         let index = self.state.fleet.add(device);
@@ -427,12 +389,13 @@ impl Process {
         self.news.clear();
         let mut hint = 0;
         for (name, value) in reading.metrics {
+            let value = self.catalogue.kept(&name, value);
             let (place, known) = match device.metric(&name, hint) {
                 Some(place) => (place, true),
                 None if device.cells.len() < self.config.metrics_per_device_max => {
                     let baseline = device.clock.baseline;
-                    let style = self.catalogue.style(&name);
-                    device.cells.push(Cell::new(name, value.clone(), &style, ranked, now_ms, baseline));
+                    let cell = Cell::new(name, value.clone(), &self.catalogue, ranked, now_ms, baseline);
+                    device.cells.push(cell);
                     (device.cells.len() - 1, false)
                 }
                 None => {
@@ -443,6 +406,7 @@ impl Process {
             hint = place + 1;
             let cell = &mut device.cells[place];
             let metric = MetricIndex(place as u16);
+            let was_number = matches!(cell.value, Value::Number(_));
             let (standing, is_new) = match known {
                 true => cell.offer(&value, ranked, now_ms, device.clock.baseline),
                 false => (Place::Latest, true),
@@ -462,7 +426,7 @@ impl Process {
                         cell.aggregate = AggregateSlot::Metric(number);
                         joined.push((number, place));
                     }
-                    if cell.learn_decimals() || !known {
+                    if cell.learn(was_number) || !known {
                         output.changes.push(cell.change(index, metric, &self.catalogue));
                     }
                 }

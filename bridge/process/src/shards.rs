@@ -122,6 +122,14 @@ impl<T: Clone> Shards<T> {
 }
 
 impl<T> Shards<T> {
+    /// Each thing as another one, under its number.
+    pub(crate) fn map<U: Clone>(self, change: impl Fn(T) -> U) -> Shards<U>
+    where
+        T: Clone,
+    {
+        self.places.iter().map(|thing| thing.cloned().map(&change)).collect()
+    }
+
     pub(crate) fn get(&self, number: u32) -> Option<&T> {
         self.places.get(number)
     }

@@ -96,6 +96,7 @@ impl Process {
         let Some(mut device) = self.state.fleet.remove(index) else { return };
         unschedule(&mut self.deadlines, index, &mut device.watches);
         for alert in device.watches.iter().filter_map(Watch::alert) {
+            // Whoever may have its number next has none of them.
             self.state.alerts.clear(alert, None, at_ms, &self.config, output);
         }
         self.state.groups.leave(device.counted_in, index);

@@ -5,7 +5,7 @@ mod support;
 
 use support::{Fleet, T0, above, alerts, publication, rule};
 use tidegate_process::{Condition, Process, ProcessConfig, RuleConfig};
-use tidegate_telemetry::{AlertState, Severity};
+use tidegate_telemetry::{AlertState, Change, Severity};
 
 #[test]
 fn a_value_above_the_threshold_raises_at_once() {
@@ -100,6 +100,49 @@ fn the_first_acknowledgement_in_the_log_wins() {
     let changes = fleet.feels("dev7", 3, 1.0).to_vec();
     assert_eq!(alerts(&changes)[0].acknowledged.as_ref().unwrap().1.as_ref(), "ann", "kept when it clears");
     assert!(alerts(fleet.acknowledge(4, "a-1-0", "bob")).is_empty());
+}
+
+#[test]
+fn an_alert_keeps_what_raised_it_how_far_it_went_and_what_cleared_it() {
+    let mut fleet = Fleet::with_rule(above(8.0, 0.5, 0));
+    fleet.feels("dev7", 0, 9.0);
+    let peaks: Vec<Option<f64>> = [(1, 12.5), (2, 11.0), (3, 12.5), (4, 8.2), (5, 7.8)]
+        .map(|(at_s, value)| {
+            let peaks = fleet.feels("dev7", at_s, value).iter();
+            peaks.filter_map(|it| if let Change::AlertPeak(alert) = it { alert.peak } else { None }).next()
+        })
+        .into();
+    assert_eq!(peaks, [Some(12.5), None, None, None, None], "told once for each new one");
+    let changes = fleet.feels("dev7", 6, 7.5).to_vec();
+    let alert = alerts(&changes)[0];
+    assert_eq!((alert.raised_value, alert.peak, alert.cleared_value()), (Some(9.0), Some(12.5), Some(7.5)));
+
+    let condition = Condition::Below { threshold: 20.0, hysteresis: 0.0, for_ms: 0 };
+    let mut fleet = Fleet::with_rule(rule(Some("temperature"), condition));
+    for (at_s, value) in [(0, 19.0), (1, 12.0), (2, 15.0)] {
+        fleet.feels("dev7", at_s, value);
+    }
+    let changes = fleet.feels("dev7", 3, 20.0).to_vec();
+    assert_eq!(alerts(&changes)[0].peak, Some(12.0), "the lowest of one that is about too little");
+}
+
+#[test]
+fn an_acknowledgement_has_a_comment_and_can_be_taken_back() {
+    let mut fleet = Fleet::with_rule(above(8.0, 0.0, 0));
+    fleet.feels("dev7", 0, 9.0);
+    assert!(fleet.unacknowledge(1, "a-1-0", "bob").is_empty(), "nobody took it on");
+    let changes = fleet.acknowledge_with(2, "a-1-0", "ann", "the door was open").to_vec();
+    assert_eq!(alerts(&changes)[0].comment.as_deref(), Some("the door was open"));
+    let changes = fleet.unacknowledge(3, "a-1-0", "bob").to_vec();
+    let alert = alerts(&changes)[0];
+    assert_eq!((alert.state, &alert.acknowledged, &alert.comment), (AlertState::Raised, &None, &None));
+    assert_eq!((alert.unacknowledged.clone(), alert.changed_ms()), (Some((T0 + 3_000, "bob".into())), T0 + 3_000));
+    let changes = fleet.acknowledge(4, "a-1-0", "cid").to_vec();
+    let alert = alerts(&changes)[0];
+    assert_eq!((alert.state, &alert.unacknowledged), (AlertState::Acknowledged, &None), "and taken on again");
+    let changes = fleet.feels("dev7", 5, 1.0).to_vec();
+    assert_eq!(alerts(&changes)[0].state, AlertState::Cleared);
+    assert!(fleet.unacknowledge(6, "a-1-0", "bob").is_empty(), "it is over");
 }
 
 #[test]

@@ -8,40 +8,13 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
-use support::{T0, above, by, publication, rule};
-use tidegate_process::{CommandsConfig, Condition, Output, Process, ProcessConfig, RestoreError, RuleConfig};
+use support::run::{apply, config, request};
+use support::{T0, by, publication, rule};
+use tidegate_process::{Condition, Output, Process, ProcessConfig, RestoreError};
 use tidegate_telemetry::{
-    Change, CommandId, CommandMessage, CommandProgress, CommandRefusal, CommandReport, CommandRequest, Entry, Intent,
-    Position, Publication, Qos,
+    Change, CommandId, CommandMessage, CommandProgress, CommandRefusal, CommandReport, Entry, Intent, Position,
+    Publication,
 };
-
-fn config() -> ProcessConfig {
-    let named = |name: &str, rule: RuleConfig| RuleConfig { name: name.into(), ..rule };
-    ProcessConfig {
-        devices_max: 6,
-        metrics_per_device_max: 4,
-        groups_max: 4,
-        aggregate_metrics_max: 2,
-        late_after_intervals: 2,
-        lost_after_intervals: 6,
-        forget_after_ms: Some(500_000),
-        alerts_recent_max: 3,
-        commands: CommandsConfig { per_device_max: 3, total_max: 6, bytes_max: 3_000, age_max_ms: 600_000 },
-        redelivery_per_client_max: 8,
-        redelivery_bytes_max: 350,
-        rules: vec![
-            named("at once", above(3.0, 1.0, 0)),
-            named("lasting", above(2.0, 0.0, 20_000)),
-            named("silent", rule(None, Condition::NoReading { for_ms: 45_000 })),
-            named("metric silent", rule(Some("b"), Condition::NoReading { for_ms: 90_000 })),
-            RuleConfig {
-                group: Some("A*".into()),
-                ..named("any low", rule(None, Condition::Below { threshold: 1.0, hysteresis: 0.5, for_ms: 5_000 }))
-            },
-        ],
-        ..ProcessConfig::default()
-    }
-}
 
 /// What happens, and how long after the entry before, in ms.
 #[derive(Debug, Clone)]
@@ -68,6 +41,10 @@ enum Step {
     },
     Broken,
     Acknowledge {
+        position: u8,
+        comment: bool,
+    },
+    Unacknowledge {
         position: u8,
     },
     Tick,
@@ -106,7 +83,8 @@ fn step() -> impl Strategy<Value = (i64, Step)> {
         1 => (0..7u8, prop::collection::vec(0..5i8, 0..4)).prop_map(|(device, values)| Step::Array { device, values }),
         2 => any::<bool>().prop_map(|dup| Step::Again { dup }),
         1 => Just(Step::Broken),
-        2 => (0..120u8).prop_map(|position| Step::Acknowledge { position }),
+        2 => (0..120u8, any::<bool>()).prop_map(|(position, comment)| Step::Acknowledge { position, comment }),
+        2 => (0..120u8).prop_map(|position| Step::Unacknowledge { position }),
         2 => Just(Step::Tick),
         1 => by_ms().prop_map(|by_ms| Step::Set { by_ms }),
         2 => (0..7u8, 0..3u8, 1..1_200u32).prop_map(|(device, key, expires_in_s)| Step::Ask { device, key, expires_in_s }),
@@ -136,19 +114,6 @@ fn progress() -> impl Strategy<Value = CommandProgress> {
     ]
 }
 
-fn request(device: u8, key: u8, expires_in_s: u32) -> CommandRequest {
-    CommandRequest {
-        device: format!("d{device}").into(),
-        topic: format!("d{device}/command").into(),
-        payload: "on".into(),
-        content_type: None,
-        qos: if device == 0 { Qos::AtMostOnce } else { Qos::AtLeastOnce },
-        response_topic: format!("d{device}/response").into(),
-        expires_in_s,
-        key: (key > 0).then(|| format!("k{key}").into()),
-    }
-}
-
 fn entries(steps: Vec<(i64, Step)>) -> Vec<Entry> {
     let mut now_ms = T0;
     let mut last = None;
@@ -174,9 +139,10 @@ fn entries(steps: Vec<(i64, Step)>) -> Vec<Entry> {
             Step::Reading { device, metric: name, value, age_ms, location } => {
                 let location = LOCATIONS[location];
                 json(format!(
-                    r#"{{"deviceId":"d{device}","time":{},"location":"{location}","{}":{value},"c":{value}}}"#,
+                    r#"{{"deviceId":"d{device}","time":{},"location":"{location}","{}":{value},"humidity":{}}}"#,
                     now_ms - age_ms,
-                    metric(name)
+                    metric(name),
+                    f64::from(value) * 50.5
                 ))
             }
             Step::Value { device, metric: name, value } => {
@@ -189,10 +155,16 @@ fn entries(steps: Vec<(i64, Step)>) -> Vec<Entry> {
                 json(format!("[{}]", readings.collect::<Vec<_>>().join(",")))
             }
             Step::Broken => json("{".into()),
-            Step::Acknowledge { position } => Entry::Intent(Intent::AcknowledgeAlert {
+            Step::Unacknowledge { position } => Entry::Intent(Intent::UnacknowledgeAlert {
+                received_ms: now_ms,
+                alert: format!("a-{position}-0"),
+                by: "bob".into(),
+            }),
+            Step::Acknowledge { position, comment } => Entry::Intent(Intent::AcknowledgeAlert {
                 received_ms: now_ms,
                 alert: format!("a-{position}-0"),
                 by: "ann".into(),
+                comment: comment.then(|| "seen".into()),
             }),
             Step::Tick => Entry::Tick(now_ms),
             Step::Set { by_ms } => {
@@ -222,12 +194,6 @@ fn entries(steps: Vec<(i64, Step)>) -> Vec<Entry> {
         entry
     };
     steps.into_iter().map(entry).collect()
-}
-
-fn apply(process: &mut Process, place: usize, entry: &Entry) -> Output {
-    let mut output = Output::default();
-    process.apply(Position(place as u64 + 1), entry, &mut output);
-    output
 }
 
 proptest! {
@@ -367,107 +333,6 @@ fn a_checkpoint_of_another_version_or_a_damaged_one_is_refused() {
     for cut in 0..checkpoint.len() {
         assert_eq!(restore(&checkpoint[..cut]), Err(RestoreError::Malformed));
     }
-}
-
-/// What a program wrote that never let groups go, after [`entries_then`].
-const LASTING_GROUPS: &[u8] = include_bytes!("checkpoints/version-3");
-
-fn says(at_s: i64, payload: &str) -> Entry {
-    publication(T0 + at_s * 1_000, "c1", "x", payload)
-}
-
-fn entries_then() -> [Entry; 5] {
-    let ask = Intent::SendCommand { received_ms: T0, by: "ann".into(), request: Box::new(request(1, 1, 60)) };
-    [
-        says(0, r#"{"deviceId":"d1","location":"A, 1","temperature":9}"#),
-        Entry::Intent(ask),
-        says(2, r#"{"deviceId":"d2","location":"B","temperature":1}"#),
-        says(4, r#"{"deviceId":"d1","location":"B","temperature":3}"#),
-        Entry::Tick(T0 + 6_000),
-    ]
-}
-
-#[test]
-fn a_checkpoint_from_before_groups_went_is_read_and_its_empty_groups_go() {
-    let mut process = Process::new(config());
-    for (place, entry) in entries_then().iter().enumerate() {
-        apply(&mut process, place, entry);
-    }
-    let mut restored = Process::restore(config(), LASTING_GROUPS).unwrap();
-    assert_eq!(restored.snapshot(), process.snapshot());
-    let rest = [Entry::Tick(T0 + 8_000), says(9, r#"{"deviceId":"d3","location":"C, 1","temperature":3}"#)];
-    for (place, entry) in rest.iter().enumerate() {
-        apply(&mut process, 5 + place, entry);
-        apply(&mut restored, 5 + place, entry);
-    }
-    let end = Entry::Tick(T0 + 11_000);
-    assert_eq!(apply(&mut restored, 7, &end).changes, apply(&mut process, 7, &end).changes);
-    let has_room = |change: &Change| matches!(change, Change::States { group, .. } if **group == *"C/1");
-    assert!(restored.snapshot().iter().any(has_room), "the places of \"A\" and \"A/1\" are free");
-    assert_eq!(restored.snapshot(), process.snapshot());
-}
-
-/// What a program wrote that took a message that came again for another one, after [`entries_then`].
-const WITHOUT_REDELIVERY: &[u8] = include_bytes!("checkpoints/version-4");
-
-#[test]
-fn a_checkpoint_from_before_messages_came_again_is_read_and_goes_on_as_if_nothing_had_been() {
-    let mut process = Process::new(config());
-    for (place, entry) in entries_then().iter().enumerate() {
-        apply(&mut process, place, entry);
-    }
-    let mut restored = Process::restore(config(), WITHOUT_REDELIVERY).unwrap();
-    assert_eq!(restored.snapshot(), process.snapshot());
-    let dated = |at_s: i64, value: i8| {
-        let time_ms = T0 + at_s * 1_000;
-        says(at_s, &format!(r#"{{"deviceId":"d2","time":{time_ms},"location":"B","temperature":{value}}}"#))
-    };
-    // Whether a second value of d1 with the time of its receipt is another one is known of neither.
-    for (place, entry) in
-        [dated(8, 1), dated(8, 1), dated(8, 2), dated(9, 1), says(10, r#"{"deviceId":"d1","temperature":3}"#)]
-            .iter()
-            .enumerate()
-    {
-        let (got, expected) = (apply(&mut restored, 5 + place, entry), apply(&mut process, 5 + place, entry));
-        assert_eq!(got.counts, expected.counts);
-        assert_eq!(restored.snapshot(), process.snapshot());
-    }
-    assert_eq!(Process::restore(config(), &restored.checkpoint()).unwrap().checkpoint(), restored.checkpoint());
-}
-
-#[test]
-fn a_checkpoint_from_before_clocks_were_set_is_read() {
-    // It ended before the jumps, of which there are none.
-    let (jumps, before) = LASTING_GROUPS[1..].split_last().unwrap();
-    assert_eq!((LASTING_GROUPS[0], *jumps), (3, 0));
-    let [then, restored] =
-        [LASTING_GROUPS, &[&[2], before].concat()].map(|bytes| Process::restore(config(), bytes).unwrap());
-    assert_eq!((restored.snapshot(), restored.checkpoint()), (then.snapshot(), then.checkpoint()));
-}
-
-/// Written by a program whose names of metrics kept their figures for good: `x` and `y` of one device had all there are.
-const LASTING_NAMES: &[u8] = include_bytes!("checkpoints/version-4-names");
-
-#[test]
-fn a_checkpoint_from_before_names_gave_their_figures_back_is_read_and_the_names_compete() {
-    let config = || ProcessConfig { aggregate_metrics_max: 2, ..config() };
-    let mut restored = Process::restore(config(), LASTING_NAMES).unwrap();
-    let figures = |process: &Process| {
-        let of = |change: &Change| match change {
-            Change::Aggregate(of) if of.group.is_empty() => Some((of.metric.to_string(), of.devices)),
-            _ => None,
-        };
-        process.snapshot().iter().filter_map(of).collect::<Vec<_>>()
-    };
-    assert_eq!(figures(&restored), [("x".into(), 1), ("y".into(), 1)]);
-    for (place, at_s) in (4..12).step_by(2).enumerate() {
-        apply(&mut restored, 3 + place, &says(at_s, r#"{"deviceId":"d2","location":"A","temperature":4}"#));
-    }
-    assert_eq!(
-        figures(&restored),
-        [("x".into(), 1), ("temperature".into(), 1)],
-        "one of two counts less than one of one"
-    );
 }
 
 #[test]

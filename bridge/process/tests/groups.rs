@@ -4,8 +4,8 @@
 mod support;
 
 use support::{Fleet, T0};
-use tidegate_process::ProcessConfig;
-use tidegate_telemetry::{AggregateChange, Change, Reason, StateCounts};
+use tidegate_process::{Condition, Process, ProcessConfig, RuleConfig};
+use tidegate_telemetry::{AggregateChange, Change, InAlert, Reason, Severity, StateCounts};
 
 fn aggregates(changes: &[Change], metric: &str) -> Vec<(String, AggregateChange)> {
     let aggregate = |change: &Change| match change {
@@ -23,7 +23,7 @@ fn of(changes: &[Change], group: &str) -> AggregateChange {
 
 fn counts(changes: &[Change], group: &str) -> StateCounts {
     let counts = |change: &Change| match change {
-        Change::States { group: path, counts } if &**path == group => Some(*counts),
+        Change::States { group: path, counts, .. } if &**path == group => Some(*counts),
         _ => None,
     };
     changes.iter().rev().find_map(counts).unwrap_or_else(|| panic!("no {group}"))
@@ -53,6 +53,65 @@ fn a_group_counts_everything_below_it() {
         assert_eq!((aggregate.min, aggregate.max, aggregate.oldest_ms), (min, max, Some(T0)), "{group}");
         assert_eq!(counts(&whole, group).fresh, count);
     }
+}
+
+#[test]
+fn the_extremes_of_a_group_name_their_devices() {
+    let mut fleet = Fleet::new();
+    for (device, location, t) in [("a", "A, 1", 10.0), ("b", "A, 2", 20.0), ("c", "A, 2", 62.2), ("d", "B", -5.0)] {
+        sends(&mut fleet, device, 0, location, t);
+    }
+    fleet.wait(1);
+    let names = |changes: &[Change], group: &str| {
+        let AggregateChange { min_device, max_device, .. } = of(changes, group);
+        (min_device.unwrap().to_string(), max_device.unwrap().to_string())
+    };
+    let of_group = |name: &str, other: &str| (name.to_owned(), other.to_owned());
+    let whole = fleet.process.snapshot();
+    assert_eq!(names(&whole, ""), of_group("d", "c"));
+    assert_eq!(names(&whole, "A"), of_group("a", "c"));
+    let restarted = Process::restore(ProcessConfig::default(), &fleet.process.checkpoint()).unwrap();
+    assert_eq!(restarted.snapshot(), whole);
+
+    sends(&mut fleet, "b", 2, "A, 2", 62.2);
+    sends(&mut fleet, "c", 2, "A, 2", 1.0);
+    let changes = fleet.wait(4);
+    assert_eq!(names(&changes, "A"), of_group("c", "b"), "the same maximum is another device's now");
+    let lost = fleet.wait(100_000);
+    let figures = of(&lost, "A");
+    assert_eq!((figures.count, figures.min_device, figures.max_device), (0, None, None));
+}
+
+#[test]
+fn a_group_counts_its_devices_in_alert_by_the_gravest() {
+    let rule = |name: &str, severity: Severity, threshold: f64| RuleConfig {
+        name: name.into(),
+        severity,
+        ..support::rule(Some("t"), Condition::Above { threshold, hysteresis: 0.0, for_ms: 0 })
+    };
+    let rules = vec![rule("warm", Severity::Warning, 30.0), rule("hot", Severity::Critical, 60.0)];
+    let mut fleet = Fleet::with(ProcessConfig { rules: rules.clone(), ..ProcessConfig::default() });
+    let in_alert = |changes: &[Change], group: &str| {
+        let found = changes.iter().rev().find_map(|change| match change {
+            Change::States { group: path, in_alert, .. } if **path == *group => Some(*in_alert),
+            _ => None,
+        });
+        found.map(|InAlert { critical, warning, info }| (critical, warning, info))
+    };
+    for (device, location, t) in [("a", "A, 1", 70.0), ("b", "A, 2", 40.0), ("c", "A, 2", 50.0), ("d", "B", 1.0)] {
+        sends(&mut fleet, device, 0, location, t);
+    }
+    fleet.wait(1);
+    let whole = fleet.process.snapshot();
+    let found: Vec<_> = ["", "A", "A/1", "A/2", "B"].map(|group| in_alert(&whole, group)).into();
+    assert_eq!(found, [(1, 2, 0), (1, 2, 0), (1, 0, 0), (0, 2, 0), (0, 0, 0)].map(Some));
+
+    let config = ProcessConfig { rules: vec![rules[0].clone()], ..ProcessConfig::default() };
+    fleet.process = Process::restore(config, &fleet.process.checkpoint()).unwrap();
+    sends(&mut fleet, "b", 2, "A, 2", 20.0);
+    fleet.wait(4);
+    let found = ["A", "A/1"].map(|group| in_alert(&fleet.process.snapshot(), group));
+    assert_eq!(found, [Some((0, 2, 0)), Some((0, 1, 0))], "one rule is gone, and one device is cool");
 }
 
 #[test]
@@ -208,7 +267,9 @@ fn names_that_are_gone_leave_nothing_behind() {
 
 fn members(fleet: &Fleet, group: &str) -> u32 {
     let of = |change: &Change| match change {
-        Change::States { group: path, counts } if **path == *group => Some(counts.fresh + counts.lost + counts.late),
+        Change::States { group: path, counts, .. } if **path == *group => {
+            Some(counts.fresh + counts.lost + counts.late)
+        }
         _ => None,
     };
     fleet.process.snapshot().iter().find_map(of).unwrap_or(0)

@@ -175,7 +175,7 @@ fn entry(step: &Step, at_ms: i64) -> Entry {
         }
         Step::Acknowledge { position } => {
             let alert = format!("a-{position}-0");
-            Entry::Intent(Intent::AcknowledgeAlert { received_ms: at_ms, alert, by: "ann".into() })
+            Entry::Intent(Intent::AcknowledgeAlert { received_ms: at_ms, alert, by: "ann".into(), comment: None })
         }
         Step::Nothing => Entry::Tick(at_ms),
     }
@@ -191,16 +191,21 @@ fn unset(change: Change, at_ms: i64, by_ms: i64) -> Change {
             received_ms: time(reading.received_ms),
             ..reading
         }),
-        Change::Alert(alert) => Change::Alert(AlertChange {
-            raised_ms: time(alert.raised_ms),
-            cleared_ms: alert.cleared_ms.map(time),
-            acknowledged: alert.acknowledged.map(|(ms, by): (i64, Arc<str>)| (time(ms), by)),
-            ..alert
-        }),
+        Change::Alert(alert) => Change::Alert(alert_by(time, alert)),
+        Change::AlertPeak(alert) => Change::AlertPeak(alert_by(time, alert)),
         Change::Aggregate(aggregate) => {
             Change::Aggregate(AggregateChange { oldest_ms: aggregate.oldest_ms.map(time), ..aggregate })
         }
         other => other,
+    }
+}
+
+fn alert_by(time: impl Fn(i64) -> i64, alert: AlertChange) -> AlertChange {
+    AlertChange {
+        raised_ms: time(alert.raised_ms),
+        cleared_ms: alert.cleared_ms.map(&time),
+        acknowledged: alert.acknowledged.map(|(ms, by): (i64, Arc<str>)| (time(ms), by)),
+        ..alert
     }
 }
 

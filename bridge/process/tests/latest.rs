@@ -14,7 +14,7 @@ fn a_reading_is_told_with_its_device_its_metrics_and_its_class() {
     let changes = fleet.sends("dev7", 1, 0, r#""temperature":23.5,"on":true"#).to_vec();
     let device = DeviceIndex(0);
     assert_eq!(changes[0], Change::Device { device, id: "dev7".into(), group: "hall".into() });
-    assert!(matches!(&changes[2], Change::Metric { name, unit: Some(unit), decimals: Some(1), .. }
+    assert!(matches!(&changes[2], Change::Metric { name, unit: Some(unit), guessed: true, decimals: Some(1), .. }
         if &**name == "temperature" && &**unit == "°C"));
     let reading = readings(&changes)[0].clone();
     assert_eq!((reading.device, reading.time_ms, reading.received_ms), (device, T0, T0 + 1_000));

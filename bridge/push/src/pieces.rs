@@ -71,7 +71,7 @@ impl<'a, I: Iterator<Item = Applied<'a>>> Iterator for Pieces<'a, I> {
 
 #[cfg(test)]
 mod tests {
-    use tidegate_telemetry::{DeviceIndex, DeviceState, StateCounts};
+    use tidegate_telemetry::{DeviceIndex, DeviceState, InAlert, StateCounts};
 
     use super::*;
 
@@ -82,8 +82,9 @@ mod tests {
 
     /// Two figures each of so many groups.
     fn figures(groups: usize) -> Vec<Change> {
-        let counts = StateCounts::default();
-        (0..2 * groups).map(|n| Change::States { group: format!("g{}", n / 2).into(), counts }).collect()
+        let (counts, in_alert) = (StateCounts::default(), InAlert::default());
+        let figures = |n| Change::States { group: format!("g{}", n / 2).into(), counts, in_alert };
+        (0..2 * groups).map(figures).collect()
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use tidegate_telemetry::history::AlertEvent;
-use tidegate_telemetry::{AlertChange, AlertState, AppliedReading, Change, Position, TimeOrigin, Value};
+use tidegate_telemetry::{AppliedReading, Change, Position, TimeOrigin, Value};
 
 use crate::buffer::SeriesBuffer;
 use crate::catalogue::{Catalogue, Row, SeriesId};
@@ -62,9 +62,9 @@ impl Memory {
                 Change::Removed { device } => self.catalogue.removed(*device),
                 Change::Reading(reading) if !known => self.reading(reading),
                 Change::Alert(alert) if !known => {
-                    self.active.events.push(AlertEvent { position, at_ms: changed_ms(alert), alert: alert.clone() });
+                    self.active.events.push(AlertEvent { position, at_ms: alert.changed_ms(), alert: alert.clone() });
                 }
-                Change::Reading(_) | Change::Alert(_) => {}
+                Change::Reading(_) | Change::Alert(_) | Change::AlertPeak(_) => {}
                 Change::State { .. } | Change::Aggregate(_) | Change::States { .. } => {}
                 // Processing remembers commands itself.
                 Change::Command(_) | Change::CommandForgotten(_) => {}
@@ -139,14 +139,5 @@ impl Generation {
 
     pub(crate) fn buffer(&self, series: SeriesId) -> Option<&SeriesBuffer> {
         self.buffers.get(series.0 as usize).filter(|buffer| !buffer.is_empty())
-    }
-}
-
-fn changed_ms(alert: &AlertChange) -> i64 {
-    let acknowledged_ms = alert.acknowledged.as_ref().map(|(at_ms, _)| *at_ms);
-    match alert.state {
-        AlertState::Raised => alert.raised_ms,
-        AlertState::Acknowledged => acknowledged_ms.unwrap_or(alert.raised_ms),
-        AlertState::Cleared => alert.cleared_ms.unwrap_or(alert.raised_ms),
     }
 }

@@ -50,6 +50,7 @@ impl Fleet {
                 metric: MetricIndex(metric),
                 name: format!("metric{metric}").into(),
                 unit: None,
+                guessed: false,
                 decimals: None,
             }));
             store.apply(Position(1), &changes);

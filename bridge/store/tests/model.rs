@@ -171,7 +171,7 @@ proptest! {
     ) {
         let mut store = Fixture::with(StoreConfig { late_parts_max: 4, ..StoreConfig::default() });
         let of = |(metric, name): (u16, &str)| Change::Metric {
-            device: DeviceIndex(0), metric: MetricIndex(metric), name: name.into(), unit: None, decimals: None,
+            device: DeviceIndex(0), metric: MetricIndex(metric), name: name.into(), unit: None, guessed: false, decimals: None,
         };
         store.apply((0..).zip(METRICS).map(of).collect());
         let mut model = Model::default();

@@ -251,7 +251,7 @@ fn a_device_with_a_new_number_keeps_its_history() {
     (moved.device, moved.cells[0].metric) = (device, metric);
     store.apply(vec![
         Change::Device { device, id: DEVICE.into(), group: "".into() },
-        Change::Metric { device, metric, name: METRIC.into(), unit: None, decimals: None },
+        Change::Metric { device, metric, name: METRIC.into(), unit: None, guessed: false, decimals: None },
         Change::Reading(moved),
     ]);
     assert_eq!(store.all().len(), 2);
@@ -273,6 +273,10 @@ fn alert(id: &str, state: AlertState, raised_ms: i64) -> Change {
         raised_ms,
         acknowledged: None,
         cleared_ms: (state == AlertState::Cleared).then_some(raised_ms + 1),
+        raised_value: None,
+        peak: None,
+        comment: None,
+        unacknowledged: None,
     })
 }
 
@@ -443,6 +447,7 @@ fn the_metrics_of_a_reading_keep_its_time_once_in_an_open_hour() {
         metric: MetricIndex(metric),
         name: format!("metric{metric}").into(),
         unit: None,
+        guessed: false,
         decimals: None,
     };
     store.apply((1..=DEVICES).flat_map(metric).map(of).collect());

@@ -114,6 +114,38 @@ pub struct AlertChange {
     pub acknowledged: Option<(i64, Arc<str>)>,
     /// Unix ms.
     pub cleared_ms: Option<i64>,
+    /// Value that raised it, also after it cleared. `None` for "no reading", and where an older program wrote it.
+    #[serde(default)]
+    pub raised_value: Option<f64>,
+    /// The value furthest beyond the threshold since it was raised; as `raised_value` where there is none.
+    #[serde(default)]
+    pub peak: Option<f64>,
+    /// What who acknowledged it had to say.
+    #[serde(default)]
+    pub comment: Option<Arc<str>>,
+    /// Unix ms and who, where an acknowledgement was taken back and none came since.
+    #[serde(default)]
+    pub unacknowledged: Option<(i64, Arc<str>)>,
+}
+
+impl AlertChange {
+    /// The value that cleared it; `None` while it holds, and where it ended for another reason than a value.
+    #[must_use]
+    pub fn cleared_value(&self) -> Option<f64> {
+        self.value.filter(|_| self.state == AlertState::Cleared)
+    }
+
+    /// When it came to stand as it does, Unix ms.
+    #[must_use]
+    pub fn changed_ms(&self) -> i64 {
+        let by_a_person = |step: &Option<(i64, Arc<str>)>| step.as_ref().map(|(at_ms, _)| *at_ms);
+        let changed_ms = match self.state {
+            AlertState::Raised => by_a_person(&self.unacknowledged),
+            AlertState::Acknowledged => by_a_person(&self.acknowledged),
+            AlertState::Cleared => self.cleared_ms,
+        };
+        changed_ms.unwrap_or(self.raised_ms)
+    }
 }
 
 /// Number of devices of a group, by state.
@@ -127,6 +159,35 @@ pub struct StateCounts {
     pub asleep: u32,
     /// Overdue for long.
     pub lost: u32,
+}
+
+/// Number of devices of a group that have an alert, by the gravest that holds on each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct InAlert {
+    /// With a critical one.
+    pub critical: u32,
+    /// With a warning and nothing graver.
+    pub warning: u32,
+    /// With nothing graver than an information.
+    pub info: u32,
+}
+
+impl InAlert {
+    /// The count of a severity.
+    pub fn of(&mut self, severity: Severity) -> &mut u32 {
+        match severity {
+            Severity::Critical => &mut self.critical,
+            Severity::Warning => &mut self.warning,
+            Severity::Info => &mut self.info,
+        }
+    }
+
+    /// Adds those of another group.
+    pub fn add(&mut self, other: InAlert) {
+        self.critical += other.critical;
+        self.warning += other.warning;
+        self.info += other.info;
+    }
 }
 
 /// Aggregate of the newest values of one metric over a group and everything below it. Merges by field.
@@ -148,6 +209,10 @@ pub struct AggregateChange {
     pub max: f64,
     /// Event time (Unix ms) of the oldest value in the figures; `None` when `count` is 0.
     pub oldest_ms: Option<i64>,
+    /// Full identifier of the device that has the smallest; of several one of them. `None` when `count` is 0.
+    pub min_device: Option<Arc<str>>,
+    /// Full identifier of the device that has the largest, as `min_device`.
+    pub max_device: Option<Arc<str>>,
 }
 
 impl AggregateChange {
@@ -170,7 +235,7 @@ pub enum Change {
         /// Its group path.
         group: Arc<str>,
     },
-    /// A device has a metric that it did not have before, or the metric's unit became known.
+    /// A device has a metric that it did not have before, or its unit or decimals are others now.
     Metric {
         /// Whose.
         device: DeviceIndex,
@@ -180,6 +245,8 @@ pub enum Change {
         name: Arc<str>,
         /// Unit for people: `°C`.
         unit: Option<Arc<str>>,
+        /// Whether the unit is guessed from the name: nobody has said it.
+        guessed: bool,
         /// Decimals to show.
         decimals: Option<u8>,
     },
@@ -202,9 +269,13 @@ pub enum Change {
         group: Arc<str>,
         /// The counts.
         counts: StateCounts,
+        /// Those of them that have an alert.
+        in_alert: InAlert,
     },
-    /// An alert was raised, acknowledged or cleared.
+    /// An alert was raised, acknowledged or cleared, or an acknowledgement was taken back.
     Alert(AlertChange),
+    /// An alert that holds went further beyond its threshold: it has another peak, and is otherwise as it was.
+    AlertPeak(AlertChange),
     /// A command was accepted, or came further.
     Command(Arc<Command>),
     /// A command was forgotten.

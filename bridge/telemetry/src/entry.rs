@@ -176,6 +176,9 @@ pub enum Intent {
         alert: String,
         /// Who acknowledges.
         by: String,
+        /// What they have to say. Most have nothing, so it is written behind the rest.
+        #[serde(skip)]
+        comment: Option<String>,
     },
     /// Have a device do something; of two with one key the first in the log counts.
     SendCommand {
@@ -186,6 +189,33 @@ pub enum Intent {
         /// What.
         request: Box<CommandRequest>,
     },
+    /// Take an acknowledgement back: the alert is nobody's again.
+    UnacknowledgeAlert {
+        /// Unix ms at which it was asked.
+        received_ms: i64,
+        /// The alert's identifier.
+        alert: String,
+        /// Who takes it back.
+        by: String,
+    },
+}
+
+impl Intent {
+    fn received_ms(&self) -> i64 {
+        match self {
+            Intent::AcknowledgeAlert { received_ms, .. }
+            | Intent::SendCommand { received_ms, .. }
+            | Intent::UnacknowledgeAlert { received_ms, .. } => *received_ms,
+        }
+    }
+
+    fn received_ms_mut(&mut self) -> &mut i64 {
+        match self {
+            Intent::AcknowledgeAlert { received_ms, .. }
+            | Intent::SendCommand { received_ms, .. }
+            | Intent::UnacknowledgeAlert { received_ms, .. } => received_ms,
+        }
+    }
 }
 
 /// One entry of the log.
@@ -234,7 +264,9 @@ const SCOPES: u8 = 3;
 /// Since then the clock may be set.
 const CLOCKS: u8 = 4;
 /// Since then publications may have an address.
-const CURRENT: u8 = 5;
+const ADDRESSES: u8 = 5;
+/// Since then acknowledgements may have a comment and may be taken back.
+const CURRENT: u8 = 6;
 
 impl Entry {
     /// Unix ms at which the entry was received.
@@ -242,9 +274,7 @@ impl Entry {
     pub fn received_ms(&self) -> i64 {
         match self {
             Entry::Publication(publication) => publication.received_ms,
-            Entry::Intent(Intent::AcknowledgeAlert { received_ms, .. } | Intent::SendCommand { received_ms, .. }) => {
-                *received_ms
-            }
+            Entry::Intent(intent) => intent.received_ms(),
             Entry::Tick(at_ms) => *at_ms,
             Entry::Command(message) => message.publication.received_ms,
             Entry::CommandReport(report) => report.received_ms,
@@ -256,9 +286,7 @@ impl Entry {
     pub fn set_received_ms(&mut self, unix_ms: i64) {
         let at_ms = match self {
             Entry::Publication(publication) => &mut publication.received_ms,
-            Entry::Intent(Intent::AcknowledgeAlert { received_ms, .. } | Intent::SendCommand { received_ms, .. }) => {
-                received_ms
-            }
+            Entry::Intent(intent) => intent.received_ms_mut(),
             Entry::Tick(at_ms) => at_ms,
             Entry::Command(message) => &mut message.publication.received_ms,
             Entry::CommandReport(report) => &mut report.received_ms,
@@ -269,7 +297,10 @@ impl Entry {
 
     fn version(&self) -> u8 {
         match self {
-            Entry::Publication(Publication { address: Some(_), .. }) => CURRENT,
+            Entry::Intent(Intent::AcknowledgeAlert { comment: Some(_), .. } | Intent::UnacknowledgeAlert { .. }) => {
+                CURRENT
+            }
+            Entry::Publication(Publication { address: Some(_), .. }) => ADDRESSES,
             Entry::Publication(Publication { scope: Some(_), .. }) => SCOPES,
             Entry::Publication(_) | Entry::Intent(Intent::AcknowledgeAlert { .. }) | Entry::Tick(_) => FIRST,
             Entry::Intent(Intent::SendCommand { .. }) | Entry::Command(_) | Entry::CommandReport(_) => COMMANDS,
@@ -281,11 +312,13 @@ impl Entry {
     pub fn encode_into(&self, out: &mut Vec<u8>) {
         out.push(self.version());
         encode(self, out);
-        if let Entry::Publication(publication) = self {
-            match publication.address {
+        match self {
+            Entry::Publication(publication) => match publication.address {
                 Some(address) => encode(&(address, &publication.scope), out),
                 None => publication.encode_scope_into(out),
-            }
+            },
+            Entry::Intent(Intent::AcknowledgeAlert { comment: Some(comment), .. }) => encode(comment, out),
+            _ => {}
         }
     }
 
@@ -301,9 +334,12 @@ impl Entry {
         let (mut entry, rest) = postcard::take_from_bytes(bytes).map_err(|_| EntryError::Malformed)?;
         match &mut entry {
             Entry::Publication(publication) if version == SCOPES => publication.decode_scope(rest)?,
-            Entry::Publication(publication) if version == CURRENT => {
+            Entry::Publication(publication) if version == ADDRESSES => {
                 let (address, scope) = postcard::from_bytes(rest).map_err(|_| EntryError::Malformed)?;
                 (publication.address, publication.scope) = (Some(address), scope);
+            }
+            Entry::Intent(Intent::AcknowledgeAlert { comment, .. }) if version == CURRENT => {
+                *comment = Some(postcard::from_bytes(rest).map_err(|_| EntryError::Malformed)?);
             }
             _ => {}
         }
@@ -373,12 +409,20 @@ mod tests {
 
     #[test]
     fn an_entry_comes_back_as_it_was_written() {
-        let acknowledge = Intent::AcknowledgeAlert { received_ms: 1, alert: "a".into(), by: "b".into() };
-        let before = [Entry::Publication(publication()), Entry::Intent(acknowledge), Entry::Tick(-5)];
+        let (alert, by) = ("a".to_owned(), "b".to_owned());
+        let acknowledge = |comment: Option<&str>| {
+            let (alert, by, comment) = (alert.clone(), by.clone(), comment.map(Into::into));
+            Entry::Intent(Intent::AcknowledgeAlert { received_ms: 1, alert, by, comment })
+        };
+        let back = Entry::Intent(Intent::UnacknowledgeAlert { received_ms: 1, alert: alert.clone(), by: by.clone() });
+        let of_people = [acknowledge(Some("the door")), back].map(|entry| (entry, 6));
+        let before = [Entry::Publication(publication()), acknowledge(None), Entry::Tick(-5)];
         let versions = before.map(|entry| (entry, 1)).into_iter().chain(commands().map(|entry| (entry, 2)));
         let set = Entry::ClockSet { at_ms: 1_704_723_845_000, by_ms: 3_600_000 };
         let placed = [placed(publication(), "192.0.2.7"), placed(scoped(), "2001:db8::")].map(|entry| (entry, 5));
-        for (entry, version) in versions.chain([(Entry::Publication(scoped()), 3), (set, 4)]).chain(placed) {
+        for (entry, version) in
+            versions.chain([(Entry::Publication(scoped()), 3), (set, 4)]).chain(placed).chain(of_people)
+        {
             let mut bytes = Vec::new();
             entry.encode_into(&mut bytes);
             assert_eq!(bytes[0], version, "an older program reads what it knows");

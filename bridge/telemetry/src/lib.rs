@@ -27,7 +27,7 @@ pub mod seldom;
 pub mod shares;
 
 pub use change::{
-    AggregateChange, AlertChange, AlertState, AppliedCell, AppliedReading, Change, DeviceIndex, DeviceState,
+    AggregateChange, AlertChange, AlertState, AppliedCell, AppliedReading, Change, DeviceIndex, DeviceState, InAlert,
     MetricIndex, Severity, StateCounts,
 };
 pub use command::{

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
-use tidegate_telemetry::{AggregateChange, Numbered, StateCounts};
+use tidegate_telemetry::{AggregateChange, InAlert, Numbered, StateCounts};
 
 use crate::directory::is_within;
 use crate::views::SubscriberId;
@@ -42,6 +42,8 @@ pub(crate) struct Subtree {
 pub(crate) struct Group {
     pub path: Arc<str>,
     pub counts: StateCounts,
+    pub in_alert: InAlert,
+    /// Version of the counts and of those in alert.
     pub counts_version: u64,
     /// In order of their names.
     pub metrics: Vec<Aggregate>,
@@ -71,7 +73,8 @@ impl Aggregate {
 
 impl Group {
     fn new(path: Arc<str>) -> Self {
-        Group { path, counts: StateCounts::default(), counts_version: 0, metrics: Vec::new(), version: 0 }
+        let (counts, in_alert) = (StateCounts::default(), InAlert::default());
+        Group { path, counts, in_alert, counts_version: 0, metrics: Vec::new(), version: 0 }
     }
 
     pub fn is_gone(&self) -> bool {
@@ -122,17 +125,17 @@ impl Groups {
         }
     }
 
-    /// Takes the devices by state; names whom that concerns.
+    /// Takes the devices by state, and those in alert; names whom that concerns.
     pub fn states(
         &mut self,
         path: &Arc<str>,
-        counts: StateCounts,
+        (counts, in_alert): (StateCounts, InAlert),
         version: u64,
         gone_max: usize,
         wake: &mut impl FnMut(SubscriberId),
     ) {
         let group = self.touch(path, version, wake);
-        group.counts = counts;
+        (group.counts, group.in_alert) = (counts, in_alert);
         group.counts_version = version;
         if group.is_gone() {
             self.note_gone(Gone { version, group: Arc::clone(path), metric: None }, gone_max);
@@ -298,9 +301,21 @@ mod tests {
                     let metric = "t".into();
                     version += 1;
                     let counts = StateCounts { fresh: devices, ..StateCounts::default() };
-                    groups.states(&group, counts, version, 50, &mut |_| ());
+                    groups.states(&group, (counts, InAlert::default()), version, 50, &mut |_| ());
                     let (count, sum, min, max, oldest_ms) = (devices, 1.0, 1.0, 1.0, None);
-                    let figures = AggregateChange { group, metric, count, devices, sum, min, max, oldest_ms };
+                    let (min_device, max_device) = (None, None);
+                    let figures = AggregateChange {
+                        group,
+                        metric,
+                        count,
+                        devices,
+                        sum,
+                        min,
+                        max,
+                        oldest_ms,
+                        min_device,
+                        max_device,
+                    };
                     groups.aggregate(&figures, version, 50, &mut |_| ());
                 }
             }
@@ -314,9 +329,10 @@ mod tests {
         let mut groups = Groups::default();
         let (path, other) = (Arc::from("a"), Arc::from("b"));
         for (version, fresh) in [(1, 1), (2, 0), (3, 1)] {
-            groups.states(&path, StateCounts { fresh, ..StateCounts::default() }, version, 1, &mut |_| ());
+            let counts = StateCounts { fresh, ..StateCounts::default() };
+            groups.states(&path, (counts, InAlert::default()), version, 1, &mut |_| ());
         }
-        groups.states(&other, StateCounts::default(), 4, 1, &mut |_| ());
+        groups.states(&other, (StateCounts::default(), InAlert::default()), 4, 1, &mut |_| ());
         assert_eq!(groups.gone_horizon, 2);
         assert!(groups.get("a").is_some());
     }

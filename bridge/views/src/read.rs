@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
-use tidegate_telemetry::{AggregateChange, AlertChange, AlertState, DeviceState, Severity, StateCounts, Value};
+use tidegate_telemetry::{
+    AggregateChange, AlertChange, AlertState, DeviceState, InAlert, Severity, StateCounts, Value,
+};
 
 use crate::directory::{Found, is_within};
 use crate::groups::Aggregate;
@@ -49,6 +51,8 @@ pub struct Metric {
     pub time: Option<i64>,
     /// Unit for people.
     pub unit: Option<Arc<str>>,
+    /// Whether the unit is guessed from the metric's name: nobody has said it.
+    pub unit_guessed: bool,
     /// Decimals to show.
     pub decimals: Option<u8>,
 }
@@ -88,6 +92,8 @@ pub struct Group {
     pub path: Arc<str>,
     /// Devices by state.
     pub devices: StateCounts,
+    /// Those of them that have an alert, by the gravest.
+    pub in_alert: InAlert,
     /// Figures by metric.
     pub metrics: Named<Figures>,
 }
@@ -107,6 +113,10 @@ pub struct Figures {
     pub max: Option<f64>,
     /// Event time (Unix ms) of the oldest value in the figures.
     pub oldest: Option<i64>,
+    /// Full identifier of the device that has the smallest; of several one of them.
+    pub min_device: Option<Arc<str>>,
+    /// Full identifier of the device that has the largest.
+    pub max_device: Option<Arc<str>>,
 }
 
 /// Which alerts.
@@ -158,14 +168,33 @@ pub struct AlertObject {
     pub text: Arc<str>,
     /// Where it stands.
     pub state: AlertState,
-    /// Value that raised it, or the newest when it cleared.
+    /// While it holds as `raised_value`, then as `cleared_value`.
     pub value: Option<f64>,
+    /// Value that raised it.
+    pub raised_value: Option<f64>,
+    /// Value furthest beyond the threshold so far.
+    pub peak: Option<f64>,
+    /// Value that cleared it.
+    pub cleared_value: Option<f64>,
     /// Unix ms.
     pub raised: i64,
-    /// When and by whom it was taken on.
+    /// When and by whom it was taken on, and what they had to say.
     pub acknowledged: Option<Acknowledged>,
+    /// When and by whom an acknowledgement was taken back, if none came since.
+    pub unacknowledged: Option<Step>,
     /// Unix ms.
     pub cleared: Option<i64>,
+    /// How long it held, ms; `null` while it does.
+    pub duration_ms: Option<i64>,
+}
+
+/// Who did something to an alert.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Step {
+    /// Unix ms.
+    pub time: i64,
+    /// Who.
+    pub by: Arc<str>,
 }
 
 /// Who took an alert on.
@@ -175,6 +204,8 @@ pub struct Acknowledged {
     pub time: i64,
     /// Who.
     pub by: Arc<str>,
+    /// What they had to say.
+    pub comment: Option<Arc<str>>,
 }
 
 impl Views {
@@ -305,6 +336,7 @@ impl From<&Row> for Device {
                 value: column.value.clone(),
                 time: (column.value.is_some() && column.is_dated).then_some(column.time_ms),
                 unit: column.unit.clone(),
+                unit_guessed: column.guessed,
                 decimals: column.decimals,
             };
             (Arc::clone(&column.name), metric)
@@ -324,7 +356,8 @@ impl From<&crate::groups::Group> for Group {
     fn from(group: &crate::groups::Group) -> Self {
         let metrics = group.metrics.iter().filter(|aggregate| !aggregate.is_gone());
         let metrics = metrics.map(|Aggregate { figures, .. }| (Arc::clone(&figures.metric), Figures::from(figures)));
-        Group { path: Arc::clone(&group.path), devices: group.counts, metrics: Named(metrics.collect()) }
+        let (devices, in_alert) = (group.counts, group.in_alert);
+        Group { path: Arc::clone(&group.path), devices, in_alert, metrics: Named(metrics.collect()) }
     }
 }
 
@@ -338,13 +371,20 @@ impl From<&AggregateChange> for Figures {
             min: figure(change.min),
             max: figure(change.max),
             oldest: change.oldest_ms,
+            min_device: change.min_device.clone(),
+            max_device: change.max_device.clone(),
         }
     }
 }
 
 impl From<&AlertChange> for AlertObject {
     fn from(change: &AlertChange) -> Self {
-        let acknowledged = change.acknowledged.as_ref();
+        let (comment, acknowledged) = (&change.comment, change.acknowledged.as_ref());
+        let acknowledged =
+            acknowledged.map(|(time, by)| Acknowledged { time: *time, by: Arc::clone(by), comment: comment.clone() });
+        let step = |(time, by): &(i64, Arc<str>)| Step { time: *time, by: Arc::clone(by) };
+        // An older program wrote one value alone.
+        let raised_value = change.raised_value.or(change.value.filter(|_| change.state != AlertState::Cleared));
         AlertObject {
             id: Arc::clone(&change.id),
             rule: Arc::clone(&change.rule),
@@ -356,8 +396,13 @@ impl From<&AlertChange> for AlertObject {
             state: change.state,
             value: change.value,
             raised: change.raised_ms,
-            acknowledged: acknowledged.map(|(time, by)| Acknowledged { time: *time, by: Arc::clone(by) }),
+            raised_value,
+            peak: change.peak.or(raised_value),
+            cleared_value: change.cleared_value(),
+            acknowledged,
+            unacknowledged: change.unacknowledged.as_ref().map(step),
             cleared: change.cleared_ms,
+            duration_ms: change.cleared_ms.map(|cleared_ms| (cleared_ms - change.raised_ms).max(0)),
         }
     }
 }

@@ -64,6 +64,8 @@ pub(crate) struct Row {
 pub(crate) struct Column {
     pub name: Arc<str>,
     pub unit: Option<Arc<str>>,
+    /// Whether the unit is guessed from the name.
+    pub guessed: bool,
     pub decimals: Option<u8>,
     pub definition_version: u64,
     pub value: Option<Value>,
@@ -196,7 +198,7 @@ impl Row {
         &mut self,
         metric: MetricIndex,
         name: &Arc<str>,
-        unit: Option<&Arc<str>>,
+        (unit, guessed): (Option<&Arc<str>>, bool),
         decimals: Option<u8>,
         version: u64,
     ) {
@@ -211,6 +213,7 @@ impl Row {
         let column = &mut self.columns[index];
         column.name = Arc::clone(name);
         column.unit = unit.cloned();
+        column.guessed = guessed;
         column.decimals = decimals;
         column.definition_version = version;
         self.columns_version = version;
@@ -270,6 +273,7 @@ impl Column {
         Column {
             name: Arc::default(),
             unit: None,
+            guessed: false,
             decimals: None,
             definition_version: 0,
             value: None,

@@ -149,11 +149,11 @@ impl Views {
     fn apply_one(&mut self, change: &Change, dirty: &mut impl FnMut(SubscriberId, Lane)) {
         match change {
             Change::Device { device, id, group } => self.apply_device(*device, id, group, dirty),
-            Change::Metric { device, metric, name, unit, decimals } => {
+            Change::Metric { device, metric, name, unit, guessed, decimals } => {
                 let version = self.version;
                 let Some(number) = self.rows.of(*device) else { return };
                 if let Some(row) = self.rows.get_mut(number) {
-                    row.define_column(*metric, name, unit.as_ref(), *decimals, version);
+                    row.define_column(*metric, name, (unit.as_ref(), *guessed), *decimals, version);
                     self.touch(number, dirty);
                 }
             }
@@ -161,6 +161,9 @@ impl Views {
             Change::State { device, state, since_ms } => self.apply_state(*device, *state, *since_ms, dirty),
             Change::Aggregate(_) | Change::States { .. } => self.apply_group(self.version, change, dirty),
             Change::Alert(alert) => self.apply_alert(alert, dirty),
+            Change::AlertPeak(alert) => {
+                self.alerts.peak(alert, self.version, &mut |it| dirty(it, Lane::Alerts));
+            }
             Change::Command(command) => {
                 self.commands.take(command, self.version);
                 wake(&self.watchers.commands, Lane::Commands, dirty);
@@ -177,7 +180,9 @@ impl Views {
         let (gone_max, mut wake) = (self.config.membership_entries_max, |it| dirty(it, Lane::Aggregates));
         match change {
             Change::Aggregate(aggregate) => self.groups.aggregate(aggregate, version, gone_max, &mut wake),
-            Change::States { group, counts } => self.groups.states(group, *counts, version, gone_max, &mut wake),
+            Change::States { group, counts, in_alert } => {
+                self.groups.states(group, (*counts, *in_alert), version, gone_max, &mut wake);
+            }
             _ => {}
         }
     }

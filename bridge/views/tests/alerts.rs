@@ -102,6 +102,10 @@ fn alert(number: usize, state: AlertState, raised_ms: i64) -> AlertChange {
         raised_ms,
         acknowledged: (state == AlertState::Acknowledged).then(|| (raised_ms, "Ann".into())),
         cleared_ms: (state == AlertState::Cleared).then_some(raised_ms + 1_000),
+        raised_value: None,
+        peak: None,
+        comment: None,
+        unacknowledged: None,
     }
 }
 

@@ -99,7 +99,7 @@ impl World {
         let (device, metric) = (DeviceIndex(0), MetricIndex(0));
         let changes = [
             Change::Device { device, id: "dev7".into(), group: "".into() },
-            Change::Metric { device, metric, name: "t".into(), unit: None, decimals: None },
+            Change::Metric { device, metric, name: "t".into(), unit: None, guessed: false, decimals: None },
         ];
         views.apply(Position(1), BASE_MS, &changes, &mut |_, _| ());
         World {

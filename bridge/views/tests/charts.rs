@@ -27,7 +27,8 @@ fn a_chart_counts_each_reading_once_across_the_seam_and_late_ones_too() {
     let mut views = Views::new(Epoch { name: "e".into(), time_base_ms: NOW_MS }, ViewsConfig::default());
     let device = Change::Device { device: DeviceIndex(0), id: "dev7".into(), group: "".into() };
     let metric = MetricIndex(0);
-    let column = Change::Metric { device: DeviceIndex(0), metric, name: "t".into(), unit: None, decimals: None };
+    let column =
+        Change::Metric { device: DeviceIndex(0), metric, name: "t".into(), unit: None, guessed: false, decimals: None };
     views.apply(Position(1), NOW_MS, &[device, column], &mut |_, _| ());
     let view = json!({"kind":"series","series":[{"device":"dev7","metric":"t"}],"last":900_000,"width":15});
     let spec: ViewSpec = serde_json::from_value(view).unwrap();

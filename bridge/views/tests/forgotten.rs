@@ -9,8 +9,8 @@ use smallvec::smallvec;
 use support::ClientView;
 use tidegate_telemetry::history::SeriesAnswer;
 use tidegate_telemetry::{
-    AppliedCell, AppliedReading, Change, DeliveryClass, DeviceIndex, MetricIndex, Numbered, Position, StateCounts,
-    TimeOrigin, Value as Measured,
+    AppliedCell, AppliedReading, Change, DeliveryClass, DeviceIndex, InAlert, MetricIndex, Numbered, Position,
+    StateCounts, TimeOrigin, Value as Measured,
 };
 use tidegate_views::{
     Epoch, Frame, SeriesSpec, Since, SubscriberId, Subscription, UpdateSpec, ViewSpec, Views, ViewsConfig, WindowSpec,
@@ -41,7 +41,14 @@ impl Site {
 
     fn come(&mut self, id: &str, value: f64) {
         let device = DeviceIndex(self.numbers.insert(id.into()));
-        let metric = Change::Metric { device, metric: MetricIndex(0), name: "t".into(), unit: None, decimals: None };
+        let metric = Change::Metric {
+            device,
+            metric: MetricIndex(0),
+            name: "t".into(),
+            unit: None,
+            guessed: false,
+            decimals: None,
+        };
         self.apply(&[Change::Device { device, id: id.into(), group: "a".into() }, metric, reading(device, value)]);
     }
 
@@ -246,7 +253,7 @@ fn who_slept_while_a_group_went_and_that_was_forgotten_begins_anew() {
         let mut site = Site::new();
         let states = |group: &str, fresh: u32| {
             let counts = StateCounts { fresh, ..StateCounts::default() };
-            Change::States { group: group.into(), counts }
+            Change::States { group: group.into(), counts, in_alert: InAlert::default() }
         };
         site.apply(&[states("old", 1), states("stays", 1)]);
         let spec = ViewSpec::Group { group: String::new(), depth: 1, metrics: None };

@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use tidegate_telemetry::{AggregateChange, Change, Position, StateCounts};
+use tidegate_telemetry::{AggregateChange, Change, InAlert, Position, StateCounts};
 use tidegate_views::{Epoch, Frame, Since, SubscriberId, Subscription, ViewSpec, Views, ViewsConfig};
 
 const METRICS: [&str; 3] = ["humidity", "pressure", "temperature"];
@@ -49,10 +49,25 @@ fn group(path: &str, sum: f64) -> Vec<Change> {
     let figures = |metric: &&str| {
         let (count, devices, min, max, oldest_ms) = (1, 1, sum, sum, Some(0));
         let (group, metric) = (path.into(), (*metric).into());
-        Change::Aggregate(AggregateChange { group, metric, count, devices, sum, min, max, oldest_ms })
+        Change::Aggregate(AggregateChange {
+            group,
+            metric,
+            count,
+            devices,
+            sum,
+            min,
+            max,
+            oldest_ms,
+            min_device: None,
+            max_device: None,
+        })
     };
     let counts = StateCounts { fresh: 1, ..StateCounts::default() };
-    METRICS.iter().map(figures).chain([Change::States { group: path.into(), counts }]).collect()
+    METRICS
+        .iter()
+        .map(figures)
+        .chain([Change::States { group: path.into(), counts, in_alert: InAlert::default() }])
+        .collect()
 }
 
 fn of_groups(group: &str, depth: usize) -> ViewSpec {

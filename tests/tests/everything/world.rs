@@ -183,7 +183,7 @@ impl World {
         let raised = self.views.alerts(&query).alerts;
         let Some(alert) = raised.first() else { return };
         let (received_ms, alert, by) = (self.now_ms, alert.id.to_string(), "Ünal \"<b>\"".to_owned());
-        self.append(Entry::Intent(Intent::AcknowledgeAlert { received_ms, alert, by }), None);
+        self.append(Entry::Intent(Intent::AcknowledgeAlert { received_ms, alert, by, comment: None }), None);
     }
 
     fn publish(&mut self) {

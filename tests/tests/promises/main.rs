@@ -9,6 +9,7 @@ mod commands;
 mod description;
 mod durability;
 mod engines;
+mod figures;
 mod identity;
 mod live;
 mod operation;

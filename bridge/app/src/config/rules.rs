@@ -2,7 +2,7 @@
 
 use jiff::tz::TimeZone;
 use tidegate_decode::{Format, SameTime, SourceConfig};
-use tidegate_process::{Condition, MetricConfig, RuleConfig};
+use tidegate_process::{Condition, Conversion, MetricConfig, RuleConfig};
 use tidegate_telemetry::Severity;
 
 use super::reader::{Reader, Section, number};
@@ -22,10 +22,14 @@ const ALERT_SAMPLE: &str = r#"
 "#;
 
 const METRIC_SAMPLE: &str = r#"
-# Units and decimals of metrics that are not well known, or shown differently.
+# Units and decimals of metrics that are not well known, or shown differently. `unit` names what devices send, and "" says
+# that it has none; without it the unit is guessed from the name, and marked as a guess.
 # [metric.soil_moisture]
 # unit = "%"
 # decimals = 0
+# [metric.voltage]
+# unit = "V"
+# sent_unit = "mV"               # numbers are converted as they come in; or: scale = 0.001
 "#;
 
 const SOURCE_SAMPLE: &str = r#"
@@ -83,15 +87,36 @@ pub fn metrics(reader: &mut Reader) -> Vec<MetricConfig> {
     let named = reader.named("metric", METRIC_SAMPLE);
     let read = |(name, path): (String, String)| {
         let mut section = reader.at(&path);
-        let unit = text(&mut section, "unit");
+        let unit = section.optional("unit", |item| match item.as_str() {
+            Some(unit) => Ok(unit.to_owned()),
+            None => Err("is a text in quotes".into()),
+        });
         let decimals = section.optional("decimals", |item| {
             let decimals =
                 item.as_integer().and_then(|whole| u8::try_from(whole).ok()).filter(|decimals| *decimals <= 9);
             decimals.ok_or_else(|| "is a whole number from 0 to 9".into())
         });
-        MetricConfig { name, unit, decimals }
+        let conversion = conversion(&mut section, unit.as_deref());
+        MetricConfig { name, unit, decimals, conversion }
     };
     named.into_iter().map(read).collect()
+}
+
+fn conversion(section: &mut Section<'_>, unit: Option<&str>) -> Option<Conversion> {
+    let between = section.optional("sent_unit", |item| {
+        let sent = item.as_str().filter(|sent| !sent.is_empty()).ok_or("is a text in quotes")?;
+        let unit = unit.filter(|unit| !unit.is_empty()).ok_or("needs the unit to convert to: unit = \"…\"")?;
+        Conversion::between(sent, unit)
+            .ok_or_else(|| format!("cannot be converted from {sent:?} to {unit:?}: give scale = … in its place"))
+    });
+    let scaled = section.optional("scale", |item| {
+        let scale = number(item).filter(|scale| *scale != 0.0 && (1.0 / scale).is_finite());
+        scale.map(Conversion::scaled).ok_or_else(|| "is a number other than 0".into())
+    });
+    if between.is_some() && scaled.is_some() {
+        section.wrong("has sent_unit and scale: one of them is enough");
+    }
+    between.or(scaled)
 }
 
 pub fn sources(reader: &mut Reader) -> Vec<SourceConfig> {

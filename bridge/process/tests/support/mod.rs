@@ -1,6 +1,8 @@
 //! A fleet in a test: entries go in, changes come out.
 #![allow(dead_code, clippy::unwrap_used)]
 
+pub mod run;
+
 use bytes::Bytes;
 use tidegate_process::{Condition, Output, Process, ProcessConfig, RuleConfig};
 use tidegate_telemetry::{
@@ -62,7 +64,23 @@ impl Fleet {
 
     pub fn acknowledge(&mut self, at_s: i64, alert: &str, by: &str) -> &[Change] {
         let received_ms = T0 + at_s * 1_000;
-        self.apply(&Entry::Intent(Intent::AcknowledgeAlert { received_ms, alert: alert.into(), by: by.into() }))
+        self.apply(&Entry::Intent(Intent::AcknowledgeAlert {
+            received_ms,
+            alert: alert.into(),
+            by: by.into(),
+            comment: None,
+        }))
+    }
+
+    pub fn acknowledge_with(&mut self, at_s: i64, alert: &str, by: &str, comment: &str) -> &[Change] {
+        let (received_ms, comment) = (T0 + at_s * 1_000, Some(comment.to_owned()));
+        let intent = Intent::AcknowledgeAlert { received_ms, alert: alert.into(), by: by.into(), comment };
+        self.apply(&Entry::Intent(intent))
+    }
+
+    pub fn unacknowledge(&mut self, at_s: i64, alert: &str, by: &str) -> &[Change] {
+        let received_ms = T0 + at_s * 1_000;
+        self.apply(&Entry::Intent(Intent::UnacknowledgeAlert { received_ms, alert: alert.into(), by: by.into() }))
     }
 
     /// Writes ticks as they are wanted, up to `until_s`, and returns all they changed.

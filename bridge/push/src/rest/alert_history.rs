@@ -136,6 +136,10 @@ mod tests {
             raised_ms: 0,
             acknowledged: None,
             cleared_ms: Some(0),
+            raised_value: None,
+            peak: None,
+            comment: None,
+            unacknowledged: None,
         };
         AlertEvent { position: Position(at), at_ms: 0, alert }
     }

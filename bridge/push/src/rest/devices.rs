@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::Uri;
 use axum::response::{IntoResponse, Response};
+use tidegate_telemetry::Value;
 use tidegate_views::Views;
 use tidegate_views::read::{Device, DevicesQuery, Group, Lookup};
 
@@ -84,6 +85,13 @@ pub fn find_series(views: &Views, parameters: &Parameters) -> Result<(Arc<str>, 
             Err(ApiError::new(Kind::UnknownMetric, detail).with("candidates", known))
         }
     }
+}
+
+/// Whether the newest value of a metric is a word.
+pub fn says_words(views: &Views, device: &str, metric: &str) -> bool {
+    let Lookup::Unique(device) = views.device(device) else { return false };
+    let newest = device.metrics.0.into_iter().find(|(known, _)| **known == *metric);
+    newest.is_some_and(|(_, metric)| matches!(metric.value, Some(Value::Text(_))))
 }
 
 /// The device of a full identifier, or of a last level that only one has.

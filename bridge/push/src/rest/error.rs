@@ -31,6 +31,8 @@ pub enum Kind {
     UnknownDevice,
     /// The device has no such metric.
     UnknownMetric,
+    /// No zone has that name.
+    UnknownTimezone,
     /// No alert has the identifier.
     UnknownAlert,
     /// No MQTT client has the identifier.
@@ -81,6 +83,7 @@ impl Kind {
             Kind::UnknownPath => (StatusCode::NOT_FOUND, "unknown-path", "Unknown path"),
             Kind::UnknownDevice => (StatusCode::NOT_FOUND, "unknown-device", "Unknown device"),
             Kind::UnknownMetric => (StatusCode::NOT_FOUND, "unknown-metric", "Unknown metric"),
+            Kind::UnknownTimezone => (StatusCode::NOT_FOUND, "unknown-timezone", "Unknown timezone"),
             Kind::UnknownAlert => (StatusCode::NOT_FOUND, "unknown-alert", "Unknown alert"),
             Kind::UnknownClient => (StatusCode::NOT_FOUND, "unknown-client", "Unknown client"),
             Kind::UnknownCommand => (StatusCode::NOT_FOUND, "unknown-command", "Unknown command"),

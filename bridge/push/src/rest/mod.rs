@@ -1,8 +1,8 @@
 //! REST under `/v1`, and what operators ask for. `openapi.json` describes every answer.
 //!
-//! - [`error`]: problem documents; [`parameters`], [`instant`]: what requests say
+//! - [`error`]: problem documents; [`parameters`], [`instant`], [`csv`]: what requests say
 //! - [`archive`]: history, read where blocking is allowed
-//! - [`devices`], [`readings`], [`series`], [`alerts`], [`rules`], [`acknowledge`], [`clients`], [`commands`],
+//! - [`devices`], [`readings`], [`periods`], [`series`], [`alerts`], [`rules`], [`acknowledge`], [`clients`], [`commands`],
 //!   [`operations`]: the answers;
 //!   [`intent`]: what changes something; [`listing`]: long answers, part by part
 
@@ -12,6 +12,7 @@ mod alerts;
 mod archive;
 mod clients;
 mod commands;
+mod csv;
 mod devices;
 pub mod error;
 mod instant;
@@ -19,6 +20,7 @@ mod intent;
 mod listing;
 mod operations;
 mod parameters;
+mod periods;
 mod readings;
 mod rules;
 mod series;
@@ -68,11 +70,13 @@ pub fn router(
         .route("/v1/devices/{*id}", get(devices::one).post(commands::send))
         .route("/v1/commands/{id}", get(commands::one))
         .route("/v1/readings", get(readings::list))
+        .route("/v1/periods", get(periods::list))
         .route("/v1/series", get(series::chart))
         .route("/v1/groups", get(devices::groups))
         .route("/v1/alerts", get(alerts::list))
         .route("/v1/rules", get(rules::list))
         .route("/v1/alerts/{id}/acknowledge", post(acknowledge::acknowledge))
+        .route("/v1/alerts/{id}/unacknowledge", post(acknowledge::unacknowledge))
         .route("/v1/clients", get(clients::list))
         .route("/v1/refusals", get(clients::refusals))
         .route("/v1/clients/{id}", get(clients::one).delete(clients::disconnect))

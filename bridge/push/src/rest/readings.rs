@@ -15,6 +15,7 @@ use tidegate_telemetry::Value;
 use tidegate_telemetry::history::{ReadingsCursor, ReadingsPage, ReadingsQuery};
 
 use super::archive::Archive;
+use super::csv::{self, Times};
 use super::error::ApiError;
 use super::parameters::{Parameters, digits};
 use super::{Api, devices};
@@ -30,18 +31,22 @@ pub async fn list(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let parameters = Parameters::of(&uri, &["device", "metric", "from", "to", "limit", "cursor"])?;
+    let parameters =
+        Parameters::of(&uri, &["device", "metric", "from", "to", "limit", "cursor", "format", "timezone"])?;
     let (from_ms, to_ms) = parameters.span(api.hub.now_ms())?;
     let from = parameters.cursor()?.map_or(ReadingsCursor::from(from_ms), |Next(from)| from);
-    let as_csv = wants_csv(&headers);
-    let (most, default) = match as_csv {
-        true => (POINTS_MAX, POINTS_MAX),
-        false => (api.config.page_max, api.config.page_default),
+    let times = csv::wanted(&parameters, &headers)?;
+    let (most, default) = match times {
+        Some(_) => (POINTS_MAX, POINTS_MAX),
+        None => (api.config.page_max, api.config.page_default),
     };
     let limit = parameters.number("limit", 1..=POINTS_MAX, default)?.min(most);
     let (device, metric) = api.hub.read(|views| devices::find_series(views, &parameters))?;
     let query = ReadingsQuery { device, metric, from, to_ms, limit };
-    if as_csv { csv(&api, asker, query).await } else { page(&api, asker, query).await }
+    match times {
+        Some(times) => stream_csv(&api, asker, query, times).await,
+        None => page(&api, asker, query).await,
+    }
 }
 
 /// Raw readings of one metric.
@@ -84,12 +89,13 @@ async fn page(api: &Api, asker: Asker, query: ReadingsQuery) -> Result<Response,
 
 /// Streams page after page: neither a long span nor a slow client holds more than one page, or a turn at the history
 /// for longer than one page takes. The first page is read before the status is sent.
-async fn csv(api: &Api, asker: Asker, query: ReadingsQuery) -> Result<Response, ApiError> {
+async fn stream_csv(api: &Api, asker: Asker, query: ReadingsQuery, times: Times) -> Result<Response, ApiError> {
     let mut rest = Rest {
         archive: api.archive.clone(),
         asker,
         query: Some(query),
         page_points: api.config.page_max,
+        times,
         formulas: api.config.csv_formulas,
     };
     let mut first = b"time,value\r\n".to_vec();
@@ -108,6 +114,7 @@ struct Rest {
     asker: Asker,
     query: Option<ReadingsQuery>,
     page_points: usize,
+    times: Times,
     formulas: bool,
 }
 
@@ -122,7 +129,8 @@ impl Rest {
         self.query = next.filter(|_| limit > 0).map(|from| ReadingsQuery { from, limit, ..query });
         let mut lines = Vec::with_capacity(points.len() * 24);
         for (time_ms, value) in &points {
-            write!(lines, "{time_ms},{}\r\n", field(value, self.formulas)).expect("writing to a Vec never fails");
+            write!(lines, "{},{}\r\n", self.times.field(*time_ms), field(value, self.formulas))
+                .expect("writing to a Vec never fails");
         }
         Ok(Some(lines))
     }
@@ -143,13 +151,6 @@ fn field(value: &Value, formulas: bool) -> String {
 fn is_formula(text: &str) -> bool {
     let is_number = || text.parse::<f64>().is_ok_and(|_| text.ends_with(|last: char| last.is_ascii_digit()));
     text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']) && !is_number()
-}
-
-/// Whether CSV is wanted rather than JSON: it stands in `Accept` before JSON, if that is there at all.
-fn wants_csv(headers: &HeaderMap) -> bool {
-    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|accept| accept.to_str().ok());
-    let mut types = accepted.flat_map(|accept| accept.split(',')).map(|one| one.split(';').next().unwrap_or("").trim());
-    types.find(|one| matches!(*one, "text/csv" | "application/json")) == Some("text/csv")
 }
 
 /// Points as `[[ms, value], …]`.
@@ -203,14 +204,5 @@ mod tests {
             assert_eq!((next.to_string().as_str(), text.parse()), (text, Ok(next)));
         }
         assert!(["", ".", "5.", ".5", "5.-1", "5.1.1", "x"].iter().all(|text| text.parse::<Next>().is_err()));
-    }
-
-    #[test]
-    fn json_is_answered_unless_csv_is_preferred() {
-        let wants = |accept: &'static str| {
-            wants_csv(&HeaderMap::from_iter([(header::ACCEPT, header::HeaderValue::from_static(accept))]))
-        };
-        assert!(wants("text/csv") && wants("text/csv;q=1, application/json;q=0.5") && wants("text/html, text/csv"));
-        assert!(!wants("*/*") && !wants("application/json, text/csv") && !wants_csv(&HeaderMap::new()));
     }
 }

@@ -20,6 +20,8 @@ async fn every_path_answers_as_the_description_says() {
     let readings = format!("/v1/readings?device=site/a/dev7&metric=temperature&{HOUR}");
     let series = format!("/v1/series?device=site/a/dev7&metric=temperature&{HOUR}&width=100");
     let acknowledge = format!("/v1/alerts/{COLD}/acknowledge");
+    let unacknowledge = format!("/v1/alerts/{COLD}/unacknowledge");
+    let periods = format!("/v1/periods?device=site/a/dev7&metric=temperature&{HOUR}");
     for (method, target) in [
         ("GET", "/v1/devices"),
         ("GET", "/v1/devices/site/a/dev7"),
@@ -29,9 +31,11 @@ async fn every_path_answers_as_the_description_says() {
         ("GET", "/v1/alerts?state=all"),
         ("GET", "/v1/rules"),
         ("POST", &acknowledge),
+        ("POST", &unacknowledge),
+        ("GET", &periods),
         ("POST", "/v1/devices/site/a/dev7/commands"),
         ("GET", "/v1/devices/site/a/dev7/commands"),
-        ("GET", "/v1/commands/c-11"),
+        ("GET", "/v1/commands/c-12"),
         ("GET", "/v1/problems"),
         ("GET", "/v1/stats"),
         ("GET", "/v1/openapi.json"),
@@ -57,7 +61,7 @@ async fn a_device_is_found_by_its_identifier_however_it_is_written() {
     for name in ["site/a/dev7", "site%2Fa%2Fdev7"] {
         let device = site.get(&format!("/v1/devices/{name}")).await.json();
         assert_eq!(device["id"], "site/a/dev7");
-        let temperature = json!({ "value": 23.5, "time": NOW_MS, "unit": "°C", "decimals": 1 });
+        let temperature = json!({ "value": 23.5, "time": NOW_MS, "unit": "°C", "unit_guessed": false, "decimals": 1 });
         assert_eq!(device["metrics"]["temperature"], temperature);
         assert_eq!((&device["state"], &device["since"]), (&json!("fresh"), &json!(NOW_MS)));
     }
@@ -149,6 +153,9 @@ async fn csv_holds_every_reading_across_pages() {
     let lines: Vec<&str> = all.text().split_terminator("\r\n").collect();
     assert_eq!((lines.len(), lines[0], lines[2]), (361, "time,value", "1704720255000,20.1"));
     assert_eq!(csv("metric=temperature&limit=120").await.text().lines().count(), 121);
+    let readable = format!("/v1/readings?device=site/a/dev7&{HOUR}&metric=temperature&limit=1&format=csv");
+    let readable = site.get(&format!("{readable}&timezone=Europe/Berlin")).await;
+    assert_eq!(readable.text(), "time,value\r\n2024-01-08T14:24:05.000+01:00,20\r\n", "as a link of a page asks");
     let quoted = csv("metric=door.state&limit=1").await;
     assert_eq!(quoted.text(), "time,value\r\n1704720245000,\"open, \"\"wide\"\"\"\r\n");
 }
@@ -175,9 +182,11 @@ async fn groups_have_their_figures_and_the_fleet_comes_first() {
     let site = Site::new().await;
     let groups = site.get("/v1/groups").await.json()["groups"].clone();
     assert_eq!(names(&groups, "path"), ["", "site/a", "site/b"]);
-    let figures = json!({ "count": 3, "devices": 3, "mean": 23.5, "min": 23.0, "max": 24.0, "oldest": NOW_MS });
+    let figures = json!({ "count": 3, "devices": 3, "mean": 23.5, "min": 23.0, "max": 24.0, "oldest": NOW_MS,
+        "min_device": "site/a/dev7", "max_device": null });
     assert_eq!(groups[0]["metrics"]["temperature"], figures);
     assert_eq!(groups[1]["metrics"]["temperature"]["mean"], Value::Null);
+    assert_eq!(groups[2]["in_alert"], json!({ "critical": 1, "warning": 0, "info": 0 }));
 }
 
 #[tokio::test]
@@ -230,6 +239,47 @@ async fn the_first_acknowledgement_wins_and_the_second_hears_who_it_was() {
     assert_eq!(site.log.submitted.load(Ordering::Relaxed), 1, "the log holds it once");
     let other = site.post(&format!("/v1/alerts/{WARM}/acknowledge"), "").await;
     assert_eq!(other.json()["acknowledged"]["by"], "anonymous");
+}
+
+#[tokio::test]
+async fn an_acknowledgement_says_why_and_is_taken_back() {
+    let site = Site::new().await;
+    let (on, back) = (format!("/v1/alerts/{WARM}/acknowledge"), format!("/v1/alerts/{WARM}/unacknowledge"));
+    let taken = site.post(&on, r#"{"by":"Ann","comment":" the door\nwas open "}"#).await.json();
+    let acknowledged = json!({ "time": NOW_MS, "by": "Ann", "comment": "the door\nwas open" });
+    assert_eq!((&taken["acknowledged"], &taken["unacknowledged"]), (&acknowledged, &Value::Null));
+    for _ in 0..2 {
+        let given_back = site.post(&back, r#"{"by":"Bob"}"#).await.json();
+        assert_eq!((&given_back["state"], &given_back["acknowledged"]), (&json!("raised"), &Value::Null));
+        assert_eq!(given_back["unacknowledged"], json!({ "time": NOW_MS, "by": "Bob" }));
+    }
+    assert_eq!(site.log.submitted.load(Ordering::Relaxed), 2, "what is so already is not asked of the log");
+    assert_eq!(site.post("/v1/alerts/a-99-0/unacknowledge", "").await.status, 404);
+    assert_eq!(site.post(&format!("/v1/alerts/{OVER}/unacknowledge"), "").await.status, 409);
+    let long = json!({ "comment": "x".repeat(501) }).to_string();
+    for wrong in [&*long, r#"{"comment":"a\u0000b"}"#, r#"{"comment":7}"#] {
+        assert_eq!(site.post(&on, wrong).await.status, 400, "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn the_times_that_a_switch_was_on_are_listed_with_their_sum() {
+    let site = Site::new().await;
+    let query = format!("/v1/periods?device=site/a/dev7&metric=temperature&{HOUR}");
+    let found = site.get(&query).await.json();
+    let (start, to) = (NOW_MS - 3_600_000, NOW_MS);
+    assert_eq!((&found["count"], &found["total_ms"], &found["to"]), (&json!(1), &json!(3_600_000), &json!(to)));
+    assert_eq!(found["periods"], json!([{ "start": start, "end": null, "duration_ms": 3_600_000 }]));
+    let csv = site.get(&format!("{query}&format=csv&timezone=UTC")).await;
+    assert_eq!(csv.text(), "start,end,duration_s\r\n2024-01-08T13:24:05.000+00:00,,3600.000\r\n");
+    let later = site.get("/v1/periods?device=site/a/dev7&metric=temperature&from=1704723800000&to=1804723845000").await;
+    let whole = json!([{ "start": null, "end": null, "duration_ms": 45_000 }]);
+    assert_eq!(later.json()["periods"], whole, "it was on before, and what is to come does not count");
+    let words = site.get(&format!("/v1/periods?device=site/a/dev7&metric=door.state&{HOUR}")).await;
+    assert_eq!((words.status, &words.json()["title"]), (404, &json!("Unknown metric")));
+    for (wrong, status) in [("format=xml", 400), ("format=csv&timezone=Mars/Base", 404), ("timezone=Mars/Base", 200)] {
+        assert_eq!(site.get(&format!("{query}&{wrong}")).await.status, status, "{wrong}");
+    }
 }
 
 #[tokio::test]

@@ -13,8 +13,8 @@ use tidegate_telemetry::history::{
 };
 use tidegate_telemetry::{
     AggregateChange, AlertChange, AlertState, AppliedCell, AppliedReading, Change, Command, CommandId, CommandRequest,
-    CommandState, DeliveryClass, DeviceIndex, DeviceState, History, HistoryError, MetricIndex, Position, Qos, Reason,
-    Severity, StateCounts, TimeOrigin, Value,
+    CommandState, DeliveryClass, DeviceIndex, DeviceState, History, HistoryError, InAlert, MetricIndex, Position, Qos,
+    Reason, Severity, StateCounts, TimeOrigin, Value,
 };
 
 /// The reference reading's own time.
@@ -36,10 +36,22 @@ pub fn changes() -> Vec<Change> {
         let device = DeviceIndex(number);
         changes.push(Change::Device { device, id: id.into(), group: group.into() });
         let unit = Some("°C".into());
-        let temperature =
-            Change::Metric { device, metric: MetricIndex(0), name: "temperature".into(), unit, decimals: Some(1) };
-        let door =
-            Change::Metric { device, metric: MetricIndex(1), name: "door.state".into(), unit: None, decimals: None };
+        let temperature = Change::Metric {
+            device,
+            metric: MetricIndex(0),
+            name: "temperature".into(),
+            unit,
+            guessed: false,
+            decimals: Some(1),
+        };
+        let door = Change::Metric {
+            device,
+            metric: MetricIndex(1),
+            name: "door.state".into(),
+            unit: None,
+            guessed: false,
+            decimals: None,
+        };
         changes.extend([temperature, door]);
         changes.push(Change::State { device, state: DeviceState::Fresh, since_ms: NOW_MS });
         if number != 3 {
@@ -48,10 +60,11 @@ pub fn changes() -> Vec<Change> {
     }
     let counts = StateCounts { fresh: 4, ..StateCounts::default() };
     for group in ["", "site/b"] {
-        changes.push(Change::States { group: group.into(), counts });
+        let in_alert = InAlert { critical: 1, ..InAlert::default() };
+        changes.push(Change::States { group: group.into(), counts, in_alert });
         changes.push(Change::Aggregate(aggregate(group, 3)));
     }
-    changes.push(Change::States { group: "site/a".into(), counts });
+    changes.push(Change::States { group: "site/a".into(), counts, in_alert: InAlert::default() });
     changes.push(Change::Aggregate(aggregate("site/a", 0)));
     changes.extend([COLD, WARM].map(|id| Change::Alert(alert(id, AlertState::Raised))));
     changes.push(Change::Alert(alert(OVER, AlertState::Cleared)));
@@ -91,6 +104,8 @@ fn aggregate(group: &str, count: u32) -> AggregateChange {
         min: 23.0,
         max: 24.0,
         oldest_ms: (count > 0).then_some(NOW_MS),
+        min_device: (count > 0).then(|| "site/a/dev7".into()),
+        max_device: None,
     }
 }
 
@@ -109,6 +124,10 @@ pub fn alert(id: &str, state: AlertState) -> AlertChange {
         raised_ms: NOW_MS,
         acknowledged: (state == AlertState::Acknowledged).then(|| (NOW_MS, "anonymous".into())),
         cleared_ms: (state == AlertState::Cleared).then_some(NOW_MS),
+        raised_value: None,
+        peak: None,
+        comment: None,
+        unacknowledged: None,
     }
 }
 

@@ -11,7 +11,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tidegate_push::{
     Hub, IntentError, Intents, LiveConfig, OperationStats, Operations, PushConfig, Readiness, Rule, router, serve,
 };
-use tidegate_telemetry::{AlertState, Change, Intent, Position};
+use tidegate_telemetry::{AlertChange, AlertState, Change, Intent, Position};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -107,9 +107,14 @@ impl Intents for FakeLog {
         }
         let position = Position(10 + self.submitted.fetch_add(1, Ordering::Relaxed));
         let change = match intent {
-            Intent::AcknowledgeAlert { received_ms, alert, by } => Change::Alert(tidegate_telemetry::AlertChange {
+            Intent::AcknowledgeAlert { received_ms, alert, by, comment } => Change::Alert(AlertChange {
                 acknowledged: Some((received_ms, by.into())),
+                comment: comment.map(Into::into),
                 ..fleet::alert(&alert, AlertState::Acknowledged)
+            }),
+            Intent::UnacknowledgeAlert { received_ms, alert, by } => Change::Alert(AlertChange {
+                unacknowledged: Some((received_ms, by.into())),
+                ..fleet::alert(&alert, AlertState::Raised)
             }),
             Intent::SendCommand { by, request, .. } => fleet::command(position, &by, *request),
         };

@@ -143,7 +143,7 @@ impl Alerts {
             Some(known) => known.burst.clone(),
             None => self.join_burst(&change, version, &bounds.bursts, wake),
         };
-        if burst.is_none() || change.state == AlertState::Acknowledged {
+        if burst.is_none() || is_by_a_person(&change) {
             self.note_event(Event { version, at_ms, change: Arc::clone(&change) }, bounds.events_max);
         }
         if change.state == AlertState::Cleared {
@@ -156,6 +156,25 @@ impl Alerts {
             self.forget_oldest(version, wake);
         }
         self.worst_of(&change.device_id)
+    }
+
+    /// Takes another peak of an alert that holds, which is no event. One that a burst stands for shows it to views of its
+    /// device alone.
+    pub fn peak(&mut self, change: &AlertChange, version: u64, wake: &mut impl FnMut(SubscriberId)) {
+        let Some(alert) = self.alerts.get_mut(&change.id).filter(|alert| alert.is_active()) else { return };
+        (alert.change, alert.version) = (Arc::new(change.clone()), version);
+        let is_shown = alert.burst.is_none();
+        self.version = version;
+        if let Some(watched) = self.watched_devices.get_mut(&change.device_id) {
+            watched.version = version;
+            watched.watchers.iter().for_each(|&watcher| wake(watcher));
+        }
+        for path in self_and_above(&change.group).filter(|_| is_shown) {
+            if let Some(scope) = self.groups.get_mut(path) {
+                scope.version = version;
+                scope.watchers.iter().for_each(|&watcher| wake(watcher));
+            }
+        }
     }
 
     /// Removes alerts that cleared before `before_ms`.
@@ -408,6 +427,15 @@ impl Alerts {
         let groups = self_and_above(&change.group).filter_map(|path| self.groups.get(path));
         let of_device = self.watched_devices.get(&change.device_id).into_iter().flat_map(|watched| &watched.watchers);
         groups.flat_map(|scope| &scope.watchers).chain(of_device).for_each(|&watcher| wake(watcher));
+    }
+}
+
+/// Whether somebody took the alert on, or gave it back.
+fn is_by_a_person(change: &AlertChange) -> bool {
+    match change.state {
+        AlertState::Raised => change.unacknowledged.is_some(),
+        AlertState::Acknowledged => true,
+        AlertState::Cleared => false,
     }
 }
 

@@ -186,6 +186,9 @@ fn definition(out: &mut Vec<u8>, column: &Column) {
         Some(decimals) => json::integer(out, decimals),
         None => json::null(out),
     }
+    if column.guessed {
+        out.extend_from_slice(b",true");
+    }
 }
 
 fn shows(filter: Filter<'_>, column: &Column) -> bool {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tidegate_telemetry::StateCounts;
+use tidegate_telemetry::{InAlert, StateCounts};
 
 use crate::encode::json;
 use crate::groups::{Aggregate, Group};
@@ -16,7 +16,7 @@ pub(crate) struct AggregateCell<'a> {
 }
 
 enum Figures<'a> {
-    Counts(StateCounts),
+    Counts(StateCounts, InAlert),
     Aggregate(&'a Aggregate),
 }
 
@@ -27,7 +27,8 @@ pub(crate) fn cells_of<'a>(
     after: Option<&'a str>,
 ) -> impl Iterator<Item = AggregateCell<'a>> {
     let version = group.counts_version;
-    let counts = AggregateCell { group: &group.path, metric: None, version, figures: Figures::Counts(group.counts) };
+    let figures = Figures::Counts(group.counts, group.in_alert);
+    let counts = AggregateCell { group: &group.path, metric: None, version, figures };
     let aggregates = aggregates_of(group, metrics, after.unwrap_or_default());
     let aggregates = aggregates.map(|aggregate| AggregateCell {
         group: &group.path,
@@ -60,7 +61,7 @@ impl AggregateCell<'_> {
     /// `true` when the group has no such devices any more.
     pub fn is_gone(&self) -> bool {
         match &self.figures {
-            Figures::Counts(counts) => *counts == StateCounts::default(),
+            Figures::Counts(counts, _) => *counts == StateCounts::default(),
             Figures::Aggregate(aggregate) => aggregate.is_gone(),
         }
     }
@@ -78,8 +79,9 @@ impl AggregateCell<'_> {
         out.push(b'[');
         self.write_key(out);
         match &self.figures {
-            Figures::Counts(counts) => {
-                for count in [counts.fresh, counts.late, counts.asleep, counts.lost] {
+            Figures::Counts(counts, in_alert) => {
+                let by_state = [counts.fresh, counts.late, counts.asleep, counts.lost];
+                for count in by_state.into_iter().chain([in_alert.critical, in_alert.warning, in_alert.info]) {
                     out.push(b',');
                     json::integer(out, count);
                 }
@@ -103,7 +105,7 @@ fn write_figures(out: &mut Vec<u8>, aggregate: &Aggregate, base_ms: i64) {
     out.push(b',');
     json::integer(out, figures.devices);
     let Some(mean) = figures.mean() else {
-        return out.extend_from_slice(b",null,null,null,null");
+        return out.extend_from_slice(b",null,null,null,null,null,null");
     };
     for figure in [mean, figures.min, figures.max] {
         out.push(b',');
@@ -113,6 +115,10 @@ fn write_figures(out: &mut Vec<u8>, aggregate: &Aggregate, base_ms: i64) {
     match figures.oldest_ms {
         Some(oldest_ms) => json::integer(out, oldest_ms - base_ms),
         None => json::null(out),
+    }
+    for device in [&figures.min_device, &figures.max_device] {
+        out.push(b',');
+        json::text_or_null(out, device.as_deref());
     }
 }
 
@@ -126,12 +132,15 @@ mod tests {
     fn figures_are_json_also_where_their_sum_does_not_fit() {
         for (sum, min, max, mean) in [(f64::INFINITY, 1e308, 1e308, 1e308), (f64::NAN, -1e308, 1.5e308, 2.5e307)] {
             let (group, metric) = ("".into(), "t".into());
-            let figures = AggregateChange { group, metric, count: 2, devices: 3, sum, min, max, oldest_ms: Some(7) };
+            let (min_device, max_device) = (Some("a".into()), None);
+            let (count, devices, oldest_ms) = (2, 3, Some(7));
+            let figures =
+                AggregateChange { group, metric, count, devices, sum, min, max, oldest_ms, min_device, max_device };
             let mut out = b"[0".to_vec();
             write_figures(&mut out, &Aggregate { figures, version: 1 }, 0);
             out.push(b']');
             let found: serde_json::Value = serde_json::from_slice(&out).unwrap();
-            assert_eq!(found, serde_json::json!([0, 2, 3, mean, min, max, 7]));
+            assert_eq!(found, serde_json::json!([0, 2, 3, mean, min, max, 7, "a", null]));
         }
     }
 }

@@ -120,8 +120,10 @@ impl Views {
             }
             if before > 0 && events.len() > bytes_max {
                 events.bytes.truncate(before);
-                view.events_from = view.events_from.max(version.saturating_sub(1));
-                return Some(Place::Event(version, sent));
+                // Of a version that is told in part the rest is found among all of it.
+                let (told, of_next) = if event.version == version { (version - 1, sent) } else { (version, 0) };
+                view.events_from = view.events_from.max(told);
+                return Some(Place::Event(version, of_next));
             }
             sent = if event.version == version { sent + 1 } else { 1 };
             version = event.version;

@@ -15,7 +15,7 @@ use smallvec::smallvec;
 use support::{ClientView, CommandsOfDevices, Dice};
 use tidegate_telemetry::{
     AggregateChange, AlertChange, AlertState, AppliedCell, AppliedReading, Change, DeliveryClass, DeviceIndex,
-    DeviceState, MetricIndex, Position, Severity, StateCounts, TimeOrigin, Value as Measured,
+    DeviceState, InAlert, MetricIndex, Position, Severity, StateCounts, TimeOrigin, Value as Measured,
 };
 use tidegate_views::{Epoch, Frame, Since, SubscriberId, Subscription, UpdateSpec, ViewSpec, Views, ViewsConfig};
 
@@ -254,6 +254,10 @@ impl World {
                 raised_ms: self.now_ms,
                 acknowledged: None,
                 cleared_ms: None,
+                raised_value: None,
+                peak: None,
+                comment: None,
+                unacknowledged: None,
             };
             self.alerts.push(alert.clone());
             return vec![Change::Alert(alert)];
@@ -273,7 +277,7 @@ impl World {
         let devices = self.dice.roll(3) as u32;
         if self.dice.one_in(2) {
             let counts = StateCounts { fresh: devices, ..StateCounts::default() };
-            return vec![Change::States { group: group.into(), counts }];
+            return vec![Change::States { group: group.into(), counts, in_alert: InAlert::default() }];
         }
         vec![Change::Aggregate(AggregateChange {
             group: group.into(),
@@ -284,6 +288,8 @@ impl World {
             min: 1.0,
             max: 2.0,
             oldest_ms: Some(self.now_ms),
+            min_device: None,
+            max_device: None,
         })]
     }
 
@@ -509,6 +515,7 @@ fn metric(device: DeviceIndex, column: u16, unit: bool) -> Change {
         metric: MetricIndex(column),
         name: format!("m{column}").into(),
         unit: unit.then(|| "°C".into()),
+        guessed: unit,
         decimals: unit.then_some(1),
     }
 }

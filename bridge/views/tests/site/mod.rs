@@ -43,8 +43,14 @@ impl Site {
     pub fn appear(&mut self, numbers: Range<u32>) {
         for n in numbers {
             let (device, group) = (DeviceIndex(n), format!("site/b{}", n % 10).as_str().into());
-            let metric =
-                Change::Metric { device, metric: MetricIndex(0), name: "t".into(), unit: None, decimals: None };
+            let metric = Change::Metric {
+                device,
+                metric: MetricIndex(0),
+                name: "t".into(),
+                unit: None,
+                guessed: false,
+                decimals: None,
+            };
             self.apply(&[Change::Device { device, id: name(n).as_str().into(), group }, metric]);
         }
     }

@@ -190,7 +190,7 @@ impl ClientView {
             let metrics = row["metrics"].as_array_mut().unwrap();
             let index = column[1].as_u64().unwrap() as usize;
             metrics.resize(metrics.len().max(index + 1), Value::Null);
-            metrics[index] = json!([column[2], column[3], column[4]]);
+            metrics[index] = column.as_array().unwrap()[2..].into();
         }
         for row in list("r") {
             self.put_change(&row);

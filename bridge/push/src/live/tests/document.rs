@@ -9,8 +9,8 @@ use bytes::Bytes;
 use tidegate_buckets::Bucket;
 use tidegate_telemetry::{
     AggregateChange, AlertChange, AlertState, AppliedCell, AppliedReading, Change, Command, CommandId, CommandRequest,
-    CommandState, DeliveryClass, DeviceIndex, DeviceState, History, MetricIndex, Position, Qos, Severity, StateCounts,
-    TimeOrigin, Value as Measured,
+    CommandState, DeliveryClass, DeviceIndex, DeviceState, History, InAlert, MetricIndex, Position, Qos, Severity,
+    StateCounts, TimeOrigin, Value as Measured,
 };
 use tidegate_views::ViewsConfig;
 
@@ -105,7 +105,7 @@ impl Scene {
         self.happen(&[metric(DEV7, 1, "humidity", "%"), state(DEV7, DeviceState::Fresh)]);
         self.happen(&[reading(DEV7, &[23.5, 45.2])]);
         let counts = StateCounts { fresh: 1, ..StateCounts::default() };
-        self.happen(&[aggregate(), Change::States { group: "site".into(), counts }]);
+        self.happen(&[aggregate(), Change::States { group: "site".into(), counts, in_alert: InAlert::default() }]);
     }
 }
 
@@ -119,6 +119,7 @@ fn metric(device: DeviceIndex, column: u16, name: &str, unit: &str) -> Change {
         metric: MetricIndex(column),
         name: name.into(),
         unit: Some(unit.into()),
+        guessed: name == "temperature",
         decimals: Some(1),
     }
 }
@@ -149,6 +150,8 @@ fn aggregate() -> Change {
         min: 23.5,
         max: 23.5,
         oldest_ms: Some(BASE_MS),
+        min_device: Some("site/b/floor1/dev7".into()),
+        max_device: Some("site/b/floor1/dev7".into()),
     })
 }
 
@@ -157,7 +160,15 @@ fn alert(acknowledged: bool) -> Change {
 }
 
 fn silent(id: &str) -> Change {
-    Change::Alert(AlertChange { id: id.into(), rule: "silent".into(), metric: None, value: None, ..hot(false) })
+    Change::Alert(AlertChange {
+        id: id.into(),
+        rule: "silent".into(),
+        metric: None,
+        value: None,
+        raised_value: None,
+        peak: None,
+        ..hot(false)
+    })
 }
 
 fn hot(acknowledged: bool) -> AlertChange {
@@ -175,6 +186,10 @@ fn hot(acknowledged: bool) -> AlertChange {
         raised_ms: BASE_MS,
         acknowledged: acknowledged.then(|| (BASE_MS + 1, "Ann".into())),
         cleared_ms: None,
+        raised_value: Some(9.5),
+        peak: Some(12.5),
+        comment: acknowledged.then(|| "the door was open".into()),
+        unacknowledged: None,
     }
 }
 

@@ -33,7 +33,7 @@ impl Site {
         let metric = MetricIndex(0);
         let changes = [
             Change::Device { device: DEVICE, id: "dev7".into(), group: "".into() },
-            Change::Metric { device: DEVICE, metric, name: "t".into(), unit: None, decimals: None },
+            Change::Metric { device: DEVICE, metric, name: "t".into(), unit: None, guessed: false, decimals: None },
         ];
         hub.apply(Position(1), BASE_MS, &changes);
         let history: Arc<dyn History> = Arc::new(Past::default());

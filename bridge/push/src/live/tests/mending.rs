@@ -85,7 +85,7 @@ impl Site {
         let (device, metric) = (DeviceIndex(0), MetricIndex(0));
         site.apply(&[
             Change::Device { device, id: "dev7".into(), group: "".into() },
-            Change::Metric { device, metric, name: "t".into(), unit: None, decimals: None },
+            Change::Metric { device, metric, name: "t".into(), unit: None, guessed: false, decimals: None },
         ]);
         for second in 0..600 {
             site.measure(BASE_MS - second * 1_000, 20.0);

@@ -37,7 +37,14 @@ impl Site {
             changes.push(Change::Device { device, id: format!("site/dev{number}").into(), group: "site".into() });
             for (column, name) in ["temperature", "humidity", "pressure", "co2", "battery"].into_iter().enumerate() {
                 let metric = MetricIndex(u16::try_from(column).unwrap());
-                changes.push(Change::Metric { device, metric, name: name.into(), unit: None, decimals: Some(1) });
+                changes.push(Change::Metric {
+                    device,
+                    metric,
+                    name: name.into(),
+                    unit: None,
+                    guessed: false,
+                    decimals: Some(1),
+                });
             }
         }
         hub.apply(Position(1), BASE_MS, &changes);

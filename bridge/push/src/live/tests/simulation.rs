@@ -73,6 +73,7 @@ impl World {
                 metric: MetricIndex(column),
                 name: name.into(),
                 unit: None,
+                guessed: false,
                 decimals: None,
             }));
             world.apply(&changes);
@@ -132,6 +133,10 @@ impl World {
             raised_ms: self.now_ms,
             acknowledged: None,
             cleared_ms: None,
+            raised_value: None,
+            peak: None,
+            comment: None,
+            unacknowledged: None,
         }
     }
 }

@@ -72,7 +72,7 @@ impl Site {
             let (device, metric) = (DeviceIndex(u32::try_from(number).unwrap()), MetricIndex(0));
             [
                 Change::Device { device, id: id.into(), group: "".into() },
-                Change::Metric { device, metric, name: "t".into(), unit: None, decimals: None },
+                Change::Metric { device, metric, name: "t".into(), unit: None, guessed: false, decimals: None },
             ]
         });
         hub.apply(Position(1), BASE_MS, &changes.collect::<Vec<_>>());
