@@ -15,8 +15,8 @@ export interface Envelope {
 }
 
 export type WireCell = Scalar | Envelope | null;
-/** Name, unit, decimals. */
-export type WireMetric = [name: string, unit: string | null, decimals: number | null];
+/** Name, unit, decimals, and `true` where the unit is guessed from the name. */
+export type WireMetric = [name: string, unit: string | null, decimals: number | null, guessed?: boolean];
 
 export interface Alert {
   id: string;
@@ -27,10 +27,19 @@ export interface Alert {
   metric: string | null;
   text: string;
   state: "raised" | "acknowledged" | "cleared";
+  /** As `raised_value` while it holds, then as `cleared_value`. */
   value: number | null;
+  raised_value: number | null;
+  /** Furthest beyond the threshold so far. */
+  peak: number | null;
+  cleared_value: number | null;
   raised: number;
-  acknowledged: { time: number; by: string } | null;
+  acknowledged: { time: number; by: string; comment: string | null } | null;
+  /** Who took an acknowledgement back, until somebody takes the alert on again. */
+  unacknowledged: { time: number; by: string } | null;
   cleared: number | null;
+  /** How long it held; `null` while it does. */
+  duration_ms: number | null;
 }
 
 /** Alerts of one rule that came close to each other, as one line. Times are Unix ms. */
@@ -141,7 +150,7 @@ export interface Delta {
   d: [id: number, from: number, to: number];
   r?: unknown[];
   s?: [row: number, state: State, since: number, alert: Severity | null][];
-  m?: [row: number, column: number, name: string, unit: string | null, decimals: number | null][];
+  m?: [row: number, column: number, ...metric: WireMetric][];
   a?: unknown[];
   x?: unknown[];
   n?: AlertCounts;

@@ -1,7 +1,7 @@
 import { createEffect, createSignal, on, onCleanup, onMount } from "solid-js";
-import type { FleetCell } from "../../client/index.js";
+import type { Aggregate, FleetCell } from "../../client/index.js";
 import { onFrame } from "../lib/frame.js";
-import { compareNames } from "../lib/groups.js";
+import { compareNames, figuresOf, groupPaths, homeOf } from "../lib/groups.js";
 import { openView } from "../lib/live.js";
 import { palette } from "../lib/theme.js";
 import { paintCell, type Look } from "./paint.js";
@@ -22,6 +22,8 @@ interface Props {
   onFocus: (focus: Focus | null) => void;
   onOpen: (cell: FleetCell) => void;
   onValues: (group: string, values: number[] | null) => void;
+  /** Figures of these devices alone, once a second. */
+  onFigures: (figures: Aggregate) => void;
 }
 
 /** The devices of one group on one canvas. Subscribed while it exists, which is while it is near the screen. */
@@ -41,21 +43,25 @@ export function FloorCells(props: Props) {
   const live = openView<"fleet">({ kind: "fleet", group: props.group, ...(props.metric ? { metric: props.metric } : {}) }, (change, table) => {
     if (change && !change.structure) for (const row of change.keys) dirty.add(row);
     else {
-      cells = [...table.cells.values()].filter((cell) => cell.group === props.group).sort((a, b) => compareNames(a.id, b.id));
+      const known = new Set(groupPaths());
+      cells = [...table.cells.values()].filter((cell) => homeOf(cell.group, known) === props.group).sort((a, b) => compareNames(a.id, b.id));
       places = new Map(cells.map((cell, i) => [cell.row, i]));
       whole = true;
       setCount(cells.length);
       props.onValues(props.group, numbers());
+      props.onFigures(figuresOf(cells));
     }
     if (awaited) {
       awaited = false;
       whole = true;
       props.onValues(props.group, numbers());
+      props.onFigures(figuresOf(cells));
     }
     onFrame(draw);
   });
   const numbers = (): number[] => cells.flatMap((cell) => (typeof cell.value === "number" && cell.state !== "lost" ? [cell.value] : []));
   const report = setInterval(() => props.onValues(props.group, numbers()), 5000);
+  const figures = setInterval(() => props.onFigures(figuresOf(cells)), 1000);
 
   const layout = (): CanvasRenderingContext2D | null => {
     const ratio = devicePixelRatio;
@@ -127,6 +133,7 @@ export function FloorCells(props: Props) {
   });
   onCleanup(() => {
     clearInterval(report);
+    clearInterval(figures);
     props.onValues(props.group, null);
   });
   return (

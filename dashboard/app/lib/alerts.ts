@@ -22,7 +22,7 @@ const SHOWN = 200;
 const shared = createRoot(() => {
   const live = openView<"alerts">({ kind: "alerts", limit: SHOWN }, (change, table) => {
     if (!change) return;
-    const raised = [...table.events.map((event) => event.alert).filter((alert) => alert.state === "raised"), ...table.begun];
+    const raised = [...table.events.map((event) => event.alert).filter((alert) => alert.state === "raised" && alert.unacknowledged === null), ...table.begun];
     if (raised.length > 0) chime(raised.some((alert) => alert.severity === "critical"));
     for (const event of table.events) settle(event.alert);
   });
@@ -84,11 +84,16 @@ export async function loadHistory(cursor: string | null): Promise<void> {
 }
 
 /** Asks at once, and shows it as asked until the log has decided. */
-export async function acknowledge(alert: Alert): Promise<void> {
+export const acknowledge = (alert: Alert, comment: string): Promise<void> => ask(alert, () => api.acknowledge(alert.id, comment));
+
+/** Gives back what somebody took on. */
+export const unacknowledge = (alert: Alert): Promise<void> => ask(alert, () => api.unacknowledge(alert.id));
+
+async function ask(alert: Alert, wish: () => Promise<Alert>): Promise<void> {
   setPending((ids) => new Set(ids).add(alert.id));
   setFailures((all) => without(all, alert.id));
   try {
-    const answer = await api.acknowledge(alert.id);
+    const answer = await wish();
     setTaken((all) => new Map(all).set(alert.id, answer));
     setTimeout(() => setPending((ids) => new Set([...ids].filter((id) => id !== alert.id))), 5000);
   } catch (failure) {
@@ -98,7 +103,7 @@ export async function acknowledge(alert: Alert): Promise<void> {
 }
 
 function settle(alert: Alert): void {
-  if (alert.state === "raised" || !pending().has(alert.id)) return;
+  if ((alert.state === "raised" && alert.unacknowledged === null) || !pending().has(alert.id)) return;
   setPending((ids) => new Set([...ids].filter((id) => id !== alert.id)));
 }
 

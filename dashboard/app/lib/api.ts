@@ -7,7 +7,7 @@ export interface ApiDevice {
   state: State;
   since: number;
   alert: Severity | null;
-  metrics: Record<string, { value: Scalar | null; time: number | null; unit: string | null; decimals: number | null }>;
+  metrics: Record<string, { value: Scalar | null; time: number | null; unit: string | null; unit_guessed: boolean; decimals: number | null }>;
 }
 
 export interface ApiProblem {
@@ -36,6 +36,13 @@ export interface Rule {
   for_ms: number;
   /** How many of its alerts hold. */
   active: number;
+}
+
+/** When a switch was on; times are Unix ms, `null` beyond the window. */
+export interface Periods {
+  count: number;
+  total_ms: number;
+  periods: { start: number | null; end: number | null; duration_ms: number }[];
 }
 
 export type Figures = { [name: string]: number | string | boolean | null | Figures };
@@ -73,7 +80,10 @@ export const api = {
   readings: (device: string, metric: string, from: number, to: number, limit: number, cursor: string | null) =>
     request<{ points: [number, Scalar][]; next: string | null }>(`/v1/readings?device=${encodeURIComponent(device)}&metric=${encodeURIComponent(metric)}&from=${from}&to=${to}&limit=${limit}${cursor === null ? "" : `&cursor=${encodeURIComponent(cursor)}`}`),
   rules: (device?: string) => request<{ rules: Rule[] }>(`/v1/rules${device === undefined ? "" : `?device=${encodeURIComponent(device)}`}`),
-  acknowledge: (id: string) => request<Alert>(`/v1/alerts/${encodeURIComponent(id)}/acknowledge`, { method: "POST" }),
+  acknowledge: (id: string, comment: string) => request<Alert>(`/v1/alerts/${encodeURIComponent(id)}/acknowledge`, { method: "POST", ...(comment === "" ? {} : { body: JSON.stringify({ comment }) }) }),
+  unacknowledge: (id: string) => request<Alert>(`/v1/alerts/${encodeURIComponent(id)}/unacknowledge`, { method: "POST" }),
+  periods: (device: string, metric: string, from: number, to: number, limit: number) =>
+    request<Periods>(`/v1/periods?device=${encodeURIComponent(device)}&metric=${encodeURIComponent(metric)}&from=${from}&to=${to}&limit=${limit}`),
   problems: () => request<{ problems: ApiProblem[]; dropped: number }>("/v1/problems"),
   stats: () => request<Stats>("/v1/stats"),
 };
@@ -104,4 +114,10 @@ export function poll<T>(ask: () => Promise<T>, interval_ms: number): { value: Ac
     clearInterval(timer);
   });
   return { value, error, refresh: () => void run() };
+}
+
+/** Where a window of a metric is as CSV, with times as the reader has them. */
+export function csvHref(what: "readings" | "periods", device: string, metric: string, from: number, to: number): string {
+  const timezone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  return `/v1/${what}?device=${encodeURIComponent(device)}&metric=${encodeURIComponent(metric)}&from=${Math.floor(from)}&to=${Math.ceil(to)}&format=csv&timezone=${encodeURIComponent(timezone)}`;
 }

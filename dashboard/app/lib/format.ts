@@ -92,6 +92,15 @@ export function formatSpan(span_ms: number): string {
   return `${Math.floor(seconds / 86_400)} d`;
 }
 
+/** A span of time by its two largest units: `2 h 5 min`. */
+export function formatDuration(span_ms: number): string {
+  const seconds = Math.max(0, Math.round(span_ms / 1000));
+  const parts: [number, string][] = [[Math.floor(seconds / 86_400), "d"], [Math.floor(seconds / 3600) % 24, "h"], [Math.floor(seconds / 60) % 60, "min"], [seconds % 60, "s"]];
+  const first = parts.findIndex(([count]) => count > 0);
+  const shown = parts.slice(first, first + 2).filter(([count]) => count > 0);
+  return first < 0 ? "0 s" : shown.map(([count, unit]) => `${count} ${unit}`).join(" ");
+}
+
 const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const date = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
 const exact = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "medium" });

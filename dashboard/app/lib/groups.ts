@@ -1,11 +1,11 @@
 // The fleet's groups, their states and aggregates: one view for the tree and the page.
 import { createMemo, createRoot } from "solid-js";
-import type { Aggregate, GroupTable, StateCounts } from "../../client/index.js";
+import type { Aggregate, FleetCell, GroupTable, InAlert, StateCounts } from "../../client/index.js";
 import { groupWords } from "./format.js";
 import { openView } from "./live.js";
 
-/** Levels of groups that are shown; deeper ones count in the group above. */
-const DEPTH = 8;
+/** Levels of groups that are shown: as many as a topic has room for. */
+const DEPTH = 65_535;
 
 const shared = createRoot(() => {
   const live = openView<"group">({ kind: "group", group: "", depth: DEPTH });
@@ -27,6 +27,11 @@ export function statesOf(path: string): StateCounts {
   return groupTable()?.states.get(path) ?? { fresh: 0, late: 0, asleep: 0, lost: 0 };
 }
 
+/** How many devices of the group and below have an alert, by the gravest of each. */
+export function inAlertOf(path: string): InAlert {
+  return groupTable()?.inAlert.get(path) ?? { critical: 0, warning: 0, info: 0 };
+}
+
 export function aggregateOf(path: string, metric: string): Aggregate | undefined {
   return groupTable()?.aggregates.get(path)?.get(metric);
 }
@@ -39,6 +44,34 @@ export const isBelow = (path: string, group: string): boolean => group === "" ||
 export function nameWithin(path: string, group: string): string {
   if (path === group) return groupWords(lastLevel(path));
   return groupWords(group === "" ? path : path.slice(group.length + 1));
+}
+
+/** The group that a device is shown in: its own, or the nearest above that the server counts it in. */
+export function homeOf(path: string, known: ReadonlySet<string>): string {
+  let home = path;
+  while (home !== "" && !known.has(home)) home = parentOf(home);
+  return home;
+}
+
+/** Whether there are groups below one. */
+export const hasBelow = (path: string, paths: readonly string[]): boolean => paths.some((other) => other !== path && isBelow(other, path));
+
+/** Figures of a group's own devices, without those of the groups below it, as the server counts: fresh, or asleep as planned. */
+export function figuresOf(cells: readonly FleetCell[]): Aggregate {
+  const numbers = cells.flatMap((cell) => (typeof cell.value === "number" ? [{ cell, value: cell.value }] : []));
+  const counted = numbers.filter(({ cell }) => cell.state === "fresh" || cell.state === "asleep").sort((a, b) => a.value - b.value);
+  const [first, last] = [counted[0], counted[counted.length - 1]];
+  const times = counted.map(({ cell }) => cell.time ?? Infinity);
+  return {
+    count: counted.length,
+    devices: numbers.length,
+    mean: first ? counted.reduce((sum, { value }) => sum + value / counted.length, 0) : null,
+    lowest: first?.value ?? null,
+    highest: last?.value ?? null,
+    oldest: first ? Math.min(...times) : null,
+    lowestOf: first?.cell.id ?? null,
+    highestOf: last?.cell.id ?? null,
+  };
 }
 
 const collator = new Intl.Collator("en", { numeric: true });

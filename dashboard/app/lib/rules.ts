@@ -17,8 +17,16 @@ export function alertTitle(alert: Pick<Alert, "metric" | "text">): string {
 /** How long it held, ms; one that still holds, until now. */
 export const lasted = (alert: Pick<Alert, "raised" | "cleared">, now: number): number => (alert.cleared ?? now) - alert.raised;
 
-/** Of when its value is: the server keeps that of the raising, and of the clearing once it cleared. */
-export const valueOf = (alert: Pick<Alert, "state">): string => (alert.state === "cleared" ? "when cleared" : "when raised");
+/** What an alert's values were, each with what it is: `9.5 °C when raised, peak 12.5 °C, 7.4 °C when cleared`. */
+export function valuesText(alert: Pick<Alert, "raised_value" | "peak" | "cleared_value" | "text">, write: (value: number) => string): string {
+  const unit = unitText(thresholdUnit(alert.text));
+  const named = (value: number | null, words: (number: string) => string): string[] => (value === null ? [] : [words(`${write(value)}${unit}`)]);
+  return [
+    ...named(alert.raised_value, (number) => `${number} when raised`),
+    ...named(alert.peak === alert.raised_value ? null : alert.peak, (number) => `peak ${number}`),
+    ...named(alert.cleared_value, (number) => `${number} when cleared`),
+  ].join(", ");
+}
 
 /** A rule as its alerts say it. */
 export function ruleText(rule: Rule, { unit, decimals }: Unit): string {

@@ -6,6 +6,8 @@ import { api } from "./api.js";
 export interface Unit {
   unit: string | null;
   decimals: number | null;
+  /** Nobody said the unit: the name suggests it. */
+  guessed?: boolean;
 }
 
 /**
@@ -36,6 +38,7 @@ export function shownAs(metric: string, value: Scalar | null | undefined, style:
   if (value === null || value === undefined) return style;
   if (typeof value !== "number") return UNKNOWN;
   const last = metric.slice(metric.lastIndexOf(".") + 1).toLowerCase();
+  if (style.guessed === false) return style;
   const known = PLAUSIBLE.find(([names, unit]) => names.test(last) && unit === style.unit);
   return known && !known[2](value) ? UNKNOWN : style;
 }
@@ -43,7 +46,7 @@ export function shownAs(metric: string, value: Scalar | null | undefined, style:
 export const unitOf = (metric: string | null | undefined): Unit => units[keyOf(metric ?? "")] ?? UNKNOWN;
 
 export function learnUnits(metrics: readonly (Unit & { name: string })[]): void {
-  for (const { name, unit, decimals } of metrics) if (unit !== null || decimals !== null) setUnits(keyOf(name), { unit, decimals });
+  for (const { name, unit, decimals, guessed } of metrics) if (unit !== null || decimals !== null) setUnits(keyOf(name), { unit, decimals, ...(guessed === undefined ? {} : { guessed }) });
 }
 
 const NAMES_SAMPLE = 200;
@@ -72,5 +75,5 @@ export async function findUnit(metric: string, group: string): Promise<void> {
   if (units[keyOf(metric)] || asked.has(question)) return;
   asked.add(question);
   const answer = await api.devicesOf(group, SAMPLE).catch(() => ({ devices: [] }));
-  for (const device of answer.devices) learnUnits(Object.entries(device.metrics).map(([name, one]) => ({ name, unit: one.unit, decimals: one.decimals })));
+  for (const device of answer.devices) learnUnits(Object.entries(device.metrics).map(([name, one]) => ({ name, unit: one.unit, decimals: one.decimals, guessed: one.unit_guessed })));
 }

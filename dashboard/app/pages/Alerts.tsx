@@ -1,11 +1,11 @@
 import { createEffect, createMemo, createSignal, For, Match, Show, Switch } from "solid-js";
 import type { Alert, AlertBurst } from "../../client/index.js";
-import { acknowledge, acknowledgedCount, activeLines, allAlerts, clearedAlerts, failures, historyError, isBurst, loadHistory, newest, older, pending, raisedCount, unshownCount, type Line } from "../lib/alerts.js";
+import { acknowledge, acknowledgedCount, activeLines, allAlerts, clearedAlerts, failures, historyError, isBurst, loadHistory, newest, older, pending, raisedCount, unacknowledge, unshownCount, type Line } from "../lib/alerts.js";
 import { api, poll } from "../lib/api.js";
-import { exactValue, formatClock, formatExact, formatSpan, formatValue, groupWords, plural, readable, shortName } from "../lib/format.js";
+import { exactValue, formatClock, formatExact, formatNumber, formatSpan, formatValue, groupWords, plural, readable, shortName } from "../lib/format.js";
 import { now } from "../lib/live.js";
 import { href, route, setQuery } from "../lib/router.js";
-import { alertTitle, clearsText, lasted, ruleText, thresholdUnit, valueOf } from "../lib/rules.js";
+import { alertTitle, clearsText, lasted, ruleText, thresholdUnit, valuesText } from "../lib/rules.js";
 import { muted, setMuted } from "../lib/sound.js";
 import { findUnit, unitOf } from "../lib/units.js";
 import { Unseen } from "../parts/Unseen.js";
@@ -44,7 +44,7 @@ export function Alerts() {
         <Show when={allAlerts()} fallback={<div class="skeleton tall" aria-label="Loading" />}>
           <Show when={shown().length > 0} fallback={<Nothing recent={recent()} />}>
             <table class="list alerts">
-              <thead><tr><Unseen words="Severity" /><th>Alert</th><th>Device</th><th>Where</th><th class="right">Value {recent() ? "when cleared" : "when raised"}</th><th class="right">{recent() ? "Cleared, after" : "Since, for"}</th><Unseen words="Acknowledgement" /></tr></thead>
+              <thead><tr><Unseen words="Severity" /><th>Alert</th><th>Device</th><th>Where</th><th class="right">{recent() ? "Peak, when cleared" : "When raised, peak"}</th><th class="right">{recent() ? "Cleared, after" : "Since, for"}</th><Unseen words="Acknowledgement" /></tr></thead>
               <tbody><For each={[...lines().keys()]}>{(id) => <LineRow line={lines().get(id) as Line} />}</For></tbody>
             </table>
           </Show>
@@ -163,28 +163,66 @@ function Listed(props: { burst?: string }) {
 function Row(props: { alert: Alert }) {
   const alert = () => props.alert;
   const start = () => (alert().state === "cleared" ? alert().cleared : alert().raised);
+  const digits = () => unitOf(alert().metric).decimals;
+  /** What the column shows first: how it began while it holds, how far it went once it is over. */
+  const first = () => (alert().state === "cleared" ? alert().peak ?? alert().cleared_value : alert().raised_value);
+  const second = (): string | null => {
+    const { state, peak, raised_value, cleared_value } = alert();
+    if (state !== "cleared") return peak === null || peak === raised_value ? null : `peak ${formatNumber(peak, digits())}`;
+    return cleared_value === null || peak === null ? null : `cleared at ${formatNumber(cleared_value, digits())}`;
+  };
   return (
     <tr data-row tabindex="0" classList={{ done: alert().state !== "raised" }}>
       <td class="severity"><i class={alert().state === "raised" ? alert().severity : "none"} title={alert().severity} /></td>
       <td class="what">{alertTitle(alert())} <span class="sub severity-word">· {alert().severity}</span></td>
       <td class="device" title={readable(alert().device)}><a href={href("device", alert().device)}>{shortName(alert().device)}</a></td>
       <td class="where sub">{groupWords(alert().group)}</td>
-      <td class="right value" data-when={alert().value === null ? undefined : valueOf(alert())} title={alert().value === null ? undefined : `${exactValue(alert().value, thresholdUnit(alert().text))} ${valueOf(alert())}`}>{formatValue(alert().value, unitOf(alert().metric).decimals)} <small>{thresholdUnit(alert().text)}</small></td>
+      <td class="right value" title={valuesText(alert(), (value) => exactValue(value, null))}>
+        {formatValue(first(), digits())} <small>{thresholdUnit(alert().text)}</small>
+        <Show when={second()}>{(words) => <span class="sub">{words()}</span>}</Show>
+      </td>
       <td class="right since" title={`${formatExact(alert().raised)}${alert().cleared === null ? "" : ` to ${formatExact(alert().cleared)}`}`}>{formatClock(start(), now())} <span class="sub">{alert().cleared === null ? "" : "after "}{formatSpan(lasted(alert(), now()))}</span></td>
       <td class="right act"><Act alert={alert()} /></td>
     </tr>
   );
 }
 
-/** The button, or what became of it. Nothing is called acknowledged before the server's log says so. */
+/** The buttons, or what became of it. Nothing is called acknowledged before the server's log says so. */
 export function Act(props: { alert: Alert }) {
   const taken = () => props.alert.acknowledged;
+  const [comment, setComment] = createSignal<string | null>(null);
+  const isAsked = (): boolean => pending().has(props.alert.id);
+  const send = (): void => {
+    void acknowledge(props.alert, comment() ?? "");
+    setComment(null);
+  };
   return (
-    <Show when={props.alert.state === "raised"} fallback={<span class="sub" title={formatExact(taken()?.time)}>{taken() ? `${readable(taken()?.by ?? "")}, ${formatClock(taken()?.time, now())}` : "cleared by itself"}</span>}>
+    <>
       <Show when={failures().get(props.alert.id)}>{(why) => <span class="wrong" role="alert">{why()} </span>}</Show>
-      <button class="button primary" type="button" data-acknowledge disabled={pending().has(props.alert.id)} onClick={() => void acknowledge(props.alert)}>
-        {pending().has(props.alert.id) ? "Asked…" : "Acknowledge"}
-      </button>
-    </Show>
+      <Show when={props.alert.state === "raised"} fallback={<Taken alert={props.alert} isAsked={isAsked()} />}>
+        <Show when={props.alert.unacknowledged}>{(back) => <span class="sub" title={formatExact(back().time)}>given back by {readable(back().by)} </span>}</Show>
+        <Show when={comment() !== null} fallback={<>
+          <button class="button primary" type="button" data-acknowledge disabled={isAsked()} onClick={send}>{isAsked() ? "Asked…" : "Acknowledge"}</button>
+          <button class="button" type="button" title="Acknowledge with a comment" disabled={isAsked()} onClick={() => setComment("")}>…</button>
+        </>}>
+          <form class="comment" onSubmit={(event) => { event.preventDefault(); send(); }}>
+            <input class="filter" aria-label="Comment" placeholder="Comment" maxlength="500" autofocus value={comment() ?? ""} onInput={(event) => setComment(event.currentTarget.value)} onKeyDown={(event) => event.key === "Escape" && setComment(null)} />
+            <button class="button primary" type="submit">Acknowledge</button>
+          </form>
+        </Show>
+      </Show>
+      <Show when={taken()?.comment}>{(words) => <span class="sub breaks comment-words">{readable(words())}</span>}</Show>
+    </>
+  );
+}
+
+/** Who took it on, and a way back while it holds. */
+function Taken(props: { alert: Alert; isAsked: boolean }) {
+  const taken = () => props.alert.acknowledged;
+  return (
+    <>
+      <span class="sub" title={formatExact(taken()?.time)}>{taken() ? `${readable(taken()?.by ?? "")}, ${formatClock(taken()?.time, now())}` : "cleared by itself"}</span>
+      <Show when={props.alert.state === "acknowledged"}> <button class="button" type="button" title="Nobody has taken it on then" disabled={props.isAsked} onClick={() => void unacknowledge(props.alert)}>{props.isAsked ? "Asked…" : "Undo"}</button></Show>
+    </>
   );
 }

@@ -4,15 +4,17 @@ import { Chart } from "../chart/Chart.js";
 import { chunks, latePoints, toColumns, type Columns } from "../chart/data.js";
 import { Spark } from "../chart/Spark.js";
 import { readRange, WINDOWS, type Range } from "../chart/windows.js";
-import { api, poll, type Rule } from "../lib/api.js";
+import { api, csvHref, poll, type Rule } from "../lib/api.js";
 import { exactValue, formatClock, formatExact, formatNumber, formatSpan, formatTime, formatValue, groupWords, metricLabel, readable, shortName, switchWords } from "../lib/format.js";
 import { isStale, now, openView, type Live } from "../lib/live.js";
 import { href, route, setQuery } from "../lib/router.js";
-import { alertTitle, lasted, limitsOf, thresholdUnit, valueOf } from "../lib/rules.js";
+import { alertTitle, lasted, limitsOf, valuesText } from "../lib/rules.js";
 import { learnUnits, shownAs, unitOf, type Unit } from "../lib/units.js";
 import { Changes } from "../parts/Changes.js";
 import { Commands } from "../parts/Commands.js";
 import { Glyph, STATE_WORDS } from "../parts/Glyph.js";
+import { Periods } from "../parts/Periods.js";
+import { UnitMark } from "../parts/UnitMark.js";
 import { Act } from "./Alerts.js";
 
 const TREND_MS = 3_600_000;
@@ -87,7 +89,7 @@ function Body(props: { device: () => DeviceRow }) {
   const style = createMemo<Unit>(
     () => shownAs(metrics[chosen()]?.name ?? "", props.device().cells[chosen()]?.value, metrics[chosen()] ?? { unit: null, decimals: null }),
     { unit: null, decimals: null },
-    { equals: (a, b) => a.unit === b.unit && a.decimals === b.decimals },
+    { equals: (a, b) => a.unit === b.unit && a.decimals === b.decimals && a.guessed === b.guessed },
   );
   // The charts do not wait for it: one without its rules' lines is better than none.
   const rules = poll(() => api.rules(props.device().id), RULES_EVERY_MS);
@@ -100,7 +102,10 @@ function Body(props: { device: () => DeviceRow }) {
         </For>
       </div>
       <div class="split">
-        <Show when={metrics[chosen()]} keyed>{(metric) => <Show when={kind() === "string"} fallback={<History isSwitch={kind() === "boolean"} device={props.device().id} metric={{ name: metric.name, unit: style().unit, decimals: style().decimals }} rules={rules.value()?.rules ?? []} alerts={alerts().filter((alert) => alert.metric === null || alert.metric === metric.name)} />}><Changes device={props.device().id} metric={metric.name} cell={props.device().cells[chosen()] ?? null} /></Show>}</Show>
+        <Show when={metrics[chosen()]} keyed>{(metric) => <Show when={kind() === "string"} fallback={<div class="stack">
+          <History isSwitch={kind() === "boolean"} device={props.device().id} metric={{ name: metric.name, unit: style().unit, decimals: style().decimals, guessed: style().guessed === true }} rules={rules.value()?.rules ?? []} alerts={alerts().filter((alert) => alert.metric === null || alert.metric === metric.name)} />
+          <Show when={kind() === "boolean"}><Periods device={props.device().id} metric={metric.name} isOn={props.device().cells[chosen()]?.value === true} /></Show>
+        </div>}><Changes device={props.device().id} metric={metric.name} cell={props.device().cells[chosen()] ?? null} /></Show>}</Show>
         <div class="box facts">
           <dl class="dl">
             <dt>Last reading</dt><dd title={formatExact(props.device().time)}>{formatTime(props.device().time, now())}</dd>
@@ -113,7 +118,7 @@ function Body(props: { device: () => DeviceRow }) {
             {(alert) => (
               <div class="alert" data-row tabindex="0">
                 <i class={alert.state === "raised" ? alert.severity : "none"} />
-                <span>{alertTitle(alert)}<br /><span class="sub" title={formatExact(alert.raised)}><Show when={alert.value !== null}>{formatValue(alert.value, unitOf(alert.metric).decimals)} {thresholdUnit(alert.text)} {valueOf(alert)}, </Show>{alert.cleared === null ? `since ${formatClock(alert.raised, now())}, for ` : `cleared ${formatClock(alert.cleared, now())}, after `}{formatSpan(lasted(alert, now()))}</span></span>
+                <span>{alertTitle(alert)}<br /><span class="sub" title={formatExact(alert.raised)}><Show when={valuesText(alert, (value) => formatNumber(value, unitOf(alert.metric).decimals))}>{(words) => <>{words()}, </>}</Show>{alert.cleared === null ? `since ${formatClock(alert.raised, now())}, for ` : `cleared ${formatClock(alert.cleared, now())}, after `}{formatSpan(lasted(alert, now()))}</span></span>
                 <Act alert={alert} />
               </div>
             )}
@@ -151,7 +156,7 @@ function MetricCard(props: { metric: Metric; cell: DeviceRow["cells"][number]; c
   return (
     <button class="box metric" type="button" classList={{ on: props.isOn }} aria-pressed={props.isOn} onClick={() => setQuery({ metric: props.metric.name })}>
       <span class="title"><span>{metricLabel(props.metric.name)}</span><span>{change()}</span></span>
-      <span class="value" title={`${exactValue(props.cell?.value, style().unit)}\n${formatExact(props.cell?.time)}`}>{formatValue(props.cell?.value, style().decimals)}<small>{style().unit}</small></span>
+      <span class="value" title={`${exactValue(props.cell?.value, style().unit)}\n${formatExact(props.cell?.time)}`}>{formatValue(props.cell?.value, style().decimals)}<UnitMark style={style()} metric={props.metric.name} /></span>
       <Spark columns={props.columns} from={now() / 1000 - TREND_MS / 1000} to={now() / 1000} />
     </button>
   );
@@ -186,11 +191,12 @@ function History(props: { device: string; metric: Metric; isSwitch: boolean; rul
   return (
     <div class="box">
       <div class="title">
-        <span>{metricLabel(props.metric.name)}{props.metric.unit ? `, ${props.metric.unit}` : ""}</span>
+        <span>{metricLabel(props.metric.name)}<Show when={props.metric.unit}>, <UnitMark style={props.metric} metric={props.metric.name} /></Show></span>
         <Show when={hover()} fallback={<span class="hint">{hint()}</span>}>
           {(at) => <span class="hovered" title={formatExact(at().time)}>{formatClock(at().time, now())} · <b>{number(at().mean)}</b><Show when={!props.isSwitch}> · {number(at().lowest)} to {number(at().highest)}</Show></span>}
         </Show>
         <Show when={"from" in range()}><button class="button" type="button" title="A double click on the chart returns too" onClick={() => setQuery({ from: null, to: null })}>Back to now</button></Show>
+        <a class="button" title="The readings of this window, with times as you read them" download={`${shortName(props.device)}-${props.metric.name}.csv`} href={csvHref("readings", props.device, props.metric.name, edges().from * 1000, edges().to * 1000)}>CSV</a>
       </div>
       <Show when={live.refused()}>{(why) => <p class="wrong" role="alert">{why()}</p>}</Show>
       <Chart columns={columns()} late={late()} from={edges().from} to={edges().to} height={320} decimals={props.metric.decimals} isSwitch={props.isSwitch} alerts={props.alerts} limits={limits()} live={"last" in range() && !isStale()} label={`${metricLabel(props.metric.name)} over time`}

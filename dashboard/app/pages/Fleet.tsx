@@ -7,7 +7,7 @@ import { pitchFor } from "../fleet/pitch.js";
 import { niceEnds, settleEnds, type Ends } from "../fleet/ramp.js";
 import { api, poll } from "../lib/api.js";
 import { formatNumber, formatTime, formatValue, groupWords, metricLabel, plural, shortName } from "../lib/format.js";
-import { aggregateOf, directCount, groupPaths, groupTable, isBelow, lastLevel, nameWithin, parentOf, statesOf, total } from "../lib/groups.js";
+import { aggregateOf, directCount, groupPaths, groupTable, hasBelow, isBelow, lastLevel, nameWithin, parentOf, statesOf, total } from "../lib/groups.js";
 import { now, status } from "../lib/live.js";
 import { go, href, route, setQuery } from "../lib/router.js";
 import { palette } from "../lib/theme.js";
@@ -121,7 +121,7 @@ export function Fleet() {
             )}
           </For>
           <Show when={stats.value()?.readings?.applied_per_second !== undefined}>
-            <div class="figure"><b>{formatNumber(stats.value()?.readings?.applied_per_second, 0)}</b><span>readings a second</span></div>
+            <div class="figure"><b>{formatNumber(stats.value()?.readings?.applied_per_second, 0)}</b><span>readings a second{group() === "" ? "" : ", all groups"}</span></div>
           </Show>
         </div>
         <a class="skip within" href="#after-cells" onClick={skipCells}>Skip the cells</a>
@@ -161,7 +161,7 @@ function SectionWords(props: { path: string; metric: string | undefined; unit: U
   return (
     <span class="sub">
       {plural(total(statesOf(props.path)), "device")}
-      <Show when={(figures()?.count ?? 0) > 0}>, {formatNumber(figures()?.mean, props.unit.decimals ?? 1)} {props.unit.unit} on average over {formatNumber(figures()?.count)} of {formatNumber(figures()?.devices)}</Show>
+      <Show when={(figures()?.count ?? 0) > 0}>, {formatNumber(figures()?.mean, props.unit.decimals ?? 1)} {props.unit.unit} on average over {formatNumber(figures()?.count)} of {formatNumber(figures()?.devices)}{hasBelow(props.path, groupPaths()) ? ", groups below included" : ""}</Show>
     </span>
   );
 }
@@ -197,7 +197,9 @@ function Floor(props: FloorProps) {
   });
   const count = (): number => directCount(props.path, groupPaths());
   const height = (): string => `${Math.ceil(count() / Math.max(1, Math.floor(width() / props.look().pitch))) * props.look().pitch}px`;
-  const figures = () => (props.metric ? aggregateOf(props.path, props.metric) : undefined);
+  /** Of the devices beside it: the server's are of the groups below too. */
+  const [own, setOwn] = createSignal<Aggregate | undefined>();
+  const figures = () => (!props.metric ? undefined : hasBelow(props.path, groupPaths()) ? own() : aggregateOf(props.path, props.metric));
   const digits = () => props.unit.decimals ?? 1;
   const label = () => `${groupWords(props.path)}: ${plural(count(), "device")}, ${statesOf(props.path).fresh} fresh`;
   return (
@@ -205,7 +207,7 @@ function Floor(props: FloorProps) {
       <a class="name clip" href={href("fleet", props.path)}>{lastLevel(props.path) || "No group"}</a>
       <div class="holder" ref={box} style={{ "min-height": height() }}>
         <Show when={near()}>
-          <FloorCells group={props.path} metric={props.metric} look={props.look} label={label()} onFocus={props.onFocus} onOpen={props.onOpen} onValues={props.onValues} />
+          <FloorCells group={props.path} metric={props.metric} look={props.look} label={label()} onFocus={props.onFocus} onOpen={props.onOpen} onValues={props.onValues} onFigures={setOwn} />
         </Show>
       </div>
       <dl class="aggregate">
@@ -213,7 +215,7 @@ function Floor(props: FloorProps) {
           {(one) => (
             <>
               <dt>mean</dt><dd>{formatNumber(one().mean, Math.max(1, digits()))} <small>{props.unit.unit}</small></dd>
-              <dt class="wide">min to max</dt><dd class="wide">{formatNumber(one().lowest, digits())} to {formatNumber(one().highest, digits())}</dd>
+              <dt class="wide">min to max</dt><dd class="wide"><Extreme value={one().lowest} device={one().lowestOf} digits={digits()} /> to <Extreme value={one().highest} device={one().highestOf} digits={digits()} /></dd>
               <dt class="wide" title="Devices whose value is in the figures">counted</dt><dd class="wide">{formatNumber(one().count)} of {formatNumber(one().devices)}</dd>
             </>
           )}
@@ -222,6 +224,12 @@ function Floor(props: FloorProps) {
       </dl>
     </div>
   );
+}
+
+/** An extreme, which leads to the device that has it. */
+function Extreme(props: { value: number | null; device: string | null; digits: number }) {
+  const text = (): string => formatNumber(props.value, props.digits);
+  return <Show when={props.device} fallback={text()}>{(id) => <a href={href("device", id())} title={shortName(id())}>{text()}</a>}</Show>;
 }
 
 function Tip(props: { focus: Focus; metric: string | undefined; unit: Unit }) {

@@ -2,9 +2,9 @@ import { expect, test } from "vitest";
 import { isolated, toColumns } from "../chart/data.js";
 import type { Rule } from "../lib/api.js";
 import { nameWithin } from "../lib/groups.js";
-import { alertTitle, clearsText, lasted, limitsOf, ruleText, thresholdUnit, valueOf } from "../lib/rules.js";
+import { alertTitle, clearsText, lasted, limitsOf, ruleText, thresholdUnit, valuesText } from "../lib/rules.js";
 import { niceEnds } from "../fleet/ramp.js";
-import { exactValue, formatBytes, formatNumber, formatTime, formatValue, groupWords, metricLabel, readable, shortName } from "../lib/format.js";
+import { exactValue, formatBytes, formatDuration, formatNumber, formatTime, formatValue, groupWords, metricLabel, readable, shortName } from "../lib/format.js";
 import { learnUnits, shownAs, unitOf } from "../lib/units.js";
 
 test("numbers have a true minus, thin grouping and their own precision", () => {
@@ -107,13 +107,19 @@ test("a text or a switch has no unit, nor a number that cannot be one of the uni
   expect(shownAs("battery", 3.3, percent).unit).toBeNull();
   expect([3, 56.5, 100].map((value) => shownAs("battery", value, percent).unit)).toEqual(["%", "%", "%"]);
   expect(shownAs("voltage", 2965, { unit: "mV", decimals: 0 }).unit).toBe("mV");
+  expect(shownAs("voltage", 2965, { ...volts, guessed: false }).unit, "somebody said it").toBe("V");
   expect(shownAs("temperature", null, { unit: "°C", decimals: 1 }).unit).toBe("°C");
 });
 
-test("an alert says how long it held, and of when its value is", () => {
+test("an alert says how long it held, and what each of its values is", () => {
   expect(lasted({ raised: 1000, cleared: 61_000 }, 900_000)).toBe(60_000);
   expect(lasted({ raised: 1000, cleared: null }, 31_000)).toBe(30_000);
-  expect([valueOf({ state: "raised" }), valueOf({ state: "acknowledged" }), valueOf({ state: "cleared" })]).toEqual(["when raised", "when raised", "when cleared"]);
+  const warm = { text: "Above 8.0 °C for 30 s", raised_value: 9, peak: 12.5, cleared_value: null };
+  const write = (value: number) => formatNumber(value, 1);
+  expect(valuesText(warm, write)).toBe("9.0 °C when raised, peak 12.5 °C");
+  expect(valuesText({ ...warm, peak: 9, cleared_value: 7.4 }, write)).toBe("9.0 °C when raised, 7.4 °C when cleared");
+  expect(valuesText({ ...warm, text: "No reading for 1 h", raised_value: null, peak: null }, write)).toBe("");
+  expect([0, 45_000, 3_600_000, 7_500_000, 180_000_000].map(formatDuration)).toEqual(["0 s", "45 s", "1 h", "2 h 5 min", "2 d 2 h"]);
 });
 
 test("no two groups of a page have one heading", () => {

@@ -5,6 +5,8 @@ export interface Metric {
   name: string;
   unit: string | null;
   decimals: number | null;
+  /** Nobody said the unit: the name suggests it. */
+  guessed: boolean;
 }
 
 /** The newest value of one metric, and what lay between the last two deltas. */
@@ -78,17 +80,17 @@ export class DeviceTable implements Table<number> {
       since: this.unix(wire.since),
       alert: wire.alert,
       time: null,
-      metrics: wire.metrics.map(([name, unit, decimals]) => ({ name, unit, decimals })),
+      metrics: wire.metrics.map(([name, unit, decimals, guessed = false]) => ({ name, unit, decimals, guessed })),
       cells: wire.metrics.map(() => null),
     };
     if (time !== null && time !== undefined) this.fill(device, time, values);
     this.rows.set(wire.row, device);
   }
 
-  private addColumn([row, column, name, unit, decimals]: NonNullable<Delta["m"]>[number]): boolean {
+  private addColumn([row, column, name, unit, decimals, guessed = false]: NonNullable<Delta["m"]>[number]): boolean {
     const device = this.rows.get(row);
     if (!device) return false;
-    device.metrics[column] = { name, unit, decimals };
+    device.metrics[column] = { name, unit, decimals, guessed };
     device.cells[column] ??= null;
     return true;
   }

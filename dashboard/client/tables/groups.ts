@@ -10,6 +10,9 @@ export interface Aggregate {
   highest: number | null;
   /** Unix ms of the oldest value in the figures. */
   oldest: number | null;
+  /** Full identifiers of the devices that have the extremes. */
+  lowestOf: string | null;
+  highestOf: string | null;
 }
 
 export interface StateCounts {
@@ -19,12 +22,20 @@ export interface StateCounts {
   lost: number;
 }
 
-type WireAggregate = [group: string, metric: string, count: number, devices: number, mean: number | null, lowest: number | null, highest: number | null, oldest: number | null];
-type WireStates = [group: string, metric: null, fresh: number, late: number, asleep: number, lost: number];
+/** How many devices have an alert, by the gravest of each. */
+export interface InAlert {
+  critical: number;
+  warning: number;
+  info: number;
+}
+
+type WireAggregate = [group: string, metric: string, count: number, devices: number, mean: number | null, lowest: number | null, highest: number | null, oldest: number | null, lowestOf: string | null, highestOf: string | null];
+type WireStates = [group: string, metric: null, fresh: number, late: number, asleep: number, lost: number, critical: number, warning: number, info: number];
 
 /** View `group`: aggregates by group and metric, and devices by state. Keys are group paths. */
 export class GroupTable implements Table<string> {
   readonly states = new Map<string, StateCounts>();
+  readonly inAlert = new Map<string, InAlert>();
   readonly aggregates = new Map<string, Map<string, Aggregate>>();
 
   constructor(private readonly base: TimeBase) {}
@@ -38,8 +49,10 @@ export class GroupTable implements Table<string> {
     let structure = false;
     for (const [group, metric] of (delta.x ?? []) as [string, string | null][]) {
       structure = true;
-      if (metric === null) this.states.delete(group);
-      else this.aggregates.get(group)?.delete(metric);
+      if (metric === null) {
+        this.states.delete(group);
+        this.inAlert.delete(group);
+      } else this.aggregates.get(group)?.delete(metric);
     }
     for (const row of [...(delta.a ?? []), ...(delta.r ?? [])] as (WireAggregate | WireStates)[]) {
       if (this.set(row)) structure = true;
@@ -51,16 +64,17 @@ export class GroupTable implements Table<string> {
   /** Whether the row's key is new. */
   private set(row: WireAggregate | WireStates): boolean {
     if (row[1] === null) {
-      const [group, , fresh, late, asleep, lost] = row as WireStates;
+      const [group, , fresh, late, asleep, lost, critical, warning, info] = row as WireStates;
       const isNew = !this.states.has(group);
       this.states.set(group, { fresh, late, asleep, lost });
+      this.inAlert.set(group, { critical, warning, info });
       return isNew;
     }
-    const [group, metric, count, devices, mean, lowest, highest, oldest] = row as WireAggregate;
+    const [group, metric, count, devices, mean, lowest, highest, oldest, lowestOf, highestOf] = row as WireAggregate;
     let metrics = this.aggregates.get(group);
     if (!metrics) this.aggregates.set(group, (metrics = new Map()));
     const isNew = !metrics.has(metric);
-    metrics.set(metric, { count, devices, mean, lowest, highest, oldest: oldest === null ? null : this.base.time_base + oldest });
+    metrics.set(metric, { count, devices, mean, lowest, highest, oldest: oldest === null ? null : this.base.time_base + oldest, lowestOf, highestOf });
     return isNew;
   }
 }

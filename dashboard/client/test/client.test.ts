@@ -68,9 +68,9 @@ test("a part of a delta is forgotten when the link breaks", () => {
 
 test("states, new columns, joining and leaving rows are taken", () => {
   const { receive, view, dev7 } = opened();
-  receive({ d: [view.id, 7123460, 1], s: [[342, "late", 23860000, "warning"]], m: [[342, 2, "co2", "ppm", 0]], r: [[342, 23860000, null, null, 612]], a: [{ ...DEV7, row: 9, id: "dev9" }] });
+  receive({ d: [view.id, 7123460, 1], s: [[342, "late", 23860000, "warning"]], m: [[342, 2, "co2", "ppm", 0, true]], r: [[342, 23860000, null, null, 612]], a: [{ ...DEV7, row: 9, id: "dev9" }] });
   expect(dev7()).toMatchObject({ state: "late", alert: "warning" });
-  expect(dev7().metrics[2]).toEqual({ name: "co2", unit: "ppm", decimals: 0 });
+  expect(dev7().metrics[2]).toEqual({ name: "co2", unit: "ppm", decimals: 0, guessed: true });
   expect(dev7().cells[2]!.value).toBe(612);
   receive({ d: [view.id, 1, 2], x: [342] });
   expect([...view.table!.rows.keys()]).toEqual([9]);

@@ -45,7 +45,9 @@ test("a bucket is replaced by what comes for its start, and goes when it has no 
 
 test("states and aggregates of a group are kept apart", () => {
   const groups = new GroupTable(base);
-  groups.load(part([["A", "temperature", 118, 120, 21.42, 16.1, 27.9, 9], ["A", null, 100, 5, 10, 5]]));
+  groups.load(part([["A", "temperature", 118, 120, 21.42, 16.1, 27.9, 9, "A/cold", "A/warm"], ["A", null, 100, 5, 10, 5, 1, 2, 0]]));
+  expect(groups.inAlert.get("A")).toEqual({ critical: 1, warning: 2, info: 0 });
+  expect(groups.aggregates.get("A")!.get("temperature")).toMatchObject({ lowestOf: "A/cold", highestOf: "A/warm" });
   expect(groups.states.get("A")).toEqual({ fresh: 100, late: 5, asleep: 10, lost: 5 });
   groups.apply({ d: [1, 1, 2], x: [["A", "temperature"]] });
   expect(groups.aggregates.get("A")!.has("temperature")).toBe(false);
