@@ -2,6 +2,7 @@ import { render } from "solid-js/web";
 import "./style/fonts.css";
 import "./style/base.css";
 import "./style/pages.css";
+import "./style/chart.css";
 import "./style/commands.css";
 import "./style/print.css";
 import { App } from "./App.js";

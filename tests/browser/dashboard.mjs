@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect } from "node:net";
 import mqttjs from "mqtt";
+import { compare, days, fingers } from "./charts.mjs";
 import { inBrowser, PATIENCE_MS, publisher, say, shows } from "./page.mjs";
 
 const MINUTE_MS = 60_000;
@@ -11,8 +12,8 @@ const base = `http://${http}`;
 const device = (id) => `/device/${id}`;
 const value = ".metric .value";
 
-const scenes = { arrival, alert, keyboard, outage, hidden, chart, words, problems, clients, command, phone };
-await (scenes[scene] ?? (() => assert.fail(`usage: dashboard.mjs ${Object.keys(scenes).join("|")} HTTP MQTT`)))();
+const scenes = { arrival, alert, keyboard, outage, hidden, chart, words, problems, clients, command, phone, compare, days, fingers };
+await (scenes[scene] ?? (() => assert.fail(`usage: dashboard.mjs ${Object.keys(scenes).join("|")} HTTP MQTT`)))({ base, mqtt });
 
 /** An empty server teaches; what real clients then publish is on the pages that were open all the time. */
 async function arrival() {

@@ -1,23 +1,34 @@
 // The one place that knows uPlot.
-import { createEffect, on, onCleanup, onMount } from "solid-js";
+import { createEffect, createMemo, on, onCleanup, onMount } from "solid-js";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import type { Alert } from "../../client/index.js";
 import { formatNumber, switchWords } from "../lib/format.js";
 import { onFrame } from "../lib/frame.js";
-import { colour, palette } from "../lib/theme.js";
 import type { Limit } from "../lib/rules.js";
-import { isolated, type Columns } from "./data.js";
+import { colour, palette } from "../lib/theme.js";
+import { aligned, isolated, nearestOf, type Columns } from "./data.js";
+import { followFingers } from "./gestures.js";
+import { BEFORE_ALPHA, inkOf, type Role } from "./ink.js";
+import { drawLate, drawLimits, drawPresent, fade, tintAlerts, type Surface } from "./marks.js";
+import type { Stretch } from "./windows.js";
+
+export interface Line {
+  columns: Columns;
+  /** Which of the devices it is of: 0 is the page's own. */
+  number: number;
+  role: Role;
+}
 
 interface Props {
-  columns: Columns;
+  /** The main one first. */
+  lines: Line[];
   /** Time in seconds and mean of what arrived late. */
   late: [number, number][];
   /** Seconds; glides with the clock. */
   from: number;
   to: number;
   height: number;
-  decimals: number | null;
   /** On and off instead of numbers: it stands until it is switched. */
   isSwitch: boolean;
   alerts: Alert[];
@@ -25,30 +36,42 @@ interface Props {
   limits: Limit[];
   live: boolean;
   label: string;
-  onZoom: (from_ms: number, to_ms: number) => void;
+  onZoom: (stretch: Stretch) => void;
   onReset: () => void;
-  onHover: (at: { time: number; mean: number; lowest: number; highest: number } | null) => void;
+  /** Where the pointer is, seconds. */
+  onHover: (time: number | null) => void;
   onWidth: (pixels: number) => void;
 }
 
 export function Chart(props: Props) {
   let box!: HTMLDivElement;
   let plot: uPlot | null = null;
+  /** Under fingers the chart does not glide. */
+  let isHeld = false;
 
+  const data = (): uPlot.AlignedData => aligned(props.lines.map((line) => line.columns)) as uPlot.AlignedData;
+  const shown = (): Stretch => ({ from: props.from * 1000, to: props.to * 1000 });
+  const scale = ({ from, to }: Stretch): void => plot?.setScale("x", { min: from / 1000, max: to / 1000 });
   const build = (): void => {
     plot?.destroy();
-    plot = new uPlot(options(props, box.clientWidth), props.columns, box);
+    plot = new uPlot(options(props, box.clientWidth), data(), box);
     plot.over.addEventListener("dblclick", () => props.onReset());
-  };
-  const refresh = (): void => {
-    if (!plot) return;
-    plot.batch(() => {
-      plot?.setData(props.columns, false);
-      plot?.setScale("x", { min: props.from, max: props.to });
+    followFingers(plot.over, {
+      shown,
+      preview: (stretch) => ((isHeld = true), scale(stretch)),
+      settle: (stretch) => ((isHeld = false), stretch && props.onZoom(stretch)),
     });
   };
-  createEffect(on([() => props.columns, () => props.from, () => props.to, () => props.alerts, () => props.limits], () => onFrame(refresh), { defer: true }));
-  createEffect(on([palette, () => props.label, () => props.isSwitch], () => plot && build(), { defer: true }));
+  const refresh = (): void => {
+    plot?.batch(() => {
+      plot?.setData(data(), false);
+      if (!isHeld) scale(shown());
+    });
+  };
+  /** Which lines there are: a chart is built for them, and only filled with each value. */
+  const kinds = createMemo(() => props.lines.map((line) => `${line.number} ${line.role}`).join());
+  createEffect(on([() => props.lines, () => props.from, () => props.to, () => props.alerts, () => props.limits], () => onFrame(refresh), { defer: true }));
+  createEffect(on([palette, () => props.label, () => props.isSwitch, kinds], () => plot && build(), { defer: true }));
   onMount(() => {
     build();
     const observer = new ResizeObserver(() => {
@@ -70,34 +93,61 @@ const TIME_LABELS: uPlot.Axis.Values = [
   [1, "{HH}:{mm}:{ss}", DATE, null, DATE, null, null, null, 1],
 ];
 
+/** Of the letters on the canvas: they grow with the reader's own size and on a wall, as all others do. */
+const fontSize = (): number => (11 / 16) * parseFloat(getComputedStyle(document.documentElement).fontSize);
+const FAMILY = "Inter Variable, sans-serif";
+
 function options(props: Props, width: number): uPlot.Options {
   const accent = colour("accent");
-  const axis = { stroke: colour("muted"), font: "11px Inter Variable, sans-serif", grid: { stroke: colour("line"), width: 1 }, ticks: { show: false } };
+  const letters = fontSize();
+  const axis = { stroke: colour("muted"), font: `${letters}px ${FAMILY}`, grid: { stroke: colour("line"), width: 1 }, ticks: { show: false } };
+  const side = { ...axis, size: letters * 4.8 };
+  const surface = (plot: uPlot): Surface => ({
+    context: plot.ctx, box: plot.bbox, font: `${letters * devicePixelRatio}px ${FAMILY}`,
+    x: (time) => plot.valToPos(time, "x", true), y: (value) => plot.valToPos(value, "y", true),
+  });
   return {
     width,
     height: props.height,
     legend: { show: false },
     padding: [8, 8, 0, 0],
-    scales: { x: { time: true, auto: false, min: props.from, max: props.to }, y: { range: (_, low, high) => (props.isSwitch ? [-0.15, 1.15] : paddedRange(low, high, props.limits)) } },
-    axes: [
-      { ...axis, grid: { show: false }, space: 80, values: TIME_LABELS },
-      props.isSwitch ? { ...axis, size: 52, splits: () => [0, 1], values: (_, splits) => splits.map(switchWords) } : { ...axis, size: 52, values: (_, splits) => splits.map((split) => formatNumber(split, decimalsOf((splits[1] ?? 1) - (splits[0] ?? 0)))) },
-    ],
-    series: [
-      {},
-      // A value with nothing beside it has no line: only a point shows it.
-      { stroke: accent, width: 1.6, ...(props.isSwitch ? { paths: uPlot.paths.stepped?.({ align: 1 }) } : {}), points: { show: true, size: 4, width: 0, fill: accent, filter: (plot) => isolated((plot.data as unknown as Columns)[1]) } },
-      { stroke: "transparent", points: { show: false } },
-      { stroke: "transparent", points: { show: false } },
-    ],
-    bands: props.isSwitch ? [] : [{ series: [3, 2], fill: fade(accent, 0.22) }],
-    cursor: { y: false, drag: { x: true, y: false, setScale: false }, points: { size: 7 } },
-    hooks: {
-      drawAxes: [(plot) => tintAlerts(plot, props.alerts)],
-      draw: [(plot) => (drawLimits(plot, props.limits), drawLate(plot, props.late), props.live && drawPresent(plot, accent))],
-      setSelect: [(plot) => select(plot, props)],
-      setCursor: [(plot) => hover(plot, props)],
+    scales: {
+      x: { time: true, auto: false, min: props.from, max: props.to },
+      y: { range: (_, low, high) => (props.isSwitch ? [-0.15, 1.15] : paddedRange(low, high, props.limits)) },
     },
+    axes: [
+      { ...axis, grid: { show: false }, space: letters * 7.3, size: letters * 4.4, lineGap: 1.3, values: TIME_LABELS },
+      props.isSwitch
+        ? { ...side, splits: () => [0, 1], values: (_, splits) => splits.map(switchWords) }
+        : { ...side, values: (_, splits) => splits.map((split) => formatNumber(split, decimalsOf((splits[1] ?? 1) - (splits[0] ?? 0)))) },
+    ],
+    series: [{}, ...props.lines.flatMap((line, place) => (place === 0 ? [lineStyle(line, props), EDGE, EDGE] : [lineStyle(line, props)]))],
+    bands: props.isSwitch ? [] : [{ series: [3, 2], fill: fade(accent, 0.22) }],
+    cursor: {
+      y: false, drag: { x: true, y: false, setScale: false }, points: { size: 7 },
+      // uPlot takes `null` for a line that has no value there, and says so nowhere.
+      dataIdx: (plot, series, at, time) => (series === 0 ? at : (nearestOf(plot.data[0] as number[], plot.data[series] as Columns[1], time, at) as number)),
+    },
+    hooks: {
+      drawAxes: [(plot) => tintAlerts(surface(plot), props.alerts)],
+      draw: [(plot) => (drawLimits(surface(plot), props.limits), drawLate(surface(plot), props.late), props.live && drawEnds(surface(plot), props.lines))],
+      setSelect: [(plot) => select(plot, props)],
+      setCursor: [(plot) => props.onHover((plot.cursor.left ?? -1) >= 0 ? timeAt(plot) : null)],
+    },
+  };
+}
+
+/** The lowest and highest, between which the band is. */
+const EDGE: uPlot.Series = { stroke: "transparent", points: { show: false } };
+
+function lineStyle({ number, role }: Line, { isSwitch }: Props): uPlot.Series {
+  const ink = inkOf(number, role);
+  const stroke = role === "before" ? fade(colour(ink.colour), BEFORE_ALPHA) : colour(ink.colour);
+  return {
+    stroke, width: role === "before" ? 1.2 : 1.6, dash: [...ink.dash],
+    ...(isSwitch ? { paths: uPlot.paths.stepped?.({ align: 1 }) } : {}),
+    // A value with nothing beside it has no line: only a point shows it.
+    points: { show: true, size: 4, width: 0, fill: stroke, filter: (plot, series) => isolated(plot.data[series] as Columns[1]) },
   };
 }
 
@@ -115,79 +165,19 @@ function decimalsOf(step: number): number {
   return [0, 1, 2, 3].find((digits) => Math.abs(step * 10 ** digits - Math.round(step * 10 ** digits)) < 1e-6) ?? 4;
 }
 
+const timeAt = (plot: uPlot): number => plot.posToVal(plot.cursor.left ?? 0, "x");
+
 function select(plot: uPlot, props: Props): void {
   const { left, width } = plot.select;
   if (width < 4) return;
-  props.onZoom(Math.round(plot.posToVal(left, "x") * 1000), Math.round(plot.posToVal(left + width, "x") * 1000));
+  props.onZoom({ from: plot.posToVal(left, "x") * 1000, to: plot.posToVal(left + width, "x") * 1000 });
   plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
 }
 
-function hover(plot: uPlot, props: Props): void {
-  const at = plot.cursor.idx;
-  const inside = (plot.cursor.left ?? -1) >= 0;
-  const [times, means, lows, highs] = plot.data as unknown as Columns;
-  const mean = inside && typeof at === "number" ? means[at] : null;
-  if (typeof at !== "number" || typeof mean !== "number") return props.onHover(null);
-  props.onHover({ time: (times[at] ?? 0) * 1000, mean, lowest: lows[at] ?? mean, highest: highs[at] ?? mean });
-}
-
-function tintAlerts(plot: uPlot, alerts: Alert[]): void {
-  const { ctx: context, bbox } = plot;
-  for (const alert of alerts) {
-    const left = Math.max(bbox.left, plot.valToPos(alert.raised / 1000, "x", true));
-    const right = Math.min(bbox.left + bbox.width, alert.cleared === null ? Infinity : plot.valToPos(alert.cleared / 1000, "x", true));
-    context.fillStyle = fade(colour(alert.severity === "info" ? "accent" : alert.severity), 0.14);
-    if (right > left) context.fillRect(left, bbox.top, right - left, bbox.height);
+/** The present of each device. */
+function drawEnds(surface: Surface, lines: readonly Line[]): void {
+  for (const { columns: [times, means], number, role } of lines) {
+    const mean = means[means.length - 1];
+    if (role !== "before" && typeof mean === "number") drawPresent(surface, times[times.length - 1] as number, mean, colour(inkOf(number, role).colour));
   }
-}
-
-function drawLimits(plot: uPlot, limits: Limit[]): void {
-  const { ctx: context, bbox } = plot;
-  for (const { value, severity, text } of limits) {
-    const y = plot.valToPos(value, "y", true);
-    if (y < bbox.top || y > bbox.top + bbox.height) continue;
-    context.save();
-    context.strokeStyle = context.fillStyle = colour(severity === "info" ? "accent" : severity);
-    context.setLineDash([4 * devicePixelRatio, 4 * devicePixelRatio]);
-    context.beginPath();
-    context.moveTo(bbox.left, y);
-    context.lineTo(bbox.left + bbox.width, y);
-    context.stroke();
-    context.textAlign = "left";
-    context.textBaseline = "alphabetic";
-    context.font = `${11 * devicePixelRatio}px Inter Variable, sans-serif`;
-    context.fillText(text, bbox.left + 6 * devicePixelRatio, y - 5 * devicePixelRatio);
-    context.restore();
-  }
-}
-
-/** A ring, so that it is told from the line in grey too. */
-function drawLate(plot: uPlot, late: readonly [number, number][]): void {
-  const { ctx: context, bbox } = plot;
-  context.save();
-  context.strokeStyle = colour("late");
-  context.lineWidth = 1.6 * devicePixelRatio;
-  for (const [time, mean] of late) {
-    const x = plot.valToPos(time, "x", true);
-    if (x < bbox.left || x > bbox.left + bbox.width) continue;
-    context.beginPath();
-    context.arc(x, plot.valToPos(mean, "y", true), 4 * devicePixelRatio, 0, 7);
-    context.stroke();
-  }
-  context.restore();
-}
-
-function drawPresent(plot: uPlot, style: string): void {
-  const [times, means] = plot.data as unknown as Columns;
-  const at = means.length - 1;
-  const mean = means[at];
-  if (typeof mean !== "number") return;
-  plot.ctx.fillStyle = style;
-  plot.ctx.beginPath();
-  plot.ctx.arc(plot.valToPos(times[at] ?? 0, "x", true), plot.valToPos(mean, "y", true), 3.5 * devicePixelRatio, 0, 7);
-  plot.ctx.fill();
-}
-
-function fade(rgb: string, alpha: number): string {
-  return rgb.replace("rgb(", "rgba(").replace(")", `, ${alpha})`);
 }

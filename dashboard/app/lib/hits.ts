@@ -2,6 +2,8 @@
 import { compareNames } from "./groups.js";
 
 export interface Hit {
+  /** Of the device or group. */
+  id: string;
   name: string;
   where: string;
   address: string;

@@ -44,14 +44,15 @@ export function go(address: string): void {
   document.querySelector("main")?.scrollTo(0, 0);
 }
 
-/** Writes into the address without a step in the history. */
-export function setQuery(values: Record<string, string | null>): void {
+/** Writes into the address: without a step in the history, or as one that the browser's way back undoes. */
+export function setQuery(values: Record<string, string | readonly string[] | null>, step: "stays" | "steps" = "stays"): void {
   const url = new URL(location.href);
   for (const [name, value] of Object.entries(values)) {
-    if (value === null) url.searchParams.delete(name);
-    else url.searchParams.set(name, value);
+    url.searchParams.delete(name);
+    for (const one of value === null ? [] : [value].flat()) url.searchParams.append(name, one as string);
   }
-  history.replaceState(null, "", url);
+  if (step === "steps") history.pushState(null, "", url);
+  else history.replaceState(null, "", url);
   setRoute(parse());
 }
 

@@ -1,6 +1,6 @@
 import { createEffect, createMemo, createSignal, For, Match, Show, Switch } from "solid-js";
 import type { Alert, AlertBurst } from "../../client/index.js";
-import { acknowledge, acknowledgedCount, activeLines, allAlerts, clearedAlerts, failures, historyError, isBurst, loadHistory, newest, older, pending, raisedCount, unacknowledge, unshownCount, type Line } from "../lib/alerts.js";
+import { acknowledgedCount, activeLines, allAlerts, clearedAlerts, historyError, isBurst, loadHistory, newest, older, raisedCount, unshownCount, type Line } from "../lib/alerts.js";
 import { api, poll } from "../lib/api.js";
 import { exactValue, formatClock, formatExact, formatNumber, formatSpan, formatValue, groupWords, plural, readable, shortName } from "../lib/format.js";
 import { now } from "../lib/live.js";
@@ -8,6 +8,7 @@ import { href, route, setQuery } from "../lib/router.js";
 import { alertTitle, clearsText, lasted, ruleText, thresholdUnit, valuesText } from "../lib/rules.js";
 import { muted, setMuted } from "../lib/sound.js";
 import { findUnit, unitOf } from "../lib/units.js";
+import { Act } from "../alerts/Act.js";
 import { Unseen } from "../parts/Unseen.js";
 
 /** How many of their alerts hold changes. */
@@ -184,45 +185,5 @@ function Row(props: { alert: Alert }) {
       <td class="right since" title={`${formatExact(alert().raised)}${alert().cleared === null ? "" : ` to ${formatExact(alert().cleared)}`}`}>{formatClock(start(), now())} <span class="sub">{alert().cleared === null ? "" : "after "}{formatSpan(lasted(alert(), now()))}</span></td>
       <td class="right act"><Act alert={alert()} /></td>
     </tr>
-  );
-}
-
-/** The buttons, or what became of it. Nothing is called acknowledged before the server's log says so. */
-export function Act(props: { alert: Alert }) {
-  const taken = () => props.alert.acknowledged;
-  const [comment, setComment] = createSignal<string | null>(null);
-  const isAsked = (): boolean => pending().has(props.alert.id);
-  const send = (): void => {
-    void acknowledge(props.alert, comment() ?? "");
-    setComment(null);
-  };
-  return (
-    <>
-      <Show when={failures().get(props.alert.id)}>{(why) => <span class="wrong" role="alert">{why()} </span>}</Show>
-      <Show when={props.alert.state === "raised"} fallback={<Taken alert={props.alert} isAsked={isAsked()} />}>
-        <Show when={props.alert.unacknowledged}>{(back) => <span class="sub" title={formatExact(back().time)}>given back by {readable(back().by)} </span>}</Show>
-        <Show when={comment() !== null} fallback={<>
-          <button class="button primary" type="button" data-acknowledge disabled={isAsked()} onClick={send}>{isAsked() ? "Asked…" : "Acknowledge"}</button>
-          <button class="button" type="button" title="Acknowledge with a comment" disabled={isAsked()} onClick={() => setComment("")}>…</button>
-        </>}>
-          <form class="comment" onSubmit={(event) => { event.preventDefault(); send(); }}>
-            <input class="filter" aria-label="Comment" placeholder="Comment" maxlength="500" autofocus value={comment() ?? ""} onInput={(event) => setComment(event.currentTarget.value)} onKeyDown={(event) => event.key === "Escape" && setComment(null)} />
-            <button class="button primary" type="submit">Acknowledge</button>
-          </form>
-        </Show>
-      </Show>
-      <Show when={taken()?.comment}>{(words) => <span class="sub breaks comment-words">{readable(words())}</span>}</Show>
-    </>
-  );
-}
-
-/** Who took it on, and a way back while it holds. */
-function Taken(props: { alert: Alert; isAsked: boolean }) {
-  const taken = () => props.alert.acknowledged;
-  return (
-    <>
-      <span class="sub" title={formatExact(taken()?.time)}>{taken() ? `${readable(taken()?.by ?? "")}, ${formatClock(taken()?.time, now())}` : "cleared by itself"}</span>
-      <Show when={props.alert.state === "acknowledged"}> <button class="button" type="button" title="Nobody has taken it on then" disabled={props.isAsked} onClick={() => void unacknowledge(props.alert)}>{props.isAsked ? "Asked…" : "Undo"}</button></Show>
-    </>
   );
 }

@@ -18,7 +18,7 @@ test("more series than one subscription takes go into several, none is left out"
 });
 
 test("what is called just so comes first, then what begins so, in natural order", () => {
-  const hit = (name: string) => ({ name, where: "a", address: "/" });
+  const hit = (name: string) => ({ id: name, name, where: "a", address: "/" });
   const found = ["dev10", "my-dev1", "dev1", "dev12", "dev2"].map(hit);
   expect(sortHits(found, "DEV1").map((one) => one.name)).toEqual(["dev1", "dev10", "dev12", "my-dev1", "dev2"]);
 });

@@ -93,6 +93,21 @@ async fn a_chart_joins_history_and_live_and_its_address_holds_the_window() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn devices_and_their_week_before_are_in_one_chart_by_its_address() {
+    play("compare", &Server::start().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chart_goes_to_yesterday_to_any_day_and_by_one_window_back_and_forth() {
+    play("days", &Server::start().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_finger_moves_a_chart_and_two_stretch_it() {
+    play("fingers", &Server::start().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_says_words_has_a_list_of_them_and_a_switch_is_on_or_off() {
     play("words", &Server::start().await).await;
 }
