@@ -1,6 +1,7 @@
 import { render } from "solid-js/web";
 import "./style/fonts.css";
 import "./style/base.css";
+import "./style/fleet.css";
 import "./style/pages.css";
 import "./style/chart.css";
 import "./style/commands.css";

@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import mqttjs from "mqtt";
 import { compare, days, fingers } from "./charts.mjs";
+import { filter, inAlert, table } from "./fleet.mjs";
 import { inBrowser, PATIENCE_MS, publisher, say, shows } from "./page.mjs";
 
 const MINUTE_MS = 60_000;
@@ -12,7 +13,7 @@ const base = `http://${http}`;
 const device = (id) => `/device/${id}`;
 const value = ".metric .value";
 
-const scenes = { arrival, alert, keyboard, outage, hidden, chart, words, problems, clients, command, phone, compare, days, fingers };
+const scenes = { arrival, alert, keyboard, outage, hidden, chart, words, problems, clients, command, phone, compare, days, fingers, inAlert, table, filter };
 await (scenes[scene] ?? (() => assert.fail(`usage: dashboard.mjs ${Object.keys(scenes).join("|")} HTTP MQTT`)))({ base, mqtt });
 
 /** An empty server teaches; what real clients then publish is on the pages that were open all the time. */

@@ -8,6 +8,8 @@ import { paintCell, type Look } from "./paint.js";
 
 export interface Focus {
   cell: FleetCell;
+  /** It was gone to, not pointed at. */
+  isEntered: boolean;
   /** Where the cell is in the window. */
   left: number;
   top: number;
@@ -19,12 +21,19 @@ interface Props {
   metric: string | undefined;
   look: () => Look;
   label: string;
+  /** The Tab key stops at one group's cells; arrows go on to the others. */
+  isEntry: boolean;
+  /** The device to bring into sight; `null` where it is another group's. */
+  goal: string | null;
   onFocus: (focus: Focus | null) => void;
   onOpen: (cell: FleetCell) => void;
   onValues: (group: string, values: number[] | null) => void;
   /** Figures of these devices alone, once a second. */
   onFigures: (figures: Aggregate) => void;
 }
+
+/** Nearer to the edge of the window a cell is not brought into sight. */
+const MARGIN_PX = 80;
 
 /** The devices of one group on one canvas. Subscribed while it exists, which is while it is near the screen. */
 export function FloorCells(props: Props) {
@@ -94,14 +103,22 @@ export function FloorCells(props: Props) {
     onFrame(draw);
   };
 
-  const focus = (index: number): void => {
+  const focus = (index: number, isEntered = false): void => {
     for (const changed of [focused, index]) if (cells[changed]) dirty.add((cells[changed] as FleetCell).row);
     focused = index;
     onFrame(draw);
     const cell = cells[index];
     if (!cell) return props.onFocus(null);
     const box = canvas.getBoundingClientRect();
-    props.onFocus({ cell, left: box.left + (index % columns) * pitch(), top: box.top + Math.floor(index / columns) * pitch(), size: pitch() });
+    props.onFocus({ cell, isEntered, left: box.left + (index % columns) * pitch(), top: box.top + Math.floor(index / columns) * pitch(), size: pitch() });
+  };
+  /** Scrolls until the cell is seen, and marks it. */
+  const bring = (id: string | null): void => {
+    const index = cells.findIndex((cell) => cell.id === id);
+    if (index < 0) return;
+    const top = canvas.getBoundingClientRect().top + Math.floor(index / columns) * pitch();
+    if (top < MARGIN_PX || top > innerHeight - MARGIN_PX) canvas.closest("main")?.scrollBy(0, top - innerHeight / 2);
+    onFrame(() => focus(index));
   };
   const indexAt = (event: MouseEvent): number => {
     const box = canvas.getBoundingClientRect();
@@ -115,7 +132,7 @@ export function FloorCells(props: Props) {
     if (by !== undefined) {
       event.preventDefault();
       const next = focused + by;
-      if (next >= 0 && next < cells.length) focus(next);
+      if (next >= 0 && next < cells.length) focus(next, true);
       else neighbour(canvas, Math.sign(by))?.focus();
     } else if (event.key === "Enter" && cells[focused]) props.onOpen(cells[focused] as FleetCell);
   };
@@ -126,6 +143,7 @@ export function FloorCells(props: Props) {
     live.view.update({ metric });
   }, { defer: true }));
   createEffect(on([() => props.look(), palette], redraw, { defer: true }));
+  createEffect(on([() => props.goal, count], ([id]) => id !== null && onFrame(() => bring(id))));
   onMount(() => {
     const observer = new ResizeObserver(redraw);
     observer.observe(canvas.parentElement as HTMLElement);
@@ -137,7 +155,7 @@ export function FloorCells(props: Props) {
     props.onValues(props.group, null);
   });
   return (
-    <canvas ref={canvas} class="cells" data-cells={count()} tabindex="0" role="application" aria-label={props.label}
+    <canvas ref={canvas} class="cells" data-cells={count()} tabindex={props.isEntry ? 0 : -1} role="application" aria-label={props.label}
       onPointerMove={(event) => event.pointerType === "mouse" && focus(indexAt(event))} onPointerLeave={() => document.activeElement !== canvas && focus(-1)}
       onClick={(event) => {
         const index = indexAt(event);
@@ -145,7 +163,7 @@ export function FloorCells(props: Props) {
         focus(index);
         props.onOpen(cells[index] as FleetCell);
       }}
-      onFocus={() => canvas.matches(":focus-visible") && focused < 0 && focus(0)} onBlur={() => focus(-1)} onKeyDown={onKey} />
+      onFocus={() => canvas.matches(":focus-visible") && focused < 0 && focus(0, true)} onBlur={() => focus(-1)} onKeyDown={onKey} />
   );
 }
 

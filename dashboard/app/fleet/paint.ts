@@ -1,6 +1,7 @@
 import type { FleetCell } from "../../client/index.js";
 import { colour } from "../lib/theme.js";
-import { rampColours, share, type Ends } from "./ramp.js";
+import type { Ends } from "./ends.js";
+import { rampColours, share } from "./ramp.js";
 
 /** Between two cells. */
 const SPACE = 3;
@@ -32,7 +33,7 @@ export function readPalette(): Palette {
 export interface Look {
   pitch: number;
   palette: Palette;
-  ends: Ends | null;
+  ends: Pick<Ends, "low" | "high"> | null;
   /** Cells that do not match the filter lose their ink. */
   matches: (cell: FleetCell) => boolean;
 }

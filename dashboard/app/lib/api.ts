@@ -74,7 +74,8 @@ export async function request<T>(path: string, init?: RequestInit): Promise<T> {
 
 export const api = {
   devices: (query: string, limit: number) => request<{ devices: ApiDevice[] }>(`/v1/devices?q=${encodeURIComponent(query)}&limit=${limit}`),
-  devicesOf: (group: string, limit: number) => request<{ devices: ApiDevice[] }>(`/v1/devices?group=${encodeURIComponent(group)}&limit=${limit}`),
+  devicesOf: (group: string, limit: number, query = "") =>
+    request<{ devices: ApiDevice[] }>(`/v1/devices?group=${encodeURIComponent(group)}${query === "" ? "" : `&q=${encodeURIComponent(query)}`}&limit=${limit}`),
   alerts: (which: { state: "active" | "cleared"; burst?: string | undefined }, limit: number, cursor: string | null) =>
     request<{ alerts: Alert[]; next: string | null }>(`/v1/alerts?state=${which.state}${which.burst === undefined ? "" : `&burst=${encodeURIComponent(which.burst)}`}&limit=${limit}${cursor === null ? "" : `&cursor=${encodeURIComponent(cursor)}`}`),
   readings: (device: string, metric: string, from: number, to: number, limit: number, cursor: string | null) =>

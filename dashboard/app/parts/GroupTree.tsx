@@ -2,25 +2,30 @@ import { createMemo, For, Show } from "solid-js";
 import type { StateCounts } from "../../client/index.js";
 import { formatNumber } from "../lib/format.js";
 import { groupPaths, groupTable, lastLevel, statesOf, total } from "../lib/groups.js";
+import { roves } from "../lib/roving.js";
 import { href, route } from "../lib/router.js";
+import { AlertMark } from "./AlertMark.js";
 import { Glyph, STATES, STATE_WORDS } from "./Glyph.js";
 
-/** All groups with a bar of their states, and what the states mean. */
+/** All groups with their alerts and a bar of their states, and what the states mean. */
 export function GroupTree() {
   const here = (path: string): boolean => route().page === "fleet" && route().name === path;
   return (
     <>
       <h2>Groups</h2>
-      <Show when={groupTable()} fallback={<div class="skeleton lines" />}>
-        <For each={groupPaths().includes("") ? groupPaths() : ["", ...groupPaths()]}>
-          {(path) => (
-            <a class="node" classList={{ on: here(path), [`level${Math.min(4, path === "" ? 0 : path.split("/").length)}`]: true }} href={href("fleet", path)}>
-              <span class="clip">{path === "" ? "All devices" : lastLevel(path)}</span>
-              <StateBar counts={statesOf(path)} />
-            </a>
-          )}
-        </For>
-      </Show>
+      <nav aria-label="Groups" ref={roves}>
+        <Show when={groupTable()} fallback={<div class="skeleton lines" />}>
+          <For each={groupPaths().includes("") ? groupPaths() : ["", ...groupPaths()]}>
+            {(path) => (
+              <a class="node" classList={{ on: here(path), [`level${Math.min(4, path === "" ? 0 : path.split("/").length)}`]: true }} aria-current={here(path) ? "page" : undefined} href={href("fleet", path)}>
+                <span class="clip">{path === "" ? "All devices" : lastLevel(path)}</span>
+                <AlertMark path={path} />
+                <StateBar counts={statesOf(path)} />
+              </a>
+            )}
+          </For>
+        </Show>
+      </nav>
       <h2>State</h2>
       <For each={STATES}>
         {(state) => (
@@ -31,7 +36,7 @@ export function GroupTree() {
   );
 }
 
-export function StateBar(props: { counts: StateCounts }) {
+function StateBar(props: { counts: StateCounts }) {
   const words = createMemo(() => STATES.map((state) => `${props.counts[state]} ${state}`).join(", "));
   return (
     <span class="bar" title={words()} role="img" aria-label={words()}>

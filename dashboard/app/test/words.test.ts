@@ -3,7 +3,6 @@ import { isolated, toColumns } from "../chart/data.js";
 import type { Rule } from "../lib/api.js";
 import { nameWithin } from "../lib/groups.js";
 import { alertTitle, clearsText, lasted, limitsOf, ruleText, thresholdUnit, valuesText } from "../lib/rules.js";
-import { niceEnds } from "../fleet/ramp.js";
 import { exactValue, formatBytes, formatDuration, formatNumber, formatTime, formatValue, groupWords, metricLabel, readable, shortName } from "../lib/format.js";
 import { learnUnits, shownAs, unitOf } from "../lib/units.js";
 
@@ -51,12 +50,6 @@ test("a rule reads as its alerts do, and thresholds of a metric are lines of its
   expect(clearsText({ ...rule, condition: "below", threshold: 2 }, celsius)).toBe("clears above 2.5 °C");
   expect(clearsText({ ...rule, hysteresis: 0 }, celsius)).toBeNull();
   expect(limitsOf([rule, silent, every], "humidity", celsius).map((limit) => limit.value)).toEqual([9]);
-});
-
-test("one wild value does not squash the ramp", () => {
-  const ends = niceEnds([...Array.from({ length: 300 }, (_, i) => 18 + i / 50), 4000])!;
-  expect(ends.high).toBeLessThan(30);
-  expect(niceEnds([0, 0, 0])).toEqual({ low: -1, high: 1 });
 });
 
 test("an alert's title names its metric, and its unit comes from its rule", () => {

@@ -108,6 +108,21 @@ async fn a_finger_moves_a_chart_and_two_stretch_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn how_many_devices_are_in_alert_is_in_sight_and_a_click_shows_only_those() {
+    play("inAlert", &Server::with_config(HOT).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn devices_are_a_table_in_any_order_by_its_address() {
+    play("table", &Server::with_config(HOT).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_filter_by_name_goes_to_its_matches() {
+    play("filter", &Server::start().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_says_words_has_a_list_of_them_and_a_switch_is_on_or_off() {
     play("words", &Server::start().await).await;
 }

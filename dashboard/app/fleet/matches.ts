@@ -1,0 +1,10 @@
+import type { FleetCell, State } from "../../client/index.js";
+
+/** Only devices in a state, or in alert. */
+export type Only = State | "alert";
+
+/** Whether a device is among those that are meant. */
+export function matches(cell: Pick<FleetCell, "id" | "state" | "alert">, only: Only | null, filter: string): boolean {
+  const isInState = only === null || (only === "alert" ? cell.alert !== null : cell.state === only);
+  return isInState && (filter === "" || cell.id.toLowerCase().includes(filter.toLowerCase()));
+}
