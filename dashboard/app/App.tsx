@@ -1,6 +1,6 @@
 import { createEffect, For, lazy, Match, Show, Suspense, Switch } from "solid-js";
 import { raisedCount } from "./lib/alerts.js";
-import { help, KEYS, setHelp } from "./lib/keys.js";
+import { help } from "./lib/keys.js";
 import { formatClock, formatExact } from "./lib/format.js";
 import { isStale, now, status } from "./lib/live.js";
 import { href, route, type Page } from "./lib/router.js";
@@ -13,6 +13,7 @@ import { Problems } from "./pages/Problems.js";
 import { Status } from "./pages/Status.js";
 import { Find } from "./parts/Find.js";
 import { GroupTree } from "./parts/GroupTree.js";
+import { Help } from "./parts/Help.js";
 import { Pill } from "./parts/Pill.js";
 
 // The charts come with their own library: only who looks at a device loads it.
@@ -74,16 +75,5 @@ function Links() {
         </a>
       )}
     </For>
-  );
-}
-
-function Help() {
-  return (
-    <div class="veil" onClick={() => setHelp(false)}>
-      <div class="sheet" role="dialog" aria-modal="true" aria-label="Keyboard" tabindex="-1" ref={(sheet) => queueMicrotask(() => sheet.focus())}>
-        <h2>Keyboard</h2>
-        <dl class="dl"><For each={KEYS}>{([keys, meaning]) => <><dt>{meaning}</dt><dd><kbd>{keys}</kbd></dd></>}</For></dl>
-      </div>
-    </div>
   );
 }

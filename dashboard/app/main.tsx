@@ -4,6 +4,7 @@ import "./style/base.css";
 import "./style/fleet.css";
 import "./style/pages.css";
 import "./style/chart.css";
+import "./style/alerts.css";
 import "./style/commands.css";
 import "./style/print.css";
 import { App } from "./App.js";

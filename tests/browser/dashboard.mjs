@@ -4,6 +4,8 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import mqttjs from "mqtt";
 import { compare, days, fingers } from "./charts.mjs";
+import { accessible, focus, quiet } from "./access.mjs";
+import { failing, sections } from "./alerts.mjs";
 import { filter, inAlert, table } from "./fleet.mjs";
 import { inBrowser, PATIENCE_MS, publisher, say, shows } from "./page.mjs";
 
@@ -13,7 +15,7 @@ const base = `http://${http}`;
 const device = (id) => `/device/${id}`;
 const value = ".metric .value";
 
-const scenes = { arrival, alert, keyboard, outage, hidden, chart, words, problems, clients, command, phone, compare, days, fingers, inAlert, table, filter };
+const scenes = { arrival, alert, keyboard, outage, hidden, chart, words, problems, clients, command, phone, compare, days, fingers, inAlert, table, filter, sections, failing, accessible, focus, quiet };
 await (scenes[scene] ?? (() => assert.fail(`usage: dashboard.mjs ${Object.keys(scenes).join("|")} HTTP MQTT`)))({ base, mqtt });
 
 /** An empty server teaches; what real clients then publish is on the pages that were open all the time. */
@@ -102,9 +104,9 @@ async function keyboard() {
     await page.keyboard.press("f");
     await shows(page, "h1", "All devices");
     await page.keyboard.press("?");
-    await shows(page, "[role=dialog]", "Keyboard");
+    await shows(page, "dialog", "Keyboard");
     await page.keyboard.press("Escape");
-    await page.locator("[role=dialog]").waitFor({ state: "detached" });
+    await page.locator("dialog").waitFor({ state: "detached" });
   });
   await end();
 }

@@ -6,7 +6,7 @@ import type { Alert } from "../../client/index.js";
 import { formatNumber, switchWords } from "../lib/format.js";
 import { onFrame } from "../lib/frame.js";
 import type { Limit } from "../lib/rules.js";
-import { colour, palette } from "../lib/theme.js";
+import { colour, palette, rem } from "../lib/theme.js";
 import { aligned, isolated, nearestOf, type Columns } from "./data.js";
 import { followFingers } from "./gestures.js";
 import { BEFORE_ALPHA, inkOf, type Role } from "./ink.js";
@@ -28,7 +28,6 @@ interface Props {
   /** Seconds; glides with the clock. */
   from: number;
   to: number;
-  height: number;
   /** On and off instead of numbers: it stands until it is switched. */
   isSwitch: boolean;
   alerts: Alert[];
@@ -42,6 +41,9 @@ interface Props {
   onHover: (time: number | null) => void;
   onWidth: (pixels: number) => void;
 }
+
+/** As the style sheet has it, of a `rem`. */
+const HEIGHT = 20;
 
 export function Chart(props: Props) {
   let box!: HTMLDivElement;
@@ -75,13 +77,16 @@ export function Chart(props: Props) {
   onMount(() => {
     build();
     const observer = new ResizeObserver(() => {
-      plot?.setSize({ width: box.clientWidth, height: props.height });
+      plot?.setSize({ width: box.clientWidth, height: HEIGHT * rem() });
       props.onWidth(box.clientWidth);
     });
     observer.observe(box);
     onCleanup(() => observer.disconnect());
   });
-  onCleanup(() => plot?.destroy());
+  onCleanup(() => {
+    plot?.destroy();
+    plot = null;
+  });
   return <div class="chart" ref={box} role="img" aria-label={props.label} />;
 }
 
@@ -93,13 +98,13 @@ const TIME_LABELS: uPlot.Axis.Values = [
   [1, "{HH}:{mm}:{ss}", DATE, null, DATE, null, null, null, 1],
 ];
 
-/** Of the letters on the canvas: they grow with the reader's own size and on a wall, as all others do. */
-const fontSize = (): number => (11 / 16) * parseFloat(getComputedStyle(document.documentElement).fontSize);
+/** Of the letters on the canvas, of a `rem`. */
+const LETTERS = 11 / 16;
 const FAMILY = "Inter Variable, sans-serif";
 
 function options(props: Props, width: number): uPlot.Options {
   const accent = colour("accent");
-  const letters = fontSize();
+  const letters = LETTERS * rem();
   const axis = { stroke: colour("muted"), font: `${letters}px ${FAMILY}`, grid: { stroke: colour("line"), width: 1 }, ticks: { show: false } };
   const side = { ...axis, size: letters * 4.8 };
   const surface = (plot: uPlot): Surface => ({
@@ -108,7 +113,7 @@ function options(props: Props, width: number): uPlot.Options {
   });
   return {
     width,
-    height: props.height,
+    height: HEIGHT * rem(),
     legend: { show: false },
     padding: [8, 8, 0, 0],
     scales: {

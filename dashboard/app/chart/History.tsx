@@ -22,7 +22,6 @@ interface Props {
   alerts: Alert[];
 }
 
-const HEIGHT = 320;
 /** Narrower changes of the box ask for no other buckets, CSS pixels. */
 const WIDTH_STEP = 40;
 /** How far from the pointer a line may have its value, share of the chart. */
@@ -69,7 +68,7 @@ export function History(props: Props) {
         <a class="button" title="The readings of this window, with times as you read them" download={`${shortName(props.device)}-${props.metric.name}.csv`} href={csvHref("readings", props.device, props.metric.name, edges().from * 1000, edges().to * 1000)}>CSV</a>
       </div>
       <Show when={refused()}>{(why) => <p class="wrong" role="alert">{why()}</p>}</Show>
-      <Chart lines={lines()} late={late()} from={edges().from} to={edges().to} height={HEIGHT} isSwitch={props.isSwitch} alerts={props.alerts} limits={limits()} live={"last" in range() && !isStale()} label={`${metricLabel(props.metric.name)} over time`}
+      <Chart lines={lines()} late={late()} from={edges().from} to={edges().to} isSwitch={props.isSwitch} alerts={props.alerts} limits={limits()} live={"last" in range() && !isStale()} label={`${metricLabel(props.metric.name)} over time`}
         onZoom={zoom} onReset={reset} onHover={setHover} onWidth={(pixels) => pixels >= 100 && Math.abs(pixels - width()) >= WIDTH_STEP && setWidth(pixels)} />
       <Show when={main.live()?.table() && lines().every((line) => line.columns[0].length === 0)}><p class="sub">No value in this window.</p></Show>
       <Legend own={props.device} reading={reading} />

@@ -8,7 +8,7 @@ export { setVisited };
 /** Cells of the group are on the page; the answer takes them off. */
 export function draw(group: string): () => void {
   setDrawn((all) => [...all, group]);
-  return () => setDrawn((all) => all.filter((one) => one !== group));
+  return () => queueMicrotask(() => setDrawn((all) => all.filter((one) => one !== group)));
 }
 
 /** The group where the focus was last, else the first one drawn. */

@@ -1,7 +1,7 @@
 // Alerts are everywhere: the badge, the sound, the charts and the page share one view.
-import { createMemo, createRoot, createSignal } from "solid-js";
+import { createEffect, createMemo, createRoot, createSignal, on } from "solid-js";
 import type { Alert, AlertBurst } from "../../client/index.js";
-import { api } from "./api.js";
+import { api, poll } from "./api.js";
 import { openView } from "./live.js";
 import { chime } from "./sound.js";
 
@@ -56,7 +56,35 @@ export function activeLines(): Line[] {
 }
 
 /** How many hold that no line shows or stands for. */
-export const unshownCount = (): number => raisedCount() + acknowledgedCount() - activeLines().reduce((sum, line) => sum + (isBurst(line) ? line.raised + line.acknowledged : 1), 0);
+const unshownCount = (): number => raisedCount() + acknowledgedCount() - activeLines().reduce((sum, line) => sum + (isBurst(line) ? line.raised + line.acknowledged : 1), 0);
+
+const UNSHOWN_EVERY_MS = 5_000;
+const UNSHOWN_PAGES = 10;
+
+/** Those that hold and are not in the window: asked for as long as there are some and the owner lives. */
+export function createUnshown(): () => Alert[] {
+  const answer = poll(async () => (unshownCount() > 0 ? activeFromServer() : []), UNSHOWN_EVERY_MS);
+  const areSome = createMemo(() => unshownCount() > 0);
+  createEffect(on(areSome, () => answer.refresh(), { defer: true }));
+  return createMemo(() => {
+    if (!areSome()) return [];
+    const known = new Set((allAlerts() ?? []).map((alert) => alert.id));
+    const bursts = [...(shared.table()?.bursts.values() ?? [])];
+    const isInBurst = ({ rule, raised }: Alert): boolean => bursts.some((burst) => burst.rule === rule && burst.first <= raised && raised <= burst.last);
+    return (answer.value() ?? []).filter((alert) => !known.has(alert.id) && !isInBurst(alert)).map(newest);
+  });
+}
+
+async function activeFromServer(): Promise<Alert[]> {
+  const all: Alert[] = [];
+  let cursor: string | null = null;
+  for (let page = 0; page < UNSHOWN_PAGES && (page === 0 || cursor !== null); page++) {
+    const answer: Awaited<ReturnType<typeof api.alerts>> = await api.alerts({ state: "active" }, PAGE, cursor);
+    all.push(...answer.alerts);
+    cursor = answer.next;
+  }
+  return all;
+}
 
 const PAGE = 200;
 const [history, setHistory] = createSignal<Alert[]>([]);

@@ -26,7 +26,7 @@ const isTyping = (target: EventTarget | null): boolean => target instanceof HTML
 
 export function listenKeys(): void {
   document.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target) || help()) return;
     if (going && PLACES[event.key]) {
       going = false;
       return go(PLACES[event.key] as string);
@@ -36,7 +36,6 @@ export function listenKeys(): void {
       event.preventDefault();
       document.querySelector<HTMLInputElement>("#find")?.focus();
     } else if (event.key === "?") setHelp(true);
-    else if (event.key === "Escape") setHelp(false);
     else if (event.key === "j" || event.key === "k") step(event.key === "j" ? 1 : -1);
     else if (event.key === "a") document.activeElement?.querySelector<HTMLButtonElement>("[data-acknowledge]")?.click();
   });

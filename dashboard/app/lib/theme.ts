@@ -39,3 +39,6 @@ export function colour(name: string): string {
   probe.style.color = `var(--${name})`;
   return getComputedStyle(probe).color;
 }
+
+/** CSS pixels of a `rem`: what is drawn on canvas grows with the letters, for a reader and on a wall. */
+export const rem = (): number => parseFloat(getComputedStyle(document.documentElement).fontSize);

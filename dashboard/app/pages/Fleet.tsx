@@ -17,7 +17,7 @@ import { formatNumber, groupWords, plural } from "../lib/format.js";
 import { aggregateOf, directCount, groupPaths, groupTable, hasBelow, lastLevel, nameWithin, parentOf, statesOf, total } from "../lib/groups.js";
 import { status } from "../lib/live.js";
 import { go, href } from "../lib/router.js";
-import { palette } from "../lib/theme.js";
+import { palette, rem } from "../lib/theme.js";
 import { shownAs, unitOf, type Unit } from "../lib/units.js";
 import { NoDevice } from "../parts/Empty.js";
 import { SidePanel } from "../parts/SidePanel.js";
@@ -67,8 +67,9 @@ function createEnds({ metric, group }: Choice) {
     if (wanted) setEnds((old) => settleEnds(old, wanted));
   };
   const take = (path: string, fresh: number[] | null): void => {
-    if (fresh) values.set(path, fresh);
-    else values.delete(path);
+    // What goes out of sight takes nothing back: it may do so while the page is being left.
+    if (!fresh) return void values.delete(path);
+    values.set(path, fresh);
     settle();
   };
   createEffect(on([metric, group], () => (values.clear(), setEnds(null))));
@@ -92,7 +93,7 @@ function Cells(props: CellsProps) {
   const [opened, setOpened] = createSignal<string | null>(null);
   /** Width of the cells' column. */
   const [width, setWidth] = createSignal(0);
-  const pitch = createMemo(() => pitchFor(Math.max(0, ...rows().map((path) => directCount(path, groupPaths()))), width(), coarse.matches));
+  const pitch = createMemo(() => pitchFor(Math.max(0, ...rows().map((path) => directCount(path, groupPaths()))), width(), coarse.matches, rem() / 16));
   const look = createMemo<Look>(() => {
     palette();
     const [state, text] = [only(), filter()];

@@ -1,20 +1,17 @@
-import { createSignal, For, onCleanup, onMount, Show } from "solid-js";
+import { createSignal, For, Show } from "solid-js";
 import { poll } from "../lib/api.js";
 import { clients, reasonWords, type ClientDetails, type ClientName } from "../lib/clients.js";
 import { formatBytes, formatExact, formatNumber, formatSpan, formatTime, plural, readable } from "../lib/format.js";
 import { now } from "../lib/live.js";
 import { CLIENT_STATE_WORDS, ClientGlyph } from "./ClientGlyph.js";
+import { Panel } from "./Panel.js";
 import { Trace } from "./Trace.js";
 
 /** One client beside the list: who it is, how it stands, what it subscribed to, what passes. */
 export function ClientPanel(props: { name: ClientName; onClose: () => void }) {
   const answer = poll(() => clients.one(props.name), 2000);
-  const onKey = (event: KeyboardEvent): void => void (event.key === "Escape" && props.onClose());
-  onMount(() => document.addEventListener("keydown", onKey));
-  onCleanup(() => document.removeEventListener("keydown", onKey));
   return (
-    <aside class="panel client" aria-label={`Client ${readable(props.name.id)}`}>
-      <div class="head"><h1 class="clip" title={readable(props.name.id)}>{readable(props.name.id)}</h1><button class="quiet" type="button" onClick={() => props.onClose()}>Close</button></div>
+    <Panel kind="client" label={`Client ${readable(props.name.id)}`} title={readable(props.name.id)} whole={readable(props.name.id)} onClose={props.onClose}>
       <Show when={answer.error()}>{(why) => <p class="wrong" role="alert">{why()}</p>}</Show>
       <Show when={answer.value()} fallback={<Show when={!answer.error()}><div class="skeleton lines" /></Show>}>
         {(one) => (
@@ -27,7 +24,7 @@ export function ClientPanel(props: { name: ClientName; onClose: () => void }) {
         )}
       </Show>
       <Trace id={props.name.id} />
-    </aside>
+    </Panel>
   );
 }
 

@@ -1,20 +1,17 @@
-import { For, onCleanup, onMount, Show } from "solid-js";
+import { For, Show } from "solid-js";
 import { exactValue, formatExact, formatTime, formatValue, groupWords, metricLabel, readable, shortName } from "../lib/format.js";
 import { now, openView } from "../lib/live.js";
 import { href } from "../lib/router.js";
 import { shownAs } from "../lib/units.js";
 import { Glyph, STATE_WORDS } from "./Glyph.js";
+import { Panel } from "./Panel.js";
 
 /** A device beside the fleet: what it says now. */
 export function SidePanel(props: { id: string; onClose: () => void }) {
   const live = openView<"device">({ kind: "device", device: props.id });
   const device = () => [...(live.table()?.rows.values() ?? [])].map((row) => ({ ...row }))[0];
-  const onKey = (event: KeyboardEvent): void => void (event.key === "Escape" && props.onClose());
-  onMount(() => document.addEventListener("keydown", onKey));
-  onCleanup(() => document.removeEventListener("keydown", onKey));
   return (
-    <aside class="panel" aria-label={`Device ${shortName(props.id)}`}>
-      <div class="head"><h1 class="clip" title={readable(props.id)}>{shortName(props.id)}</h1><button class="quiet" type="button" onClick={() => props.onClose()}>Close</button></div>
+    <Panel label={`Device ${shortName(props.id)}`} title={shortName(props.id)} whole={readable(props.id)} onClose={props.onClose}>
       <Show when={device()} fallback={<div class="skeleton lines" />}>
         {(one) => (
           <>
@@ -30,10 +27,10 @@ export function SidePanel(props: { id: string; onClose: () => void }) {
               </For>
               <dt>Last reading</dt><dd title={formatExact(one().time)}>{formatTime(one().time, now())}</dd>
             </dl>
-            <a class="button primary" href={href("device", one().id)}>Open device</a>
           </>
         )}
       </Show>
-    </aside>
+      <a class="button primary" data-first href={href("device", props.id)}>Open device</a>
+    </Panel>
   );
 }

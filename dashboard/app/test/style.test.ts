@@ -30,7 +30,8 @@ test("text has a contrast of 4.5 to 1 on both grounds, in light and in dark", ()
 });
 
 test("a cell under a finger is at least 24 pixels, under a mouse as small as the largest floor needs", () => {
-  expect(pitchFor(10_000, 360, true)).toBe(24);
-  expect(pitchFor(10_000, 360, false)).toBe(15);
-  expect(pitchFor(10, 360, true)).toBe(30);
+  expect(pitchFor(10_000, 360, true, 1)).toBe(24);
+  expect(pitchFor(10_000, 360, false, 1)).toBe(15);
+  expect(pitchFor(10, 360, true, 1)).toBe(30);
+  expect(pitchFor(25, 2000, false, 1.5)).toBe(45);
 });

@@ -8,6 +8,8 @@ use tokio::sync::Mutex;
 const HOT: &str =
     "[[alert]]\nname = \"hot\"\nseverity = \"critical\"\nmetric = \"temperature\"\nabove = 30.0\nhysteresis = 1.0\n";
 
+const WARM: &str = "[[alert]]\nname = \"warm\"\nseverity = \"warning\"\nmetric = \"temperature\"\nabove = 25.0\n";
+
 /// One browser at a time: some scenes measure.
 static SCREEN: Mutex<()> = Mutex::const_new(());
 
@@ -120,6 +122,31 @@ async fn devices_are_a_table_in_any_order_by_its_address() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_filter_by_name_goes_to_its_matches() {
     play("filter", &Server::start().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_alerts_are_in_sections_that_open_close_and_count() {
+    play("sections", &Server::with_config(&format!("{HOT}{WARM}[views]\nalert_burst_min = 0\n")).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_acknowledgement_that_failed_says_so_and_can_be_tried_again() {
+    play("failing", &Server::with_config(HOT).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn axe_finds_nothing_serious_on_any_page_in_light_or_dark() {
+    play("accessible", &Server::with_config(HOT).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn help_and_panel_take_the_focus_and_give_it_back_and_the_cells_are_one_stop() {
+    play("focus", &Server::with_config(HOT).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_screen_reader_hears_what_happened_and_not_each_second() {
+    play("quiet", &Server::start().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
