@@ -4,7 +4,7 @@
 .PHONY: run build test bench screenshots lint clean dashboard
 
 CARGO ?= cargo
-DASHBOARD_SOURCES = $(shell find dashboard/app dashboard/client -type f 2>/dev/null) $(wildcard dashboard/*.json dashboard/*.ts dashboard/*.html)
+DASHBOARD_SOURCES = $(shell find dashboard/app dashboard/client -type f 2>/dev/null) $(wildcard dashboard/package*.json dashboard/*.ts dashboard/*.html)
 
 run: build
 	@scripts/demo
@@ -40,7 +40,8 @@ screenshots: build
 	tests/setup
 	tests/screenshots docs/screenshots
 
-lint:
+lint: dashboard/node_modules/.installed
+	cd dashboard && npm run lint
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- --deny warnings
 	tests/dependencies

@@ -60,7 +60,7 @@ function seriesRows({ series, last, from, to, width }) {
   return { rung_ms: rung, rows };
 }
 const ofView = (view) => alerts.filter((alert) => view.device === undefined || alert.device === view.device);
-const counts = (list) => [...["raised", "acknowledged"].map((state) => ["critical", "warning", "info"].map((severity) => list.filter((alert) => alert.state === state && alert.severity === severity).length)), 0];
+const alertCounts = (list) => [...["raised", "acknowledged"].map((state) => ["critical", "warning", "info"].map((severity) => list.filter((alert) => alert.state === state && alert.severity === severity).length)), 0];
 const wireDevice = (device) => ({ row: device.row, id: device.id, group: device.group, state: device.state, since: device.since - base, alert: device.alert, metrics: METRICS, cells: [device.time - base, ...round(device.values)] });
 const value = (device, metric) => round(device.values)[METRICS.findIndex(([name]) => name === metric)] ?? null;
 
@@ -73,7 +73,7 @@ function snapshot({ view }) {
     }
     case "group": return { rows: groupRows() };
     case "series": return seriesRows(view);
-    case "alerts": return { rows: ofView(view), counts: counts(ofView(view)) };
+    case "alerts": return { rows: ofView(view), counts: alertCounts(ofView(view)) };
     case "commands": return { rows: commands.changed(view, 0).slice(-(view.limit ?? 100)) };
     default: {
       const found = devices.filter(({ id }) => id === view.device);
@@ -89,7 +89,7 @@ function delta({ view, at }) {
     case "group": return position % 10 === 0 ? { r: groupRows() } : {};
     case "alerts": {
       const news = ofView(view).filter((alert) => alert.at > at);
-      return news.length === 0 ? {} : { n: counts(ofView(view)), r: news, e: news.map((alert) => [alert.at, Date.now(), alert]) };
+      return news.length === 0 ? {} : { n: alertCounts(ofView(view)), r: news, e: news.map((alert) => [alert.at, Date.now(), alert]) };
     }
     case "commands": return { r: commands.changed(view, at) };
     default: return {};

@@ -10,9 +10,9 @@ export async function sections({ base, mqtt }) {
   await Promise.all(Array.from({ length: 230 }, (_, number) => reading(number % 2 ? "f1" : "f2")(number)));
   await inBrowser(base, async (open) => {
     const page = await open("/alerts");
-    const heads = () => page.locator(".section").allInnerTexts();
+    const heads = () => page.locator(".kind").allInnerTexts();
     const has = (wanted) => page.waitForFunction((list) => {
-      const found = [...document.querySelectorAll(".section")].map((head) => head.innerText);
+      const found = [...document.querySelectorAll(".kind")].map((head) => head.innerText);
       return found.length === list.length && list.every((words, i) => words.every((word) => found[i].includes(word)));
     }, wanted, { timeout: PATIENCE_MS }).catch(async () => assert.fail(`sections are ${await heads()}, not ${wanted}`));
     // Above 30 is above 25 too: a device that is hot is warm.

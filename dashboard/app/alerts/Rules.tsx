@@ -15,7 +15,7 @@ export function Rules() {
     for (const rule of answer.value()?.rules ?? []) if (rule.metric !== null) void findUnit(rule.metric, "");
   });
   return (
-    <Switch fallback={<div class="skeleton tall" aria-label="Loading" />}>
+    <Switch fallback={<div class="skeleton tall" role="progressbar" aria-label="Loading" />}>
       <Match when={answer.value()?.rules.length === 0}>
         <div class="empty"><h2>No rule is set.</h2><p>Rules are in the configuration under <code>[[alert]]</code>: a threshold, or silence, for some devices or all.</p></div>
       </Match>

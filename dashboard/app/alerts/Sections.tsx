@@ -41,7 +41,7 @@ function SectionBody(props: { section: Section; by: By }) {
   const name = (): string => (section().name === null ? "Several groups" : props.by === "rule" ? readable(section().name as string) : groupWords(section().name as string));
   return (
     <tbody class="of">
-      <tr class="section">
+      <tr class="kind">
         <th colspan="7" scope="rowgroup">
           <button type="button" aria-expanded={isOpen()} onClick={() => setOpen(!isOpen())}>
             <span class="turn" aria-hidden="true">{isOpen() ? "▾" : "▸"}</span><span class={`mark ${section().severity}`}><i />{section().severity}</span><b>{name()}</b>

@@ -46,7 +46,7 @@ export function DeviceTable(props: { choice: Choice }) {
   createEffect(on([sort, choice.filter, choice.only, choice.group], () => setLimit(PAGE), { defer: true }));
   return (
     <Show when={!live().refused()} fallback={<p class="wrong" role="alert">{live().refused()} Choose a group with fewer devices.</p>}>
-      <Show when={live().table()} fallback={<div class="skeleton tall" aria-label="Loading" />}>
+      <Show when={live().table()} fallback={<div class="skeleton tall" role="progressbar" aria-label="Loading" />}>
         <Show when={rows.list.length > 0} fallback={<p class="sub">No device here is meant.</p>}>
           <table class="list devices" onPointerEnter={() => setInside(true)} onPointerLeave={() => setInside(false)}>
             <thead>

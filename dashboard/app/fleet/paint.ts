@@ -45,9 +45,11 @@ export function paintCell(context: CanvasRenderingContext2D, x: number, y: numbe
   context.clearRect(x, y, pitch, pitch);
   context.globalAlpha = look.matches(cell) ? 1 : 0.16;
   const [left, top] = [x + 1.5, y + 1.5];
-  const inset = cell.alert ? 3 : 0;
+  // Lines grow with the cells: a wall is read from afar.
+  const line = Math.max(2, pitch / 15);
+  const inset = cell.alert ? line + 1 : 0;
   paintState(context, left + inset, top + inset, size - 2 * inset, cell, look);
-  if (cell.alert) outline(context, left, top, size, 2, palette[cell.alert]);
+  if (cell.alert) outline(context, left, top, size, line, palette[cell.alert]);
   if (focused) outline(context, x + 0.5, y + 0.5, pitch - 1, 1.5, palette.text);
   context.globalAlpha = 1;
 }

@@ -30,7 +30,7 @@ export function Alerts() {
         </div>
       </div>
       <Show when={tab() !== "rules"} fallback={<Rules />}>
-        <Show when={allAlerts()} fallback={<div class="skeleton tall" aria-label="Loading" />}>
+        <Show when={allAlerts()} fallback={<div class="skeleton tall" role="progressbar" aria-label="Loading" />}>
           <Show when={tab() === "recent"} fallback={<Active />}><Recent /></Show>
         </Show>
       </Show>

@@ -44,7 +44,7 @@ export function Clients() {
         </div>
       </div>
       <Show when={answer.error()}>{(why) => <p class="wrong" role="alert">{why()}</p>}</Show>
-      <Show when={answer.value()} fallback={<Show when={!answer.error()}><div class="skeleton tall" aria-label="Loading" /></Show>}>
+      <Show when={answer.value()} fallback={<Show when={!answer.error()}><div class="skeleton tall" role="progressbar" aria-label="Loading" /></Show>}>
         {(page) => (
           <Show when={page().clients.length > 0} fallback={<Nothing searched={q() !== "" || state() !== "all"} />}>
             <table class="list clients" classList={{ old: answer.error() !== null }}>

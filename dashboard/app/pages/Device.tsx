@@ -41,7 +41,7 @@ export default function Device(props: { id: string }) {
 
 function Missing(props: { id: string; isMissing: boolean; why: string | null }) {
   return (
-    <Show when={props.isMissing || props.why} fallback={<div class="skeleton tall" aria-label="Loading" />}>
+    <Show when={props.isMissing || props.why} fallback={<div class="skeleton tall" role="progressbar" aria-label="Loading" />}>
       <div class="empty"><h2>{props.why ?? `No device is called ${readable(props.id)}.`}</h2><p>It appears here by itself when it is first heard of. Or find another with <kbd>/</kbd>.</p></div>
     </Show>
   );

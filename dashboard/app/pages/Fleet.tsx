@@ -135,7 +135,7 @@ function skipCells(event: MouseEvent): void {
 
 function Waiting() {
   return (
-    <Show when={status().phase === "offline"} fallback={<div class="skeleton tall" aria-label="Loading" />}>
+    <Show when={status().phase === "offline"} fallback={<div class="skeleton tall" role="progressbar" aria-label="Loading" />}>
       <div class="empty"><h2>The server does not answer.</h2><p>Check that tidegate runs. This page connects again by itself.</p></div>
     </Show>
   );

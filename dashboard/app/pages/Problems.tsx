@@ -14,7 +14,7 @@ export function Problems() {
         <span class="sub">Messages that could not be understood, kept so that nothing disappears<Show when={(answer.value()?.dropped ?? 0) > 0}>; {plural(answer.value()?.dropped ?? 0, "older one")} gone for want of room</Show></span>
       </div>
       <Show when={answer.error()}>{(why) => <p class="wrong" role="alert">{why()}</p>}</Show>
-      <Show when={answer.value()} fallback={<Show when={!answer.error()}><div class="skeleton tall" aria-label="Loading" /></Show>}>
+      <Show when={answer.value()} fallback={<Show when={!answer.error()}><div class="skeleton tall" role="progressbar" aria-label="Loading" /></Show>}>
         <Show when={problems().length > 0} fallback={<div class="empty"><h2>No problem. Every message was understood.</h2></div>}>
           <table class="list problems">
             <thead><tr><th>Reason</th><th>Topic and client</th><th>First bytes</th><th class="right">Count</th><th class="right">Last</th></tr></thead>

@@ -57,7 +57,7 @@ export function Changes(props: { device: string; metric: string; cell: Cell | nu
     <div class="box">
       <div class="title"><span>{metricLabel(props.metric)}</span><span class="hint">what it said, newest first</span></div>
       <Show when={failure()}>{(why) => <p class="wrong" role="alert">{why()} <button class="button" type="button" onClick={() => void load()}>Try again</button></p>}</Show>
-      <Show when={stays()} fallback={<Show when={!failure()}><div class="skeleton lines" aria-label="Loading" /></Show>}>
+      <Show when={stays()} fallback={<Show when={!failure()}><div class="skeleton lines" role="progressbar" aria-label="Loading" /></Show>}>
         <Show when={rows.newestFirst.length > 0} fallback={<p class="sub">No value in this window.</p>}>
           <table class="list changes">
             <thead><tr><th>Value</th><th>Since</th><th class="right">For</th></tr></thead>

@@ -45,7 +45,7 @@ function List(props: { device: string; usual: string | undefined; limit: number;
   createEffect(() => setRows("list", reconcile(live.table()?.newest() ?? [], { key: "id" })));
   return (
     <Show when={!live.refused()} fallback={<p class="wrong" role="alert">{live.refused()}</p>}>
-      <Show when={live.table()} fallback={<div class="skeleton lines" aria-label="Loading" />}>
+      <Show when={live.table()} fallback={<div class="skeleton lines" role="progressbar" aria-label="Loading" />}>
         <Show when={rows.list.length > 0} fallback={<p class="sub">None yet. A command waits for the device until its deadline, also while it sleeps; here you see when it was sent, when the device had it, and what it answered.</p>}>
           <table class="list sent">
             <thead><tr><Unseen words="State" /><th>Command</th><th>What became of it</th><th>Time</th></tr></thead>
@@ -85,7 +85,7 @@ function Content(props: { command: Command; payload: Command["payload"] }) {
   return (
     <code title={payloadWords(props.payload)}>
       {payloadWords(props.payload)}
-      <Show when={props.payload.bytes !== undefined}> <a href={`/v1/commands/${props.command.id}`} target="_blank">all of it</a></Show>
+      <Show when={props.payload.bytes !== undefined}> <a href={`/v1/commands/${props.command.id}`} target="_blank" rel="noopener">all of it</a></Show>
     </code>
   );
 }
