@@ -13,7 +13,7 @@ const LEAST_SPAN: Record<string, number> = { "°C": 10, K: 10, "°F": 20, "%": 2
 /** Of a unit that is not known, by the size of the values. */
 const LEAST_SHARE = 0.25;
 /** A limit further away than so many spans is about something else. */
-const FAR = 4;
+const FAR = 1.5;
 /** Ends that are so many times wider than what is wanted are given up. */
 const TOO_WIDE = 4;
 /** The wildest at each side is left to the ends' colours. */
