@@ -100,6 +100,11 @@ function Cells(props: CellsProps) {
     return { pitch: pitch(), palette: readPalette(), ends: metric() ? (props.ends ?? { low: 0, high: 1 }) : null, matches: (cell) => matches(cell, state, text) };
   });
   const sections = createMemo(() => [...new Set(rows().map((path) => (path === group() ? path : parentOf(path))))]);
+  /** Never what the page is called: its own devices have a head of their own. */
+  const headOf = (section: string): string => {
+    if (section === group() && section !== "") return hasBelow(section, groupPaths()) ? "Devices of its own" : "Devices";
+    return section === "" ? "Fleet" : nameWithin(section, group());
+  };
   const open = (cell: FleetCell): void => {
     if (opened() === cell.id) go(href("device", cell.id));
     else setOpened(cell.id);
@@ -111,7 +116,7 @@ function Cells(props: CellsProps) {
       <For each={sections()} fallback={<p class="sub">No group here has a device{meant()}.</p>}>
         {(section) => (
           <section class="section">
-            <h2>{section === "" ? "Fleet" : nameWithin(section, group())}<SectionWords path={section} metric={metric()} unit={props.unit} /></h2>
+            <h2>{headOf(section)}<SectionWords path={section} metric={metric()} unit={props.unit} /></h2>
             <For each={rows().filter((path) => (path === group() ? path : parentOf(path)) === section)}>
               {(path) => (
                 <Floor path={path} metric={metric()} unit={props.unit} look={look} isEntry={entryOf(rows()) === path} goal={props.goal?.group === path ? props.goal.id : null}

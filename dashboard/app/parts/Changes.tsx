@@ -1,11 +1,10 @@
-import { createEffect, createMemo, createSignal, For, on, onCleanup, Show, untrack } from "solid-js";
+import { createEffect, createSignal, For, on, onCleanup, Show, untrack } from "solid-js";
 import { createStore, reconcile } from "solid-js/store";
 import type { Cell } from "../../client/index.js";
-import { readRange, type Range } from "../chart/windows.js";
+import { createRange } from "../chart/TimeTools.js";
 import { named, stayed, STAYS_MAX, staysOf, type Named, type Stay, type Stays } from "../lib/changes.js";
 import { formatClock, formatExact, formatSpan, formatValue, metricLabel } from "../lib/format.js";
 import { now } from "../lib/live.js";
-import { route } from "../lib/router.js";
 
 /** A first reading so soon after the window began says nothing of when its value did. */
 const EDGE_MS = 120_000;
@@ -15,7 +14,7 @@ const AHEAD_MS = 60_000;
 
 /** How a metric of words went: what it said, since when and for how long, newest first. A chart has nothing to draw of it. */
 export function Changes(props: { device: string; metric: string; cell: Cell | null }) {
-  const range = createMemo<Range>(() => readRange(route().query), readRange(route().query), { equals: (a, b) => JSON.stringify(a) === JSON.stringify(b) });
+  const range = createRange();
   const [stays, setStays] = createSignal<Stays | null>(null);
   const [failure, setFailure] = createSignal<string | null>(null);
   const [began, setBegan] = createSignal(0);

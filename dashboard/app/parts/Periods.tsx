@@ -1,15 +1,14 @@
-import { createEffect, createMemo, createSignal, For, on, onCleanup, Show, untrack } from "solid-js";
-import { readRange, type Range } from "../chart/windows.js";
+import { createEffect, createSignal, For, on, onCleanup, Show, untrack } from "solid-js";
+import { createRange } from "../chart/TimeTools.js";
 import { api, csvHref, type Periods as Answer } from "../lib/api.js";
 import { formatClock, formatDuration, formatExact, plural, shortName } from "../lib/format.js";
 import { now } from "../lib/live.js";
-import { route } from "../lib/router.js";
 
 const SHOWN = 50;
 
 /** When a switch was on within the window of its chart, newest first, and for how long in all. */
 export function Periods(props: { device: string; metric: string; isOn: boolean }) {
-  const range = createMemo<Range>(() => readRange(route().query), readRange(route().query), { equals: (a, b) => JSON.stringify(a) === JSON.stringify(b) });
+  const range = createRange();
   const [answer, setAnswer] = createSignal<Answer | null>(null);
   const [failure, setFailure] = createSignal<string | null>(null);
   const edges = (at: number): [from: number, to: number] => {
