@@ -25,7 +25,7 @@ const devices = Array.from({ length: count }, (_, row) => {
 });
 const alerts = devices.filter((_, i) => i % Math.ceil(count / 4) === 7).map((device, i) => {
   device.alert = i === 0 ? "critical" : "warning";
-  return { id: `a-${i}-0`, rule: "hot", severity: device.alert, device: device.id, group: device.group, metric: "temperature", text: "Above 21.0 °C for 30 s", state: "raised", value: device.values[0], raised: Date.now() - (i + 1) * 240_000, acknowledged: null, cleared: null };
+  return { id: `a-${i}-0`, rule: "hot", severity: device.alert, device: device.id, group: device.group, metric: "temperature", text: "Above 21.0 °C for 30 s", state: "raised", value: device.values[0], raised_value: device.values[0], peak: device.values[0], cleared_value: null, raised: Date.now() - (i + 1) * 240_000, acknowledged: null, unacknowledged: null, cleared: null, duration_ms: null };
 });
 const commands = commandsOf(devices.slice(0, 8).map(({ id }) => id), () => position);
 const round = (values) => values.map((value, i) => Number(value.toFixed(METRICS[i][2])));
@@ -39,9 +39,12 @@ function groupRows() {
     const shown = list.filter((device) => device.state === "fresh" || device.state === "asleep");
     const figures = METRICS.map(([name], column) => {
       const values = shown.map((device) => device.values[column]);
-      return [path, name, values.length, list.length, values.reduce((a, b) => a + b, 0) / values.length, Math.min(...values), Math.max(...values), Date.now() - base - 4000];
+      const [lowest, highest] = [Math.min(...values), Math.max(...values)];
+      const extremes = [lowest, highest].map((value) => shown.find((device) => device.values[column] === value)?.id ?? null);
+      return [path, name, values.length, list.length, values.reduce((a, b) => a + b, 0) / values.length, lowest, highest, Date.now() - base - 4000, ...extremes];
     });
-    return [[path, null, ...counts(list)], ...figures];
+    const inAlert = ["critical", "warning", "info"].map((severity) => list.filter((device) => device.alert === severity).length);
+    return [[path, null, ...counts(list), ...inAlert], ...figures];
   });
 }
 function seriesRows({ series, last, from, to, width }) {
@@ -155,7 +158,8 @@ const server = createServer(async (request, response) => {
   const [fresh, late, asleep, lost] = counts(devices);
   const limit = Number(url.searchParams.get("limit") ?? 100);
   if (url.pathname === "/v1/devices") return json(response, { devices: inGroup(url.searchParams.get("group")).filter(({ id }) => id.includes(url.searchParams.get("q") ?? "")).slice(0, limit).map(restDevice), next: null });
-  if (url.pathname === "/v1/alerts") return json(response, { alerts });
+  if (url.pathname === "/v1/alerts") return json(response, { alerts, next: null });
+  if (url.pathname === "/v1/rules") return json(response, { rules: [] });
   if (url.pathname.startsWith("/v1/clients")) return answerClients(request, response, url);
   if (url.pathname === "/v1/problems") return json(response, { problems: [{ reason: "not_json", topic: "site/b/floor2/dev9", client: "gateway-7", detail: "the payload starts like JSON and ends in the middle: publish whole messages", count: 1204, first: Date.now() - 9e6, last: Date.now() - 3000, sample: '{"temperature":21.', sample_hex: "7b22" }], dropped: 0 });
   if (url.pathname === "/v1/stats") return json(response, { version: "0.1.0", time: Date.now(), started: base, memory_bytes: 61e6, viewers: sessions.size, devices: { fresh, late, asleep, lost }, mqtt: { connections: count, publications: 1_720_412, publications_per_second: count / 5 }, readings: { applied: 1_720_400, applied_per_second: count / 5, late: 6, duplicate: 2 }, log: { appended: 1_720_412, durable: 1_720_410, applied: 1_720_412, bytes: 12_400_123 }, store: { series: count * 4, points: 6_881_600, memory_bytes: 14e6, file_bytes: 22e6, written_bytes: 90e6, flushed: 1_700_000, oldest: base }, refused: { not_json: 1204 } });
