@@ -81,7 +81,7 @@ function Row(props: { alert: Alert }) {
       <td class="device" title={readable(alert().device)}><a href={href("device", alert().device)}>{shortName(alert().device)}</a></td>
       <td class="where sub">{groupWords(alert().group)}</td>
       <td class="right value" title={valuesText(alert(), (value) => exactValue(value, null))}>
-        {formatValue(first(), digits())} <small>{thresholdUnit(alert().text)}</small>
+        {formatValue(first(), digits())} <small>{thresholdUnit(alert().text)}</small>{" "}
         <Show when={second()}>{(words) => <span class="sub">{words()}</span>}</Show>
       </td>
       <td class="right since" title={`${formatExact(alert().raised)}${alert().cleared === null ? "" : ` to ${formatExact(alert().cleared)}`}`}>{formatClock(start(), now())} <span class="sub">{alert().cleared === null ? "" : "after "}{formatSpan(lasted(alert(), now()))}</span></td>
