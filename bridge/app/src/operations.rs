@@ -10,9 +10,11 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use parking_lot::Mutex;
 use tidegate_broker::Broker;
 use tidegate_log::Log;
+use tidegate_process::Reach;
 use tidegate_process::config::{Condition, RuleConfig};
 use tidegate_push::{
     ClockStats, LogStats, MqttStats, OperationStats, Operations, Readiness, ReadingStats, Rule, RuleCondition,
+    RuleReach,
 };
 use tidegate_store::Store;
 use tidegate_telemetry::{History, Position, UNSET_BEFORE_MS};
@@ -51,6 +53,8 @@ pub struct Program {
     pub ages: Arc<AgeFigures>,
     /// What raises alerts.
     pub rules: Vec<Rule>,
+    /// What each of them looks at.
+    pub reach: Arc<Reach>,
     /// Samples of the last seconds.
     pub rates: Rates,
 }
@@ -99,6 +103,11 @@ impl Operations for Program {
 
     fn rules(&self) -> &[Rule] {
         &self.rules
+    }
+
+    fn reach(&self, rule: usize) -> RuleReach {
+        let tidegate_process::RuleReach { devices, series, texts } = self.reach.of(rule);
+        RuleReach { devices, series, texts }
     }
 
     fn ready(&self) -> Readiness {

@@ -63,7 +63,7 @@ impl Pipeline {
             if !batch.entries.is_empty() {
                 self.process(&mut batch);
                 self.hub.apply_all(batch.changes());
-                batch.remember(&self.store, &self.figures);
+                batch.remember(&self.store, &self.figures, self.problems.as_ref());
                 self.applied.send_replace(batch.last);
                 meters.add(&batch);
                 meters.redelivery_bytes.set(self.process.redelivery_bytes() as f64);
@@ -84,10 +84,10 @@ impl Pipeline {
         batch.output.clear();
         batch.ends.clear();
         batch.is_set_back = false;
-        for (position, entry) in batch.entries.drain(..) {
-            self.process.apply(position, &entry, &mut batch.output);
-            (batch.last, batch.received_ms) = (position, entry.received_ms());
-            batch.is_set_back |= matches!(*entry, Entry::ClockSet { by_ms: ..0, .. });
+        for (position, entry) in &batch.entries {
+            self.process.apply(*position, entry, &mut batch.output);
+            (batch.last, batch.received_ms) = (*position, entry.received_ms());
+            batch.is_set_back |= matches!(**entry, Entry::ClockSet { by_ms: ..0, .. });
             batch.ends.push((batch.last, batch.received_ms, batch.output.changes.len()));
         }
         for problem in batch.output.problems.drain(..) {

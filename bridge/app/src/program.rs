@@ -72,6 +72,7 @@ pub async fn run(mut config: Config, exposure: Exposure, viewers: &Handle) -> Re
     let (mqtt_addr, http_addr) = (broker.address(), http.local_addr()?);
     let listeners = broker.listeners();
     let (pipeline, mut reader) = replaying.await??;
+    let reach = pipeline.process.reach();
     // What was recovered is of the time before, and nothing is stamped yet.
     if let Some(jump) = state.jump {
         jumps.set(jump).context("the log takes nothing at the start")?;
@@ -98,6 +99,7 @@ pub async fn run(mut config: Config, exposure: Exposure, viewers: &Handle) -> Re
         flush: state.flush_status,
         ages: state.age_figures,
         rules: config.process.rules.iter().map(rule_of).collect(),
+        reach,
         rates: Rates::default(),
     });
     let intents = Arc::new(LogIntents { log: state.log.clone(), applied: state.applied });

@@ -32,14 +32,16 @@ impl Pipeline {
     pub fn replay(&mut self, reader: &mut dyn LogReader, from: Position) -> Result<(), ReadError> {
         let (end, begun) = (self.log.appended(), Instant::now());
         let (mut last, mut received_ms) = (from, clock::now_ms());
-        let (store, figures) = (self.store.clone(), self.figures.clone());
+        let (store, figures, problems) = (self.store.clone(), self.figures.clone(), self.problems.clone());
         // What the files have may be of a state that numbered otherwise.
         in_slices(self.process.names(), |names| store.apply(from, names));
         thread::scope(|scope| {
             let (sender, read) = sync_channel(BATCHES_AHEAD);
             let reading = scope.spawn(move || read_up_to(reader, (from, end), &sender));
             let (sender, processed) = sync_channel::<Batch>(BATCHES_AHEAD);
-            scope.spawn(move || processed.iter().for_each(|batch| batch.remember(&store, &figures)));
+            scope.spawn(move || {
+                processed.iter().for_each(|mut batch| batch.remember(&store, &figures, problems.as_ref()));
+            });
             for entries in read {
                 let mut batch = Batch { entries, ..Batch::default() };
                 self.process(&mut batch);

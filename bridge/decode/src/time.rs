@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
-use tidegate_telemetry::Reason;
+use tidegate_telemetry::{Reason, unix_ms};
 
 use crate::rejection::Rejection;
 
@@ -31,11 +31,7 @@ pub(crate) fn from_number(number: f64) -> Result<i64, Rejection> {
 
 /// As [`from_number`], without the rounding of binary64 to some 128 ns in nanoseconds.
 pub(crate) fn from_integer(integer: i64) -> Result<i64, Rejection> {
-    [integer.checked_mul(1_000), Some(integer), Some(integer / 1_000), Some(integer / 1_000_000)]
-        .into_iter()
-        .flatten()
-        .find(|ms| (FIRST_S * 1_000..END_S * 1_000).contains(ms))
-        .ok_or_else(|| implausible(&integer.to_string(), integer))
+    unix_ms(integer).ok_or_else(|| implausible(&integer.to_string(), integer))
 }
 
 /// Unix ms of a text: a number in digits, RFC 3339, or ISO 8601 as devices write it (a space for the `T`, no seconds, a

@@ -16,10 +16,12 @@ use crate::older::{OlderAlerts, OlderFleet};
 use crate::redelivery::Redelivery;
 use crate::rules::RuleIdentity;
 use crate::shards::Places;
+use crate::unheard::Unheard;
 
 /// First byte of a checkpoint.
 const VERSION: u8 = 7;
-/// Nobody knew whose the extremes of groups are, who is in alert and how far alerts went.
+/// Nobody knew whose the extremes of groups are, who is in alert and how far alerts went, and no rule waited for a device
+/// that was never heard.
 const WITH_NAMELESS_GROUPS: u8 = 6;
 /// Names of metrics never gave their figures back, and nobody's address was known.
 const WITH_LASTING_NAMES: u8 = 5;
@@ -42,6 +44,7 @@ pub(crate) struct State {
     pub(crate) alerts: Alerts,
     pub(crate) commands: Commands,
     pub(crate) redelivery: Redelivery,
+    pub(crate) unheard: Unheard,
 }
 
 /// Why a checkpoint could not be used.
@@ -78,6 +81,7 @@ pub(crate) struct Then {
     alerts: Alerts,
     commands: CommandsThen,
     redelivery: Redelivery,
+    unheard: Unheard,
 }
 
 impl State {
@@ -90,6 +94,7 @@ impl State {
             alerts: self.alerts.clone(),
             commands: self.commands.then(),
             redelivery: self.redelivery.clone(),
+            unheard: self.unheard.clone(),
         }
     }
 }
@@ -164,13 +169,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<(Vec<RuleIdentity>, State), RestoreEr
             misnamed.into_iter().for_each(|(device, metric)| state.fleet.set_misnamed(device, metric));
             Ok((rules, rebuilt(state, addresses)))
         }
-        Some((&WITH_NAMELESS_GROUPS, rest)) => {
-            type Then = (i64, Fleet, NamelessGroups, OlderAlerts, Commands, Redelivery);
-            let then = postcard::from_bytes::<(_, Then, Addresses)>(rest).map_err(|_| RestoreError::Malformed)?;
-            let (rules, (now_ms, fleet, groups, alerts, commands, redelivery), addresses) = then;
-            let (groups, alerts) = (groups.into(), alerts.into());
-            Ok((rules, rebuilt(State { now_ms, fleet, groups, alerts, commands, redelivery }, addresses)))
-        }
+        Some((&WITH_NAMELESS_GROUPS, rest)) => read_with_nameless_groups(rest),
         Some((&WITH_LASTING_NAMES, rest)) => read_with_lasting_names(rest),
         Some((&WITHOUT_REDELIVERY, rest)) => read_older::<LastingNames>(rest),
         Some((&WITH_LASTING_GROUPS, rest)) => read_older::<LastingGroups>(rest),
@@ -181,12 +180,21 @@ pub(crate) fn read(bytes: &[u8]) -> Result<(Vec<RuleIdentity>, State), RestoreEr
     }
 }
 
+fn read_with_nameless_groups(bytes: &[u8]) -> Result<(Vec<RuleIdentity>, State), RestoreError> {
+    type Then = (i64, Fleet, NamelessGroups, OlderAlerts, Commands, Redelivery);
+    let then = postcard::from_bytes::<(_, Then, Addresses)>(bytes).map_err(|_| RestoreError::Malformed)?;
+    let (rules, (now_ms, fleet, groups, alerts, commands, redelivery), addresses) = then;
+    let (groups, alerts, unheard) = (groups.into(), alerts.into(), Unheard::new());
+    let state = State { now_ms, fleet, groups, alerts, commands, redelivery, unheard };
+    Ok((rules, rebuilt(state, addresses)))
+}
+
 fn read_with_lasting_names(bytes: &[u8]) -> Result<(Vec<RuleIdentity>, State), RestoreError> {
     type Then = (i64, Fleet, LastingNames, OlderAlerts, Commands, Redelivery);
     let then = postcard::from_bytes::<(_, Then)>(bytes);
     let (rules, (now_ms, fleet, groups, alerts, commands, redelivery)) = then.map_err(|_| RestoreError::Malformed)?;
-    let (groups, alerts) = (groups.into(), alerts.into());
-    let state = State { now_ms, fleet, groups, alerts, commands, redelivery };
+    let (groups, alerts, unheard) = (groups.into(), alerts.into(), Unheard::new());
+    let state = State { now_ms, fleet, groups, alerts, commands, redelivery, unheard };
     Ok((rules, rebuilt(state, Vec::new())))
 }
 
@@ -203,7 +211,8 @@ fn read_older<G: DeserializeOwned + Into<Groups>>(bytes: &[u8]) -> Result<(Vec<R
     let older = postcard::from_bytes::<(_, (i64, OlderFleet, G, OlderAlerts, Commands))>(bytes);
     let (rules, (now_ms, fleet, groups, alerts, commands)) = older.map_err(|_| RestoreError::Malformed)?;
     let (fleet, groups, alerts, redelivery) = (fleet.at(now_ms), groups.into(), alerts.into(), Redelivery::default());
-    Ok((rules, rebuilt(State { now_ms, fleet, groups, alerts, commands, redelivery }, Vec::new())))
+    let state = State { now_ms, fleet, groups, alerts, commands, redelivery, unheard: Unheard::new() };
+    Ok((rules, rebuilt(state, Vec::new())))
 }
 
 /// Reads a checkpoint that ended before what it was `lacking` of version 3.

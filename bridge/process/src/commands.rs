@@ -3,14 +3,14 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use tidegate_telemetry::{
-    Change, Command, CommandId, CommandMessage, CommandProgress, CommandReport, CommandRequest, CommandState,
+    Change, Command, CommandId, CommandMessage, CommandProgress, CommandReport, CommandRequest, CommandState, Problem,
     Publication, Qos, Reason,
 };
 
 use crate::config::CommandsConfig;
 use crate::jumps::Jumps;
 use crate::output::Output;
-use crate::refusals::{answered_by_another, problem};
+use crate::refusals::answered_by_another;
 
 /// Commands, and where each stands.
 ///
@@ -172,7 +172,11 @@ impl Commands {
         if !is_from_addressee(&id) {
             output.counts.commands_answered_by_others += 1;
             let device = &self.commands[&id].request.device;
-            output.problems.push(problem(publication, Reason::NotItsDevice, answered_by_another(publication, device)));
+            output.problems.push(Problem::of(
+                publication,
+                Reason::NotItsDevice,
+                answered_by_another(publication, device),
+            ));
             return false;
         }
         let payload = publication.payload.clone();

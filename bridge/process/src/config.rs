@@ -182,6 +182,18 @@ pub enum Condition {
     },
 }
 
+impl Condition {
+    /// How long it must hold, ms.
+    #[must_use]
+    pub fn for_ms(&self) -> i64 {
+        match *self {
+            Condition::Above { for_ms, .. } | Condition::Below { for_ms, .. } | Condition::NoReading { for_ms } => {
+                for_ms
+            }
+        }
+    }
+}
+
 impl ProcessConfig {
     /// Every mistake in it, each as a sentence that names the key and what to do.
     #[must_use]
@@ -228,6 +240,12 @@ impl RuleConfig {
         let is_about =
             |pattern: &Option<String>, text: &str| pattern.as_deref().is_none_or(|pattern| glob_matches(pattern, text));
         is_about(&self.device, id) && is_about(&self.group, group)
+    }
+
+    /// The one device whose silence it is about, heard or not.
+    pub(crate) fn awaits(&self) -> Option<&str> {
+        let is_about_silence = matches!(self.condition, Condition::NoReading { .. });
+        self.device.as_deref().filter(|device| is_about_silence && !device.contains(['*', '?']))
     }
 
     fn mistakes(&self) -> Vec<String> {

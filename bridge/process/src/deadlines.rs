@@ -9,6 +9,8 @@ pub(crate) enum Waiting {
     Watch(u16, Option<MetricIndex>),
     /// The device's next state.
     State,
+    /// A rule of silence, on a device that was never heard.
+    Unheard(u16),
 }
 
 /// Deadlines in the order in which they come due; those of one instant by device.

@@ -28,6 +28,9 @@ impl Process {
         let news = std::mem::take(&mut self.news);
         for watch in &mut watches {
             let Some(value) = self.said(&news, index, watch.metric) else { continue };
+            if watch.metric.is_some_and(|metric| news.of(metric) == Some(true)) {
+                self.reach.saw(watch, value.is_none());
+            }
             let condition = self.rules.get(watch.rule).config.condition;
             match watch.heard(&condition, value, time_ms, now_ms) {
                 Verdict::Nothing => self.hold(watch, &condition, value, output),
@@ -161,6 +164,8 @@ impl Process {
         for ended in self.choose_watches(index) {
             self.end_alert(ended, None, now_ms, output);
         }
+        let device = self.state.fleet.get(index).expect("the caller has found it").id.clone();
+        self.settle_waits(&device, now_ms, output);
     }
 
     /// Chooses the rules meant for a device, keeps where those stand that were so before, and names the alerts of those
@@ -171,6 +176,7 @@ impl Process {
             return Vec::new();
         }
         let mut before = std::mem::take(&mut device.watches);
+        self.reach.remove(&before);
         unschedule(&mut self.deadlines, index, &mut before);
         let (mut before, mut ended) = (before.into_iter().peekable(), Vec::new());
         for key in self.rules.meant_for(device) {
@@ -180,21 +186,28 @@ impl Process {
             }
             let mut watch = before.next_if(|watch| watch.key() == key).unwrap_or_else(|| Watch::new(key.0, key.1));
             schedule(&mut self.deadlines, &self.rules, index, &mut watch, heard_ms(device, key.1));
+            let cell = key.1.and_then(|metric| device.cells.get(usize::from(metric.0)));
+            watch.is_text = cell.is_some_and(|cell| cell.value.as_number().is_none());
             device.watches.push(watch);
         }
+        self.reach.add(&device.watches);
         ended.extend(before.filter_map(|watch| watch.alert()));
         ended
     }
 
     /// After a device got metrics, from the one of this number on: adds the rules meant for them.
-    pub(crate) fn watch_metrics(&mut self, index: DeviceIndex, from: usize) {
+    pub(crate) fn watch_metrics(&mut self, index: DeviceIndex, from: usize, now_ms: i64, output: &mut Output) {
         let device = self.state.fleet.get_mut(index).expect("the caller has found it");
+        let before = device.watches.len();
         for (rule, metric) in self.rules.meant_for_metrics(device, from) {
             let mut watch = Watch::new(rule, metric);
             schedule(&mut self.deadlines, &self.rules, index, &mut watch, heard_ms(device, metric));
             device.watches.push(watch);
         }
+        self.reach.add(&device.watches[before..]);
         device.watches.sort_by_key(Watch::key);
+        let device = device.id.clone();
+        self.settle_waits(&device, now_ms, output);
     }
 
     /// Has every watch of a device looked at when it is due; nothing of them stands among the deadlines.
@@ -215,6 +228,9 @@ impl Process {
         if number_now.iter().copied().eq((0u16..).take(then.len()).map(Some)) {
             return;
         }
+        let unheard = std::mem::take(&mut self.state.unheard).into_iter();
+        let renumbered = unheard.filter_map(|(rule, wait)| Some(((*number_now.get(usize::from(rule))?)?, wait)));
+        self.state.unheard = renumbered.collect();
         self.state.fleet.each_mut(|device| {
             device.watches.retain_mut(|watch| match number_now.get(usize::from(watch.rule)).copied().flatten() {
                 Some(number) => {

@@ -25,6 +25,7 @@ impl Process {
             self.schedule_watches(index);
             self.wake_later(index);
         }
+        self.set_clock_of_waits(by_ms);
         self.state.fleet.settle_all();
         self.state.groups.set_clock(by_ms);
         self.state.commands.set_clock(at_ms, by_ms, output);

@@ -10,16 +10,17 @@
 //! - `fleet`, `device`: the devices and the newest value of each metric
 //! - `clock`: which time a reading ranks by; `given`, `redelivery`: which readings came before;
 //!   `interval`, `liveness`: when a device is late or lost
-//! - `crowd`: which of them gives way when there are too many
+//! - `arrivals`: they come, move, and make room; `crowd`: which of them gives way when there are too many
 //! - `groups`, `partial`: aggregates of every group and its ancestors; `names`: of which metrics
 //! - `rules`, `selection`, `watch`, `alerts`: what raises alerts, which of it may be meant for a device, where each rule stands on each metric, the alerts; `judging`,
-//!   `news`: how readings meet the rules
+//!   `news`: how readings meet the rules; `unheard`: rules that wait for a device; `reach`: what each rule looks at
 //! - `commands`: commands to devices, and where each stands
 //! - `deadlines`, `waiting`: what waits for time, and what happens then; `jumps`: the clock was set meanwhile
 //! - `catalogue`, `conversion`: units and decimals; `figures`: what operators ask for; `refusals`: what is not applied; `checkpoint`, `older`: the state as bytes
 //! - `shards`, `shelves`: a copy of the state costs next to nothing; `texts`: one in memory for many
 
 mod alerts;
+mod arrivals;
 mod catalogue;
 mod checkpoint;
 mod clock;
@@ -44,6 +45,7 @@ mod older;
 pub mod output;
 mod partial;
 pub mod process;
+mod reach;
 mod redelivery;
 mod refusals;
 mod rules;
@@ -51,6 +53,7 @@ mod selection;
 mod shards;
 mod shelves;
 mod texts;
+mod unheard;
 mod waiting;
 mod watch;
 
@@ -60,3 +63,4 @@ pub use conversion::Conversion;
 pub use figures::DeviceFigures;
 pub use output::{CommandSteps, Counts, Output};
 pub use process::Process;
+pub use reach::{Reach, RuleReach};

@@ -7,28 +7,26 @@ use smallvec::SmallVec;
 use tidegate_decode::Decoder;
 use tidegate_telemetry::{
     AppliedCell, AppliedReading, Change, CommandId, CommandMessage, DeviceIndex, DeviceState, Entry, Intent,
-    MetricIndex, Position, Publication, Reading, Reason, TimeOrigin, Value, scope,
+    MetricIndex, Position, Problem, Publication, Reading, Reason, TimeOrigin, Value, scope,
 };
 
 use crate::alerts::{AlertKey, Alerts};
 use crate::catalogue::Catalogue;
 use crate::checkpoint::{self, Checkpoint, RestoreError, State};
-use crate::clock::{Clock, Ranked};
+use crate::clock::Ranked;
 use crate::commands::Commands;
 use crate::config::ProcessConfig;
 use crate::deadlines::Deadlines;
 use crate::device::{AggregateSlot, Cell, Device, Place};
 use crate::fleet::Fleet;
 use crate::groups::Groups;
-use crate::interval::Interval;
 use crate::news::News;
 use crate::output::Output;
+use crate::reach::Reach;
 use crate::redelivery::Redelivery;
-use crate::refusals::{
-    Refusals, conflict, gave_way, not_its_device, outvoted, problem, too_many_devices, too_many_metrics,
-    without_figures,
-};
+use crate::refusals::{Refusals, conflict, not_its_device, outvoted, too_many_metrics, without_figures};
 use crate::rules::Rules;
+use crate::unheard::{Unheard, Wait};
 use crate::watch::Watch;
 
 /// The state of the fleet, as the entries of the log have made it.
@@ -46,6 +44,9 @@ pub struct Process {
     readings: Vec<Reading>,
     /// Metrics of the reading at hand.
     pub(crate) news: News,
+    pub(crate) reach: Arc<Reach>,
+    /// Rules that wait for a device from the next entry on.
+    pub(crate) waits_to_begin: Vec<u16>,
 }
 
 impl Process {
@@ -54,9 +55,11 @@ impl Process {
     pub fn new(config: ProcessConfig) -> Self {
         let fleet = Fleet::default();
         let (alerts, commands) = (Alerts::default(), Commands::default());
-        let redelivery = Redelivery::default();
-        let state = State { now_ms: i64::MIN, fleet, groups: Groups::new(), alerts, commands, redelivery };
-        Process::with(config, state)
+        let (redelivery, unheard) = (Redelivery::default(), Unheard::new());
+        let state = State { now_ms: i64::MIN, fleet, groups: Groups::new(), alerts, commands, redelivery, unheard };
+        let mut process = Process::with(config, state);
+        process.go_on_waiting();
+        process
     }
 
     /// Goes on from a checkpoint. Rules may have changed since: alerts of those that are gone are cleared by the next
@@ -76,14 +79,20 @@ impl Process {
             device.cells.iter_mut().for_each(|cell| cell.guess = process.catalogue.guess(&cell.name));
             watched.extend(device.watches.iter().filter_map(Watch::alert));
         }
+        process.go_on_waiting();
+        watched.extend(process.state.unheard.values().filter_map(Wait::alert));
         process.orphans = process.state.alerts.orphans(&watched);
+        process.reach.count(&process.rules, &process.state.fleet);
         Ok(process)
     }
 
     fn with(config: ProcessConfig, state: State) -> Self {
+        let rules = Rules::new(&config.rules);
         Process {
             catalogue: Catalogue::new(&config.metrics),
-            rules: Rules::new(&config.rules),
+            reach: Arc::new(Reach::new(&rules)),
+            waits_to_begin: Vec::new(),
+            rules,
             decoder: Decoder::new(config.decode.clone()),
             config,
             state,
@@ -117,6 +126,7 @@ impl Process {
         for orphan in orphans.collect::<Vec<_>>() {
             self.end_alert(orphan, None, now_ms, output);
         }
+        self.begin_to_wait(now_ms);
         self.fire_due(now_ms, output);
         self.state.commands.expire(now_ms, &self.config.commands, output);
         match entry {
@@ -154,8 +164,8 @@ impl Process {
     #[must_use]
     pub fn next_deadline(&self) -> Option<i64> {
         let round_ms = self.state.groups.due_ms(&self.config);
-        let orphans_ms = (!self.orphans.is_empty()).then_some(self.state.now_ms);
-        let due_ms = [self.deadlines.first_ms(), round_ms, self.state.commands.due_ms(), orphans_ms];
+        let at_once_ms = (!self.orphans.is_empty() || !self.waits_to_begin.is_empty()).then_some(self.state.now_ms);
+        let due_ms = [self.deadlines.first_ms(), round_ms, self.state.commands.due_ms(), at_once_ms];
         due_ms.into_iter().flatten().min()
     }
 
@@ -181,6 +191,12 @@ impl Process {
     #[must_use]
     pub fn commands_due(&self) -> Vec<CommandMessage> {
         self.state.commands.to_go_out(self.state.now_ms)
+    }
+
+    /// What each rule looks at, for whoever wants to know; it goes on being counted.
+    #[must_use]
+    pub fn reach(&self) -> Arc<Reach> {
+        Arc::clone(&self.reach)
     }
 
     fn publication(&mut self, position: Position, publication: &Publication, now_ms: i64, output: &mut Output) {
@@ -217,7 +233,7 @@ impl Process {
         self.readings = readings;
         let undecoded = decoded.err().map(|rejection| (rejection.reason, rejection.detail));
         for (reason, detail) in undecoded.into_iter().chain(refusals.into_details()) {
-            output.problems.push(problem(publication, reason, detail));
+            output.problems.push(Problem::of(publication, reason, detail));
         }
     }
 
@@ -264,84 +280,6 @@ impl Process {
         self.hold_off(index, &reading.without_value);
         self.apply_metrics(index, publication, reading, ranked, now_ms, refusals, output);
         self.judge(index, ranked.time_ms, now_ms, output);
-    }
-
-    /// Takes in a device that was never heard of.
-    fn admit(
-        &mut self,
-        publication: &Publication,
-        reading: &Reading,
-        now_ms: i64,
-        refusals: &mut Refusals,
-        output: &mut Output,
-    ) -> Option<DeviceIndex> {
-        let newcomer = (publication.owner(), publication.client.as_str().into());
-        match self.state.fleet.room(&self.config, &newcomer) {
-            Ok(None) => {}
-            Ok(Some(gives_way)) => self.give_way(gives_way, now_ms, output),
-            Err(full) => {
-                refusals.add(Reason::DeviceLimit, || too_many_devices(&reading.device, full, &newcomer.0));
-                return None;
-            }
-        }
-        let state = if publication.is_retained_copy() { DeviceState::Late } else { DeviceState::Fresh };
-        let device = Device {
-            id: reading.device.clone(),
-            group: reading.group.clone(),
-            counted_in: self.state.groups.group(&reading.group, self.config.groups_max),
-            client: publication.client.as_str().into(),
-            principal: publication.principal.as_str().into(),
-            address: publication.address,
-            cells: Vec::with_capacity(reading.metrics.len()),
-            clock: Clock::default(),
-            known_after_ms: now_ms.saturating_add(self.config.future_max_ms),
-            interval: Interval::default(),
-            interval_ms: self.config.interval_default_ms,
-            heard_ms: now_ms,
-            state,
-            since_ms: now_ms,
-            wake_ms: None,
-            watches: Vec::new(),
-            alerts: [0; 3],
-        };
-        let (id, group, counted_in) = (device.id.clone(), device.group.clone(), device.counted_in);
-        let index = self.state.fleet.add(device);
-        self.state.groups.join(counted_in, index);
-        output.changes.push(Change::Device { device: index, id, group });
-        output.changes.push(Change::State { device: index, state, since_ms: now_ms });
-        output.counts.devices_added += 1;
-        self.wake_later(index);
-        self.rewatch(index, now_ms, output);
-        Some(index)
-    }
-
-    /// Forgets a device because others need the room: its owner has most of them. Its history stays.
-    fn give_way(&mut self, index: DeviceIndex, now_ms: i64, output: &mut Output) {
-        let Some(device) = self.state.fleet.get(index) else { return };
-        output.problems.push(gave_way(device, now_ms, &self.config));
-        output.counts.devices_gave_way += 1;
-        self.forget(index, now_ms, output);
-    }
-
-    /// A device now reports from another group.
-    fn regroup(&mut self, index: DeviceIndex, group: Arc<str>, output: &mut Output) {
-        let device = self.state.fleet.get_mut(index).expect("the caller has found it");
-        device.group = group.clone();
-        let id = device.id.clone();
-        self.count_in_its_group(index);
-        output.changes.push(Change::Device { device: index, id, group });
-        self.rewatch(index, self.state.now_ms, output);
-    }
-
-    /// Has a device count in its group, or as near to it as there is room.
-    fn count_in_its_group(&mut self, index: DeviceIndex) {
-        let device = self.state.fleet.get_mut(index).expect("the caller has found it");
-        let counted_in = self.state.groups.group(&device.group, self.config.groups_max);
-        let left = std::mem::replace(&mut device.counted_in, counted_in);
-        if left != counted_in {
-            self.state.groups.leave(left, index);
-            self.state.groups.join(counted_in, index);
-        }
     }
 
     /// The device is alive: ranks the time it sent, learns its interval, and makes it fresh.
@@ -458,7 +396,7 @@ impl Process {
             refusals.add(Reason::MetricLimit, || without_figures(&device.cells[place].name, &self.config));
         }
         if device.cells.len() > cells_before {
-            self.watch_metrics(index, cells_before);
+            self.watch_metrics(index, cells_before, now_ms, output);
         }
     }
 }

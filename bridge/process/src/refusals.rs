@@ -30,18 +30,6 @@ impl Refusals {
 /// Patterns of a scope that a problem shows.
 const PATTERNS_SHOWN: usize = 8;
 
-pub(crate) fn problem(publication: &Publication, reason: Reason, detail: String) -> Problem {
-    Problem {
-        reason,
-        detail,
-        topic: publication.topic.as_str().into(),
-        client: publication.client.as_str().into(),
-        owner: publication.owner(),
-        received_ms: publication.received_ms,
-        payload: publication.payload.clone(),
-    }
-}
-
 pub(crate) fn conflict(device: &Device, principal: &str) -> String {
     format!(
         "device {:?} belongs to {:?}, but {principal:?} used its identifier: give each device an identifier of its own",

@@ -19,6 +19,12 @@ pub(crate) struct Rules {
     /// Those about each metric of a device.
     of_any_metric: Selection,
     of_metric: HashMap<String, Selection>,
+    /// Of the rules about the same devices the first.
+    of_scopes: Selection,
+    /// That one, for each rule.
+    scopes: Arc<[u16]>,
+    /// Rules of silence that name one device, by its identifier.
+    naming: HashMap<Arc<str>, Vec<u16>>,
 }
 
 #[derive(Debug)]
@@ -46,7 +52,11 @@ impl Rules {
             of_devices: Selection::default(),
             of_any_metric: Selection::default(),
             of_metric: HashMap::new(),
+            of_scopes: Selection::default(),
+            scopes: Arc::from([]),
+            naming: HashMap::new(),
         };
+        let (mut scopes, mut first_of) = (Vec::with_capacity(all.rules.len()), HashMap::new());
         for (number, rule) in (0u16..).zip(&all.rules) {
             let selection = match (&rule.config.metric, rule.config.condition) {
                 (None, Condition::NoReading { .. }) => &mut all.of_devices,
@@ -54,7 +64,16 @@ impl Rules {
                 (Some(metric), _) => all.of_metric.entry(metric.clone()).or_default(),
             };
             selection.add(number, &rule.config);
+            let first = *first_of.entry((&rule.config.device, &rule.config.group)).or_insert(number);
+            if first == number {
+                all.of_scopes.add(number, &rule.config);
+            }
+            scopes.push(first);
+            if let Some(device) = rule.config.awaits() {
+                all.naming.entry(device.into()).or_default().push(number);
+            }
         }
+        all.scopes = scopes.into();
         all
     }
 
@@ -68,6 +87,26 @@ impl Rules {
 
     pub(crate) fn identities(&self) -> Arc<[RuleIdentity]> {
         Arc::clone(&self.identities)
+    }
+
+    /// For each rule the first that is about the same devices.
+    pub(crate) fn scopes(&self) -> Arc<[u16]> {
+        Arc::clone(&self.scopes)
+    }
+
+    /// Those of [`Rules::scopes`] that are about a device.
+    pub(crate) fn scopes_of(&self, device: &Device) -> impl Iterator<Item = u16> {
+        self.about(&self.of_scopes, device)
+    }
+
+    /// Rules of silence that name one device, with its identifier.
+    pub(crate) fn named(&self) -> impl Iterator<Item = (u16, Arc<str>)> {
+        self.naming.iter().flat_map(|(device, rules)| rules.iter().map(|rule| (*rule, Arc::clone(device))))
+    }
+
+    /// Rules of silence that name this device.
+    pub(crate) fn naming(&self, device: &str) -> Vec<u16> {
+        self.naming.get(device).cloned().unwrap_or_default()
     }
 
     /// Which rule is meant for what of a device, in order.

@@ -47,6 +47,7 @@ impl Process {
         match waiting {
             Waiting::Watch(rule, metric) => self.fire_watch(at_ms, index, (rule, metric), output),
             Waiting::State => self.fire_state(at_ms, index, output),
+            Waiting::Unheard(rule) => self.fire_wait(at_ms, rule, output),
         }
     }
 
@@ -95,6 +96,8 @@ impl Process {
     pub(crate) fn forget(&mut self, index: DeviceIndex, at_ms: i64, output: &mut Output) {
         let Some(mut device) = self.state.fleet.remove(index) else { return };
         unschedule(&mut self.deadlines, index, &mut device.watches);
+        self.reach.remove(&device.watches);
+        self.reach.remove_device(self.rules.scopes_of(&device));
         for alert in device.watches.iter().filter_map(Watch::alert) {
             // Whoever may have its number next has none of them.
             self.state.alerts.clear(alert, None, at_ms, &self.config, output);
@@ -102,6 +105,7 @@ impl Process {
         self.state.groups.leave(device.counted_in, index);
         device.voted().for_each(|name| self.state.groups.names_mut().leave(name, device.vote()));
         output.changes.push(Change::Removed { device: index });
+        self.settle_waits(&device.id, at_ms, output);
         output.counts.devices_forgotten += 1;
     }
 }

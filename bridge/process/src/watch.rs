@@ -15,6 +15,9 @@ pub(crate) struct Watch {
     /// When it is looked at again, at or before it is due; follows from the rest.
     #[serde(skip)]
     pub(crate) wake_ms: Option<i64>,
+    /// The newest value of its metric is a text; follows from the rest.
+    #[serde(skip)]
+    pub(crate) is_text: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,7 +40,7 @@ pub(crate) enum Verdict {
 
 impl Watch {
     pub(crate) fn new(rule: u16, metric: Option<MetricIndex>) -> Self {
-        Watch { rule, metric, standing: Standing::Quiet, wake_ms: None }
+        Watch { rule, metric, standing: Standing::Quiet, wake_ms: None, is_text: false }
     }
 
     /// What it is a watch of; watches of a device stand in this order.

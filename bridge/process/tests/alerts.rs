@@ -5,7 +5,7 @@ mod support;
 
 use support::{Fleet, T0, above, alerts, publication, rule};
 use tidegate_process::{Condition, Process, ProcessConfig, RuleConfig};
-use tidegate_telemetry::{AlertState, Change, Severity};
+use tidegate_telemetry::{AlertState, Change, DeviceIndex, Severity};
 
 #[test]
 fn a_value_above_the_threshold_raises_at_once() {
@@ -214,6 +214,92 @@ fn the_snapshot_holds_active_alerts_and_recent_ones() {
     assert_eq!(alerts(&fleet.process.snapshot()).len(), 2);
     fleet.tick(10 + 3_601);
     assert_eq!(alerts(&fleet.process.snapshot()).len(), 1, "cleared more than an hour ago");
+}
+
+fn awaited(device: &str, metric: Option<&str>) -> ProcessConfig {
+    let silent = rule(metric, Condition::NoReading { for_ms: 60_000 });
+    ProcessConfig { rules: vec![RuleConfig { device: Some(device.into()), ..silent }], ..ProcessConfig::default() }
+}
+
+#[test]
+fn a_named_device_that_never_spoke_raises_its_silence_and_the_first_reading_clears_it() {
+    let mut fleet = Fleet::with(awaited("site/b/dev7", None));
+    assert!(fleet.process.next_deadline().is_some(), "a tick is to say when it began");
+    fleet.tick(0);
+    assert!(alerts(&fleet.wait(59)).is_empty());
+    let changes = fleet.wait(60);
+    let alert = alerts(&changes)[0];
+    assert_eq!((&*alert.text, alert.raised_ms, alert.state), ("No reading for 1 min", T0 + 60_000, AlertState::Raised));
+    assert_eq!((&*alert.device_id, &*alert.group, alert.device), ("site/b/dev7", "site/b", DeviceIndex::NONE));
+    assert!(alerts(&fleet.wait(600)).is_empty(), "once");
+    let id = alert.id.clone();
+    let changes = fleet.feels("site/b/dev7", 700, 20.0).to_vec();
+    let told: Vec<_> = alerts(&changes).iter().map(|alert| (alert.id.clone(), alert.state)).collect();
+    assert_eq!(told, [(id, AlertState::Cleared)]);
+    assert_eq!(alerts(&fleet.wait(760)).len(), 1, "from now on as ever");
+}
+
+#[test]
+fn what_it_waited_counts_over_restarts_and_by_time_that_passed() {
+    let mut fleet = Fleet::with(awaited("dev7", None));
+    fleet.tick(0);
+    for at_s in [20, 40] {
+        fleet.process = Process::restore(awaited("dev7", None), &fleet.process.checkpoint()).unwrap();
+        fleet.tick(at_s);
+    }
+    fleet.set_forward(50, 3_600);
+    assert!(alerts(&fleet.wait(3_600 + 59)).is_empty());
+    let changes = fleet.wait(3_600 + 60);
+    assert_eq!(alerts(&changes).len(), 1);
+    let raised = alerts(&changes)[0].id.clone();
+    fleet.process = Process::restore(awaited("dev7", None), &fleet.process.checkpoint()).unwrap();
+    assert!(alerts(&fleet.wait(3_600 + 600)).is_empty(), "it stands");
+    fleet.process = Process::restore(awaited("dev8", None), &fleet.process.checkpoint()).unwrap();
+    let changes = fleet.wait(3_600 + 700);
+    let told: Vec<_> = alerts(&changes).iter().map(|alert| (&*alert.device_id, alert.state)).collect();
+    assert_eq!(
+        told,
+        [("dev7", AlertState::Cleared), ("dev8", AlertState::Raised)],
+        "the rule is about another one now"
+    );
+    assert_eq!(alerts(&changes)[0].id, raised);
+}
+
+#[test]
+fn a_metric_that_a_named_device_never_sent_and_a_device_that_was_forgotten_are_waited_for_too() {
+    let mut fleet = Fleet::with(ProcessConfig { forget_after_ms: Some(600_000), ..awaited("dev7", Some("humidity")) });
+    fleet.feels("dev7", 0, 20.0);
+    let changes = fleet.wait(60);
+    assert_eq!((alerts(&changes)[0].metric.as_deref(), &*alerts(&changes)[0].group), (Some("humidity"), "hall"));
+    let changes = fleet.sends("dev7", 61, 61, r#""humidity":40"#).to_vec();
+    assert_eq!(alerts(&changes)[0].state, AlertState::Cleared);
+    let changes = fleet.wait(2_000);
+    let told: Vec<_> = alerts(&changes).iter().map(|alert| (alert.state, alert.device)).collect();
+    let seen = DeviceIndex(0);
+    assert_eq!(
+        told,
+        [(AlertState::Raised, seen), (AlertState::Cleared, seen), (AlertState::Raised, DeviceIndex::NONE)],
+        "silent, forgotten, missed"
+    );
+}
+
+#[test]
+fn patterns_wait_for_nobody() {
+    let mut fleet = Fleet::with(awaited("dev*", None));
+    fleet.tick(0);
+    assert_eq!(fleet.wait(1_000), []);
+}
+
+#[test]
+fn a_checkpoint_from_before_rules_waited_is_read_and_they_begin_to() {
+    let then = include_bytes!("checkpoints/version-6");
+    let config = awaited("dev7", None);
+    let mut fleet = Fleet::with(config.clone());
+    fleet.process = Process::restore(config, then).unwrap();
+    assert_eq!(fleet.process.devices(), 2);
+    fleet.tick(100);
+    let raised: Vec<_> = fleet.wait(160);
+    assert_eq!(alerts(&raised).iter().filter(|alert| &*alert.device_id == "dev7").count(), 1);
 }
 
 #[test]

@@ -104,3 +104,59 @@ fn patterns_choose_what_they_match_wherever_their_first_star_is() {
     assert_eq!(raised("è", "d1"), rules(&[0, 100, 101, 102, 103, 104, 105]));
     assert_eq!(raised("d", "hall"), rules(&[0, 1, 8, 100]));
 }
+
+#[test]
+fn a_rule_tells_what_it_looks_at_whatever_comes_changes_moves_goes_and_restarts() {
+    let in_hall = |rule: RuleConfig| RuleConfig { group: Some("hall*".into()), ..rule };
+    let config = || ProcessConfig {
+        devices_max: 3,
+        ..with_rules(vec![
+            named(0, above(1.0, 0.0, 0)),
+            named(1, in_hall(above(1.0, 0.0, 0))),
+            named(2, in_hall(rule(None, Condition::NoReading { for_ms: 1_000_000 }))),
+            named(3, RuleConfig { device: Some("nobody".into()), ..above(1.0, 0.0, 0) }),
+            named(4, rule(Some("temprature"), Condition::NoReading { for_ms: 1_000_000 })),
+        ])
+    };
+    let mut process = Process::new(config());
+    let mut position = 0;
+    let reach = |process: &Process| {
+        let of = |rule| {
+            let of = process.reach().of(rule);
+            [of.devices, of.series, of.texts]
+        };
+        let counted: Vec<_> = (0..5).map(of).collect();
+        let restored = Process::restore(config(), &process.checkpoint()).unwrap();
+        let again: Vec<_> = (0..5).map(|rule| restored.reach().of(rule)).collect();
+        assert_eq!(again, (0..5).map(|rule| process.reach().of(rule)).collect::<Vec<_>>(), "a restart counts the same");
+        counted
+    };
+    let mut all = |payloads: &[&str]| {
+        payloads.iter().for_each(|payload| drop(says(&mut process, &mut position, payload)));
+        reach(&process)
+    };
+    assert_eq!(all(&[]), [[0; 3]; 5]);
+    let told = all(&[
+        r#"{"deviceId":"d1","location":"hall","temperature":1}"#,
+        r#"{"deviceId":"d2","location":"hall 2","temperature":"warm"}"#,
+        r#"{"deviceId":"d3","location":"yard","other":"warm"}"#,
+    ]);
+    assert_eq!(told, [[3, 2, 1], [2, 2, 1], [2, 2, 0], [0, 0, 0], [3, 0, 0]]);
+    let told = all(&[
+        r#"{"deviceId":"d1","location":"hall","temperature":"hot"}"#,
+        r#"{"deviceId":"d2","location":"yard","temperature":2}"#,
+        r#"{"deviceId":"d3","location":"hall","temperature":"warm"}"#,
+        r#"{"deviceId":"d3","location":"hall","temperature":2}"#,
+    ]);
+    assert_eq!(told, [[3, 3, 1], [2, 2, 1], [2, 2, 0], [0, 0, 0], [3, 0, 0]]);
+    let mut forgetful = ProcessConfig { forget_after_ms: Some(700_000), ..config() };
+    forgetful.lost_after_min_ms = 60_000;
+    let mut process = Process::restore(forgetful, &process.checkpoint()).unwrap();
+    let mut output = Output::default();
+    for at_s in (0..2_000).step_by(100) {
+        position += 1;
+        process.apply(Position(position), &tidegate_telemetry::Entry::Tick(T0 + at_s * 1_000), &mut output);
+    }
+    assert_eq!(process.devices(), 0);
+    assert_eq!(reach(&process), [[0; 3]; 5]);
+}

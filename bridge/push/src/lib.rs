@@ -24,6 +24,6 @@ pub use hub::Hub;
 pub use live::LiveConfig;
 pub use ports::{
     ClockStats, IntentError, Intents, LogStats, MqttStats, OperationStats, Operations, Readiness, ReadingStats, Rule,
-    RuleCondition,
+    RuleCondition, RuleReach,
 };
 pub use rest::router;

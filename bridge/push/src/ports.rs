@@ -35,6 +35,9 @@ pub trait Operations: Send + Sync + 'static {
     /// What raises alerts, in the order of the configuration.
     fn rules(&self) -> &[Rule];
 
+    /// What the rule of this number, in that order, looks at.
+    fn reach(&self, rule: usize) -> RuleReach;
+
     /// Whether readings are taken and viewers served.
     fn ready(&self) -> Readiness;
 
@@ -60,6 +63,17 @@ pub struct Rule {
     pub condition: RuleCondition,
     /// For how long, ms; 0: at once.
     pub for_ms: i64,
+}
+
+/// What a rule looks at just now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct RuleReach {
+    /// Devices that its patterns choose.
+    pub devices: u32,
+    /// Metrics of these, or devices as a whole, that it looks at.
+    pub series: u32,
+    /// Of these, metrics whose newest value is a text: no threshold is above or below it.
+    pub texts: u32,
 }
 
 /// What a rule looks for.

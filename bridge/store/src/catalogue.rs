@@ -134,6 +134,12 @@ impl Catalogue {
         *self.by_index.get(device.0 as usize)?.as_ref()?.series.get(usize::from(metric.0))?
     }
 
+    /// The full identifier of a device.
+    pub(crate) fn device_of(&self, device: DeviceIndex) -> Option<&Arc<str>> {
+        let indexed = self.by_index.get(device.0 as usize)?.as_ref()?;
+        Some(&self.devices[indexed.device as usize].name)
+    }
+
     pub(crate) fn series_named(&self, device: &str, metric: &str) -> Option<SeriesId> {
         let device = &self.devices[*self.by_name.get(device)? as usize];
         device.metrics.iter().find(|(name, _)| &**name == metric).map(|(_, id)| *id)

@@ -45,4 +45,5 @@ pub use config::StoreConfig;
 pub use error::{OpenError, StoreError};
 pub use flush::{Flush, FlushReport};
 pub use maintain::{Aged, MaintainReport};
+pub use memory::TooOld;
 pub use store::Store;

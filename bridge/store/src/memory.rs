@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use tidegate_telemetry::history::AlertEvent;
 use tidegate_telemetry::{AppliedReading, Change, Position, TimeOrigin, Value};
@@ -26,6 +27,26 @@ pub(crate) struct Memory {
     /// Readings before are refused: the raw ones of their time were deleted for the bytes, and what is left of it are
     /// summaries, which a few late readings would take the place of. Unix ms.
     raw_from_ms: i64,
+    /// What the last readings were measured by: those of before are refused. Unix ms.
+    pub(crate) kept_from_ms: Arc<AtomicI64>,
+    too_old: Vec<TooOld>,
+}
+
+/// Readings that one entry brought, and that are older than what is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TooOld {
+    /// The entry.
+    pub position: Position,
+    /// Full identifier of the first one's device.
+    pub device: Arc<str>,
+    /// Time of the first of them, Unix ms.
+    pub time_ms: i64,
+    /// What is kept begins here, Unix ms.
+    pub kept_from_ms: i64,
+    /// Whether that is so for the bytes of history, not for the age of the readings.
+    pub for_bytes: bool,
+    /// How many values, of all of them.
+    pub values: usize,
 }
 
 /// What was applied between two seals. Immutable once sealed, so that the flush and queries read it without a lock.
@@ -43,7 +64,9 @@ pub(crate) struct Generation {
 
 impl Memory {
     pub(crate) fn new(catalogue: Catalogue, flushed: Position, retention_age_ms: i64, raw_from_ms: i64) -> Self {
-        Memory { catalogue, flushed, applied: flushed, retention_age_ms, raw_from_ms, ..Memory::default() }
+        let kept_from_ms = Arc::new(AtomicI64::new(i64::MIN));
+        let memory = Memory { catalogue, flushed, retention_age_ms, raw_from_ms, ..Memory::default() };
+        Memory { applied: flushed, kept_from_ms, ..memory }
     }
 
     /// Raw readings before this time (Unix ms) were deleted.
@@ -60,7 +83,7 @@ impl Memory {
                 Change::Device { device, id, .. } => self.catalogue.device(*device, id),
                 Change::Metric { device, metric, name, .. } => self.catalogue.metric(*device, *metric, name),
                 Change::Removed { device } => self.catalogue.removed(*device),
-                Change::Reading(reading) if !known => self.reading(reading),
+                Change::Reading(reading) if !known => self.reading(position, reading),
                 Change::Alert(alert) if !known => {
                     self.active.events.push(AlertEvent { position, at_ms: alert.changed_ms(), alert: alert.clone() });
                 }
@@ -73,14 +96,20 @@ impl Memory {
         self.applied = self.applied.max(position);
     }
 
-    fn reading(&mut self, reading: &AppliedReading) {
+    /// What was refused for its age since the last call.
+    pub(crate) fn take_too_old(&mut self) -> Vec<TooOld> {
+        std::mem::take(&mut self.too_old)
+    }
+
+    fn reading(&mut self, position: Position, reading: &AppliedReading) {
         if reading.origin == TimeOrigin::Before {
             return;
         }
         let aged_ms = self.aged.map_or(i64::MAX, |aged| aged.to_ms).min(reading.received_ms);
-        let oldest_ms = aged_ms.saturating_sub(self.retention_age_ms).max(self.raw_from_ms);
-        if reading.time_ms < oldest_ms {
-            counters::refused("older_than_retention", reading.cells.len());
+        let kept_from_ms = aged_ms.saturating_sub(self.retention_age_ms).max(self.raw_from_ms);
+        self.kept_from_ms.store(kept_from_ms, Ordering::Relaxed);
+        if reading.time_ms < kept_from_ms {
+            self.refuse(position, reading, kept_from_ms);
             return;
         }
         for cell in &reading.cells {
@@ -93,6 +122,23 @@ impl Memory {
                 continue;
             }
             self.active.push(series, (reading.time_ms, reading.origin), &cell.value);
+        }
+    }
+
+    fn refuse(&mut self, position: Position, reading: &AppliedReading, kept_from_ms: i64) {
+        let values = reading.cells.len();
+        counters::refused("older_than_retention", values);
+        let Some(device) = self.catalogue.device_of(reading.device) else { return };
+        match self.too_old.last_mut().filter(|last| last.position == position) {
+            Some(last) => last.values += values,
+            None => self.too_old.push(TooOld {
+                position,
+                device: device.clone(),
+                time_ms: reading.time_ms,
+                kept_from_ms,
+                for_bytes: kept_from_ms == self.raw_from_ms,
+                values,
+            }),
         }
     }
 

@@ -1,6 +1,7 @@
 //! The questions of [`History`], answered from files and memory as of one moment.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
 
 use tidegate_buckets::{Bucket, Rung};
 use tidegate_telemetry::history::{
@@ -59,6 +60,10 @@ impl History for Store {
 
     fn stats(&self) -> StoreStats {
         self.figures()
+    }
+
+    fn kept_from_ms(&self) -> i64 {
+        self.inner.kept_from_ms.load(Ordering::Relaxed)
     }
 }
 

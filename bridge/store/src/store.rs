@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 use tidegate_telemetry::history::StoreStats;
@@ -11,7 +11,7 @@ use crate::error::{OpenError, StoreError};
 use crate::files::Files;
 use crate::flush::Flush;
 use crate::maintain::{Aged, Maintenance};
-use crate::memory::Memory;
+use crate::memory::{Memory, TooOld};
 use crate::quarantine::Quarantine;
 
 /// History of every series, alert events and the quarantine. Clones share one store.
@@ -35,6 +35,8 @@ pub(crate) struct Inner {
     pub(crate) memory: Mutex<Memory>,
     pub(crate) quarantine: Mutex<Quarantine>,
     pub(crate) written_bytes: AtomicU64,
+    /// As the memory says it, without its lock.
+    pub(crate) kept_from_ms: Arc<AtomicI64>,
 }
 
 impl Store {
@@ -57,6 +59,7 @@ impl Store {
                 config,
                 writing: Mutex::new(Maintenance::begin(loaded.aged)),
                 files: RwLock::new(files),
+                kept_from_ms: memory.kept_from_ms.clone(),
                 memory: Mutex::new(memory),
                 quarantine: Mutex::new(quarantine),
                 written_bytes: AtomicU64::new(0),
@@ -79,15 +82,17 @@ impl Store {
     /// Takes what processing made of the entry at `position`. Data of positions up to [`Store::flushed`] is in the
     /// files and skipped; names are taken each time. Positions must not step back.
     pub fn apply(&self, position: Position, changes: &[Change]) {
-        self.inner.memory.lock().apply(position, changes);
+        let _ = self.apply_all([(position, changes)]);
     }
 
     /// Like [`Store::apply`] for several entries under one lock; `entries` gives each entry's position and changes.
-    pub fn apply_all<'a>(&self, entries: impl IntoIterator<Item = (Position, &'a [Change])>) {
+    /// Answers what of all that was applied is too old to be kept.
+    pub fn apply_all<'a>(&self, entries: impl IntoIterator<Item = (Position, &'a [Change])>) -> Vec<TooOld> {
         let mut memory = self.inner.memory.lock();
         for (position, changes) in entries {
             memory.apply(position, changes);
         }
+        memory.take_too_old()
     }
 
     /// Sets apart what was applied up to now, to be written by [`Flush::run`]. `through` is the position of the last

@@ -129,8 +129,16 @@ fn a_reading_older_than_the_retention_makes_no_file() {
     let mut store = Fixture::with(StoreConfig { retention_age_days: 2, ..StoreConfig::default() });
     let Change::Reading(mut old) = reading(MIDNIGHT_MS - 3 * DAY_MS, number(1.0)) else { unreachable!() };
     old.received_ms = MIDNIGHT_MS;
-    store.apply(vec![Change::Reading(old)]);
+    let recent = reading(MIDNIGHT_MS, number(1.0));
+    let (old, changes) = (Change::Reading(old.clone()), [Change::Reading(old.clone()), Change::Reading(old), recent]);
+    store.apply(vec![old]);
     assert_eq!(store.all(), []);
+    let told = store.store().apply_all([(Position(1_000), &changes[..])]);
+    let kept_from_ms = MIDNIGHT_MS - 2 * DAY_MS;
+    let told: Vec<_> =
+        told.iter().map(|it| (it.position, &*it.device, it.kept_from_ms, it.for_bytes, it.values)).collect();
+    assert_eq!(told, [(Position(1_000), DEVICE, kept_from_ms, false, 2)], "it is told once for each entry");
+    assert_eq!(store.all().len(), 1);
 }
 
 #[test]

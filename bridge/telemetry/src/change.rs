@@ -13,6 +13,11 @@ use crate::reading::{DeliveryClass, TimeOrigin, Value};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct DeviceIndex(pub u32);
 
+impl DeviceIndex {
+    /// No device has this number: that of alerts about a device that was never heard.
+    pub const NONE: DeviceIndex = DeviceIndex(u32::MAX);
+}
+
 /// Dense number of a metric within its device, in order of appearance; never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct MetricIndex(pub u16);
@@ -94,7 +99,7 @@ pub struct AlertChange {
     pub rule: Arc<str>,
     /// How grave.
     pub severity: Severity,
-    /// Whose alert.
+    /// Whose alert; [`DeviceIndex::NONE`] while nothing was heard of it.
     pub device: DeviceIndex,
     /// The device's full identifier.
     pub device_id: Arc<str>,

@@ -176,4 +176,9 @@ pub trait History: Send + Sync + 'static {
 
     /// Figures.
     fn stats(&self) -> StoreStats;
+
+    /// Readings of before are not kept, Unix ms: what the last ones that came were measured by. Does not block.
+    fn kept_from_ms(&self) -> i64 {
+        i64::MIN
+    }
 }

@@ -13,6 +13,7 @@
 //! - [`numbered`]: things that come and go, by number
 //! - [`seldom`]: warnings about what goes on and on
 //! - [`shares`]: who holds how much of something that is bounded, and who gives way
+//! - [`unix`]: times in numbers, whatever their unit
 
 pub mod change;
 pub mod clients;
@@ -25,6 +26,7 @@ pub mod reading;
 pub mod scope;
 pub mod seldom;
 pub mod shares;
+pub mod unix;
 
 pub use change::{
     AggregateChange, AlertChange, AlertState, AppliedCell, AppliedReading, Change, DeviceIndex, DeviceState, InAlert,
@@ -41,3 +43,4 @@ pub use reading::{DeliveryClass, Reading, TimeOrigin, Value};
 pub use scope::DeviceScope;
 pub use seldom::Seldom;
 pub use shares::{Holder, Owner, Shares};
+pub use unix::unix_ms;

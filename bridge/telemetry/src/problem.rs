@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use crate::entry::Publication;
 use crate::shares::Owner;
 
 /// Why a message, or a part of it, was not applied. The snake-case name is the `reason` label of the counters.
@@ -64,11 +65,13 @@ pub enum Reason {
     TwoSpellings,
     /// The system's clock is not believed, or what was received is stamped by one that was wrong.
     ClockSet,
+    /// A reading of before what history keeps; it is shown as the newest of its device, and in no chart.
+    OlderThanRetention,
 }
 
 impl Reason {
     /// Every reason, so that counters exist from the start.
-    pub const ALL: [Reason; 26] = [
+    pub const ALL: [Reason; 27] = [
         Reason::MalformedPacket,
         Reason::PacketTooLarge,
         Reason::InvalidTopic,
@@ -95,6 +98,7 @@ impl Reason {
         Reason::NotExact,
         Reason::TwoSpellings,
         Reason::ClockSet,
+        Reason::OlderThanRetention,
     ];
 
     /// The name in counters, REST answers and the dashboard.
@@ -127,6 +131,7 @@ impl Reason {
             Reason::NotExact => "not_exact",
             Reason::TwoSpellings => "two_spellings",
             Reason::ClockSet => "clock_set",
+            Reason::OlderThanRetention => "older_than_retention",
         }
     }
 }
@@ -148,6 +153,22 @@ pub struct Problem {
     pub received_ms: i64,
     /// The payload or packet; the receiver keeps as much as its bounds allow.
     pub payload: Bytes,
+}
+
+impl Problem {
+    /// That of a publication that came through.
+    #[must_use]
+    pub fn of(publication: &Publication, reason: Reason, detail: String) -> Problem {
+        Problem {
+            reason,
+            detail,
+            topic: publication.topic.as_str().into(),
+            client: publication.client.as_str().into(),
+            owner: publication.owner(),
+            received_ms: publication.received_ms,
+            payload: publication.payload.clone(),
+        }
+    }
 }
 
 /// Where problems go: counted, and kept for the *Problems* page. Must not block.

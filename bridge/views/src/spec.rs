@@ -105,7 +105,7 @@ pub struct SeriesSpec {
     pub metric: String,
 }
 
-/// `from` and `to`, or `last`; in milliseconds.
+/// `from` and `to`, or `last`; in milliseconds. A number that is a time between 2001 and 2200 in s, µs or ns is that one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
 pub struct WindowSpec {
     /// Unix ms, inclusive.

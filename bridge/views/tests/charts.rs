@@ -63,3 +63,21 @@ fn a_chart_counts_each_reading_once_across_the_seam_and_late_ones_too() {
     assert_eq!(client.map[&json!([0, start]).to_string()], json!([0, start, 2, 5, 1, 9, 1]));
     views.close(cursor);
 }
+#[test]
+fn a_window_in_seconds_is_that_window() {
+    let mut views = Views::new(Epoch { name: "e".into(), time_base_ms: NOW_MS }, ViewsConfig::default());
+    let device = Change::Device { device: DeviceIndex(0), id: "dev7".into(), group: "".into() };
+    let metric = MetricIndex(0);
+    let column = Change::Metric { device: DeviceIndex(0), metric, name: "t".into(), unit: None, decimals: None };
+    views.apply(Position(1), NOW_MS, &[device, column], &mut |_, _| ());
+    let mut asked = |from: i64, to: i64| {
+        let view = json!({"kind":"series","series":[{"device":"dev7","metric":"t"}],"from":from,"to":to,"width":100});
+        let cursor = views.open(SubscriberId(0), 1, &serde_json::from_value(view).unwrap(), None).unwrap();
+        let (_, query) = views.wanted_history(&cursor).remove(0);
+        views.close(cursor);
+        (query.from_ms, query.to_ms)
+    };
+    let in_ms = asked(NOW_MS - 600_000, NOW_MS);
+    assert_eq!(asked(NOW_MS / 1_000 - 600, NOW_MS / 1_000), in_ms);
+    assert_eq!(asked((NOW_MS - 600_000) * 1_000_000, NOW_MS), in_ms, "each end in its own unit");
+}

@@ -1,7 +1,7 @@
 import { createEffect, For, Match, Show, Switch } from "solid-js";
 import { api, poll } from "../lib/api.js";
 import { groupWords } from "../lib/format.js";
-import { alertTitle, clearsText, ruleText } from "../lib/rules.js";
+import { alertTitle, blindText, clearsText, ruleText } from "../lib/rules.js";
 import { findUnit, unitOf } from "../lib/units.js";
 import { Unseen } from "../parts/Unseen.js";
 
@@ -28,7 +28,7 @@ export function Rules() {
                 {(rule) => (
                   <tr data-row tabindex="0">
                     <td class="severity"><i class={rule.severity} title={rule.severity} /></td>
-                    <td class="what">{alertTitle({ metric: rule.metric, text: ruleText(rule, unitOf(rule.metric)) })} <span class="sub severity-word"><Show when={clearsText(rule, unitOf(rule.metric))}>{(words) => <>· {words()} </>}</Show>· {rule.severity} · {rule.name}</span></td>
+                    <td class="what">{alertTitle({ metric: rule.metric, text: ruleText(rule, unitOf(rule.metric)) })} <span class="sub severity-word"><Show when={clearsText(rule, unitOf(rule.metric))}>{(words) => <>· {words()} </>}</Show>· {rule.severity} · {rule.name}</span><Show when={blindText(rule)}>{(words) => <span class="wrong blind">{words()}</span>}</Show></td>
                     <td class="device">{rule.device ?? <span class="sub">all devices</span>}</td>
                     <td class="where sub">{rule.group === null ? "everywhere" : groupWords(rule.group)}</td>
                     <td class="right value">{rule.active === 0 ? <span class="sub">none</span> : rule.active}</td>

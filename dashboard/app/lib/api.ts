@@ -7,6 +7,8 @@ export interface ApiDevice {
   state: State;
   since: number;
   alert: Severity | null;
+  /** Why nothing of it comes into history though it is heard, in words. */
+  not_kept: string | null;
   metrics: Record<string, { value: Scalar | null; time: number | null; unit: string | null; unit_guessed: boolean; decimals: number | null }>;
 }
 
@@ -36,6 +38,10 @@ export interface Rule {
   for_ms: number;
   /** How many of its alerts hold. */
   active: number;
+  /** Of the series it looks at so many are texts, which no threshold is about. */
+  looks_at: { devices: number; series: number; texts: number };
+  /** Why nothing can raise an alert, in words. */
+  blind: string | null;
 }
 
 /** When a switch was on; times are Unix ms, `null` beyond the window. */
@@ -74,6 +80,7 @@ export async function request<T>(path: string, init?: RequestInit): Promise<T> {
 
 export const api = {
   devices: (query: string, limit: number) => request<{ devices: ApiDevice[] }>(`/v1/devices?q=${encodeURIComponent(query)}&limit=${limit}`),
+  device: async (id: string) => (await request<{ devices: ApiDevice[] }>(`/v1/devices?id=${encodeURIComponent(id)}`)).devices[0] ?? null,
   devicesOf: (group: string, limit: number, query = "") =>
     request<{ devices: ApiDevice[] }>(`/v1/devices?group=${encodeURIComponent(group)}${query === "" ? "" : `&q=${encodeURIComponent(query)}`}&limit=${limit}`),
   alerts: (which: { state: "active" | "cleared"; burst?: string | undefined }, limit: number, cursor: string | null) =>

@@ -24,8 +24,9 @@ function parse(): Route {
   const [first = "", ...rest] = location.pathname.slice(1).split("/");
   const page = PAGES.find((known) => known === first);
   // An address that is none of ours is the front page, not a group of that name.
-  const name = page ? rest.map(decoded).join("/") : "";
-  return { page: page ?? "fleet", name, query: new URLSearchParams(location.search) };
+  const query = new URLSearchParams(location.search);
+  const name = page ? (query.get("name") ?? rest.map(decoded).join("/")) : "";
+  return { page: page ?? "fleet", name, query };
 }
 
 const [route, setRoute] = createSignal<Route>(parse());
@@ -33,7 +34,11 @@ export { route };
 
 window.addEventListener("popstate", () => setRoute(parse()));
 
+/** Levels that stand for others in an address, however they are written (RFC 3986 section 5.2.4). */
+const DOTS = /(^|\/)\.{1,2}(\/|$)/;
+
 export function href(page: Page, name = ""): string {
+  if (DOTS.test(name)) return `/${page}?name=${encodeURIComponent(name)}`;
   const tail = name === "" ? "" : `/${name.split("/").map(encodeURIComponent).join("/")}`;
   return page === "fleet" && name === "" ? "/" : `/${page}${tail}`;
 }

@@ -44,6 +44,18 @@ export function clearsText(rule: Rule, { unit, decimals }: Unit): string | null 
   return `clears ${isAbove ? "below" : "above"} ${number}${unitText(unit)}`;
 }
 
+/** Why a rule cannot raise an alert, or only at some of its devices. */
+export function blindText(rule: Rule): string | null {
+  if (rule.blind !== null) {
+    const raisesAllTheSame = rule.condition === "no_reading" && rule.device !== null && !/[*?]/.test(rule.device);
+    return raisesAllTheSame ? `${sentence(rule.blind)} Its silence raises all the same.` : `It cannot raise: ${rule.blind}.`;
+  }
+  const { texts, series } = rule.looks_at;
+  return texts > 0 && rule.metric !== null && rule.threshold !== undefined ? `A text at ${texts} of ${series} devices: it cannot raise there.` : null;
+}
+
+const sentence = (words: string): string => `${words.charAt(0).toUpperCase()}${words.slice(1)}.`;
+
 const unitText = (unit: string | null): string => (unit === null ? "" : unit === "%" ? "%" : ` ${unit}`);
 
 /** A line across a chart. */

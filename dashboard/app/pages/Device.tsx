@@ -6,6 +6,7 @@ import { columnsOf, SERIES_MAX } from "../chart/lines.js";
 import { Facts } from "../device/Facts.js";
 import { Heading } from "../device/Heading.js";
 import { MetricCard, TREND_MS } from "../device/MetricCard.js";
+import { NotKept } from "../device/NotKept.js";
 import { api, poll } from "../lib/api.js";
 import { readable } from "../lib/format.js";
 import { openView, type Live } from "../lib/live.js";
@@ -31,6 +32,7 @@ export default function Device(props: { id: string }) {
       {(one) => (
         <>
           <Heading device={one()} />
+          <Show when={one().id} keyed>{(id) => <NotKept device={id} />}</Show>
           <Show when={names()} keyed fallback={<p class="sub">No value yet.</p>}><Body device={one} /></Show>
           <Show when={one().id} keyed>{(id) => <Commands device={id} />}</Show>
         </>

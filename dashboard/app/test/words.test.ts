@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { isolated, toColumns } from "../chart/data.js";
 import type { Rule } from "../lib/api.js";
 import { nameWithin } from "../lib/groups.js";
-import { alertTitle, clearsText, lasted, limitsOf, ruleText, thresholdUnit, valuesText } from "../lib/rules.js";
+import { alertTitle, blindText, clearsText, lasted, limitsOf, ruleText, thresholdUnit, valuesText } from "../lib/rules.js";
 import { exactValue, formatBytes, formatDuration, formatNumber, formatTime, formatValue, groupWords, metricLabel, readable, shortName } from "../lib/format.js";
 import { learnUnits, shownAs, unitOf } from "../lib/units.js";
 
@@ -38,11 +38,11 @@ test("a line is never drawn across missing data", () => {
 });
 
 test("a rule reads as its alerts do, and thresholds of a metric are lines of its chart", () => {
-  const rule: Rule = { name: "warm", severity: "critical", metric: "temperature", device: null, group: null, condition: "above", threshold: 8, hysteresis: 0.5, for_ms: 30_000, active: 0 };
+  const rule: Rule = { name: "warm", severity: "critical", metric: "temperature", device: null, group: null, condition: "above", threshold: 8, hysteresis: 0.5, for_ms: 30_000, active: 0, looks_at: { devices: 3, series: 3, texts: 0 }, blind: null };
   const celsius = { unit: "°C", decimals: 1 };
   expect(ruleText(rule, celsius)).toBe("Above 8.0 °C for 30 s");
   expect(ruleText({ ...rule, condition: "below", threshold: -18, for_ms: 0 }, { unit: "%", decimals: null })).toBe("Below −18%");
-  const silent: Rule = { name: "silent", severity: "warning", metric: null, device: null, group: null, condition: "no_reading", for_ms: 600_000, active: 0 };
+  const silent: Rule = { name: "silent", severity: "warning", metric: null, device: null, group: null, condition: "no_reading", for_ms: 600_000, active: 0, looks_at: { devices: 3, series: 3, texts: 0 }, blind: null };
   expect(ruleText(silent, celsius)).toBe("No reading for 10 min");
   const every = { ...rule, name: "every", metric: null, threshold: 9 };
   expect(limitsOf([rule, silent, every], "temperature", celsius).map((limit) => limit.value)).toEqual([8, 9]);
@@ -50,6 +50,12 @@ test("a rule reads as its alerts do, and thresholds of a metric are lines of its
   expect(clearsText({ ...rule, condition: "below", threshold: 2 }, celsius)).toBe("clears above 2.5 °C");
   expect(clearsText({ ...rule, hysteresis: 0 }, celsius)).toBeNull();
   expect(limitsOf([rule, silent, every], "humidity", celsius).map((limit) => limit.value)).toEqual([9]);
+  expect(blindText(rule)).toBeNull();
+  expect(blindText({ ...rule, blind: "temperature is a text at 3 devices" })).toBe("It cannot raise: temperature is a text at 3 devices.");
+  expect(blindText({ ...rule, looks_at: { devices: 3, series: 3, texts: 1 } })).toBe("A text at 1 of 3 devices: it cannot raise there.");
+  const missed = { ...silent, device: "dev7", blind: "no device with this name was heard yet" };
+  expect(blindText(missed)).toBe("No device with this name was heard yet. Its silence raises all the same.");
+  expect(blindText({ ...missed, device: "dev*" })).toContain("It cannot raise");
 });
 
 test("an alert's title names its metric, and its unit comes from its rule", () => {

@@ -76,3 +76,33 @@ async fn silence_raises_an_alert_though_nothing_else_happens() {
     publish(&server, 20.5).await;
     alert_in_state(&server, "cleared").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rule_that_cannot_raise_says_why_and_the_silence_of_a_named_device_that_never_spoke_raises() {
+    let rules = "[[alert]]\nname = \"typo\"\nmetric = \"temprature\"\nabove = 30.0\n\
+                 [[alert]]\nname = \"text\"\nmetric = \"mode\"\nabove = 1.0\n\
+                 [[alert]]\nname = \"nobody\"\ndevice = \"dev9\"\nabove = 1.0\n\
+                 [[alert]]\nname = \"missed\"\ndevice = \"site/b/pump\"\nno_reading_for = \"1500 ms\"\n\
+                 [[alert]]\nname = \"fine\"\nmetric = \"temperature\"\nabove = 30.0\n";
+    let mut server = Server::with_config(rules).await;
+    let payload = r#"{"deviceId":"dev1","temperature":20.5,"mode":"eco"}"#;
+    tool::mosquitto_pub(server.mqtt, &["-q", "1", "-t", "lab/data", "-m", payload]).await;
+    eventually("dev1 is known", Duration::from_secs(5), || server.value("dev1", "mode")).await;
+    let blind = server.get("/v1/rules").await["rules"].as_array().unwrap().clone();
+    let blind: Vec<_> = blind.iter().map(|rule| rule["blind"].as_str().unwrap_or_default().to_owned()).collect();
+    assert_eq!(blind[0], "the device it is about has not sent temprature yet");
+    assert_eq!(blind[1], "mode is a text at the device that sends it");
+    assert_eq!((&*blind[2], &blind[3], &*blind[4]), ("no device with this name was heard yet", &blind[2], ""));
+    let alert = alert_in_state(&server, "raised").await;
+    assert_eq!(
+        (&alert["rule"], &alert["device"], &alert["group"]),
+        (&json!("missed"), &json!("site/b/pump"), &json!("site/b"))
+    );
+    server.stop().await;
+    server.restart().await;
+    assert_eq!(alert_in_state(&server, "raised").await["id"], alert["id"], "it holds over a restart");
+    tool::mosquitto_pub(server.mqtt, &["-q", "1", "-t", "site/b/pump/flow", "-m", "2"]).await;
+    assert_eq!(alert_in_state(&server, "cleared").await["id"], alert["id"]);
+    let rule = &server.get("/v1/rules?device=site/b/pump").await["rules"][2];
+    assert_eq!((&rule["name"], &rule["blind"]), (&json!("missed"), &Value::Null), "{rule}");
+}

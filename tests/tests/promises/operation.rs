@@ -3,7 +3,7 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use tidegate_tests::{Server, eventually, http, tool};
+use tidegate_tests::{Server, eventually, http, now_ms, tool};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_ends_within_ten_seconds_of_sigterm_and_keeps_everything() {
@@ -147,4 +147,49 @@ async fn the_compose_file_fits_the_schema_of_compose() {
         assert!(tool::file(copied).exists(), "the container's build needs {copied}");
     }
     assert!(dockerfile.contains("--insecure-allow-anonymous"), "an open address needs it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_is_reachable_whatever_it_is_called() {
+    let server = Server::start().await;
+    let names = ["commands", "x/commands", "y", "y/commands", "v1", "trace", "..", "a/../b", "/odd", "a//b", "x.js"];
+    for name in names {
+        let payload = format!(r#"{{"deviceId":"{name}","temperature":1}}"#);
+        tool::mosquitto_pub(server.mqtt, &["-q", "1", "-t", "lab/data", "-m", &payload]).await;
+    }
+    eventually("the last is known", Duration::from_secs(5), || server.value("x.js", "temperature")).await;
+    for name in names {
+        let page = server.get(&format!("/v1/devices?id={name}")).await;
+        assert_eq!(page["devices"][0]["id"], name, "{page}");
+    }
+    for name in names.into_iter().filter(|name| *name != "y/commands") {
+        assert_eq!(server.get(&format!("/v1/devices/{name}")).await["id"], name);
+    }
+    assert!(server.get("/v1/devices/y/commands").await["commands"].is_array(), "of a device that is known");
+    assert_eq!(server.get("/v1/devices/y%2Fcommands").await["id"], "y/commands");
+    for name in ["commands", "x/commands", "y/commands"] {
+        let path = format!("/v1/devices/{name}/commands");
+        let sent = http::request(server.http, "POST", &path, &[("Content-Type", "application/json")], "{}").await;
+        assert_eq!((sent.status, &sent.json()["device"]), (202, &name.into()), "{sent:?}");
+        assert_eq!(server.get(&path).await["commands"].as_array().map(Vec::len), Some(1), "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_window_in_seconds_is_the_same_as_one_in_milliseconds() {
+    let server = Server::start().await;
+    tool::mosquitto_pub(server.mqtt, &["-q", "1", "-t", "dev1/temperature", "-m", "21.5"]).await;
+    eventually("it is applied", Duration::from_secs(5), || server.value("dev1", "temperature")).await;
+    let (from_s, to_s) = (now_ms() / 1_000 - 60, now_ms() / 1_000 + 60);
+    for zeros in ["", "000", "000000", "000000000"] {
+        let window = format!("device=dev1&metric=temperature&from={from_s}{zeros}&to={to_s}{zeros}");
+        let readings = server.get(&format!("/v1/readings?{window}")).await;
+        assert_eq!(readings["points"].as_array().map(Vec::len), Some(1), "{window}");
+        let series = server.get(&format!("/v1/series?{window}&width=100")).await;
+        assert_eq!(
+            (&series["rung_ms"], series["points"].as_array().map(Vec::len)),
+            (&10_000.into(), Some(1)),
+            "{series}"
+        );
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tidegate_tests::{Server, eventually, now_ms, tool};
 
 async fn publish(server: &Server, temperature: f64, time_ms: i64) {
@@ -63,4 +63,30 @@ async fn recorded_series_are_replayed_with_their_own_times() {
     .await;
     println!("{said}\n{lines} lines, rung {}", points["rung_ms"]);
     assert_eq!(points["rung_ms"], 86_400_000, "400 days on 800 pixels are days");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn readings_older_than_history_keeps_are_a_problem_of_their_device_and_it_says_so() {
+    let mut server = Server::start().await;
+    // Before a clock is confirmed nothing is too old.
+    server.stop().await;
+    server.restart_with(&["--trust-clock"]).await;
+    let payload = r#"{"deviceId":"old1","temperature":21.5,"timestamp":1546300800000}"#;
+    for payload in [payload, r#"{"deviceId":"new1","temperature":21.5}"#] {
+        tool::mosquitto_pub(server.mqtt, &["-q", "1", "-t", "lab/data", "-m", payload]).await;
+    }
+    eventually("both are known", Duration::from_secs(5), || server.value("new1", "temperature")).await;
+    let problem = eventually("it is a problem", Duration::from_secs(5), || async {
+        let problems = server.get("/v1/problems").await;
+        problems["problems"].as_array()?.iter().find(|it| it["reason"] == "older_than_retention").cloned()
+    })
+    .await;
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.starts_with("device \"old1\" gave the time 2019-01-01T00:00:00Z"), "{detail}");
+    assert!(detail.contains("store.retention_age_days"), "{detail}");
+    assert_eq!((&problem["topic"], &problem["count"]), (&json!("lab/data"), &json!(1)));
+    assert_eq!(server.get("/v1/stats").await["refused"]["older_than_retention"], 1);
+    let (old, new) = (server.get("/v1/devices/old1").await, server.get("/v1/devices/new1").await);
+    assert!(old["not_kept"].as_str().unwrap().contains("older than what history keeps"), "{old}");
+    assert_eq!((&old["state"], &new["not_kept"]), (&json!("fresh"), &Value::Null));
 }

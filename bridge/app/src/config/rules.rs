@@ -14,7 +14,7 @@ const ALERT_SAMPLE: &str = r#"
 # name = "cold-room-warm"
 # severity = "critical"          # "info", "warning" (default) or "critical"
 # metric = "temperature"         # without it: each metric; for no_reading_for: the device as a whole
-# device = "truck-*"             # device identifiers; * is any text
+# device = "truck-*"             # device identifiers; * is any text. no_reading_for of one named in full raises also if it never spoke
 # group = "Cold chain/*"         # group paths
 # above = 8.0                    # or: below = 2.0, or: no_reading_for = "10 min"
 # hysteresis = 0.5               # cleared only below 7.5; default 0

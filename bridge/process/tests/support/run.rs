@@ -26,6 +26,10 @@ pub fn config() -> ProcessConfig {
             named("silent", rule(None, Condition::NoReading { for_ms: 45_000 })),
             named("metric silent", rule(Some("b"), Condition::NoReading { for_ms: 90_000 })),
             RuleConfig {
+                device: Some("d8".into()),
+                ..named("missed", rule(Some("b"), Condition::NoReading { for_ms: 70_000 }))
+            },
+            RuleConfig {
                 group: Some("A*".into()),
                 ..named("any low", rule(None, Condition::Below { threshold: 1.0, hysteresis: 0.5, for_ms: 5_000 }))
             },

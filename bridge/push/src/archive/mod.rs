@@ -36,6 +36,11 @@ impl Archive {
         Archive { history, turns }
     }
 
+    /// Readings of before are not kept, Unix ms.
+    pub fn kept_from_ms(&self) -> i64 {
+        self.history.kept_from_ms()
+    }
+
     /// Waits for a turn of the asker, and asks. To drop the future withdraws the question: before its turn it leaves the
     /// queue, and one that is being answered ends before its next hour.
     ///

@@ -26,6 +26,11 @@ impl Archive {
         Archive { archive, wait: Duration::from_millis(config.history_wait_ms) }
     }
 
+    /// Readings of before are not kept, Unix ms.
+    pub fn kept_from_ms(&self) -> i64 {
+        self.archive.kept_from_ms()
+    }
+
     /// Asks the history when it is the asker's turn. A client that hangs up withdraws its question.
     ///
     /// # Errors

@@ -13,7 +13,8 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use tidegate_telemetry::{CommandId, CommandRequest, Intent, Qos};
-use tidegate_views::{CommandObject, CommandsPage};
+use tidegate_views::read::Lookup;
+use tidegate_views::{CommandObject, CommandsPage, Views};
 
 use super::error::{ApiError, Kind};
 use super::parameters::{NO_TOPIC, Name, Parameters, is_topic};
@@ -89,10 +90,16 @@ const BASE64: GeneralPurpose =
 const QOS_DEFAULT: Qos = Qos::AtLeastOnce;
 const EXPECTED: &str = "send {\"payload\":{\"text\":\"on\"}}; see docs/rest.md for the other keys";
 
-/// Whether a path under `/v1/devices/` is about the device's commands. A device whose last level is `commands` is asked
-/// for with `%2F` in front of it.
+/// Whether a path under `/v1/devices/` may be about a device's commands.
 pub fn is_about_commands(uri: &Uri) -> bool {
-    uri.path().ends_with(SUFFIX)
+    uri.path().strip_prefix("/v1/devices/").is_some_and(|rest| rest.ends_with(SUFFIX))
+}
+
+/// Whether the name that a path ends with is that of a device whose last level is `commands`, and no device is known of
+/// whose commands it could be about. With `%2F` in front of that level it is always the device.
+pub fn is_device(views: &Views, name: &str) -> bool {
+    let is_known = |name: &str| matches!(views.device(name), Lookup::Unique(device) if *device.id == *name);
+    !is_known(device_of(name)) && is_known(name)
 }
 
 const SUFFIX: &str = "/commands";

@@ -4,7 +4,8 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::Uri;
 use axum::response::{IntoResponse, Response};
-use tidegate_telemetry::Value;
+use serde::Serialize;
+use tidegate_telemetry::{DeviceState, Value};
 use tidegate_views::Views;
 use tidegate_views::read::{Device, DevicesQuery, Group, Lookup};
 
@@ -13,14 +14,39 @@ use super::listing::{self, AT_A_TIME, Listing};
 use super::parameters::{Name, Parameters};
 use super::{Api, commands};
 
+/// A device, and what is to be known of its history.
+#[derive(Serialize)]
+struct Told<'a> {
+    #[serde(flatten)]
+    device: &'a Device,
+    not_kept: Option<&'static str>,
+}
+
+/// Why nothing of a device that is heard comes into history.
+const NOT_KEPT: &str = "its readings are older than what history keeps: the newest are shown here, and are in no chart; set its \
+                        clock, or raise store.retention_age_days";
+
+impl<'a> Told<'a> {
+    fn of(device: &'a Device, api: &Api) -> Self {
+        let kept_from_ms = api.archive.kept_from_ms();
+        let mut times = device.metrics.0.iter().filter_map(|(_, metric)| metric.time).peekable();
+        let is_heard = device.state != DeviceState::Lost && times.peek().is_some();
+        let not_kept = (is_heard && times.all(|time_ms| time_ms < kept_from_ms)).then_some(NOT_KEPT);
+        Told { device, not_kept }
+    }
+}
+
 /// `GET /v1/devices`
 pub async fn list(State(api): State<Arc<Api>>, uri: Uri) -> Result<Response, ApiError> {
-    let parameters = Parameters::of(&uri, &["group", "q", "limit", "cursor"])?;
+    let parameters = Parameters::of(&uri, &["id", "group", "q", "limit", "cursor"])?;
     let limit = parameters.number("limit", 1..=api.config.page_max, api.config.page_default)?;
     let (group, q) = (parameters.text("group").unwrap_or_default(), parameters.text("q").unwrap_or_default());
     let mut page = Listing::of("devices");
     let mut last: Option<Arc<str>> = None;
     let mut cursor = parameters.cursor::<String>()?.map(Arc::from);
+    if let Some(id) = parameters.text("id") {
+        return Ok(named(&api, id, &DevicesQuery { group, q, cursor: cursor.as_deref(), limit, looked_at_max: None }));
+    }
     loop {
         let part = {
             let (cursor, looked_at_max) = (cursor.as_deref(), Some(AT_A_TIME));
@@ -31,7 +57,7 @@ pub async fn list(State(api): State<Arc<Api>>, uri: Uri) -> Result<Response, Api
             if page.count == limit {
                 return Ok(page.end_with_next(last.as_deref()));
             }
-            page.push(&device);
+            page.push(&Told::of(&device, &api));
             last = Some(device.id);
         }
         if part.next.is_none() {
@@ -42,13 +68,31 @@ pub async fn list(State(api): State<Arc<Api>>, uri: Uri) -> Result<Response, Api
     }
 }
 
+/// The device of a full identifier, whatever is in it, as a page: if the rest of the question fits it too.
+fn named(api: &Api, id: &str, query: &DevicesQuery<'_>) -> Response {
+    let mut page = Listing::of("devices");
+    let fits = |device: &Device| {
+        let below = device.group.strip_prefix(query.group);
+        *device.id == *id
+            && query.cursor.is_none_or(|after| after < id)
+            && (query.group.is_empty() || below.is_some_and(|below| below.is_empty() || below.starts_with('/')))
+            && id.to_lowercase().contains(&query.q.to_lowercase())
+    };
+    if let Lookup::Unique(device) = api.hub.read(|views| views.device(id))
+        && fits(&device)
+    {
+        page.push(&Told::of(&device, api));
+    }
+    page.end_with_next(None)
+}
+
 /// `GET /v1/devices/{id}`, and of its commands: an identifier may hold slashes, so one route takes both.
 pub async fn one(State(api): State<Arc<Api>>, Name(id): Name, uri: Uri) -> Result<Response, ApiError> {
-    if commands::is_about_commands(&uri) {
+    if commands::is_about_commands(&uri) && !api.hub.read(|views| commands::is_device(views, &id)) {
         return commands::list(&api, &id, &uri).map(IntoResponse::into_response);
     }
     Parameters::of(&uri, &[])?;
-    api.hub.read(|views| find(views, &id)).map(|device| Json(device).into_response())
+    api.hub.read(|views| find(views, &id)).map(|device| Json(Told::of(&device, &api)).into_response())
 }
 
 /// `GET /v1/groups`

@@ -1,13 +1,17 @@
 //! Instants in requests: Unix ms, or RFC 3339.
 
+use tidegate_telemetry::unix_ms;
+
 /// As far as JavaScript's time goes (ECMAScript section "Time Values and Time Range"): the years -271821 to 275760.
 const UNIX_MS_MAX: u64 = 8_640_000_000_000_000;
 
-/// Unix ms of a text that is an integer or an RFC 3339 `date-time`; `None` for anything else. Digits of a second
-/// beyond the third are cut off; a leap second counts as the first of the next minute.
+/// Unix ms of a text that is an integer or an RFC 3339 `date-time`; `None` for anything else. An integer that is a time
+/// between 2001 and 2200 in s, ms, µs or ns is that one, any other is in ms. Digits of a second beyond the third are cut
+/// off; a leap second counts as the first of the next minute.
 pub fn parse(text: &str) -> Option<i64> {
     let whole = super::parameters::whole(text).parse().ok();
-    whole.filter(|ms: &i64| ms.unsigned_abs() <= UNIX_MS_MAX).or_else(|| rfc3339(text))
+    let in_ms = |whole: i64| unix_ms(whole).or(Some(whole).filter(|ms| ms.unsigned_abs() <= UNIX_MS_MAX));
+    whole.and_then(in_ms).or_else(|| rfc3339(text))
 }
 
 fn rfc3339(text: &str) -> Option<i64> {
@@ -87,6 +91,9 @@ mod tests {
     fn the_same_instant_is_written_in_many_ways() {
         for text in [
             "1704723845000",
+            "1704723845",
+            "1704723845000000",
+            "1704723845000000000",
             "2024-01-08T14:24:05Z",
             "2024-01-08t14:24:05.000z",
             "2024-01-08T15:24:05+01:00",
@@ -103,6 +110,7 @@ mod tests {
         assert_eq!(parse("1969-12-31T23:59:59.999Z"), Some(-1));
         assert_eq!(parse("2000-03-01T00:00:00.1239Z"), Some(951_868_800_123));
         assert_eq!(parse("-5"), Some(-5));
+        assert_eq!(parse("8640000000000000"), Some(8_640_000_000_000_000), "the last time that JavaScript has");
     }
 
     #[test]
@@ -111,6 +119,7 @@ mod tests {
             "",
             "now",
             "1e3",
+            "8640000000000001",
             "2024-01-08",
             "2024-01-08T14:24:05",
             "2023-02-29T00:00:00Z",

@@ -219,8 +219,11 @@ async fn rules_are_listed_all_or_those_about_a_device() {
     assert_eq!(
         rules[0],
         json!({ "name": "too-warm", "severity": "critical", "metric": "temperature", "device": null, "group": "site/*",
-            "condition": "above", "threshold": 8.0, "hysteresis": 0.5, "for_ms": 30_000, "active": 2 })
+            "condition": "above", "threshold": 8.0, "hysteresis": 0.5, "for_ms": 30_000, "active": 2,
+            "looks_at": { "devices": 4, "series": 4, "texts": 0 }, "blind": null })
     );
+    let blind = "no device was heard in a group that matches \"site/b*\" yet";
+    assert_eq!(rules[1]["blind"], blind);
     assert_eq!((&rules[2]["condition"], rules[2].get("threshold")), (&json!("no_reading"), None));
     assert_eq!(site.get("/v1/rules?device=nobody").await.status, 404);
 }

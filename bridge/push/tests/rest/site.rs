@@ -9,7 +9,8 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tidegate_push::{
-    Hub, IntentError, Intents, LiveConfig, OperationStats, Operations, PushConfig, Readiness, Rule, router, serve,
+    Hub, IntentError, Intents, LiveConfig, OperationStats, Operations, PushConfig, Readiness, Rule, RuleReach, router,
+    serve,
 };
 use tidegate_telemetry::{AlertChange, AlertState, Change, Intent, Position};
 use tokio::net::TcpListener;
@@ -136,6 +137,11 @@ impl Operations for FakeOperations {
     fn rules(&self) -> &[Rule] {
         static RULES: OnceLock<Vec<Rule>> = OnceLock::new();
         RULES.get_or_init(fleet::rules)
+    }
+
+    fn reach(&self, rule: usize) -> RuleReach {
+        let devices = if rule == 1 { 0 } else { 4 };
+        RuleReach { devices, series: devices, texts: 0 }
     }
 
     fn ready(&self) -> Readiness {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 use tidegate_buckets::Rung;
+use tidegate_telemetry::unix_ms;
 
 use super::invalid;
 use crate::alerts::AlertScope;
@@ -167,7 +168,8 @@ impl Views {
     }
 
     pub(super) fn series_window(&self, lines: Vec<(u32, u16)>, window: WindowSpec) -> Result<SeriesView, ViewError> {
-        let (from_ms, to_ms, live) = match (window.from, window.to, window.last) {
+        let in_ms = |time: Option<i64>| time.map(|time| unix_ms(time).unwrap_or(time));
+        let (from_ms, to_ms, live) = match (in_ms(window.from), in_ms(window.to), window.last) {
             (Some(from), Some(to), None) if from < to => (from, to, to > self.now_ms),
             (None, None, Some(last)) if last > 0 => (self.now_ms.saturating_sub(last), self.now_ms, true),
             _ => return Err(invalid("a chart needs `from` before `to`, or a `last` above 0, in milliseconds")),

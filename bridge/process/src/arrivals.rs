@@ -1,0 +1,95 @@
+//! Devices come, move, and make room for others.
+
+use std::sync::Arc;
+
+use tidegate_telemetry::{Change, DeviceIndex, DeviceState, Publication, Reading, Reason};
+
+use crate::clock::Clock;
+use crate::device::Device;
+use crate::interval::Interval;
+use crate::output::Output;
+use crate::process::Process;
+use crate::refusals::{Refusals, gave_way, too_many_devices};
+
+impl Process {
+    /// Takes in a device that was never heard of.
+    pub(crate) fn admit(
+        &mut self,
+        publication: &Publication,
+        reading: &Reading,
+        now_ms: i64,
+        refusals: &mut Refusals,
+        output: &mut Output,
+    ) -> Option<DeviceIndex> {
+        let newcomer = (publication.owner(), publication.client.as_str().into());
+        match self.state.fleet.room(&self.config, &newcomer) {
+            Ok(None) => {}
+            Ok(Some(gives_way)) => self.give_way(gives_way, now_ms, output),
+            Err(full) => {
+                refusals.add(Reason::DeviceLimit, || too_many_devices(&reading.device, full, &newcomer.0));
+                return None;
+            }
+        }
+        let state = if publication.is_retained_copy() { DeviceState::Late } else { DeviceState::Fresh };
+        let device = Device {
+            id: reading.device.clone(),
+            group: reading.group.clone(),
+            counted_in: self.state.groups.group(&reading.group, self.config.groups_max),
+            client: publication.client.as_str().into(),
+            principal: publication.principal.as_str().into(),
+            address: publication.address,
+            cells: Vec::with_capacity(reading.metrics.len()),
+            clock: Clock::default(),
+            known_after_ms: now_ms.saturating_add(self.config.future_max_ms),
+            interval: Interval::default(),
+            interval_ms: self.config.interval_default_ms,
+            heard_ms: now_ms,
+            state,
+            since_ms: now_ms,
+            wake_ms: None,
+            watches: Vec::new(),
+            alerts: [0; 3],
+        };
+        let (id, group, counted_in) = (device.id.clone(), device.group.clone(), device.counted_in);
+        self.reach.add_device(self.rules.scopes_of(&device));
+        let index = self.state.fleet.add(device);
+        self.state.groups.join(counted_in, index);
+        output.changes.push(Change::Device { device: index, id, group });
+        output.changes.push(Change::State { device: index, state, since_ms: now_ms });
+        output.counts.devices_added += 1;
+        self.wake_later(index);
+        self.rewatch(index, now_ms, output);
+        Some(index)
+    }
+
+    /// Forgets a device because others need the room: its owner has most of them. Its history stays.
+    fn give_way(&mut self, index: DeviceIndex, now_ms: i64, output: &mut Output) {
+        let Some(device) = self.state.fleet.get(index) else { return };
+        output.problems.push(gave_way(device, now_ms, &self.config));
+        output.counts.devices_gave_way += 1;
+        self.forget(index, now_ms, output);
+    }
+
+    /// A device now reports from another group.
+    pub(crate) fn regroup(&mut self, index: DeviceIndex, group: Arc<str>, output: &mut Output) {
+        let device = self.state.fleet.get_mut(index).expect("the caller has found it");
+        self.reach.remove_device(self.rules.scopes_of(device));
+        device.group = group.clone();
+        self.reach.add_device(self.rules.scopes_of(device));
+        let id = device.id.clone();
+        self.count_in_its_group(index);
+        output.changes.push(Change::Device { device: index, id, group });
+        self.rewatch(index, self.state.now_ms, output);
+    }
+
+    /// Has a device count in its group, or as near to it as there is room.
+    pub(crate) fn count_in_its_group(&mut self, index: DeviceIndex) {
+        let device = self.state.fleet.get_mut(index).expect("the caller has found it");
+        let counted_in = self.state.groups.group(&device.group, self.config.groups_max);
+        let left = std::mem::replace(&mut device.counted_in, counted_in);
+        if left != counted_in {
+            self.state.groups.leave(left, index);
+            self.state.groups.join(counted_in, index);
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Rules of silence that name a device of which nothing was heard yet. Who names it expects it, so its silence raises too.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use tidegate_telemetry::{AlertChange, AlertState, DeviceIndex};
+
+use crate::alerts::AlertKey;
+use crate::catalogue::Style;
+use crate::deadlines::Waiting;
+use crate::output::Output;
+use crate::process::Process;
+
+/// The rules that wait, by number.
+pub(crate) type Unheard = BTreeMap<u16, Wait>;
+
+/// How long a rule has waited for its device.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Wait {
+    /// After a restart the rule may name another one.
+    device: Arc<str>,
+    /// Unix ms, by the clock as it is set now: when the rule came, or the device was forgotten.
+    since_ms: i64,
+    /// Raised by it.
+    alert: Option<AlertKey>,
+}
+
+impl Wait {
+    pub(crate) fn alert(&self) -> Option<AlertKey> {
+        self.alert
+    }
+}
+
+impl Process {
+    /// At the start: rules that wait go on waiting, and those that came begin with the first entry, which brings the time.
+    pub(crate) fn go_on_waiting(&mut self) {
+        let named: BTreeMap<u16, Arc<str>> = self.rules.named().collect();
+        let mut unheard = std::mem::take(&mut self.state.unheard);
+        unheard.retain(|rule, wait| named.get(rule).is_some_and(|device| *device == wait.device) && self.waits(*rule));
+        unheard.iter().for_each(|(rule, wait)| self.wake_for(*rule, wait));
+        self.waits_to_begin =
+            named.into_keys().filter(|rule| !unheard.contains_key(rule) && self.waits(*rule)).collect();
+        self.state.unheard = unheard;
+    }
+
+    /// Rules that came with this start begin to wait.
+    pub(crate) fn begin_to_wait(&mut self, now_ms: i64) {
+        for rule in std::mem::take(&mut self.waits_to_begin) {
+            self.wait_from(rule, now_ms);
+        }
+    }
+
+    /// After a device came, moved, got metrics or was forgotten: rules that name it may wait for it, or not any more.
+    pub(crate) fn settle_waits(&mut self, device: &str, now_ms: i64, output: &mut Output) {
+        for rule in self.rules.naming(device) {
+            match (self.waits(rule), self.state.unheard.contains_key(&rule)) {
+                (true, false) => self.wait_from(rule, now_ms),
+                (false, true) => self.end_wait(rule, now_ms, output),
+                _ => {}
+            }
+        }
+    }
+
+    /// A rule has waited for long enough; whether it raised.
+    pub(crate) fn fire_wait(&mut self, at_ms: i64, rule: u16, output: &mut Output) -> bool {
+        let Some(wait) = self.state.unheard.get(&rule).filter(|wait| wait.alert.is_none()) else { return false };
+        let alert = self.alert_of_wait(rule, &wait.device, at_ms);
+        let key = self.state.alerts.raise(alert, output);
+        if let Some(wait) = self.state.unheard.get_mut(&rule) {
+            wait.alert = Some(key);
+        }
+        true
+    }
+
+    /// The clock was set; nothing of it stands among the deadlines.
+    pub(crate) fn set_clock_of_waits(&mut self, by_ms: i64) {
+        let mut unheard = std::mem::take(&mut self.state.unheard);
+        for (rule, wait) in &mut unheard {
+            wait.since_ms = wait.since_ms.saturating_add(by_ms);
+            self.wake_for(*rule, wait);
+        }
+        self.state.unheard = unheard;
+    }
+
+    /// Whether a rule that names a device has nothing of it to look at.
+    fn waits(&self, rule: u16) -> bool {
+        let config = &self.rules.get(rule).config;
+        let device = config.device.as_deref().and_then(|id| self.state.fleet.get(self.state.fleet.find(id)?));
+        device.is_none_or(|device| {
+            config.selects(&device.id, &device.group) && !device.watches.iter().any(|watch| watch.rule == rule)
+        })
+    }
+
+    fn wait_from(&mut self, rule: u16, since_ms: i64) {
+        let Some(device) = self.rules.get(rule).config.device.as_deref() else { return };
+        let wait = Wait { device: device.into(), since_ms, alert: None };
+        self.wake_for(rule, &wait);
+        self.state.unheard.insert(rule, wait);
+    }
+
+    fn end_wait(&mut self, rule: u16, now_ms: i64, output: &mut Output) {
+        let Some(wait) = self.state.unheard.remove(&rule) else { return };
+        if let Some(due_ms) = self.wait_is_over_ms(rule, &wait) {
+            self.deadlines.remove(due_ms, DeviceIndex::NONE, Waiting::Unheard(rule));
+        }
+        if let Some(alert) = wait.alert {
+            self.state.alerts.clear(alert, None, now_ms, &self.config, output);
+        }
+    }
+
+    fn wake_for(&mut self, rule: u16, wait: &Wait) {
+        if let Some(due_ms) = self.wait_is_over_ms(rule, wait) {
+            self.deadlines.insert(due_ms, DeviceIndex::NONE, Waiting::Unheard(rule));
+        }
+    }
+
+    /// When it raises, Unix ms; `None`: it has.
+    fn wait_is_over_ms(&self, rule: u16, wait: &Wait) -> Option<i64> {
+        wait.alert.is_none().then(|| wait.since_ms.saturating_add(self.rules.get(rule).config.condition.for_ms()))
+    }
+
+    fn alert_of_wait(&self, rule: u16, device_id: &Arc<str>, raised_ms: i64) -> AlertChange {
+        let rule = self.rules.get(rule);
+        let known = self.state.fleet.find(device_id);
+        let group = known.and_then(|index| self.state.fleet.get(index)).map(|device| device.group.clone());
+        let metric = rule.config.metric.as_deref();
+        AlertChange {
+            id: "".into(),
+            rule: rule.name.clone(),
+            severity: rule.config.severity,
+            device: known.unwrap_or(DeviceIndex::NONE),
+            device_id: device_id.clone(),
+            group: group.unwrap_or_else(|| group_by_name(device_id)),
+            metric: metric.map(Arc::from),
+            text: rule.text(metric, &Style::default()).into(),
+            state: AlertState::Raised,
+            value: None,
+            raised_ms,
+            acknowledged: None,
+            cleared_ms: None,
+        }
+    }
+}
+
+/// The group of a device that only its identifier tells of: the levels above the last one.
+fn group_by_name(device: &str) -> Arc<str> {
+    device.rsplit_once('/').map_or("", |(above, _)| above.trim_matches('/')).into()
+}
