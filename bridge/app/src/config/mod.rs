@@ -6,16 +6,20 @@
 //! - `engine`: what serves MQTT
 //! - `listeners`: the ways in besides the plain listener
 //! - `identity`: who is let in, and rights
+//! - `mqtt`, `fleet`, `storage`, `viewers`: the limits of each room
 //! - `rules`: alert rules and the catalogue of metrics
 
 mod commands;
 mod engine;
+mod fleet;
 mod identity;
-mod limits;
 mod listeners;
+mod mqtt;
 mod reader;
 mod rules;
+mod storage;
 mod units;
+mod viewers;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -122,22 +126,22 @@ fn read(reader: &mut Reader) -> Config {
         "Folder of the log, the sessions, the store and the checkpoint; --data overrides it.",
     );
     let data = PathBuf::from(data);
-    let (http, push) = limits::push(reader);
+    let (http, push) = viewers::push(reader);
     let mut config = Config {
         broker: BrokerConfig {
             engine: engine::engine(reader),
             listeners: listeners::listeners(reader),
-            ..limits::broker(reader)
+            ..mqtt::broker(reader)
         },
         identity: identity::identity(reader),
-        sessions: SessionStoreConfig { directory: Some(data.join("sessions")), ..limits::sessions(reader) },
-        log: LogConfig { directory: data.join("log"), ..limits::log(reader) },
-        store: StoreConfig { directory: data.join("store"), ..limits::store(reader) },
-        process: limits::process(reader),
-        views: limits::views(reader),
-        live: limits::live(reader),
-        flush: limits::flush(reader),
-        clock: limits::clock(reader),
+        sessions: SessionStoreConfig { directory: Some(data.join("sessions")), ..mqtt::sessions(reader) },
+        log: LogConfig { directory: data.join("log"), ..storage::log(reader) },
+        store: StoreConfig { directory: data.join("store"), ..storage::store(reader) },
+        process: fleet::process(reader),
+        views: viewers::views(reader),
+        live: viewers::live(reader),
+        flush: storage::flush(reader),
+        clock: fleet::clock(reader),
         accepted: Vec::new(),
         push,
         http,

@@ -1,0 +1,162 @@
+//! The one place that asks for the time of day.
+//!
+//! What it gives never stands still, and never goes back but by a [`Jump`] that was told: what waits for time (sessions,
+//! wills, alerts, states of devices) would go wrong by the one and be frozen by the other. Until [`follow`] it goes on as
+//! before: whoever measures time has to be told first. A system's clock that leaps is not believed at once
+//! (docs/decisions/0001-a-clock-is-not-believed-at-once.md).
+//!
+//! - `steady`: the time that is given; `look`: what is believed of the system's clock
+
+mod look;
+mod steady;
+#[cfg(test)]
+mod tests;
+
+use std::sync::LazyLock;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tidegate_telemetry::UNSET_BEFORE_MS;
+
+use steady::SteadyClock;
+
+static STEADY: LazyLock<SteadyClock> = LazyLock::new(|| SteadyClock::starting(wall_us(), running_us()));
+
+/// A look that took longer than this may have seen the two times far apart.
+const LOOK_US_MAX: i64 = 100_000;
+
+/// What is believed of the system's clock; keys of the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClockConfig {
+    /// A clock that is set forward by more leaps: it is followed only when that has lasted. If the program seems to have been
+    /// down for more, nothing of that counts for what waits.
+    pub forward_max: Duration,
+    /// A clock that is set back by more leaps; up to it time goes on at half its speed until the two meet.
+    pub back_max: Duration,
+    /// How long the system's clock and the running time must agree until it counts as confirmed.
+    pub confirm_after: Duration,
+    /// How many times as fast as confirmed running time what is deleted by age may get older.
+    pub age_rate_max: u32,
+    /// A person says that the system's clock is right at this start; no key, an argument.
+    pub trusted: bool,
+}
+
+impl Default for ClockConfig {
+    fn default() -> Self {
+        ClockConfig {
+            forward_max: Duration::from_secs(24 * 3600),
+            back_max: Duration::from_secs(2 * 3600),
+            confirm_after: Duration::from_secs(4 * 3600),
+            age_rate_max: 10,
+            trusted: false,
+        }
+    }
+}
+
+/// Unix milliseconds, by [`SteadyClock`]; 0 when the clock stands before 1970.
+pub fn now_ms() -> i64 {
+    // In this order: a pause in between must not look like a clock that was set forward.
+    let wall_us = wall_us();
+    STEADY.now_us(wall_us, running_us()) / 1000
+}
+
+/// What a result of [`now_ms`] counts as for what waits: without what the clock was set by until then.
+pub fn waiting_at(unix_ms: i64) -> i64 {
+    STEADY.waiting_at(unix_ms)
+}
+
+/// What is believed of the system's clock. One that is behind `surely_ms` (Unix ms), which an earlier run knows to have
+/// passed, is not soon.
+pub fn configure(config: &ClockConfig, surely_ms: i64) {
+    STEADY.configure(config, surely_ms.saturating_mul(1000));
+}
+
+/// Goes on after an earlier run, whose last entry was received at `last_ms` (Unix ms). The jump is to be told and followed
+/// before anything is stamped; none: the system's clock goes on where that run ended, or is not believed.
+pub fn go_on_after(last_ms: i64) -> Option<Jump> {
+    STEADY.go_on_after(last_ms.saturating_mul(1000), wall_us(), running_us())
+}
+
+/// Whether the system's clock was set and is to be followed; to be asked every now and then, by one thread.
+pub fn jump() -> Option<Jump> {
+    let before_us = running_us();
+    let (wall_us, running_us) = (wall_us(), running_us());
+    if running_us - before_us > LOOK_US_MAX { None } else { STEADY.look(wall_us, running_us) }
+}
+
+/// From now on times are by the new setting.
+pub fn follow(jump: Jump) {
+    STEADY.follow(jump, running_us());
+}
+
+/// A person says that the system's clock is right: it counts as confirmed.
+pub fn trust() {
+    STEADY.look.lock().confirm();
+}
+
+/// How the system's clock stands to the time that is given.
+pub fn standing() -> Standing {
+    STEADY.look.lock().standing(running_us())
+}
+
+/// The time was set to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Jump {
+    /// What it is now, Unix ms.
+    pub at_ms: i64,
+    /// By how much, ms; negative: back.
+    pub by_ms: i64,
+}
+
+/// How the system's clock stands to the time that is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Standing {
+    /// By how much the system's clock is ahead, ms; negative: behind.
+    pub ahead_ms: i64,
+    /// The system's clock leapt and is not followed: when it will be if it stays, ms of running time from now. `None` with
+    /// [`Standing::is_doubted`]: never, since it is not set.
+    pub followed_in_ms: Option<i64>,
+    /// The system's clock leapt and is not followed.
+    pub is_doubted: bool,
+    /// The system's clock has agreed with the running time for long enough.
+    pub is_confirmed: bool,
+    /// Running time in which it had, ms since the start.
+    pub confirmed_ms: i64,
+}
+
+/// A system's clock that is further ahead than this of the time that passed was set. What adjtime(2) and NTP correct
+/// little by little stays below it from one look to the next.
+const STEP_US: i64 = 2_000_000;
+
+impl Jump {
+    fn between(from_us: i64, to_us: i64) -> Jump {
+        Jump { at_ms: to_us / 1000, by_ms: (to_us - from_us) / 1000 }
+    }
+}
+
+fn is_unset(unix_us: i64) -> bool {
+    unix_us < UNSET_BEFORE_MS * 1000
+}
+
+fn micros(span: Duration) -> i64 {
+    i64::try_from(span.as_micros()).unwrap_or(i64::MAX)
+}
+
+fn wall_us() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+}
+
+/// Microseconds that passed, also while the system was suspended: a laptop that wakes was not set forward.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn running_us() -> i64 {
+    let since_boot = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let since_boot = std::time::Duration::try_from(since_boot).unwrap_or_default();
+    i64::try_from(since_boot.as_micros()).unwrap_or(i64::MAX)
+}
+
+/// Microseconds that passed.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn running_us() -> i64 {
+    static STARTED: LazyLock<std::time::Instant> = LazyLock::new(std::time::Instant::now);
+    i64::try_from(STARTED.elapsed().as_micros()).unwrap_or(i64::MAX)
+}
