@@ -56,6 +56,9 @@ pub enum Command {
         /// The file.
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
+        /// Checks it for a start with the same argument.
+        #[arg(long)]
+        insecure_allow_anonymous: bool,
     },
     /// Prints a configuration that holds every key with its default.
     SampleConfig,

@@ -24,14 +24,14 @@ use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow};
 use clap::Parser;
 use tidegate_identity::Exposure;
 use tokio::runtime::Runtime;
 use tracing_subscriber::EnvFilter;
 
 use cli::{Cli, Command, Run};
-use config::Config;
+use config::{Config, Mistake};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -39,7 +39,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.command {
-        Some(Command::Check { config }) => load(Some(&config)).map(|_| println!("{} is fine", config.display())),
+        Some(Command::Check { config, insecure_allow_anonymous }) => check(&config, insecure_allow_anonymous),
         Some(Command::SampleConfig) => {
             print!("{}", config::sample());
             Ok(())
@@ -57,11 +57,28 @@ fn main() -> ExitCode {
     }
 }
 
+/// Refuses what a start refuses, in the same words, as far as the file alone says it.
+fn check(file: &Path, insecure_allow_anonymous: bool) -> Result<()> {
+    let (config, text) = load(Some(file))?;
+    servable(Some(file), &config, &text, insecure_allow_anonymous)?;
+    println!("{} is fine", file.display());
+    Ok(())
+}
+
+fn servable(file: Option<&Path>, config: &Config, text: &str, insecure_allow_anonymous: bool) -> Result<()> {
+    let exposure = if insecure_allow_anonymous { Exposure::AnonymousAllowed } else { Exposure::LoopbackOnly };
+    match config.unservable(text, exposure) {
+        mistakes if mistakes.is_empty() => Ok(()),
+        mistakes => Err(refusal(file, &mistakes)),
+    }
+}
+
 /// By how much viewers' threads give way to those of devices: they get about a third of what these get.
 const VIEWERS_GIVE_WAY: i32 = 5;
 
 fn run(arguments: Run) -> Result<()> {
-    let mut config = load(arguments.config.as_deref())?;
+    let file = arguments.config.as_deref();
+    let (mut config, text) = load(file)?;
     if let Some(data) = arguments.data {
         config.keep_in(data);
     }
@@ -69,7 +86,7 @@ fn run(arguments: Run) -> Result<()> {
     config.http = arguments.http.unwrap_or(config.http);
     config.clock.trusted = arguments.trust_clock;
     config.accepted = arguments.accept_loss;
-    let exposure = if arguments.insecure_allow_anonymous { Exposure::AnonymousAllowed } else { Exposure::LoopbackOnly };
+    servable(file, &config, &text, arguments.insecure_allow_anonymous)?;
 
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,rumqttd=warn,rumqttc=warn"));
     let colours = std::io::stderr().is_terminal();
@@ -77,7 +94,7 @@ fn run(arguments: Run) -> Result<()> {
     end_with_vital_threads();
     let devices = workers("devices", 0)?;
     let viewers = workers("viewers", VIEWERS_GIVE_WAY)?;
-    let ended = devices.block_on(program::run(config, exposure, viewers.handle()));
+    let ended = devices.block_on(program::run(config, viewers.handle()));
     // A question to the history that nobody waits for any more is not waited for.
     viewers.shutdown_background();
     ended
@@ -108,14 +125,20 @@ fn end_with_vital_threads() {
     }));
 }
 
-fn load(file: Option<&Path>) -> Result<Config> {
+/// The configuration and the text it was read from.
+fn load(file: Option<&Path>) -> Result<(Config, String)> {
     let text = match file {
         Some(file) => std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?,
         None => String::new(),
     };
-    Config::parse(&text).or_else(|mistakes| {
-        let name = file.map_or_else(String::new, |file| file.display().to_string());
-        let list: Vec<String> = mistakes.iter().map(|mistake| format!("  {mistake}")).collect();
-        bail!("{name} has {} mistakes\n{}", mistakes.len(), list.join("\n"))
-    })
+    let config = Config::parse(&text).map_err(|mistakes| refusal(file, &mistakes))?;
+    Ok((config, text))
+}
+
+/// Every mistake, as the program ends with them.
+fn refusal(file: Option<&Path>, mistakes: &[Mistake]) -> anyhow::Error {
+    let name = file.map_or_else(|| "the command line".to_owned(), |file| file.display().to_string());
+    let count = if mistakes.len() == 1 { "a mistake".to_owned() } else { format!("{} mistakes", mistakes.len()) };
+    let list: Vec<String> = mistakes.iter().map(|mistake| format!("  {mistake}")).collect();
+    anyhow!("{name} has {count}\n{}", list.join("\n"))
 }

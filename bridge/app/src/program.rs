@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use tidegate_broker::{Broker, BrokerConfig, EngineConfig, ListenAddress, ListenerConfig, SessionStore, Transport};
-use tidegate_identity::{Authority, Exposure};
+use tidegate_broker::{Broker, ListenAddress, SessionStore, Transport};
+use tidegate_identity::Authority;
 use tidegate_log::{EmbeddedLog, Log, LogReader, ReadError};
 use tidegate_process::Process;
 use tidegate_push::Hub;
@@ -43,17 +43,10 @@ const SHUTDOWN_MAX: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// What kept it from starting, with what to do.
-pub async fn run(mut config: Config, exposure: Exposure, viewers: &Handle) -> Result<()> {
+pub async fn run(mut config: Config, viewers: &Handle) -> Result<()> {
     let prometheus = PrometheusBuilder::new().install_recorder().context("the metrics recorder")?;
     let authority = Arc::new(Authority::open(config.identity.clone()).context("[identity]")?);
     config.broker.authority = authority.clone();
-    for (key, address) in listened_on(&config.broker) {
-        authority.exposure(exposure).check(key, address)?;
-    }
-    exposure.check("http.listen", config.http)?;
-    for listener in &config.broker.listeners {
-        check_exposure(authority.exposure(exposure), listener)?;
-    }
     raise_open_files();
     std::fs::create_dir_all(&config.data).with_context(|| format!("cannot make {}", config.data.display()))?;
 
@@ -274,26 +267,6 @@ fn raise_open_files() {
     let limit = getrlimit(Resource::Nofile);
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }) {
         tracing::warn!(%error, ?limit, "the limit of open files stays as it is, and with it the number of connections");
-    }
-}
-
-/// Where the engine listens, besides the further listeners: each key with its address.
-fn listened_on(broker: &BrokerConfig) -> Vec<(&'static str, SocketAddr)> {
-    let plain = ("mqtt.listen", broker.listen);
-    match &broker.engine {
-        EngineConfig::Gate => vec![plain],
-        EngineConfig::Rumqttd(own) => vec![plain, ("rumqttd.listen_v5", own.listen_v5)],
-        EngineConfig::External(_) => Vec::new(),
-    }
-}
-
-/// A certificate that is required says who connects, so such a listener may be reached from anywhere.
-fn check_exposure(exposure: Exposure, listener: &ListenerConfig) -> Result<()> {
-    match listener.at {
-        ListenAddress::Tcp(address) if !listener.tls.as_ref().is_some_and(|tls| tls.require_certificate) => {
-            exposure.check("listener.address", address).context("a [[listener]] without require_certificate = true")
-        }
-        ListenAddress::Tcp(_) | ListenAddress::Unix(_) => Ok(()),
     }
 }
 

@@ -51,6 +51,20 @@ impl Default for IdentityConfig {
     }
 }
 
+impl IdentityConfig {
+    /// As [`Authority::exposure`], of an authority that is not open yet.
+    #[must_use]
+    pub fn exposure(&self, otherwise: Exposure) -> Exposure {
+        let has_way =
+            self.certificate_name != CertificateName::None || self.token.is_some() || self.password_file.is_some();
+        match self.anonymous {
+            Anonymous::Everywhere => Exposure::AnonymousAllowed,
+            Anonymous::Auto if !has_way => otherwise,
+            Anonymous::Auto | Anonymous::Never | Anonymous::Loopback => Exposure::Identified,
+        }
+    }
+}
+
 /// What becomes of those who show neither user nor token nor certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Anonymous {
@@ -138,11 +152,7 @@ impl Authority {
     /// How far listeners may reach that ask this authority: beyond loopback once it asks who connects.
     #[must_use]
     pub fn exposure(&self, otherwise: Exposure) -> Exposure {
-        match self.config.anonymous {
-            Anonymous::Everywhere => Exposure::AnonymousAllowed,
-            Anonymous::Auto if self.ways.is_empty() => otherwise,
-            Anonymous::Auto | Anonymous::Never | Anonymous::Loopback => Exposure::Identified,
-        }
+        self.config.exposure(otherwise)
     }
 
     /// Looks at credentials, in microseconds. Says [`Check::Slow`] where a password has to be verified.

@@ -1,4 +1,4 @@
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// Whether listeners without identity may be reached from other machines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -15,16 +15,33 @@ pub enum Exposure {
 /// A listener that would serve anybody.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
-    "{key} = \"{address}\" can be reached from other machines, and nothing asks who connects: listen on a loopback address \
-     such as 127.0.0.1, or, for MQTT, say in [identity] how devices prove who they are (password_file, token_keys, \
-     certificate_name; see docs/security.md), or, inside a closed network such as a container's, start with \
-     --insecure-allow-anonymous"
+    "\"{address}\" can be reached from other machines, and nothing asks who connects: write {key} = \"{}\"{}; or, inside a \
+     closed network such as a container's, start with --insecure-allow-anonymous (and check with it too)",
+    on_loopback(*address),
+    what_asks(key)
 )]
 pub struct ExposureError {
-    /// Configuration key of the listener.
+    /// Last part of the listener's configuration key, with its section where it has one of its own.
     pub key: &'static str,
     /// The address asked for.
     pub address: SocketAddr,
+}
+
+fn on_loopback(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(
+        if address.is_ipv6() { Ipv6Addr::LOCALHOST.into() } else { Ipv4Addr::LOCALHOST.into() },
+        address.port(),
+    )
+}
+
+/// What would ask who connects.
+fn what_asks(key: &str) -> &'static str {
+    if key.starts_with("http") {
+        ", and let a proxy that asks lead to it (docs/security.md)"
+    } else {
+        ", or let devices prove who they are: password_file = \"users\" in [identity], filled by `tidegate passwd users NAME` \
+         (docs/security.md has tokens and certificates)"
+    }
 }
 
 impl Exposure {

@@ -179,17 +179,25 @@ pub enum OpenError {
 }
 
 impl LogConfig {
+    /// Limits that make no sense: key, value, and what it must be.
+    #[must_use]
+    pub fn mistakes(&self) -> Vec<(&'static str, u64, &'static str)> {
+        let record_bytes_max = self.record_bytes_max as u64;
+        let wrong = [
+            (self.segment_bytes < 4096, ("segment_bytes", self.segment_bytes, "at least 4096")),
+            (
+                record_bytes_max == 0 || record_bytes_max > 256 << 20,
+                ("record_bytes_max", record_bytes_max, "between 1 and 268435456"),
+            ),
+            (self.read_entries_max == 0, ("read_entries_max", 0, "at least 1")),
+        ];
+        wrong.into_iter().filter(|(is_wrong, _)| *is_wrong).map(|(_, mistake)| mistake).collect()
+    }
+
     pub(crate) fn check(&self) -> Result<(), OpenError> {
-        let wrong = |key, value, must| Err(OpenError::Config { key, value, must });
-        if self.segment_bytes < 4096 {
-            return wrong("segment_bytes", self.segment_bytes, "at least 4096");
+        match self.mistakes().first() {
+            Some(&(key, value, must)) => Err(OpenError::Config { key, value, must }),
+            None => Ok(()),
         }
-        if self.record_bytes_max == 0 || self.record_bytes_max > 256 << 20 {
-            return wrong("record_bytes_max", self.record_bytes_max as u64, "between 1 and 268435456");
-        }
-        if self.read_entries_max == 0 {
-            return wrong("read_entries_max", 0, "at least 1");
-        }
-        Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! Limits, spans of time and rules.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use tidegate_decode::DecodeConfig;
 use tidegate_telemetry::Severity;
@@ -194,41 +194,69 @@ impl Condition {
     }
 }
 
+/// Something that cannot be meant so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mistake {
+    /// Number of the rule it is about; `None`: processing as a whole.
+    pub rule: Option<usize>,
+    /// Keys that may be wrong: what is written there is what to look at.
+    pub keys: &'static [&'static str],
+    /// What is wrong and what would be right.
+    pub what: String,
+}
+
 impl ProcessConfig {
-    /// Every mistake in it, each as a sentence that names the key and what to do.
+    /// Every mistake in it.
     #[must_use]
-    pub fn mistakes(&self) -> Vec<String> {
-        let mut mistakes: Vec<String> = self.rules.iter().flat_map(RuleConfig::mistakes).collect();
-        let mut names = HashSet::new();
-        for rule in &self.rules {
-            if !names.insert(&rule.name) {
-                mistakes.push(format!("two rules are named {:?}: give each a name of its own", rule.name));
-            }
-        }
-        if self.rules.len() > RULES_MAX {
-            mistakes.push(format!("more than {RULES_MAX} rules: use wildcards in `device` and `group` to join some"));
-        }
+    pub fn mistakes(&self) -> Vec<Mistake> {
+        let mut mistakes = self.mistakes_of_rules();
+        let mut say = |keys: &'static [&'static str], what: String| mistakes.push(Mistake { rule: None, keys, what });
         for (key, max) in [
-            ("metrics_per_device_max", self.metrics_per_device_max),
-            ("aggregate_metrics_max", self.aggregate_metrics_max),
+            (&["metrics_per_device_max"], self.metrics_per_device_max),
+            (&["aggregate_metrics_max"], self.aggregate_metrics_max),
         ] {
             if max > METRICS_MAX {
-                mistakes.push(format!("{key} ({max}) must be at most {METRICS_MAX}"));
+                say(key, format!("is {max}, it must be at most {METRICS_MAX}"));
             }
         }
-        if self.late_after_intervals < 1 || self.lost_after_intervals < self.late_after_intervals {
-            mistakes.push("lost_after_intervals must be at least late_after_intervals, and that at least 1".to_owned());
+        if self.late_after_intervals < 1 {
+            say(&["late_after_intervals"], "must be at least 1".to_owned());
+        }
+        if self.lost_after_intervals < self.late_after_intervals {
+            say(&["lost_after_intervals", "late_after_intervals"], BEFORE_LATE.to_owned());
         }
         if self.due_per_entry_max == 0 {
-            mistakes.push("due_per_entry_max must be at least 1: else time would bring nothing about".to_owned());
+            say(&["due_per_entry_max"], "must be at least 1: else time would bring nothing about".to_owned());
         }
         if self.lost_after_min_ms < self.late_after_min_ms {
-            mistakes.push("lost_after_min must be at least late_after_min".to_owned());
+            say(&["lost_after_min", "late_after_min"], BEFORE_LATE.to_owned());
+        }
+        mistakes
+    }
+
+    fn mistakes_of_rules(&self) -> Vec<Mistake> {
+        let mut named: HashMap<&str, usize> = HashMap::new();
+        for rule in &self.rules {
+            *named.entry(&rule.name).or_default() += 1;
+        }
+        let mut mistakes = Vec::new();
+        for (number, rule) in self.rules.iter().enumerate() {
+            let mut found = rule.mistakes();
+            if named[&*rule.name] > 1 {
+                found
+                    .push((&["name"], format!("several rules are named {:?}: give each a name of its own", rule.name)));
+            }
+            mistakes.extend(found.into_iter().map(|(keys, what)| Mistake { rule: Some(number), keys, what }));
+        }
+        if self.rules.len() > RULES_MAX {
+            let what = format!("more than {RULES_MAX} rules: use wildcards in `device` and `group` to join some");
+            mistakes.push(Mistake { rule: Some(RULES_MAX), keys: &["name"], what });
         }
         mistakes
     }
 }
 
+const BEFORE_LATE: &str = "a device must not be lost before it is late: lost_after_… must be at least late_after_…";
 /// Metrics are numbered in 16 bits.
 const METRICS_MAX: usize = u16::MAX as usize;
 /// Rules are, too.
@@ -248,27 +276,27 @@ impl RuleConfig {
         self.device.as_deref().filter(|device| is_about_silence && !device.contains(['*', '?']))
     }
 
-    fn mistakes(&self) -> Vec<String> {
-        let mut mistakes = Vec::new();
-        let mut say = |what: &str| mistakes.push(format!("rule {:?}: {what}", self.name));
+    fn mistakes(&self) -> Vec<(&'static [&'static str], String)> {
+        let mut mistakes: Vec<(&'static [&'static str], String)> = Vec::new();
+        let mut say = |keys: &'static [&'static str], what: &str| mistakes.push((keys, what.to_owned()));
         if self.name.is_empty() {
-            say("it needs a name");
+            say(&["name"], "a rule needs a name");
         }
         match self.condition {
             Condition::Above { threshold, hysteresis, for_ms } | Condition::Below { threshold, hysteresis, for_ms } => {
                 if !threshold.is_finite() {
-                    say("the threshold must be a finite number");
+                    say(&["above", "below"], "the threshold must be a finite number");
                 }
                 if !hysteresis.is_finite() || hysteresis < 0.0 {
-                    say("the hysteresis must be 0 or more");
+                    say(&["hysteresis"], "must be 0 or more");
                 }
                 if for_ms < 0 {
-                    say("the duration must be 0 or more");
+                    say(&["for"], "must be 0 or more");
                 }
             }
             Condition::NoReading { for_ms } => {
                 if for_ms <= 0 {
-                    say("the duration of \"no reading\" must be more than 0");
+                    say(&["no_reading_for"], "must be more than 0");
                 }
             }
         }

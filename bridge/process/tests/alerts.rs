@@ -329,7 +329,11 @@ fn every_mistake_of_the_configuration_is_named() {
         bad(Condition::NoReading { for_ms: 0 }),
     ];
     let mistakes = ProcessConfig { rules, ..ProcessConfig::default() }.mistakes();
-    assert_eq!(mistakes.len(), 7, "{mistakes:#?}");
+    assert_eq!(mistakes.len(), 8, "{mistakes:#?}");
+    let of_rules: Vec<_> = mistakes.iter().map(|mistake| (mistake.rule, mistake.keys[0])).collect();
+    let first = ["name", "above", "hysteresis", "for", "name"].map(|key| (Some(0), key));
+    let second = ["name", "no_reading_for", "name"].map(|key| (Some(1), key));
+    assert_eq!(of_rules, [&first[..], &second[..]].concat(), "each names its rule and key, both of one name do");
     assert!(ProcessConfig::default().mistakes().is_empty());
     let (metrics_per_device_max, aggregate_metrics_max) = (65_536, 65_536);
     let many = ProcessConfig { metrics_per_device_max, aggregate_metrics_max, ..ProcessConfig::default() };

@@ -77,6 +77,41 @@ async fn an_open_address_without_identity_is_refused_with_what_to_add() {
     let output = tokio::time::timeout(Duration::from_secs(10), output).await.unwrap().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success() && said.contains("--insecure-allow-anonymous"), "{said}");
+    assert!(said.contains("write mqtt.listen = \"127.0.0.1:0\""), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_refuses_what_a_start_refuses_in_the_same_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("bad.toml");
+    let rule = "[[alert]]\nname = \"hot\"\nabove = 1.0\n";
+    for (text, parts) in [
+        (
+            "[http]\nlisten = \"0.0.0.0:8080\"\n".to_owned(),
+            vec!["line 2: http.listen", "write http.listen = \"127.0.0.1:8080\""],
+        ),
+        (format!("{rule}{rule}"), vec!["line 2: alert[0].name", "line 5: alert[1].name", "hot"]),
+        ("[log]\nread_entries_max = 0\n".to_owned(), vec!["line 2: log.read_entries_max: is 0"]),
+        ("[http]\nlisten = \"127.0.0.1:1883\"\n".to_owned(), vec!["line 2: http.listen", "mqtt.listen too"]),
+    ] {
+        std::fs::write(&file, text).unwrap();
+        let said = async |arguments: &[&str]| {
+            let run = tokio::process::Command::new(tool::binary("tidegate"))
+                .current_dir(folder.path())
+                .args(arguments)
+                .args(["--config", file.to_str().unwrap()])
+                .stdin(Stdio::null())
+                .output();
+            let output = tokio::time::timeout(Duration::from_secs(10), run).await.unwrap().unwrap();
+            assert!(!output.status.success(), "{arguments:?}");
+            String::from_utf8_lossy(&output.stderr).into_owned()
+        };
+        let (checked, started) = (said(&["check"]).await, said(&[]).await);
+        assert_eq!(checked, started);
+        for part in parts {
+            assert!(checked.contains(part), "{part} is missing in:\n{checked}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -80,11 +80,12 @@ pub fn decode(reader: &mut Reader) -> DecodeConfig {
     }
 }
 
-pub fn process(reader: &mut Reader) -> ProcessConfig {
-    let (decode, rules, metrics) = (decode(reader), rules::rules(reader), rules::metrics(reader));
+/// Processing, and the section of each rule.
+pub fn process(reader: &mut Reader) -> (ProcessConfig, Vec<String>) {
+    let (decode, (rules, sections), metrics) = (decode(reader), rules::rules(reader), rules::metrics(reader));
     let d = ProcessConfig::default();
     let mut s = reader.section("process", "Devices, groups and when a device counts as late, asleep or lost.");
-    ProcessConfig {
+    let config = ProcessConfig {
         decode,
         rules,
         metrics,
@@ -166,5 +167,6 @@ pub fn process(reader: &mut Reader) -> ProcessConfig {
         ),
         alerts_recent_ms: s.duration_ms("alerts_recent", d.alerts_recent_ms, "Time a cleared alert is remembered…"),
         alerts_recent_max: s.count("alerts_recent_max", d.alerts_recent_max, "…and so many at most, for viewers too."),
-    }
+    };
+    (config, sections)
 }

@@ -25,8 +25,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tidegate_broker::{BrokerConfig, EngineConfig, SessionStoreConfig};
-use tidegate_identity::IdentityConfig;
+use tidegate_broker::{BrokerConfig, EngineConfig, ListenAddress, SessionStoreConfig};
+use tidegate_identity::{Exposure, IdentityConfig};
 use tidegate_log::LogConfig;
 use tidegate_process::ProcessConfig;
 use tidegate_push::{LiveConfig, PushConfig};
@@ -95,14 +95,18 @@ impl Config {
     /// Every mistake of the file, in order of line.
     pub fn parse(text: &str) -> Result<Config, Vec<Mistake>> {
         let mut reader = Reader::new(text);
-        let config = read(&mut reader);
-        let (mut mistakes, _) = reader.finish();
-        mistakes.extend(config.process.mistakes().into_iter().map(|what| Mistake {
-            line: 1,
-            key: String::new(),
-            what,
-        }));
-        mistakes.extend(config.without_the_gate().map(|(key, what)| Mistake { line: 1, key: key.to_owned(), what }));
+        let (config, rules) = read(&mut reader);
+        for mistake in config.process.mistakes() {
+            let section = mistake.rule.and_then(|rule| rules.get(rule)).map_or("process", String::as_str);
+            reader.at(section).wrong_keys(mistake.keys, &mistake.what);
+        }
+        for (key, value, must) in config.log.mistakes() {
+            reader.at("log").wrong_key(key, &format!("is {value}, it must be {must}"));
+        }
+        for (section, what) in config.without_the_gate() {
+            reader.at(section).wrong(what);
+        }
+        let (mistakes, _) = reader.finish();
         if mistakes.is_empty() { Ok(config) } else { Err(mistakes) }
     }
 }
@@ -118,7 +122,8 @@ pub fn sample() -> String {
     )
 }
 
-fn read(reader: &mut Reader) -> Config {
+/// The configuration, and the section of each rule.
+fn read(reader: &mut Reader) -> (Config, Vec<String>) {
     let mut section = reader.section("data", "Where everything is kept.");
     let data = section.text(
         "directory",
@@ -127,6 +132,7 @@ fn read(reader: &mut Reader) -> Config {
     );
     let data = PathBuf::from(data);
     let (http, push) = viewers::push(reader);
+    let sections;
     let mut config = Config {
         broker: BrokerConfig {
             engine: engine::engine(reader),
@@ -137,7 +143,11 @@ fn read(reader: &mut Reader) -> Config {
         sessions: SessionStoreConfig { directory: Some(data.join("sessions")), ..mqtt::sessions(reader) },
         log: LogConfig { directory: data.join("log"), ..storage::log(reader) },
         store: StoreConfig { directory: data.join("store"), ..storage::store(reader) },
-        process: fleet::process(reader),
+        process: {
+            let process;
+            (process, sections) = fleet::process(reader);
+            process
+        },
         views: viewers::views(reader),
         live: viewers::live(reader),
         flush: storage::flush(reader),
@@ -149,12 +159,12 @@ fn read(reader: &mut Reader) -> Config {
     };
     (config.push.commands, config.process.commands) = commands::commands(reader);
     config.views.cleared_alerts_max = config.process.alerts_recent_max;
-    config
+    (config, sections)
 }
 
 impl Config {
     /// What only the gate does and is asked of another engine: nobody shall believe that it is done.
-    fn without_the_gate(&self) -> impl Iterator<Item = (&'static str, String)> {
+    fn without_the_gate(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
         let is_gate = self.broker.engine == EngineConfig::Gate;
         let default = IdentityConfig::default();
         let identity = &self.identity;
@@ -163,12 +173,53 @@ impl Config {
             || identity.certificate_name != default.certificate_name
             || identity.anonymous != default.anonymous;
         let asked = [
-            ("listener", !self.broker.listeners.is_empty()),
+            ("listener[0]", !self.broker.listeners.is_empty()),
             ("identity", has_identity),
-            ("right", !identity.rights.is_empty()),
+            ("right[0]", !identity.rights.is_empty()),
         ];
         let what = "is served by engine = \"gate\" alone: take it out, or change broker.engine (docs/engines.md)";
-        asked.into_iter().filter(move |(_, is)| *is && !is_gate).map(move |(key, _)| (key, what.to_owned()))
+        asked.into_iter().filter(move |(_, is)| *is && !is_gate).map(move |(section, _)| (section, what))
+    }
+
+    /// Listeners that cannot be: others reach them and nothing asks who connects, or two have one address. They are judged
+    /// when arguments have had their say; `text` is that of the file, for the lines.
+    pub fn unservable(&self, text: &str, otherwise: Exposure) -> Vec<Mistake> {
+        let reader = Reader::new(text);
+        let mut mistakes = Vec::new();
+        let mut taken: Vec<(SocketAddr, String)> = Vec::new();
+        for (key, named, address, exposure) in self.listened_on(otherwise) {
+            let mut say = |what| mistakes.push(Mistake { line: reader.line_of(&key), key: key.clone(), what });
+            if let Err(exposed) = exposure.check(named, address) {
+                say(exposed.to_string());
+            }
+            if let Some((_, other)) = taken.iter().find(|(other, _)| *other == address && address.port() != 0) {
+                say(format!("\"{address}\" is that of {other} too: give each listener an address of its own"));
+            }
+            taken.push((address, key));
+        }
+        mistakes
+    }
+
+    /// Where anybody may connect: each place in the file, what to write there, the address, and how far it may reach.
+    fn listened_on(&self, otherwise: Exposure) -> Vec<(String, &'static str, SocketAddr, Exposure)> {
+        let asking = self.identity.exposure(otherwise);
+        let of = |key: &'static str, address, exposure| (key.to_owned(), key, address, exposure);
+        let mqtt = of("mqtt.listen", self.broker.listen, asking);
+        let mut all = match &self.broker.engine {
+            EngineConfig::Gate => vec![mqtt],
+            EngineConfig::Rumqttd(own) => vec![mqtt, of("rumqttd.listen_v5", own.listen_v5, asking)],
+            EngineConfig::External(_) => Vec::new(),
+        };
+        all.push(of("http.listen", self.http, otherwise));
+        for (number, listener) in self.broker.listeners.iter().enumerate() {
+            // A certificate that is required says who connects.
+            let is_asked = listener.tls.as_ref().is_some_and(|tls| tls.require_certificate);
+            if let ListenAddress::Tcp(address) = listener.at {
+                let exposure = if is_asked { Exposure::Identified } else { asking };
+                all.push((format!("listener[{number}].address"), "address", address, exposure));
+            }
+        }
+        all
     }
 
     /// Moves everything that is kept to another folder.
@@ -224,6 +275,70 @@ mod tests {
             assert!(found.contains(&expected), "{expected:?} is missing in {mistakes:#?}");
         }
         assert!(mistakes[1].what.contains("did you mean mqtt.packet_bytes_max?"), "{}", mistakes[1]);
+    }
+
+    #[test]
+    fn what_does_not_go_together_is_reported_where_it_is_written() {
+        let alert = "[[alert]]\nname = \"x\"\nabove = 1.0\n";
+        for (text, expected) in [
+            (format!("\n{alert}\n{alert}"), vec![(3, "alert[0].name"), (7, "alert[1].name")]),
+            ("\n[process]\nlate_after_min = \"90 s\"\n".to_owned(), vec![(3, "process.late_after_min")]),
+            ("\n[process]\nmetrics_per_device_max = 70000\n".to_owned(), vec![(3, "process.metrics_per_device_max")]),
+            (
+                "\n\n[log]\nsegment_bytes = 5\nread_entries_max = 0\n".to_owned(),
+                vec![(4, "log.segment_bytes"), (5, "log.read_entries_max")],
+            ),
+            (
+                "\n[broker]\nengine = \"rumqttd\"\n\n[identity]\nanonymous = \"never\"\n".to_owned(),
+                vec![(5, "identity")],
+            ),
+            ("[[alert]]\nname = \"x\"\nno_reading_for = \"0 s\"\n".to_owned(), vec![(3, "alert[0].no_reading_for")]),
+        ] {
+            let mistakes = Config::parse(&text).unwrap_err();
+            let found: Vec<_> = mistakes.iter().map(|mistake| (mistake.line, mistake.key.as_str())).collect();
+            assert_eq!(found, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn listeners_that_cannot_be_are_told_with_what_to_write() {
+        let said = |text: &str, exposure| -> Vec<String> {
+            let mistakes = Config::parse(text).unwrap().unservable(text, exposure);
+            mistakes.iter().map(ToString::to_string).collect()
+        };
+        let text = "[mqtt]\nlisten = \"0.0.0.0:1884\"\n\n[http]\nlisten = \"[::]:8081\"\n\n\
+                    [[listener]]\nkind = \"tcp\"\naddress = \"192.0.2.1:1885\"\n";
+        let open = said(text, Exposure::LoopbackOnly);
+        for (said, line) in
+            open.iter().zip(["line 2: mqtt.listen: ", "line 5: http.listen: ", "line 9: listener[0].address: "])
+        {
+            assert!(said.starts_with(line), "{said}");
+        }
+        assert!(open[0].contains("write mqtt.listen = \"127.0.0.1:1884\", or let devices prove"), "{}", open[0]);
+        assert!(open[1].contains("write http.listen = \"[::1]:8081\", and let a proxy"), "{}", open[1]);
+        assert!(open[2].contains("write address = \"127.0.0.1:1885\""), "{}", open[2]);
+        assert_eq!(said(text, Exposure::AnonymousAllowed), Vec::<String>::new());
+        let asking = format!("[identity]\npassword_file = \"users\"\n{text}");
+        assert_eq!(said(&asking, Exposure::LoopbackOnly).len(), 1, "HTTP asks nobody");
+        let same = "[mqtt]\nlisten = \"127.0.0.1:8080\"\n";
+        assert_eq!(
+            said(same, Exposure::LoopbackOnly),
+            ["http.listen: \"127.0.0.1:8080\" is that of mqtt.listen too: give each listener an address of its own"]
+        );
+    }
+
+    #[test]
+    fn a_metric_whose_name_has_a_dot_is_read_and_what_is_no_section_is_told() {
+        let config = Config::parse("[metric.\"env.temperature\"]\nunit = \"K\"\n").unwrap();
+        assert_eq!(config.process.metrics[0].unit.as_deref(), Some("K"));
+        for (text, line, key) in [
+            ("metric = 5\n", 1, "metric"),
+            ("[metric]\nx = 5\n", 2, "metric.x"),
+            ("[metric.\"env.x\"]\nunits = \"K\"\n", 2, "metric.env.x.units"),
+        ] {
+            let mistakes = Config::parse(text).unwrap_err();
+            assert_eq!((mistakes[0].line, mistakes[0].key.as_str()), (line, key), "{mistakes:?}");
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::units;
 /// One mistake of a configuration file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mistake {
-    /// Line, counted from 1.
+    /// Line, counted from 1; 0 where it is about nothing in the file.
     pub line: usize,
     /// Full key: `mqtt.packet_bytes_max`; empty when the file is not TOML.
     pub key: String,
@@ -24,7 +24,10 @@ pub struct Mistake {
 impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Mistake { line, key, what } = self;
-        if key.is_empty() { write!(f, "line {line}: {what}") } else { write!(f, "line {line}: {key}: {what}") }
+        if *line > 0 {
+            write!(f, "line {line}: ")?;
+        }
+        if key.is_empty() { write!(f, "{what}") } else { write!(f, "{key}: {what}") }
     }
 }
 
@@ -82,8 +85,23 @@ impl Reader {
     pub fn named(&mut self, name: &'static str, sample: &str) -> Vec<(String, String)> {
         let _ = writeln!(self.sample, "\n{}", sample.trim());
         self.known.insert(name.to_owned());
-        let Some(table) = self.root.get(name).and_then(Item::as_table_like) else { return Vec::new() };
-        table.iter().map(|(key, _)| (key.to_owned(), format!("{name}.{key}"))).collect()
+        let Some(item) = self.root.get(name).cloned() else { return Vec::new() };
+        let wrong = format!("is sections: write [{name}.NAME] and its keys below it");
+        let Some(table) = item.as_table_like() else {
+            self.mistake(item.span(), name, wrong);
+            return Vec::new();
+        };
+        let mut named = Vec::new();
+        for (key, section) in table.iter() {
+            let path = format!("{name}.{}", level(key));
+            if section.is_table_like() {
+                named.push((key.to_owned(), path));
+            } else {
+                self.known.insert(path.clone());
+                self.mistake(section.span(), &path, wrong.clone());
+            }
+        }
+        named
     }
 
     /// A section found by [`Reader::list`] or [`Reader::named`]; not part of the sample.
@@ -104,7 +122,7 @@ impl Reader {
 
     fn find_unknown(&mut self, table: &dyn TableLike, prefix: &str) {
         for (key, item) in table.iter() {
-            let path = if prefix.is_empty() { key.to_owned() } else { format!("{prefix}.{key}") };
+            let path = if prefix.is_empty() { level(key) } else { format!("{prefix}.{}", level(key)) };
             if !self.known.contains(&path) {
                 let span = table.key(key).and_then(toml_edit::Key::span).or_else(|| item.span());
                 let near = self.nearest(&path);
@@ -131,18 +149,34 @@ impl Reader {
             .map_or(String::new(), |(_, known)| format!("; did you mean {known}?"))
     }
 
+    /// The line of a key or section, counted from 1; 0 where the file does not have it.
+    pub fn line_of(&self, path: &str) -> usize {
+        self.find(path).and_then(Item::span).map_or(0, |span| self.line_at(span.start))
+    }
+
+    fn line_at(&self, start: usize) -> usize {
+        self.text.as_bytes()[..start.min(self.text.len())].iter().filter(|byte| **byte == b'\n').count() + 1
+    }
+
     fn mistake(&mut self, span: Option<Range<usize>>, key: &str, what: String) {
-        let start = span.map_or(0, |span| span.start).min(self.text.len());
-        let line = self.text.as_bytes()[..start].iter().filter(|byte| **byte == b'\n').count() + 1;
-        self.mistakes.push(Mistake { line, key: key.to_owned(), what });
+        let line = self.line_at(span.map_or(0, |span| span.start));
+        self.mistakes.push(Mistake { line, key: key.replace(DOT, "."), what });
     }
 
     fn find(&self, path: &str) -> Option<&Item> {
         path.split('.').try_fold(&self.root, |item, part| match part.split_once('[') {
-            None => item.get(part),
+            None => item.get(part.replace(DOT, ".")),
             Some((name, index)) => item.get(name)?.get(index.trim_end_matches(']').parse::<usize>().ok()?),
         })
     }
+}
+
+/// Stands in a path for a dot that is part of a name.
+const DOT: char = '\u{1f}';
+
+/// A key as a level of a path.
+fn level(key: &str) -> String {
+    key.replace('.', &DOT.to_string())
 }
 
 /// A section that is being read; every method declares one key.
@@ -258,6 +292,15 @@ impl Section<'_> {
         let path = format!("{}.{key}", self.path);
         let span = self.reader.find(&path).and_then(Item::span);
         self.reader.mistake(span, &path, what.to_owned());
+    }
+
+    /// A mistake about one of these keys: that which is written, else about the section.
+    pub fn wrong_keys(&mut self, keys: &[&str], what: &str) {
+        let written = |key: &&&str| self.reader.find(&format!("{}.{key}", self.path)).is_some();
+        match keys.iter().find(written).copied() {
+            Some(key) => self.wrong_key(key, what),
+            None => self.wrong(what),
+        }
     }
 
     fn known(&mut self, key: &str) -> String {

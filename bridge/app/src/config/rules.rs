@@ -41,9 +41,10 @@ const SOURCE_SAMPLE: &str = r#"
 # same_time = "last"             # of values with one time of the device the last counts; default "each" does
 "#;
 
-pub fn rules(reader: &mut Reader) -> Vec<RuleConfig> {
+/// The rules, and the section that each is written in.
+pub fn rules(reader: &mut Reader) -> (Vec<RuleConfig>, Vec<String>) {
     let paths = reader.list("alert", ALERT_SAMPLE);
-    paths.iter().filter_map(|path| rule(&mut reader.at(path))).collect()
+    paths.into_iter().filter_map(|path| Some((rule(&mut reader.at(&path))?, path))).unzip()
 }
 
 fn rule(section: &mut Section<'_>) -> Option<RuleConfig> {
