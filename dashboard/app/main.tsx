@@ -10,10 +10,12 @@ import "./style/print.css";
 import { App } from "./App.js";
 import { startLive } from "./lib/live.js";
 import { listenKeys } from "./lib/keys.js";
+import { followRefusals } from "./lib/refusal.js";
 import { followLinks } from "./lib/router.js";
 import { allowSound } from "./lib/sound.js";
 
 startLive();
+followRefusals();
 listenKeys();
 followLinks();
 allowSound();

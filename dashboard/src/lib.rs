@@ -12,6 +12,17 @@ pub struct Asset {
     pub etag: String,
     /// Whether the name changes with the content, so that a browser may keep the file for ever.
     pub immutable: bool,
+    /// How the bytes are compressed (RFC 9110 section 8.4.1): `br` or `gzip`.
+    pub encoding: Option<&'static str>,
+}
+
+/// Which compressions are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Accepted {
+    /// Brotli (RFC 7932).
+    pub br: bool,
+    /// gzip (RFC 1952).
+    pub gzip: bool,
 }
 
 #[derive(rust_embed::Embed)]
@@ -19,13 +30,21 @@ pub struct Asset {
 #[allow_missing = true]
 struct Dist;
 
-/// The file at `path` (no leading slash), or `None`.
+/// The file at `path` (no leading slash), in the smallest of the forms that are taken and were built, or `None`.
 #[must_use]
-pub fn asset(path: &str) -> Option<Asset> {
-    let file = Dist::get(path)?;
+pub fn asset(path: &str, accepted: Accepted) -> Option<Asset> {
+    if path.ends_with(".br") || path.ends_with(".gz") {
+        return None;
+    }
+    let form = |is_taken: bool, encoding: &'static str, ending: &str| {
+        is_taken.then(|| Dist::get(&format!("{path}{ending}"))).flatten().map(|file| (file, Some(encoding)))
+    };
+    let compressed = form(accepted.br, "br", ".br").or_else(|| form(accepted.gzip, "gzip", ".gz"));
+    let (file, encoding) = compressed.or_else(|| Some((Dist::get(path)?, None)))?;
     let hash = file.metadata.sha256_hash();
     let etag = hash.iter().take(8).fold(String::from("\""), |text, byte| text + &format!("{byte:02x}")) + "\"";
-    Some(Asset { bytes: file.data, content_type: content_type(path), etag, immutable: path.starts_with("assets/") })
+    let immutable = path.starts_with("assets/");
+    Some(Asset { bytes: file.data, content_type: content_type(path), etag, immutable, encoding })
 }
 
 fn content_type(path: &str) -> &'static str {
@@ -58,7 +77,7 @@ mod tests {
     #[test]
     fn nothing_outside_the_built_files_is_served() {
         for path in ["", "../Cargo.toml", "../src/lib.rs", "/etc/passwd", "assets"] {
-            assert!(asset(path).is_none(), "{path}");
+            assert!(asset(path, Accepted::default()).is_none(), "{path}");
         }
     }
 }

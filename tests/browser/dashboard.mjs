@@ -1,6 +1,7 @@
 // What the dashboard promises, in Chromium against a running server: dashboard.mjs SCENE HTTP MQTT
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { createServer, request } from "node:http";
 import { connect } from "node:net";
 import mqttjs from "mqtt";
 import { compare, days, fingers } from "./charts.mjs";
@@ -15,14 +16,14 @@ const base = `http://${http}`;
 const device = (id) => `/device/${id}`;
 const value = ".metric .value";
 
-const scenes = { arrival, alert, keyboard, outage, hidden, chart, words, problems, clients, command, phone, compare, days, fingers, inAlert, table, filter, sections, failing, accessible, focus, quiet };
+const scenes = { arrival, alert, keyboard, outage, hidden, chart, words, problems, clients, command, phone, proxied, compare, days, fingers, inAlert, table, filter, sections, failing, accessible, focus, quiet };
 await (scenes[scene] ?? (() => assert.fail(`usage: dashboard.mjs ${Object.keys(scenes).join("|")} HTTP MQTT`)))({ base, mqtt });
 
 /** An empty server teaches; what real clients then publish is on the pages that were open all the time. */
 async function arrival() {
   await inBrowser(base, async (open) => {
     const fleet = await open("/");
-    await shows(fleet, ".empty", "mosquitto_pub");
+    await shows(fleet, ".empty", `mosquitto_pub -h 127.0.0.1 -p ${mqtt.split(":").pop()} `);
     const pages = {
       "22.5": await open(device("site/a/f1/paho-5-1")),
       "23.5": await open(device("site/a/f1/mqttjs-5-1")),
@@ -336,6 +337,26 @@ async function command() {
     await shows(page, ".command-form .wrong", "no topic name");
   }, { forgive: /400 \(Bad Request\)/ });
   await client.endAsync();
+}
+
+/** Behind a proxy that asks in its own name the page says what the server says to it. */
+async function proxied() {
+  const [host, port] = http.split(":");
+  const onward = ({ method, url, headers }) => ({ host, port, method, path: url, headers: { ...headers, host: http } });
+  const proxy = createServer((asked, answer) => {
+    const further = request(onward(asked), (got) => got.pipe(answer.writeHead(got.statusCode, got.headers)));
+    asked.pipe(further);
+  });
+  proxy.on("upgrade", (asked, socket) => {
+    const further = request(onward(asked), (got) => socket.end(`HTTP/1.1 ${got.statusCode} Refused\r\n\r\n`));
+    further.on("upgrade", () => assert.fail("the server lets the page in")).end();
+  });
+  await new Promise((listens) => proxy.listen(0, "127.0.0.1", listens));
+  const outside = `http://localhost:${proxy.address().port}`;
+  await inBrowser(outside, async (open) => {
+    await shows(await open("/"), ".empty", `pages of "${outside}" may not do this`);
+  }, { forgive: /403|WebSocket/ });
+  proxy.close();
 }
 
 /** Every page fits a phone, and a thumb finds what it needs. */

@@ -9,6 +9,7 @@ mod clock;
 mod config;
 mod figures;
 mod flush;
+mod helps;
 mod intents;
 mod jumps;
 mod operations;

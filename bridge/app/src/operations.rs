@@ -8,13 +8,14 @@ use std::time::{Duration, Instant};
 use metrics::gauge;
 use metrics_exporter_prometheus::PrometheusHandle;
 use parking_lot::Mutex;
-use tidegate_broker::Broker;
+use tidegate_broker::{Broker, EngineConfig};
+use tidegate_identity as identity;
 use tidegate_log::Log;
 use tidegate_process::Reach;
 use tidegate_process::config::{Condition, RuleConfig};
 use tidegate_push::{
-    ClockStats, LogStats, MqttStats, OperationStats, Operations, Readiness, ReadingStats, Rule, RuleCondition,
-    RuleReach,
+    Anonymous, ClockStats, LogStats, MqttListener, MqttStats, MqttWays, OperationStats, Operations, Readiness,
+    ReadingStats, Rule, RuleCondition, RuleReach,
 };
 use tidegate_store::Store;
 use tidegate_telemetry::{History, Position, UNSET_BEFORE_MS};
@@ -22,6 +23,7 @@ use tokio::sync::watch;
 
 use crate::ages::AgeFigures;
 use crate::clock::{self, Standing};
+use crate::config::Config;
 use crate::figures::{Figures, Sample};
 use crate::flush::FlushStatus;
 use crate::problems::Ledger;
@@ -51,6 +53,8 @@ pub struct Program {
     pub flush: Arc<FlushStatus>,
     /// What of history is of a clock that was wrong.
     pub ages: Arc<AgeFigures>,
+    /// How MQTT clients come in.
+    pub ways: MqttWays,
     /// What raises alerts.
     pub rules: Vec<Rule>,
     /// What each of them looks at.
@@ -77,6 +81,26 @@ pub fn rule_of(config: &RuleConfig) -> Rule {
     }
 }
 
+/// Where MQTT is spoken, and what has to be shown there.
+pub fn ways_in(config: &Config, broker: &Broker) -> MqttWays {
+    let is_elsewhere = matches!(config.broker.engine, EngineConfig::External(_));
+    let transport = if is_elsewhere { "broker" } else { "tcp" };
+    let mut listeners = vec![MqttListener { transport, address: broker.address(), certificate: false }];
+    // Both in the order of the configuration.
+    for ((transport, at), own) in broker.listeners().into_iter().zip(&config.broker.listeners) {
+        let certificate = own.tls.as_ref().is_some_and(|tls| tls.require_certificate);
+        listeners.push(MqttListener { transport: transport.name(), address: at.to_string(), certificate });
+    }
+    let proofs = config.identity.proofs();
+    let anonymous = match config.identity.anonymous {
+        identity::Anonymous::Auto if !proofs.is_empty() => Anonymous::Never,
+        identity::Anonymous::Auto | identity::Anonymous::Everywhere => Anonymous::Everywhere,
+        identity::Anonymous::Loopback => Anonymous::Loopback,
+        identity::Anonymous::Never => Anonymous::Never,
+    };
+    MqttWays { listeners, anonymous, proofs }
+}
+
 impl Operations for Program {
     fn stats(&self) -> OperationStats {
         let now = self.figures.sample();
@@ -85,6 +109,7 @@ impl Operations for Program {
             started: self.started_ms,
             memory_bytes: resident_bytes(),
             mqtt: MqttStats {
+                ways: self.ways.clone(),
                 connections: self.broker.stats().map(|stats| stats.connections as u64),
                 publications: now.publications,
                 publications_per_second,

@@ -29,9 +29,10 @@ use crate::clock::{self, Jump};
 use crate::config::{Config, FlushConfig};
 use crate::figures::Figures;
 use crate::flush::{FlushStatus, Flusher};
+use crate::helps;
 use crate::intents::LogIntents;
 use crate::jumps::Jumps;
-use crate::operations::{Program, Rates, rule_of};
+use crate::operations::{Program, Rates, rule_of, ways_in};
 use crate::pipeline::Pipeline;
 use crate::problems::Ledger;
 use crate::whole::Known;
@@ -45,6 +46,7 @@ const SHUTDOWN_MAX: Duration = Duration::from_secs(10);
 /// What kept it from starting, with what to do.
 pub async fn run(mut config: Config, viewers: &Handle) -> Result<()> {
     let prometheus = PrometheusBuilder::new().install_recorder().context("the metrics recorder")?;
+    helps::describe();
     let authority = Arc::new(Authority::open(config.identity.clone()).context("[identity]")?);
     config.broker.authority = authority.clone();
     raise_open_files();
@@ -81,6 +83,7 @@ pub async fn run(mut config: Config, viewers: &Handle) -> Result<()> {
         }
     })?;
     let program = Arc::new(Program {
+        ways: ways_in(&config, &broker),
         started_ms: clock::now_ms(),
         prometheus: prometheus.clone(),
         broker: broker.clone(),

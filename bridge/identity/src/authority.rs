@@ -52,14 +52,23 @@ impl Default for IdentityConfig {
 }
 
 impl IdentityConfig {
+    /// By what one may prove who one is.
+    #[must_use]
+    pub fn proofs(&self) -> Vec<&'static str> {
+        let ways = [
+            ("certificate", self.certificate_name != CertificateName::None),
+            ("token", self.token.is_some()),
+            ("password", self.password_file.is_some()),
+        ];
+        ways.into_iter().filter(|(_, is)| *is).map(|(way, _)| way).collect()
+    }
+
     /// As [`Authority::exposure`], of an authority that is not open yet.
     #[must_use]
     pub fn exposure(&self, otherwise: Exposure) -> Exposure {
-        let has_way =
-            self.certificate_name != CertificateName::None || self.token.is_some() || self.password_file.is_some();
         match self.anonymous {
             Anonymous::Everywhere => Exposure::AnonymousAllowed,
-            Anonymous::Auto if !has_way => otherwise,
+            Anonymous::Auto if self.proofs().is_empty() => otherwise,
             Anonymous::Auto | Anonymous::Never | Anonymous::Loopback => Exposure::Identified,
         }
     }

@@ -23,7 +23,7 @@ pub use http::server::serve;
 pub use hub::Hub;
 pub use live::LiveConfig;
 pub use ports::{
-    ClockStats, IntentError, Intents, LogStats, MqttStats, OperationStats, Operations, Readiness, ReadingStats, Rule,
-    RuleCondition, RuleReach,
+    Anonymous, ClockStats, IntentError, Intents, LogStats, MqttListener, MqttStats, MqttWays, OperationStats,
+    Operations, Readiness, ReadingStats, Rule, RuleCondition, RuleReach,
 };
 pub use rest::router;

@@ -143,9 +143,47 @@ pub struct ClockStats {
     pub ages_behind_ms: Option<i64>,
 }
 
+/// How MQTT clients come in.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct MqttWays {
+    /// Where.
+    pub listeners: Vec<MqttListener>,
+    /// Who is let in without a proof.
+    pub anonymous: Anonymous,
+    /// By what one may prove who one is: `certificate`, `token`, `password`.
+    pub proofs: Vec<&'static str>,
+}
+
+/// A place where MQTT is spoken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MqttListener {
+    /// `tcp`, `tls`, `websocket`, `wss` or `unix`; `broker`: a broker elsewhere, whose publications this program takes.
+    pub transport: &'static str,
+    /// `host:port` with the true port, or the path of a socket.
+    pub address: String,
+    /// Whether a client certificate has to be shown.
+    pub certificate: bool,
+}
+
+/// Who is let in without a proof.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Anonymous {
+    /// Everybody.
+    #[default]
+    Everywhere,
+    /// Whoever is on the same machine.
+    Loopback,
+    /// Nobody.
+    Never,
+}
+
 /// Figures of the broker.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct MqttStats {
+    /// How clients come in.
+    #[serde(flatten)]
+    pub ways: MqttWays,
     /// Open now; absent where the engine does not know its clients.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connections: Option<u64>,

@@ -51,8 +51,15 @@ export interface Periods {
   periods: { start: number | null; end: number | null; duration_ms: number }[];
 }
 
-export type Figures = { [name: string]: number | string | boolean | null | Figures };
-export type Stats = Figures & { devices?: StateCounts; readings?: { applied_per_second?: number } };
+export type Figures = { [name: string]: unknown };
+/** How MQTT clients come in. */
+export interface MqttWays {
+  listeners: { transport: "tcp" | "tls" | "websocket" | "wss" | "unix" | "broker"; address: string; certificate: boolean }[];
+  anonymous: "everywhere" | "loopback" | "never";
+  proofs: ("certificate" | "token" | "password")[];
+}
+
+export type Stats = Figures & { devices?: StateCounts; mqtt?: MqttWays; readings?: { applied_per_second?: number } };
 
 /** What the server said was wrong, in its own words. */
 export class Problem extends Error {

@@ -7,11 +7,11 @@ import { now } from "../lib/live.js";
 import { route, setQuery } from "../lib/router.js";
 import { ClientGlyph } from "../parts/ClientGlyph.js";
 import { ClientPanel } from "../parts/ClientPanel.js";
-import { Copyable, MQTT_SERVER, PORT_WORDS } from "../parts/Empty.js";
+import { Publish } from "../parts/Empty.js";
 import { Refusals } from "../parts/Refusals.js";
 import { Unseen } from "../parts/Unseen.js";
 
-const LINE = `mosquitto_pub ${MQTT_SERVER} -i dev1 -t site/a/dev1/temperature -q 1 -m 21.5`;
+const FIRST = "-i dev1 -t site/a/dev1/temperature -q 1 -m 21.5";
 const PAGE = 100;
 const LIMIT_MAX = 1000;
 const STATES = [["all", "All"], ["connected", "Connected"], ["sleeping", "Sleeping"], ["gone", "Gone"]] as const;
@@ -85,8 +85,7 @@ function Nothing(props: { searched: boolean }) {
     <div class="empty">
       <Show when={!props.searched} fallback={<h2>No client fits. Search for part of an identifier, a user or an address.</h2>}>
         <h2>No client yet. Connect one:</h2>
-        <Copyable line={LINE} />
-        <p>A client is here from the moment it connects, and stays for a while after it went or was refused, with the reason. {PORT_WORDS}</p>
+        <Publish rest={FIRST}>A client is here from the moment it connects, and stays for a while after it went or was refused, with the reason.</Publish>
       </Show>
     </div>
   );

@@ -19,6 +19,7 @@ import { status } from "../lib/live.js";
 import { go, href } from "../lib/router.js";
 import { palette, rem } from "../lib/theme.js";
 import { shownAs, unitOf, type Unit } from "../lib/units.js";
+import { refusal } from "../lib/refusal.js";
 import { NoDevice } from "../parts/Empty.js";
 import { SidePanel } from "../parts/SidePanel.js";
 
@@ -141,7 +142,11 @@ function skipCells(event: MouseEvent): void {
 function Waiting() {
   return (
     <Show when={status().phase === "offline"} fallback={<div class="skeleton tall" role="progressbar" aria-label="Loading" />}>
-      <div class="empty"><h2>The server does not answer.</h2><p>Check that tidegate runs. This page connects again by itself.</p></div>
+      <div class="empty">
+        <Show when={refusal()} fallback={<><h2>The server does not answer.</h2><p>Check that tidegate runs. This page connects again by itself.</p></>}>
+          {(why) => <><h2>The server does not let this page in.</h2><p role="alert">{why()}</p></>}
+        </Show>
+      </div>
     </Show>
   );
 }

@@ -57,6 +57,7 @@ function List(props: { entries: [string, unknown][] }) {
 const isTime = (name: string): boolean => ["time", "started", "oldest"].includes(name);
 
 function words(name: string, value: unknown): string {
+  if (Array.isArray(value)) return value.map((one: { transport?: string; address?: string }) => (typeof one === "object" ? `${one.transport} ${one.address}` : one)).join(", ") || "none";
   if (typeof value !== "number") return value === null ? "–" : String(value);
   if (name === "started" || name === "oldest") return `${formatSpan(now() - value)} ago`;
   if (name === "time") return formatExact(value);

@@ -1,21 +1,30 @@
 import { createSignal } from "solid-js";
+import { api, poll } from "../lib/api.js";
+import { publishCommand } from "../lib/publish.js";
 
-/** Where MQTT is spoken unless the configuration says otherwise: the page was served by another port. */
-export const MQTT_SERVER = `-h ${location.hostname} -p 1883`;
-
-/** What to do where it is said otherwise. */
-export const PORT_WORDS = "Port 1883 is the default; the program names its own in the line that says it is ready.";
-
-const LINE = `mosquitto_pub ${MQTT_SERVER} -t site/a/floor1/dev1 -q 1 -m '{"temperature":21.5,"humidity":45.2}'`;
+/** Listeners change with a restart only. */
+const WAYS_EVERY_MS = 30_000;
+const FIRST = `-t site/a/floor1/dev1 -q 1 -m '{"temperature":21.5,"humidity":45.2}'`;
 
 /** What a new installation shows. */
 export function NoDevice() {
   return (
     <div class="empty">
       <h2>No device yet. Publish one:</h2>
-      <Copyable line={LINE} />
-      <p>Any MQTT client will do. The device appears here by itself; the topic's levels above its name are its group. {PORT_WORDS}</p>
+      <Publish rest={FIRST}>Any MQTT client will do. The device appears here by itself; the topic's levels above its name are its group.</Publish>
     </div>
+  );
+}
+
+/** The command that publishes, with the server's own listener in it, and words about it. */
+export function Publish(props: { rest: string; children: string }) {
+  const stats = poll(api.stats, WAYS_EVERY_MS);
+  const command = () => publishCommand(stats.value()?.mqtt ?? null, location.hostname, props.rest);
+  return (
+    <>
+      <Copyable line={command().line} />
+      <p>{props.children} {command().hint}</p>
+    </>
   );
 }
 

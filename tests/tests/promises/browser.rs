@@ -62,6 +62,11 @@ async fn a_reading_published_with_mosquitto_pub_paho_mqtt_and_mqttjs_is_on_the_p
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn behind_a_proxy_that_asks_in_its_own_name_the_page_says_what_is_wrong() {
+    play("proxied", &Server::start().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_alert_is_on_the_page_within_a_second_and_a_click_acknowledges_it() {
     play("alert", &Server::with_config(HOT).await).await;
 }

@@ -228,3 +228,100 @@ async fn a_window_in_seconds_is_the_same_as_one_in_milliseconds() {
         );
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_status_says_where_and_how_mqtt_clients_come_in() {
+    let server = Server::with_config("[[listener]]\nkind = \"websocket\"\naddress = \"127.0.0.1:0\"\n").await;
+    let mqtt = server.get("/v1/stats").await["mqtt"].clone();
+    let (plain, further) = (server.mqtt.to_string(), server.address("ws").to_string());
+    let expected = serde_json::json!([
+        { "transport": "tcp", "address": plain, "certificate": false },
+        { "transport": "websocket", "address": further, "certificate": false },
+    ]);
+    assert_eq!(
+        (&mqtt["listeners"], &mqtt["anonymous"], &mqtt["proofs"]),
+        (&expected, &"everywhere".into(), &serde_json::json!([]))
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let users = folder.path().join("users");
+    std::fs::write(&users, "").unwrap();
+    let server = Server::with_config(&format!("[identity]\npassword_file = {users:?}\n")).await;
+    let mqtt = server.get("/v1/stats").await["mqtt"].clone();
+    assert_eq!((&mqtt["anonymous"], &mqtt["proofs"]), (&"never".into(), &serde_json::json!(["password"])));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_figure_of_metrics_says_what_it_is() {
+    let server = Server::start().await;
+    tool::mosquitto_pub(server.mqtt, &["-q", "1", "-t", "dev1/temperature", "-m", "21.5"]).await;
+    eventually("it is applied", Duration::from_secs(5), || server.value("dev1", "temperature")).await;
+    let text = http::get(server.http, "/metrics").await.body;
+    let told = |what: &str| -> std::collections::BTreeSet<String> {
+        let of = |line: &str| line.strip_prefix(what)?.split(' ').next().map(str::to_owned);
+        text.lines().filter_map(of).collect()
+    };
+    let (helps, types) = (told("# HELP "), told("# TYPE "));
+    assert!(types.len() > 70, "{types:?}");
+    for line in text.lines().filter(|line| !line.starts_with('#') && !line.is_empty()) {
+        let name = line.split(['{', ' ']).next().unwrap();
+        let base = ["_count", "_sum", "_bucket"]
+            .iter()
+            .find_map(|part| name.strip_suffix(part))
+            .filter(|it| types.contains(*it));
+        let name = base.unwrap_or(name);
+        assert!(helps.contains(name) && types.contains(name), "{name} has no HELP or TYPE line");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn large_answers_are_compressed_for_those_who_ask_and_streams_are_not() {
+    let server = Server::start().await;
+    for part in 0..4 {
+        let devices: Vec<String> =
+            (0..50).map(|n| format!("{{\"deviceId\":\"dev{part}-{n}\",\"temperature\":1}}")).collect();
+        let payload = format!("[{}]", devices.join(","));
+        tool::mosquitto_pub(server.mqtt, &["-q", "1", "-t", "lab/data", "-m", &payload]).await;
+    }
+    eventually("all are known", Duration::from_secs(5), || server.value("dev3-49", "temperature")).await;
+    let asked = async |path: &str, headers: &[(&str, &str)]| http::request(server.http, "GET", path, headers, "").await;
+    let gzip = [("Accept-Encoding", "gzip")];
+    let (plain, small) = (asked("/v1/devices", &[]).await, asked("/v1/devices/dev1-1", &gzip).await);
+    for answer in [&plain, &small] {
+        assert!(!answer.head.to_lowercase().contains("content-encoding"), "{}", answer.head);
+    }
+    let packed = asked("/v1/devices", &gzip).await;
+    let head = packed.head.to_lowercase();
+    assert!(head.contains("content-encoding: gzip") && head.contains("vary: accept-encoding"), "{head}");
+    assert!(packed.length * 3 < plain.length, "{} of {} bytes", packed.length, plain.length);
+    let trace = ["-sN", "--max-time", "2", "-D", "-", "-H", "Accept-Encoding: gzip"];
+    let address = format!("http://{}/v1/clients/nobody/trace", server.http);
+    let output = tokio::process::Command::new("curl").args(trace).arg(&address).output().await.unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).to_lowercase();
+    assert!(said.contains("\"begin\"") && !said.contains("content-encoding"), "{said}");
+    let page = asked("/", &[]).await;
+    let script = page
+        .body
+        .split("/assets/")
+        .find_map(|part| part.split('"').next()?.strip_suffix(".js"))
+        .unwrap_or_default()
+        .to_owned();
+    let file = format!("/assets/{script}.js");
+    let [plain, gzip, brotli] = [&[][..], &[("Accept-Encoding", "gzip, deflate")], &[("Accept-Encoding", "gzip, br")]]
+        .map(|headers| (headers, file.clone()));
+    let mut sizes = Vec::new();
+    let mut tags = Vec::new();
+    for ((headers, file), encoding) in
+        [plain, gzip, brotli].into_iter().zip(["", "content-encoding: gzip", "content-encoding: br"])
+    {
+        let answer = asked(&file, headers).await;
+        let head = answer.head.to_lowercase();
+        assert!(
+            answer.status == 200 && head.contains(encoding) && head.contains("vary: accept-encoding"),
+            "{file}: {head}"
+        );
+        sizes.push(head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse::<u64>().ok()).unwrap());
+        tags.push(head.lines().find_map(|line| line.strip_prefix("etag: ")).unwrap().to_owned());
+    }
+    assert!(sizes[0] > 2 * sizes[1] && sizes[1] > sizes[2], "{sizes:?}");
+    assert!(tags[0] != tags[1] && tags[1] != tags[2], "{tags:?}");
+}

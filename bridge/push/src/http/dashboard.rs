@@ -3,7 +3,7 @@ use std::borrow::Cow;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use tidegate_dashboard::Asset;
+use tidegate_dashboard::{Accepted, Asset};
 
 use crate::rest::error::{ApiError, Kind};
 
@@ -17,7 +17,8 @@ pub async fn fallback(method: Method, uri: Uri, headers: HeaderMap) -> Response 
         let refusal = ApiError::new(Kind::MethodNotAllowed, format!("{path} takes GET and HEAD, not {method}"));
         return ([(header::ALLOW, "GET,HEAD")], refusal).into_response();
     }
-    answer(path, &headers, tidegate_dashboard::asset)
+    let accepted = accepted(&headers);
+    answer(path, &headers, |path| tidegate_dashboard::asset(path, accepted))
 }
 
 /// The file at `path`; the index for the paths of pages, which only the script in it knows.
@@ -36,7 +37,8 @@ fn answer(path: &str, headers: &HeaderMap, asset: impl Fn(&str) -> Option<Asset>
 fn serve(file: Asset, headers: &HeaderMap) -> Response {
     let caching = if file.immutable { "public, max-age=31536000, immutable" } else { "no-cache" };
     let unchanged = headers.get_all(header::IF_NONE_MATCH).iter().any(|value| names(value, &file.etag));
-    let common = [(header::CACHE_CONTROL, caching), (header::ETAG, file.etag.as_str())];
+    let vary = (header::VARY, "accept-encoding");
+    let common = [(header::CACHE_CONTROL, caching), (header::ETAG, file.etag.as_str()), vary];
     if unchanged {
         return (StatusCode::NOT_MODIFIED, common).into_response();
     }
@@ -44,7 +46,29 @@ fn serve(file: Asset, headers: &HeaderMap) -> Response {
         Cow::Borrowed(bytes) => Bytes::from_static(bytes),
         Cow::Owned(bytes) => Bytes::from(bytes),
     };
-    (common, [(header::CONTENT_TYPE, file.content_type)], Body::from(bytes)).into_response()
+    let encoding = file.encoding.map(|encoding| [(header::CONTENT_ENCODING, encoding)]);
+    let mut response = (common, [(header::CONTENT_TYPE, file.content_type)], Body::from(bytes)).into_response();
+    response
+        .headers_mut()
+        .extend(encoding.into_iter().flatten().map(|(name, value)| (name, HeaderValue::from_static(value))));
+    response
+}
+
+/// Which compressions an `Accept-Encoding` names with a weight above 0 (RFC 9110 section 12.5.3); none where there is none.
+fn accepted(headers: &HeaderMap) -> Accepted {
+    let mut accepted = Accepted::default();
+    let listed = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    for one in listed.flat_map(|value| value.split(',')) {
+        let (name, weight) = one.split_once(';').unwrap_or((one, "q=1"));
+        let weight = weight.trim().strip_prefix("q=").and_then(|weight| weight.trim().parse::<f32>().ok());
+        let is_taken = weight.is_none_or(|weight| weight > 0.0);
+        match name.trim().to_ascii_lowercase().as_str() {
+            "br" => accepted.br = is_taken,
+            "gzip" | "x-gzip" => accepted.gzip = is_taken,
+            _ => {}
+        }
+    }
+    accepted
 }
 
 /// Whether an `If-None-Match` names the validator (RFC 9110 section 13.1.2: weak comparison, a list, or `*`).
@@ -90,7 +114,7 @@ mod tests {
             _ => return None,
         };
         let immutable = path.starts_with("assets/");
-        Some(Asset { bytes: Cow::Borrowed(bytes), content_type, etag: "\"aa\"".into(), immutable })
+        Some(Asset { bytes: Cow::Borrowed(bytes), content_type, etag: "\"aa\"".into(), immutable, encoding: None })
     }
 
     fn get(path: &str, headers: &[(&'static str, &'static str)]) -> Response {
@@ -130,6 +154,19 @@ mod tests {
             assert_eq!(get("/", &[("if-none-match", again)]).status(), StatusCode::NOT_MODIFIED, "{again}");
         }
         assert_eq!(get("/", &[("if-none-match", "\"bb\"")]).status(), StatusCode::OK);
+    }
+
+    #[test]
+    fn a_compression_is_taken_where_it_is_named_and_not_weighed_to_nothing() {
+        let of = |value: &'static str| {
+            let headers = [(header::ACCEPT_ENCODING, HeaderValue::from_static(value))];
+            let Accepted { br, gzip } = accepted(&headers.into_iter().collect());
+            (br, gzip)
+        };
+        assert_eq!(of("gzip, deflate, br, zstd"), (true, true));
+        assert_eq!(of("GZIP;q=0.5,br;q=0"), (false, true));
+        assert_eq!((of("identity"), of("*")), ((false, false), (false, false)));
+        assert_eq!(accepted(&HeaderMap::new()), Accepted::default());
     }
 
     #[test]

@@ -36,7 +36,7 @@ use tidegate_telemetry::History;
 
 use crate::clients::Clients;
 use crate::config::PushConfig;
-use crate::http::{dashboard, requests, security};
+use crate::http::{compression, dashboard, requests, security};
 use crate::hub::Hub;
 use crate::live::{self, Live};
 use crate::ports::{Intents, Operations};
@@ -91,6 +91,7 @@ pub fn router(
         .fallback(dashboard::fallback)
         .method_not_allowed_fallback(wrong_method)
         .with_state(Arc::new(Api { config, hub, archive, intents, operations, clients }))
+        .layer(compression::layer())
         .layer(from_fn_with_state(gatekeeper, security::guard))
         .layer(from_fn(requests::count))
 }
