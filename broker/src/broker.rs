@@ -46,7 +46,8 @@ pub enum BrokerError {
 }
 
 impl Broker {
-    /// Brings back the sessions and what they are owed, and binds the listeners; connections are accepted once [`Broker::run`] runs. Needs a tokio runtime, and the metrics
+    /// Brings back the sessions and what they are owed, and binds the listeners; connections are accepted once
+    /// [`Broker::run`] runs. Needs a tokio runtime, and the metrics
     /// recorder installed before.
     ///
     /// # Errors

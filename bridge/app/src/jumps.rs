@@ -60,7 +60,8 @@ impl Jumps {
             self.problems.report(problem(detail, jump.at_ms));
         } else {
             counter!("tidegate_clock_set_forward_total").increment(1);
-            tracing::warn!(%by, %position, "the system's clock was set forward: readings get the new time, and what waits goes on waiting as long as before");
+            tracing::warn!(%by, %position, "the system's clock was set forward: readings get the new time, and \
+                what waits goes on waiting as long as before");
         }
         Ok(())
     }

@@ -126,7 +126,8 @@ pub enum OpenError {
     },
     /// The file does not begin like a segment.
     #[error(
-        "{} is not a log segment, or its header is damaged: if it belongs to something else move it away, else check the disk and restore it from a backup",
+        "{} is not a log segment, or its header is damaged: if it belongs to something else move it away, else \
+         check the disk and restore it from a backup",
         path.display()
     )]
     NotASegment {
@@ -134,7 +135,11 @@ pub enum OpenError {
         path: PathBuf,
     },
     /// Written by a newer program.
-    #[error("{} has format version {version}, this program reads {CURRENT}: start the newer program that wrote it", path.display(), CURRENT = crate::segment::FORMAT_VERSION)]
+    #[error(
+        "{} has format version {version}, this program reads {CURRENT}: start the newer program that wrote it",
+        path.display(),
+        CURRENT = crate::segment::FORMAT_VERSION
+    )]
     UnknownVersion {
         /// The file.
         path: PathBuf,
@@ -143,8 +148,9 @@ pub enum OpenError {
     },
     /// Something durable was changed or lost.
     #[error(
-        "{} is damaged at byte {offset} (entry {position}), with later entries behind it: this is no torn tail, acknowledged entries are lost. \
-         Check the disk, keep a copy of the directory and restore it from a backup; to go on without entries {position} and later, move the directory away and start again",
+        "{} is damaged at byte {offset} (entry {position}), with later entries behind it: this is no torn tail, \
+         acknowledged entries are lost. Check the disk, keep a copy of the directory and restore it from a backup; to go on \
+         without entries {position} and later, move the directory away and start again",
         path.display()
     )]
     Damaged {
@@ -157,7 +163,8 @@ pub enum OpenError {
     },
     /// A segment between two others is gone.
     #[error(
-        "the log lacks entries {from} to {through}, which should be before {}: restore the missing segment from a backup, or move the directory away and start again",
+        "the log lacks entries {from} to {through}, which should be before {}: restore the missing segment from \
+         a backup, or move the directory away and start again",
         path.display()
     )]
     Missing {

@@ -101,7 +101,8 @@ impl Shared {
         self.meters.disk_full.set(if is_full { 1.0 } else { 0.0 });
         let (directory, reserve_bytes) = (self.config.directory.display(), self.config.disk_reserve_bytes);
         if is_full {
-            tracing::error!(%directory, reserve_bytes, "publications are refused, the disk is full: free some of it, or lower log.disk_reserve_bytes");
+            tracing::error!(%directory, reserve_bytes, "publications are refused, the disk is full: free some \
+                of it, or lower log.disk_reserve_bytes");
         } else {
             tracing::info!(%directory, "publications are taken again, there is room on the disk");
         }

@@ -200,7 +200,8 @@ impl Writer {
             directory = %self.shared.segments.directory().display(),
             durable = self.shared.durable.borrow().0,
             %error,
-            "a log commit failed, what came after the durable position may be lost: check that the disk has room and is sound, then start again",
+            "a log commit failed, what came after the durable position may be lost: check that the disk has \
+                room and is sound, then start again",
         );
         // What waited for room when the log was closed is known not to be there: that is no reason to end hard.
         if !space::is_no_room(error) {

@@ -72,7 +72,11 @@ fn entry(n: usize) -> Entry {
     let received_ms = T0 + n as i64 / 2;
     let x = (n % 97) as f64 / 10.0;
     let payload = format!(
-        r#"{{"deviceId":"sensor_{device:05}","temperature":{:.1},"humidity":{:.1},"pressure":{:.2},"battery":{},"co2":{},"timestamp":{},"location":"Building {}, Floor {}"}}"#,
+        concat!(
+            r#"{{"deviceId":"sensor_{:05}","temperature":{:.1},"humidity":{:.1},"pressure":{:.2},"#,
+            r#""battery":{},"co2":{},"timestamp":{},"location":"Building {}, Floor {}"}}"#
+        ),
+        device,
         20.0 + x,
         40.0 + x,
         1_000.25 + x,

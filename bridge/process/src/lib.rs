@@ -12,8 +12,9 @@
 //!   `interval`, `liveness`: when a device is late or lost
 //! - `arrivals`: they come, move, and make room; `crowd`: which of them gives way when there are too many
 //! - `groups`, `partial`: aggregates of every group and its ancestors; `names`: of which metrics
-//! - `rules`, `selection`, `watch`, `alerts`: what raises alerts, which of it may be meant for a device, where each rule stands on each metric, the alerts; `judging`,
-//!   `news`: how readings meet the rules; `unheard`: rules that wait for a device; `reach`: what each rule looks at
+//! - `rules`, `selection`, `watch`, `alerts`: what raises alerts, which of it may be meant for a device, where each rule
+//!   stands on each metric, the alerts; `judging`, `news`: how readings meet the rules
+//! - `unheard`: rules that wait for a device that never spoke; `reach`: what each rule looks at
 //! - `commands`: commands to devices, and where each stands
 //! - `deadlines`, `waiting`: what waits for time, and what happens then; `jumps`: the clock was set meanwhile
 //! - `catalogue`, `conversion`: units and decimals; `figures`: what operators ask for; `refusals`: what is not applied; `checkpoint`, `older`: the state as bytes

@@ -292,7 +292,7 @@ fn patterns_wait_for_nobody() {
 
 #[test]
 fn a_checkpoint_from_before_rules_waited_is_read_and_they_begin_to() {
-    let then = include_bytes!("checkpoints/version-6");
+    let then = include_bytes!("checkpoints/version-6-silence");
     let config = awaited("dev7", None);
     let mut fleet = Fleet::with(config.clone());
     fleet.process = Process::restore(config, then).unwrap();

@@ -10,7 +10,10 @@ use crate::codec::Damaged;
 #[non_exhaustive]
 pub enum StoreError {
     /// The directory could not be made, listed or cleaned.
-    #[error("the store's directory {directory} cannot be used: {source}; check that it is writable and has space", directory = directory.display())]
+    #[error(
+        "the store's directory {directory} cannot be used: {source}; check that it is writable and has space",
+        directory = directory.display()
+    )]
     Directory {
         /// Which.
         directory: PathBuf,
@@ -27,7 +30,8 @@ pub enum StoreError {
     },
     /// A file does not hold what was written to it.
     #[error(
-        "the store's file {file} is damaged ({what}): restore it from a backup, or move it away to go on without what it holds (with head.db the whole folder, and start once with --accept-loss history)", file = file.display()
+        "the store's file {file} is damaged ({what}): restore it from a backup, or move it away to go on \
+         without what it holds (with head.db the whole folder, and start once with --accept-loss history)", file = file.display()
     )]
     Damaged {
         /// Which.

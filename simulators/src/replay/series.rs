@@ -57,7 +57,8 @@ pub enum SeriesError {
         option: &'static str,
     },
     /// Not one good line.
-    #[error("no line with a time and a number{}", first.as_ref().map(|error| format!("; the first mistake is in {error}")).unwrap_or_default())]
+    #[error("no line with a time and a number{}", first.as_ref().map(|error| format!("; the first mistake is in \
+        {error}")).unwrap_or_default())]
     Empty {
         /// The first mistake.
         first: Option<LineError>,

@@ -14,5 +14,6 @@ mod identity;
 mod live;
 mod operation;
 mod points;
+mod tidy;
 mod time;
 mod transports;

@@ -19,17 +19,20 @@ pub fn clock(reader: &mut Reader) -> ClockConfig {
         forward_max: s.timeout(
             "forward_max",
             d.forward_max,
-            "It is followed when it is set forward by so much; more has to last first. A longer time in which the program was down does not count for what waits.",
+            "It is followed when it is set forward by so much; more has to last first. A longer time in which \
+                the program was down does not count for what waits.",
         ),
         back_max: s.timeout(
             "back_max",
             d.back_max,
-            "Set back by so much, time goes at half its speed until the two meet; more has to last first, then the time goes back. 10 min or more.",
+            "Set back by so much, time goes at half its speed until the two meet; more has to last first, then \
+                the time goes back. 10 min or more.",
         ),
         confirm_after: s.timeout(
             "confirm_after",
             d.confirm_after,
-            "How long it has to agree with the time that passed until it is confirmed. Nothing is deleted by age before, and one that leaps from then on has to last as long.",
+            "How long it has to agree with the time that passed until it is confirmed. Nothing is deleted by \
+                age before, and one that leaps from then on has to last as long.",
         ),
         age_rate_max: s.count(
             "age_rate_max",

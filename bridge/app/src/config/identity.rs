@@ -8,7 +8,8 @@ use super::reader::{Reader, Section, texts};
 
 const RIGHT_SAMPLE: &str = r#"
 # Rights, any number of them. Without any, whoever is let in may do everything; with the first one, only what a right
-# allows and none denies, in whatever order they stand. user, group and client say whom it is for (all of those given have to fit; * is any text); in topic and
+# allows and none denies, in whatever order they stand. user, group and client say whom it is for (all of those given have
+# to fit; * is any text); in topic and
 # devices, %c stands for the client identifier and %u for the user.
 # [[right]]
 # user = "*"                     # everybody who proved who it is; without it also those who did not
@@ -36,11 +37,14 @@ pub fn identity(reader: &mut Reader) -> IdentityConfig {
             ],
             "Who shows nothing is let in: \"auto\" while no way below is set up, \"never\", from \"loopback\" or \"everywhere\".",
         ),
-        password_file: path(&mut s, "password_file", "Users with their passwords' hashes; `tidegate passwd FILE USER` writes it. Read again when it changes."),
+        password_file: path(&mut s, "password_file", "Users with their passwords' hashes; `tidegate passwd FILE \
+            USER` writes it. Read again when it changes."),
         password_cache: s.duration("password_cache", d.password_cache, "Time a verified password is not verified again; \"0 ms\": always."),
         password_cache_max: s.count("password_cache_max", d.password_cache_max, "Verified passwords remembered."),
-        verify_concurrency: s.count("verify_concurrency", d.verify_concurrency, "Passwords verified at the same time; each takes a core for tens of milliseconds, and 19 MiB."),
-        verify_waiting_max: s.count("verify_waiting_max", d.verify_waiting_max, "Passwords that wait for it; past it clients are told to come back."),
+        verify_concurrency: s.count("verify_concurrency", d.verify_concurrency, "Passwords verified at the same \
+            time; each takes a core for tens of milliseconds, and 19 MiB."),
+        verify_waiting_max: s.count("verify_waiting_max", d.verify_waiting_max, "Passwords that wait for it; \
+            past it clients are told to come back."),
         certificate_name: s.choice(
             "certificate_name",
             &[
@@ -61,7 +65,8 @@ fn token(s: &mut Section<'_>) -> Option<TokenConfig> {
     let keys = path(
         s,
         "token_keys",
-        "Keys of signed tokens (JWT as the password): a JWKS file, or a folder of KID.pem, KID.secret and *.json. Read again when they change.",
+        "Keys of signed tokens (JWT as the password): a JWKS file, or a folder of KID.pem, KID.secret and \
+            *.json. Read again when they change.",
     );
     let issuer = s.text("token_issuer", "", "Issuer (iss) tokens must have; empty: any.");
     let audience = s.text("token_audience", "", "Audience (aud) tokens must be for; empty: any.");

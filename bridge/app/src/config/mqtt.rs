@@ -44,13 +44,24 @@ pub fn broker(reader: &mut Reader) -> BrokerConfig {
             d.publish_bytes_rate_max,
             "Bytes one client publishes a second; past it the client is read slower. 0: no limit.",
         ),
-        connect_timeout: s.timeout("connect_timeout", d.connect_timeout, "Time until a connection has to say CONNECT, handshakes included."),
-        packet_timeout: s.timeout("packet_timeout", d.packet_timeout, "Time to send a packet, once begun, and a second more for each KiB of it; then the connection ends."),
+        connect_timeout: s.timeout(
+            "connect_timeout",
+            d.connect_timeout,
+            "Time until a connection has to say \
+            CONNECT, handshakes included.",
+        ),
+        packet_timeout: s.timeout(
+            "packet_timeout",
+            d.packet_timeout,
+            "Time to send a packet, once begun, and a \
+            second more for each KiB of it; then the connection ends.",
+        ),
         acknowledge: s.choice(
-"acknowledge",
-                &[("durable", Acknowledge::Durable), ("appended", Acknowledge::Appended)],
-                "When PUBACK leaves. \"durable\": when the reading is on disk. \"appended\": at once; a crash loses what was not committed yet.",
-            ),
+            "acknowledge",
+            &[("durable", Acknowledge::Durable), ("appended", Acknowledge::Appended)],
+            "When PUBACK leaves. \"durable\": when the reading is on disk. \"appended\": at once; a crash \
+                    loses what was not committed yet.",
+        ),
         packet_bytes_max: s.bytes("packet_bytes_max", d.packet_bytes_max, "Largest MQTT packet, its header included."),
         client_id_bytes_max: s.bytes("client_id_bytes_max", d.client_id_bytes_max, "Longest client identifier."),
         topic_bytes_max: s.bytes("topic_bytes_max", d.topic_bytes_max, "Longest topic name or filter."),
@@ -71,14 +82,26 @@ pub fn broker(reader: &mut Reader) -> BrokerConfig {
             "Whether a payload that says it is UTF-8 (MQTT 5) is refused where it is not.",
         ),
         topic_alias_max: s.count("topic_alias_max", d.topic_alias_max, "Topic aliases of an MQTT 5 client, each way."),
-        receive_max: s.count("receive_max", d.receive_max, "Publications of one client that wait for their acknowledgement."),
-        inflight_bytes_max: s.bytes("inflight_bytes_max", d.inflight_bytes_max, "Bytes of one client that wait for it."),
+        receive_max: s.count(
+            "receive_max",
+            d.receive_max,
+            "Publications of one client that wait for their acknowledgement.",
+        ),
+        inflight_bytes_max: s.bytes(
+            "inflight_bytes_max",
+            d.inflight_bytes_max,
+            "Bytes of one client that wait for it.",
+        ),
         delivery_inflight_max: s.count(
             "delivery_inflight_max",
             d.delivery_inflight_max,
             "Messages on their way to one subscriber that it has not acknowledged.",
         ),
-        queue_bytes_max: s.bytes("queue_bytes_max", d.queue_bytes_max, "Bytes queued for one subscriber; past it dropped."),
+        queue_bytes_max: s.bytes(
+            "queue_bytes_max",
+            d.queue_bytes_max,
+            "Bytes queued for one subscriber; past it dropped.",
+        ),
         queue_bytes_total_max: s.bytes(
             "queue_bytes_total_max",
             d.queue_bytes_total_max,
@@ -90,10 +113,23 @@ pub fn broker(reader: &mut Reader) -> BrokerConfig {
             "Subscriptions of one client.",
         ),
         subscriptions_max: s.count("subscriptions_max", d.subscriptions_max, "Subscriptions of all clients together."),
-        retained_max: s.count("retained_max", d.retained_max, "Retained messages; past it the oldest of whoever has most go."),
+        retained_max: s.count(
+            "retained_max",
+            d.retained_max,
+            "Retained messages; past it the oldest of whoever has most go.",
+        ),
         retained_bytes_max: s.bytes("retained_bytes_max", d.retained_bytes_max, "Bytes of the retained messages."),
-        sessions_max: s.count("sessions_max", d.sessions_max, "Sessions kept for clients that are away; past it whoever has most gives way."),
-        session_expiry_max: s.duration("session_expiry_max", d.session_expiry_max, "Longest time such a session is kept."),
+        sessions_max: s.count(
+            "sessions_max",
+            d.sessions_max,
+            "Sessions kept for clients that are away; past it \
+            whoever has most gives way.",
+        ),
+        session_expiry_max: s.duration(
+            "session_expiry_max",
+            d.session_expiry_max,
+            "Longest time such a session is kept.",
+        ),
         keep_alive_max: s.duration(
             "keep_alive_max",
             d.keep_alive_max,
@@ -112,7 +148,11 @@ pub fn broker(reader: &mut Reader) -> BrokerConfig {
             "How long a connection that the server ended is read on, so that its client reads why.",
         ),
         linger_bytes_max: s.bytes("linger_bytes_max", d.linger_bytes_max, "Bytes that are read then at most."),
-        shutdown_grace: s.duration("shutdown_grace", d.shutdown_grace, "At shutdown: longest wait for acknowledgements."),
+        shutdown_grace: s.duration(
+            "shutdown_grace",
+            d.shutdown_grace,
+            "At shutdown: longest wait for acknowledgements.",
+        ),
     }
 }
 

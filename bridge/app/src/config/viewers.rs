@@ -14,7 +14,8 @@ pub fn views(reader: &mut Reader) -> ViewsConfig {
         membership_entries_max: s.count(
             "membership_entries_max",
             d.membership_entries_max,
-            "Comings, moves and removals of devices, forgotten commands, figures that groups no longer have: so many of each a cursor can follow.",
+            "Comings, moves and removals of devices, forgotten commands, figures that groups no longer have: so \
+                many of each a cursor can follow.",
         ),
         alert_events_max: s.count("alert_events_max", d.alert_events_max, "Alert events in memory."),
         cleared_alerts_max: d.cleared_alerts_max,

@@ -6,7 +6,8 @@
 //! - [`origins`]: whose the times are
 //!
 //! A block is: `count`, a byte of modes, the texts (if any), the origins of the times (if they differ), the head of the
-//! times, the head of the samples, and one stream of bits with the residuals of both. Times are residuals of a line or of a steady step; samples are decimals
+//! times, the head of the samples, and one stream of bits with the residuals of both. Times are residuals of a line or of a
+//! steady step; samples are decimals
 //! scaled to integers where every one of them comes back bit by bit, else their bits in order of size. At 16 to 512
 //! points `pco` needs more bytes (its header and bins are made for thousands) and more time; see
 //! `comparison.rs`.

@@ -55,7 +55,8 @@ impl Views {
         Seeded::Done
     }
 
-    /// Gives the events that [`Frame::WantsEvents`](crate::Frame::WantsEvents) asked for, oldest first; `complete` when none since the client's position is missing.
+    /// Gives the events that [`Frame::WantsEvents`](crate::Frame::WantsEvents) asked for, oldest first; `complete` when
+    /// none since the client's position is missing.
     /// Without them the client gets a receipt for a snapshot.
     pub fn supply_events(
         &mut self,

@@ -48,7 +48,8 @@ impl Views {
     /// Opens a view. Chart lines that [`Views::wanted_history`] lists must be seeded before anything is sent.
     ///
     /// The first [`ViewsConfig::rows_per_lock`](crate::ViewsConfig::rows_per_lock) devices of a list or a page are looked up at
-    /// once, more by [`Views::follow`]; until all are, nothing is sent. A name of a list that fits several devices counts as nobody's there: ask [`Views::check_names`] before.
+    /// once, more by [`Views::follow`]; until all are, nothing is sent. A name of a list that fits several devices counts
+    /// as nobody's there: ask [`Views::check_names`] before.
     ///
     /// # Errors
     /// [`ViewError`] when a field is wrong or the view is too large.

@@ -206,7 +206,10 @@ async fn silence(config: &BenchConfig, devices: usize) -> io::Result<f64> {
 async fn rules(config: &BenchConfig, rules: usize) -> io::Result<f64> {
     let rule = |n| format!("[[alert]]\nname = \"rule-{n}\"\nmetric = \"other\"\nabove = {n}.5\n");
     let server = start(config, &(0..rules).map(rule).collect::<String>()).await?;
-    let with_new_metrics = |number: usize| json!({"deviceId": source::name(number), "location": "a", "m1": 0, "m2": 0, "m3": 0, "other": 0});
+    let with_new_metrics = |number: usize| {
+        let device = source::name(number);
+        json!({"deviceId": device, "location": "a", "m1": 0, "m2": 0, "m3": 0, "other": 0})
+    };
     let cpu_s = cpu_of(&server, source::hear(server.mqtt, 0..20, with_new_metrics)).await?;
     server.stop().await?;
     Ok(cpu_s)

@@ -41,7 +41,12 @@ fn steps_of(seed: u64, count: usize) -> impl Iterator<Item = u64> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 32 * cases() as u32, failure_persistence: None, max_shrink_iters: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 32 * cases() as u32,
+        failure_persistence: None,
+        max_shrink_iters: 400,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn every_promise_is_kept_over_cuts_reordered_connections_and_crashes(
