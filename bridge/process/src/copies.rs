@@ -35,6 +35,7 @@ impl Process {
         let (baseline, cells_before) = (device.clock.baseline, device.cells.len());
         let mut cells = SmallVec::new();
         for (name, value) in reading.metrics {
+            let value = self.catalogue.kept(&name, value);
             let place = match device.metric(&name, 0) {
                 Some(_) if own_ms.is_none() => continue,
                 Some(place) => {
@@ -52,9 +53,9 @@ impl Process {
                     continue;
                 }
             };
-            let (style, metric) = (self.catalogue.style(&name), MetricIndex(place as u16));
-            let mut cell = Cell::new(name, value.clone(), &style, ranked, now_ms, baseline);
-            cell.learn_decimals();
+            let metric = MetricIndex(place as u16);
+            let mut cell = Cell::new(name, value.clone(), &self.catalogue, ranked, now_ms, baseline);
+            cell.learn(false);
             output.changes.push(cell.change(index, metric, &self.catalogue));
             device.cells.push(cell);
             cells.push(AppliedCell { metric, value, latest: true, is_new: false });
@@ -70,7 +71,7 @@ impl Process {
             }));
         }
         if self.state.fleet.get(index).is_some_and(|device| device.cells.len() > cells_before) {
-            self.watch_metrics(index, cells_before);
+            self.watch_metrics(index, cells_before, now_ms, output);
         }
     }
 }

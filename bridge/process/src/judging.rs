@@ -126,8 +126,7 @@ impl Process {
 
     /// Raises the alert of a watch.
     fn raise(&mut self, index: DeviceIndex, watch: &Watch, at_ms: i64, output: &mut Output) -> AlertKey {
-        let State { fleet, alerts, groups, .. } = &mut self.state;
-        let device = fleet.get(index).expect("the caller has found it");
+        let device = self.state.fleet.get(index).expect("the caller has found it");
         let rule = self.rules.get(watch.rule);
         let cell = watch.metric.map(|metric| &device.cells[usize::from(metric.0)]);
         let style = cell.map_or_else(Style::default, |cell| cell.style(&self.catalogue));
@@ -151,11 +150,16 @@ impl Process {
             comment: None,
             unacknowledged: None,
         };
-        let (counted_in, severity) = (device.counted_in, rule.config.severity);
-        if let Some(device) = fleet.get_mut(index) {
-            device.alerts[severity as usize] += 1;
+        self.begin_alert(alert, output)
+    }
+
+    /// An alert holds from now on, and counts for its device where that is known.
+    pub(crate) fn begin_alert(&mut self, alert: AlertChange, output: &mut Output) -> AlertKey {
+        let State { fleet, alerts, groups, .. } = &mut self.state;
+        if let Some(device) = fleet.get_mut(alert.device) {
+            device.alerts[alert.severity as usize] += 1;
+            groups.mark(device.counted_in);
         }
-        groups.mark(counted_in);
         alerts.raise(alert, output)
     }
 

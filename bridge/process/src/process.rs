@@ -17,7 +17,7 @@ use crate::clock::Ranked;
 use crate::commands::Commands;
 use crate::config::ProcessConfig;
 use crate::deadlines::Deadlines;
-use crate::device::{AggregateSlot, Cell, Device, Place};
+use crate::device::{AggregateSlot, Cell, Place};
 use crate::fleet::Fleet;
 use crate::groups::Groups;
 use crate::news::News;

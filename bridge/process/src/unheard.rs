@@ -66,7 +66,7 @@ impl Process {
     pub(crate) fn fire_wait(&mut self, at_ms: i64, rule: u16, output: &mut Output) -> bool {
         let Some(wait) = self.state.unheard.get(&rule).filter(|wait| wait.alert.is_none()) else { return false };
         let alert = self.alert_of_wait(rule, &wait.device, at_ms);
-        let key = self.state.alerts.raise(alert, output);
+        let key = self.begin_alert(alert, output);
         if let Some(wait) = self.state.unheard.get_mut(&rule) {
             wait.alert = Some(key);
         }
@@ -105,7 +105,7 @@ impl Process {
             self.deadlines.remove(due_ms, DeviceIndex::NONE, Waiting::Unheard(rule));
         }
         if let Some(alert) = wait.alert {
-            self.state.alerts.clear(alert, None, now_ms, &self.config, output);
+            self.end_alert(alert, None, now_ms, output);
         }
     }
 
@@ -139,6 +139,10 @@ impl Process {
             raised_ms,
             acknowledged: None,
             cleared_ms: None,
+            raised_value: None,
+            peak: None,
+            comment: None,
+            unacknowledged: None,
         }
     }
 }

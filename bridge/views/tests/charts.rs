@@ -68,7 +68,8 @@ fn a_window_in_seconds_is_that_window() {
     let mut views = Views::new(Epoch { name: "e".into(), time_base_ms: NOW_MS }, ViewsConfig::default());
     let device = Change::Device { device: DeviceIndex(0), id: "dev7".into(), group: "".into() };
     let metric = MetricIndex(0);
-    let column = Change::Metric { device: DeviceIndex(0), metric, name: "t".into(), unit: None, decimals: None };
+    let column =
+        Change::Metric { device: DeviceIndex(0), metric, name: "t".into(), unit: None, guessed: false, decimals: None };
     views.apply(Position(1), NOW_MS, &[device, column], &mut |_, _| ());
     let mut asked = |from: i64, to: i64| {
         let view = json!({"kind":"series","series":[{"device":"dev7","metric":"t"}],"from":from,"to":to,"width":100});
