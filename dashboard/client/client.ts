@@ -1,7 +1,7 @@
 import { reconnectDelay } from "./backoff.js";
 import type { Clock, Connect, Link } from "./ports.js";
 import { isDelta, parseFrame, utf8Bytes, type ClientMessage, type Delta, type Pace, type ProtocolError, type ServerMessage, type ViewSpec, type ViewUpdate, type Welcome } from "./protocol.js";
-import { ByteRate, DEAD_AFTER_MS, STALE_AFTER_MS, STALE_AFTER_PAUSED_MS, type Status } from "./status.js";
+import { ByteRate, PULSES, deadAfter, staleAfter, type Pulses, type Status } from "./status.js";
 import { DeviceWay } from "./way.js";
 import { View, type ViewHost, type ViewListener } from "./view.js";
 
@@ -26,7 +26,12 @@ export class LiveClient implements ViewHost {
   private epoch: string | null = null;
   private attempt = 0;
   private hidden = false;
+  private pulses: Pulses = PULSES;
+  /** When the page was last shown again: silence before that means nothing. */
+  private shownAt = 0;
   private pace: Pace | null = null;
+  /** What holds single views back, by number. */
+  private readonly paces = new Map<number, Pace>();
   private received = 0;
   private acknowledged = 0;
   private heard: number | null = null;
@@ -75,6 +80,7 @@ export class LiveClient implements ViewHost {
 
   closeView(view: View): void {
     if (!this.views.delete(view.id)) return;
+    this.paces.delete(view.id);
     if (this.welcomed) this.send({ type: "unsubscribe", id: view.id });
   }
 
@@ -82,6 +88,7 @@ export class LiveClient implements ViewHost {
   setHidden(hidden: boolean): void {
     if (hidden === this.hidden) return;
     this.hidden = hidden;
+    if (!hidden) this.shownAt = this.clock.now();
     this.way.forget();
     if (this.welcomed) this.send({ type: hidden ? "pause" : "continue" });
     if (!hidden && this.retryAt !== null) this.dial();
@@ -108,8 +115,8 @@ export class LiveClient implements ViewHost {
     const now = this.clock.now();
     return {
       phase: this.phase(now),
-      reason: this.pace?.reason ?? null,
-      rate: this.pace?.rate ?? null,
+      reason: this.held()?.reason ?? null,
+      rate: this.held()?.rate ?? null,
       heard: this.heard,
       way_ms: this.wayMs,
       device_way_ms: this.way.median(),
@@ -121,9 +128,15 @@ export class LiveClient implements ViewHost {
 
   private phase(now: number): Status["phase"] {
     if (!this.welcomed) return this.link && this.attempt === 0 ? "connecting" : "offline";
-    if (this.hidden) return now - (this.heard ?? now) > STALE_AFTER_PAUSED_MS ? "stale" : "paused";
-    if (now - (this.heard ?? now) > STALE_AFTER_MS) return "stale";
-    return this.pace && this.pace.reason !== "paused" ? "slowed" : "live";
+    if (now - Math.max(this.heard ?? now, this.shownAt) > staleAfter(this.pulses, this.hidden)) return "stale";
+    if (this.hidden) return "paused";
+    const held = this.held();
+    return held && held.reason !== "paused" ? "slowed" : "live";
+  }
+
+  /** What holds updates back: all of them, or else those of one view. */
+  private held(): Pace | null {
+    return this.pace ?? this.paces.values().next().value ?? null;
   }
 
   private dial(): void {
@@ -147,6 +160,7 @@ export class LiveClient implements ViewHost {
     this.link = null;
     this.welcomed = false;
     this.pace = null;
+    this.paces.clear();
     this.pinged.clear();
     this.way.forget();
     for (const view of this.views.values()) view.interrupt();
@@ -176,6 +190,7 @@ export class LiveClient implements ViewHost {
     if (view.takeDelta(delta)) return;
     // Not from where this view stands: ask anew under a new number, since frames of the old one may be under way.
     this.views.delete(view.id);
+    this.paces.delete(view.id);
     this.send({ type: "unsubscribe", id: view.id });
     view.restart(this.nextId++);
     this.views.set(view.id, view);
@@ -191,7 +206,7 @@ export class LiveClient implements ViewHost {
       case "gap":
         return this.views.get(message.id)?.listener.gap?.(message);
       case "pace":
-        this.pace = message.reason === "full" ? null : message;
+        this.takePace(message);
         return this.tell();
       case "pulse":
         if (this.wayMs === null) this.offset = message.time - this.clock.now();
@@ -207,6 +222,13 @@ export class LiveClient implements ViewHost {
     }
   }
 
+  private takePace(pace: Pace): void {
+    const holds = pace.reason !== "full";
+    if (pace.id === undefined) this.pace = holds ? pace : null;
+    else if (holds && this.views.has(pace.id)) this.paces.set(pace.id, pace);
+    else this.paces.delete(pace.id);
+  }
+
   private onWelcome(message: Welcome): void {
     this.welcomed = true;
     this.attempt = 0;
@@ -214,6 +236,7 @@ export class LiveClient implements ViewHost {
     const isAnew = this.epoch !== null && this.epoch !== message.epoch;
     this.epoch = message.epoch;
     this.base.time_base = message.time_base;
+    this.pulses = { shown: message.pulse_ms ?? PULSES.shown, paused: message.pulse_paused_ms ?? PULSES.paused };
     this.offset = message.time - this.clock.now();
     if (this.hidden) this.send({ type: "pause" });
     for (const view of this.views.values()) {
@@ -268,7 +291,7 @@ export class LiveClient implements ViewHost {
   private tick(): void {
     const now = this.clock.now();
     const silent = now - Math.max(this.heard ?? 0, this.opened);
-    if (this.link && silent > DEAD_AFTER_MS) this.lost();
+    if (this.link && silent > deadAfter(this.pulses)) this.lost();
     else if (this.welcomed && !this.hidden && ++this.ticks % PING_EVERY_TICKS === 0) this.ping();
     this.tell();
     this.cancelTick = this.clock.after(TICK_MS, () => this.tick());

@@ -12,6 +12,8 @@ export interface Envelope {
   lo?: number;
   hi?: number;
   ft?: number;
+  /** In the place of `n`: at most so many. */
+  n_max?: number;
 }
 
 export type WireCell = Scalar | Envelope | null;
@@ -130,7 +132,10 @@ export interface Welcome {
   time_base: number;
   time: number;
   pulse_ms: number;
-  limits: { subscriptions: number; rows: number; message_bytes: number; bytes_in_flight: number };
+  pulse_paused_ms: number;
+  max_rate: number | null;
+  max_bytes_per_second: number | null;
+  limits: { subscriptions: number; rows: number; message_bytes: number; bytes_in_flight_start: number; bytes_in_flight_max: number };
 }
 
 export interface Snapshot {
@@ -146,7 +151,13 @@ export interface Snapshot {
   counts?: AlertCounts;
 }
 
+/** The answers to `subscribe` and `update`: deltas a second at most, `null` when nothing but the link limits them. */
+export interface Subscribed { type: "subscribed"; id: number; rate: number | null }
+export interface Updated { type: "updated"; id: number; rate: number | null }
+export interface Unsubscribed { type: "unsubscribed"; id: number }
+
 export interface Delta {
+  type: "d";
   d: [id: number, from: number, to: number];
   r?: unknown[];
   s?: [row: number, state: State, since: number, alert: Severity | null][];
@@ -159,15 +170,16 @@ export interface Delta {
   more?: boolean;
 }
 
-export type PaceReason = "slow_link" | "paused" | "rate_limit" | "byte_limit" | "full";
-export interface Pace { type: "pace"; rate: number | null; reason: PaceReason }
+export type PaceReason = "slow_link" | "unseen" | "paused" | "rate_limit" | "byte_limit" | "full";
+/** With an `id` it is about that subscription, else about all. */
+export interface Pace { type: "pace"; id?: number; rate: number | null; reason: PaceReason }
 export interface Pulse { type: "pulse"; time: number; at: number; sent: number }
 export interface Pong { type: "pong"; n: number; time: number }
 export interface Gap { type: "gap"; id: number; from: number; to: number; reason: "epoch" | "horizon"; done: "snapshot" | "store" }
 export interface Goaway { type: "goaway"; reconnect_after_ms: number }
 export interface ProtocolError { type: "error"; code: number; id?: number; message: string; retry: boolean; retry_after_ms?: number }
 
-export type ServerMessage = Welcome | Snapshot | Pace | Pulse | Pong | Gap | Goaway | ProtocolError;
+export type ServerMessage = Welcome | Subscribed | Updated | Unsubscribed | Snapshot | Pace | Pulse | Pong | Gap | Goaway | ProtocolError;
 
 /** A frame, or `null` when it is not one this client understands (a newer server may send such). */
 export function parseFrame(text: string): ServerMessage | Delta | null {
@@ -178,11 +190,11 @@ export function parseFrame(text: string): ServerMessage | Delta | null {
     return null;
   }
   if (typeof frame !== "object" || frame === null) return null;
-  return "d" in frame || "type" in frame ? (frame as ServerMessage | Delta) : null;
+  return "type" in frame ? (frame as ServerMessage | Delta) : null;
 }
 
 export function isDelta(frame: ServerMessage | Delta): frame is Delta {
-  return "d" in frame;
+  return frame.type === "d";
 }
 
 /** Bytes of `text` in UTF-8: what `seen` counts. */

@@ -22,12 +22,24 @@ export interface Status {
   message: string | null;
 }
 
-/** A page is stale after this long without any frame (docs/protocol.md, Liveness). */
-export const STALE_AFTER_MS = 12_000;
-/** While paused, pulses come every 30 s, so silence means something only later. */
-export const STALE_AFTER_PAUSED_MS = 40_000;
-/** The connection is dead after this long without any frame. */
-export const DEAD_AFTER_MS = 60_000;
+/** How often the server gives a sign of life, ms. */
+export interface Pulses {
+  shown: number;
+  paused: number;
+}
+
+/** Until the server says how often. */
+export const PULSES: Pulses = { shown: 5_000, paused: 30_000 };
+
+/** A page is stale after this long without any frame, ms (docs/protocol.md, Liveness): 12 s, and 40 s while it is paused. */
+export function staleAfter(pulses: Pulses, isPaused: boolean): number {
+  return isPaused ? pulses.paused + 10_000 : 2 * pulses.shown + 2_000;
+}
+
+/** The connection is dead after this long without any frame, ms: 60 s. */
+export function deadAfter(pulses: Pulses): number {
+  return 2 * pulses.paused;
+}
 
 const WINDOW_MS = 5_000;
 

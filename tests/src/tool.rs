@@ -73,7 +73,13 @@ pub async fn python(script: &str, arguments: &[&str]) -> String {
 
 /// Runs the Python that has the packages of `tests/setup`.
 pub async fn python_with(arguments: &[&str]) -> String {
-    run(cache().join("python/bin/python"), arguments).await
+    run(python_program(), arguments).await
+}
+
+/// The Python that has the packages of `tests/setup`.
+#[must_use]
+pub fn python_program() -> PathBuf {
+    cache().join("python/bin/python")
 }
 
 /// Where `tests/setup` puts what the tests need.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::RwLock;
-use tidegate_telemetry::{Change, History, Position};
+use tidegate_telemetry::{Change, History, Numbered, Position};
 use tidegate_views::{Epoch, Lane, SubscriberId, Subscription, ViewError, Views, ViewsConfig};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -47,20 +47,19 @@ pub struct Hub {
 #[derive(Debug)]
 pub(crate) struct State {
     pub views: Views,
-    wakers: Vec<Option<Arc<Waker>>>,
-    free: Vec<u32>,
+    wakers: Numbered<Arc<Waker>>,
 }
 
 /// Sessions that a change of the state concerns.
 pub(crate) struct Marks<'a> {
-    wakers: &'a [Option<Arc<Waker>>],
+    wakers: &'a Numbered<Arc<Waker>>,
     woken: Vec<Arc<Waker>>,
 }
 
 impl Marks<'_> {
     /// Marks a lane of a session for what was received at a time, Unix ms.
     pub fn mark(&mut self, SubscriberId(index): SubscriberId, lane: Lane, received_ms: i64) {
-        if let Some(Some(waker)) = self.wakers.get(index as usize)
+        if let Some(waker) = self.wakers.get(index)
             && waker.mark(lane, received_ms)
         {
             self.woken.push(Arc::clone(waker));
@@ -76,7 +75,7 @@ impl Hub {
         let now_ms = clock();
         let name = RandomState::new().hash_one(now_ms) >> 16;
         let epoch = Epoch { name: format!("{name:012x}").into(), time_base_ms: now_ms };
-        let state = State { views: Views::new(epoch, views), wakers: Vec::new(), free: Vec::new() };
+        let state = State { views: Views::new(epoch, views), wakers: Numbered::default() };
         Hub {
             state: RwLock::new(state),
             // A session has a question a line of its charts at most, and these are rows: `live.rows_max` bounds them.
@@ -160,7 +159,7 @@ impl Hub {
     /// Tells every session to go, with a spread over `reconnect_spread_ms`, and takes no new ones.
     pub fn goaway(&self) {
         self.closing.cancel();
-        let wakers: Vec<_> = self.state.read().wakers.iter().flatten().map(Arc::clone).collect();
+        let wakers: Vec<_> = self.state.read().wakers.iter().map(|(_, waker)| Arc::clone(waker)).collect();
         wakers.iter().for_each(|waker| waker.wake());
         self.tasks.close();
     }
@@ -215,11 +214,7 @@ impl Hub {
         taken.ok()?;
         let waker = Arc::new(Waker::default());
         let mut state = self.state.write();
-        let index = state.free.pop().unwrap_or_else(|| {
-            state.wakers.push(None);
-            u32::try_from(state.wakers.len() - 1).expect("sessions_max is far below 2^32")
-        });
-        state.wakers[index as usize] = Some(Arc::clone(&waker));
+        let index = state.wakers.insert(Arc::clone(&waker));
         self.meters.sessions.increment(1.0);
         let number = self.sessions_begun.fetch_add(1, Ordering::Relaxed) + 1;
         Some(Entered { subscriber: SubscriberId(index), waker, number })
@@ -228,13 +223,12 @@ impl Hub {
     /// Wake-ups of all sessions.
     #[cfg(test)]
     pub(crate) fn wakes(&self) -> usize {
-        self.state.read().wakers.iter().flatten().map(|waker| waker.wakes.load(Ordering::Relaxed)).sum()
+        self.state.read().wakers.iter().map(|(_, waker)| waker.wakes.load(Ordering::Relaxed)).sum()
     }
 
     pub(crate) fn leave(&self, SubscriberId(index): SubscriberId) {
         let mut state = self.state.write();
-        if state.wakers[index as usize].take().is_some() {
-            state.free.push(index);
+        if state.wakers.remove(index).is_some() {
             self.sessions.fetch_sub(1, Ordering::SeqCst);
             self.meters.sessions.decrement(1.0);
         }

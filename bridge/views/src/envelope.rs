@@ -2,8 +2,10 @@
 
 /// Blocks a cell keeps for whoever may come back. Nine of them are 360 bytes, so that 50,000 watched cells stay below 20 MB.
 const BLOCKS_USUAL: usize = 9;
-/// Blocks it keeps while each of them begins where some viewer stands.
-const BLOCKS_MAX: usize = 32;
+/// Viewers that may stand apart.
+const STANDING_MAX: usize = 32;
+/// Blocks it keeps while each of them begins where some viewer stands: besides theirs the first and the newest two.
+const BLOCKS_MAX: usize = STANDING_MAX + 3;
 
 /// Values of consecutive versions, merged.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -190,9 +192,9 @@ mod tests {
         /// As many as a cell has blocks for, each of which looks when it likes.
         #[test]
         fn who_stands_somewhere_is_told_exactly_however_long(
-            values in prop::collection::vec((-1e3f64..1e3, prop::option::of(0usize..BLOCKS_MAX - 2)), 1..600),
+            values in prop::collection::vec((-1e3f64..1e3, prop::option::of(0usize..STANDING_MAX)), 1..600),
         ) {
-            let (mut envelope, mut standing) = (Envelope::new(0), [0_u64; BLOCKS_MAX - 2]);
+            let (mut envelope, mut standing) = (Envelope::new(0), [0_u64; STANDING_MAX]);
             let numbers: Vec<f64> = values.iter().map(|(value, _)| *value).collect();
             for (index, (value, looks)) in values.iter().enumerate() {
                 let version = index as u64 + 1;

@@ -4,7 +4,7 @@ import { formatBytes, formatClock, formatExact, formatNumber, formatSpan } from 
 import { atMostEvery } from "../lib/frame.js";
 import { client, gap, now, status } from "../lib/live.js";
 
-const REASONS = { slow_link: "slow link", paused: "hidden", rate_limit: "rate limit", byte_limit: "byte limit", full: "" } as const;
+const REASONS = { slow_link: "slow link", unseen: "nothing acknowledged", paused: "hidden", rate_limit: "rate limit", byte_limit: "byte limit", full: "" } as const;
 
 /** A screen reader hears of the connection at most so often. */
 const SPOKEN_EVERY_MS = 5_000;

@@ -14,8 +14,8 @@ export interface Cell {
   value: Scalar;
   /** Unix ms, by the device's clock. */
   time: number;
-  /** Values since the delta before, with their extremes; `null` when there was one. */
-  between: { count: number; lowest: number; highest: number; since: number | null } | null;
+  /** Values since the delta before, with their extremes; `null` when there was one. Not exact: at most so many. */
+  between: { count: number; exact: boolean; lowest: number; highest: number; since: number | null } | null;
 }
 
 export interface Device {
@@ -118,10 +118,11 @@ export class DeviceTable implements Table<number> {
 
   private cell(wire: Scalar | Envelope, rowTime: number): Cell {
     if (typeof wire !== "object") return { value: wire, time: this.unix(rowTime), between: null };
-    const { v, t, n, lo, hi, ft } = wire;
+    const { v, t, n, n_max, lo, hi, ft } = wire;
+    const count = n ?? n_max;
     const between =
-      n !== undefined && lo !== undefined && hi !== undefined
-        ? { count: n, lowest: lo, highest: hi, since: ft === undefined ? null : this.unix(ft) }
+      count !== undefined && lo !== undefined && hi !== undefined
+        ? { count, exact: n !== undefined, lowest: lo, highest: hi, since: ft === undefined ? null : this.unix(ft) }
         : null;
     return { value: v, time: this.unix(t ?? rowTime), between };
   }

@@ -26,7 +26,7 @@ test("a snapshot is shown when its last part has come", () => {
 
 test("a delta changes only the columns it names", () => {
   const { receive, view, dev7 } = opened();
-  receive({ d: [view.id, 7123460, 7123502], r: [[342, 23850000, null, 45.9]] });
+  receive({ type: "d", d: [view.id, 7123460, 7123502], r: [[342, 23850000, null, 45.9]] });
   expect(dev7().cells.map((cell) => cell?.value)).toEqual([23.5, 45.9]);
   expect(dev7().cells[0]!.time).toBe(1_704_700_000_000 + 23_845_000);
   expect(view.at).toBe(7123502);
@@ -34,14 +34,16 @@ test("a delta changes only the columns it names", () => {
 
 test("an envelope says what lay between two deltas", () => {
   const { receive, view, dev7 } = opened();
-  receive({ d: [view.id, 7123460, 7123533], r: [[342, 23865000, { v: 23.6, n: 3, lo: 19.2, hi: 31.4, ft: 23855000 }, 45.1]] });
-  expect(dev7().cells[0]).toEqual({ value: 23.6, time: 1_704_723_865_000, between: { count: 3, lowest: 19.2, highest: 31.4, since: 1_704_723_855_000 } });
+  receive({ type: "d", d: [view.id, 7123460, 7123533], r: [[342, 23865000, { v: 23.6, n: 3, lo: 19.2, hi: 31.4, ft: 23855000 }, 45.1]] });
+  expect(dev7().cells[0]).toEqual({ value: 23.6, time: 1_704_723_865_000, between: { count: 3, exact: true, lowest: 19.2, highest: 31.4, since: 1_704_723_855_000 } });
+  receive({ type: "d", d: [view.id, 7123533, 7123540], r: [[342, 23866000, { v: 23.7, n_max: 6, lo: 19.2, hi: 31.4, ft: 23855000 }]] });
+  expect(dev7().cells[0]!.between).toMatchObject({ count: 6, exact: false });
 });
 
 test("a delta from another base is not applied, and the view is asked for anew under a new number", () => {
   const { receive, sent, view, dev7 } = opened();
   const old = view.id;
-  receive({ d: [old, 99, 100], r: [[342, 1, 50]] });
+  receive({ type: "d", d: [old, 99, 100], r: [[342, 1, 50]] });
   expect(dev7().cells[0]!.value).toBe(23.5);
   expect(sent().slice(-2)).toEqual([{ type: "unsubscribe", id: old }, { type: "subscribe", id: view.id, view: view.spec }]);
   expect(view.id).not.toBe(old);
@@ -49,30 +51,30 @@ test("a delta from another base is not applied, and the view is asked for anew u
 
 test("the parts of a large delta are applied together", () => {
   const { receive, view, dev7 } = opened();
-  receive({ d: [view.id, 7123460, 7123600], more: true, r: [[342, 23850000, 30]] });
+  receive({ type: "d", d: [view.id, 7123460, 7123600], more: true, r: [[342, 23850000, 30]] });
   expect(dev7().cells[0]!.value).toBe(23.5);
-  receive({ d: [view.id, 7123460, 7123600], r: [[342, 23851000, null, 50]] });
+  receive({ type: "d", d: [view.id, 7123460, 7123600], r: [[342, 23851000, null, 50]] });
   expect(dev7().cells.map((cell) => cell?.value)).toEqual([30, 50]);
 });
 
 test("a part of a delta is forgotten when the link breaks", () => {
   const h = opened();
-  h.receive({ d: [h.view.id, 7123460, 7123600], more: true, r: [[342, 23850000, 30]] });
+  h.receive({ type: "d", d: [h.view.id, 7123460, 7123600], more: true, r: [[342, 23850000, 30]] });
   h.drop();
   h.pass(1000);
   h.welcome();
   expect(h.sent()).toContainEqual({ type: "subscribe", id: h.view.id, view: h.view.spec, since: 7123460 });
-  h.receive({ d: [h.view.id, 7123460, 7123700], r: [[342, 23852000, null, 51]] });
+  h.receive({ type: "d", d: [h.view.id, 7123460, 7123700], r: [[342, 23852000, null, 51]] });
   expect(h.dev7().cells.map((cell) => cell?.value)).toEqual([23.5, 51]);
 });
 
 test("states, new columns, joining and leaving rows are taken", () => {
   const { receive, view, dev7 } = opened();
-  receive({ d: [view.id, 7123460, 1], s: [[342, "late", 23860000, "warning"]], m: [[342, 2, "co2", "ppm", 0, true]], r: [[342, 23860000, null, null, 612]], a: [{ ...DEV7, row: 9, id: "dev9" }] });
+  receive({ type: "d", d: [view.id, 7123460, 1], s: [[342, "late", 23860000, "warning"]], m: [[342, 2, "co2", "ppm", 0, true]], r: [[342, 23860000, null, null, 612]], a: [{ ...DEV7, row: 9, id: "dev9" }] });
   expect(dev7()).toMatchObject({ state: "late", alert: "warning" });
   expect(dev7().metrics[2]).toEqual({ name: "co2", unit: "ppm", decimals: 0, guessed: true });
   expect(dev7().cells[2]!.value).toBe(612);
-  receive({ d: [view.id, 1, 2], x: [342] });
+  receive({ type: "d", d: [view.id, 1, 2], x: [342] });
   expect([...view.table!.rows.keys()]).toEqual([9]);
 });
 
@@ -124,6 +126,53 @@ test("a page is stale after 12 s of silence and dead after 60", () => {
   h.pass(48_000);
   expect(h.links[0]!.closed).toBe(true);
   expect(h.client.status().phase).toBe("offline");
+});
+
+test("a paused page is stale after 40 s of silence, and one that is shown again has time to hear", () => {
+  const h = opened();
+  h.client.setHidden(true);
+  h.pass(39_000);
+  expect(h.client.status().phase).toBe("paused");
+  h.client.setHidden(false);
+  expect(h.client.status().phase).toBe("live");
+  h.pass(13_000);
+  expect(h.client.status().phase).toBe("stale");
+  h.receive({ type: "pulse", time: 1, at: 1, sent: 1 });
+  h.client.setHidden(true);
+  h.pass(41_000);
+  expect(h.client.status().phase).toBe("stale");
+});
+
+test("silence is judged by the pulses that the server announces", () => {
+  const h = harness();
+  h.client.start();
+  h.welcome("6f1c2a9b", { pulse_ms: 20_000, pulse_paused_ms: 60_000 });
+  h.pass(41_000);
+  expect(h.client.status().phase).toBe("live");
+  h.pass(2_000);
+  expect(h.client.status().phase).toBe("stale");
+  h.pass(70_000);
+  expect(h.links[0]!.closed).toBe(false);
+});
+
+test("a view that its rate holds back is told apart from a link that is slow", () => {
+  const { client, receive, view } = opened();
+  receive({ type: "pace", id: view.id, rate: 5, reason: "rate_limit" });
+  expect(client.status()).toMatchObject({ phase: "slowed", reason: "rate_limit", rate: 5 });
+  receive({ type: "pace", rate: 0, reason: "slow_link" });
+  expect(client.status()).toMatchObject({ reason: "slow_link", rate: 0 });
+  receive({ type: "pace", rate: null, reason: "full" });
+  expect(client.status()).toMatchObject({ reason: "rate_limit" });
+  receive({ type: "pace", id: view.id, rate: null, reason: "full" });
+  expect(client.status().phase).toBe("live");
+});
+
+test("what a newer server says besides is passed over", () => {
+  const { receive, view, dev7 } = opened();
+  receive({ type: "subscribed", id: view.id, rate: null });
+  receive({ type: "weather", id: view.id, sky: "blue" });
+  receive({ type: "d", d: [view.id, 7123460, 7123502], r: [[342, 23850000, 24]], z: [1] });
+  expect(dev7().cells[0]!.value).toBe(24);
 });
 
 test("what was received is acknowledged within a second, or after 4096 bytes", () => {

@@ -28,9 +28,9 @@ export function harness() {
     links,
     sent: () => newest().sent,
     receive: (frame: object) => newest().events.received(JSON.stringify(frame)),
-    welcome(epoch = "6f1c2a9b") {
+    welcome(epoch = "6f1c2a9b", pulses = { pulse_ms: 5_000, pulse_paused_ms: 30_000 }) {
       newest().events.opened();
-      newest().events.received(JSON.stringify({ type: "welcome", protocol: 1, session: "s-17", epoch, time_base: 1_704_700_000_000, time: now, pulse_ms: 5000, limits: {} }));
+      newest().events.received(JSON.stringify({ type: "welcome", protocol: 1, session: "s-17", epoch, time_base: 1_704_700_000_000, time: now, ...pulses, limits: {} }));
     },
     drop: () => newest().events.closed(),
     /** Lets time pass, timers in order. */

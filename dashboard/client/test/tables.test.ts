@@ -13,14 +13,14 @@ test("groups of a fleet are numbered on from the part before", () => {
   fleet.load(part([[1, "a", 0, "fresh", null, 20, 5]], { groups: ["A"] }));
   fleet.load(part([[2, "b", 1, "lost", null, null, null]], { groups: ["B"] }));
   expect([...fleet.cells.values()].map((cell) => [cell.id, cell.group, cell.time])).toEqual([["a", "A", 1_000_005], ["b", "B", null]]);
-  expect(fleet.apply({ d: [1, 1, 2], x: [1], a: [[3, "c", "C", "fresh", null, 1, 1]], r: [[2, "fresh", "warning", 7, 9]] })).toEqual({ structure: true, keys: [2] });
+  expect(fleet.apply({ type: "d", d: [1, 1, 2], x: [1], a: [[3, "c", "C", "fresh", null, 1, 1]], r: [[2, "fresh", "warning", 7, 9]] })).toEqual({ structure: true, keys: [2] });
   expect([...fleet.cells.values()].map((cell) => cell.value)).toEqual([7, 1]);
 });
 
 test("a late bucket lands in its place and an open one is replaced", () => {
   const series = new SeriesTable();
   series.load(part([[0, 1000, 1, 1, 1, 1, 1], [0, 3000, 1, 3, 3, 3, 3]], { rung_ms: 1000 }));
-  series.apply({ d: [1, 1, 2], r: [[0, 2000, 1, 2, 2, 2, 2], [0, 3000, 2, 3.5, 3, 4, 4]] });
+  series.apply({ type: "d", d: [1, 1, 2], r: [[0, 2000, 1, 2, 2, 2, 2], [0, 3000, 2, 3.5, 3, 4, 4]] });
   expect(series.lines[0]!.map((bucket) => [bucket.start, bucket.mean])).toEqual([[1000, 1], [2000, 2], [3000, 3.5]]);
   series.trim(2000);
   expect(series.lines[0]!.map((bucket) => bucket.start)).toEqual([2000, 3000]);
@@ -29,17 +29,17 @@ test("a late bucket lands in its place and an open one is replaced", () => {
 test("what came after newer readings were shown is late, what extends the newest is not", () => {
   const series = new SeriesTable();
   series.load(part([[0, 1000, 1, 1, 1, 1, 1], [0, 3000, 1, 3, 3, 3, 3]], { rung_ms: 1000 }));
-  series.apply({ d: [1, 1, 2], r: [[0, 2000, 1, 2, 2, 2, 2], [0, 3000, 2, 3, 3, 3, 3], [0, 4000, 1, 4, 4, 4, 4]] });
-  series.apply({ d: [1, 2, 3], r: [[0, 4000, 2, 4, 4, 4, 4]] });
+  series.apply({ type: "d", d: [1, 1, 2], r: [[0, 2000, 1, 2, 2, 2, 2], [0, 3000, 2, 3, 3, 3, 3], [0, 4000, 1, 4, 4, 4, 4]] });
+  series.apply({ type: "d", d: [1, 2, 3], r: [[0, 4000, 2, 4, 4, 4, 4]] });
   expect(series.lines[0]!.map((bucket) => bucket.late)).toEqual([false, true, false, false]);
 });
 
 test("a bucket is replaced by what comes for its start, and goes when it has no numbers left", () => {
   const series = new SeriesTable();
   series.load(part([[0, 1000, 2, 1.5, 1, 2, 2], [0, 2000, 1, 2, 2, 2, 2]], { rung_ms: 1000 }));
-  series.apply({ d: [1, 5, 5], r: [[0, 1000, 1, 1, 1, 1, 1]] });
+  series.apply({ type: "d", d: [1, 5, 5], r: [[0, 1000, 1, 1, 1, 1, 1]] });
   expect(series.lines[0]!.map((bucket) => [bucket.start, bucket.count, bucket.highest])).toEqual([[1000, 1, 1], [2000, 1, 2]]);
-  expect(series.apply({ d: [1, 5, 5], x: [[0, 2000], [0, 3000], [1, 1000]] }).keys).toEqual([0, 1]);
+  expect(series.apply({ type: "d", d: [1, 5, 5], x: [[0, 2000], [0, 3000], [1, 1000]] }).keys).toEqual([0, 1]);
   expect(series.lines[0]!.map((bucket) => bucket.start)).toEqual([1000]);
 });
 
@@ -49,7 +49,7 @@ test("states and aggregates of a group are kept apart", () => {
   expect(groups.inAlert.get("A")).toEqual({ critical: 1, warning: 2, info: 0 });
   expect(groups.aggregates.get("A")!.get("temperature")).toMatchObject({ lowestOf: "A/cold", highestOf: "A/warm" });
   expect(groups.states.get("A")).toEqual({ fresh: 100, late: 5, asleep: 10, lost: 5 });
-  groups.apply({ d: [1, 1, 2], x: [["A", "temperature"]] });
+  groups.apply({ type: "d", d: [1, 1, 2], x: [["A", "temperature"]] });
   expect(groups.aggregates.get("A")!.has("temperature")).toBe(false);
   expect(groups.states.has("A")).toBe(true);
 });
@@ -57,13 +57,13 @@ test("states and aggregates of a group are kept apart", () => {
 test("a command is replaced as it gets on, and the newest comes first", () => {
   const commands = new CommandTable();
   commands.load(part([{ id: "c-1000", state: "sent" }, { id: "c-99", state: "accepted" }]));
-  expect(commands.apply({ d: [1, 1, 2], r: [{ id: "c-99", state: "sent" }] })).toEqual({ structure: false, keys: ["c-99"] });
-  expect(commands.apply({ d: [1, 2, 3], x: ["c-1000"], r: [{ id: "c-1001", state: "accepted" }] })).toEqual({ structure: true, keys: ["c-1001"] });
+  expect(commands.apply({ type: "d", d: [1, 1, 2], r: [{ id: "c-99", state: "sent" }] })).toEqual({ structure: false, keys: ["c-99"] });
+  expect(commands.apply({ type: "d", d: [1, 2, 3], x: ["c-1000"], r: [{ id: "c-1001", state: "accepted" }] })).toEqual({ structure: true, keys: ["c-1001"] });
   expect(commands.newest().map((command) => [command.id, command.state])).toEqual([["c-1001", "accepted"], ["c-99", "sent"]]);
 });
 
 test("a command that left before it was here is nothing new", () => {
-  expect(new CommandTable().apply({ d: [1, 1, 2], x: ["c-1"] })).toEqual({ structure: false, keys: [] });
+  expect(new CommandTable().apply({ type: "d", d: [1, 1, 2], x: ["c-1"] })).toEqual({ structure: false, keys: [] });
 });
 
 test("alerts that a line stands for leave with its coming, and the counts are the server's", () => {
@@ -71,17 +71,17 @@ test("alerts that a line stands for leave with its coming, and the counts are th
   alerts.load(part([{ id: "a-1-0", state: "raised" }, { id: "a-2-0", state: "raised" }], { counts: [[2, 0, 0], [1, 0, 0], 7] }));
   expect([alerts.raised, alerts.acknowledged, alerts.counts[2]]).toEqual([2, 1, 7]);
   const burst = { id: "b-1-0", rule: "silent", severity: "critical", text: "", count: 3, raised: 3, acknowledged: 0, first: 1, last: 2 };
-  alerts.apply({ d: [1, 1, 2], n: [[3, 0, 0], [1, 0, 0], 7], x: ["a-1-0", "a-2-0"], r: [burst] });
+  alerts.apply({ type: "d", d: [1, 1, 2], n: [[3, 0, 0], [1, 0, 0], 7], x: ["a-1-0", "a-2-0"], r: [burst] });
   expect([[...alerts.alerts.keys()], [...alerts.bursts.keys()], alerts.begun.length, alerts.raised]).toEqual([[], ["b-1-0"], 1, 3]);
-  alerts.apply({ d: [1, 2, 3], n: [[2, 0, 0], [1, 0, 0], 8], r: [{ ...burst, raised: 2 }] });
+  alerts.apply({ type: "d", d: [1, 2, 3], n: [[2, 0, 0], [1, 0, 0], 8], r: [{ ...burst, raised: 2 }] });
   expect([alerts.begun.length, alerts.bursts.get("b-1-0")!.raised]).toEqual([0, 2]);
 });
 
 test("an event of an alert outside the window changes no row, and after a break every row is replaced", () => {
   const alerts = new AlertTable();
   alerts.load(part([{ id: "a-1-0", state: "raised" }]));
-  alerts.apply({ d: [1, 1, 2], e: [[2, 5, { id: "a-9-0", state: "cleared" } as never]] });
+  alerts.apply({ type: "d", d: [1, 1, 2], e: [[2, 5, { id: "a-9-0", state: "cleared" } as never]] });
   expect([[...alerts.alerts.keys()], alerts.events.length]).toEqual([["a-1-0"], 1]);
-  alerts.apply({ d: [1, 2, 3], x: ["*"], r: [{ id: "a-3-0", state: "raised" }] });
+  alerts.apply({ type: "d", d: [1, 2, 3], x: ["*"], r: [{ id: "a-3-0", state: "raised" }] });
   expect([...alerts.alerts.keys()]).toEqual(["a-3-0"]);
 });

@@ -115,8 +115,9 @@ enum Message {
         id: u64,
     },
     Goaway {},
-    Pong {},
-    Pace {},
+    /// A newer server may say more.
+    #[serde(other)]
+    Other,
 }
 
 impl LiveViewer {
@@ -219,7 +220,7 @@ impl LiveViewer {
             Message::Error { code, message } => return Err(format!("error {code}: {message}")),
             Message::Gap { id } if id == self.subscription => self.at = None,
             Message::Goaway {} => return Err("the server is shutting down".to_owned()),
-            Message::Snapshot { .. } | Message::Gap { .. } | Message::Pong {} | Message::Pace {} => {}
+            Message::Snapshot { .. } | Message::Gap { .. } | Message::Other => {}
         }
         Ok(())
     }
@@ -262,7 +263,7 @@ impl Speaker for LiveViewer {
             audience.stats.count(|counts| counts.stale += 1);
         }
         self.bytes += payload.len() as u64;
-        if payload.starts_with(b"{\"d\"") {
+        if payload.starts_with(b"{\"type\":\"d\",") {
             self.delta(payload, audience, out)?;
         } else {
             self.other(payload, audience, out)?;
@@ -324,7 +325,7 @@ mod tests {
         r#"{"type":"welcome","protocol":1,"session":"s-17","epoch":"6f1c2a9b","time_base":1704700000000}"#;
     const SNAPSHOT: &str = r#"{"type":"snapshot","id":1,"part":0,"at":7123460,"last":true,"rows":[
         {"row":342,"id":"dev7","group":"b","state":"fresh","since":1,"alert":null,"metrics":[],"cells":[23845000,23.5]}]}"#;
-    const DELTA: &str = r#"{"d":[1,7123460,7123502],"r":[[342,23850000,{"v":23.6,"n":3},45.1]]}"#;
+    const DELTA: &str = r#"{"type":"d","d":[1,7123460,7123502],"r":[[342,23850000,{"v":23.6,"n":3},45.1]]}"#;
 
     #[test]
     fn a_delta_on_its_base_is_applied_and_its_latency_measured() {
@@ -344,7 +345,7 @@ mod tests {
         tell(&mut viewer, &audience, &[WELCOME, SNAPSHOT, &part]);
         assert_eq!((viewer.at, audience.stats.measured().counts.updates), (Some(7_123_460), 0));
         viewer.open(&mut Outbox::default());
-        let last = r#"{"d":[2,7123460,7123502],"r":[]}"#;
+        let last = r#"{"type":"d","d":[2,7123460,7123502],"r":[]}"#;
         tell(&mut viewer, &audience, &[WELCOME, &part.replace("[1,", "[2,"), last]);
         let counts = audience.stats.measured().counts;
         assert_eq!((viewer.at, counts.updates, counts.wrong_bases), (Some(7_123_502), 1, 0));

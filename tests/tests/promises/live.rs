@@ -1,10 +1,15 @@
 //! What a browser is promised, over real sockets.
 
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tidegate_tests::live::{Chart, Live};
 use tidegate_tests::{Server, eventually, now_ms, tool};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::broadcast;
 
 async fn publish(server: &Server, device: &str, temperature: f64) {
     let payload = format!(r#"{{"deviceId":"{device}","temperature":{temperature},"timestamp":{}}}"#, now_ms());
@@ -75,6 +80,7 @@ async fn a_viewer_of_another_life_of_the_server_is_told_and_gets_a_snapshot() {
     server.kill_and_restart().await;
     let mut live = Live::connect(server.http, json!({"epoch": epoch})).await;
     live.send(json!({"type": "subscribe", "id": 1, "view": view, "since": rows.at})).await;
+    assert_eq!(live.next().await.unwrap()["type"], "subscribed");
     let gap = live.next().await.unwrap();
     assert_eq!((&gap["type"], &gap["reason"], &gap["done"]), (&json!("gap"), &json!("epoch"), &json!("snapshot")));
     let snapshot = live.next().await.unwrap();
@@ -151,4 +157,100 @@ async fn an_open_chart_becomes_what_it_would_be_if_it_were_opened_anew() {
     measure(&server, &[(at(-30), json!("broken"))]).await;
     truth("a number becomes a word, which is in no chart", &mut chart, &mut live).await;
     assert!(!chart.cells.contains_key(&(0, minute - 60_000)), "nothing is left of its minute");
+}
+
+/// Links to a server that can be cut.
+struct Links {
+    address: SocketAddr,
+    to: Arc<Mutex<SocketAddr>>,
+    cut: broadcast::Sender<()>,
+}
+
+impl Links {
+    async fn to(server: SocketAddr) -> Links {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (address, to) = (listener.local_addr().unwrap(), Arc::new(Mutex::new(server)));
+        let cut = broadcast::Sender::new(1);
+        let (goes_to, cuts) = (Arc::clone(&to), cut.clone());
+        tokio::spawn(async move {
+            while let Ok((mut near, _)) = listener.accept().await {
+                let (to, mut is_cut) = (*goes_to.lock().unwrap(), cuts.subscribe());
+                tokio::spawn(async move {
+                    let Ok(mut far) = TcpStream::connect(to).await else { return };
+                    tokio::select! {
+                        _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
+                        _ = is_cut.recv() => {}
+                    }
+                });
+            }
+        });
+        Links { address, to, cut }
+    }
+
+    fn cut(&self) {
+        _ = self.cut.send(());
+    }
+}
+
+/// Each device's state and values, as REST has them.
+async fn devices(server: &Server) -> Value {
+    let answer = server.get("/v1/devices?limit=100").await;
+    let shown = answer["devices"].as_array().unwrap().iter().map(|device| {
+        let mut shown = serde_json::Map::from_iter([("state".to_owned(), device["state"].clone())]);
+        for (name, metric) in device["metrics"].as_object().unwrap() {
+            shown.insert(name.clone(), metric["value"].clone());
+        }
+        (device["id"].as_str().unwrap().to_owned(), Value::Object(shown))
+    });
+    with_points(Value::Object(shown.collect()))
+}
+
+/// 20 and 20.0 are one number, and two ways to write it.
+fn with_points(value: Value) -> Value {
+    match value {
+        Value::Number(number) => json!(number.as_f64()),
+        Value::Object(fields) => fields.into_iter().map(|(name, field)| (name, with_points(field))).collect(),
+        other => other,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_smallest_client_ends_at_the_truth_over_links_that_break_and_another_life_of_the_server() {
+    let mut server = Server::start().await;
+    publish(&server, "dev1", 20.0).await;
+    publish(&server, "dev2", 4.5).await;
+    known(&server, "dev2").await;
+    let links = Links::to(server.http).await;
+    let script = tool::file("dashboard/client/examples/minimal.py");
+    let url = format!("ws://{}/v1/live", links.address);
+    let mut client = tool::start(tool::python_program(), &[script.to_str().unwrap(), &url]);
+    let (shown, mut lines) = (Arc::new(Mutex::new(Value::Null)), BufReader::new(client.stdout.take().unwrap()).lines());
+    let newest = Arc::clone(&shown);
+    tokio::spawn(async move {
+        while let Ok(Some(line)) = lines.next_line().await {
+            *newest.lock().unwrap() = with_points(serde_json::from_str(&line).unwrap());
+        }
+    });
+    let ends_at_the_truth = async |server: &Server, what: &str| {
+        eventually(what, Duration::from_secs(20), || async {
+            let truth = devices(server).await;
+            (*shown.lock().unwrap() == truth).then_some(())
+        })
+        .await;
+    };
+    ends_at_the_truth(&server, "it has the snapshot").await;
+    for round in 0..3 {
+        publish(&server, "dev1", 21.0 + f64::from(round)).await;
+        links.cut();
+        publish(&server, "dev2", 5.0 + f64::from(round)).await;
+        publish(&server, &format!("dev{}", 3 + round), 1.0).await;
+        known(&server, &format!("dev{}", 3 + round)).await;
+        ends_at_the_truth(&server, "it has what came while its link was cut").await;
+    }
+    server.kill_and_restart().await;
+    *links.to.lock().unwrap() = server.http;
+    links.cut();
+    publish(&server, "dev1", 30.0).await;
+    ends_at_the_truth(&server, "it has what another life of the server has").await;
+    assert_eq!(shown.lock().unwrap()["dev1"]["temperature"], 30.0);
 }

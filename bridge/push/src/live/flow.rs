@@ -48,6 +48,11 @@ impl Flow {
         if room < ROOM_MIN { 0 } else { room }
     }
 
+    /// Whether the client never said that it saw anything.
+    pub fn is_unseen(&self) -> bool {
+        self.seen == 0
+    }
+
     pub fn on_sent(&mut self, bytes: usize, now: Instant) {
         if self.sent == self.seen {
             self.last_seen_at = Some(now);

@@ -83,9 +83,26 @@ pub(crate) enum ServerMessage<'a> {
         time_base: i64,
         time: i64,
         pulse_ms: u64,
+        pulse_paused_ms: u64,
+        max_rate: Option<f64>,
+        max_bytes_per_second: Option<u64>,
         limits: Limits,
     },
+    /// Deltas a second at most; `None`: as the link allows.
+    Subscribed {
+        id: u32,
+        rate: Option<f64>,
+    },
+    Updated {
+        id: u32,
+        rate: Option<f64>,
+    },
+    Unsubscribed {
+        id: u32,
+    },
     Pace {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<u32>,
         rate: Option<f64>,
         reason: &'static str,
     },
@@ -109,7 +126,8 @@ pub(crate) struct Limits {
     pub subscriptions: usize,
     pub rows: usize,
     pub message_bytes: usize,
-    pub bytes_in_flight: u64,
+    pub bytes_in_flight_start: u64,
+    pub bytes_in_flight_max: u64,
 }
 
 /// Why something was refused.

@@ -11,6 +11,7 @@ pub(crate) struct Meters {
     /// Receipt of the first change to the frame that shows it, in seconds; only frames that nothing held back.
     pub latency: Histogram,
     pub held_slow_link: Counter,
+    pub held_unseen: Counter,
     pub held_byte_limit: Counter,
     pub held_rate_limit: Counter,
     pub held_paused: Counter,
@@ -32,6 +33,7 @@ impl Meters {
             bytes: counter!("tidegate_live_bytes_total"),
             latency: histogram!("tidegate_live_latency_seconds"),
             held_slow_link: held("slow_link"),
+            held_unseen: held("unseen"),
             held_byte_limit: held("byte_limit"),
             held_rate_limit: held("rate_limit"),
             held_paused: held("paused"),

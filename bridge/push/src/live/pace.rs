@@ -1,4 +1,4 @@
-//! What the client is told about updates that are held back.
+//! What the client is told about updates that are held back, of all subscriptions; each says itself that its rate is met.
 
 use std::time::Duration;
 
@@ -6,21 +6,25 @@ use tokio::time::Instant;
 
 use crate::live::meters::Meters;
 
+/// A client says what it saw within this time.
+const SEEN_WITHIN: Duration = Duration::from_secs(1);
+
 /// Why updates are held back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Held {
     Paused,
     SlowLink,
+    /// As much is under way as may be, and the client never said that it saw any.
+    Unseen,
     ByteLimit,
-    RateLimit,
 }
 
 /// Tells when holding back begins to matter, and when it is over; each once.
 #[derive(Debug)]
 pub(crate) struct Pace {
     after: Duration,
-    /// What holds now, since when, and at which rate (deltas a second) updates come.
-    now: Option<(Held, Instant, f64)>,
+    /// What holds now, and since when.
+    now: Option<(Held, Instant)>,
     told: Option<Held>,
     counted: Option<Held>,
 }
@@ -30,17 +34,13 @@ impl Pace {
         Pace { after, now: None, told: None, counted: None }
     }
 
-    /// Notes what holds updates back at the moment. A rate the client asked for goes on holding between two deltas.
-    pub fn note(&mut self, held: Option<(Held, f64)>, own_rates: bool, now: Instant) {
-        let Some((held, rate)) = held else {
-            let stays = own_rates && matches!(self.now, Some((Held::RateLimit, ..)));
-            if !stays {
-                (self.now, self.counted) = (None, None);
-            }
-            return;
-        };
-        let since = self.now.filter(|(before, ..)| *before == held).map_or(now, |(_, since, _)| since);
-        self.now = Some((held, since, rate));
+    /// Notes what holds updates back at the moment.
+    pub fn note(&mut self, held: Option<Held>, now: Instant) {
+        let before = self.now.filter(|(before, _)| Some(*before) == held);
+        self.now = before.or(held.map(|held| (held, now)));
+        if held.is_none() {
+            self.counted = None;
+        }
     }
 
     /// Counts a stretch of holding back once.
@@ -52,8 +52,8 @@ impl Pace {
         let counter = match held {
             Held::Paused => &meters.held_paused,
             Held::SlowLink => &meters.held_slow_link,
+            Held::Unseen => &meters.held_unseen,
             Held::ByteLimit => &meters.held_byte_limit,
-            Held::RateLimit => &meters.held_rate_limit,
         };
         counter.increment(1);
     }
@@ -64,7 +64,7 @@ impl Pace {
 
     /// When there will be something to tell, if nothing changes.
     pub fn due(&self) -> Option<Instant> {
-        let (held, since, _) = self.now?;
+        let (held, since) = self.now?;
         (self.told != Some(held)).then(|| since + self.wait(held))
     }
 
@@ -72,9 +72,9 @@ impl Pace {
     pub fn told(&mut self, now: Instant) -> Option<(Option<f64>, &'static str)> {
         match self.now {
             None => self.told.take().map(|_| (None, "full")),
-            Some((held, since, rate)) if self.told != Some(held) && now >= since + self.wait(held) => {
+            Some((held, since)) if self.told != Some(held) && now >= since + self.wait(held) => {
                 self.told = Some(held);
-                Some((Some(rate), held.name()))
+                Some((Some(0.0), held.name()))
             }
             Some(_) => None,
         }
@@ -82,7 +82,11 @@ impl Pace {
 
     /// What the client asked for itself is told at once.
     fn wait(&self, held: Held) -> Duration {
-        if matches!(held, Held::Paused | Held::RateLimit) { Duration::ZERO } else { self.after }
+        match held {
+            Held::Paused => Duration::ZERO,
+            Held::Unseen => self.after + SEEN_WITHIN,
+            Held::SlowLink | Held::ByteLimit => self.after,
+        }
     }
 }
 
@@ -91,8 +95,8 @@ impl Held {
         match self {
             Held::Paused => "paused",
             Held::SlowLink => "slow_link",
+            Held::Unseen => "unseen",
             Held::ByteLimit => "byte_limit",
-            Held::RateLimit => "rate_limit",
         }
     }
 }

@@ -5,6 +5,10 @@ pub(crate) trait Transport: Send {
     /// Sends one text message; waits while the link takes no more.
     fn send(&mut self, message: Vec<u8>) -> impl Future<Output = Result<(), Gone>> + Send;
 
+    /// Says that the session ends, with the number of the error or of the WebSocket protocol and in words, and waits a
+    /// moment for the other side to read it.
+    fn close(&mut self, code: u16, reason: &str) -> impl Future<Output = ()> + Send;
+
     /// The next message. Nothing is lost when the future is dropped before it is ready.
     fn receive(&mut self) -> impl Future<Output = Received> + Send;
 }

@@ -190,7 +190,7 @@ impl Views {
         if is_first && is_last && part.lists.iter().all(|(_, list)| list.is_empty()) {
             return Frame::Nothing;
         }
-        out.extend_from_slice(b"{\"d\":[");
+        out.extend_from_slice(b"{\"type\":\"d\",\"d\":[");
         json::integer(out, subscription.id);
         out.push(b',');
         json::integer(out, from);

@@ -94,5 +94,8 @@ where
 {
     if let Some(at) = watchers.iter().position(|&watcher| watcher == subscriber) {
         watchers.swap_remove(at);
+        if watchers.spilled() && watchers.capacity() > 4 * watchers.len() {
+            watchers.shrink_to_fit();
+        }
     }
 }

@@ -24,7 +24,7 @@ use crate::hub::Hub;
 use crate::live::flow::{ByteLimit, Flow};
 use crate::live::jobs::{Jobs, Questions};
 use crate::live::lateness::Lateness;
-use crate::live::message::{Code, ErrorMessage, ServerMessage};
+use crate::live::message::{ClientMessage, Code, ErrorMessage, ServerMessage};
 use crate::live::pace::Pace;
 use crate::live::transport::{Gone, Received, Transport};
 
@@ -64,13 +64,19 @@ struct Open {
     /// Its history of events is being read.
     reading: bool,
     questions: Questions,
+    /// Deltas a second that the client asked for; those that hold its updates back; and those that it was told do.
     rate: Option<f64>,
+    met_rate: Option<f64>,
+    told_rate: Option<f64>,
     due: Instant,
     /// Changes before it is due wake nobody ...
     asleep: bool,
     /// ... and there were some.
     held: bool,
 }
+
+/// RFC 6455 section 7.4.1.
+const GOING_AWAY: u16 = 1001;
 
 /// Whether the session goes on.
 enum Flowing {
@@ -108,7 +114,9 @@ impl<T: Transport> Session<T> {
         tokio::pin!(sleep);
         loop {
             if self.hub.is_closing() {
-                return self.say(&ServerMessage::Goaway { reconnect_after_ms: self.reconnect_after_ms() }).await;
+                self.say(&ServerMessage::Goaway { reconnect_after_ms: self.reconnect_after_ms() }).await?;
+                self.transport.close(GOING_AWAY, "the server goes: come back as `goaway` says").await;
+                return Ok(());
             }
             while let Some(answer) = self.jobs.ready() {
                 self.take_answer(answer).await?;
@@ -136,24 +144,23 @@ impl<T: Transport> Session<T> {
     }
 
     async fn take(&mut self, message: Received) -> Result<Flowing, Gone> {
-        let max = self.hub.config.message_bytes_max;
-        let text = match message {
+        let message = match message {
             Received::Gone => return Ok(Flowing::Ended),
-            Received::Text(text) if text.len() <= max => text,
-            Received::Text(_) | Received::TooLarge => {
-                let message = format!("a message is larger than limits.message_bytes ({max}): send smaller ones");
-                return self.refuse(Code::MessageTooLarge, message).await;
-            }
-            Received::Binary => String::new(),
+            Received::Text(text) if text.len() <= self.hub.config.message_bytes_max => understand(&text),
+            Received::Text(_) | Received::TooLarge => return self.refuse_too_large().await,
+            Received::Binary => Err(BINARY.to_owned()),
         };
-        match serde_json::from_str(&text) {
+        match message {
             Ok(message) => self.obey(message).await?,
-            Err(error) => {
-                let message = format!("not a message this server understands: {error}");
-                self.say_error(ErrorMessage::new(Code::NotUnderstood, None, message)).await?;
-            }
+            Err(message) => self.say_error(ErrorMessage::new(Code::NotUnderstood, None, message)).await?,
         }
         Ok(Flowing::On)
+    }
+
+    async fn refuse_too_large(&mut self) -> Result<Flowing, Gone> {
+        let max = self.hub.config.message_bytes_max;
+        let message = format!("a message is larger than limits.message_bytes ({max}): send smaller ones");
+        self.refuse(Code::MessageTooLarge, message).await
     }
 
     async fn pulse(&mut self, now: Instant) -> Result<(), Gone> {
@@ -165,7 +172,9 @@ impl<T: Transport> Session<T> {
     }
 
     async fn refuse(&mut self, code: Code, message: impl Into<String>) -> Result<Flowing, Gone> {
-        self.say_error(ErrorMessage::new(code, None, message)).await?;
+        let message = message.into();
+        self.say_error(ErrorMessage::new(code, None, message.as_str())).await?;
+        self.transport.close(code as u16, &message).await;
         Ok(Flowing::Ended)
     }
 
@@ -202,4 +211,14 @@ impl<T> Drop for Session<T> {
         self.hub.meters.subscriptions.decrement(f64::from(u32::try_from(subscriptions.len()).unwrap_or(u32::MAX)));
         subscriptions.into_iter().for_each(|open| self.hub.close(open.cursor));
     }
+}
+
+const BINARY: &str = "a binary message: this server speaks JSON, in text messages";
+
+/// A message of a client; or in words why it is none.
+fn understand(text: &str) -> Result<ClientMessage, String> {
+    serde_json::from_str(text).map_err(|error| match error.classify() {
+        serde_json::error::Category::Data => format!("not a message this server understands: {error}"),
+        _ => format!("a message that is not JSON: {error}"),
+    })
 }

@@ -2,10 +2,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Flowing, Session};
+use super::{BINARY, Flowing, Session, understand};
 use crate::live::flow::ByteLimit;
 use crate::live::message::{ClientMessage, Code, Hello, Limits, PROTOCOL, ServerMessage};
 use crate::live::transport::{Gone, Received, Transport};
+
+const FIRST: &str = "the first message must be a `hello`";
 
 impl<T: Transport> Session<T> {
     pub(super) async fn open(&mut self) -> Result<Flowing, Gone> {
@@ -13,12 +15,18 @@ impl<T: Transport> Session<T> {
         let first = tokio::time::timeout(timeout, self.transport.receive()).await;
         let hello = match first {
             Ok(Received::Gone) => return Ok(Flowing::Ended),
-            Ok(Received::Text(text)) => match serde_json::from_str(&text) {
+            Ok(Received::Text(text)) if text.len() > self.hub.config.message_bytes_max => {
+                return self.refuse_too_large().await;
+            }
+            Ok(Received::TooLarge) => return self.refuse_too_large().await,
+            Ok(Received::Text(text)) => match understand(&text) {
                 Ok(ClientMessage::Hello(hello)) => hello,
-                _ => return self.refuse(Code::NoHello, "the first message must be a `hello`").await,
+                Ok(_) => return self.refuse(Code::NoHello, FIRST).await,
+                Err(why) => return self.refuse(Code::NoHello, format!("{FIRST}; this is {why}")).await,
             },
-            Ok(Received::Binary | Received::TooLarge) | Err(_) => {
-                let message = format!("no `hello` came within {} ms", timeout.as_millis());
+            Ok(Received::Binary) => return self.refuse(Code::NoHello, format!("{FIRST}; this is {BINARY}")).await,
+            Err(_) => {
+                let message = format!("{FIRST}; none came within {} ms", timeout.as_millis());
                 return self.refuse(Code::NoHello, message).await;
             }
         };
@@ -39,7 +47,8 @@ impl<T: Transport> Session<T> {
             subscriptions: config.subscriptions_max,
             rows: config.rows_max,
             message_bytes: config.message_bytes_max,
-            bytes_in_flight: config.bytes_in_flight_start,
+            bytes_in_flight_start: config.bytes_in_flight_start,
+            bytes_in_flight_max: config.bytes_in_flight_max,
         };
         let session = format!("s-{}", self.place.number);
         let welcome = ServerMessage::Welcome {
@@ -49,6 +58,9 @@ impl<T: Transport> Session<T> {
             time_base: epoch.time_base_ms,
             time: self.hub.now_ms(),
             pulse_ms: config.pulse_ms,
+            pulse_paused_ms: config.pulse_paused_ms,
+            max_rate: self.max_rate,
+            max_bytes_per_second: hello.max_bytes_per_second.map(|limit| limit.max(1)),
             limits,
         };
         self.say(&welcome).await?;

@@ -10,6 +10,9 @@ use crate::live::pace::Held;
 use crate::live::transport::{Gone, Transport};
 use crate::live::waker::Lanes;
 
+/// However low a rate is.
+const LONGEST_INTERVAL: Duration = Duration::from_secs(3_600);
+
 impl<T: Transport> Session<T> {
     /// Sends everything that may go now, the most urgent lane first; answers when to look again by itself.
     pub(super) async fn serve_what_is_due(&mut self) -> Result<Instant, Gone> {
@@ -27,15 +30,12 @@ impl<T: Transport> Session<T> {
                 open.asleep = false;
             }
             let Some((frame, overdue)) = self.next_frame(now) else {
-                let told = self.pace.told(now);
-                if let Some((rate, reason)) = told {
-                    self.say(&ServerMessage::Pace { rate, reason }).await?;
-                }
+                self.tell_pace(now).await?;
                 return Ok(self.next_deadline(now));
             };
             if lanes != Lanes::default() {
                 let latency = Duration::from_millis((self.hub.now_ms() - received_ms).max(0).unsigned_abs());
-                if !self.pace.is_held() {
+                if !self.pace.is_held() && self.subscriptions.iter().all(|open| open.told_rate.is_none()) {
                     self.hub.meters.latency.record(latency.as_secs_f64());
                 }
                 self.rest_when_late(latency.min(overdue), now);
@@ -117,30 +117,52 @@ impl<T: Transport> Session<T> {
         let held = if self.paused {
             Some(Held::Paused)
         } else if self.flow.room() == 0 {
-            Some(Held::SlowLink)
+            Some(if self.flow.is_unseen() { Held::Unseen } else { Held::SlowLink })
         } else if byte_due.is_some_and(|due| due > now) {
             Some(Held::ByteLimit)
         } else {
             None
         };
-        let limited = self.subscriptions.iter().find(|open| waiting(open) && (open.due > now || open.held));
-        let own_rate = limited.and_then(|open| open.rate.or(self.max_rate));
-        let shown = match (held, own_rate) {
-            (Some(Held::Paused), _) => Some((Held::Paused, 0.0)),
-            (Some(held), _) if any_waiting => Some((held, 0.0)),
-            (_, Some(rate)) => Some((Held::RateLimit, rate)),
-            (Some(_) | None, _) => None,
-        };
-        if let Some((held, _)) = shown.filter(|_| any_waiting) {
+        let shown = held.filter(|held| any_waiting || *held == Held::Paused);
+        if let Some(held) = shown.filter(|_| any_waiting) {
             self.pace.count(held, &self.hub.meters);
         }
-        self.pace.note(shown, self.own_rates(), now);
+        self.pace.note(shown, now);
+        if held.is_none() {
+            self.note_rates(now);
+        }
         held
     }
 
-    /// Whether the client asked for a rate, which then goes on holding back.
-    fn own_rates(&self) -> bool {
-        self.max_rate.is_some() || self.subscriptions.iter().any(|open| open.rate.is_some())
+    /// Which subscriptions are held back by the rate that the client asked for.
+    fn note_rates(&mut self, now: Instant) {
+        for open in &mut self.subscriptions {
+            let asked = open.rate.or(self.max_rate).is_some();
+            let is_held = asked && open.dirty && (open.due > now || open.held);
+            open.met_rate = if is_held { open.rate_max(&self.hub.config, self.max_rate) } else { open.met_rate };
+            open.met_rate = open.met_rate.filter(|_| asked);
+        }
+    }
+
+    /// Tells what holds updates back, and what does no longer.
+    async fn tell_pace(&mut self, now: Instant) -> Result<(), Gone> {
+        if let Some((rate, reason)) = self.pace.told(now) {
+            self.say(&ServerMessage::Pace { id: None, rate, reason }).await?;
+        }
+        for index in 0..self.subscriptions.len() {
+            let open = &mut self.subscriptions[index];
+            if open.met_rate == open.told_rate {
+                continue;
+            }
+            open.told_rate = open.met_rate;
+            let (id, rate) = (Some(open.cursor.id()), open.met_rate);
+            if rate.is_some() {
+                self.hub.meters.held_rate_limit.increment(1);
+            }
+            let reason = if rate.is_some() { "rate_limit" } else { "full" };
+            self.say(&ServerMessage::Pace { id, rate, reason }).await?;
+        }
+        Ok(())
     }
 
     fn next_deadline(&mut self, now: Instant) -> Instant {
@@ -178,17 +200,22 @@ impl<T: Transport> Session<T> {
 }
 
 impl Open {
+    /// Deltas a second at most: the least of what the subscription asks for, the session, and what its kind has.
+    pub(super) fn rate_max(&self, config: &LiveConfig, max_rate: Option<f64>) -> Option<f64> {
+        let own_ms = match self.cursor.lane() {
+            Lane::Aggregates => config.group_interval_ms,
+            Lane::Views if self.cursor.is_fleet() => config.fleet_interval_ms,
+            Lane::Views | Lane::Commands => 0,
+            Lane::Alerts => return None,
+        };
+        let own = (own_ms > 0).then(|| 1.0 / Duration::from_millis(own_ms).as_secs_f64());
+        let least = [own, self.rate, max_rate].into_iter().flatten().min_by(f64::total_cmp);
+        least.map(|rate| rate.max(1.0 / LONGEST_INTERVAL.as_secs_f64()))
+    }
+
     /// Least time between two deltas.
     fn interval(&self, config: &LiveConfig, max_rate: Option<f64>) -> Duration {
-        let own = match self.cursor.lane() {
-            Lane::Aggregates => Duration::from_millis(config.group_interval_ms),
-            Lane::Views if self.cursor.is_fleet() => Duration::from_millis(config.fleet_interval_ms),
-            Lane::Views | Lane::Alerts | Lane::Commands => Duration::ZERO,
-        };
-        if self.cursor.lane() == Lane::Alerts {
-            return own;
-        }
-        let rate = self.rate.unwrap_or(f64::INFINITY).min(max_rate.unwrap_or(f64::INFINITY));
-        own.max(Duration::try_from_secs_f64(1.0 / rate).unwrap_or(Duration::MAX).min(Duration::from_secs(3_600)))
+        let interval = |rate: f64| Duration::try_from_secs_f64(1.0 / rate).unwrap_or(LONGEST_INTERVAL);
+        self.rate_max(config, max_rate).map_or(Duration::ZERO, interval)
     }
 }

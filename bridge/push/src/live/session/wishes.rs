@@ -11,32 +11,43 @@ use crate::live::transport::{Gone, Transport};
 
 impl<T: Transport> Session<T> {
     pub(super) async fn obey(&mut self, message: ClientMessage) -> Result<(), Gone> {
-        let refused = match message {
+        let answer = match message {
             ClientMessage::Hello(_) => Err(ErrorMessage::new(Code::NotUnderstood, None, "`hello` was said already")),
-            ClientMessage::Subscribe(wish) => self.subscribe(&wish),
-            ClientMessage::Update(wish) => self.update(wish),
-            ClientMessage::Unsubscribe { id } => self.unsubscribe(id),
+            ClientMessage::Subscribe(wish) => {
+                self.subscribe(&wish).map(|()| ServerMessage::Subscribed { id: wish.id, rate: self.granted(wish.id) })
+            }
+            ClientMessage::Update(wish) => {
+                let id = wish.id;
+                self.update(wish).map(|()| ServerMessage::Updated { id, rate: self.granted(id) })
+            }
+            ClientMessage::Unsubscribe { id } => self.unsubscribe(id).map(|()| ServerMessage::Unsubscribed { id }),
+            ClientMessage::Ping { n } => Ok(ServerMessage::Pong { n, time: self.hub.now_ms() }),
             ClientMessage::Pause => {
                 self.paused = true;
                 self.pulse_due = Instant::now() + Duration::from_millis(self.hub.config.pulse_paused_ms);
-                Ok(())
+                return Ok(());
             }
             ClientMessage::Continue => {
                 self.paused = false;
                 self.pulse_due = Instant::now();
                 self.subscriptions.iter_mut().for_each(|open| open.dirty = true);
-                Ok(())
+                return Ok(());
             }
             ClientMessage::Seen { bytes } => {
                 self.flow.on_seen(bytes, Instant::now());
-                Ok(())
+                return Ok(());
             }
-            ClientMessage::Ping { n } => return self.say(&ServerMessage::Pong { n, time: self.hub.now_ms() }).await,
         };
-        match refused {
-            Ok(()) => Ok(()),
+        match answer {
+            Ok(answer) => self.say(&answer).await,
             Err(error) => self.say_error(error).await,
         }
+    }
+
+    /// Deltas a second that a subscription gets at most; `None`: as the link allows.
+    fn granted(&self, id: u32) -> Option<f64> {
+        let open = self.subscriptions.iter().find(|open| open.cursor.id() == id)?;
+        open.rate_max(&self.hub.config, self.max_rate)
     }
 
     fn subscribe(&mut self, wish: &Subscribe) -> Result<(), ErrorMessage> {
@@ -73,6 +84,8 @@ impl<T: Transport> Session<T> {
             reading: false,
             questions,
             rate,
+            met_rate: None,
+            told_rate: None,
             due,
             asleep: false,
             held: false,

@@ -244,7 +244,9 @@ async fn every_message_of_the_server_in_the_document_is_one_that_a_server_sends(
     let mut scene = Scene::new();
     scene.begin();
     let mut link = Link::open(&scene.hub, &scene.history);
-    let hello = json!({"type":"hello","protocol":1,"encoding":"json","max_rate":5,"epoch":"6f1c2a9b"});
+    let limits = json!({"max_rate":5,"max_bytes_per_second":1_000_000});
+    let mut hello = json!({"type":"hello","protocol":1,"encoding":"json","epoch":"6f1c2a9b"});
+    hello.as_object_mut().unwrap().extend(limits.as_object().unwrap().clone());
     scene.talk(&mut link, &[hello]).await;
     let subscribe = |id, view: Value| json!({"type":"subscribe","id":id,"view":view});
     let mut devices = subscribe(1, json!({"kind":"devices","group":"site/b"}));
@@ -272,6 +274,11 @@ async fn every_message_of_the_server_in_the_document_is_one_that_a_server_sends(
         scene.happen(&changes);
         scene.talk(&mut link, &[]).await;
     }
+    // A second delta before its rate lets it go.
+    scene.happen(&[reading(DEV7, &[23.5])]);
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    scene.happen(&[reading(DEV7, &[23.6])]);
+    scene.talk(&mut link, &[]).await;
     // Two readings of QoS 1 between two deltas.
     scene.talk(&mut link, &[json!({"type":"pause"})]).await;
     (0..3).for_each(|n| scene.happen(&[reading(DEV7, &[20.0 + f64::from(n)])]));
@@ -281,18 +288,24 @@ async fn every_message_of_the_server_in_the_document_is_one_that_a_server_sends(
     // Asks for no rate: it is never held back, and says so after a pause.
     let mut free = Link::open(&scene.hub, &scene.history);
     let watch = subscribe(1, json!({"kind":"device","device":"dev7"}));
-    scene.talk(&mut free, &[json!({"type":"hello","protocol":1,"encoding":"json"}), watch]).await;
+    scene.talk(&mut free, &[json!({"type":"hello","protocol":1,"encoding":"json"}), watch.clone()]).await;
+    let update = json!({"type":"update","id":1,"rate":1});
+    scene.talk(&mut free, &[update, json!({"type":"unsubscribe","id":1}), watch]).await;
     scene.talk(&mut free, &[json!({"type":"pause"})]).await;
     scene.happen(&[reading(DEV7, &[23.7])]);
     scene.talk(&mut free, &[json!({"type":"continue"})]).await;
     tokio::time::sleep(Duration::from_secs(10)).await;
     scene.talk(&mut link, &[]).await;
     scene.hub.goaway();
+    // The first may end with a pulse.
+    scene.talk(&mut link, &[]).await;
     scene.talk(&mut link, &[]).await;
 
-    let names: BTreeSet<&str> = servers.iter().map(|message| message["type"].as_str().unwrap_or("delta")).collect();
-    let all = ["delta", "error", "gap", "goaway", "pace", "pong", "pulse", "snapshot", "welcome"];
-    assert_eq!(names, all.into(), "the document has an example of each");
+    let names: BTreeSet<&str> = servers.iter().map(|message| message["type"].as_str().unwrap_or("none")).collect();
+    let of_sessions = ["error", "gap", "goaway", "pace", "pong", "pulse", "welcome"];
+    let of_views = ["d", "snapshot", "subscribed", "unsubscribed", "updated"];
+    let all: BTreeSet<&str> = of_sessions.into_iter().chain(of_views).collect();
+    assert_eq!(names, all, "the document has an example of each");
     for example in &servers {
         let of_its_type = || scene.heard.iter().filter(|message| message["type"] == example["type"]);
         if !of_its_type().any(|message| alike(example, message)) {

@@ -20,6 +20,8 @@ impl Transport for ServerEnd {
         self.out.send(message).await.map_err(|_| Gone)
     }
 
+    async fn close(&mut self, _: u16, _: &str) {}
+
     async fn receive(&mut self) -> Received {
         self.into.recv().await.map_or(Received::Gone, Received::Text)
     }

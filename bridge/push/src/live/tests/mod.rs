@@ -1,6 +1,7 @@
 //! What a viewer is promised.
 //!
 //! - `promises`: sessions over real sockets
+//! - `protocol`: what is said when, and to whom it says something wrong; over real sockets
 //! - `document`: docs/protocol.md says what sessions say
 //! - `frames`: as few as it takes
 //! - `simulation`: whatever happens to a viewer's link, it ends at the truth
@@ -15,6 +16,7 @@ mod frames;
 mod link;
 mod mending;
 mod promises;
+mod protocol;
 mod simulation;
 mod turns;
 

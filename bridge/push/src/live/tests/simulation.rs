@@ -252,7 +252,7 @@ impl Viewer {
     fn hear(&mut self, message: &Value) {
         match message["type"].as_str() {
             Some("welcome") => self.epoch = Some(message["epoch"].clone()),
-            Some("pulse" | "pace") => {}
+            Some("pulse" | "pace" | "subscribed") => {}
             Some("error" | "goaway") => panic!("{message}"),
             _ => {
                 let is_delta = message.get("d").is_some();
