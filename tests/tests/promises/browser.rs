@@ -1,4 +1,4 @@
-//! The dashboard in a real browser, against the real server. The scenes are in `tests/browser/dashboard.mjs`.
+//! The dashboard in a real browser, against the real server. The scenes are in `tests/browser/`.
 
 use tidegate_tests::{Server, tool};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
