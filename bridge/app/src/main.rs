@@ -22,6 +22,7 @@ mod trace;
 mod whole;
 
 use std::io::IsTerminal;
+use std::num::NonZero;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -93,24 +94,25 @@ fn run(arguments: Run) -> Result<()> {
     let colours = std::io::stderr().is_terminal();
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours).init();
     end_with_vital_threads();
-    let devices = workers("devices", 0)?;
-    let viewers = workers("viewers", VIEWERS_GIVE_WAY)?;
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let devices = workers("devices", cores, 0)?;
+    let viewers = workers("viewers", cores.saturating_sub(1).max(1), VIEWERS_GIVE_WAY)?;
     let ended = devices.block_on(program::run(config, viewers.handle()));
     // A question to the history that nobody waits for any more is not waited for.
     viewers.shutdown_background();
     ended
 }
 
-/// Workers of one kind: what viewers ask for does not hold up those who serve devices. They give way by `niceness`
-/// (nice(2)) where there are not cores enough for all.
-fn workers(name: &'static str, niceness: i32) -> Result<Runtime> {
+/// Workers of one kind: what viewers ask for does not hold up those who serve devices. All viewers together leave a core
+/// to them, and give way by `niceness` (nice(2)) where there are not cores enough for all.
+fn workers(name: &'static str, count: usize, niceness: i32) -> Result<Runtime> {
     let give_way = move || {
         if let Err(error) = rustix::process::nice(niceness) {
             tracing::warn!("the threads of {name} do not give way to others: {error}");
         }
     };
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().thread_name(name).on_thread_start(give_way).enable_all().build();
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(count).thread_name(name).on_thread_start(give_way).enable_all().build();
     runtime.with_context(|| format!("workers for {name}"))
 }
 

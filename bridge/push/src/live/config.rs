@@ -64,7 +64,7 @@ impl Default for LiveConfig {
             pulse_paused_ms: 30_000,
             group_interval_ms: 1_000,
             fleet_interval_ms: 100,
-            late_after_ms: 10,
+            late_after_ms: 25,
             late_gap_ms: 20,
             pace_after_ms: 1_000,
             reconnect_spread_ms: 5_000,
