@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use tidegate_telemetry::Position;
 
-use super::database::{packed, unpacked};
+use super::columns::{packed, unpacked};
 use super::{SubscriptionOptions, Subscriptions};
 use crate::engines::gate::outbox::PackedGreeting;
 

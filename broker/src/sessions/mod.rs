@@ -4,8 +4,9 @@
 //!   - `asleep`: one of them, packed; `rows`: a table in order
 //! - `subscriptions`: of a session whose client is connected
 //! - [`SessionStore`]: sessions, mailboxes, retained messages and wills on disk
+//!   - `writer`: the thread that writes; `queue`: what it shares with those who ask it to
 //!   - `batch`: changes that wait to be written, with what undoes itself left out
-//!   - `database`: the SQLite file
+//!   - `database`: the SQLite file; `write`: changes, one transaction at a time; `columns`: what stands in it
 //!   - `recovery`: what the file holds when it is opened
 //!
 //! A mailbox holds the payload once and a reference for each session. It is a view of the log:
@@ -29,12 +30,16 @@
 
 mod asleep;
 mod batch;
+mod columns;
 mod database;
 mod parked;
+mod queue;
 mod recovery;
 mod rows;
 mod store;
 mod subscriptions;
+mod write;
+mod writer;
 
 use tidegate_telemetry::Qos;
 
@@ -42,12 +47,12 @@ pub(crate) use asleep::{Asleep, Received};
 pub(crate) use batch::Change;
 pub(crate) use parked::{Parked, Rank, Sleeper};
 pub(crate) use recovery::{Recovered, RecoveredSession};
-#[cfg(test)]
-pub(crate) use store::Cut;
-#[cfg(any(test, fuzzing))]
-pub(crate) use store::Writer;
 pub use store::{SessionStore, SessionStoreConfig, SessionStoreError};
 pub(crate) use subscriptions::Subscriptions;
+#[cfg(test)]
+pub(crate) use writer::Cut;
+#[cfg(any(test, fuzzing))]
+pub(crate) use writer::Writer;
 
 /// How a client subscribed to a filter (MQTT 5.0 section 3.8.3.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

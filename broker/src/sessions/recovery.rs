@@ -5,7 +5,8 @@ use std::sync::Arc;
 use tidegate_telemetry::{Holder, Owner, Position, Publication};
 
 use super::SubscriptionOptions;
-use super::database::{Database, message, number, signed, unpacked, will};
+use super::columns::{message, number, signed, unpacked, will};
+use super::database::Database;
 use super::store::SessionStoreError;
 use crate::engines::gate::outbox::{FIRST_COMMAND, Message};
 

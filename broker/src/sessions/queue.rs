@@ -1,0 +1,70 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+
+use parking_lot::{Condvar, Mutex, RwLock};
+use tokio::sync::{oneshot, watch};
+
+use super::batch::Batch;
+use super::database::{Database, MailboxSize};
+use super::store::SessionStoreConfig;
+use crate::clock::Clock;
+use crate::engines::gate::outbox::Outbox;
+
+/// What the store and its writing thread share.
+pub(super) struct Shared {
+    pub config: SessionStoreConfig,
+    pub queue: Mutex<Queue>,
+    pub wake: Condvar,
+    /// Held shared while entries are appended and what follows from them is noted, exclusively while a batch is cut.
+    pub routing: RwLock<()>,
+    /// Ticket up to which changes are on disk.
+    pub stored: watch::Sender<u64>,
+    pub complete: AtomicU64,
+    /// What the clock was set forward by before this run, ms.
+    pub set_forward_ms: AtomicI64,
+    pub database: Mutex<Option<Database>>,
+    pub thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Shared {
+    pub(super) fn waiting_at(&self, clock: Clock, unix_ms: i64) -> i64 {
+        (clock.waiting_at)(unix_ms).saturating_sub(self.set_forward_ms.load(Ordering::Acquire))
+    }
+}
+
+/// What waits to be written or read.
+#[derive(Default)]
+pub(super) struct Queue {
+    pub batch: Batch,
+    /// Ticket of the newest change.
+    pub ticket: u64,
+    pub fetches: Vec<Fetch>,
+    pub questions: Vec<Question>,
+    /// Somebody waits.
+    pub is_urgent: bool,
+    pub stop: Option<Stop>,
+}
+
+/// A session that reads its mailbox on.
+pub(super) struct Fetch {
+    pub outbox: Arc<Outbox>,
+    pub session: u64,
+    pub after: u64,
+    pub epoch: u64,
+}
+
+/// Somebody who asks what mailboxes hold.
+pub(super) struct Question {
+    pub sessions: Vec<u64>,
+    pub answer: oneshot::Sender<BTreeMap<u64, MailboxSize>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// Write what waits.
+    Close,
+    /// Write nothing more.
+    Abandon,
+}
