@@ -1,5 +1,6 @@
 //! Topic names and filters (MQTT 5.0 section 4.7), who subscribed to what, and what is retained.
 
+mod by_number;
 mod name;
 mod plain;
 mod retained;

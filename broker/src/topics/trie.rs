@@ -1,5 +1,7 @@
 use std::collections::HashMap;
 
+use super::by_number::ByNumber;
+
 /// Who subscribed to which filters with `+`, and shared subscriptions: finds those that match a topic name in time that
 /// grows with the topic's levels and the matches, not with the number of subscriptions.
 ///
@@ -19,14 +21,14 @@ struct Node<S> {
     /// Child for the level `+`.
     any: Option<u32>,
     /// Subscribers of the filter that ends here, by session.
-    here: Vec<(u64, S)>,
+    here: ByNumber<S>,
     /// Subscribers of the filter that ends here with `/#`, by session.
-    below: Vec<(u64, S)>,
+    below: ByNumber<S>,
 }
 
 impl<S> Default for Node<S> {
     fn default() -> Self {
-        Node { children: None, any: None, here: Vec::new(), below: Vec::new() }
+        Node { children: None, any: None, here: ByNumber::new(), below: ByNumber::new() }
     }
 }
 
@@ -77,21 +79,9 @@ impl<S> TopicTrie<S> {
         }
         let node = &mut self.nodes[at as usize];
         let list = if all_below { &mut node.below } else { &mut node.here };
-        match list.iter_mut().find(|(of, _)| *of == session) {
-            Some(entry) => {
-                entry.1 = subscriber;
-                false
-            }
-            None => {
-                if list.is_empty() {
-                    // Most filters have one subscriber, and a vector begins with room for four.
-                    list.reserve_exact(1);
-                }
-                list.push((session, subscriber));
-                self.subscriptions += 1;
-                true
-            }
-        }
+        let is_new = list.insert(session, subscriber);
+        self.subscriptions += usize::from(is_new);
+        is_new
     }
 
     /// Removes the subscription of `session` to `filter`. Returns whether there was one.
@@ -109,8 +99,9 @@ impl<S> TopicTrie<S> {
         let end = *trail.last().expect("the trail begins with the root");
         let node = &mut self.nodes[end as usize];
         let list = if all_below { &mut node.below } else { &mut node.here };
-        let Some(index) = list.iter().position(|(of, _)| *of == session) else { return false };
-        list.swap_remove(index);
+        if list.remove(session).is_none() {
+            return false;
+        }
         self.subscriptions -= 1;
         self.prune(&trail, &levels);
         true

@@ -153,3 +153,79 @@ pub(super) fn durable_for(qos: Qos, position: Position) -> Position {
         Qos::AtMostOnce | Qos::AtLeastOnce => Position::START,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+    use std::time::{Duration, Instant};
+
+    use bytes::Bytes;
+
+    use super::super::outbox::{QueueBounds, Ways};
+    use super::*;
+    use crate::sessions::{SessionStore, SessionStoreConfig};
+
+    const SUBSCRIBERS: u64 = 10_000;
+
+    fn publication(topic: &str) -> Publication {
+        Publication {
+            received_ms: 0,
+            client: "c".into(),
+            principal: "anonymous".into(),
+            session: u64::MAX,
+            packet_id: 0,
+            topic: topic.into(),
+            payload: Bytes::new(),
+            qos: Qos::AtMostOnce,
+            retain: false,
+            dup: false,
+            properties: None,
+            scope: None,
+            address: None,
+        }
+    }
+
+    /// What it takes to route to [`SUBSCRIBERS`] of these filters, and to end all of their subscriptions.
+    fn costs(filters: &[&str]) -> (Duration, Duration) {
+        let routes = Routes::new();
+        let options =
+            SubscriptionOptions { qos: Qos::AtMostOnce, no_local: false, retain_as_published: false, identifier: None };
+        let ways = Ways {
+            store: SessionStore::open(SessionStoreConfig::default()).expect("in memory"),
+            bounds: Arc::new(QueueBounds { each_bytes_max: 0, total_bytes_max: 0, total_bytes: AtomicUsize::new(0) }),
+        };
+        let outboxes: Vec<_> = (0..SUBSCRIBERS).map(|number| Arc::new(Outbox::new(number, false))).collect();
+        for outbox in &outboxes {
+            outbox.attach(&Arc::default(), outbox.number(), &ways);
+            for filter in filters {
+                outbox.subscribe((*filter).into(), options);
+                routes.subscribe(filter, Subscriber { outbox: Arc::clone(outbox), options }, true);
+            }
+        }
+        let publication = publication("site/a/t");
+        let message = Arc::new(Message::for_tests("site/a/t", b"x"));
+        let started = Instant::now();
+        for _ in 0..10 {
+            let mut routed = Vec::new();
+            routes.route(&publication, || Arc::clone(&message), &mut routed);
+            assert_eq!(routed.len() as u64, SUBSCRIBERS, "one copy each");
+        }
+        let routed = started.elapsed() / 10;
+        let started = Instant::now();
+        for outbox in &outboxes {
+            for filter in filters {
+                routes.unsubscribe(filter, outbox);
+            }
+        }
+        (routed, started.elapsed())
+    }
+
+    #[test]
+    fn overlapping_filters_cost_by_their_number_and_the_end_of_subscriptions_is_not_quadratic() {
+        let (one, _) = costs(&["site/a/t"]);
+        let (three, ends) = costs(&["site/a/t", "site/+/t", "site/#"]);
+        println!("one filter {one:?}, three that overlap {three:?}, the end of 30,000 subscriptions {ends:?}");
+        assert!(three < 20 * one.max(Duration::from_micros(500)), "{one:?}, {three:?}");
+        assert!(ends < Duration::from_millis(300), "{ends:?}");
+    }
+}
