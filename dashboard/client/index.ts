@@ -6,7 +6,7 @@
 //   protocol.ts  the messages; ports.ts  what it needs from outside
 export { LiveClient } from "./client.js";
 export { View, type ViewListener } from "./view.js";
-export { type Phase, type Status } from "./status.js";
+export type { Phase, Status } from "./status.js";
 export type { Clock, Connect, Link, LinkEvents } from "./ports.js";
 export type { Alert, AlertBurst, Command, CommandRefusal, CommandState, Gap, Payload, Scalar, SeriesName, Severity, State, ViewSpec, ViewUpdate } from "./protocol.js";
 export type { Tables } from "./tables/index.js";
