@@ -124,7 +124,8 @@ impl Transport for WebSocket {
     }
 
     async fn close(&mut self, code: u16, reason: &str) {
-        let end = reason.floor_char_boundary(CLOSE_REASON_BYTES_MAX);
+        let most = reason.len().min(CLOSE_REASON_BYTES_MAX);
+        let end = (0..=most).rev().find(|&end| reason.is_char_boundary(end)).unwrap_or(0);
         let frame = CloseFrame { code, reason: reason[..end].into() };
         if WebSocket::send(self, Message::Close(Some(frame))).await.is_ok() {
             // With bytes that nobody read the kernel would break the connection off, and the reason with it.

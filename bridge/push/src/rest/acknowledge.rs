@@ -102,7 +102,7 @@ async fn bring_to(
     state: AlertState,
     intent: Intent,
 ) -> Result<Json<AlertObject>, ApiError> {
-    let alert = holding(api, asker.clone(), id).await?;
+    let alert = holding(api, asker, id).await?;
     if alert.state == state {
         return Ok(Json(alert));
     }

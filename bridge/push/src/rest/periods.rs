@@ -75,13 +75,13 @@ pub async fn list(
         to_ms: Rung::Hour.start_ms(from_ms),
         rung: Rung::Hour,
     };
-    let answer = api.archive.ask(asker.clone(), move |history, wanted| history.series(&before, wanted)).await?;
+    let answer = api.archive.ask(asker, move |history, wanted| history.series(&before, wanted)).await?;
     if let Some((start_ms, bucket)) = answer.buckets.last() {
         switch.says(*start_ms, bucket.last != 0.0);
     }
     while let Some(part) = query.take() {
         let asked = part.clone();
-        let page = api.archive.ask(asker.clone(), move |history, wanted| history.readings(&asked, wanted)).await?;
+        let page = api.archive.ask(asker, move |history, wanted| history.readings(&asked, wanted)).await?;
         let ReadingsPage { points, next } = page;
         points.iter().filter_map(|(at_ms, value)| Some((*at_ms, is_on(value)?))).for_each(|(at_ms, is_on)| {
             switch.says(at_ms, is_on);
