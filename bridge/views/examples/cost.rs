@@ -7,7 +7,9 @@
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
-use tidegate_telemetry::{Change, DeviceIndex, Position};
+use tidegate_telemetry::{
+    AppliedCell, AppliedReading, Change, DeliveryClass, DeviceIndex, MetricIndex, Position, TimeOrigin, Value,
+};
 use tidegate_views::{Epoch, Frame, Since, SubscriberId, Subscription, ViewSpec, Views, ViewsConfig};
 
 const BASE_MS: i64 = 1_704_700_000_000;
@@ -16,7 +18,7 @@ const FRAME_BYTES_MAX: usize = 4_096;
 fn main() {
     let wanted = std::env::args().nth(1);
     type Scenario = (&'static str, fn());
-    let scenarios: [Scenario; 9] = [
+    let scenarios: [Scenario; 10] = [
         ("appear", viewers_first_then_devices_appear),
         ("bells", fleet_views_that_nobody_reads),
         ("page", devices_appear_outside_of_a_page),
@@ -26,6 +28,7 @@ fn main() {
         ("since", one_device_is_subscribed_to_after_many_came),
         ("close", views_are_opened_and_closed),
         ("hold", the_longest_hold),
+        ("extremes", readings_of_devices_that_are_watched),
     ];
     for (name, run) in scenarios {
         if wanted.as_deref().is_none_or(|wanted| wanted == name) {
@@ -188,6 +191,31 @@ fn the_longest_hold() {
     }
 }
 
+fn readings_of_devices_that_are_watched() {
+    println!(
+        "20,000 readings of five metrics of 100 devices, of which each viewer sees one in 32; us a reading, without the frames"
+    );
+    for viewers in [0, 125, 250, 500, 1_000] {
+        let mut site = Site::new();
+        site.appear(0..100);
+        (0..100).for_each(|n| site.define(n));
+        let all =
+            ViewSpec::Devices { devices: None, group: Some("site".into()), metrics: None, after: None, limit: None };
+        let mut cursors: Vec<_> = (0..viewers).map(|n| site.open(n, &all, None)).collect();
+        cursors.iter_mut().for_each(|cursor| site.drain(cursor));
+        let mut reading_ns = 0;
+        for n in 0..20_000_u32 {
+            reading_ns += cpu(|| site.measure(n % 100)).1;
+            let served =
+                cursors.iter_mut().enumerate().filter(|(viewer, _)| (*viewer as u32 + n / 100).is_multiple_of(32));
+            if n % 100 == 0 {
+                served.for_each(|(_, cursor)| site.drain(cursor));
+            }
+        }
+        println!("  {viewers:>6} viewers {:>8.2}", us(reading_ns) / 20_000.0);
+    }
+}
+
 fn longest_holds(spec: &ViewSpec, resumes: bool) -> [u64; 4] {
     let mut site = Site::new();
     site.appear(0..4_000);
@@ -241,6 +269,24 @@ impl Site {
             let group = format!("site/b{}", n % 10).as_str().into();
             self.apply(&[Change::Device { device: DeviceIndex(n), id: format!("site/dev{n:05}").into(), group }]);
         }
+    }
+
+    fn define(&mut self, device: u32) {
+        let named = |column: u16| {
+            let (device, metric, name) = (DeviceIndex(device), MetricIndex(column), format!("m{column}").into());
+            Change::Metric { device, metric, name, unit: None, decimals: None }
+        };
+        self.apply(&(0..5).map(named).collect::<Vec<_>>());
+    }
+
+    fn measure(&mut self, device: u32) {
+        let value = Value::Number(f64::from((self.version % 1_000) as u32));
+        let cell =
+            |column| AppliedCell { metric: MetricIndex(column), value: value.clone(), latest: true, is_new: true };
+        let (device, received_ms, class) = (DeviceIndex(device), BASE_MS, DeliveryClass::Envelope);
+        let (origin, cells) = (TimeOrigin::Receipt, (0..5).map(cell).collect());
+        let reading = AppliedReading { device, time_ms: BASE_MS, origin, received_ms, class, cells };
+        self.apply(&[Change::Reading(reading)]);
     }
 
     fn open(&mut self, subscriber: u32, spec: &ViewSpec, at: Option<u64>) -> Subscription {

@@ -2,10 +2,12 @@
 
 /// Blocks a cell keeps for whoever may come back. Nine of them are 360 bytes, so that 50,000 watched cells stay below 20 MB.
 const BLOCKS_USUAL: usize = 9;
-/// Viewers that may stand apart.
+/// Viewers that may stand apart: each has a block that ends there, beside which there are the newest two.
 const STANDING_MAX: usize = 32;
-/// Blocks it keeps while each of them begins where some viewer stands: besides theirs the first and the newest two.
-const BLOCKS_MAX: usize = STANDING_MAX + 3;
+const BLOCKS_STOOD_AT_MAX: usize = STANDING_MAX + 2;
+/// Where that are more than usual, so many values come until it is looked again who stands where.
+const BLOCKS_BETWEEN_LOOKS: usize = 8;
+const BLOCKS_MAX: usize = BLOCKS_STOOD_AT_MAX + BLOCKS_BETWEEN_LOOKS;
 
 /// Values of consecutive versions, merged.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -71,7 +73,7 @@ impl Envelope {
 
     /// Whether the next value needs to know where viewers stand.
     pub fn is_full(&self) -> bool {
-        self.blocks.len() >= BLOCKS_USUAL
+        self.blocks.len() >= BLOCKS_USUAL && self.blocks.len() == self.blocks.capacity()
     }
 
     /// Takes the value of a version that is not older than the one before. `standing`: versions at which viewers stand; those
@@ -119,13 +121,15 @@ impl Envelope {
             stood_at.copy_within(older + 1..len, older);
             len -= 1;
         }
-        if self.blocks.len() >= BLOCKS_MAX
+        while self.blocks.len() > BLOCKS_STOOD_AT_MAX
             && let Some(older) = self.cheapest_pair(|_| true)
         {
             self.merge_pair(older);
         }
-        if self.blocks.len() < BLOCKS_USUAL && self.blocks.capacity() > BLOCKS_USUAL {
+        if self.blocks.len() < BLOCKS_USUAL {
             self.blocks.shrink_to(BLOCKS_USUAL);
+        } else {
+            self.blocks.reserve_exact(BLOCKS_BETWEEN_LOOKS);
         }
     }
 

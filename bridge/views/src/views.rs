@@ -275,9 +275,9 @@ impl Views {
     fn who_stands(&self, row: &Row) -> SmallVec<[u64; 16]> {
         let viewers = row.watchers.iter().chain(self.directory.branches.owed(row.branch));
         let mut standing: SmallVec<[u64; 16]> = SmallVec::new();
-        for at in viewers.flat_map(|viewer| self.stands.of(viewer)) {
-            if at < row.previous_value_version && standing.last() != Some(&at) {
-                standing.push(at);
+        for at in viewers.flat_map(|viewer| self.stands.of(viewer)).filter(|&at| at < row.previous_value_version) {
+            if let Err(place) = standing.binary_search(&at) {
+                standing.insert(place, at);
             }
         }
         standing
