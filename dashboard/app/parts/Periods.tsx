@@ -5,6 +5,8 @@ import { formatClock, formatDuration, formatExact, plural, shortName } from "../
 import { now } from "../lib/live.js";
 
 const SHOWN = 50;
+/** The page's clock goes by the second, and a reading may be ahead of the server; what is to come is not counted. */
+const AHEAD_MS = 60_000;
 
 /** When a switch was on within the window of its chart, newest first, and for how long in all. */
 export function Periods(props: { device: string; metric: string; isOn: boolean }) {
@@ -13,7 +15,7 @@ export function Periods(props: { device: string; metric: string; isOn: boolean }
   const [failure, setFailure] = createSignal<string | null>(null);
   const edges = (at: number): [from: number, to: number] => {
     const shown = range();
-    return "last" in shown ? [at - shown.last, at] : [shown.from, shown.to];
+    return "last" in shown ? [at - shown.last, at + AHEAD_MS] : [shown.from, shown.to];
   };
   let asked = 0;
   const load = async (): Promise<void> => {

@@ -178,3 +178,10 @@ async fn a_command_is_sent_from_the_devices_page_and_its_answer_comes_up_there()
 async fn every_page_fits_a_phone_and_a_thumb() {
     play("phone", &Server::with_config(HOT).await).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn figures_say_what_they_are_of_in_which_unit_and_of_when() {
+    let server = Server::with_config(HOT).await;
+    let _alone = SCREEN.lock().await;
+    print!("{}", tool::node("figures.mjs", &[&server.http.to_string(), &server.mqtt.to_string()]).await);
+}
