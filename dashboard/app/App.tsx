@@ -23,37 +23,78 @@ export function App() {
   createEffect(() => (document.title = titleOf(route(), raisedCount())));
   return (
     <div class="app" classList={{ stale: isStale() }}>
-      <a class="skip" href="#main" onClick={skip}>Skip to the page</a>
+      <a class="skip" href="#main" onClick={skip}>
+        Skip to the page
+      </a>
       <header class="top">
         <a class="brand" href="/">
-          <svg width="20" height="20" viewBox="0 0 20 20" fill="none" stroke="currentColor" stroke-width="1.8" stroke-linecap="round" aria-hidden="true">
+          <svg
+            width="20"
+            height="20"
+            viewBox="0 0 20 20"
+            fill="none"
+            stroke="currentColor"
+            stroke-width="1.8"
+            stroke-linecap="round"
+            aria-hidden="true"
+          >
             <path d="M4 2v16M16 2v16" />
             <path d="M4 7c2-2 4-2 6 0s4 2 6 0M4 12c2-2 4-2 6 0s4 2 6 0" />
           </svg>
           Tidegate
         </a>
-        <nav class="nav" aria-label="Pages"><Links /></nav>
+        <nav class="nav" aria-label="Pages">
+          <Links />
+        </nav>
         <div class="grow" />
         <Find />
-        <button class="quiet theme" type="button" onClick={nextTheme} title="Switch between light and dark">Light/dark</button>
+        <button class="quiet theme" type="button" onClick={nextTheme} title="Switch between light and dark">
+          Light/dark
+        </button>
         <Pill />
       </header>
-      <aside class="side"><GroupTree /></aside>
+      <aside class="side">
+        <GroupTree />
+      </aside>
       <main class="main" id="main" tabindex="0">
-        <Show when={isStale() && status().heard}>{(heard) => <p class="as-of" title={formatExact(heard())}>As of {formatClock(heard(), now())}: nothing has been heard since.</p>}</Show>
+        <Show when={isStale() && status().heard}>
+          {(heard) => (
+            <p class="as-of" title={formatExact(heard())}>
+              As of {formatClock(heard(), now())}: nothing has been heard since.
+            </p>
+          )}
+        </Show>
         <Switch>
-          <Match when={route().page === "fleet"}><Fleet /></Match>
-          <Match when={route().page === "device" && route().name} keyed>
-            {(id) => <Suspense fallback={<div class="skeleton tall" />}><Device id={id} /></Suspense>}
+          <Match when={route().page === "fleet"}>
+            <Fleet />
           </Match>
-          <Match when={route().page === "alerts"}><Alerts /></Match>
-          <Match when={route().page === "clients"}><Clients /></Match>
-          <Match when={route().page === "problems"}><Problems /></Match>
-          <Match when={route().page === "status"}><Status /></Match>
+          <Match when={route().page === "device" && route().name} keyed>
+            {(id) => (
+              <Suspense fallback={<div class="skeleton tall" />}>
+                <Device id={id} />
+              </Suspense>
+            )}
+          </Match>
+          <Match when={route().page === "alerts"}>
+            <Alerts />
+          </Match>
+          <Match when={route().page === "clients"}>
+            <Clients />
+          </Match>
+          <Match when={route().page === "problems"}>
+            <Problems />
+          </Match>
+          <Match when={route().page === "status"}>
+            <Status />
+          </Match>
         </Switch>
       </main>
-      <nav class="tabs" aria-label="Pages"><Links /></nav>
-      <Show when={help()}><Help /></Show>
+      <nav class="tabs" aria-label="Pages">
+        <Links />
+      </nav>
+      <Show when={help()}>
+        <Help />
+      </Show>
     </div>
   );
 }
@@ -71,7 +112,9 @@ function Links() {
       {([page, title]) => (
         <a href={href(page)} classList={{ on: isOn(page) }} aria-current={isOn(page) ? "page" : undefined}>
           {title}
-          <Show when={page === "alerts" && raisedCount() > 0}><span class="count">{raisedCount()}</span></Show>
+          <Show when={page === "alerts" && raisedCount() > 0}>
+            <span class="count">{raisedCount()}</span>
+          </Show>
         </a>
       )}
     </For>

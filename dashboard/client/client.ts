@@ -1,6 +1,18 @@
 import { reconnectDelay } from "./backoff.js";
 import type { Clock, Connect, Link } from "./ports.js";
-import { isDelta, parseFrame, utf8Bytes, type ClientMessage, type Delta, type Pace, type ProtocolError, type ServerMessage, type ViewSpec, type ViewUpdate, type Welcome } from "./protocol.js";
+import {
+  isDelta,
+  parseFrame,
+  utf8Bytes,
+  type ClientMessage,
+  type Delta,
+  type Pace,
+  type ProtocolError,
+  type ServerMessage,
+  type ViewSpec,
+  type ViewUpdate,
+  type Welcome,
+} from "./protocol.js";
 import { ByteRate, PULSES, deadAfter, staleAfter, type Pulses, type Status } from "./status.js";
 import { DeviceWay } from "./way.js";
 import { View, type ViewHost, type ViewListener } from "./view.js";
@@ -316,7 +328,12 @@ function mergeUpdate(spec: ViewSpec, update: ViewUpdate): ViewSpec {
   }
   if (spec.kind === "series") {
     const { from, to, last, ...rest } = spec;
-    const window = fields.last !== undefined ? { last: fields.last } : fields.from !== undefined ? fields : { ...(from === undefined ? {} : { from }), ...(to === undefined ? {} : { to }), ...(last === undefined ? {} : { last }) };
+    const window =
+      fields.last !== undefined
+        ? { last: fields.last }
+        : fields.from !== undefined
+          ? fields
+          : { ...(from === undefined ? {} : { from }), ...(to === undefined ? {} : { to }), ...(last === undefined ? {} : { last }) };
     return { ...rest, ...window, width: fields.width ?? spec.width };
   }
   return { ...spec, ...fields } as ViewSpec;

@@ -8,7 +8,21 @@ export { LiveClient } from "./client.js";
 export { View, type ViewListener } from "./view.js";
 export type { Phase, Status } from "./status.js";
 export type { Clock, Connect, Link, LinkEvents } from "./ports.js";
-export type { Alert, AlertBurst, Command, CommandRefusal, CommandState, Gap, Payload, Scalar, SeriesName, Severity, State, ViewSpec, ViewUpdate } from "./protocol.js";
+export type {
+  Alert,
+  AlertBurst,
+  Command,
+  CommandRefusal,
+  CommandState,
+  Gap,
+  Payload,
+  Scalar,
+  SeriesName,
+  Severity,
+  State,
+  ViewSpec,
+  ViewUpdate,
+} from "./protocol.js";
 export type { Tables } from "./tables/index.js";
 export type { Change } from "./tables/table.js";
 export type { Cell, Device, DeviceTable, Metric } from "./tables/devices.js";

@@ -93,13 +93,49 @@ export interface SeriesName {
   metric: string;
 }
 
-export interface DeviceSpec { kind: "device"; device: string; metrics?: string[] }
-export interface DevicesSpec { kind: "devices"; devices?: string[]; group?: string; metrics?: string[]; after?: string; limit?: number }
-export interface FleetSpec { kind: "fleet"; group?: string; metric?: string }
-export interface GroupSpec { kind: "group"; group: string; depth?: number; metrics?: string[] }
-export interface SeriesSpec { kind: "series"; series: SeriesName[]; from?: number; to?: number; last?: number; width: number }
-export interface AlertsSpec { kind: "alerts"; group?: string; device?: string; limit?: number }
-export interface CommandsSpec { kind: "commands"; device?: string; limit?: number }
+export interface DeviceSpec {
+  kind: "device";
+  device: string;
+  metrics?: string[];
+}
+export interface DevicesSpec {
+  kind: "devices";
+  devices?: string[];
+  group?: string;
+  metrics?: string[];
+  after?: string;
+  limit?: number;
+}
+export interface FleetSpec {
+  kind: "fleet";
+  group?: string;
+  metric?: string;
+}
+export interface GroupSpec {
+  kind: "group";
+  group: string;
+  depth?: number;
+  metrics?: string[];
+}
+export interface SeriesSpec {
+  kind: "series";
+  series: SeriesName[];
+  from?: number;
+  to?: number;
+  last?: number;
+  width: number;
+}
+export interface AlertsSpec {
+  kind: "alerts";
+  group?: string;
+  device?: string;
+  limit?: number;
+}
+export interface CommandsSpec {
+  kind: "commands";
+  device?: string;
+  limit?: number;
+}
 export type ViewSpec = DeviceSpec | DevicesSpec | FleetSpec | GroupSpec | SeriesSpec | AlertsSpec | CommandsSpec;
 
 export type ClientMessage =
@@ -152,9 +188,20 @@ export interface Snapshot {
 }
 
 /** The answers to `subscribe` and `update`: deltas a second at most, `null` when nothing but the link limits them. */
-export interface Subscribed { type: "subscribed"; id: number; rate: number | null }
-export interface Updated { type: "updated"; id: number; rate: number | null }
-export interface Unsubscribed { type: "unsubscribed"; id: number }
+export interface Subscribed {
+  type: "subscribed";
+  id: number;
+  rate: number | null;
+}
+export interface Updated {
+  type: "updated";
+  id: number;
+  rate: number | null;
+}
+export interface Unsubscribed {
+  type: "unsubscribed";
+  id: number;
+}
 
 export interface Delta {
   type: "d";
@@ -172,12 +219,43 @@ export interface Delta {
 
 export type PaceReason = "slow_link" | "unseen" | "paused" | "rate_limit" | "byte_limit" | "full";
 /** With an `id` it is about that subscription, else about all. */
-export interface Pace { type: "pace"; id?: number; rate: number | null; reason: PaceReason }
-export interface Pulse { type: "pulse"; time: number; at: number; sent: number }
-export interface Pong { type: "pong"; n: number; time: number }
-export interface Gap { type: "gap"; id: number; from: number; to: number; reason: "epoch" | "horizon"; done: "snapshot" | "store" }
-export interface Goaway { type: "goaway"; reconnect_after_ms: number }
-export interface ProtocolError { type: "error"; code: number; id?: number; message: string; retry: boolean; retry_after_ms?: number }
+export interface Pace {
+  type: "pace";
+  id?: number;
+  rate: number | null;
+  reason: PaceReason;
+}
+export interface Pulse {
+  type: "pulse";
+  time: number;
+  at: number;
+  sent: number;
+}
+export interface Pong {
+  type: "pong";
+  n: number;
+  time: number;
+}
+export interface Gap {
+  type: "gap";
+  id: number;
+  from: number;
+  to: number;
+  reason: "epoch" | "horizon";
+  done: "snapshot" | "store";
+}
+export interface Goaway {
+  type: "goaway";
+  reconnect_after_ms: number;
+}
+export interface ProtocolError {
+  type: "error";
+  code: number;
+  id?: number;
+  message: string;
+  retry: boolean;
+  retry_after_ms?: number;
+}
 
 export type ServerMessage = Welcome | Subscribed | Updated | Unsubscribed | Snapshot | Pace | Pulse | Pong | Gap | Goaway | ProtocolError;
 

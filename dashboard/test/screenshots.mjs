@@ -16,11 +16,22 @@ const { devices = [] } = await (await fetch(new URL("/v1/devices?limit=1", base)
 const { alerts = [] } = await (await fetch(new URL("/v1/alerts", base))).json().catch(() => ({}));
 const device = alerts[0]?.device ?? devices[0]?.id;
 const ofDevice = device && `/device/${device.split("/").map(encodeURIComponent).join("/")}`;
-const pages = { fleet: "/", alerts: "/alerts", rules: "/alerts?show=rules", clients: "/clients", problems: "/problems", status: "/status", ...(device ? { device: ofDevice, commands: ofDevice } : {}) };
+const pages = {
+  fleet: "/",
+  alerts: "/alerts",
+  rules: "/alerts?show=rules",
+  clients: "/clients",
+  problems: "/problems",
+  status: "/status",
+  ...(device ? { device: ofDevice, commands: ofDevice } : {}),
+};
 /** Parts that are pictures of their own. */
 const PARTS = { commands: ".commands" };
 
-const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking"] });
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+  args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+});
 const complaints = [];
 try {
   for (const [size, viewport] of Object.entries(SIZES))

@@ -17,16 +17,68 @@ export function Act(props: { alert: Alert }) {
   };
   return (
     <>
-      <Show when={failure()}>{(why) => <span class="wrong" role="alert">{props.alert.state === "raised" ? "Not acknowledged." : "Not undone."} {why()} </span>}</Show>
+      <Show when={failure()}>
+        {(why) => (
+          <span class="wrong" role="alert">
+            {props.alert.state === "raised" ? "Not acknowledged." : "Not undone."} {why()}{" "}
+          </span>
+        )}
+      </Show>
       <Show when={props.alert.state === "raised"} fallback={<Taken alert={props.alert} isAsked={isAsked()} />}>
-        <Show when={props.alert.unacknowledged}>{(back) => <span class="sub" title={formatExact(back().time)}>given back by {readable(back().by)} </span>}</Show>
-        <Show when={comment() !== null} fallback={<>
-          <button class="button primary" type="button" data-acknowledge aria-label={`${words()}: ${shortName(props.alert.device)}`} disabled={isAsked()} onClick={send}>{words()}</button>
-          <button class="button" type="button" title="Acknowledge with a comment" aria-label={`Acknowledge with a comment: ${shortName(props.alert.device)}`} disabled={isAsked()} onClick={() => setComment("")}>…</button>
-        </>}>
-          <form class="comment" onSubmit={(event) => { event.preventDefault(); send(); }}>
-            <input class="filter" aria-label="Comment" placeholder="Comment" maxlength="500" autofocus value={comment() ?? ""} onInput={(event) => setComment(event.currentTarget.value)} onKeyDown={(event) => event.key === "Escape" && setComment(null)} />
-            <button class="button primary" type="submit">Acknowledge</button>
+        <Show when={props.alert.unacknowledged}>
+          {(back) => (
+            <span class="sub" title={formatExact(back().time)}>
+              given back by {readable(back().by)}{" "}
+            </span>
+          )}
+        </Show>
+        <Show
+          when={comment() !== null}
+          fallback={
+            <>
+              <button
+                class="button primary"
+                type="button"
+                data-acknowledge
+                aria-label={`${words()}: ${shortName(props.alert.device)}`}
+                disabled={isAsked()}
+                onClick={send}
+              >
+                {words()}
+              </button>
+              <button
+                class="button"
+                type="button"
+                title="Acknowledge with a comment"
+                aria-label={`Acknowledge with a comment: ${shortName(props.alert.device)}`}
+                disabled={isAsked()}
+                onClick={() => setComment("")}
+              >
+                …
+              </button>
+            </>
+          }
+        >
+          <form
+            class="comment"
+            onSubmit={(event) => {
+              event.preventDefault();
+              send();
+            }}
+          >
+            <input
+              class="filter"
+              aria-label="Comment"
+              placeholder="Comment"
+              maxlength="500"
+              autofocus
+              value={comment() ?? ""}
+              onInput={(event) => setComment(event.currentTarget.value)}
+              onKeyDown={(event) => event.key === "Escape" && setComment(null)}
+            />
+            <button class="button primary" type="submit">
+              Acknowledge
+            </button>
           </form>
         </Show>
       </Show>
@@ -40,8 +92,21 @@ function Taken(props: { alert: Alert; isAsked: boolean }) {
   const taken = () => props.alert.acknowledged;
   return (
     <>
-      <span class="sub" title={formatExact(taken()?.time)}>{taken() ? `${readable(taken()?.by ?? "")}, ${formatClock(taken()?.time, now())}` : "cleared by itself"}</span>
-      <Show when={props.alert.state === "acknowledged"}> <button class="button" type="button" title="Nobody has taken it on then" disabled={props.isAsked} onClick={() => void unacknowledge(props.alert)}>{props.isAsked ? "Asked…" : "Undo"}</button></Show>
+      <span class="sub" title={formatExact(taken()?.time)}>
+        {taken() ? `${readable(taken()?.by ?? "")}, ${formatClock(taken()?.time, now())}` : "cleared by itself"}
+      </span>
+      <Show when={props.alert.state === "acknowledged"}>
+        {" "}
+        <button
+          class="button"
+          type="button"
+          title="Nobody has taken it on then"
+          disabled={props.isAsked}
+          onClick={() => void unacknowledge(props.alert)}
+        >
+          {props.isAsked ? "Asked…" : "Undo"}
+        </button>
+      </Show>
     </>
   );
 }

@@ -34,5 +34,7 @@ export function sectionsOf(lines: readonly Line[], by: By): Section[] {
     sections.set(key, section);
   }
   const isDone = (section: Section): number => Number(section.acknowledged === section.count);
-  return [...sections.values()].sort((a, b) => RANK[a.severity] - RANK[b.severity] || isDone(a) - isDone(b) || b.count - a.count || a.key.localeCompare(b.key));
+  return [...sections.values()].sort(
+    (a, b) => RANK[a.severity] - RANK[b.severity] || isDone(a) - isDone(b) || b.count - a.count || a.key.localeCompare(b.key),
+  );
 }

@@ -72,7 +72,11 @@ export function Chart(props: Props) {
   };
   /** Which lines there are: a chart is built for them, and only filled with each value. */
   const kinds = createMemo(() => props.lines.map((line) => `${line.number} ${line.role}`).join());
-  createEffect(on([() => props.lines, () => props.from, () => props.to, () => props.alerts, () => props.limits], () => onFrame(refresh), { defer: true }));
+  createEffect(
+    on([() => props.lines, () => props.from, () => props.to, () => props.alerts, () => props.limits], () => onFrame(refresh), {
+      defer: true,
+    }),
+  );
   createEffect(on([palette, () => props.label, () => props.isSwitch, kinds], () => plot && build(), { defer: true }));
   onMount(() => {
     build();
@@ -105,11 +109,19 @@ const FAMILY = "Inter Variable, sans-serif";
 function options(props: Props, width: number): uPlot.Options {
   const accent = colour("accent");
   const letters = LETTERS * rem();
-  const axis = { stroke: colour("muted"), font: `${letters}px ${FAMILY}`, grid: { stroke: colour("line"), width: 1 }, ticks: { show: false } };
+  const axis = {
+    stroke: colour("muted"),
+    font: `${letters}px ${FAMILY}`,
+    grid: { stroke: colour("line"), width: 1 },
+    ticks: { show: false },
+  };
   const side = { ...axis, size: letters * 4.8 };
   const surface = (plot: uPlot): Surface => ({
-    context: plot.ctx, box: plot.bbox, font: `${letters * devicePixelRatio}px ${FAMILY}`,
-    x: (time) => plot.valToPos(time, "x", true), y: (value) => plot.valToPos(value, "y", true),
+    context: plot.ctx,
+    box: plot.bbox,
+    font: `${letters * devicePixelRatio}px ${FAMILY}`,
+    x: (time) => plot.valToPos(time, "x", true),
+    y: (value) => plot.valToPos(value, "y", true),
   });
   return {
     width,
@@ -129,13 +141,20 @@ function options(props: Props, width: number): uPlot.Options {
     series: [{}, ...props.lines.flatMap((line, place) => (place === 0 ? [lineStyle(line, props), EDGE, EDGE] : [lineStyle(line, props)]))],
     bands: props.isSwitch ? [] : [{ series: [3, 2], fill: fade(accent, 0.22) }],
     cursor: {
-      y: false, drag: { x: true, y: false, setScale: false }, points: { size: 7 },
+      y: false,
+      drag: { x: true, y: false, setScale: false },
+      points: { size: 7 },
       // uPlot takes `null` for a line that has no value there, and says so nowhere.
-      dataIdx: (plot, series, at, time) => (series === 0 ? at : (nearestOf(plot.data[0] as number[], plot.data[series] as Columns[1], time, at) as number)),
+      dataIdx: (plot, series, at, time) =>
+        series === 0 ? at : (nearestOf(plot.data[0] as number[], plot.data[series] as Columns[1], time, at) as number),
     },
     hooks: {
       drawAxes: [(plot) => tintAlerts(surface(plot), props.alerts)],
-      draw: [(plot) => (drawLimits(surface(plot), props.limits), drawLate(surface(plot), props.late), props.live && drawEnds(surface(plot), props.lines))],
+      draw: [
+        (plot) => (
+          drawLimits(surface(plot), props.limits), drawLate(surface(plot), props.late), props.live && drawEnds(surface(plot), props.lines)
+        ),
+      ],
       setSelect: [(plot) => select(plot, props)],
       setCursor: [(plot) => props.onHover((plot.cursor.left ?? -1) >= 0 ? timeAt(plot) : null)],
     },
@@ -149,7 +168,9 @@ function lineStyle({ number, role }: Line, { isSwitch }: Props): uPlot.Series {
   const ink = inkOf(number, role);
   const stroke = role === "before" ? fade(colour(ink.colour), BEFORE_ALPHA) : colour(ink.colour);
   return {
-    stroke, width: role === "before" ? 1.2 : 1.6, dash: [...ink.dash],
+    stroke,
+    width: role === "before" ? 1.2 : 1.6,
+    dash: [...ink.dash],
     ...(isSwitch ? { paths: uPlot.paths.stepped?.({ align: 1 }) } : {}),
     // A value with nothing beside it has no line: only a point shows it.
     points: { show: true, size: 4, width: 0, fill: stroke, filter: (plot, series) => isolated(plot.data[series] as Columns[1]) },
@@ -181,8 +202,13 @@ function select(plot: uPlot, props: Props): void {
 
 /** The present of each device. */
 function drawEnds(surface: Surface, lines: readonly Line[]): void {
-  for (const { columns: [times, means], number, role } of lines) {
+  for (const {
+    columns: [times, means],
+    number,
+    role,
+  } of lines) {
     const mean = means[means.length - 1];
-    if (role !== "before" && typeof mean === "number") drawPresent(surface, times[times.length - 1] as number, mean, colour(inkOf(number, role).colour));
+    if (role !== "before" && typeof mean === "number")
+      drawPresent(surface, times[times.length - 1] as number, mean, colour(inkOf(number, role).colour));
   }
 }

@@ -36,9 +36,16 @@ export function History(props: Props) {
   const seriesOf = (devices: string[]) => devices.map((device) => ({ device, metric: props.metric.name }));
   const main = createLines({ series: () => seriesOf([props.device]), first: 0, role: "main", range, width });
   const beside = createLines({ series: () => seriesOf(others()), first: 1, role: "beside", range, width });
-  const before = createLines({ series: () => (isBefore() ? seriesOf([props.device, ...others()]) : []), first: 0, role: "before", range, width });
+  const before = createLines({
+    series: () => (isBefore() ? seriesOf([props.device, ...others()]) : []),
+    first: 0,
+    role: "before",
+    range,
+    width,
+  });
   const lines = createMemo<Line[]>(() => [...main.lines(), ...beside.lines(), ...before.lines()]);
-  const refused = (): string | null => [main, beside, before].map((one) => one.live()?.refused() ?? null).find((why) => why !== null) ?? null;
+  const refused = (): string | null =>
+    [main, beside, before].map((one) => one.live()?.refused() ?? null).find((why) => why !== null) ?? null;
   const late = createMemo(() => latePoints(main.live()?.table()?.lines[0] ?? []));
   const edges = createMemo<Stretch>(() => {
     const { from, to } = stretchOf(range(), now());
@@ -58,19 +65,74 @@ export function History(props: Props) {
     showRange({ from: Math.round(from - (to > end ? to - end : 0)), to: end });
   };
   const reset = (): void => setQuery({ from: null, to: null });
-  const hint = (): string => [props.isSwitch ? "line: share of readings that were on" : "line: mean · band: minimum to maximum", late().length > 0 && "ring: arrived late", "drag to zoom"].filter(Boolean).join(" · ");
+  const hint = (): string =>
+    [
+      props.isSwitch ? "line: share of readings that were on" : "line: mean · band: minimum to maximum",
+      late().length > 0 && "ring: arrived late",
+      "drag to zoom",
+    ]
+      .filter(Boolean)
+      .join(" · ");
   return (
     <div class="box">
       <div class="title">
-        <span>{metricLabel(props.metric.name)}<Show when={props.metric.unit}>, <UnitMark style={props.metric} metric={props.metric.name} /></Show></span>
-        <Show when={hover()} fallback={<span class="hint">{hint()}</span>}>{(time) => <Hovered columns={lines()[0]?.columns ?? EMPTY} time={time()} reach={(edges().to - edges().from) * REACH} words={number} isSwitch={props.isSwitch} unit={props.metric.unit} />}</Show>
-        <Show when={"from" in range()}><button class="button" type="button" title="A double click on the chart returns too" onClick={reset}>Back to now</button></Show>
-        <a class="button" title="The readings of this window, with times as you read them" download={`${shortName(props.device)}-${props.metric.name}.csv`} href={csvHref("readings", props.device, props.metric.name, edges().from * 1000, edges().to * 1000)}>CSV</a>
+        <span>
+          {metricLabel(props.metric.name)}
+          <Show when={props.metric.unit}>
+            , <UnitMark style={props.metric} metric={props.metric.name} />
+          </Show>
+        </span>
+        <Show when={hover()} fallback={<span class="hint">{hint()}</span>}>
+          {(time) => (
+            <Hovered
+              columns={lines()[0]?.columns ?? EMPTY}
+              time={time()}
+              reach={(edges().to - edges().from) * REACH}
+              words={number}
+              isSwitch={props.isSwitch}
+              unit={props.metric.unit}
+            />
+          )}
+        </Show>
+        <Show when={"from" in range()}>
+          <button class="button" type="button" title="A double click on the chart returns too" onClick={reset}>
+            Back to now
+          </button>
+        </Show>
+        <a
+          class="button"
+          title="The readings of this window, with times as you read them"
+          download={`${shortName(props.device)}-${props.metric.name}.csv`}
+          href={csvHref("readings", props.device, props.metric.name, edges().from * 1000, edges().to * 1000)}
+        >
+          CSV
+        </a>
       </div>
-      <Show when={refused()}>{(why) => <p class="wrong" role="alert">{why()}</p>}</Show>
-      <Chart lines={lines()} late={late()} from={edges().from} to={edges().to} isSwitch={props.isSwitch} alerts={props.alerts} limits={limits()} live={"last" in range() && !isStale()} label={`${metricLabel(props.metric.name)} over time`}
-        onZoom={zoom} onReset={reset} onHover={setHover} onWidth={(pixels) => pixels >= 100 && Math.abs(pixels - width()) >= WIDTH_STEP && setWidth(pixels)} />
-      <Show when={main.live()?.table() && lines().every((line) => line.columns[0].length === 0)}><p class="sub">No value in this window.</p></Show>
+      <Show when={refused()}>
+        {(why) => (
+          <p class="wrong" role="alert">
+            {why()}
+          </p>
+        )}
+      </Show>
+      <Chart
+        lines={lines()}
+        late={late()}
+        from={edges().from}
+        to={edges().to}
+        isSwitch={props.isSwitch}
+        alerts={props.alerts}
+        limits={limits()}
+        live={"last" in range() && !isStale()}
+        label={`${metricLabel(props.metric.name)} over time`}
+        onZoom={zoom}
+        onReset={reset}
+        onHover={setHover}
+        onWidth={(pixels) => pixels >= 100 && Math.abs(pixels - width()) >= WIDTH_STEP && setWidth(pixels)}
+      />
+      <Show when={main.live()?.table() && lines().every((line) => line.columns[0].length === 0)}>
+        <p class="sub">No value in this window.</p>
+      </Show>
       <Legend own={props.device} reading={reading} />
     </div>
   );
@@ -90,13 +152,24 @@ interface HoveredProps {
 function Hovered(props: HoveredProps) {
   const bucket = createMemo(() => {
     const at = indexAt(props.columns, props.time, props.reach);
-    return at === null ? null : { time: (props.columns[0][at] as number) * 1000, mean: props.columns[1][at] as number, lowest: props.columns[2][at] as number, highest: props.columns[3][at] as number };
+    return at === null
+      ? null
+      : {
+          time: (props.columns[0][at] as number) * 1000,
+          mean: props.columns[1][at] as number,
+          lowest: props.columns[2][at] as number,
+          highest: props.columns[3][at] as number,
+        };
   });
   return (
     <Show when={bucket()} fallback={<span class="hovered">{formatClock(props.time * 1000, now())} · no value</span>}>
       {(one) => (
         <span class="hovered" title={`${formatExact(one().time)}\n${exactValue(one().mean, props.unit)}`}>
-          {formatClock(one().time, now())} · <b>{props.words(one().mean)}</b><Show when={!props.isSwitch}> · {props.words(one().lowest)} to {props.words(one().highest)}</Show>
+          {formatClock(one().time, now())} · <b>{props.words(one().mean)}</b>
+          <Show when={!props.isSwitch}>
+            {" "}
+            · {props.words(one().lowest)} to {props.words(one().highest)}
+          </Show>
         </span>
       )}
     </Show>

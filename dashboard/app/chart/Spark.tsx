@@ -3,7 +3,6 @@ import { onFrame } from "../lib/frame.js";
 import { colour, palette } from "../lib/theme.js";
 import { isolated, type Columns } from "./data.js";
 
-
 /** A line without axes: how a value went, gaps included. */
 export function Spark(props: { columns: Columns; from: number; to: number }) {
   let canvas!: HTMLCanvasElement;
@@ -33,7 +32,13 @@ export function Spark(props: { columns: Columns; from: number; to: number }) {
     });
     context.stroke();
     context.fillStyle = colour("accent");
-    for (const i of isolated(means)) context.fillRect((((times[i] ?? 0) - props.from) / (props.to - props.from)) * (width - 2) - 1, height / 2 - (((means[i] ?? middle) - middle) / span) * (height - 8) - 1, 2, 2);
+    for (const i of isolated(means))
+      context.fillRect(
+        (((times[i] ?? 0) - props.from) / (props.to - props.from)) * (width - 2) - 1,
+        height / 2 - (((means[i] ?? middle) - middle) / span) * (height - 8) - 1,
+        2,
+        2,
+      );
   };
   onMount(() => onFrame(draw));
   createEffect(on([() => props.columns, palette], () => onFrame(draw), { defer: true }));

@@ -1,7 +1,19 @@
 import { createMemo, For } from "solid-js";
 import { now } from "../lib/live.js";
 import { route, setQuery } from "../lib/router.js";
-import { dayName, dayNamed, hasNext, rangeQuery, readRange, sameRange, stepped, stretchOf, WINDOWS, yesterday, type Range } from "./windows.js";
+import {
+  dayName,
+  dayNamed,
+  hasNext,
+  rangeQuery,
+  readRange,
+  sameRange,
+  stepped,
+  stretchOf,
+  WINDOWS,
+  yesterday,
+  type Range,
+} from "./windows.js";
 
 /** The stretch of time in the address. */
 export function createRange(): () => Range {
@@ -19,22 +31,50 @@ export function TimeTools() {
   return (
     <>
       <div class="segments" role="group" aria-label="Earlier and later">
-        <button type="button" aria-label="One window earlier" title="One window earlier" onClick={() => showRange(stepped(range(), -1, now()))}>‹</button>
-        <button type="button" aria-label="One window later" title="One window later" disabled={!hasNext(range(), now())} onClick={() => showRange(stepped(range(), 1, now()))}>›</button>
+        <button
+          type="button"
+          aria-label="One window earlier"
+          title="One window earlier"
+          onClick={() => showRange(stepped(range(), -1, now()))}
+        >
+          ‹
+        </button>
+        <button
+          type="button"
+          aria-label="One window later"
+          title="One window later"
+          disabled={!hasNext(range(), now())}
+          onClick={() => showRange(stepped(range(), 1, now()))}
+        >
+          ›
+        </button>
       </div>
-      <input class="filter day" type="date" aria-label="Day" title="Show a day" max={dayName(now())} value={dayName(dayShown())}
+      <input
+        class="filter day"
+        type="date"
+        aria-label="Day"
+        title="Show a day"
+        max={dayName(now())}
+        value={dayName(dayShown())}
         onChange={(event) => {
           const day = dayNamed(event.currentTarget.value);
           if (day) showRange(day);
-        }} />
+        }}
+      />
       <div class="segments" role="group" aria-label="Window">
         <For each={WINDOWS}>
           {(one) => {
             const isOn = (): boolean => sameRange(range(), { last: one.span_ms });
-            return <button type="button" classList={{ on: isOn() }} aria-pressed={isOn()} onClick={() => showRange({ last: one.span_ms })}>{one.words}</button>;
+            return (
+              <button type="button" classList={{ on: isOn() }} aria-pressed={isOn()} onClick={() => showRange({ last: one.span_ms })}>
+                {one.words}
+              </button>
+            );
           }}
         </For>
-        <button type="button" classList={{ on: isYesterday() }} aria-pressed={isYesterday()} onClick={() => showRange(yesterday(now()))}>Yesterday</button>
+        <button type="button" classList={{ on: isYesterday() }} aria-pressed={isYesterday()} onClick={() => showRange(yesterday(now()))}>
+          Yesterday
+        </button>
       </div>
     </>
   );

@@ -36,7 +36,11 @@ export function createLines({ series, first, role, range, width }: Asked): Lines
   const names = createMemo(() => JSON.stringify(series()));
   /** What the server is asked for. */
   const asked = createMemo<Range>(() => (role === "before" ? stretchBefore(range(), now()) : range()), { last: 0 }, { equals: sameRange });
-  const live = createMemo(on(names, (): Live<"series"> | null => (series().length === 0 ? null : openView<"series">({ kind: "series", series: [...series()], ...asked(), width: width() }))));
+  const live = createMemo(
+    on(names, (): Live<"series"> | null =>
+      series().length === 0 ? null : openView<"series">({ kind: "series", series: [...series()], ...asked(), width: width() }),
+    ),
+  );
   createEffect(on([asked, width], () => live()?.view.update({ ...asked(), width: width() }), { defer: true }));
   const lines = createMemo(() => {
     const shown = live();

@@ -12,17 +12,37 @@ export function Facts(props: { device: Device; alerts: Alert[] }) {
   return (
     <div class="box facts">
       <dl class="dl">
-        <dt>Last reading</dt><dd title={formatExact(props.device.time)}>{formatTime(props.device.time, now())}</dd>
-        <dt>State</dt><dd>{STATE_WORDS[props.device.state]} since {formatClock(props.device.since, now())}</dd>
-        <dt>Identifier</dt><dd><Levels name={props.device.id} /></dd>
-        <dt>Group</dt><dd class="breaks">{groupWords(props.device.group)}</dd>
+        <dt>Last reading</dt>
+        <dd title={formatExact(props.device.time)}>{formatTime(props.device.time, now())}</dd>
+        <dt>State</dt>
+        <dd>
+          {STATE_WORDS[props.device.state]} since {formatClock(props.device.since, now())}
+        </dd>
+        <dt>Identifier</dt>
+        <dd>
+          <Levels name={props.device.id} />
+        </dd>
+        <dt>Group</dt>
+        <dd class="breaks">{groupWords(props.device.group)}</dd>
       </dl>
       <h2>Alerts</h2>
       <For each={props.alerts} fallback={<p class="sub">None active, none in the last hour.</p>}>
         {(alert) => (
           <div class="alert" data-row tabindex="0">
             <i class={alert.state === "raised" ? alert.severity : "none"} />
-            <span>{alertTitle(alert)}<br /><span class="sub" title={formatExact(alert.raised)}><Show when={valuesText(alert, (value) => formatNumber(value, unitOf(alert.metric).decimals))}>{(words) => <>{words()}, </>}</Show>{alert.cleared === null ? `since ${formatClock(alert.raised, now())}, for ` : `cleared ${formatClock(alert.cleared, now())}, after `}{formatSpan(lasted(alert, now()))}</span></span>
+            <span>
+              {alertTitle(alert)}
+              <br />
+              <span class="sub" title={formatExact(alert.raised)}>
+                <Show when={valuesText(alert, (value) => formatNumber(value, unitOf(alert.metric).decimals))}>
+                  {(words) => <>{words()}, </>}
+                </Show>
+                {alert.cleared === null
+                  ? `since ${formatClock(alert.raised, now())}, for `
+                  : `cleared ${formatClock(alert.cleared, now())}, after `}
+                {formatSpan(lasted(alert, now()))}
+              </span>
+            </span>
             <Act alert={alert} />
           </div>
         )}
@@ -34,5 +54,14 @@ export function Facts(props: { device: Device; alerts: Alert[] }) {
 /** An identifier, which breaks between its levels. */
 function Levels(props: { name: string }) {
   const levels = () => props.name.split("/").map(readable);
-  return <For each={levels()}>{(level, i) => <span class="level">{level}{i() < levels().length - 1 ? "/" : ""}</span>}</For>;
+  return (
+    <For each={levels()}>
+      {(level, i) => (
+        <span class="level">
+          {level}
+          {i() < levels().length - 1 ? "/" : ""}
+        </span>
+      )}
+    </For>
+  );
 }

@@ -9,9 +9,17 @@ export function Heading(props: { device: Device }) {
   return (
     <div class="head">
       <h1 title={readable(props.device.id)}>{shortName(props.device.id)}</h1>
-      <span class="chip" title={`Since ${formatExact(props.device.since)}`}><Glyph state={props.device.state} alert={props.device.alert !== null} />{STATE_WORDS[props.device.state]}{props.device.alert ? `, ${props.device.alert} alert` : ""}</span>
-      <a class="sub" href={href("fleet", props.device.group)}>{groupWords(props.device.group)}</a>
-      <div class="tools times"><TimeTools /></div>
+      <span class="chip" title={`Since ${formatExact(props.device.since)}`}>
+        <Glyph state={props.device.state} alert={props.device.alert !== null} />
+        {STATE_WORDS[props.device.state]}
+        {props.device.alert ? `, ${props.device.alert} alert` : ""}
+      </span>
+      <a class="sub" href={href("fleet", props.device.group)}>
+        {groupWords(props.device.group)}
+      </a>
+      <div class="tools times">
+        <TimeTools />
+      </div>
     </div>
   );
 }

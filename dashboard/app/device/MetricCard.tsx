@@ -25,9 +25,21 @@ export function MetricCard(props: { metric: Metric; cell: Device["cells"][number
     return `${moved > 0 ? "+" : ""}${text} in ${formatSpan(span)}`;
   };
   return (
-    <button class="box metric" type="button" classList={{ on: props.isOn }} aria-pressed={props.isOn} onClick={() => setQuery({ metric: props.metric.name })}>
-      <span class="title"><span>{metricLabel(props.metric.name)}</span><span>{change()}</span></span>
-      <span class="value" title={`${exactValue(props.cell?.value, style().unit)}\n${formatExact(props.cell?.time)}`}>{formatValue(props.cell?.value, style().decimals)}<UnitMark style={style()} metric={props.metric.name} /></span>
+    <button
+      class="box metric"
+      type="button"
+      classList={{ on: props.isOn }}
+      aria-pressed={props.isOn}
+      onClick={() => setQuery({ metric: props.metric.name })}
+    >
+      <span class="title">
+        <span>{metricLabel(props.metric.name)}</span>
+        <span>{change()}</span>
+      </span>
+      <span class="value" title={`${exactValue(props.cell?.value, style().unit)}\n${formatExact(props.cell?.time)}`}>
+        {formatValue(props.cell?.value, style().decimals)}
+        <UnitMark style={style()} metric={props.metric.name} />
+      </span>
       <Spark columns={props.columns} from={now() / 1000 - TREND_MS / 1000} to={now() / 1000} />
     </button>
   );

@@ -1,7 +1,18 @@
 import { createEffect, createMemo, createSignal, For, on, Show } from "solid-js";
 import { createStore, reconcile } from "solid-js/store";
 import type { FleetCell } from "../../client/index.js";
-import { exactValue, formatExact, formatNumber, formatTime, formatValue, groupWords, metricLabel, plural, readable, shortName } from "../lib/format.js";
+import {
+  exactValue,
+  formatExact,
+  formatNumber,
+  formatTime,
+  formatValue,
+  groupWords,
+  metricLabel,
+  plural,
+  readable,
+  shortName,
+} from "../lib/format.js";
 import { atMostEvery } from "../lib/frame.js";
 import { now, openView } from "../lib/live.js";
 import { href, route, setQuery } from "../lib/router.js";
@@ -22,7 +33,9 @@ export function DeviceTable(props: { choice: Choice }) {
   const sort = createMemo(() => readSort(route().query.get("sort")));
   const [limit, setLimit] = createSignal(PAGE);
   const [isInside, setInside] = createSignal(false);
-  const live = createMemo(on([choice.group, choice.metric], ([group, metric]) => openView<"fleet">({ kind: "fleet", group, ...(metric ? { metric } : {}) })));
+  const live = createMemo(
+    on([choice.group, choice.metric], ([group, metric]) => openView<"fleet">({ kind: "fleet", group, ...(metric ? { metric } : {}) })),
+  );
   let version = 0;
   const changed = createMemo(() => (live().table(), ++version));
   const settled = atMostEvery(changed, EVERY_MS);
@@ -42,24 +55,57 @@ export function DeviceTable(props: { choice: Choice }) {
     return list;
   });
   const [rows, setRows] = createStore<{ list: FleetCell[] }>({ list: [] });
-  createEffect(() => setRows("list", reconcile(ordered().slice(0, limit()).map((cell) => ({ ...cell })), { key: "row" })));
+  createEffect(() =>
+    setRows(
+      "list",
+      reconcile(
+        ordered()
+          .slice(0, limit())
+          .map((cell) => ({ ...cell })),
+        { key: "row" },
+      ),
+    ),
+  );
   createEffect(on([sort, choice.filter, choice.only, choice.group], () => setLimit(PAGE), { defer: true }));
   return (
-    <Show when={!live().refused()} fallback={<p class="wrong" role="alert">{live().refused()} Choose a group with fewer devices.</p>}>
+    <Show
+      when={!live().refused()}
+      fallback={
+        <p class="wrong" role="alert">
+          {live().refused()} Choose a group with fewer devices.
+        </p>
+      }
+    >
       <Show when={live().table()} fallback={<div class="skeleton tall" role="progressbar" aria-label="Loading" />}>
         <Show when={rows.list.length > 0} fallback={<p class="sub">No device here is meant.</p>}>
           <table class="list devices" onPointerEnter={() => setInside(true)} onPointerLeave={() => setInside(false)}>
             <thead>
               <tr>
-                <Header column="name" words="Device" /><Header column="state" words="State" /><Header column="alert" words="Alert" /><Header column="group" words="Group" />
-                <Show when={choice.metric()}>{(metric) => <><Header column="value" words={metricLabel(metric())} isRight /><Header column="time" words="Last heard" title={`When ${metricLabel(metric())} was read last`} isRight /></>}</Show>
+                <Header column="name" words="Device" />
+                <Header column="state" words="State" />
+                <Header column="alert" words="Alert" />
+                <Header column="group" words="Group" />
+                <Show when={choice.metric()}>
+                  {(metric) => (
+                    <>
+                      <Header column="value" words={metricLabel(metric())} isRight />
+                      <Header column="time" words="Last heard" title={`When ${metricLabel(metric())} was read last`} isRight />
+                    </>
+                  )}
+                </Show>
               </tr>
             </thead>
-            <tbody><For each={rows.list}>{(cell) => <Row cell={cell} metric={choice.metric()} />}</For></tbody>
+            <tbody>
+              <For each={rows.list}>{(cell) => <Row cell={cell} metric={choice.metric()} />}</For>
+            </tbody>
           </table>
           <p class="sub">
             {plural(Math.min(limit(), meant().length), "device")} of {formatNumber(meant().length)}{" "}
-            <Show when={meant().length > limit()}><button class="button" type="button" onClick={() => setLimit(limit() * 3)}>Show more</button></Show>
+            <Show when={meant().length > limit()}>
+              <button class="button" type="button" onClick={() => setLimit(limit() * 3)}>
+                Show more
+              </button>
+            </Show>
           </p>
         </Show>
       </Show>
@@ -71,10 +117,22 @@ export function DeviceTable(props: { choice: Choice }) {
 function Header(props: { column: Column; words: string; title?: string; isRight?: boolean }) {
   const sort = createMemo(() => readSort(route().query.get("sort")));
   const isOn = (): boolean => sort().by === props.column;
-  const press = (): void => setQuery({ sort: sortText({ by: props.column, isDown: isOn() ? !sort().isDown : props.column !== "name" && props.column !== "group" }) });
+  const press = (): void =>
+    setQuery({
+      sort: sortText({ by: props.column, isDown: isOn() ? !sort().isDown : props.column !== "name" && props.column !== "group" }),
+    });
   return (
     <th classList={{ right: props.isRight ?? false }} aria-sort={isOn() ? (sort().isDown ? "descending" : "ascending") : undefined}>
-      <button class="sorts" type="button" classList={{ on: isOn() }} title={props.title ?? `Sort by ${props.words.toLowerCase()}`} onClick={press}>{props.words}<span aria-hidden="true">{isOn() ? (sort().isDown ? " ↓" : " ↑") : ""}</span></button>
+      <button
+        class="sorts"
+        type="button"
+        classList={{ on: isOn() }}
+        title={props.title ?? `Sort by ${props.words.toLowerCase()}`}
+        onClick={press}
+      >
+        {props.words}
+        <span aria-hidden="true">{isOn() ? (sort().isDown ? " ↓" : " ↑") : ""}</span>
+      </button>
     </th>
   );
 }
@@ -84,13 +142,35 @@ function Row(props: { cell: FleetCell; metric: string | undefined }) {
   const style = () => shownAs(props.metric ?? "", cell().value, unitOf(props.metric));
   return (
     <tr data-row tabindex="0">
-      <td class="who"><a href={href("device", cell().id)} title={readable(cell().id)}>{shortName(cell().id)}</a></td>
-      <td class="state"><span class="with-glyph"><Glyph state={cell().state} />{STATE_WORDS[cell().state]}</span></td>
-      <td class="alert-word"><Show when={cell().alert} fallback={<span class="sub">none</span>}>{(severity) => <span class={`mark ${severity()}`}><i />{severity()}</span>}</Show></td>
+      <td class="who">
+        <a href={href("device", cell().id)} title={readable(cell().id)}>
+          {shortName(cell().id)}
+        </a>
+      </td>
+      <td class="state">
+        <span class="with-glyph">
+          <Glyph state={cell().state} />
+          {STATE_WORDS[cell().state]}
+        </span>
+      </td>
+      <td class="alert-word">
+        <Show when={cell().alert} fallback={<span class="sub">none</span>}>
+          {(severity) => (
+            <span class={`mark ${severity()}`}>
+              <i />
+              {severity()}
+            </span>
+          )}
+        </Show>
+      </td>
       <td class="where sub">{groupWords(cell().group)}</td>
       <Show when={props.metric}>
-        <td class="right value" title={exactValue(cell().value, style().unit)}>{formatValue(cell().value, style().decimals)} <small>{style().unit}</small></td>
-        <td class="right since" title={formatExact(cell().time)}>{formatTime(cell().time, now())}</td>
+        <td class="right value" title={exactValue(cell().value, style().unit)}>
+          {formatValue(cell().value, style().decimals)} <small>{style().unit}</small>
+        </td>
+        <td class="right since" title={formatExact(cell().time)}>
+          {formatTime(cell().time, now())}
+        </td>
       </Show>
     </tr>
   );

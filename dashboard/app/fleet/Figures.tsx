@@ -18,19 +18,49 @@ export function Figures(props: { choice: Choice }) {
   const toggle = (only: Only): void => setQuery({ state: isOn(only) ? null : only });
   return (
     <div class="figures" role="group" aria-label="Devices by state" ref={roves}>
-      <div class="figure"><b>{formatNumber(total(counts()))}</b><span>devices</span></div>
-      <button class="figure" type="button" classList={{ on: isOn("alert"), none: inAlertTotal(group()) === 0 }} aria-pressed={isOn("alert")} title={inAlertTotal(group()) === 0 ? "No device is in alert" : `${inAlertWords(group())}. Show only these`} onClick={() => toggle("alert")}>
-        <b>{formatNumber(inAlertTotal(group()))}</b><span><span class={`mark ${worstIn(group()) ?? "none"}`}><i /></span>in alert</span>
+      <div class="figure">
+        <b>{formatNumber(total(counts()))}</b>
+        <span>devices</span>
+      </div>
+      <button
+        class="figure"
+        type="button"
+        classList={{ on: isOn("alert"), none: inAlertTotal(group()) === 0 }}
+        aria-pressed={isOn("alert")}
+        title={inAlertTotal(group()) === 0 ? "No device is in alert" : `${inAlertWords(group())}. Show only these`}
+        onClick={() => toggle("alert")}
+      >
+        <b>{formatNumber(inAlertTotal(group()))}</b>
+        <span>
+          <span class={`mark ${worstIn(group()) ?? "none"}`}>
+            <i />
+          </span>
+          in alert
+        </span>
       </button>
       <For each={STATES}>
         {(state) => (
-          <button class="figure" type="button" classList={{ on: isOn(state), none: counts()[state] === 0 }} aria-pressed={isOn(state)} title={`Show only ${state} devices`} onClick={() => toggle(state)}>
-            <b>{formatNumber(counts()[state])}</b><span><Glyph state={state} />{STATE_WORDS[state]}</span>
+          <button
+            class="figure"
+            type="button"
+            classList={{ on: isOn(state), none: counts()[state] === 0 }}
+            aria-pressed={isOn(state)}
+            title={`Show only ${state} devices`}
+            onClick={() => toggle(state)}
+          >
+            <b>{formatNumber(counts()[state])}</b>
+            <span>
+              <Glyph state={state} />
+              {STATE_WORDS[state]}
+            </span>
           </button>
         )}
       </For>
       <Show when={group() === "" && stats.value()?.readings?.applied_per_second !== undefined}>
-        <div class="figure"><b>{formatNumber(stats.value()?.readings?.applied_per_second, 0)}</b><span>readings a second</span></div>
+        <div class="figure">
+          <b>{formatNumber(stats.value()?.readings?.applied_per_second, 0)}</b>
+          <span>readings a second</span>
+        </div>
       </Show>
     </div>
   );

@@ -34,7 +34,10 @@ export function Floor(props: Props) {
       props.onWidth(box.clientWidth);
     });
     measure.observe(box);
-    const watcher = new IntersectionObserver((entries) => setNear(entries[entries.length - 1]?.isIntersecting ?? false), { root: box.closest("main"), rootMargin: "300px 0px" });
+    const watcher = new IntersectionObserver((entries) => setNear(entries[entries.length - 1]?.isIntersecting ?? false), {
+      root: box.closest("main"),
+      rootMargin: "300px 0px",
+    });
     watcher.observe(box);
     onCleanup(() => {
       watcher.disconnect();
@@ -42,7 +45,12 @@ export function Floor(props: Props) {
     });
   });
   createEffect(on(near, (isNear) => isNear && onCleanup(draw(props.path))));
-  createEffect(on(() => props.goal, (goal) => goal !== null && !near() && box.scrollIntoView({ block: "center" })));
+  createEffect(
+    on(
+      () => props.goal,
+      (goal) => goal !== null && !near() && box.scrollIntoView({ block: "center" }),
+    ),
+  );
   /** Figures of the devices beside it: the server's are of the groups below too. */
   const [own, setOwn] = createSignal<Aggregate | undefined>();
   const figures = () => (!props.metric ? undefined : hasBelow(props.path, groupPaths()) ? own() : aggregateOf(props.path, props.metric));
@@ -51,10 +59,24 @@ export function Floor(props: Props) {
   const label = () => `${groupWords(props.path)}: ${plural(count(), "device")}, ${statesOf(props.path).fresh} fresh`;
   return (
     <div class="floor" data-row data-path={props.path} onFocusIn={() => setVisited(props.path)}>
-      <a class="name" href={href("fleet", props.path)}><span class="clip">{lastLevel(props.path) || "No group"}</span><AlertMark path={props.path} /></a>
+      <a class="name" href={href("fleet", props.path)}>
+        <span class="clip">{lastLevel(props.path) || "No group"}</span>
+        <AlertMark path={props.path} />
+      </a>
       <div class="holder" ref={box} style={{ "min-height": height() }}>
         <Show when={near()}>
-          <FloorCells group={props.path} metric={props.metric} look={props.look} label={label()} isEntry={props.isEntry} goal={props.goal} onFocus={props.onFocus} onOpen={props.onOpen} onValues={props.onValues} onFigures={setOwn} />
+          <FloorCells
+            group={props.path}
+            metric={props.metric}
+            look={props.look}
+            label={label()}
+            isEntry={props.isEntry}
+            goal={props.goal}
+            onFocus={props.onFocus}
+            onOpen={props.onOpen}
+            onValues={props.onValues}
+            onFigures={setOwn}
+          />
         </Show>
       </div>
       <FiguresOf path={props.path} figures={figures()} unit={props.unit} />
@@ -69,13 +91,34 @@ function FiguresOf(props: { path: string; figures: Aggregate | undefined; unit: 
   const exact = (value: number | null): string => exactValue(value, props.unit.unit);
   return (
     <dl class="aggregate">
-      <Show when={(figures()?.count ?? 0) > 0 && figures()} fallback={<><dt>fresh</dt><dd>{formatNumber(statesOf(props.path).fresh)} of {formatNumber(total(statesOf(props.path)))}</dd></>}>
+      <Show
+        when={(figures()?.count ?? 0) > 0 && figures()}
+        fallback={
+          <>
+            <dt>fresh</dt>
+            <dd>
+              {formatNumber(statesOf(props.path).fresh)} of {formatNumber(total(statesOf(props.path)))}
+            </dd>
+          </>
+        }
+      >
         {(one) => (
           <>
-            <dt>mean</dt><dd title={exact(one().mean)}>{formatNumber(one().mean, Math.max(1, digits()))} <small>{props.unit.unit}</small></dd>
+            <dt>mean</dt>
+            <dd title={exact(one().mean)}>
+              {formatNumber(one().mean, Math.max(1, digits()))} <small>{props.unit.unit}</small>
+            </dd>
             <dt class="wide">min to max</dt>
-            <dd class="wide"><Extreme value={one().lowest} device={one().lowestOf} digits={digits()} exact={exact(one().lowest)} /> to <Extreme value={one().highest} device={one().highestOf} digits={digits()} exact={exact(one().highest)} /></dd>
-            <dt class="wide" title="Devices whose value is in the figures">counted</dt><dd class="wide">{formatNumber(one().count)} of {formatNumber(one().devices)}</dd>
+            <dd class="wide">
+              <Extreme value={one().lowest} device={one().lowestOf} digits={digits()} exact={exact(one().lowest)} /> to{" "}
+              <Extreme value={one().highest} device={one().highestOf} digits={digits()} exact={exact(one().highest)} />
+            </dd>
+            <dt class="wide" title="Devices whose value is in the figures">
+              counted
+            </dt>
+            <dd class="wide">
+              {formatNumber(one().count)} of {formatNumber(one().devices)}
+            </dd>
           </>
         )}
       </Show>
@@ -86,5 +129,13 @@ function FiguresOf(props: { path: string; figures: Aggregate | undefined; unit: 
 /** An extreme, which leads to the device that has it. */
 function Extreme(props: { value: number | null; device: string | null; digits: number; exact: string }) {
   const text = (): string => formatNumber(props.value, props.digits);
-  return <Show when={props.device} fallback={<span title={props.exact}>{text()}</span>}>{(id) => <a href={href("device", id())} title={`${shortName(id())}: ${props.exact}`}>{text()}</a>}</Show>;
+  return (
+    <Show when={props.device} fallback={<span title={props.exact}>{text()}</span>}>
+      {(id) => (
+        <a href={href("device", id())} title={`${shortName(id())}: ${props.exact}`}>
+          {text()}
+        </a>
+      )}
+    </Show>
+  );
 }

@@ -49,25 +49,30 @@ export function FloorCells(props: Props) {
   const dirty = new Set<number>();
   const pitch = (): number => props.look().pitch;
 
-  const live = openView<"fleet">({ kind: "fleet", group: props.group, ...(props.metric ? { metric: props.metric } : {}) }, (change, table) => {
-    if (change && !change.structure) for (const row of change.keys) dirty.add(row);
-    else {
-      const known = new Set(groupPaths());
-      cells = [...table.cells.values()].filter((cell) => homeOf(cell.group, known) === props.group).sort((a, b) => compareNames(a.id, b.id));
-      places = new Map(cells.map((cell, i) => [cell.row, i]));
-      whole = true;
-      setCount(cells.length);
-      props.onValues(props.group, numbers());
-      props.onFigures(figuresOf(cells));
-    }
-    if (awaited) {
-      awaited = false;
-      whole = true;
-      props.onValues(props.group, numbers());
-      props.onFigures(figuresOf(cells));
-    }
-    onFrame(draw);
-  });
+  const live = openView<"fleet">(
+    { kind: "fleet", group: props.group, ...(props.metric ? { metric: props.metric } : {}) },
+    (change, table) => {
+      if (change && !change.structure) for (const row of change.keys) dirty.add(row);
+      else {
+        const known = new Set(groupPaths());
+        cells = [...table.cells.values()]
+          .filter((cell) => homeOf(cell.group, known) === props.group)
+          .sort((a, b) => compareNames(a.id, b.id));
+        places = new Map(cells.map((cell, i) => [cell.row, i]));
+        whole = true;
+        setCount(cells.length);
+        props.onValues(props.group, numbers());
+        props.onFigures(figuresOf(cells));
+      }
+      if (awaited) {
+        awaited = false;
+        whole = true;
+        props.onValues(props.group, numbers());
+        props.onFigures(figuresOf(cells));
+      }
+      onFrame(draw);
+    },
+  );
   const numbers = (): number[] => cells.flatMap((cell) => (typeof cell.value === "number" && cell.state !== "lost" ? [cell.value] : []));
   const report = setInterval(() => props.onValues(props.group, numbers()), 5000);
   const figures = setInterval(() => props.onFigures(figuresOf(cells)), 1000);
@@ -110,7 +115,13 @@ export function FloorCells(props: Props) {
     const cell = cells[index];
     if (!cell) return props.onFocus(null);
     const box = canvas.getBoundingClientRect();
-    props.onFocus({ cell, isEntered, left: box.left + (index % columns) * pitch(), top: box.top + Math.floor(index / columns) * pitch(), size: pitch() });
+    props.onFocus({
+      cell,
+      isEntered,
+      left: box.left + (index % columns) * pitch(),
+      top: box.top + Math.floor(index / columns) * pitch(),
+      size: pitch(),
+    });
   };
   /** Scrolls until the cell is seen, and marks it. */
   const bring = (id: string | null): void => {
@@ -137,11 +148,17 @@ export function FloorCells(props: Props) {
     } else if (event.key === "Enter" && cells[focused]) props.onOpen(cells[focused] as FleetCell);
   };
 
-  createEffect(on(() => props.metric, (metric) => {
-    if (!metric) return;
-    awaited = true;
-    live.view.update({ metric });
-  }, { defer: true }));
+  createEffect(
+    on(
+      () => props.metric,
+      (metric) => {
+        if (!metric) return;
+        awaited = true;
+        live.view.update({ metric });
+      },
+      { defer: true },
+    ),
+  );
   createEffect(on([() => props.look(), palette], redraw, { defer: true }));
   createEffect(on([() => props.goal, count], ([id]) => id !== null && onFrame(() => bring(id))));
   onMount(() => {
@@ -155,15 +172,25 @@ export function FloorCells(props: Props) {
     props.onValues(props.group, null);
   });
   return (
-    <canvas ref={canvas} class="cells" data-cells={count()} tabindex={props.isEntry ? 0 : -1} role="application" aria-label={props.label}
-      onPointerMove={(event) => event.pointerType === "mouse" && focus(indexAt(event))} onPointerLeave={() => document.activeElement !== canvas && focus(-1)}
+    <canvas
+      ref={canvas}
+      class="cells"
+      data-cells={count()}
+      tabindex={props.isEntry ? 0 : -1}
+      role="application"
+      aria-label={props.label}
+      onPointerMove={(event) => event.pointerType === "mouse" && focus(indexAt(event))}
+      onPointerLeave={() => document.activeElement !== canvas && focus(-1)}
       onClick={(event) => {
         const index = indexAt(event);
         if (!cells[index]) return;
         focus(index);
         props.onOpen(cells[index] as FleetCell);
       }}
-      onFocus={() => canvas.matches(":focus-visible") && focused < 0 && focus(0, true)} onBlur={() => focus(-1)} onKeyDown={onKey} />
+      onFocus={() => canvas.matches(":focus-visible") && focused < 0 && focus(0, true)}
+      onBlur={() => focus(-1)}
+      onKeyDown={onKey}
+    />
   );
 }
 

@@ -14,16 +14,37 @@ export function Tip(props: { focus: Focus | null; metric: string | undefined; un
     const value = props.metric ? `${formatValue(focus.cell.value, style(focus).decimals)} ${style(focus).unit ?? ""}, ` : "";
     return `${shortName(focus.cell.id)}, ${value}${stateWords(focus)}`;
   };
-  createEffect(on(() => (props.focus?.isEntered ? props.focus.cell.id : null), () => setSpoken(untrack(() => (props.focus?.isEntered ? words(props.focus) : "")))));
+  createEffect(
+    on(
+      () => (props.focus?.isEntered ? props.focus.cell.id : null),
+      () => setSpoken(untrack(() => (props.focus?.isEntered ? words(props.focus) : ""))),
+    ),
+  );
   return (
     <>
-      <span class="unseen" role="status">{spoken()}</span>
+      <span class="unseen" role="status">
+        {spoken()}
+      </span>
       <Show when={props.focus}>
         {(focus) => (
-          <div class="tip" aria-hidden="true" style={{ left: `${Math.min(focus().left + focus().size + 4, innerWidth - 240)}px`, top: `${Math.min(focus().top + focus().size + 4, innerHeight - 110)}px` }}>
+          <div
+            class="tip"
+            aria-hidden="true"
+            style={{
+              left: `${Math.min(focus().left + focus().size + 4, innerWidth - 240)}px`,
+              top: `${Math.min(focus().top + focus().size + 4, innerHeight - 110)}px`,
+            }}
+          >
             <b>{shortName(focus().cell.id)}</b>
-            <Show when={props.metric}><span class="big" title={exactValue(focus().cell.value, style(focus()).unit)}>{formatValue(focus().cell.value, style(focus()).decimals)} <small>{style(focus()).unit}</small></span></Show>
-            <span class="sub with-glyph"><Glyph state={focus().cell.state} alert={focus().cell.alert !== null} />{stateWords(focus())} · {formatTime(focus().cell.time, now())}</span>
+            <Show when={props.metric}>
+              <span class="big" title={exactValue(focus().cell.value, style(focus()).unit)}>
+                {formatValue(focus().cell.value, style(focus()).decimals)} <small>{style(focus()).unit}</small>
+              </span>
+            </Show>
+            <span class="sub with-glyph">
+              <Glyph state={focus().cell.state} alert={focus().cell.alert !== null} />
+              {stateWords(focus())} · {formatTime(focus().cell.time, now())}
+            </span>
           </div>
         )}
       </Show>

@@ -27,17 +27,56 @@ export function Tools(props: Props) {
     <div class="tools">
       <Filter choice={choice} onFound={props.onFound} />
       <div class="segments" role="group" aria-label="Shown as" ref={roves}>
-        <button type="button" classList={{ on: !choice.isTable() }} aria-pressed={!choice.isTable()} onClick={() => setQuery({ show: null })}>Cells</button>
-        <button type="button" classList={{ on: choice.isTable() }} aria-pressed={choice.isTable()} onClick={() => setQuery({ show: "table" })}>Table</button>
+        <button
+          type="button"
+          classList={{ on: !choice.isTable() }}
+          aria-pressed={!choice.isTable()}
+          onClick={() => setQuery({ show: null })}
+        >
+          Cells
+        </button>
+        <button
+          type="button"
+          classList={{ on: choice.isTable() }}
+          aria-pressed={choice.isTable()}
+          onClick={() => setQuery({ show: "table" })}
+        >
+          Table
+        </button>
       </div>
       <div class="segments" role="group" aria-label="Metric" ref={roves}>
-        <For each={buttons()}>{(name) => <button type="button" classList={{ on: choice.metric() === name }} aria-pressed={choice.metric() === name} onClick={() => show(name)}>{metricLabel(name)}</button>}</For>
-        <button type="button" classList={{ on: !choice.metric() }} aria-pressed={!choice.metric()} onClick={() => show("state")}>State</button>
+        <For each={buttons()}>
+          {(name) => (
+            <button
+              type="button"
+              classList={{ on: choice.metric() === name }}
+              aria-pressed={choice.metric() === name}
+              onClick={() => show(name)}
+            >
+              {metricLabel(name)}
+            </button>
+          )}
+        </For>
+        <button type="button" classList={{ on: !choice.metric() }} aria-pressed={!choice.metric()} onClick={() => show("state")}>
+          State
+        </button>
       </div>
       <Show when={choice.metrics().length > BUTTONS}>
-        <select class="filter" aria-label="Further metrics" onChange={(event) => event.currentTarget.value !== "" && show(event.currentTarget.value)}>
-          <option value="" selected={buttons().includes(choice.metric() ?? "") || !choice.metric()}>More metrics</option>
-          <For each={choice.metrics().slice(BUTTONS).sort()}>{(name) => <option value={name} selected={choice.metric() === name}>{metricLabel(name)}</option>}</For>
+        <select
+          class="filter"
+          aria-label="Further metrics"
+          onChange={(event) => event.currentTarget.value !== "" && show(event.currentTarget.value)}
+        >
+          <option value="" selected={buttons().includes(choice.metric() ?? "") || !choice.metric()}>
+            More metrics
+          </option>
+          <For each={choice.metrics().slice(BUTTONS).sort()}>
+            {(name) => (
+              <option value={name} selected={choice.metric() === name}>
+                {metricLabel(name)}
+              </option>
+            )}
+          </For>
         </select>
       </Show>
       <Show when={choice.metric() && !choice.isTable() ? props.ends : null}>{(ends) => <Legend ends={ends()} unit={props.unit} />}</Show>
@@ -48,7 +87,16 @@ export function Tools(props: Props) {
 /** What the colours mean. */
 function Legend(props: { ends: Ends; unit: Unit }) {
   const End = (end: { value: number; isLimit: boolean }) => (
-    <span title={`${exactValue(end.value, props.unit.unit)}${end.isLimit ? ": a rule raises an alert beyond it" : ""}`}>{formatNumber(end.value)} {props.unit.unit}<Show when={end.isLimit}> (limit)</Show></span>
+    <span title={`${exactValue(end.value, props.unit.unit)}${end.isLimit ? ": a rule raises an alert beyond it" : ""}`}>
+      {formatNumber(end.value)} {props.unit.unit}
+      <Show when={end.isLimit}> (limit)</Show>
+    </span>
   );
-  return <span class="legend"><End value={props.ends.low} isLimit={props.ends.isLimit.low} /><i class="ramp" /><End value={props.ends.high} isLimit={props.ends.isLimit.high} /></span>;
+  return (
+    <span class="legend">
+      <End value={props.ends.low} isLimit={props.ends.isLimit.low} />
+      <i class="ramp" />
+      <End value={props.ends.high} isLimit={props.ends.isLimit.high} />
+    </span>
+  );
 }

@@ -28,22 +28,32 @@ export function createChoice(): Choice {
   // Memos: the colours start anew with another group, not with each change of the address.
   const group = createMemo<string>(() => route().name);
   const only = createMemo<Only | null>(() => [...STATES, "alert" as const].find((one) => one === route().query.get("state")) ?? null);
-  const metrics = createMemo<string[]>(() => offered([...(groupTable()?.aggregates.get(group()) ?? new Map<string, Aggregate>())], namesOf(group())), [], sameList);
+  const metrics = createMemo<string[]>(
+    () => offered([...(groupTable()?.aggregates.get(group()) ?? new Map<string, Aggregate>())], namesOf(group())),
+    [],
+    sameList,
+  );
   const metric = createMemo(() => {
     const asked = route().query.get("metric");
     if (asked === "state") return undefined;
     return asked || (metrics().find((name) => name === "temperature") ?? metrics()[0]);
   });
   const filter = createMemo<string>(() => route().query.get("q") ?? "");
-  createEffect(on([metric, group], ([name, path]) => {
-    void findNames(path);
-    if (name) void findUnit(name, path);
-  }));
+  createEffect(
+    on([metric, group], ([name, path]) => {
+      void findNames(path);
+      if (name) void findUnit(name, path);
+    }),
+  );
   const isMeant = (path: string): boolean => {
     const wanted = only();
     if (wanted === null) return true;
     return wanted === "alert" ? inAlertTotal(path) > 0 : statesOf(path)[wanted] > 0;
   };
-  const rows = createMemo<string[]>(() => groupPaths().filter((path) => isBelow(path, group()) && directCount(path, groupPaths()) > 0 && isMeant(path)), [], sameList);
+  const rows = createMemo<string[]>(
+    () => groupPaths().filter((path) => isBelow(path, group()) && directCount(path, groupPaths()) > 0 && isMeant(path)),
+    [],
+    sameList,
+  );
   return { group, metrics, metric, only, filter, isTable: () => route().query.get("show") === "table", rows };
 }

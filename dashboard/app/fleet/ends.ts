@@ -9,7 +9,24 @@ export interface Ends {
 }
 
 /** By unit, the least that the colours span: less of a difference is not worth another colour. */
-const LEAST_SPAN: Record<string, number> = { "°C": 10, K: 10, "°F": 20, "%": 20, hPa: 20, Pa: 2000, bar: 1, V: 1, mV: 500, ppm: 400, ppb: 100, dBm: 40, dB: 20, W: 100, lx: 200, "µg/m³": 20 };
+const LEAST_SPAN: Record<string, number> = {
+  "°C": 10,
+  K: 10,
+  "°F": 20,
+  "%": 20,
+  hPa: 20,
+  Pa: 2000,
+  bar: 1,
+  V: 1,
+  mV: 500,
+  ppm: 400,
+  ppb: 100,
+  dBm: 40,
+  dB: 20,
+  W: 100,
+  lx: 200,
+  "µg/m³": 20,
+};
 /** Of a unit that is not known, by the size of the values. */
 const LEAST_SHARE = 0.25;
 /** A limit further away than so many spans is about something else. */
@@ -35,14 +52,18 @@ export interface Limits {
 
 /** `*` stands for any text, `?` for any character. */
 function fits(pattern: string, text: string): boolean {
-  const expression = pattern.replace(/[.+^${}()|[\]\\]/g, "\\$&").replaceAll("*", ".*").replaceAll("?", ".");
+  const expression = pattern
+    .replace(/[.+^${}()|[\]\\]/g, "\\$&")
+    .replaceAll("*", ".*")
+    .replaceAll("?", ".");
   return new RegExp(`^${expression}$`).test(text);
 }
 
 /** Thresholds for whole groups; those for single devices say nothing of the others. */
 export function limitsFor(rules: readonly Rule[], metric: string, group: string): Limits {
   const meant = rules.filter((rule) => rule.metric === metric && rule.device === null && (rule.group === null || fits(rule.group, group)));
-  const of = (condition: Rule["condition"]): number[] => meant.flatMap((rule) => (rule.condition === condition && rule.threshold !== undefined ? [rule.threshold] : []));
+  const of = (condition: Rule["condition"]): number[] =>
+    meant.flatMap((rule) => (rule.condition === condition && rule.threshold !== undefined ? [rule.threshold] : []));
   return { above: of("above"), below: of("below") };
 }
 
@@ -53,7 +74,7 @@ export function endsFor(values: readonly number[], limits: Limits, unit: string 
   const at = (share: number): number => sorted[Math.round(share * (sorted.length - 1))] as number;
   const [lowest, highest] = [at(WILD), at(1 - WILD)];
   const size = Math.max(Math.abs(lowest), Math.abs(highest));
-  const least = LEAST_SPAN[unit ?? ""] ?? (roundStep(size * LEAST_SHARE || 1));
+  const least = LEAST_SPAN[unit ?? ""] ?? roundStep(size * LEAST_SHARE || 1);
   const reach = FAR * Math.max(highest - lowest, least);
   const above = limits.above.filter((limit) => limit > lowest && limit - highest < reach);
   const below = limits.below.filter((limit) => limit < highest && lowest - limit < reach);

@@ -25,8 +25,17 @@ export function readPalette(): Palette {
   const stops = [0, 1, 2, 3, 4, 5].map((i) => colour(`ramp${i}`));
   const named = (name: string): string => colour(name);
   return {
-    ground: named("bg"), text: named("text"), plain: named("faint"), late: named("late"), asleep: named("asleep"), lost: named("lost"),
-    fresh: named("fresh"), critical: named("critical"), warning: named("warning"), info: named("accent"), ramp: rampColours(stops, RAMP_STEPS),
+    ground: named("bg"),
+    text: named("text"),
+    plain: named("faint"),
+    late: named("late"),
+    asleep: named("asleep"),
+    lost: named("lost"),
+    fresh: named("fresh"),
+    critical: named("critical"),
+    warning: named("warning"),
+    info: named("accent"),
+    ramp: rampColours(stops, RAMP_STEPS),
   };
 }
 

@@ -11,7 +11,9 @@ export function rampColours(stops: string[], steps: number): string[] {
   return Array.from({ length: steps }, (_, i) => {
     const place = (i / (steps - 1)) * (stops.length - 1);
     const left = Math.min(stops.length - 2, Math.floor(place));
-    const mix = (channels[left] as number[]).map((from, k) => Math.round(from + (((channels[left + 1] as number[])[k] as number) - from) * (place - left)));
+    const mix = (channels[left] as number[]).map((from, k) =>
+      Math.round(from + (((channels[left + 1] as number[])[k] as number) - from) * (place - left)),
+    );
     return `rgb(${mix.join(",")})`;
   });
 }

@@ -22,7 +22,10 @@ const SHOWN = 200;
 const shared = createRoot(() => {
   const live = openView<"alerts">({ kind: "alerts", limit: SHOWN }, (change, table) => {
     if (!change) return;
-    const raised = [...table.events.map((event) => event.alert).filter((alert) => alert.state === "raised" && alert.unacknowledged === null), ...table.begun];
+    const raised = [
+      ...table.events.map((event) => event.alert).filter((alert) => alert.state === "raised" && alert.unacknowledged === null),
+      ...table.begun,
+    ];
     if (raised.length > 0) chime(raised.some((alert) => alert.severity === "critical"));
     for (const event of table.events) settle(event.alert);
   });
@@ -56,7 +59,8 @@ export function activeLines(): Line[] {
 }
 
 /** How many hold that no line shows or stands for. */
-const unshownCount = (): number => raisedCount() + acknowledgedCount() - activeLines().reduce((sum, line) => sum + (isBurst(line) ? line.raised + line.acknowledged : 1), 0);
+const unshownCount = (): number =>
+  raisedCount() + acknowledgedCount() - activeLines().reduce((sum, line) => sum + (isBurst(line) ? line.raised + line.acknowledged : 1), 0);
 
 const UNSHOWN_EVERY_MS = 5_000;
 const UNSHOWN_PAGES = 10;
@@ -70,7 +74,8 @@ export function createUnshown(): () => Alert[] {
     if (!areSome()) return [];
     const known = new Set((allAlerts() ?? []).map((alert) => alert.id));
     const bursts = [...(shared.table()?.bursts.values() ?? [])];
-    const isInBurst = ({ rule, raised }: Alert): boolean => bursts.some((burst) => burst.rule === rule && burst.first <= raised && raised <= burst.last);
+    const isInBurst = ({ rule, raised }: Alert): boolean =>
+      bursts.some((burst) => burst.rule === rule && burst.first <= raised && raised <= burst.last);
     return (answer.value() ?? []).filter((alert) => !known.has(alert.id) && !isInBurst(alert)).map(newest);
   });
 }

@@ -9,7 +9,10 @@ export interface ApiDevice {
   alert: Severity | null;
   /** Why nothing of it comes into history though it is heard, in words. */
   not_kept: string | null;
-  metrics: Record<string, { value: Scalar | null; time: number | null; unit: string | null; unit_guessed: boolean; decimals: number | null }>;
+  metrics: Record<
+    string,
+    { value: Scalar | null; time: number | null; unit: string | null; unit_guessed: boolean; decimals: number | null }
+  >;
 }
 
 export interface ApiProblem {
@@ -76,7 +79,10 @@ export class Problem extends Error {
 export async function request<T>(path: string, init?: RequestInit): Promise<T> {
   let response: Response;
   try {
-    response = await fetch(path, { ...init, headers: { accept: "application/json", ...(init?.body ? { "content-type": "application/json" } : {}) } });
+    response = await fetch(path, {
+      ...init,
+      headers: { accept: "application/json", ...(init?.body ? { "content-type": "application/json" } : {}) },
+    });
   } catch {
     throw new Error("The server does not answer. Check that it runs.");
   }
@@ -89,22 +95,37 @@ export const api = {
   devices: (query: string, limit: number) => request<{ devices: ApiDevice[] }>(`/v1/devices?q=${encodeURIComponent(query)}&limit=${limit}`),
   device: async (id: string) => (await request<{ devices: ApiDevice[] }>(`/v1/devices?id=${encodeURIComponent(id)}`)).devices[0] ?? null,
   devicesOf: (group: string, limit: number, query = "") =>
-    request<{ devices: ApiDevice[] }>(`/v1/devices?group=${encodeURIComponent(group)}${query === "" ? "" : `&q=${encodeURIComponent(query)}`}&limit=${limit}`),
+    request<{ devices: ApiDevice[] }>(
+      `/v1/devices?group=${encodeURIComponent(group)}${query === "" ? "" : `&q=${encodeURIComponent(query)}`}&limit=${limit}`,
+    ),
   alerts: (which: { state: "active" | "cleared"; burst?: string | undefined }, limit: number, cursor: string | null) =>
-    request<{ alerts: Alert[]; next: string | null }>(`/v1/alerts?state=${which.state}${which.burst === undefined ? "" : `&burst=${encodeURIComponent(which.burst)}`}&limit=${limit}${cursor === null ? "" : `&cursor=${encodeURIComponent(cursor)}`}`),
+    request<{ alerts: Alert[]; next: string | null }>(
+      `/v1/alerts?state=${which.state}${which.burst === undefined ? "" : `&burst=${encodeURIComponent(which.burst)}`}&limit=${limit}${cursor === null ? "" : `&cursor=${encodeURIComponent(cursor)}`}`,
+    ),
   readings: (device: string, metric: string, from: number, to: number, limit: number, cursor: string | null) =>
-    request<{ points: [number, Scalar][]; next: string | null }>(`/v1/readings?device=${encodeURIComponent(device)}&metric=${encodeURIComponent(metric)}&from=${from}&to=${to}&limit=${limit}${cursor === null ? "" : `&cursor=${encodeURIComponent(cursor)}`}`),
+    request<{ points: [number, Scalar][]; next: string | null }>(
+      `/v1/readings?device=${encodeURIComponent(device)}&metric=${encodeURIComponent(metric)}&from=${from}&to=${to}&limit=${limit}${cursor === null ? "" : `&cursor=${encodeURIComponent(cursor)}`}`,
+    ),
   rules: (device?: string) => request<{ rules: Rule[] }>(`/v1/rules${device === undefined ? "" : `?device=${encodeURIComponent(device)}`}`),
-  acknowledge: (id: string, comment: string) => request<Alert>(`/v1/alerts/${encodeURIComponent(id)}/acknowledge`, { method: "POST", ...(comment === "" ? {} : { body: JSON.stringify({ comment }) }) }),
+  acknowledge: (id: string, comment: string) =>
+    request<Alert>(`/v1/alerts/${encodeURIComponent(id)}/acknowledge`, {
+      method: "POST",
+      ...(comment === "" ? {} : { body: JSON.stringify({ comment }) }),
+    }),
   unacknowledge: (id: string) => request<Alert>(`/v1/alerts/${encodeURIComponent(id)}/unacknowledge`, { method: "POST" }),
   periods: (device: string, metric: string, from: number, to: number, limit: number) =>
-    request<Periods>(`/v1/periods?device=${encodeURIComponent(device)}&metric=${encodeURIComponent(metric)}&from=${from}&to=${to}&limit=${limit}`),
+    request<Periods>(
+      `/v1/periods?device=${encodeURIComponent(device)}&metric=${encodeURIComponent(metric)}&from=${from}&to=${to}&limit=${limit}`,
+    ),
   problems: () => request<{ problems: ApiProblem[]; dropped: number }>("/v1/problems"),
   stats: () => request<Stats>("/v1/stats"),
 };
 
 /** Asks every `interval_ms` while the page is visible and the owner lives. Keeps the last answer when one fails. */
-export function poll<T>(ask: () => Promise<T>, interval_ms: number): { value: Accessor<T | null>; error: Accessor<string | null>; refresh: () => void } {
+export function poll<T>(
+  ask: () => Promise<T>,
+  interval_ms: number,
+): { value: Accessor<T | null>; error: Accessor<string | null>; refresh: () => void } {
   const [value, setValue] = createSignal<T | null>(null);
   const [error, setError] = createSignal<string | null>(null);
   let alive = true;

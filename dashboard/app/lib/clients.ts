@@ -68,7 +68,23 @@ export interface RefusalsPage {
 
 export type TraceLine =
   | { kind: "begin"; time: number; state: ClientState | null }
-  | { kind: "packet"; time: number; direction: "in" | "out"; type: string; bytes: number; packet_id?: number; qos?: number; dup?: boolean; retain?: boolean; topic?: string; topic_alias?: number; payload_bytes?: number; payload?: string; codes?: number[]; detail?: string }
+  | {
+      kind: "packet";
+      time: number;
+      direction: "in" | "out";
+      type: string;
+      bytes: number;
+      packet_id?: number;
+      qos?: number;
+      dup?: boolean;
+      retain?: boolean;
+      topic?: string;
+      topic_alias?: number;
+      payload_bytes?: number;
+      payload?: string;
+      codes?: number[];
+      detail?: string;
+    }
   | ({ kind: "end" } & ClientEnd)
   | { kind: "missed"; count: number };
 
@@ -85,7 +101,8 @@ const path = (name: ClientName, tail = "", more: Record<string, string> = {}): s
 };
 
 export const clients = {
-  list: (q: string, state: string, limit: number) => request<ClientsPage>(`/v1/clients?${new URLSearchParams({ q, state, limit: String(limit) })}`),
+  list: (q: string, state: string, limit: number) =>
+    request<ClientsPage>(`/v1/clients?${new URLSearchParams({ q, state, limit: String(limit) })}`),
   refusals: (q: string, limit: number) => request<RefusalsPage>(`/v1/refusals?${new URLSearchParams({ q, limit: String(limit) })}`),
   one: (name: ClientName) => request<ClientDetails>(path(name)),
   disconnect: (name: ClientName, session: boolean) => request<void>(path(name, "", { session: String(session) }), { method: "DELETE" }),
@@ -154,5 +171,7 @@ export function packetWords(line: Extract<TraceLine, { kind: "packet" }>): strin
     line.payload_bytes !== undefined && `${line.payload_bytes} B${line.payload === undefined ? "" : `: ${line.payload}`}`,
     ...codes,
     line.detail,
-  ].filter((part) => part !== undefined && part !== false && part !== "").join("  ");
+  ]
+    .filter((part) => part !== undefined && part !== false && part !== "")
+    .join("  ");
 }

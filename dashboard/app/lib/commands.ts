@@ -28,7 +28,10 @@ export const commands = {
   defaults: async (device: string) => (await request<{ defaults: CommandDefaults }>(`${path(device)}?limit=1`)).defaults,
   send: (device: string, wish: Wish, key: string) => request<Command>(path(device), { method: "POST", body: bodyOf(wish, key) }),
   /** Clients that would get what is published to the topic. */
-  listeners: async (topic: string) => (await request<ClientsPage>(`/v1/clients?${new URLSearchParams({ topic, limit: "4" })}`)).clients.filter((client) => client.state !== "gone"),
+  listeners: async (topic: string) =>
+    (await request<ClientsPage>(`/v1/clients?${new URLSearchParams({ topic, limit: "4" })}`)).clients.filter(
+      (client) => client.state !== "gone",
+    ),
 };
 
 /** Whether it is sent as JSON: an object or an array is, all else as the text it is. */

@@ -79,7 +79,8 @@ export function switchWords(share: number): string {
 export function formatBytes(bytes: number | null | undefined): string {
   if (bytes === null || bytes === undefined) return "–";
   let scaled = bytes;
-  const unit = ["B", "kB", "MB", "GB", "TB"].find((_, i, all) => scaled < 1000 || i === all.length - 1 || ((scaled /= 1000), false)) ?? "TB";
+  const unit =
+    ["B", "kB", "MB", "GB", "TB"].find((_, i, all) => scaled < 1000 || i === all.length - 1 || ((scaled /= 1000), false)) ?? "TB";
   return `${formatNumber(scaled, unit === "B" || scaled >= 100 ? 0 : 1)}${THIN}${unit}`;
 }
 
@@ -95,7 +96,12 @@ export function formatSpan(span_ms: number): string {
 /** A span of time by its two largest units: `2 h 5 min`. */
 export function formatDuration(span_ms: number): string {
   const seconds = Math.max(0, Math.round(span_ms / 1000));
-  const parts: [number, string][] = [[Math.floor(seconds / 86_400), "d"], [Math.floor(seconds / 3600) % 24, "h"], [Math.floor(seconds / 60) % 60, "min"], [seconds % 60, "s"]];
+  const parts: [number, string][] = [
+    [Math.floor(seconds / 86_400), "d"],
+    [Math.floor(seconds / 3600) % 24, "h"],
+    [Math.floor(seconds / 60) % 60, "min"],
+    [seconds % 60, "s"],
+  ];
   const first = parts.findIndex(([count]) => count > 0);
   const shown = parts.slice(first, first + 2).filter(([count]) => count > 0);
   return first < 0 ? "0 s" : shown.map(([count, unit]) => `${count} ${unit}`).join(" ");
@@ -134,12 +140,34 @@ export function plural(count: number, one: string, many = `${one}s`): string {
 }
 
 /** How people write what names spell in plain letters. */
-const SPELLED = new Map(Object.entries({ co2: "CO₂", no2: "NO₂", voc: "VOC", tvoc: "TVOC", pm1: "PM1", pm25: "PM2.5", pm10: "PM10", rssi: "RSSI", snr: "SNR", ph: "pH", uv: "UV", json: "JSON", utf8: "UTF-8", mqtt: "MQTT", id: "ID" }));
+const SPELLED = new Map(
+  Object.entries({
+    co2: "CO₂",
+    no2: "NO₂",
+    voc: "VOC",
+    tvoc: "TVOC",
+    pm1: "PM1",
+    pm25: "PM2.5",
+    pm10: "PM10",
+    rssi: "RSSI",
+    snr: "SNR",
+    ph: "pH",
+    uv: "UV",
+    json: "JSON",
+    utf8: "UTF-8",
+    mqtt: "MQTT",
+    id: "ID",
+  }),
+);
 
 /** `door_open`, `battery.level` and `invalid_json` as words. */
 export function metricLabel(name: string): string {
-  const words = readable(name).split(/[_.\s]+/).filter((word) => word !== "");
-  return words.map((word, i) => SPELLED.get(word.toLowerCase()) ?? (i === 0 ? word.charAt(0).toUpperCase() + word.slice(1) : word)).join(" ");
+  const words = readable(name)
+    .split(/[_.\s]+/)
+    .filter((word) => word !== "");
+  return words
+    .map((word, i) => SPELLED.get(word.toLowerCase()) ?? (i === 0 ? word.charAt(0).toUpperCase() + word.slice(1) : word))
+    .join(" ");
 }
 
 /** Last level of a full identifier. */

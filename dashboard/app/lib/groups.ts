@@ -10,11 +10,9 @@ const DEPTH = 65_535;
 const shared = createRoot(() => {
   const live = openView<"group">({ kind: "group", group: "", depth: DEPTH });
   /** Paths in natural order; changes only when a group comes or goes. */
-  const paths = createMemo<string[]>(
-    () => [...(live.table()?.states.keys() ?? [])].sort((a, b) => comparePaths(a, b)),
-    [],
-    { equals: (a, b) => a.length === b.length && a.every((path, i) => path === b[i]) },
-  );
+  const paths = createMemo<string[]>(() => [...(live.table()?.states.keys() ?? [])].sort((a, b) => comparePaths(a, b)), [], {
+    equals: (a, b) => a.length === b.length && a.every((path, i) => path === b[i]),
+  });
   return { live, paths };
 });
 

@@ -17,5 +17,7 @@ function rank(name: string, text: string): number {
 }
 
 export function sortHits(hits: readonly Hit[], text: string): Hit[] {
-  return [...hits].sort((a, b) => rank(a.name, text) - rank(b.name, text) || compareNames(a.name, b.name) || compareNames(a.where, b.where));
+  return [...hits].sort(
+    (a, b) => rank(a.name, text) - rank(b.name, text) || compareNames(a.name, b.name) || compareNames(a.where, b.where),
+  );
 }

@@ -11,6 +11,8 @@ export const worstIn = (path: string): Severity | null => SEVERITIES.find((sever
 
 /** `3 in alert: 1 critical, 2 warning` */
 export function inAlertWords(path: string): string {
-  const parts = SEVERITIES.filter((severity) => inAlertOf(path)[severity] > 0).map((severity) => `${inAlertOf(path)[severity]} ${severity}`);
+  const parts = SEVERITIES.filter((severity) => inAlertOf(path)[severity] > 0).map(
+    (severity) => `${inAlertOf(path)[severity]} ${severity}`,
+  );
   return `${inAlertTotal(path)} in alert: ${parts.join(", ")}`;
 }

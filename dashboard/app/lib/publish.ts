@@ -9,7 +9,8 @@ export interface Command {
   hint: string;
 }
 
-const isLoopback = (host: string): boolean => host === "localhost" || host.endsWith(".localhost") || host.startsWith("127.") || host === "::1";
+const isLoopback = (host: string): boolean =>
+  host === "localhost" || host.endsWith(".localhost") || host.startsWith("127.") || host === "::1";
 const isEverywhere = (host: string): boolean => host === "0.0.0.0" || host === "::";
 
 /** Host and port of `host:port`, without the brackets of IPv6. */
@@ -22,12 +23,22 @@ function split(address: string): { host: string; port: string } {
 export function publishCommand(ways: MqttWays | null, page: string, rest: string): Command {
   const shown = page.replace(/^\[|\]$/g, "");
   const listener = ways === null ? null : (best(ways, shown) ?? null);
-  if (listener === null) return { line: `mosquitto_pub -h ${shown} -p 1883 ${rest}`, hint: "Port 1883 is the default; the program names its own in the line that says it is ready." };
+  if (listener === null)
+    return {
+      line: `mosquitto_pub -h ${shown} -p 1883 ${rest}`,
+      hint: "Port 1883 is the default; the program names its own in the line that says it is ready.",
+    };
   const { host, port } = split(listener.address);
   const isElsewhere = listener.transport !== "broker" && isLoopback(host) && !isLoopback(shown);
   const to = isEverywhere(host) || (isLoopback(host) && isLoopback(shown) && shown !== "::1" && host !== "::1") ? shown : host;
   const isAsked = asks(ways as MqttWays, isLoopback(to));
-  const options = [`-h ${to}`, `-p ${port}`, listener.transport === "tls" && "--cafile ca.pem", isAsked.certificate || listener.certificate ? "--cert client.pem --key client.key" : false, isAsked.password && `-u USER -P ${isAsked.password}`];
+  const options = [
+    `-h ${to}`,
+    `-p ${port}`,
+    listener.transport === "tls" && "--cafile ca.pem",
+    isAsked.certificate || listener.certificate ? "--cert client.pem --key client.key" : false,
+    isAsked.password && `-u USER -P ${isAsked.password}`,
+  ];
   const hints = [
     listener.transport === "broker" && "Readings come by the broker at that address.",
     isElsewhere && "Run it on the server's machine: its listener is on loopback.",

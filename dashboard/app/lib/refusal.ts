@@ -9,7 +9,8 @@ export { refusal };
 
 /** A browser says with a POST where its page is from, as with a WebSocket; the path takes none, so nothing is done. */
 const METHOD_REFUSED = "urn:tidegate:method-not-allowed";
-const NO_WAY = "The server answers, but no live connection comes through. A proxy in between has to pass WebSocket on (Upgrade and Connection).";
+const NO_WAY =
+  "The server answers, but no live connection comes through. A proxy in between has to pass WebSocket on (Upgrade and Connection).";
 
 async function ask(): Promise<string | null> {
   try {

@@ -18,9 +18,13 @@ export function alertTitle(alert: Pick<Alert, "metric" | "text">): string {
 export const lasted = (alert: Pick<Alert, "raised" | "cleared">, now: number): number => (alert.cleared ?? now) - alert.raised;
 
 /** What an alert's values were, each with what it is: `9.5 °C when raised, peak 12.5 °C, 7.4 °C when cleared`. */
-export function valuesText(alert: Pick<Alert, "raised_value" | "peak" | "cleared_value" | "text">, write: (value: number) => string): string {
+export function valuesText(
+  alert: Pick<Alert, "raised_value" | "peak" | "cleared_value" | "text">,
+  write: (value: number) => string,
+): string {
   const unit = unitText(thresholdUnit(alert.text));
-  const named = (value: number | null, words: (number: string) => string): string[] => (value === null ? [] : [words(`${write(value)}${unit}`)]);
+  const named = (value: number | null, words: (number: string) => string): string[] =>
+    value === null ? [] : [words(`${write(value)}${unit}`)];
   return [
     ...named(alert.raised_value, (number) => `${number} when raised`),
     ...named(alert.peak === alert.raised_value ? null : alert.peak, (number) => `peak ${number}`),
@@ -51,7 +55,9 @@ export function blindText(rule: Rule): string | null {
     return raisesAllTheSame ? `${sentence(rule.blind)} Its silence raises all the same.` : `It cannot raise: ${rule.blind}.`;
   }
   const { texts, series } = rule.looks_at;
-  return texts > 0 && rule.metric !== null && rule.threshold !== undefined ? `A text at ${texts} of ${series} devices: it cannot raise there.` : null;
+  return texts > 0 && rule.metric !== null && rule.threshold !== undefined
+    ? `A text at ${texts} of ${series} devices: it cannot raise there.`
+    : null;
 }
 
 const sentence = (words: string): string => `${words.charAt(0).toUpperCase()}${words.slice(1)}.`;
@@ -68,5 +74,15 @@ export interface Limit {
 /** The lines of a metric's chart. */
 export function limitsOf(rules: readonly Rule[], metric: string, unit: Unit): Limit[] {
   const meant = rules.filter((rule) => rule.metric === null || rule.metric === metric);
-  return meant.flatMap((rule) => (rule.threshold === undefined ? [] : [{ value: rule.threshold, severity: rule.severity, text: [ruleText(rule, unit), clearsText(rule, unit)].filter((words) => words !== null).join(", ") }]));
+  return meant.flatMap((rule) =>
+    rule.threshold === undefined
+      ? []
+      : [
+          {
+            value: rule.threshold,
+            severity: rule.severity,
+            text: [ruleText(rule, unit), clearsText(rule, unit)].filter((words) => words !== null).join(", "),
+          },
+        ],
+  );
 }

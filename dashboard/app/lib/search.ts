@@ -18,7 +18,10 @@ export function findGroups(text: string): Hit[] {
 }
 
 export async function findDevices(text: string): Promise<Hit[]> {
-  const devices = await api.devices(text, ASKED).then((answer) => answer.devices, () => []);
+  const devices = await api.devices(text, ASKED).then(
+    (answer) => answer.devices,
+    () => [],
+  );
   const hits = devices.map(({ id, group }) => ({ id, name: shortName(id), where: groupWords(group), address: href("device", id) }));
   return sortHits(hits, text).slice(0, DEVICES);
 }

@@ -46,7 +46,8 @@ export function shownAs(metric: string, value: Scalar | null | undefined, style:
 export const unitOf = (metric: string | null | undefined): Unit => units[keyOf(metric ?? "")] ?? UNKNOWN;
 
 export function learnUnits(metrics: readonly (Unit & { name: string })[]): void {
-  for (const { name, unit, decimals, guessed } of metrics) if (unit !== null || decimals !== null) setUnits(keyOf(name), { unit, decimals, ...(guessed === undefined ? {} : { guessed }) });
+  for (const { name, unit, decimals, guessed } of metrics)
+    if (unit !== null || decimals !== null) setUnits(keyOf(name), { unit, decimals, ...(guessed === undefined ? {} : { guessed }) });
 }
 
 const NAMES_SAMPLE = 200;
@@ -75,5 +76,8 @@ export async function findUnit(metric: string, group: string): Promise<void> {
   if (units[keyOf(metric)] || asked.has(question)) return;
   asked.add(question);
   const answer = await api.devicesOf(group, SAMPLE).catch(() => ({ devices: [] }));
-  for (const device of answer.devices) learnUnits(Object.entries(device.metrics).map(([name, one]) => ({ name, unit: one.unit, decimals: one.decimals, guessed: one.unit_guessed })));
+  for (const device of answer.devices)
+    learnUnits(
+      Object.entries(device.metrics).map(([name, one]) => ({ name, unit: one.unit, decimals: one.decimals, guessed: one.unit_guessed })),
+    );
 }

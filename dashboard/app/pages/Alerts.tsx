@@ -2,7 +2,19 @@ import { createEffect, createSignal, For, Show } from "solid-js";
 import { Heads, Sections } from "../alerts/Sections.js";
 import { LineRow } from "../alerts/rows.js";
 import { Rules, RULES_EVERY_MS } from "../alerts/Rules.js";
-import { acknowledgedCount, activeLines, allAlerts, clearedAlerts, createUnshown, historyError, isBurst, loadHistory, older, raisedCount, type Line } from "../lib/alerts.js";
+import {
+  acknowledgedCount,
+  activeLines,
+  allAlerts,
+  clearedAlerts,
+  createUnshown,
+  historyError,
+  isBurst,
+  loadHistory,
+  older,
+  raisedCount,
+  type Line,
+} from "../lib/alerts.js";
 import { api, poll } from "../lib/api.js";
 import { plural } from "../lib/format.js";
 import { route, setQuery } from "../lib/router.js";
@@ -11,7 +23,11 @@ import { findUnit } from "../lib/units.js";
 
 /** Of those that cleared so many come at once. */
 const PAGE = 100;
-const TABS = [["active", "Active"], ["recent", "Recent"], ["rules", "Rules"]] as const;
+const TABS = [
+  ["active", "Active"],
+  ["recent", "Recent"],
+  ["rules", "Rules"],
+] as const;
 
 export function Alerts() {
   const tab = (): string => route().query.get("show") ?? "active";
@@ -19,19 +35,35 @@ export function Alerts() {
     <>
       <div class="head">
         <h1>Alerts</h1>
-        <span class="sub"><Show when={allAlerts()}>{plural(raisedCount() + acknowledgedCount(), "active alert")}</Show><Show when={acknowledgedCount() > 0}>, {acknowledgedCount()} acknowledged</Show></span>
+        <span class="sub">
+          <Show when={allAlerts()}>{plural(raisedCount() + acknowledgedCount(), "active alert")}</Show>
+          <Show when={acknowledgedCount() > 0}>, {acknowledgedCount()} acknowledged</Show>
+        </span>
         <div class="tools">
           <div class="segments" role="group" aria-label="Which alerts">
             <For each={TABS}>
-              {([name, words]) => <button type="button" classList={{ on: tab() === name }} aria-pressed={tab() === name} onClick={() => setQuery({ show: name === "active" ? null : name })}>{words}</button>}
+              {([name, words]) => (
+                <button
+                  type="button"
+                  classList={{ on: tab() === name }}
+                  aria-pressed={tab() === name}
+                  onClick={() => setQuery({ show: name === "active" ? null : name })}
+                >
+                  {words}
+                </button>
+              )}
             </For>
           </div>
-          <button class="button" type="button" aria-pressed={muted()} onClick={() => setMuted(!muted())}>{muted() ? "Sound is off" : "Mute sound"}</button>
+          <button class="button" type="button" aria-pressed={muted()} onClick={() => setMuted(!muted())}>
+            {muted() ? "Sound is off" : "Mute sound"}
+          </button>
         </div>
       </div>
       <Show when={tab() !== "rules"} fallback={<Rules />}>
         <Show when={allAlerts()} fallback={<div class="skeleton tall" role="progressbar" aria-label="Loading" />}>
-          <Show when={tab() === "recent"} fallback={<Active />}><Recent /></Show>
+          <Show when={tab() === "recent"} fallback={<Active />}>
+            <Recent />
+          </Show>
         </Show>
       </Show>
     </>
@@ -43,7 +75,11 @@ function Active() {
   const unshown = createUnshown();
   const lines = (): Line[] => [...activeLines(), ...unshown()];
   learnUnits(lines);
-  return <Show when={lines().length > 0} fallback={<Nothing recent={false} />}><Sections lines={lines()} /></Show>;
+  return (
+    <Show when={lines().length > 0} fallback={<Nothing recent={false} />}>
+      <Sections lines={lines()} />
+    </Show>
+  );
 }
 
 /** What cleared, newest first. */
@@ -60,10 +96,24 @@ function Recent() {
     <Show when={clearedAlerts().length > 0} fallback={<Nothing recent />}>
       <table class="list alerts">
         <Heads value="Peak, when cleared" time="Cleared, after" />
-        <tbody><For each={clearedAlerts().slice(0, limit())}>{(alert) => <LineRow line={alert} />}</For></tbody>
+        <tbody>
+          <For each={clearedAlerts().slice(0, limit())}>{(alert) => <LineRow line={alert} />}</For>
+        </tbody>
       </table>
-      <Show when={historyError()}>{(why) => <p class="wrong" role="alert">{why()}</p>}</Show>
-      <Show when={clearedAlerts().length > limit() || older()}><p><button class="button" type="button" onClick={more}>Show older</button></p></Show>
+      <Show when={historyError()}>
+        {(why) => (
+          <p class="wrong" role="alert">
+            {why()}
+          </p>
+        )}
+      </Show>
+      <Show when={clearedAlerts().length > limit() || older()}>
+        <p>
+          <button class="button" type="button" onClick={more}>
+            Show older
+          </button>
+        </p>
+      </Show>
     </Show>
   );
 }
@@ -80,8 +130,20 @@ function Nothing(props: { recent: boolean }) {
   const hasNone = (): boolean => rules.value()?.rules.length === 0;
   return (
     <div class="empty">
-      <h2>{props.recent ? "No alert has cleared yet." : hasNone() ? "No alert, for no rule is set." : rules.value() ? "No alert. Everything within its rules." : "No alert."}</h2>
-      <Show when={!props.recent}><p>Rules are in the configuration under <code>[[alert]]</code>. An alert is here within a second of the reading.</p></Show>
+      <h2>
+        {props.recent
+          ? "No alert has cleared yet."
+          : hasNone()
+            ? "No alert, for no rule is set."
+            : rules.value()
+              ? "No alert. Everything within its rules."
+              : "No alert."}
+      </h2>
+      <Show when={!props.recent}>
+        <p>
+          Rules are in the configuration under <code>[[alert]]</code>. An alert is here within a second of the reading.
+        </p>
+      </Show>
     </div>
   );
 }

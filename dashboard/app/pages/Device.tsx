@@ -26,15 +26,26 @@ export default function Device(props: { id: string }) {
     const row = [...(live.table()?.rows.values() ?? [])][0];
     return row && { ...row };
   });
-  const names = createMemo(() => device()?.metrics.map((metric) => metric.name).join("\n") ?? "");
+  const names = createMemo(
+    () =>
+      device()
+        ?.metrics.map((metric) => metric.name)
+        .join("\n") ?? "",
+  );
   return (
     <Show when={device()} fallback={<Missing id={props.id} isMissing={(live.table()?.missing.length ?? 0) > 0} why={live.refused()} />}>
       {(one) => (
         <>
           <Heading device={one()} />
-          <Show when={one().id} keyed>{(id) => <NotKept device={id} />}</Show>
-          <Show when={names()} keyed fallback={<p class="sub">No value yet.</p>}><Body device={one} /></Show>
-          <Show when={one().id} keyed>{(id) => <Commands device={id} />}</Show>
+          <Show when={one().id} keyed>
+            {(id) => <NotKept device={id} />}
+          </Show>
+          <Show when={names()} keyed fallback={<p class="sub">No value yet.</p>}>
+            <Body device={one} />
+          </Show>
+          <Show when={one().id} keyed>
+            {(id) => <Commands device={id} />}
+          </Show>
         </>
       )}
     </Show>
@@ -44,7 +55,12 @@ export default function Device(props: { id: string }) {
 function Missing(props: { id: string; isMissing: boolean; why: string | null }) {
   return (
     <Show when={props.isMissing || props.why} fallback={<div class="skeleton tall" role="progressbar" aria-label="Loading" />}>
-      <div class="empty"><h2>{props.why ?? `No device is called ${readable(props.id)}.`}</h2><p>It appears here by itself when it is first heard of. Or find another with <kbd>/</kbd>.</p></div>
+      <div class="empty">
+        <h2>{props.why ?? `No device is called ${readable(props.id)}.`}</h2>
+        <p>
+          It appears here by itself when it is first heard of. Or find another with <kbd>/</kbd>.
+        </p>
+      </div>
     </Show>
   );
 }
@@ -53,7 +69,9 @@ function Missing(props: { id: string; isMissing: boolean; why: string | null }) 
 function Body(props: { device: () => DeviceRow }) {
   const metrics = props.device().metrics;
   const series = metrics.map((metric) => ({ device: props.device().id, metric: metric.name }));
-  const trends = chunks(series, SERIES_MAX).map((part) => openView<"series">({ kind: "series", series: part, last: TREND_MS, width: TREND_PIXELS }));
+  const trends = chunks(series, SERIES_MAX).map((part) =>
+    openView<"series">({ kind: "series", series: part, last: TREND_MS, width: TREND_PIXELS }),
+  );
   const trendOf = (index: number): Columns => columnsOf(trends[Math.floor(index / SERIES_MAX)] as Live<"series">, index % SERIES_MAX);
   const ofDevice = openView<"alerts">({ kind: "alerts", device: props.device().id });
   const alerts = (): Alert[] => [...(ofDevice.table()?.alerts.values() ?? [])];
@@ -67,7 +85,8 @@ function Body(props: { device: () => DeviceRow }) {
   const kind = createMemo(() => typeof props.device().cells[chosen()]?.value);
   /** How the chosen metric shows: it changes with what its values are, not with each value, for its chart is built by it. */
   const style = createMemo<Unit>(
-    () => shownAs(metrics[chosen()]?.name ?? "", props.device().cells[chosen()]?.value, metrics[chosen()] ?? { unit: null, decimals: null }),
+    () =>
+      shownAs(metrics[chosen()]?.name ?? "", props.device().cells[chosen()]?.value, metrics[chosen()] ?? { unit: null, decimals: null }),
     { unit: null, decimals: null },
     { equals: (a, b) => a.unit === b.unit && a.decimals === b.decimals && a.guessed === b.guessed },
   );
@@ -78,18 +97,36 @@ function Body(props: { device: () => DeviceRow }) {
     <>
       <div class="metrics">
         <For each={metrics}>
-          {(metric, i) => <MetricCard metric={props.device().metrics[i()] ?? metric} cell={props.device().cells[i()] ?? null} columns={trendOf(i())} isOn={chosen() === i()} />}
+          {(metric, i) => (
+            <MetricCard
+              metric={props.device().metrics[i()] ?? metric}
+              cell={props.device().cells[i()] ?? null}
+              columns={trendOf(i())}
+              isOn={chosen() === i()}
+            />
+          )}
         </For>
       </div>
       <div class="split">
         <Show when={metrics[chosen()]} keyed>
           {(metric) => (
-            <Show when={kind() === "string"} fallback={
-              <div class="stack">
-                <History isSwitch={kind() === "boolean"} device={props.device().id} metric={{ name: metric.name, unit: style().unit, decimals: style().decimals, guessed: style().guessed === true }} rules={rules.value()?.rules ?? []} alerts={alerts().filter((alert) => alert.metric === null || alert.metric === metric.name)} />
-                <Show when={kind() === "boolean"}><Periods device={props.device().id} metric={metric.name} isOn={props.device().cells[chosen()]?.value === true} /></Show>
-              </div>
-            }>
+            <Show
+              when={kind() === "string"}
+              fallback={
+                <div class="stack">
+                  <History
+                    isSwitch={kind() === "boolean"}
+                    device={props.device().id}
+                    metric={{ name: metric.name, unit: style().unit, decimals: style().decimals, guessed: style().guessed === true }}
+                    rules={rules.value()?.rules ?? []}
+                    alerts={alerts().filter((alert) => alert.metric === null || alert.metric === metric.name)}
+                  />
+                  <Show when={kind() === "boolean"}>
+                    <Periods device={props.device().id} metric={metric.name} isOn={props.device().cells[chosen()]?.value === true} />
+                  </Show>
+                </div>
+              }
+            >
               <Changes device={props.device().id} metric={metric.name} cell={props.device().cells[chosen()] ?? null} />
             </Show>
           )}

@@ -14,7 +14,18 @@ import { Tip } from "../fleet/Tip.js";
 import { Tools } from "../fleet/Tools.js";
 import { api, poll } from "../lib/api.js";
 import { formatNumber, groupWords, plural } from "../lib/format.js";
-import { aggregateOf, directCount, groupPaths, groupTable, hasBelow, lastLevel, nameWithin, parentOf, statesOf, total } from "../lib/groups.js";
+import {
+  aggregateOf,
+  directCount,
+  groupPaths,
+  groupTable,
+  hasBelow,
+  lastLevel,
+  nameWithin,
+  parentOf,
+  statesOf,
+  total,
+} from "../lib/groups.js";
 import { status } from "../lib/live.js";
 import { go, href } from "../lib/router.js";
 import { palette, rem } from "../lib/theme.js";
@@ -44,7 +55,10 @@ export function Fleet() {
       <Show when={total(statesOf("")) > 0} fallback={<NoDevice />}>
         <div class="head">
           <h1>{group() === "" ? "All devices" : lastLevel(group())}</h1>
-          <span class="sub">{group().includes("/") ? `${groupWords(parentOf(group()))} · ` : ""}{plural(total(statesOf(group())), "device")} in {plural(rows().length, "group")}</span>
+          <span class="sub">
+            {group().includes("/") ? `${groupWords(parentOf(group()))} · ` : ""}
+            {plural(total(statesOf(group())), "device")} in {plural(rows().length, "group")}
+          </span>
           <Tools choice={choice} ends={colours.ends()} unit={unit()} onFound={(id, path) => setGoal({ id, group: path })} />
         </div>
         <Figures choice={choice} />
@@ -94,11 +108,18 @@ function Cells(props: CellsProps) {
   const [opened, setOpened] = createSignal<string | null>(null);
   /** Width of the cells' column. */
   const [width, setWidth] = createSignal(0);
-  const pitch = createMemo(() => pitchFor(Math.max(0, ...rows().map((path) => directCount(path, groupPaths()))), width(), coarse.matches, rem() / 16));
+  const pitch = createMemo(() =>
+    pitchFor(Math.max(0, ...rows().map((path) => directCount(path, groupPaths()))), width(), coarse.matches, rem() / 16),
+  );
   const look = createMemo<Look>(() => {
     palette();
     const [state, text] = [only(), filter()];
-    return { pitch: pitch(), palette: readPalette(), ends: metric() ? (props.ends ?? { low: 0, high: 1 }) : null, matches: (cell) => matches(cell, state, text) };
+    return {
+      pitch: pitch(),
+      palette: readPalette(),
+      ends: metric() ? (props.ends ?? { low: 0, high: 1 }) : null,
+      matches: (cell) => matches(cell, state, text),
+    };
   });
   const sections = createMemo(() => [...new Set(rows().map((path) => (path === group() ? path : parentOf(path))))]);
   /** Never what the page is called: its own devices have a head of their own. */
@@ -113,15 +134,30 @@ function Cells(props: CellsProps) {
   const meant = (): string => (only() === null ? "" : only() === "alert" ? " in alert" : ` that is ${only()}`);
   return (
     <>
-      <a class="skip within" href="#after-cells" onClick={skipCells}>Skip the cells</a>
+      <a class="skip within" href="#after-cells" onClick={skipCells}>
+        Skip the cells
+      </a>
       <For each={sections()} fallback={<p class="sub">No group here has a device{meant()}.</p>}>
         {(section) => (
           <section class="section">
-            <h2>{headOf(section)}<SectionWords path={section} metric={metric()} unit={props.unit} /></h2>
+            <h2>
+              {headOf(section)}
+              <SectionWords path={section} metric={metric()} unit={props.unit} />
+            </h2>
             <For each={rows().filter((path) => (path === group() ? path : parentOf(path)) === section)}>
               {(path) => (
-                <Floor path={path} metric={metric()} unit={props.unit} look={look} isEntry={entryOf(rows()) === path} goal={props.goal?.group === path ? props.goal.id : null}
-                  onWidth={setWidth} onFocus={setFocus} onOpen={open} onValues={props.onValues} />
+                <Floor
+                  path={path}
+                  metric={metric()}
+                  unit={props.unit}
+                  look={look}
+                  isEntry={entryOf(rows()) === path}
+                  goal={props.goal?.group === path ? props.goal.id : null}
+                  onWidth={setWidth}
+                  onFocus={setFocus}
+                  onOpen={open}
+                  onValues={props.onValues}
+                />
               )}
             </For>
           </section>
@@ -129,7 +165,9 @@ function Cells(props: CellsProps) {
       </For>
       <div id="after-cells" tabindex="-1" />
       <Tip focus={focus()} metric={metric()} unit={unitOf(metric())} />
-      <Show when={opened()} keyed>{(id) => <SidePanel id={id} onClose={() => setOpened(null)} />}</Show>
+      <Show when={opened()} keyed>
+        {(id) => <SidePanel id={id} onClose={() => setOpened(null)} />}
+      </Show>
     </>
   );
 }
@@ -143,8 +181,21 @@ function Waiting() {
   return (
     <Show when={status().phase === "offline"} fallback={<div class="skeleton tall" role="progressbar" aria-label="Loading" />}>
       <div class="empty">
-        <Show when={refusal()} fallback={<><h2>The server does not answer.</h2><p>Check that tidegate runs. This page connects again by itself.</p></>}>
-          {(why) => <><h2>The server does not let this page in.</h2><p role="alert">{why()}</p></>}
+        <Show
+          when={refusal()}
+          fallback={
+            <>
+              <h2>The server does not answer.</h2>
+              <p>Check that tidegate runs. This page connects again by itself.</p>
+            </>
+          }
+        >
+          {(why) => (
+            <>
+              <h2>The server does not let this page in.</h2>
+              <p role="alert">{why()}</p>
+            </>
+          )}
         </Show>
       </div>
     </Show>
@@ -156,7 +207,11 @@ function SectionWords(props: { path: string; metric: string | undefined; unit: U
   return (
     <span class="sub">
       {plural(total(statesOf(props.path)), "device")}
-      <Show when={(figures()?.count ?? 0) > 0}>, {formatNumber(figures()?.mean, props.unit.decimals ?? 1)} {props.unit.unit} on average over {formatNumber(figures()?.count)} of {formatNumber(figures()?.devices)}{hasBelow(props.path, groupPaths()) ? ", groups below included" : ""}</Show>
+      <Show when={(figures()?.count ?? 0) > 0}>
+        , {formatNumber(figures()?.mean, props.unit.decimals ?? 1)} {props.unit.unit} on average over {formatNumber(figures()?.count)} of{" "}
+        {formatNumber(figures()?.devices)}
+        {hasBelow(props.path, groupPaths()) ? ", groups below included" : ""}
+      </Show>
     </span>
   );
 }

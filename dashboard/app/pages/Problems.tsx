@@ -11,22 +11,65 @@ export function Problems() {
     <>
       <div class="head">
         <h1>Problems</h1>
-        <span class="sub">Messages that could not be understood, kept so that nothing disappears<Show when={(answer.value()?.dropped ?? 0) > 0}>; {plural(answer.value()?.dropped ?? 0, "older one")} gone for want of room</Show></span>
+        <span class="sub">
+          Messages that could not be understood, kept so that nothing disappears
+          <Show when={(answer.value()?.dropped ?? 0) > 0}>; {plural(answer.value()?.dropped ?? 0, "older one")} gone for want of room</Show>
+        </span>
       </div>
-      <Show when={answer.error()}>{(why) => <p class="wrong" role="alert">{why()}</p>}</Show>
-      <Show when={answer.value()} fallback={<Show when={!answer.error()}><div class="skeleton tall" role="progressbar" aria-label="Loading" /></Show>}>
-        <Show when={problems().length > 0} fallback={<div class="empty"><h2>No problem. Every message was understood.</h2></div>}>
+      <Show when={answer.error()}>
+        {(why) => (
+          <p class="wrong" role="alert">
+            {why()}
+          </p>
+        )}
+      </Show>
+      <Show
+        when={answer.value()}
+        fallback={
+          <Show when={!answer.error()}>
+            <div class="skeleton tall" role="progressbar" aria-label="Loading" />
+          </Show>
+        }
+      >
+        <Show
+          when={problems().length > 0}
+          fallback={
+            <div class="empty">
+              <h2>No problem. Every message was understood.</h2>
+            </div>
+          }
+        >
           <table class="list problems">
-            <thead><tr><th>Reason</th><th>Topic and client</th><th>First bytes</th><th class="right">Count</th><th class="right">Last</th></tr></thead>
+            <thead>
+              <tr>
+                <th>Reason</th>
+                <th>Topic and client</th>
+                <th>First bytes</th>
+                <th class="right">Count</th>
+                <th class="right">Last</th>
+              </tr>
+            </thead>
             <tbody>
               <For each={problems()}>
                 {(problem) => (
                   <tr data-row tabindex="0">
-                    <td class="what"><b>{metricLabel(problem.reason)}</b><div class="sub">{problem.detail}</div></td>
-                    <td class="device"><code>{readable(problem.topic) || "no topic"}</code><div class="sub"><a href={`/clients?q=${encodeURIComponent(problem.client)}`}>{readable(problem.client)}</a></div></td>
-                    <td class="sample"><code title={problem.sample_hex}>{problem.sample || "empty"}</code></td>
+                    <td class="what">
+                      <b>{metricLabel(problem.reason)}</b>
+                      <div class="sub">{problem.detail}</div>
+                    </td>
+                    <td class="device">
+                      <code>{readable(problem.topic) || "no topic"}</code>
+                      <div class="sub">
+                        <a href={`/clients?q=${encodeURIComponent(problem.client)}`}>{readable(problem.client)}</a>
+                      </div>
+                    </td>
+                    <td class="sample">
+                      <code title={problem.sample_hex}>{problem.sample || "empty"}</code>
+                    </td>
                     <td class="right value">{formatNumber(problem.count)}</td>
-                    <td class="right since" title={`First ${formatExact(problem.first)}, last ${formatExact(problem.last)}`}>{formatTime(problem.last, now())}</td>
+                    <td class="right since" title={`First ${formatExact(problem.first)}, last ${formatExact(problem.last)}`}>
+                      {formatTime(problem.last, now())}
+                    </td>
                   </tr>
                 )}
               </For>

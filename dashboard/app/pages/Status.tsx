@@ -18,26 +18,64 @@ const WORDS: Record<string, string> = {
 export function Status() {
   const stats = poll(api.stats, 2000);
   const plain = () => Object.entries(stats.value() ?? {}).filter(([, value]) => typeof value !== "object" || value === null);
-  const nested = () => Object.entries(stats.value() ?? {}).filter((entry): entry is [string, Figures] => typeof entry[1] === "object" && entry[1] !== null);
+  const nested = () =>
+    Object.entries(stats.value() ?? {}).filter((entry): entry is [string, Figures] => typeof entry[1] === "object" && entry[1] !== null);
   return (
     <>
-      <div class="head"><h1>Status</h1><span class="sub">Every message is counted somewhere below</span></div>
-      <Show when={stats.error()}>{(why) => <p class="wrong" role="alert">{why()}</p>}</Show>
+      <div class="head">
+        <h1>Status</h1>
+        <span class="sub">Every message is counted somewhere below</span>
+      </div>
+      <Show when={stats.error()}>
+        {(why) => (
+          <p class="wrong" role="alert">
+            {why()}
+          </p>
+        )}
+      </Show>
       <div class="columns">
         <section>
           <h2>This page</h2>
           <dl class="dl">
-            <dt>Connection</dt><dd>{metricLabel(status().phase)}</dd>
-            <dt>Way from the server</dt><dd>{formatNumber(status().way_ms, 1)} <small>ms</small></dd>
-            <dt>Way from the devices</dt><dd title="Median of the last updates, by the devices' clocks">{formatNumber(status().device_way_ms, 0)} <small>ms</small></dd>
-            <dt>Coming in</dt><dd>{formatBytes(status().bytes_per_second)}/s</dd>
-            <dt>This clock against the server's</dt><dd>{formatNumber((Date.now() - (now(), client.serverNow())) / 1000, 1)} <small>s</small></dd>
-            <Show when={gapWords()}>{(words) => <><dt>Interrupted</dt><dd>{words()}</dd></>}</Show>
+            <dt>Connection</dt>
+            <dd>{metricLabel(status().phase)}</dd>
+            <dt>Way from the server</dt>
+            <dd>
+              {formatNumber(status().way_ms, 1)} <small>ms</small>
+            </dd>
+            <dt>Way from the devices</dt>
+            <dd title="Median of the last updates, by the devices' clocks">
+              {formatNumber(status().device_way_ms, 0)} <small>ms</small>
+            </dd>
+            <dt>Coming in</dt>
+            <dd>{formatBytes(status().bytes_per_second)}/s</dd>
+            <dt>This clock against the server's</dt>
+            <dd>
+              {formatNumber((Date.now() - (now(), client.serverNow())) / 1000, 1)} <small>s</small>
+            </dd>
+            <Show when={gapWords()}>
+              {(words) => (
+                <>
+                  <dt>Interrupted</dt>
+                  <dd>{words()}</dd>
+                </>
+              )}
+            </Show>
           </dl>
         </section>
         <Show when={stats.value()} fallback={<div class="skeleton lines" />}>
-          <section><h2>Program</h2><List entries={plain()} /></section>
-          <For each={nested()}>{([name, figures]) => <section><h2>{WORDS[name] ?? metricLabel(name)}</h2><List entries={Object.entries(figures)} /></section>}</For>
+          <section>
+            <h2>Program</h2>
+            <List entries={plain()} />
+          </section>
+          <For each={nested()}>
+            {([name, figures]) => (
+              <section>
+                <h2>{WORDS[name] ?? metricLabel(name)}</h2>
+                <List entries={Object.entries(figures)} />
+              </section>
+            )}
+          </For>
         </Show>
       </div>
     </>
@@ -48,7 +86,12 @@ function List(props: { entries: [string, unknown][] }) {
   return (
     <dl class="dl">
       <For each={props.entries} fallback={<dt>None</dt>}>
-        {([name, value]) => <><dt>{WORDS[name] ?? metricLabel(name)}</dt><dd title={isTime(name) ? formatExact(value as number) : ""}>{words(name, value)}</dd></>}
+        {([name, value]) => (
+          <>
+            <dt>{WORDS[name] ?? metricLabel(name)}</dt>
+            <dd title={isTime(name) ? formatExact(value as number) : ""}>{words(name, value)}</dd>
+          </>
+        )}
       </For>
     </dl>
   );
@@ -57,7 +100,12 @@ function List(props: { entries: [string, unknown][] }) {
 const isTime = (name: string): boolean => ["time", "started", "oldest"].includes(name);
 
 function words(name: string, value: unknown): string {
-  if (Array.isArray(value)) return value.map((one: { transport?: string; address?: string }) => (typeof one === "object" ? `${one.transport} ${one.address}` : one)).join(", ") || "none";
+  if (Array.isArray(value))
+    return (
+      value
+        .map((one: { transport?: string; address?: string }) => (typeof one === "object" ? `${one.transport} ${one.address}` : one))
+        .join(", ") || "none"
+    );
   if (typeof value !== "number") return value === null ? "–" : String(value);
   if (name === "started" || name === "oldest") return `${formatSpan(now() - value)} ago`;
   if (name === "time") return formatExact(value);

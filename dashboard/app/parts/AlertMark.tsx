@@ -6,7 +6,13 @@ import { formatNumber } from "../lib/format.js";
 export function AlertMark(props: { path: string }) {
   return (
     <Show when={worstIn(props.path)}>
-      {(severity) => <span class={`mark ${severity()}`} title={inAlertWords(props.path)}><i /><span aria-hidden="true">{formatNumber(inAlertTotal(props.path))}</span><span class="unseen">{inAlertWords(props.path)}</span></span>}
+      {(severity) => (
+        <span class={`mark ${severity()}`} title={inAlertWords(props.path)}>
+          <i />
+          <span aria-hidden="true">{formatNumber(inAlertTotal(props.path))}</span>
+          <span class="unseen">{inAlertWords(props.path)}</span>
+        </span>
+      )}
     </Show>
   );
 }

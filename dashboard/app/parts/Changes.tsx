@@ -42,7 +42,13 @@ export function Changes(props: { device: string; metric: string; cell: Cell | nu
   };
   createEffect(on(range, () => void load()));
   // Of several values since the delta before only the last came: history has the others.
-  createEffect(on(() => [props.cell?.time, props.cell?.value], () => (props.cell?.between ? void load() : setStays((known) => known && withLive(known))), { defer: true }));
+  createEffect(
+    on(
+      () => [props.cell?.time, props.cell?.value],
+      () => (props.cell?.between ? void load() : setStays((known) => known && withLive(known))),
+      { defer: true },
+    ),
+  );
   onCleanup(() => asked++);
 
   // Rows stay rows while the newest goes on: focus and selection do not jump.
@@ -54,25 +60,59 @@ export function Changes(props: { device: string; metric: string; cell: Cell | nu
   const until = (index: number, stay: Stay): number => (isNewest(index) ? now() : (rows.newestFirst[index - 1]?.from ?? stay.to));
   return (
     <div class="box">
-      <div class="title"><span>{metricLabel(props.metric)}</span><span class="hint">what it said, newest first</span></div>
-      <Show when={failure()}>{(why) => <p class="wrong" role="alert">{why()} <button class="button" type="button" onClick={() => void load()}>Try again</button></p>}</Show>
-      <Show when={stays()} fallback={<Show when={!failure()}><div class="skeleton lines" role="progressbar" aria-label="Loading" /></Show>}>
+      <div class="title">
+        <span>{metricLabel(props.metric)}</span>
+        <span class="hint">what it said, newest first</span>
+      </div>
+      <Show when={failure()}>
+        {(why) => (
+          <p class="wrong" role="alert">
+            {why()}{" "}
+            <button class="button" type="button" onClick={() => void load()}>
+              Try again
+            </button>
+          </p>
+        )}
+      </Show>
+      <Show
+        when={stays()}
+        fallback={
+          <Show when={!failure()}>
+            <div class="skeleton lines" role="progressbar" aria-label="Loading" />
+          </Show>
+        }
+      >
         <Show when={rows.newestFirst.length > 0} fallback={<p class="sub">No value in this window.</p>}>
           <table class="list changes">
-            <thead><tr><th>Value</th><th>Since</th><th class="right">For</th></tr></thead>
+            <thead>
+              <tr>
+                <th>Value</th>
+                <th>Since</th>
+                <th class="right">For</th>
+              </tr>
+            </thead>
             <tbody>
               <For each={rows.newestFirst}>
                 {(stay, index) => (
                   <tr data-row tabindex="0">
                     <td class="breaks">{stay.value === "" ? <span class="sub">empty</span> : formatValue(stay.value)}</td>
-                    <td title={formatExact(stay.from)}>{isOlder(stay) ? "before " : ""}{formatClock(stay.from, now())}</td>
+                    <td title={formatExact(stay.from)}>
+                      {isOlder(stay) ? "before " : ""}
+                      {formatClock(stay.from, now())}
+                    </td>
                     <td class="right">{formatSpan(until(index(), stay) - stay.from)}</td>
                   </tr>
                 )}
               </For>
             </tbody>
           </table>
-          <Show when={stays()?.isCut}><p class="sub">{rows.newestFirst.length >= STAYS_MAX ? `The ${STAYS_MAX} newest changes are shown.` : "Older readings of this window were not looked through."}</p></Show>
+          <Show when={stays()?.isCut}>
+            <p class="sub">
+              {rows.newestFirst.length >= STAYS_MAX
+                ? `The ${STAYS_MAX} newest changes are shown.`
+                : "Older readings of this window were not looked through."}
+            </p>
+          </Show>
         </Show>
       </Show>
     </div>

@@ -52,16 +52,44 @@ export function Combobox(props: Props) {
   };
   return (
     <>
-      <input id={props.id} ref={input} type="search" placeholder={props.words} aria-label={props.words} autocomplete="off" role="combobox"
-        aria-expanded={isShown()} aria-controls={isShown() ? list() : undefined} aria-autocomplete="list"
+      <input
+        id={props.id}
+        ref={input}
+        type="search"
+        placeholder={props.words}
+        aria-label={props.words}
+        autocomplete="off"
+        role="combobox"
+        aria-expanded={isShown()}
+        aria-controls={isShown() ? list() : undefined}
+        aria-autocomplete="list"
         aria-activedescendant={isShown() && hits()?.length ? `${list()}-${at()}` : undefined}
-        onInput={() => (setAt(0), look())} onKeyDown={onKey} onFocus={() => setOpen(true)} onBlur={() => setTimeout(() => setOpen(false), 150)} />
+        onInput={() => (setAt(0), look())}
+        onKeyDown={onKey}
+        onFocus={() => setOpen(true)}
+        onBlur={() => setTimeout(() => setOpen(false), 150)}
+      />
       <Show when={isShown()}>
         <ul class="hits" id={list()} role="listbox" aria-label="Found">
-          <For each={hits()} fallback={<li class="none" role="option" aria-disabled="true" aria-selected="false">{props.none}</li>}>
+          <For
+            each={hits()}
+            fallback={
+              <li class="none" role="option" aria-disabled="true" aria-selected="false">
+                {props.none}
+              </li>
+            }
+          >
             {(hit, i) => (
-              <li id={`${list()}-${i()}`} role="option" aria-selected={i() === at()} title={`${hit.name}, ${hit.where}`} classList={{ on: i() === at() }} onMouseDown={() => choose(hit)}>
-                <span>{hit.name}</span><span class="sub">{hit.where}</span>
+              <li
+                id={`${list()}-${i()}`}
+                role="option"
+                aria-selected={i() === at()}
+                title={`${hit.name}, ${hit.where}`}
+                classList={{ on: i() === at() }}
+                onMouseDown={() => choose(hit)}
+              >
+                <span>{hit.name}</span>
+                <span class="sub">{hit.where}</span>
               </li>
             )}
           </For>

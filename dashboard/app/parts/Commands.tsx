@@ -31,9 +31,29 @@ export function Commands(props: { device: string }) {
   return (
     <section class="box commands" aria-label="Commands">
       <h2>Commands</h2>
-      <Show when={failure()}>{(why) => <p class="wrong" role="alert">{why()} <button class="button" type="button" onClick={() => void load()}>Try again</button></p>}</Show>
-      <Show when={defaults()} keyed>{(known) => <CommandForm device={props.device} defaults={known} />}</Show>
-      <Show when={limit()} keyed>{(shown) => <List device={props.device} usual={defaults()?.topic} limit={shown} onMore={shown < SHOWN_MORE ? () => setLimit(SHOWN_MORE) : null} />}</Show>
+      <Show when={failure()}>
+        {(why) => (
+          <p class="wrong" role="alert">
+            {why()}{" "}
+            <button class="button" type="button" onClick={() => void load()}>
+              Try again
+            </button>
+          </p>
+        )}
+      </Show>
+      <Show when={defaults()} keyed>
+        {(known) => <CommandForm device={props.device} defaults={known} />}
+      </Show>
+      <Show when={limit()} keyed>
+        {(shown) => (
+          <List
+            device={props.device}
+            usual={defaults()?.topic}
+            limit={shown}
+            onMore={shown < SHOWN_MORE ? () => setLimit(SHOWN_MORE) : null}
+          />
+        )}
+      </Show>
     </section>
   );
 }
@@ -44,15 +64,47 @@ function List(props: { device: string; usual: string | undefined; limit: number;
   const [rows, setRows] = createStore<{ list: Command[] }>({ list: [] });
   createEffect(() => setRows("list", reconcile(live.table()?.newest() ?? [], { key: "id" })));
   return (
-    <Show when={!live.refused()} fallback={<p class="wrong" role="alert">{live.refused()}</p>}>
+    <Show
+      when={!live.refused()}
+      fallback={
+        <p class="wrong" role="alert">
+          {live.refused()}
+        </p>
+      }
+    >
       <Show when={live.table()} fallback={<div class="skeleton lines" role="progressbar" aria-label="Loading" />}>
-        <Show when={rows.list.length > 0} fallback={<p class="sub">None yet. A command waits for the device until its deadline, also while it sleeps; here you see when it was sent, when the device had it, and what it answered.</p>}>
+        <Show
+          when={rows.list.length > 0}
+          fallback={
+            <p class="sub">
+              None yet. A command waits for the device until its deadline, also while it sleeps; here you see when it was sent, when the
+              device had it, and what it answered.
+            </p>
+          }
+        >
           <table class="list sent">
-            <thead><tr><Unseen words="State" /><th>Command</th><th>What became of it</th><th>Time</th></tr></thead>
-            <tbody><For each={rows.list}>{(command) => <Row command={command} usual={props.usual} />}</For></tbody>
+            <thead>
+              <tr>
+                <Unseen words="State" />
+                <th>Command</th>
+                <th>What became of it</th>
+                <th>Time</th>
+              </tr>
+            </thead>
+            <tbody>
+              <For each={rows.list}>{(command) => <Row command={command} usual={props.usual} />}</For>
+            </tbody>
           </table>
           <Show when={rows.list.length >= props.limit}>
-            <Show when={props.onMore} fallback={<p class="sub">The {props.limit} newest are shown.</p>}>{(more) => <p><button class="button" type="button" onClick={() => more()()}>Show more</button></p>}</Show>
+            <Show when={props.onMore} fallback={<p class="sub">The {props.limit} newest are shown.</p>}>
+              {(more) => (
+                <p>
+                  <button class="button" type="button" onClick={() => more()()}>
+                    Show more
+                  </button>
+                </p>
+              )}
+            </Show>
           </Show>
         </Show>
       </Show>
@@ -66,15 +118,35 @@ function Row(props: { command: Command; usual: string | undefined }) {
   const accepted = (): number | undefined => command().steps[0]?.time;
   return (
     <tr data-row tabindex="0">
-      <td class="state"><CommandGlyph state={command().state} /></td>
-      <td class="what"><Content command={command()} payload={command().payload} /><span class="sub breaks" title={command().topic}>{command().topic === props.usual ? "" : `${readable(command().topic)} · `}QoS {command().qos} · {readable(command().by)}</span></td>
+      <td class="state">
+        <CommandGlyph state={command().state} />
+      </td>
+      <td class="what">
+        <Content command={command()} payload={command().payload} />
+        <span class="sub breaks" title={command().topic}>
+          {command().topic === props.usual ? "" : `${readable(command().topic)} · `}QoS {command().qos} · {readable(command().by)}
+        </span>
+      </td>
       <td class="became">
         <span class="word">{command().state}</span> <span class="sub">{standing(command(), now())}</span>
         <Show when={command().answer}>{(answer) => <Content command={command()} payload={answer()} />}</Show>
       </td>
       <td class="times">
-        <span title={`accepted ${formatExact(accepted())}`}>{formatClock(accepted(), now())} <Show when={now() - (accepted() ?? 0) < RELATIVE_MS}><span class="sub">{formatTime(accepted(), now())}</span></Show></span>
-        <ol><For each={laterSteps(command())}>{(step) => <li title={formatExact(step.time)}>{step.state} <b>+{step.after}</b></li>}</For></ol>
+        <span title={`accepted ${formatExact(accepted())}`}>
+          {formatClock(accepted(), now())}{" "}
+          <Show when={now() - (accepted() ?? 0) < RELATIVE_MS}>
+            <span class="sub">{formatTime(accepted(), now())}</span>
+          </Show>
+        </span>
+        <ol>
+          <For each={laterSteps(command())}>
+            {(step) => (
+              <li title={formatExact(step.time)}>
+                {step.state} <b>+{step.after}</b>
+              </li>
+            )}
+          </For>
+        </ol>
       </td>
     </tr>
   );
@@ -85,7 +157,12 @@ function Content(props: { command: Command; payload: Command["payload"] }) {
   return (
     <code title={payloadWords(props.payload)}>
       {payloadWords(props.payload)}
-      <Show when={props.payload.bytes !== undefined}> <a href={`/v1/commands/${props.command.id}`} target="_blank" rel="noopener">all of it</a></Show>
+      <Show when={props.payload.bytes !== undefined}>
+        {" "}
+        <a href={`/v1/commands/${props.command.id}`} target="_blank" rel="noopener">
+          all of it
+        </a>
+      </Show>
     </code>
   );
 }

@@ -11,7 +11,9 @@ export function NoDevice() {
   return (
     <div class="empty">
       <h2>No device yet. Publish one:</h2>
-      <Publish rest={FIRST}>Any MQTT client will do. The device appears here by itself; the topic's levels above its name are its group.</Publish>
+      <Publish rest={FIRST}>
+        Any MQTT client will do. The device appears here by itself; the topic's levels above its name are its group.
+      </Publish>
     </div>
   );
 }
@@ -23,7 +25,9 @@ export function Publish(props: { rest: string; children: string }) {
   return (
     <>
       <Copyable line={command().line} />
-      <p>{props.children} {command().hint}</p>
+      <p>
+        {props.children} {command().hint}
+      </p>
     </>
   );
 }
@@ -36,5 +40,12 @@ export function Copyable(props: { line: string }) {
     setCopied(true);
     setTimeout(() => setCopied(false), 2000);
   };
-  return <div class="command"><code>{props.line}</code><button class="button" type="button" onClick={copy}>{copied() ? "Copied" : "Copy"}</button></div>;
+  return (
+    <div class="command">
+      <code>{props.line}</code>
+      <button class="button" type="button" onClick={copy}>
+        {copied() ? "Copied" : "Copy"}
+      </button>
+    </div>
+  );
 }

@@ -7,7 +7,13 @@ export function Find() {
   const search = async (text: string) => [...findGroups(text), ...(await findDevices(text))];
   return (
     <div class="find">
-      <Combobox id="find" words="Find a device or group" none="No device or group is called so." search={search} onChoose={(hit) => go(hit.address)} />
+      <Combobox
+        id="find"
+        words="Find a device or group"
+        none="No device or group is called so."
+        search={search}
+        onChoose={(hit) => go(hit.address)}
+      />
       <kbd>/</kbd>
     </div>
   );

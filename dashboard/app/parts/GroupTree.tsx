@@ -17,7 +17,12 @@ export function GroupTree() {
         <Show when={groupTable()} fallback={<div class="skeleton lines" />}>
           <For each={groupPaths().includes("") ? groupPaths() : ["", ...groupPaths()]}>
             {(path) => (
-              <a class="node" classList={{ on: here(path), [`level${Math.min(4, path === "" ? 0 : path.split("/").length)}`]: true }} aria-current={here(path) ? "page" : undefined} href={href("fleet", path)}>
+              <a
+                class="node"
+                classList={{ on: here(path), [`level${Math.min(4, path === "" ? 0 : path.split("/").length)}`]: true }}
+                aria-current={here(path) ? "page" : undefined}
+                href={href("fleet", path)}
+              >
                 <span class="clip">{path === "" ? "All devices" : lastLevel(path)}</span>
                 <AlertMark path={path} />
                 <StateBar counts={statesOf(path)} />
@@ -29,7 +34,13 @@ export function GroupTree() {
       <h2>State</h2>
       <For each={STATES}>
         {(state) => (
-          <div class="node"><span class="with-glyph"><Glyph state={state} />{STATE_WORDS[state]}</span><span>{formatNumber(statesOf("")[state])}</span></div>
+          <div class="node">
+            <span class="with-glyph">
+              <Glyph state={state} />
+              {STATE_WORDS[state]}
+            </span>
+            <span>{formatNumber(statesOf("")[state])}</span>
+          </div>
         )}
       </For>
     </>
@@ -40,7 +51,9 @@ function StateBar(props: { counts: StateCounts }) {
   const words = createMemo(() => STATES.map((state) => `${props.counts[state]} ${state}`).join(", "));
   return (
     <span class="bar" title={words()} role="img" aria-label={words()}>
-      <For each={STATES.filter((state) => props.counts[state] > 0)}>{(state) => <i class={state} style={{ "flex-grow": props.counts[state] / Math.max(1, total(props.counts)) }} />}</For>
+      <For each={STATES.filter((state) => props.counts[state] > 0)}>
+        {(state) => <i class={state} style={{ "flex-grow": props.counts[state] / Math.max(1, total(props.counts)) }} />}
+      </For>
     </span>
   );
 }

@@ -18,7 +18,8 @@ interface Props {
 export function Panel(props: Props) {
   let panel!: HTMLElement;
   const before = document.activeElement;
-  const onKey = (event: KeyboardEvent): void => void (event.key === "Escape" && !event.defaultPrevented && !document.querySelector("dialog[open]") && props.onClose());
+  const onKey = (event: KeyboardEvent): void =>
+    void (event.key === "Escape" && !event.defaultPrevented && !document.querySelector("dialog[open]") && props.onClose());
   onMount(() => {
     document.addEventListener("keydown", onKey);
     (panel.querySelector<HTMLElement>("[data-first]") ?? panel).focus({ preventScroll: true });
@@ -31,7 +32,14 @@ export function Panel(props: Props) {
   });
   return (
     <section class={`panel ${props.kind ?? ""}`} role="dialog" aria-label={props.label} tabindex="-1" ref={panel}>
-      <div class="head"><h2 class="clip" title={props.whole}>{props.title}</h2><button class="quiet" type="button" onClick={() => props.onClose()}>Close</button></div>
+      <div class="head">
+        <h2 class="clip" title={props.whole}>
+          {props.title}
+        </h2>
+        <button class="quiet" type="button" onClick={() => props.onClose()}>
+          Close
+        </button>
+      </div>
       {props.children}
     </section>
   );

@@ -36,18 +36,51 @@ export function Periods(props: { device: string; metric: string; isOn: boolean }
   return (
     <div class="box">
       <div class="title">
-        <span>On<Show when={answer()}>{(found) => <> {plural(found().count, "time")}, {formatDuration(found().total_ms)} in all</>}</Show></span>
-        <a class="button" download={`${shortName(props.device)}-${props.metric}-on.csv`} href={csvHref("periods", props.device, props.metric, ...edges(now()))}>CSV</a>
+        <span>
+          On
+          <Show when={answer()}>
+            {(found) => (
+              <>
+                {" "}
+                {plural(found().count, "time")}, {formatDuration(found().total_ms)} in all
+              </>
+            )}
+          </Show>
+        </span>
+        <a
+          class="button"
+          download={`${shortName(props.device)}-${props.metric}-on.csv`}
+          href={csvHref("periods", props.device, props.metric, ...edges(now()))}
+        >
+          CSV
+        </a>
       </div>
-      <Show when={failure()}>{(why) => <p class="wrong" role="alert">{why()} <button class="button" type="button" onClick={() => void load()}>Try again</button></p>}</Show>
+      <Show when={failure()}>
+        {(why) => (
+          <p class="wrong" role="alert">
+            {why()}{" "}
+            <button class="button" type="button" onClick={() => void load()}>
+              Try again
+            </button>
+          </p>
+        )}
+      </Show>
       <Show when={newestFirst().length > 0}>
         <table class="list changes periods">
-          <thead><tr><th>On since</th><th>Until</th><th class="right">For</th></tr></thead>
+          <thead>
+            <tr>
+              <th>On since</th>
+              <th>Until</th>
+              <th class="right">For</th>
+            </tr>
+          </thead>
           <tbody>
             <For each={newestFirst()}>
               {(period) => (
                 <tr data-row tabindex="0">
-                  <td title={formatExact(period.start)}>{period.start === null ? "before the window" : formatClock(period.start, now())}</td>
+                  <td title={formatExact(period.start)}>
+                    {period.start === null ? "before the window" : formatClock(period.start, now())}
+                  </td>
                   <td title={formatExact(period.end)}>{period.end === null ? "still on" : formatClock(period.end, now())}</td>
                   <td class="right">{formatDuration(period.duration_ms)}</td>
                 </tr>
@@ -56,7 +89,9 @@ export function Periods(props: { device: string; metric: string; isOn: boolean }
           </tbody>
         </table>
       </Show>
-      <Show when={(answer()?.count ?? 0) > SHOWN}><p class="sub">The {SHOWN} newest are shown; CSV has more.</p></Show>
+      <Show when={(answer()?.count ?? 0) > SHOWN}>
+        <p class="sub">The {SHOWN} newest are shown; CSV has more.</p>
+      </Show>
     </div>
   );
 }

@@ -15,22 +15,36 @@ export function SidePanel(props: { id: string; onClose: () => void }) {
       <Show when={device()} fallback={<div class="skeleton lines" />}>
         {(one) => (
           <>
-            <p class="sub with-glyph"><Glyph state={one().state} alert={one().alert !== null} />{STATE_WORDS[one().state]}{one().alert ? `, ${one().alert} alert` : ""}</p>
+            <p class="sub with-glyph">
+              <Glyph state={one().state} alert={one().alert !== null} />
+              {STATE_WORDS[one().state]}
+              {one().alert ? `, ${one().alert} alert` : ""}
+            </p>
             <p class="sub">{groupWords(one().group)}</p>
             <dl class="dl">
               <For each={one().metrics}>
                 {(metric, column) => {
                   const cell = () => one().cells[column()];
                   const style = () => shownAs(metric.name, cell()?.value, metric);
-                  return <><dt>{metricLabel(metric.name)}</dt><dd class="breaks" title={`${exactValue(cell()?.value, style().unit)}\n${formatExact(cell()?.time)}`}>{formatValue(cell()?.value, style().decimals)} <small>{style().unit}</small></dd></>;
+                  return (
+                    <>
+                      <dt>{metricLabel(metric.name)}</dt>
+                      <dd class="breaks" title={`${exactValue(cell()?.value, style().unit)}\n${formatExact(cell()?.time)}`}>
+                        {formatValue(cell()?.value, style().decimals)} <small>{style().unit}</small>
+                      </dd>
+                    </>
+                  );
                 }}
               </For>
-              <dt>Last reading</dt><dd title={formatExact(one().time)}>{formatTime(one().time, now())}</dd>
+              <dt>Last reading</dt>
+              <dd title={formatExact(one().time)}>{formatTime(one().time, now())}</dd>
             </dl>
           </>
         )}
       </Show>
-      <a class="button primary" data-first href={href("device", props.id)}>Open device</a>
+      <a class="button primary" data-first href={href("device", props.id)}>
+        Open device
+      </a>
     </Panel>
   );
 }

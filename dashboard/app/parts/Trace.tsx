@@ -6,7 +6,11 @@ import { formatNumber } from "../lib/format.js";
 /** Lines that stay; a trace for the files is `tidegate trace`. */
 const LINES_MAX = 300;
 
-const BEGIN = { connected: "connected; packets show as they pass", sleeping: "sleeping; waiting for it", gone: "gone; waiting for it" } as const;
+const BEGIN = {
+  connected: "connected; packets show as they pass",
+  sleeping: "sleeping; waiting for it",
+  gone: "gone; waiting for it",
+} as const;
 
 /** The packets of one client as they pass. */
 export function Trace(props: { id: string }) {
@@ -48,11 +52,36 @@ export function Trace(props: { id: string }) {
     <section class="traced">
       <div class="head">
         <h2>Trace</h2>
-        <label class="check"><input type="checkbox" checked={payloads()} disabled={running() !== null} onChange={(event) => setPayloads(event.currentTarget.checked)} />Payloads</label>
-        <button class="button" type="button" onClick={() => (running() ? stop() : void start())}>{running() ? "Stop" : "Start"}</button>
+        <label class="check">
+          <input
+            type="checkbox"
+            checked={payloads()}
+            disabled={running() !== null}
+            onChange={(event) => setPayloads(event.currentTarget.checked)}
+          />
+          Payloads
+        </label>
+        <button class="button" type="button" onClick={() => (running() ? stop() : void start())}>
+          {running() ? "Stop" : "Start"}
+        </button>
       </div>
-      <Show when={error()}>{(why) => <p class="wrong" role="alert">{why()}</p>}</Show>
-      <Show when={lines().length > 0} fallback={<p class="sub">{running() ? "Waiting for packets" : "Shows packets in both directions as they pass. Payloads only when asked for, passwords never."}</p>}>
+      <Show when={error()}>
+        {(why) => (
+          <p class="wrong" role="alert">
+            {why()}
+          </p>
+        )}
+      </Show>
+      <Show
+        when={lines().length > 0}
+        fallback={
+          <p class="sub">
+            {running()
+              ? "Waiting for packets"
+              : "Shows packets in both directions as they pass. Payloads only when asked for, passwords never."}
+          </p>
+        }
+      >
         <ol class="trace" ref={list} tabindex="0" aria-label="Packets">
           <For each={lines()}>{(line) => <Line line={line} />}</For>
         </ol>
@@ -66,13 +95,26 @@ function Line(props: { line: TraceLine }) {
   const at = "time" in line ? <time>{clock(line.time)}</time> : null;
   switch (line.kind) {
     case "begin":
-      return <li class="note">{at} {line.state === null ? "never seen yet; waiting for it" : BEGIN[line.state]}</li>;
+      return (
+        <li class="note">
+          {at} {line.state === null ? "never seen yet; waiting for it" : BEGIN[line.state]}
+        </li>
+      );
     case "end":
-      return <li class="note">{at} ended: {reasonWords(line.reason)}</li>;
+      return (
+        <li class="note">
+          {at} ended: {reasonWords(line.reason)}
+        </li>
+      );
     case "missed":
       return <li class="note">… {formatNumber(line.count)} packets not shown</li>;
     case "packet":
-      return <li title={`${line.bytes} bytes`}>{at} <span class={`way ${line.direction}`}>{line.direction === "in" ? "from it" : "to it"}</span> <b>{line.type}</b> {packetWords(line)}</li>;
+      return (
+        <li title={`${line.bytes} bytes`}>
+          {at} <span class={`way ${line.direction}`}>{line.direction === "in" ? "from it" : "to it"}</span> <b>{line.type}</b>{" "}
+          {packetWords(line)}
+        </li>
+      );
   }
 }
 

@@ -6,7 +6,9 @@ export function UnitMark(props: { style: Unit; metric: string }) {
   const isGuess = (): boolean => props.style.guessed === true && props.style.unit !== null;
   return (
     <Show when={isGuess()} fallback={<small>{props.style.unit}</small>}>
-      <small class="guess" title={`Guessed from the name: [metric."${props.metric}"] unit = "…" in the configuration says it`}>{props.style.unit}</small>
+      <small class="guess" title={`Guessed from the name: [metric."${props.metric}"] unit = "…" in the configuration says it`}>
+        {props.style.unit}
+      </small>
     </Show>
   );
 }

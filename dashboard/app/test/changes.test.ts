@@ -32,10 +32,21 @@ describe("stays", () => {
   });
 
   it("of one millisecond are told apart, whatever comes after them", () => {
-    const list = plainly([[5, "on"], [7, "on"], [7, "off"], [7, "on"], [7, "off"], [9, "on"]]);
+    const list = plainly([
+      [5, "on"],
+      [7, "on"],
+      [7, "off"],
+      [7, "on"],
+      [7, "off"],
+      [9, "on"],
+    ]);
     const names = named(list).map(({ name }) => name);
     expect(names).toEqual(["5.0", "7.0", "7.1", "7.2", "9.0"]);
-    expect(named(stayed(list, 10, "off")).slice(0, -1).map(({ name }) => name)).toEqual(names);
+    expect(
+      named(stayed(list, 10, "off"))
+        .slice(0, -1)
+        .map(({ name }) => name),
+    ).toEqual(names);
   });
 
   it("are the newest when there are too many, and say that others were left out", async () => {

@@ -8,7 +8,13 @@ const bucket = (start: number) => ({ start, count: 1, mean: start, lowest: start
 
 test("lines with other times stand over one row of times; a gap stays one and an absent time is none", () => {
   const rows = aligned([line([1, 3], [10, 30]), line([2, 3, 4], [5, null, 7])]);
-  expect(rows).toEqual([[1, 2, 3, 4], [10, undefined, 30, undefined], [10, undefined, 30, undefined], [10, undefined, 30, undefined], [undefined, 5, null, 7]]);
+  expect(rows).toEqual([
+    [1, 2, 3, 4],
+    [10, undefined, 30, undefined],
+    [10, undefined, 30, undefined],
+    [10, undefined, 30, undefined],
+    [undefined, 5, null, 7],
+  ]);
   expect(isolated(rows[4] as number[])).toEqual([1, 3]);
   expect(isolated(rows[1] as number[])).toEqual([]);
 });

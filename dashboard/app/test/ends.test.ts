@@ -42,7 +42,30 @@ test("ends stay while the values move within them, grow when they leave, and are
 });
 
 test("rules of single devices and of other groups are not the colours'", () => {
-  const rule = (more: Partial<Rule>): Rule => ({ name: "r", severity: "info", metric: "t", device: null, group: null, condition: "above", threshold: 8, for_ms: 0, active: 0, looks_at: { devices: 0, series: 0, texts: 0 }, blind: null, ...more });
-  const limits = limitsFor([rule({}), rule({ threshold: 1, device: "dev*" }), rule({ threshold: 2, group: "site/*" }), rule({ threshold: 3, metric: "other" }), rule({ condition: "below", threshold: 4, group: "hall*" })], "t", "hall.1");
+  const rule = (more: Partial<Rule>): Rule => ({
+    name: "r",
+    severity: "info",
+    metric: "t",
+    device: null,
+    group: null,
+    condition: "above",
+    threshold: 8,
+    for_ms: 0,
+    active: 0,
+    looks_at: { devices: 0, series: 0, texts: 0 },
+    blind: null,
+    ...more,
+  });
+  const limits = limitsFor(
+    [
+      rule({}),
+      rule({ threshold: 1, device: "dev*" }),
+      rule({ threshold: 2, group: "site/*" }),
+      rule({ threshold: 3, metric: "other" }),
+      rule({ condition: "below", threshold: 4, group: "hall*" }),
+    ],
+    "t",
+    "hall.1",
+  );
   expect(limits).toEqual({ above: [8], below: [4] });
 });

@@ -6,7 +6,11 @@ import { sortHits } from "../lib/hits.js";
 import { offered } from "../lib/units.js";
 
 test("every metric can be chosen: those of most devices in front, switches and words behind", () => {
-  const figures = [["humidity", { devices: 3 }], ["temperature", { devices: 9 }], ["gone", { devices: 0 }]] as const;
+  const figures = [
+    ["humidity", { devices: 3 }],
+    ["temperature", { devices: 9 }],
+    ["gone", { devices: 0 }],
+  ] as const;
   expect(offered(figures, ["door_open", "humidity"])).toEqual(["temperature", "humidity", "door_open"]);
 });
 
@@ -29,9 +33,33 @@ test("a device that its group has no row for shows in the nearest group above th
 });
 
 test("a group's own row has the figures of its own devices, and says whose the extremes are", () => {
-  const cell = (id: string, value: FleetCell["value"], state: State = "fresh"): FleetCell => ({ row: 0, id, group: "a", state, alert: null, value, time: 7 });
-  const own = figuresOf([cell("x", 20), cell("y", 62.2), cell("gone", 99, "lost"), cell("sleeper", 21.8, "asleep"), cell("door", true), cell("new", null)]);
-  expect(own).toEqual({ count: 3, devices: 4, mean: expect.closeTo(34.667, 3), lowest: 20, highest: 62.2, oldest: 7, lowestOf: "x", highestOf: "y" });
+  const cell = (id: string, value: FleetCell["value"], state: State = "fresh"): FleetCell => ({
+    row: 0,
+    id,
+    group: "a",
+    state,
+    alert: null,
+    value,
+    time: 7,
+  });
+  const own = figuresOf([
+    cell("x", 20),
+    cell("y", 62.2),
+    cell("gone", 99, "lost"),
+    cell("sleeper", 21.8, "asleep"),
+    cell("door", true),
+    cell("new", null),
+  ]);
+  expect(own).toEqual({
+    count: 3,
+    devices: 4,
+    mean: expect.closeTo(34.667, 3),
+    lowest: 20,
+    highest: 62.2,
+    oldest: 7,
+    lowestOf: "x",
+    highestOf: "y",
+  });
   expect(figuresOf([cell("late", 1, "late")])).toMatchObject({ count: 0, devices: 1, mean: null, highestOf: null });
   expect([hasBelow("", ["", "a"]), hasBelow("a", ["", "a", "ab"]), hasBelow("a", ["a", "a/b"])]).toEqual([true, false, true]);
 });

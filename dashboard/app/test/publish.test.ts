@@ -2,7 +2,11 @@ import { expect, test } from "vitest";
 import type { MqttWays } from "../lib/api.js";
 import { publishCommand } from "../lib/publish.js";
 
-const at = (transport: "tcp" | "tls" | "broker", address: string, certificate = false): MqttWays["listeners"][number] => ({ transport, address, certificate });
+const at = (transport: "tcp" | "tls" | "broker", address: string, certificate = false): MqttWays["listeners"][number] => ({
+  transport,
+  address,
+  certificate,
+});
 const open = (...listeners: MqttWays["listeners"]): MqttWays => ({ listeners, anonymous: "everywhere", proofs: [] });
 const line = (ways: MqttWays | null, page: string): string => publishCommand(ways, page, "-t a -m 1").line;
 
@@ -20,7 +24,9 @@ test("TLS and proofs are in it where they are needed", () => {
   const both = [at("tcp", "127.0.0.1:1883"), at("tls", "0.0.0.0:8883")];
   expect(line(open(...both), "localhost")).not.toContain("--cafile");
   expect(line(open(...both), "tide.example")).toBe("mosquitto_pub -h tide.example -p 8883 --cafile ca.pem -t a -m 1");
-  expect(line(open(at("tcp", "127.0.0.1:1"), at("tls", "0.0.0.0:8883", true)), "tide.example")).toContain("--cafile ca.pem --cert client.pem --key client.key");
+  expect(line(open(at("tcp", "127.0.0.1:1"), at("tls", "0.0.0.0:8883", true)), "tide.example")).toContain(
+    "--cafile ca.pem --cert client.pem --key client.key",
+  );
   expect(line({ listeners: both, anonymous: "never", proofs: ["password"] }, "localhost")).toContain("-p 1883 -u USER -P PASSWORD");
   expect(line({ listeners: both, anonymous: "never", proofs: ["token"] }, "localhost")).toContain("-u USER -P TOKEN");
   expect(line({ listeners: both, anonymous: "never", proofs: ["certificate"] }, "localhost")).toContain("-p 8883 --cafile ca.pem --cert");

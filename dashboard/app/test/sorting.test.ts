@@ -3,11 +3,27 @@ import type { FleetCell } from "../../client/index.js";
 import { matches } from "../fleet/matches.js";
 import { readSort, sorted, sortText } from "../fleet/sorting.js";
 
-const cell = (id: string, more: Partial<FleetCell> = {}): FleetCell => ({ row: 0, id, group: "", state: "fresh", alert: null, value: null, time: null, ...more });
-const names = (cells: FleetCell[], by: string) => sorted(cells, readSort(by)).map(({ id }) => id).join(" ");
+const cell = (id: string, more: Partial<FleetCell> = {}): FleetCell => ({
+  row: 0,
+  id,
+  group: "",
+  state: "fresh",
+  alert: null,
+  value: null,
+  time: null,
+  ...more,
+});
+const names = (cells: FleetCell[], by: string) =>
+  sorted(cells, readSort(by))
+    .map(({ id }) => id)
+    .join(" ");
 
 test("rows are in any order, and what is not known is last both ways", () => {
-  const cells = [cell("dev10", { value: 3, time: 5 }), cell("dev2", { value: 20, alert: "warning" }), cell("dev1", { state: "lost", alert: "critical" })];
+  const cells = [
+    cell("dev10", { value: 3, time: 5 }),
+    cell("dev2", { value: 20, alert: "warning" }),
+    cell("dev1", { state: "lost", alert: "critical" }),
+  ];
   expect(names(cells, "name")).toBe("dev1 dev2 dev10");
   expect(names(cells, "-name")).toBe("dev10 dev2 dev1");
   expect(names(cells, "value")).toBe("dev10 dev2 dev1");
@@ -25,5 +41,7 @@ test("the address says the order, but for the usual one", () => {
 
 test("in alert is asked for like a state, and together with a name", () => {
   const one = cell("site/Dev7", { alert: "info" });
-  expect([matches(one, "alert", "dev"), matches(one, "lost", ""), matches(one, "fresh", "other"), matches(cell("x"), "alert", "")]).toEqual([true, false, false, false]);
+  expect([matches(one, "alert", "dev"), matches(one, "lost", ""), matches(one, "fresh", "other"), matches(cell("x"), "alert", "")]).toEqual(
+    [true, false, false, false],
+  );
 });

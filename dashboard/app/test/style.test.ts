@@ -26,7 +26,8 @@ function contrast(a: string, b: string): number {
 test("text has a contrast of 4.5 to 1 on both grounds, in light and in dark", () => {
   for (const theme of [0, 1] as const)
     for (const ground of ["bg", "surface"])
-      for (const text of ["text", "muted", "faint"]) expect(contrast(colour(text, theme), colour(ground, theme)), `${text} on ${ground}, ${theme}`).toBeGreaterThanOrEqual(4.5);
+      for (const text of ["text", "muted", "faint"])
+        expect(contrast(colour(text, theme), colour(ground, theme)), `${text} on ${ground}, ${theme}`).toBeGreaterThanOrEqual(4.5);
 });
 
 test("a cell under a finger is at least 24 pixels, under a mouse as small as the largest floor needs", () => {

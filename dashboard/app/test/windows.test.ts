@@ -1,5 +1,16 @@
 import { expect, test } from "vitest";
-import { dayName, dayNamed, dayOf, hasNext, rangeQuery, readRange, stepped, stretchBefore, weekBefore, yesterday } from "../chart/windows.js";
+import {
+  dayName,
+  dayNamed,
+  dayOf,
+  hasNext,
+  rangeQuery,
+  readRange,
+  stepped,
+  stretchBefore,
+  weekBefore,
+  yesterday,
+} from "../chart/windows.js";
 
 const HOUR = 3_600_000;
 const NOON = new Date(2026, 10, 28, 12).getTime();

@@ -3,7 +3,18 @@ import { isolated, toColumns } from "../chart/data.js";
 import type { Rule } from "../lib/api.js";
 import { nameWithin } from "../lib/groups.js";
 import { alertTitle, blindText, clearsText, lasted, limitsOf, ruleText, thresholdUnit, valuesText } from "../lib/rules.js";
-import { exactValue, formatBytes, formatDuration, formatNumber, formatTime, formatValue, groupWords, metricLabel, readable, shortName } from "../lib/format.js";
+import {
+  exactValue,
+  formatBytes,
+  formatDuration,
+  formatNumber,
+  formatTime,
+  formatValue,
+  groupWords,
+  metricLabel,
+  readable,
+  shortName,
+} from "../lib/format.js";
 import { learnUnits, shownAs, unitOf } from "../lib/units.js";
 
 test("numbers have a true minus, thin grouping and their own precision", () => {
@@ -38,11 +49,35 @@ test("a line is never drawn across missing data", () => {
 });
 
 test("a rule reads as its alerts do, and thresholds of a metric are lines of its chart", () => {
-  const rule: Rule = { name: "warm", severity: "critical", metric: "temperature", device: null, group: null, condition: "above", threshold: 8, hysteresis: 0.5, for_ms: 30_000, active: 0, looks_at: { devices: 3, series: 3, texts: 0 }, blind: null };
+  const rule: Rule = {
+    name: "warm",
+    severity: "critical",
+    metric: "temperature",
+    device: null,
+    group: null,
+    condition: "above",
+    threshold: 8,
+    hysteresis: 0.5,
+    for_ms: 30_000,
+    active: 0,
+    looks_at: { devices: 3, series: 3, texts: 0 },
+    blind: null,
+  };
   const celsius = { unit: "°C", decimals: 1 };
   expect(ruleText(rule, celsius)).toBe("Above 8.0 °C for 30 s");
   expect(ruleText({ ...rule, condition: "below", threshold: -18, for_ms: 0 }, { unit: "%", decimals: null })).toBe("Below −18%");
-  const silent: Rule = { name: "silent", severity: "warning", metric: null, device: null, group: null, condition: "no_reading", for_ms: 600_000, active: 0, looks_at: { devices: 3, series: 3, texts: 0 }, blind: null };
+  const silent: Rule = {
+    name: "silent",
+    severity: "warning",
+    metric: null,
+    device: null,
+    group: null,
+    condition: "no_reading",
+    for_ms: 600_000,
+    active: 0,
+    looks_at: { devices: 3, series: 3, texts: 0 },
+    blind: null,
+  };
   expect(ruleText(silent, celsius)).toBe("No reading for 10 min");
   const every = { ...rule, name: "every", metric: null, threshold: 9 };
   expect(limitsOf([rule, silent, every], "temperature", celsius).map((limit) => limit.value)).toEqual([8, 9]);

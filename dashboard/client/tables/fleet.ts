@@ -13,7 +13,15 @@ export interface FleetCell {
   time: number | null;
 }
 
-type WireRow = [row: number, id: string, group: number | string, state: State, alert: Severity | null, value: Scalar | null, time: number | null];
+type WireRow = [
+  row: number,
+  id: string,
+  group: number | string,
+  state: State,
+  alert: Severity | null,
+  value: Scalar | null,
+  time: number | null,
+];
 type WireChange = [row: number, state: State, alert: Severity | null, value: Scalar | null, time: number | null];
 
 /** View `fleet`: a compact cell for each device of a group. */

@@ -29,8 +29,29 @@ export interface InAlert {
   info: number;
 }
 
-type WireAggregate = [group: string, metric: string, count: number, devices: number, mean: number | null, lowest: number | null, highest: number | null, oldest: number | null, lowestOf: string | null, highestOf: string | null];
-type WireStates = [group: string, metric: null, fresh: number, late: number, asleep: number, lost: number, critical: number, warning: number, info: number];
+type WireAggregate = [
+  group: string,
+  metric: string,
+  count: number,
+  devices: number,
+  mean: number | null,
+  lowest: number | null,
+  highest: number | null,
+  oldest: number | null,
+  lowestOf: string | null,
+  highestOf: string | null,
+];
+type WireStates = [
+  group: string,
+  metric: null,
+  fresh: number,
+  late: number,
+  asleep: number,
+  lost: number,
+  critical: number,
+  warning: number,
+  info: number,
+];
 
 /** View `group`: aggregates by group and metric, and devices by state. Keys are group paths. */
 export class GroupTable implements Table<string> {
@@ -74,7 +95,16 @@ export class GroupTable implements Table<string> {
     let metrics = this.aggregates.get(group);
     if (!metrics) this.aggregates.set(group, (metrics = new Map()));
     const isNew = !metrics.has(metric);
-    metrics.set(metric, { count, devices, mean, lowest, highest, oldest: oldest === null ? null : this.base.time_base + oldest, lowestOf, highestOf });
+    metrics.set(metric, {
+      count,
+      devices,
+      mean,
+      lowest,
+      highest,
+      oldest: oldest === null ? null : this.base.time_base + oldest,
+      lowestOf,
+      highestOf,
+    });
     return isNew;
   }
 }

@@ -35,7 +35,11 @@ test("a delta changes only the columns it names", () => {
 test("an envelope says what lay between two deltas", () => {
   const { receive, view, dev7 } = opened();
   receive({ type: "d", d: [view.id, 7123460, 7123533], r: [[342, 23865000, { v: 23.6, n: 3, lo: 19.2, hi: 31.4, ft: 23855000 }, 45.1]] });
-  expect(dev7().cells[0]).toEqual({ value: 23.6, time: 1_704_723_865_000, between: { count: 3, exact: true, lowest: 19.2, highest: 31.4, since: 1_704_723_855_000 } });
+  expect(dev7().cells[0]).toEqual({
+    value: 23.6,
+    time: 1_704_723_865_000,
+    between: { count: 3, exact: true, lowest: 19.2, highest: 31.4, since: 1_704_723_855_000 },
+  });
   receive({ type: "d", d: [view.id, 7123533, 7123540], r: [[342, 23866000, { v: 23.7, n_max: 6, lo: 19.2, hi: 31.4, ft: 23855000 }]] });
   expect(dev7().cells[0]!.between).toMatchObject({ count: 6, exact: false });
 });
@@ -45,7 +49,10 @@ test("a delta from another base is not applied, and the view is asked for anew u
   const old = view.id;
   receive({ type: "d", d: [old, 99, 100], r: [[342, 1, 50]] });
   expect(dev7().cells[0]!.value).toBe(23.5);
-  expect(sent().slice(-2)).toEqual([{ type: "unsubscribe", id: old }, { type: "subscribe", id: view.id, view: view.spec }]);
+  expect(sent().slice(-2)).toEqual([
+    { type: "unsubscribe", id: old },
+    { type: "subscribe", id: view.id, view: view.spec },
+  ]);
   expect(view.id).not.toBe(old);
 });
 
@@ -70,7 +77,14 @@ test("a part of a delta is forgotten when the link breaks", () => {
 
 test("states, new columns, joining and leaving rows are taken", () => {
   const { receive, view, dev7 } = opened();
-  receive({ type: "d", d: [view.id, 7123460, 1], s: [[342, "late", 23860000, "warning"]], m: [[342, 2, "co2", "ppm", 0, true]], r: [[342, 23860000, null, null, 612]], a: [{ ...DEV7, row: 9, id: "dev9" }] });
+  receive({
+    type: "d",
+    d: [view.id, 7123460, 1],
+    s: [[342, "late", 23860000, "warning"]],
+    m: [[342, 2, "co2", "ppm", 0, true]],
+    r: [[342, 23860000, null, null, 612]],
+    a: [{ ...DEV7, row: 9, id: "dev9" }],
+  });
   expect(dev7()).toMatchObject({ state: "late", alert: "warning" });
   expect(dev7().metrics[2]).toEqual({ name: "co2", unit: "ppm", decimals: 0, guessed: true });
   expect(dev7().cells[2]!.value).toBe(612);

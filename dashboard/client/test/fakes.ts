@@ -30,7 +30,18 @@ export function harness() {
     receive: (frame: object) => newest().events.received(JSON.stringify(frame)),
     welcome(epoch = "6f1c2a9b", pulses = { pulse_ms: 5_000, pulse_paused_ms: 30_000 }) {
       newest().events.opened();
-      newest().events.received(JSON.stringify({ type: "welcome", protocol: 1, session: "s-17", epoch, time_base: 1_704_700_000_000, time: now, ...pulses, limits: {} }));
+      newest().events.received(
+        JSON.stringify({
+          type: "welcome",
+          protocol: 1,
+          session: "s-17",
+          epoch,
+          time_base: 1_704_700_000_000,
+          time: now,
+          ...pulses,
+          limits: {},
+        }),
+      );
     },
     drop: () => newest().events.closed(),
     /** Lets time pass, timers in order. */
@@ -49,4 +60,16 @@ export function harness() {
 }
 
 export const silent = { replaced() {}, changed() {} };
-export const DEV7 = { row: 342, id: "site/b/floor1/dev7", group: "site/b/floor1", state: "fresh", since: 23840000, alert: null, metrics: [["temperature", "°C", 1], ["humidity", "%", 1]], cells: [23845000, 23.5, 45.2] };
+export const DEV7 = {
+  row: 342,
+  id: "site/b/floor1/dev7",
+  group: "site/b/floor1",
+  state: "fresh",
+  since: 23840000,
+  alert: null,
+  metrics: [
+    ["temperature", "°C", 1],
+    ["humidity", "%", 1],
+  ],
+  cells: [23845000, 23.5, 45.2],
+};

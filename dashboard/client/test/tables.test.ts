@@ -12,40 +12,106 @@ test("groups of a fleet are numbered on from the part before", () => {
   const fleet = new FleetTable(base);
   fleet.load(part([[1, "a", 0, "fresh", null, 20, 5]], { groups: ["A"] }));
   fleet.load(part([[2, "b", 1, "lost", null, null, null]], { groups: ["B"] }));
-  expect([...fleet.cells.values()].map((cell) => [cell.id, cell.group, cell.time])).toEqual([["a", "A", 1_000_005], ["b", "B", null]]);
-  expect(fleet.apply({ type: "d", d: [1, 1, 2], x: [1], a: [[3, "c", "C", "fresh", null, 1, 1]], r: [[2, "fresh", "warning", 7, 9]] })).toEqual({ structure: true, keys: [2] });
+  expect([...fleet.cells.values()].map((cell) => [cell.id, cell.group, cell.time])).toEqual([
+    ["a", "A", 1_000_005],
+    ["b", "B", null],
+  ]);
+  expect(
+    fleet.apply({ type: "d", d: [1, 1, 2], x: [1], a: [[3, "c", "C", "fresh", null, 1, 1]], r: [[2, "fresh", "warning", 7, 9]] }),
+  ).toEqual({ structure: true, keys: [2] });
   expect([...fleet.cells.values()].map((cell) => cell.value)).toEqual([7, 1]);
 });
 
 test("a late bucket lands in its place and an open one is replaced", () => {
   const series = new SeriesTable();
-  series.load(part([[0, 1000, 1, 1, 1, 1, 1], [0, 3000, 1, 3, 3, 3, 3]], { rung_ms: 1000 }));
-  series.apply({ type: "d", d: [1, 1, 2], r: [[0, 2000, 1, 2, 2, 2, 2], [0, 3000, 2, 3.5, 3, 4, 4]] });
-  expect(series.lines[0]!.map((bucket) => [bucket.start, bucket.mean])).toEqual([[1000, 1], [2000, 2], [3000, 3.5]]);
+  series.load(
+    part(
+      [
+        [0, 1000, 1, 1, 1, 1, 1],
+        [0, 3000, 1, 3, 3, 3, 3],
+      ],
+      { rung_ms: 1000 },
+    ),
+  );
+  series.apply({
+    type: "d",
+    d: [1, 1, 2],
+    r: [
+      [0, 2000, 1, 2, 2, 2, 2],
+      [0, 3000, 2, 3.5, 3, 4, 4],
+    ],
+  });
+  expect(series.lines[0]!.map((bucket) => [bucket.start, bucket.mean])).toEqual([
+    [1000, 1],
+    [2000, 2],
+    [3000, 3.5],
+  ]);
   series.trim(2000);
   expect(series.lines[0]!.map((bucket) => bucket.start)).toEqual([2000, 3000]);
 });
 
 test("what came after newer readings were shown is late, what extends the newest is not", () => {
   const series = new SeriesTable();
-  series.load(part([[0, 1000, 1, 1, 1, 1, 1], [0, 3000, 1, 3, 3, 3, 3]], { rung_ms: 1000 }));
-  series.apply({ type: "d", d: [1, 1, 2], r: [[0, 2000, 1, 2, 2, 2, 2], [0, 3000, 2, 3, 3, 3, 3], [0, 4000, 1, 4, 4, 4, 4]] });
+  series.load(
+    part(
+      [
+        [0, 1000, 1, 1, 1, 1, 1],
+        [0, 3000, 1, 3, 3, 3, 3],
+      ],
+      { rung_ms: 1000 },
+    ),
+  );
+  series.apply({
+    type: "d",
+    d: [1, 1, 2],
+    r: [
+      [0, 2000, 1, 2, 2, 2, 2],
+      [0, 3000, 2, 3, 3, 3, 3],
+      [0, 4000, 1, 4, 4, 4, 4],
+    ],
+  });
   series.apply({ type: "d", d: [1, 2, 3], r: [[0, 4000, 2, 4, 4, 4, 4]] });
   expect(series.lines[0]!.map((bucket) => bucket.late)).toEqual([false, true, false, false]);
 });
 
 test("a bucket is replaced by what comes for its start, and goes when it has no numbers left", () => {
   const series = new SeriesTable();
-  series.load(part([[0, 1000, 2, 1.5, 1, 2, 2], [0, 2000, 1, 2, 2, 2, 2]], { rung_ms: 1000 }));
+  series.load(
+    part(
+      [
+        [0, 1000, 2, 1.5, 1, 2, 2],
+        [0, 2000, 1, 2, 2, 2, 2],
+      ],
+      { rung_ms: 1000 },
+    ),
+  );
   series.apply({ type: "d", d: [1, 5, 5], r: [[0, 1000, 1, 1, 1, 1, 1]] });
-  expect(series.lines[0]!.map((bucket) => [bucket.start, bucket.count, bucket.highest])).toEqual([[1000, 1, 1], [2000, 1, 2]]);
-  expect(series.apply({ type: "d", d: [1, 5, 5], x: [[0, 2000], [0, 3000], [1, 1000]] }).keys).toEqual([0, 1]);
+  expect(series.lines[0]!.map((bucket) => [bucket.start, bucket.count, bucket.highest])).toEqual([
+    [1000, 1, 1],
+    [2000, 1, 2],
+  ]);
+  expect(
+    series.apply({
+      type: "d",
+      d: [1, 5, 5],
+      x: [
+        [0, 2000],
+        [0, 3000],
+        [1, 1000],
+      ],
+    }).keys,
+  ).toEqual([0, 1]);
   expect(series.lines[0]!.map((bucket) => bucket.start)).toEqual([1000]);
 });
 
 test("states and aggregates of a group are kept apart", () => {
   const groups = new GroupTable(base);
-  groups.load(part([["A", "temperature", 118, 120, 21.42, 16.1, 27.9, 9, "A/cold", "A/warm"], ["A", null, 100, 5, 10, 5, 1, 2, 0]]));
+  groups.load(
+    part([
+      ["A", "temperature", 118, 120, 21.42, 16.1, 27.9, 9, "A/cold", "A/warm"],
+      ["A", null, 100, 5, 10, 5, 1, 2, 0],
+    ]),
+  );
   expect(groups.inAlert.get("A")).toEqual({ critical: 1, warning: 2, info: 0 });
   expect(groups.aggregates.get("A")!.get("temperature")).toMatchObject({ lowestOf: "A/cold", highestOf: "A/warm" });
   expect(groups.states.get("A")).toEqual({ fresh: 100, late: 5, asleep: 10, lost: 5 });
@@ -56,10 +122,21 @@ test("states and aggregates of a group are kept apart", () => {
 
 test("a command is replaced as it gets on, and the newest comes first", () => {
   const commands = new CommandTable();
-  commands.load(part([{ id: "c-1000", state: "sent" }, { id: "c-99", state: "accepted" }]));
+  commands.load(
+    part([
+      { id: "c-1000", state: "sent" },
+      { id: "c-99", state: "accepted" },
+    ]),
+  );
   expect(commands.apply({ type: "d", d: [1, 1, 2], r: [{ id: "c-99", state: "sent" }] })).toEqual({ structure: false, keys: ["c-99"] });
-  expect(commands.apply({ type: "d", d: [1, 2, 3], x: ["c-1000"], r: [{ id: "c-1001", state: "accepted" }] })).toEqual({ structure: true, keys: ["c-1001"] });
-  expect(commands.newest().map((command) => [command.id, command.state])).toEqual([["c-1001", "accepted"], ["c-99", "sent"]]);
+  expect(commands.apply({ type: "d", d: [1, 2, 3], x: ["c-1000"], r: [{ id: "c-1001", state: "accepted" }] })).toEqual({
+    structure: true,
+    keys: ["c-1001"],
+  });
+  expect(commands.newest().map((command) => [command.id, command.state])).toEqual([
+    ["c-1001", "accepted"],
+    ["c-99", "sent"],
+  ]);
 });
 
 test("a command that left before it was here is nothing new", () => {
@@ -68,7 +145,15 @@ test("a command that left before it was here is nothing new", () => {
 
 test("alerts that a line stands for leave with its coming, and the counts are the server's", () => {
   const alerts = new AlertTable();
-  alerts.load(part([{ id: "a-1-0", state: "raised" }, { id: "a-2-0", state: "raised" }], { counts: [[2, 0, 0], [1, 0, 0], 7] }));
+  alerts.load(
+    part(
+      [
+        { id: "a-1-0", state: "raised" },
+        { id: "a-2-0", state: "raised" },
+      ],
+      { counts: [[2, 0, 0], [1, 0, 0], 7] },
+    ),
+  );
   expect([alerts.raised, alerts.acknowledged, alerts.counts[2]]).toEqual([2, 1, 7]);
   const burst = { id: "b-1-0", rule: "silent", severity: "critical", text: "", count: 3, raised: 3, acknowledged: 0, first: 1, last: 2 };
   alerts.apply({ type: "d", d: [1, 1, 2], n: [[3, 0, 0], [1, 0, 0], 7], x: ["a-1-0", "a-2-0"], r: [burst] });

@@ -2,7 +2,11 @@ import { expect, test } from "vitest";
 import { DeviceWay } from "../way.js";
 
 const BASE = 1_704_700_000_000;
-const device = (...times: number[]) => ({ type: "d", d: [1, 1, 2] as [number, number, number], r: times.map((time, row) => [row, time, 20]) });
+const device = (...times: number[]) => ({
+  type: "d",
+  d: [1, 1, 2] as [number, number, number],
+  r: times.map((time, row) => [row, time, 20]),
+});
 
 test("the way is that of the newest reading of each delta, and the median of the deltas", () => {
   const way = new DeviceWay();
@@ -24,7 +28,19 @@ test("late readings, wrong clocks and views without times say nothing about the 
 
 test("a cell of the fleet tells its time in its last column", () => {
   const way = new DeviceWay();
-  way.take("fleet", { type: "d", d: [1, 1, 2], r: [[342, "fresh", null, 20, 980], [343, "lost", null, null, null]] }, BASE, BASE + 1000);
+  way.take(
+    "fleet",
+    {
+      type: "d",
+      d: [1, 1, 2],
+      r: [
+        [342, "fresh", null, 20, 980],
+        [343, "lost", null, null, null],
+      ],
+    },
+    BASE,
+    BASE + 1000,
+  );
   expect(way.median()).toBe(20);
   way.forget();
   expect(way.median()).toBeNull();
