@@ -17,7 +17,8 @@
 //! - `unheard`: rules that wait for a device that never spoke; `reach`: what each rule looks at
 //! - `commands`: commands to devices, and where each stands
 //! - `deadlines`, `waiting`: what waits for time, and what happens then; `jumps`: the clock was set meanwhile
-//! - `catalogue`, `conversion`: units and decimals; `figures`: what operators ask for; `refusals`: what is not applied; `checkpoint`, `older`: the state as bytes
+//! - `catalogue`, `conversion`: units and decimals; `figures`: what operators ask for; `refusals`: what is not applied
+//! - `checkpoint`, `older`: the state as bytes
 //! - `shards`, `shelves`: a copy of the state costs next to nothing; `texts`: one in memory for many
 
 mod alerts;

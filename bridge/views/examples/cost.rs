@@ -274,7 +274,7 @@ impl Site {
     fn define(&mut self, device: u32) {
         let named = |column: u16| {
             let (device, metric, name) = (DeviceIndex(device), MetricIndex(column), format!("m{column}").into());
-            Change::Metric { device, metric, name, unit: None, decimals: None }
+            Change::Metric { device, metric, name, unit: None, guessed: false, decimals: None }
         };
         self.apply(&(0..5).map(named).collect::<Vec<_>>());
     }

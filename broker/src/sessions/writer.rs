@@ -123,7 +123,11 @@ impl Writer {
                 Ok(value) => return Some(value),
                 Err(error) => {
                     ::metrics::counter!("tidegate_sessions_failures_total").increment(1);
-                    tracing::error!(%error, "sessions.sqlite cannot be used: is the disk full? It is tried again. If it is damaged, stop the program, then restore it from a backup or move it away and start once with --accept-loss sessions");
+                    tracing::error!(
+                        %error,
+                        "sessions.sqlite cannot be used: is the disk full? It is tried again. If it is damaged, stop the \
+                         program, then restore it from a backup or move it away and start once with --accept-loss sessions"
+                    );
                     std::thread::sleep(RETRY_INTERVAL);
                 }
             }
