@@ -298,6 +298,12 @@ impl Views {
         self.alerts.active_of_rule(rule)
     }
 
+    /// Whether there are alerts of a device by its full identifier, known or not.
+    #[must_use]
+    pub fn has_alerts_of(&self, device: &str) -> bool {
+        !self.alerts.of_device(device).is_empty()
+    }
+
     /// Cleared alerts that went because of their number, before their time.
     #[must_use]
     pub fn alerts_crowded_out(&self) -> u64 {

@@ -98,6 +98,8 @@ async fn a_rule_that_cannot_raise_says_why_and_the_silence_of_a_named_device_tha
         (&alert["rule"], &alert["device"], &alert["group"]),
         (&json!("missed"), &json!("site/b/pump"), &json!("site/b"))
     );
+    let of_device = server.get("/v1/alerts?device=site/b/pump").await;
+    assert_eq!(of_device["alerts"][0]["id"], alert["id"], "though the device is not known");
     server.stop().await;
     server.restart().await;
     assert_eq!(alert_in_state(&server, "raised").await["id"], alert["id"], "it holds over a restart");

@@ -86,10 +86,14 @@ pub async fn list(State(api): State<Arc<Api>>, asker: Asker, uri: Uri) -> Result
 impl Wanted {
     fn of(api: &Api, parameters: &Parameters) -> Result<Wanted, ApiError> {
         let text = |name| parameters.text(name).map(ToOwned::to_owned);
-        let device = parameters.text("device").map(|name| api.hub.read(|views| find(views, name)));
+        // A device that was never heard, or is forgotten, may have alerts all the same.
+        let named = |name: &str| match api.hub.read(|views| views.has_alerts_of(name)) {
+            true => Ok(Arc::from(name)),
+            false => api.hub.read(|views| find(views, name)).map(|device| device.id),
+        };
         Ok(Wanted {
             group: text("group").unwrap_or_default(),
-            device: device.transpose()?.map(|device| device.id),
+            device: parameters.text("device").map(named).transpose()?,
             rule: text("rule"),
             burst: text("burst"),
         })
