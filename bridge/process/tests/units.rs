@@ -11,13 +11,13 @@ use tidegate_telemetry::Change;
 type Told = (Option<String>, bool, Option<u8>);
 
 fn told(changes: &[Change], metric: &str) -> Option<Told> {
-    let told = changes.iter().filter_map(|change| match change {
+    let mut told = changes.iter().filter_map(|change| match change {
         Change::Metric { name, unit, guessed, decimals, .. } if &**name == metric => {
             Some((unit.as_deref().map(str::to_owned), *guessed, *decimals))
         }
         _ => None,
     });
-    told.last()
+    told.next_back()
 }
 
 fn unit(unit: &str) -> Option<String> {
