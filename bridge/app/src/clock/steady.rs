@@ -44,7 +44,7 @@ impl SteadyClock {
             last_us: AtomicI64::new(wall_us),
             offset_us: AtomicI64::new(wall_us - running_us),
             jumps: RwLock::default(),
-            slow: Mutex::new(Slow { from_us: 0, at_us: 0 }),
+            slow: Mutex::new(Slow { from_us: i64::MIN, at_us: running_us }),
             back_max_us: AtomicI64::new(micros(ClockConfig::default().back_max)),
             look: Mutex::new(Look::new(ClockConfig::default(), running_us)),
         }

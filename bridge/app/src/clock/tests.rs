@@ -95,6 +95,14 @@ fn after_an_earlier_run_it_goes_on_and_a_clock_that_is_late_to_know_the_time_mak
     assert!((START..=START + 61 * SECOND).contains(&waiting_us(&clock, now)));
 }
 
+/// Two ask at once: who looked at the system's clock first may be answered last.
+#[test]
+fn a_clock_of_1970_stays_there_on_a_system_that_runs_for_long() {
+    let clock = SteadyClock::starting(30 * SECOND, 5 * HOUR);
+    assert_eq!(clock.now_us(31 * SECOND, 5 * HOUR + SECOND), 31 * SECOND);
+    assert_eq!(clock.now_us(31 * SECOND - 10, 5 * HOUR + SECOND), 31 * SECOND);
+}
+
 #[test]
 fn one_set_back_is_met_at_half_speed() {
     let clock = SteadyClock::starting(START + HOUR, 0);
