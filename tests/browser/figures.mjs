@@ -23,7 +23,8 @@ await inBrowser(base, async (open) => {
   await fleet.locator(`.floor[data-path="site/floor"] .aggregate a`, { hasText: "29.2" }).click();
   await shows(fleet, "h1", "y");
   const group = await open("/fleet/site");
-  await shows(group, ".figures", "all groups");
+  await shows(group, ".figures", "devices");
+  assert.doesNotMatch(await group.locator(".figures").innerText(), /second/, "the rate is of the whole program");
 
   const zigbee = await open("/device/zigbee");
   await shows(zigbee, ".metric .value .guess", "°C");

@@ -114,7 +114,8 @@ impl Fleet {
 
 /// Nothing that waits for time took what the clock was set by for time that passed.
 pub(super) async fn nothing_is_overdue(server: &Server) {
-    assert_eq!(server.get("/v1/alerts").await["alerts"].as_array().map(Vec::len), Some(0));
+    let alerts = server.get("/v1/alerts").await;
+    assert_eq!(alerts["alerts"].as_array().map(Vec::len), Some(0), "{alerts} {}", server.log());
     assert_eq!(server.get("/v1/devices/quiet").await["state"], "fresh");
 }
 

@@ -97,7 +97,8 @@ async fn identity(engine: Engine) -> bool {
     let check = ["check", "--config", file.to_str().unwrap()];
     let checked = tokio::process::Command::new(tool::binary("tidegate")).args(check).output().await.unwrap();
     let said = String::from_utf8_lossy(&checked.stderr).into_owned();
-    let refused = ["identity", "right", "listener"].iter().all(|key| said.contains(&format!("{key}: is served by")));
+    let refused =
+        ["identity", "right[0]", "listener[0]"].iter().all(|key| said.contains(&format!("{key}: is served by")));
     assert_eq!(checked.status.success(), !refused, "{said}");
     !refused
 }
