@@ -1,5 +1,5 @@
 //! What views of devices cost as the fleet, the view and what happened meanwhile grow: by what changed within the view since
-//! its last frame. Figures: `cargo run --release -p tidegate-views --example cost`.
+//! its last frame. Figures: `cargo run --release -p tidegate-views --example views_cost`.
 
 #![allow(clippy::unwrap_used, missing_docs)]
 

@@ -1,6 +1,6 @@
 //! What views of devices cost, at sizes of which each is twice the one before: CPU of one thread, and memory.
 //!
-//! `cargo run --release -p tidegate-views --example cost`, with the name of a scenario for one of them.
+//! `cargo run --release -p tidegate-views --example views_cost`, with the name of a scenario for one of them.
 
 #![allow(clippy::unwrap_used, clippy::cast_precision_loss, missing_docs)]
 

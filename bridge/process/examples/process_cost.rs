@@ -1,5 +1,5 @@
 //! What a reading costs: 10,000 devices in 200 groups, five metrics a reading, 2,000 readings a second of received
-//! time, rules and aggregates on. `cargo run --release -p tidegate-process --example cost`
+//! time, rules and aggregates on. `cargo run --release -p tidegate-process --example process_cost`
 #![allow(clippy::unwrap_used)]
 
 use std::time::Instant;
