@@ -48,6 +48,8 @@ pub enum Step {
     Topics,
     /// Each cost at two sizes.
     Growth,
+    /// A publication's PUBACK beside what viewers, REST and flushes do.
+    Beside,
     /// An hour of load, faster, then half an hour more and kill -9.
     Hour,
 }
@@ -121,6 +123,7 @@ pub async fn run(config: &BenchConfig) -> io::Result<Table> {
             Step::Sleepers => edge::crowd::sleepers(config, &mut table).await?,
             Step::Topics => edge::topics::run(config, &mut table).await?,
             Step::Growth => growth::run(config, &mut table).await?,
+            Step::Beside => growth::beside::run(config, &mut table).await?,
             Step::Hour => hour::run(config, &mut table).await?,
         }
     }

@@ -37,7 +37,11 @@ impl Times {
     }
 }
 
-pub(super) async fn run(config: &BenchConfig, table: &mut Table) -> io::Result<()> {
+/// All of it.
+///
+/// # Errors
+/// When a server cannot be started or ends a connection.
+pub async fn run(config: &BenchConfig, table: &mut Table) -> io::Result<()> {
     let disk = fsync_alone()?;
     for rate in [200, 2_000] {
         let server = start(config, "").await?;

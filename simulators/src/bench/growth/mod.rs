@@ -5,7 +5,7 @@
 //! - [`memory`]: what stays after a restart, and after viewers that come and go
 //! - [`source`], [`watcher`]: who publishes, who looks
 
-mod beside;
+pub(super) mod beside;
 mod costs;
 mod memory;
 mod source;
@@ -64,8 +64,7 @@ impl Grown {
 /// When a server cannot be started or ends a connection.
 pub async fn run(config: &BenchConfig, table: &mut Table) -> io::Result<()> {
     costs::run(config, table).await?;
-    memory::run(config, table).await?;
-    beside::run(config, table).await
+    memory::run(config, table).await
 }
 
 async fn start(config: &BenchConfig, settings: &str) -> io::Result<Server> {
