@@ -43,7 +43,9 @@ export function Facts(props: { device: Device; alerts: Alert[] }) {
                 {formatSpan(lasted(alert, now()))}
               </span>
             </span>
-            <Act alert={alert} />
+            <span class="act">
+              <Act alert={alert} />
+            </span>
           </div>
         )}
       </For>
