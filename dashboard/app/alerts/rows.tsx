@@ -19,6 +19,7 @@ import { href } from "../lib/router.js";
 import { alertTitle, lasted, thresholdUnit, valuesText } from "../lib/rules.js";
 import { unitOf } from "../lib/units.js";
 import { Act } from "./Act.js";
+import { Failure } from "../parts/Failure.js";
 
 const PAGE = 100;
 
@@ -95,13 +96,7 @@ function Listed(props: { burst?: string }) {
           <For each={alerts()}>{(alert) => <Row alert={newest(alert)} />}</For>
         </tbody>
       </table>
-      <Show when={error()}>
-        {(why) => (
-          <p class="wrong" role="alert">
-            {why()}
-          </p>
-        )}
-      </Show>
+      <Failure why={error()} />
       <Show when={next()}>
         {(cursor) => (
           <p>

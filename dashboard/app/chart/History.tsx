@@ -13,6 +13,7 @@ import { besides, isBefore, Legend } from "./Legend.js";
 import { createLines } from "./lines.js";
 import { createRange, showRange } from "./TimeTools.js";
 import { stretchOf, type Stretch } from "./windows.js";
+import { Failure } from "../parts/Failure.js";
 
 interface Props {
   device: string;
@@ -108,13 +109,7 @@ export function History(props: Props) {
           CSV
         </a>
       </div>
-      <Show when={refused()}>
-        {(why) => (
-          <p class="wrong" role="alert">
-            {why()}
-          </p>
-        )}
-      </Show>
+      <Failure why={refused()} />
       <Chart
         lines={lines()}
         late={late()}

@@ -20,6 +20,7 @@ import { plural } from "../lib/format.js";
 import { route, setQuery } from "../lib/router.js";
 import { muted, setMuted } from "../lib/sound.js";
 import { findUnit } from "../lib/units.js";
+import { Failure } from "../parts/Failure.js";
 
 /** Of those that cleared so many come at once. */
 const PAGE = 100;
@@ -100,13 +101,7 @@ function Recent() {
           <For each={clearedAlerts().slice(0, limit())}>{(alert) => <LineRow line={alert} />}</For>
         </tbody>
       </table>
-      <Show when={historyError()}>
-        {(why) => (
-          <p class="wrong" role="alert">
-            {why()}
-          </p>
-        )}
-      </Show>
+      <Failure why={historyError()} />
       <Show when={clearedAlerts().length > limit() || older()}>
         <p>
           <button class="button" type="button" onClick={more}>

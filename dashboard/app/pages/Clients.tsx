@@ -10,6 +10,7 @@ import { ClientPanel } from "../parts/ClientPanel.js";
 import { Publish } from "../parts/Empty.js";
 import { Refusals } from "../parts/Refusals.js";
 import { Unseen } from "../parts/Unseen.js";
+import { Failure } from "../parts/Failure.js";
 
 const FIRST = "-i dev1 -t site/a/dev1/temperature -q 1 -m 21.5";
 const PAGE = 100;
@@ -69,13 +70,7 @@ export function Clients() {
           </div>
         </div>
       </div>
-      <Show when={answer.error()}>
-        {(why) => (
-          <p class="wrong" role="alert">
-            {why()}
-          </p>
-        )}
-      </Show>
+      <Failure why={answer.error()} />
       <Show
         when={answer.value()}
         fallback={

@@ -2,6 +2,7 @@ import { For, Show } from "solid-js";
 import { api, poll } from "../lib/api.js";
 import { formatExact, formatNumber, formatTime, metricLabel, plural, readable } from "../lib/format.js";
 import { now } from "../lib/live.js";
+import { Failure } from "../parts/Failure.js";
 
 /** What was published and could not be understood, and what to do. */
 export function Problems() {
@@ -16,13 +17,7 @@ export function Problems() {
           <Show when={(answer.value()?.dropped ?? 0) > 0}>; {plural(answer.value()?.dropped ?? 0, "older one")} gone for want of room</Show>
         </span>
       </div>
-      <Show when={answer.error()}>
-        {(why) => (
-          <p class="wrong" role="alert">
-            {why()}
-          </p>
-        )}
-      </Show>
+      <Failure why={answer.error()} />
       <Show
         when={answer.value()}
         fallback={

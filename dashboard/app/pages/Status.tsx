@@ -3,6 +3,7 @@ import { api, poll, type Figures } from "../lib/api.js";
 import { formatBytes, formatExact, formatNumber, formatSpan, metricLabel } from "../lib/format.js";
 import { client, now, status } from "../lib/live.js";
 import { gapWords } from "../parts/Pill.js";
+import { Failure } from "../parts/Failure.js";
 
 const WORDS: Record<string, string> = {
   mqtt: "MQTT",
@@ -26,13 +27,7 @@ export function Status() {
         <h1>Status</h1>
         <span class="sub">Every message is counted somewhere below</span>
       </div>
-      <Show when={stats.error()}>
-        {(why) => (
-          <p class="wrong" role="alert">
-            {why()}
-          </p>
-        )}
-      </Show>
+      <Failure why={stats.error()} />
       <div class="columns">
         <section>
           <h2>This page</h2>

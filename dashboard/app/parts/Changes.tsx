@@ -5,6 +5,7 @@ import { createRange } from "../chart/TimeTools.js";
 import { named, stayed, STAYS_MAX, staysOf, type Named, type Stay, type Stays } from "../lib/changes.js";
 import { formatClock, formatExact, formatSpan, formatValue, metricLabel } from "../lib/format.js";
 import { now } from "../lib/live.js";
+import { Failure } from "./Failure.js";
 
 /** A first reading so soon after the window began says nothing of when its value did. */
 const EDGE_MS = 120_000;
@@ -64,16 +65,7 @@ export function Changes(props: { device: string; metric: string; cell: Cell | nu
         <span>{metricLabel(props.metric)}</span>
         <span class="hint">what it said, newest first</span>
       </div>
-      <Show when={failure()}>
-        {(why) => (
-          <p class="wrong" role="alert">
-            {why()}{" "}
-            <button class="button" type="button" onClick={() => void load()}>
-              Try again
-            </button>
-          </p>
-        )}
-      </Show>
+      <Failure why={failure()} again={load} />
       <Show
         when={stays()}
         fallback={

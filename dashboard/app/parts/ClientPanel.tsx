@@ -6,6 +6,7 @@ import { now } from "../lib/live.js";
 import { CLIENT_STATE_WORDS, ClientGlyph } from "./ClientGlyph.js";
 import { Panel } from "./Panel.js";
 import { Trace } from "./Trace.js";
+import { Failure } from "./Failure.js";
 
 /** One client beside the list: who it is, how it stands, what it subscribed to, what passes. */
 export function ClientPanel(props: { name: ClientName; onClose: () => void }) {
@@ -18,13 +19,7 @@ export function ClientPanel(props: { name: ClientName; onClose: () => void }) {
       whole={readable(props.name.id)}
       onClose={props.onClose}
     >
-      <Show when={answer.error()}>
-        {(why) => (
-          <p class="wrong" role="alert">
-            {why()}
-          </p>
-        )}
-      </Show>
+      <Failure why={answer.error()} />
       <Show
         when={answer.value()}
         fallback={
@@ -201,13 +196,7 @@ function Disconnect(props: { one: ClientDetails; onDone: () => void }) {
               Forget its session too: subscriptions, and what waits for it
             </label>
           </Show>
-          <Show when={error()}>
-            {(why) => (
-              <p class="wrong" role="alert">
-                {why()}
-              </p>
-            )}
-          </Show>
+          <Failure why={error()} />
           <div class="buttons">
             <button class="button danger" type="button" onClick={() => void run()}>
               {isConnected() ? "Disconnect" : "Forget"}

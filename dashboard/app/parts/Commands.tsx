@@ -7,6 +7,7 @@ import { now, openView } from "../lib/live.js";
 import { CommandForm } from "./CommandForm.js";
 import { CommandGlyph } from "./CommandGlyph.js";
 import { Unseen } from "./Unseen.js";
+import { Failure } from "./Failure.js";
 
 const SHOWN = 10;
 const SHOWN_MORE = 100;
@@ -31,16 +32,7 @@ export function Commands(props: { device: string }) {
   return (
     <section class="box commands" aria-label="Commands">
       <h2>Commands</h2>
-      <Show when={failure()}>
-        {(why) => (
-          <p class="wrong" role="alert">
-            {why()}{" "}
-            <button class="button" type="button" onClick={() => void load()}>
-              Try again
-            </button>
-          </p>
-        )}
-      </Show>
+      <Failure why={failure()} again={load} />
       <Show when={defaults()} keyed>
         {(known) => <CommandForm device={props.device} defaults={known} />}
       </Show>

@@ -3,6 +3,7 @@ import { createRange } from "../chart/TimeTools.js";
 import { api, csvHref, type Periods as Answer } from "../lib/api.js";
 import { formatClock, formatDuration, formatExact, plural, shortName } from "../lib/format.js";
 import { now } from "../lib/live.js";
+import { Failure } from "./Failure.js";
 
 const SHOWN = 50;
 /** The page's clock goes by the second, and a reading may be ahead of the server; what is to come is not counted. */
@@ -55,16 +56,7 @@ export function Periods(props: { device: string; metric: string; isOn: boolean }
           CSV
         </a>
       </div>
-      <Show when={failure()}>
-        {(why) => (
-          <p class="wrong" role="alert">
-            {why()}{" "}
-            <button class="button" type="button" onClick={() => void load()}>
-              Try again
-            </button>
-          </p>
-        )}
-      </Show>
+      <Failure why={failure()} again={load} />
       <Show when={newestFirst().length > 0}>
         <table class="list changes periods">
           <thead>

@@ -2,6 +2,7 @@ import { createSignal, For, onCleanup, Show } from "solid-js";
 import { followTrace, packetWords, reasonWords, type TraceLine } from "../lib/clients.js";
 import { onFrame } from "../lib/frame.js";
 import { formatNumber } from "../lib/format.js";
+import { Failure } from "./Failure.js";
 
 /** Lines that stay; a trace for the files is `tidegate trace`. */
 const LINES_MAX = 300;
@@ -65,13 +66,7 @@ export function Trace(props: { id: string }) {
           {running() ? "Stop" : "Start"}
         </button>
       </div>
-      <Show when={error()}>
-        {(why) => (
-          <p class="wrong" role="alert">
-            {why()}
-          </p>
-        )}
-      </Show>
+      <Failure why={error()} />
       <Show
         when={lines().length > 0}
         fallback={
