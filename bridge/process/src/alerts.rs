@@ -2,7 +2,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use tidegate_telemetry::{AlertChange, AlertState, Change, DeviceIndex, Position, Severity};
+use tidegate_telemetry::{AlertChange, AlertState, Change, Position, Severity};
 
 use crate::config::ProcessConfig;
 use crate::output::Output;
@@ -85,9 +85,9 @@ impl Alerts {
         at_ms: i64,
         config: &ProcessConfig,
         output: &mut Output,
-    ) -> Option<(DeviceIndex, Arc<str>, Severity)> {
+    ) -> Option<(Arc<str>, Severity)> {
         let alert = self.alerts.get_mut(&key)?;
-        let whose = (alert.device, alert.device_id.clone(), alert.severity);
+        let whose = (alert.device_id.clone(), alert.severity);
         alert.state = AlertState::Cleared;
         alert.cleared_ms = Some(at_ms);
         alert.value = value;
@@ -125,10 +125,14 @@ impl Alerts {
         output.counts.acknowledgements_taken_back += 1;
     }
 
+    pub(crate) fn get(&self, key: AlertKey) -> Option<&AlertChange> {
+        self.alerts.get(&key)
+    }
+
     /// Whose alerts hold, and how grave they are.
-    pub(crate) fn active(&self) -> impl Iterator<Item = (DeviceIndex, &Arc<str>, Severity)> {
+    pub(crate) fn active(&self) -> impl Iterator<Item = (&Arc<str>, Severity)> {
         let active = self.alerts.iter().filter(|(_, alert)| alert.cleared_ms.is_none());
-        active.map(|(_, alert)| (alert.device, &alert.device_id, alert.severity))
+        active.map(|(_, alert)| (&alert.device_id, alert.severity))
     }
 
     /// The clock was set back to `at_ms` (Unix ms): what is cleared was by then.

@@ -48,7 +48,7 @@ impl Process {
             since_ms: now_ms,
             wake_ms: None,
             watches: Vec::new(),
-            alerts: [0; 3],
+            alerts: self.alerts_of_newcomer(&reading.device),
         };
         let (id, group, counted_in) = (device.id.clone(), device.group.clone(), device.counted_in);
         self.reach.add_device(self.rules.scopes_of(&device));

@@ -151,9 +151,8 @@ impl Fleet {
 
     /// Counts each device's alerts that hold.
     pub(crate) fn count_alerts(&mut self, alerts: &Alerts) {
-        for (index, id, severity) in alerts.active() {
-            // An alert whose rule is gone may outlast its device, whose number may be another's by now.
-            if let Some(device) = self.get_mut(index).filter(|device| device.id == *id) {
+        for (id, severity) in alerts.active() {
+            if let Some(device) = self.find(id).and_then(|index| self.get_mut(index)) {
                 device.alerts[severity as usize] += 1;
             }
         }

@@ -114,9 +114,9 @@ impl Process {
     pub(crate) fn end_alert(&mut self, alert: AlertKey, value: Option<f64>, now_ms: i64, output: &mut Output) {
         let State { alerts, fleet, groups, .. } = &mut self.state;
         let ended = alerts.clear(alert, value, now_ms, &self.config, output);
-        // The alert of a rule that is gone may outlast its device, whose number may be another's by now.
-        if let Some((index, id, severity)) = ended
-            && let Some(device) = fleet.get_mut(index).filter(|device| device.id == id)
+        // It may have outlasted its device.
+        if let Some((id, severity)) = ended
+            && let Some(device) = fleet.find(&id).and_then(|index| fleet.get_mut(index))
         {
             let count = &mut device.alerts[severity as usize];
             *count = count.saturating_sub(1);
@@ -135,7 +135,6 @@ impl Process {
             id: "".into(),
             rule: rule.name.clone(),
             severity: rule.config.severity,
-            device: index,
             device_id: device.id.clone(),
             group: device.group.clone(),
             metric: cell.map(|cell| cell.name.clone()),
@@ -156,7 +155,7 @@ impl Process {
     /// An alert holds from now on, and counts for its device where that is known.
     pub(crate) fn begin_alert(&mut self, alert: AlertChange, output: &mut Output) -> AlertKey {
         let State { fleet, alerts, groups, .. } = &mut self.state;
-        if let Some(device) = fleet.get_mut(alert.device) {
+        if let Some(device) = fleet.find(&alert.device_id).and_then(|index| fleet.get_mut(index)) {
             device.alerts[alert.severity as usize] += 1;
             groups.mark(device.counted_in);
         }

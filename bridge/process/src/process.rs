@@ -39,7 +39,7 @@ pub struct Process {
     pub(crate) state: State,
     pub(crate) deadlines: Deadlines,
     /// Active alerts whose rule the configuration no longer has; cleared by the first entries after a restart.
-    orphans: Vec<AlertKey>,
+    pub(crate) orphans: Vec<AlertKey>,
     /// Readings of the publication at hand.
     readings: Vec<Reading>,
     /// Metrics of the reading at hand.

@@ -83,6 +83,16 @@ impl Process {
         self.state.unheard = unheard;
     }
 
+    /// How many alerts hold for a device that comes, by severity: rules waited for it, or its rule is gone.
+    pub(crate) fn alerts_of_newcomer(&self, id: &str) -> [u32; 3] {
+        let waits = self.rules.naming(id).into_iter().filter_map(|rule| self.state.unheard.get(&rule)?.alert);
+        let mut alerts = [0; 3];
+        for alert in waits.chain(self.orphans.iter().copied()).filter_map(|key| self.state.alerts.get(key)) {
+            alerts[alert.severity as usize] += u32::from(*alert.device_id == *id);
+        }
+        alerts
+    }
+
     /// Whether a rule that names a device has nothing of it to look at.
     fn waits(&self, rule: u16) -> bool {
         let config = &self.rules.get(rule).config;
@@ -129,7 +139,6 @@ impl Process {
             id: "".into(),
             rule: rule.name.clone(),
             severity: rule.config.severity,
-            device: known.unwrap_or(DeviceIndex::NONE),
             device_id: device_id.clone(),
             group: group.unwrap_or_else(|| group_by_name(device_id)),
             metric: metric.map(Arc::from),

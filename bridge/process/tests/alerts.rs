@@ -5,7 +5,7 @@ mod support;
 
 use support::{Fleet, T0, above, alerts, publication, rule};
 use tidegate_process::{Condition, Process, ProcessConfig, RuleConfig};
-use tidegate_telemetry::{AlertState, Change, DeviceIndex, Severity};
+use tidegate_telemetry::{AlertState, Change, Severity};
 
 #[test]
 fn a_value_above_the_threshold_raises_at_once() {
@@ -230,7 +230,7 @@ fn a_named_device_that_never_spoke_raises_its_silence_and_the_first_reading_clea
     let changes = fleet.wait(60);
     let alert = alerts(&changes)[0];
     assert_eq!((&*alert.text, alert.raised_ms, alert.state), ("No reading for 1 min", T0 + 60_000, AlertState::Raised));
-    assert_eq!((&*alert.device_id, &*alert.group, alert.device), ("site/b/dev7", "site/b", DeviceIndex::NONE));
+    assert_eq!((&*alert.device_id, &*alert.group), ("site/b/dev7", "site/b"));
     assert!(alerts(&fleet.wait(600)).is_empty(), "once");
     let id = alert.id.clone();
     let changes = fleet.feels("site/b/dev7", 700, 20.0).to_vec();
@@ -274,13 +274,23 @@ fn a_metric_that_a_named_device_never_sent_and_a_device_that_was_forgotten_are_w
     let changes = fleet.sends("dev7", 61, 61, r#""humidity":40"#).to_vec();
     assert_eq!(alerts(&changes)[0].state, AlertState::Cleared);
     let changes = fleet.wait(2_000);
-    let told: Vec<_> = alerts(&changes).iter().map(|alert| (alert.state, alert.device)).collect();
-    let seen = DeviceIndex(0);
-    assert_eq!(
-        told,
-        [(AlertState::Raised, seen), (AlertState::Cleared, seen), (AlertState::Raised, DeviceIndex::NONE)],
-        "silent, forgotten, missed"
-    );
+    let told: Vec<_> = alerts(&changes).iter().map(|alert| alert.state).collect();
+    assert_eq!(told, [AlertState::Raised, AlertState::Cleared, AlertState::Raised], "silent, forgotten, missed");
+    let changes = fleet.feels("dev7", 2_001, 20.0).to_vec();
+    assert_eq!(alerts(&changes).len(), 0, "it says nothing of its humidity yet");
+    assert_eq!(in_alert(&changes), [1, 1], "in its group and above, though it was raised before it came");
+    let changes = fleet.sends("dev7", 2_020, 2_020, r#""humidity":40"#).to_vec();
+    assert_eq!(alerts(&changes)[0].state, AlertState::Cleared);
+    assert_eq!(in_alert(&changes), [0, 0]);
+}
+
+/// Devices in alert, by group, as told.
+fn in_alert(changes: &[Change]) -> Vec<u64> {
+    let told = changes.iter().filter_map(|change| match change {
+        Change::States { in_alert, .. } => Some(in_alert.critical + in_alert.warning + in_alert.info),
+        _ => None,
+    });
+    told.map(u64::from).collect()
 }
 
 #[test]

@@ -28,7 +28,7 @@ fn fleet(due_per_entry_max: usize) -> Fleet {
 }
 
 /// Devices and their states, devices and their alerts; since when, Unix ms.
-type Shown = (Vec<(u32, DeviceState, i64)>, Vec<(u32, AlertState, i64)>);
+type Shown = (Vec<(u32, DeviceState, i64)>, Vec<(String, AlertState, i64)>);
 
 /// What devices and alerts are, whichever entry made them so.
 fn shown(process: &Process) -> Shown {
@@ -38,8 +38,8 @@ fn shown(process: &Process) -> Shown {
         _ => None,
     });
     let mut raised: Vec<_> =
-        alerts(&changes).iter().map(|alert| (alert.device.0, alert.state, alert.raised_ms)).collect();
-    raised.sort_unstable_by_key(|&(device, ..)| device);
+        alerts(&changes).iter().map(|alert| (alert.device_id.to_string(), alert.state, alert.raised_ms)).collect();
+    raised.sort_unstable_by(|(a, ..), (b, ..)| a.cmp(b));
     (states.collect(), raised)
 }
 
@@ -74,7 +74,7 @@ fn a_device_that_is_heard_meanwhile_was_silent_all_the_same() {
         .into_iter()
         .filter(|change| match change {
             Change::State { device: of, .. } => Some(*of) == device,
-            Change::Alert(alert) => Some(alert.device) == device,
+            Change::Alert(alert) => *alert.device_id == *last,
             _ => false,
         })
         .collect();

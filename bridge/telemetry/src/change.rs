@@ -99,9 +99,7 @@ pub struct AlertChange {
     pub rule: Arc<str>,
     /// How grave.
     pub severity: Severity,
-    /// Whose alert; [`DeviceIndex::NONE`] while nothing was heard of it.
-    pub device: DeviceIndex,
-    /// The device's full identifier.
+    /// Full identifier of the device, of which perhaps nothing was heard yet.
     pub device_id: Arc<str>,
     /// The device's group path.
     pub group: Arc<str>,

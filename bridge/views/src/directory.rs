@@ -75,9 +75,14 @@ impl Directory {
         Some(oldest.row)
     }
 
+    /// The row of a full identifier.
+    pub fn row_of(&self, id: &str) -> Option<u32> {
+        self.branches.root().members.get(id).copied()
+    }
+
     /// A full identifier, or a last level that only one device has.
     pub fn find(&self, name: &str) -> Found<'_> {
-        if let Some(&row) = self.branches.root().members.get(name) {
+        if let Some(row) = self.row_of(name) {
             return Found::Unique(row);
         }
         match self.by_short.get(name).map(SmallVec::as_slice) {

@@ -197,8 +197,9 @@ impl Views {
         match self.rows.of(device) {
             Some(row) => self.regroup(row, group, dirty),
             None => {
-                let row =
-                    self.rows.insert(device, Row::new(Arc::clone(id), Arc::clone(group), self.version, self.now_ms));
+                let newcomer = Row::new(Arc::clone(id), Arc::clone(group), self.version, self.now_ms);
+                // A rule that names it may have raised before its first word.
+                let row = self.rows.insert(device, Row { worst_alert: self.alerts.worst_of(id), ..newcomer });
                 self.settle_in(row, dirty);
                 self.note_move(row, None, dirty);
                 self.keep_first_extremes(row);
@@ -304,7 +305,7 @@ impl Views {
         let version = self.version;
         let bounds = self.config.alert_bounds();
         let worst = self.alerts.take(alert, version, self.now_ms, &bounds, &mut |it| dirty(it, Lane::Alerts));
-        let Some(row) = self.rows.of(alert.device) else { return };
+        let Some(row) = self.directory.row_of(&alert.device_id) else { return };
         if let Some(device) = self.rows.get_mut(row).filter(|device| device.worst_alert != worst) {
             device.worst_alert = worst;
             device.status_version = version;

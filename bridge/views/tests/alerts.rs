@@ -92,7 +92,6 @@ fn alert(number: usize, state: AlertState, raised_ms: i64) -> AlertChange {
         id: format!("a-{number}-0").into(),
         rule: "silent".into(),
         severity: Severity::Critical,
-        device: DeviceIndex(number as u32),
         device_id: format!("site/hall{}/dev{number}", number % 10).into(),
         group: format!("site/hall{}", number % 10).into(),
         metric: None,

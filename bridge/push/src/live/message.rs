@@ -8,7 +8,7 @@ pub(crate) const PROTOCOL: u32 = 1;
 
 /// A message of a client.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(tag = "type", rename_all = "lowercase")]
+#[serde(tag = "type", rename_all = "lowercase", expecting = "an object with a `type`")]
 pub(crate) enum ClientMessage {
     Hello(Hello),
     Subscribe(Subscribe),

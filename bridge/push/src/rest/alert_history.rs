@@ -90,7 +90,7 @@ mod tests {
     use tidegate_telemetry::history::{
         ProblemGroup, ReadingsPage, ReadingsQuery, SeriesAnswer, SeriesQuery, StoreStats,
     };
-    use tidegate_telemetry::{AlertChange, DeviceIndex, Severity};
+    use tidegate_telemetry::{AlertChange, Severity};
 
     use super::*;
 
@@ -126,7 +126,6 @@ mod tests {
             id: format!("a-{at}-0").into(),
             rule: Arc::clone(&name),
             severity: Severity::Info,
-            device: DeviceIndex(0),
             device_id: Arc::clone(&name),
             group: Arc::clone(&name),
             metric: None,

@@ -114,7 +114,6 @@ pub fn alert(id: &str, state: AlertState) -> AlertChange {
         id: id.into(),
         rule: "too-warm".into(),
         severity: Severity::Critical,
-        device: DeviceIndex(1),
         device_id: "site/b/dev7".into(),
         group: "site/b".into(),
         metric: Some("temperature".into()),

@@ -418,7 +418,8 @@ impl Alerts {
         }
     }
 
-    fn worst_of(&self, device: &str) -> Option<Severity> {
+    /// The gravest that holds for a device.
+    pub fn worst_of(&self, device: &str) -> Option<Severity> {
         let active = self.by_device.get(device)?.active.iter().filter_map(|id| self.alerts.get(id));
         active.map(|alert| alert.change.severity).max()
     }

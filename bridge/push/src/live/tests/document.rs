@@ -176,7 +176,6 @@ fn hot(acknowledged: bool) -> AlertChange {
         id: if acknowledged { "a-1-0" } else { "a-2-0" }.into(),
         rule: "hot".into(),
         severity: Severity::Critical,
-        device: DEV7,
         device_id: "site/b/floor1/dev7".into(),
         group: "site/b/floor1".into(),
         metric: Some("temperature".into()),

@@ -57,6 +57,7 @@ async fn who_begins_wrong_hears_in_words_what_was_wrong() {
     for (first, code, words) in [
         (Some(Message::binary(vec![8, 1, 18, 4])), 4001, "binary"),
         (Some(Message::text("SUBSCRIBE dev1")), 4001, "not JSON"),
+        (Some(Message::text("null")), 4001, "expected an object with a `type`"),
         (Some(Message::text(r#"{"type":"hello","protocol":1}"#)), 4001, "missing field `encoding`"),
         (Some(Message::text(watch(1, None).to_string())), 4001, "the first message must be a `hello`"),
         (Some(Message::text(large)), 4003, "limits.message_bytes"),

@@ -123,7 +123,6 @@ impl World {
             id: format!("a-{}-0", self.position + 1).into(),
             rule: "hot".into(),
             severity: Severity::Warning,
-            device,
             device_id: format!("site/dev{}", device.0).into(),
             group: "site".into(),
             metric: None,
