@@ -7,7 +7,8 @@
 //! - [`Clock`]: the time, and which of it counts for what waits
 //! - `access`: who is let in, what they may do, and how much of it
 //! - `wire`: one connection as a pure state machine; the only room that names the protocol crate
-//! - `topics`: names and filters, how subscriptions are found, retained messages
+//! - `topics`: names and filters
+//! - `routing`: how subscriptions are found, and retained messages
 //! - `sessions`, [`SessionStore`]: what outlives a connection, and what survives the program; the invariant is there
 
 mod access;
@@ -19,6 +20,7 @@ mod engines;
 pub mod fuzzing;
 mod listeners;
 mod metrics;
+mod routing;
 mod sessions;
 mod topics;
 mod wire;

@@ -6,7 +6,7 @@ use tidegate_telemetry::{Position, Qos};
 
 use super::noise::Noise;
 use super::specimens::{connect, specimens};
-use crate::engines::gate::outbox::{Delivery, Message};
+use crate::sessions::{Delivery, Message};
 use crate::topics::TopicLimits;
 use crate::wire::{Admission, End, Limits, Machine, Now, PropertyLimits, Request, SubscribeOutcome};
 

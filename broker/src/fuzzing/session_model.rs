@@ -5,8 +5,8 @@ use bytes::Bytes;
 use tidegate_telemetry::{DeviceScope, Position, Publication, Qos};
 
 use super::noise::Noise;
-use crate::engines::gate::outbox::{Delivery, Message};
 use crate::sessions::{Change, SubscriptionOptions};
+use crate::sessions::{Delivery, Message};
 
 /// What the file is to hold.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -1,5 +1,6 @@
 use super::noise::Noise;
-use crate::topics::{PlainFilters, TopicLimits, TopicTrie, is_plain, matches};
+use crate::routing::{PlainFilters, TopicTrie, is_plain};
+use crate::topics::{TopicLimits, matches};
 
 const LIMITS: TopicLimits = TopicLimits { bytes_max: 64, levels_max: 8 };
 

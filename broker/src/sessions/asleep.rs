@@ -3,9 +3,8 @@ use std::sync::Arc;
 
 use tidegate_telemetry::Position;
 
-use super::columns::{packed, unpacked};
-use super::{SubscriptionOptions, Subscriptions};
-use crate::engines::gate::outbox::PackedGreeting;
+use super::session::PackedGreeting;
+use super::subscriptions::{SubscriptionOptions, Subscriptions};
 
 /// What memory holds of a session while its client is away, in one piece of just the bytes it takes: the key of the
 /// client, its address where it proved nothing, [`Received`], retained messages that subscriptions are still due, and the
@@ -26,7 +25,7 @@ impl Asleep {
     ) -> Self {
         let mut bytes = encode(&(client, address, received, greetings), Vec::new());
         for (filter, options) in subscriptions.iter() {
-            bytes = encode(&(packed(options), options.identifier, &**filter), bytes);
+            bytes = encode(&(options.packed(), options.identifier, &**filter), bytes);
         }
         // Copied: a vector that shrinks may keep its room.
         Asleep(Box::from(&bytes[..]))
@@ -61,7 +60,7 @@ impl Asleep {
             }
             let ((options, identifier, filter), behind): ((u8, Option<u32>, &str), _) = decode(rest);
             rest = behind;
-            Some((filter, unpacked(options, identifier)))
+            Some((filter, SubscriptionOptions::unpacked(options, identifier)))
         })
     }
 
@@ -134,7 +133,7 @@ mod tests {
     fn a_session_with_a_subscription_takes_few_bytes_besides_its_texts() {
         let (client, filter) = ("sleeper-12345", "commands/sleeper-12345/#");
         let mut subscriptions = Subscriptions::default();
-        subscriptions.insert(Arc::from(filter), unpacked(1, None));
+        subscriptions.insert(Arc::from(filter), SubscriptionOptions::unpacked(1, None));
         let bytes = |address| Asleep::new(client, address, &Vec::new(), &[], &subscriptions).0.len();
         assert!(bytes(None) <= client.len() + filter.len() + 7, "{} bytes", bytes(None));
         assert_eq!(bytes("192.0.2.7".parse().ok()), bytes(None) + 5);

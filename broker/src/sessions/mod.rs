@@ -1,13 +1,11 @@
 //! What of a client outlives its connection (MQTT 5.0 section 4.1), and what survives the program.
 //!
-//! - `parked`: sessions of clients that are away, in memory: subscriptions and identifiers, no messages
-//!   - `asleep`: one of them, packed; `rows`: a table in order
-//! - `subscriptions`: of a session whose client is connected
-//! - [`SessionStore`]: sessions, mailboxes, retained messages and wills on disk
-//!   - `writer`: the thread that writes; `queue`: what it shares with those who ask it to
-//!   - `batch`: changes that wait to be written, with what undoes itself left out
-//!   - `database`: the SQLite file; `write`: changes, one transaction at a time; `columns`: what stands in it
-//!   - `recovery`: what the file holds when it is opened
+//! - `session`: one session, its queue and the way to its mailbox
+//!   - `message`: a publication on its way to subscribers; `subscriptions`: filters and options
+//!   - `asleep`: what memory holds of it while its client is away, packed
+//!   - `bell`: wakes the connection that has it
+//! - `parked`: the sessions of clients that are away; `rows`: a table in order
+//! - `disk`, [`SessionStore`]: sessions, mailboxes, retained messages and wills on disk
 //!
 //! A mailbox holds the payload once and a reference for each session. It is a view of the log:
 //!
@@ -29,40 +27,24 @@
 //! - SUBACK and UNSUBACK of such a session, and a CONNACK that makes or ends one, wait for the file.
 
 mod asleep;
-mod batch;
-mod columns;
-mod database;
+mod bell;
+mod disk;
+mod message;
 mod parked;
-mod queue;
-mod recovery;
 mod rows;
-mod store;
+mod session;
 mod subscriptions;
-mod write;
-mod writer;
-
-use tidegate_telemetry::Qos;
 
 pub(crate) use asleep::{Asleep, Received};
-pub(crate) use batch::Change;
-pub(crate) use parked::{Parked, Rank, Sleeper};
-pub(crate) use recovery::{Recovered, RecoveredSession};
-pub use store::{SessionStore, SessionStoreConfig, SessionStoreError};
-pub(crate) use subscriptions::Subscriptions;
+pub(crate) use bell::{Bell, EndOrder};
 #[cfg(test)]
-pub(crate) use writer::Cut;
+pub(crate) use disk::Cut;
 #[cfg(any(test, fuzzing))]
-pub(crate) use writer::Writer;
-
-/// How a client subscribed to a filter (MQTT 5.0 section 3.8.3.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SubscriptionOptions {
-    /// Highest quality of service the client wants.
-    pub qos: Qos,
-    /// What the client published itself does not come back.
-    pub no_local: bool,
-    /// The retain flag is passed on as published.
-    pub retain_as_published: bool,
-    /// Goes with every delivery the subscription causes (section 3.8.2.1.2).
-    pub identifier: Option<u32>,
-}
+pub(crate) use disk::Writer;
+pub(crate) use disk::{Change, Recovered, RecoveredSession};
+pub use disk::{SessionStore, SessionStoreConfig, SessionStoreError};
+pub(crate) use message::{Delivery, Message};
+pub(crate) use parked::{Parked, Rank, Sleeper};
+pub(crate) use session::{Due, Greeting, NotQueued, Outbox, QueueBounds, Ways};
+pub use subscriptions::SubscriptionOptions;
+pub(crate) use subscriptions::Subscriptions;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tidegate_telemetry::{Owner, Position, Publication, Shares};
 
-use super::Subscriptions;
 use super::rows::Rows;
-use crate::engines::gate::outbox::Outbox;
+use super::session::Outbox;
+use super::subscriptions::Subscriptions;
 
 /// The sessions of clients that are away. A session that is in use belongs to its connection: it is taken on CONNECT
 /// and put back at the end.

@@ -1,6 +1,35 @@
 use std::sync::Arc;
 
-use super::SubscriptionOptions;
+use tidegate_telemetry::Qos;
+
+/// How a client subscribed to a filter (MQTT 5.0 section 3.8.3.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SubscriptionOptions {
+    /// Highest quality of service the client wants.
+    pub qos: Qos,
+    /// What the client published itself does not come back.
+    pub no_local: bool,
+    /// The retain flag is passed on as published.
+    pub retain_as_published: bool,
+    /// Goes with every delivery the subscription causes (section 3.8.2.1.2).
+    pub identifier: Option<u32>,
+}
+
+impl SubscriptionOptions {
+    /// All of them but the identifier, in the bits that files and memory hold.
+    pub(super) fn packed(self) -> u8 {
+        self.qos.level() | u8::from(self.no_local) << 2 | u8::from(self.retain_as_published) << 3
+    }
+
+    pub(super) fn unpacked(options: u8, identifier: Option<u32>) -> SubscriptionOptions {
+        let qos = match options & 3 {
+            0 => Qos::AtMostOnce,
+            1 => Qos::AtLeastOnce,
+            _ => Qos::ExactlyOnce,
+        };
+        SubscriptionOptions { qos, no_local: options & 4 != 0, retain_as_published: options & 8 != 0, identifier }
+    }
+}
 
 /// Filters and options of one session whose client is connected, by filter. Most clients have one or two: a short list in
 /// order is a fraction of a map.
@@ -57,8 +86,6 @@ impl IntoIterator for Subscriptions {
 
 #[cfg(test)]
 mod tests {
-    use tidegate_telemetry::Qos;
-
     use super::*;
 
     fn options(qos: Qos) -> SubscriptionOptions {

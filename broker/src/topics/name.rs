@@ -105,6 +105,11 @@ pub(crate) fn matches(filter: &str, topic: &str) -> bool {
     topic_levels.next().is_none()
 }
 
+/// The filter of a shared subscription without `$share` and the group's name.
+pub(crate) fn shared_filter(filter: &str) -> Option<&str> {
+    filter.strip_prefix("$share/")?.split_once('/').map(|(_, filter)| filter)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use super::retained::Topic;
+use super::ordered::Topic;
 
 /// A look through what is in order by level for what a filter matches. It stands between two topics, so others may come
 /// and go between its steps: what is there throughout is found, and nothing is found twice.
@@ -37,16 +37,16 @@ impl Walk {
         self.from.is_none()
     }
 
-    pub(super) fn from(&self) -> Option<&Topic> {
+    pub(crate) fn from(&self) -> Option<&Topic> {
         self.from.as_ref()
     }
 
-    pub(super) fn end(&mut self) {
+    pub(crate) fn end(&mut self) {
         self.from = None;
     }
 
     /// Meets the topic it came to. Returns whether the filter matches it, and stands before the next that may.
-    pub(super) fn meet(&mut self, topic: &str) -> bool {
+    pub(crate) fn meet(&mut self, topic: &str) -> bool {
         let (is_match, next) = meet(&self.filter, topic);
         self.from = next.map(|place| Topic(place.into()));
         is_match

@@ -6,7 +6,7 @@ use tidegate_telemetry::{CommandId, Position, Qos};
 use super::inbound::Request;
 use super::machine::{Machine, Phase};
 use super::{frame, outbound};
-use crate::engines::gate::outbox::Delivery;
+use crate::sessions::Delivery;
 
 /// What is on its way to the client.
 #[derive(Debug, Default)]

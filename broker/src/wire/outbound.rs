@@ -9,7 +9,7 @@ use tidegate_telemetry::{PublishProperties, Qos, Reason};
 use super::machine::{Admission, Limits};
 use super::version::Version;
 use crate::access::ConnectLimit;
-use crate::engines::gate::outbox::Delivery;
+use crate::sessions::Delivery;
 
 /// What became of one entry of a SUBSCRIBE.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

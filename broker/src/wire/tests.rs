@@ -8,7 +8,7 @@ use tidegate_telemetry::{Position, Publication, Qos, Reason};
 
 use super::machine::{Admission, Limits, Machine, Now, PropertyLimits};
 use super::{Delivered, End, Request, SubscribeOutcome};
-use crate::engines::gate::outbox::Delivery;
+use crate::sessions::Delivery;
 use crate::topics::TopicLimits;
 
 struct Driver {

@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 use tidegate_telemetry::Position;
 use tokio::sync::watch;
 
-use super::bell::Bell;
+use crate::sessions::Bell;
 
 /// What is on disk, and the connections that wait for more of it.
 ///

@@ -1,19 +1,15 @@
 //! Tidegate's own MQTT edge: any number of listeners, one task a connection.
 
 mod accept;
-mod bell;
 mod clients;
 mod commits;
 mod connection;
 #[cfg(test)]
 mod faithful;
-mod groups;
 mod hub;
 mod linger;
-pub(crate) mod outbox;
 mod pauses;
 mod recovery;
-mod routes;
 mod system;
 mod turn;
 mod wills;

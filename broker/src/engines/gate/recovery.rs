@@ -7,10 +7,10 @@ use tidegate_log::{Log, ReadError};
 use tidegate_telemetry::{Entry, Position, Publication, Qos};
 
 use super::hub::{Hub, holder_of};
-use super::outbox::Outbox;
-use super::routes::Subscriber;
 use crate::access::session_key;
 use crate::clock::Clock;
+use crate::routing::Subscriber;
+use crate::sessions::Outbox;
 use crate::sessions::{Asleep, Change, Recovered, RecoveredSession, SessionStore, SessionStoreError, Subscriptions};
 
 /// How long one read of the log waits; what is asked for is there.

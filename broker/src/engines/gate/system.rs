@@ -5,7 +5,7 @@ use bytes::Bytes;
 use tidegate_telemetry::{Position, Publication, Qos};
 
 use super::hub::Hub;
-use super::outbox::Message;
+use crate::sessions::Message;
 use crate::topics::matches;
 
 /// The `$SYS` topics that people's tools read, as other brokers name them. They never enter the log.

@@ -12,11 +12,11 @@ use tidegate_telemetry::clients::{
 use super::rates::SPAN_MIN;
 use super::{Directory, Presence};
 use crate::access::{client_and_principal, session_key};
-use crate::engines::gate::bell::{Bell, EndOrder};
-use crate::engines::gate::groups::shared_filter;
 use crate::engines::gate::hub::Hub;
 use crate::sessions::Sleeper;
+use crate::sessions::{Bell, EndOrder};
 use crate::topics::matches;
+use crate::topics::shared_filter;
 
 /// Clients looked at under one lock.
 const AT_A_TIME: usize = 256;
@@ -369,8 +369,8 @@ mod tests {
     use super::super::Facts;
     use super::*;
     use crate::config::BrokerConfig;
-    use crate::engines::gate::outbox::Outbox;
     use crate::listeners::Transport;
+    use crate::sessions::Outbox;
     use crate::wire::Version;
 
     #[test]

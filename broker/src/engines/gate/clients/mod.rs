@@ -29,9 +29,9 @@ use self::rates::Samples;
 use self::refusals::Refusals;
 pub(super) use self::refusals::Refused;
 pub(super) use self::traces::Traces;
-use super::bell::Bell;
 use crate::config::BrokerConfig;
 use crate::listeners::Peer;
+use crate::sessions::Bell;
 
 /// Who holds which client identifier, and why others went. Keys are those of sessions
 /// ([`crate::access::session_key`]), in order, so that pages can be cut anywhere.

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 use tidegate_identity::Identity;
 use tidegate_telemetry::clients::{ClientInFlight, ClientTotals};
 
-use crate::engines::gate::outbox::Outbox;
 use crate::listeners::Transport;
+use crate::sessions::Outbox;
 use crate::wire::Version;
 
 /// What a connection shows of itself. Its task alone writes; whoever asks reads, and neither waits for the other.

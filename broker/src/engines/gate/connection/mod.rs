@@ -31,7 +31,6 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use self::requests::Subscribing;
 use self::transfer::{poll_receive, poll_write};
-use super::bell::EndOrder;
 use super::clients::Presence;
 use super::commits::OnDisk;
 use super::hub::{Hub, Seat};
@@ -39,6 +38,7 @@ use super::turn::Turn;
 use crate::access::{Place, PublishRate};
 use crate::config::Acknowledge;
 use crate::listeners::Peer;
+use crate::sessions::EndOrder;
 use crate::wire::{End, Machine, Request};
 
 /// What carries a connection's bytes. The connection is compiled for each kind, so that plain TCP pays for no other.

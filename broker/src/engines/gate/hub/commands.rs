@@ -6,11 +6,11 @@ use tidegate_log::AppendError;
 use tidegate_telemetry::{CommandId, CommandMessage, CommandProgress, CommandRefusal, CommandReport, Entry, Position};
 
 use super::Hub;
-use crate::engines::gate::groups::shared_filter;
-use crate::engines::gate::outbox::Message;
-use crate::engines::gate::routes::Routed;
+use crate::routing::Routed;
 use crate::sessions::Change;
+use crate::sessions::Message;
 use crate::topics::matches;
+use crate::topics::shared_filter;
 
 impl Hub {
     /// Appends a command and hands it to subscribers. Unlike a publication it goes out only when it is durable: a

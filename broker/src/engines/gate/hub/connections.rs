@@ -8,11 +8,11 @@ use tidegate_telemetry::Reason;
 
 use super::Hub;
 use crate::access::KeptOut;
-use crate::engines::gate::bell::{Bell, EndOrder};
 use crate::engines::gate::clients::Refused;
-use crate::engines::gate::outbox::Outbox;
 use crate::listeners::{OpenError, Peer};
 use crate::metrics;
+use crate::sessions::Outbox;
+use crate::sessions::{Bell, EndOrder};
 use crate::wire::End;
 
 /// A connection's place among the connections.

@@ -26,21 +26,22 @@ pub(crate) use self::commands::is_by_name;
 pub(crate) use self::connections::Seat;
 pub(crate) use self::publications::{Publisher, holder_of};
 pub(crate) use self::sessions::Admitted;
-use super::bell::Bell;
 use super::clients::Directory;
 use super::commits::Commits;
 use super::linger;
-use super::outbox::{Message, QueueBounds, Ways};
 use super::pauses::Pauses;
-use super::routes::Routes;
 use super::wills::Wills;
 use crate::access::Access;
 use crate::clock::Clock;
 use crate::config::BrokerConfig;
 use crate::engines::BrokerStats;
 use crate::metrics::{self, Metrics};
+use crate::routing::Retained;
+use crate::routing::Routes;
+use crate::sessions::Bell;
+use crate::sessions::{Message, QueueBounds, Ways};
 use crate::sessions::{Parked, SessionStore};
-use crate::topics::{Retained, TopicLimits};
+use crate::topics::TopicLimits;
 use crate::wire::{Limits, Now, PropertyLimits};
 
 /// What all connections of the gate share: who is online, who subscribed to what, what is retained, and the log.

@@ -8,12 +8,12 @@ use tidegate_log::AppendError;
 use tidegate_telemetry::{Entry, Holder, Owner, Position, Publication, Qos, Reason};
 
 use super::Hub;
-use crate::engines::gate::outbox::{Delivery, Message, NotQueued, Outbox};
-use crate::engines::gate::routes::{Routed, durable_for};
 use crate::engines::gate::turn::Turn;
 use crate::metrics::{self, Dropped};
+use crate::routing::{Kept, Put, Retained};
+use crate::routing::{Routed, durable_for};
 use crate::sessions::Change;
-use crate::topics::{Kept, Put, Retained};
+use crate::sessions::{Delivery, Message, NotQueued, Outbox};
 use crate::wire::Delivered;
 
 /// Who publishes, for `no local` and the counters.

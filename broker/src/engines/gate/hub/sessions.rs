@@ -10,8 +10,8 @@ use tidegate_telemetry::Reason;
 use super::{Hub, Seat};
 use crate::access::client_and_principal;
 use crate::engines::gate::clients::Ended;
-use crate::engines::gate::outbox::Outbox;
 use crate::metrics::{self, Dropped};
+use crate::sessions::Outbox;
 use crate::sessions::{Change, Rank, Received};
 use crate::wire::{Admission, ConnectRequest};
 

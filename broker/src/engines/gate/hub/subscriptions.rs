@@ -6,10 +6,10 @@ use std::sync::atomic::Ordering;
 use tidegate_telemetry::Position;
 
 use super::Hub;
-use crate::engines::gate::outbox::{Delivery, Greeting, Message, Outbox};
-use crate::engines::gate::routes::{Subscriber, durable_for};
 use crate::engines::gate::turn::Turn;
+use crate::routing::{Subscriber, durable_for};
 use crate::sessions::{Change, SubscriptionOptions};
+use crate::sessions::{Delivery, Greeting, Message, Outbox};
 use crate::topics::TopicError;
 use crate::wire::{Filter, SubscribeOutcome};
 

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use tidegate_telemetry::{Holder, Owner, Position, Publication};
 
-use super::SubscriptionOptions;
-use super::columns::{message, number, signed, unpacked, will};
+use super::columns::{message, number, signed, will};
 use super::database::Database;
 use super::store::SessionStoreError;
-use crate::engines::gate::outbox::{FIRST_COMMAND, Message};
+use crate::sessions::message::{FIRST_COMMAND, Message};
+use crate::sessions::subscriptions::SubscriptionOptions;
 
 /// What the file held when it was opened.
 #[derive(Debug, Default)]
@@ -72,7 +72,7 @@ impl Database {
             self.connection.prepare("SELECT session, filter, options, identifier FROM subscriptions")?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
-            let options = unpacked(row.get(2)?, row.get(3)?);
+            let options = SubscriptionOptions::unpacked(row.get(2)?, row.get(3)?);
             let one = (Arc::from(row.get::<_, String>(1)?), options);
             subscriptions.entry(number(row, 0)?).or_default().push(one);
         }

@@ -1,13 +1,11 @@
 //! What a session's client is to get.
 //!
 //! - [`Outbox`]: a session, its queue and the way to its mailbox
-//! - `message`: a publication on its way to subscribers
 //! - `greeting`: the retained messages that a new subscription is due
-//! - `session`: what the client subscribed to, and what there is of it while it is away
+//! - `subscribed`: what the client subscribed to, and what there is of it while it is away
 
 mod greeting;
-mod message;
-mod session;
+mod subscribed;
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -18,9 +16,11 @@ use parking_lot::Mutex;
 use tidegate_telemetry::Qos;
 
 pub(crate) use self::greeting::{Greeting, PackedGreeting};
-pub(crate) use self::message::{Delivery, FIRST_COMMAND, Message};
+use super::asleep::{Asleep, Received};
 use super::bell::Bell;
-use crate::sessions::{Asleep, Change, Received, SessionStore, Subscriptions};
+use super::disk::{Change, SessionStore};
+use super::message::Delivery;
+use super::subscriptions::Subscriptions;
 
 /// A session from its first connection to its end, and what its client is to get: a queue in memory while it is
 /// connected, and, where the session outlives the connection, a mailbox in the store behind it. A client that is away
@@ -40,7 +40,7 @@ pub(crate) struct Outbox {
 struct State {
     /// Number the next delivery to the mailbox gets; 0 where there is no mailbox.
     next: u64,
-    /// As [`super::hub::Hub::waiting_ms`] counts; of one whose client is away.
+    /// As `Hub::waiting_ms` counts; of one whose client is away.
     expires_ms: i64,
     client: Client,
 }

@@ -98,12 +98,12 @@ impl Bell {
     }
 
     /// It joins those who wait for a commit. Returns whether it was not among them.
-    pub(super) fn begin_waiting(&self) -> bool {
+    pub(crate) fn begin_waiting(&self) -> bool {
         !self.awaits_commit.swap(true, Ordering::AcqRel)
     }
 
     /// It left those who wait for a commit.
-    pub(super) fn end_waiting(&self) {
+    pub(crate) fn end_waiting(&self) {
         self.awaits_commit.store(false, Ordering::Release);
     }
 }

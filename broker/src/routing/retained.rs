@@ -1,11 +1,10 @@
-use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tidegate_telemetry::{Holder, Position, Shares};
 
-use super::walk::Walk;
-use crate::engines::gate::outbox::Message;
+use crate::sessions::Message;
+use crate::topics::{Topic, Walk};
 
 /// The newest retained message of each topic (MQTT 5.0 section 3.3.1.3), in memory, bounded in number and bytes.
 ///
@@ -42,10 +41,6 @@ struct Crowd {
     /// Of each holder the oldest first.
     in_turn: BTreeSet<(Arc<Holder>, Position, Arc<str>)>,
 }
-
-/// A topic name, or a place between two of them. In order by level: `a/b` comes before `a!`, which is no level of `a`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Topic(pub(super) Arc<str>);
 
 /// What became of a message that is to be retained.
 #[must_use]
@@ -155,24 +150,6 @@ impl Crowd {
         self.counts.remove(&held.of, 1);
         self.bytes.remove(&held.of, message.bytes());
         self.in_turn.remove(&(Arc::clone(&held.of), *position, Arc::clone(&message.topic)));
-    }
-}
-
-impl Ord for Topic {
-    fn cmp(&self, other: &Self) -> Ordering {
-        let (mine, theirs) = (self.0.as_bytes(), other.0.as_bytes());
-        match mine.iter().zip(theirs).find(|(mine, theirs)| mine != theirs) {
-            Some((b'/', _)) => Ordering::Less,
-            Some((_, b'/')) => Ordering::Greater,
-            Some((mine, theirs)) => mine.cmp(theirs),
-            None => mine.len().cmp(&theirs.len()),
-        }
-    }
-}
-
-impl PartialOrd for Topic {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
     }
 }
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use tidegate_telemetry::{Position, Qos};
 
 use super::{Attached, Client, Delivery, Outbox, Queued};
-use crate::sessions::Change;
+use crate::sessions::disk::Change;
 use crate::topics::Walk;
 
 /// The retained messages that a new subscription is due (MQTT 5.0 section 3.3.1.3): a place in the session's queue, at which

@@ -5,10 +5,10 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use tidegate_telemetry::{Holder, Position};
 
 use super::batch::Change;
-use super::columns::{body, number, packed, signed, will_body};
+use super::columns::{body, number, signed, will_body};
 use super::database::{FORMAT_CLOCK_SET, MailboxSize};
 use super::store::SessionStoreConfig;
-use crate::engines::gate::outbox::{Delivery, Message};
+use crate::sessions::message::{Delivery, Message};
 
 /// One transaction.
 pub(super) struct Write<'a> {
@@ -46,7 +46,7 @@ impl Write<'_> {
             Change::Subscribe { session, ref filter, options } => {
                 self.run(
                     "INSERT OR REPLACE INTO subscriptions VALUES(?1, ?2, ?3, ?4, 0)",
-                    params![signed(session), &**filter, packed(options), options.identifier],
+                    params![signed(session), &**filter, options.packed(), options.identifier],
                 )?;
             }
             Change::Unsubscribe { session, ref filter } => {

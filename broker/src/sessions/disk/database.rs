@@ -8,7 +8,7 @@ use super::batch::Change;
 use super::columns::{delivery, number, signed};
 use super::store::{SessionStoreConfig, SessionStoreError};
 use super::write::Write;
-use crate::engines::gate::outbox::Delivery;
+use crate::sessions::message::Delivery;
 
 /// The SQLite file of the sessions. A batch is one transaction.
 pub(super) struct Database {

@@ -191,7 +191,7 @@ impl Writer {
 
     /// What the file holds for a session.
     #[cfg(any(test, fuzzing))]
-    pub(crate) fn mailbox(&self, session: u64) -> Vec<crate::engines::gate::outbox::Delivery> {
+    pub(crate) fn mailbox(&self, session: u64) -> Vec<crate::sessions::Delivery> {
         self.database.read(session, 0, usize::MAX).expect("what was written can be read").0
     }
 }
@@ -202,8 +202,8 @@ mod tests {
 
     use super::super::{SessionStore, SessionStoreConfig};
     use super::*;
-    use crate::engines::gate::outbox::{Delivery, Message};
     use crate::fuzzing::SilentLog;
+    use crate::sessions::message::{Delivery, Message};
 
     const AGE_MS: i64 = 7 * 24 * 3600 * 1000;
     const BEGIN_MS: i64 = 1_700_000_000_000;

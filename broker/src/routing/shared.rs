@@ -76,8 +76,3 @@ impl Group {
         Some(members.subscribers[at].1.clone())
     }
 }
-
-/// The filter of a shared subscription without `$share` and the group's name.
-pub(super) fn shared_filter(filter: &str) -> Option<&str> {
-    filter.strip_prefix("$share/")?.split_once('/').map(|(_, filter)| filter)
-}

@@ -4,7 +4,9 @@ use tidegate_telemetry::{Owner, Position};
 
 use super::{Client, Outbox};
 use crate::access::client_and_principal;
-use crate::sessions::{Asleep, Rank, Sleeper, SubscriptionOptions, Subscriptions};
+use crate::sessions::asleep::Asleep;
+use crate::sessions::parked::{Rank, Sleeper};
+use crate::sessions::subscriptions::{SubscriptionOptions, Subscriptions};
 
 /// What the session subscribed to.
 impl Outbox {

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use rusqlite::Row;
 use tidegate_telemetry::{Position, Publication, Qos};
 
-use super::SubscriptionOptions;
-use crate::engines::gate::outbox::{Delivery, Message};
+use crate::sessions::message::{Delivery, Message};
 
 pub(super) fn delivery(row: &Row<'_>) -> Result<Delivery, rusqlite::Error> {
     let identifiers: Vec<u8> = row.get(3)?;
@@ -64,20 +63,6 @@ pub(super) fn encode(value: &impl serde::Serialize) -> Vec<u8> {
 
 pub(super) fn undecodable(column: usize, error: impl std::error::Error + Send + Sync + 'static) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Blob, Box::new(error))
-}
-
-/// All of them but the identifier.
-pub(super) fn packed(options: SubscriptionOptions) -> u8 {
-    options.qos.level() | u8::from(options.no_local) << 2 | u8::from(options.retain_as_published) << 3
-}
-
-pub(super) fn unpacked(options: u8, identifier: Option<u32>) -> SubscriptionOptions {
-    SubscriptionOptions {
-        qos: qos(options & 3),
-        no_local: options & 4 != 0,
-        retain_as_published: options & 8 != 0,
-        identifier,
-    }
 }
 
 pub(super) fn qos(level: u8) -> Qos {

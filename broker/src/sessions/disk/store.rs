@@ -16,7 +16,7 @@ use super::queue::{Fetch, Question, Shared, Stop};
 use super::recovery::Recovered;
 use super::writer::{FETCH_BYTES, Writer};
 use crate::clock::Clock;
-use crate::engines::gate::outbox::Outbox;
+use crate::sessions::session::Outbox;
 
 /// Sessions, mailboxes, retained messages and wills on disk, written by one thread. Cheap to clone.
 #[derive(Clone)]

@@ -10,7 +10,7 @@ use super::batch::Batch;
 use super::database::{Database, MailboxSize};
 use super::store::SessionStoreConfig;
 use crate::clock::Clock;
-use crate::engines::gate::outbox::Outbox;
+use crate::sessions::session::Outbox;
 
 /// What the store and its writing thread share.
 pub(super) struct Shared {

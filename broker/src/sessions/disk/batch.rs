@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use tidegate_telemetry::{Holder, Position, Publication};
 
-use super::SubscriptionOptions;
-use crate::engines::gate::outbox::{Delivery, Message};
+use crate::sessions::message::{Delivery, Message};
+use crate::sessions::subscriptions::SubscriptionOptions;
 
 /// One change of what the store holds.
 #[derive(Debug)]

@@ -3,14 +3,15 @@ use std::sync::Arc;
 use parking_lot::{Mutex, RwLock};
 use tidegate_telemetry::{Position, Publication, Qos};
 
-use super::groups::{Group, Groups, shared_filter};
-use super::outbox::{Delivery, Message, Outbox};
-use crate::sessions::SubscriptionOptions;
-use crate::topics::{PlainFilters, TopicTrie, is_plain};
+use super::plain::{PlainFilters, is_plain};
+use super::shared::{Group, Groups};
+use super::trie::TopicTrie;
+use crate::sessions::{Delivery, Message, Outbox, SubscriptionOptions};
+use crate::topics::shared_filter;
 
 /// Who subscribed to what: finds the deliveries a publication makes.
 #[derive(Debug)]
-pub(super) struct Routes {
+pub(crate) struct Routes {
     filters: RwLock<Filters>,
     groups: Mutex<Groups>,
 }
@@ -32,22 +33,22 @@ enum Target {
 
 /// A session and how it subscribed.
 #[derive(Debug, Clone)]
-pub(super) struct Subscriber {
+pub(crate) struct Subscriber {
     pub outbox: Arc<Outbox>,
     pub options: SubscriptionOptions,
 }
 
 /// Deliveries, and to whom.
-pub(super) type Routed = Vec<(Arc<Outbox>, Delivery)>;
+pub(crate) type Routed = Vec<(Arc<Outbox>, Delivery)>;
 
 impl Routes {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let filters = Filters { plain: PlainFilters::new(), others: TopicTrie::new() };
         Routes { filters: RwLock::new(filters), groups: Mutex::default() }
     }
 
     /// Adds a subscription that the outbox knows of already, or replaces how it subscribed; the filter is valid.
-    pub(super) fn subscribe(&self, filter: &str, subscriber: Subscriber, is_new: bool) {
+    pub(crate) fn subscribe(&self, filter: &str, subscriber: Subscriber, is_new: bool) {
         let session = subscriber.outbox.number();
         if let Some(shared) = shared_filter(filter) {
             let mut groups = self.groups.lock();
@@ -60,7 +61,7 @@ impl Routes {
         }
     }
 
-    pub(super) fn unsubscribe(&self, filter: &str, outbox: &Outbox) {
+    pub(crate) fn unsubscribe(&self, filter: &str, outbox: &Outbox) {
         let session = outbox.number();
         if let Some(shared) = shared_filter(filter) {
             let mut groups = self.groups.lock();
@@ -75,7 +76,7 @@ impl Routes {
     }
 
     /// Adds what the publication makes to `routed`.
-    pub(super) fn route(
+    pub(crate) fn route(
         &self,
         publication: &Publication,
         mut message: impl FnMut() -> Arc<Message>,
@@ -147,7 +148,7 @@ fn once_a_session(first: usize, sessions: &mut [(u64, usize)], routed: &mut Rout
 }
 
 /// QoS 2 goes out only when durable; for the others being appended is enough.
-pub(super) fn durable_for(qos: Qos, position: Position) -> Position {
+pub(crate) fn durable_for(qos: Qos, position: Position) -> Position {
     match qos {
         Qos::ExactlyOnce => position,
         Qos::AtMostOnce | Qos::AtLeastOnce => Position::START,
@@ -161,8 +162,8 @@ mod tests {
 
     use bytes::Bytes;
 
-    use super::super::outbox::{QueueBounds, Ways};
     use super::*;
+    use crate::sessions::{QueueBounds, Ways};
     use crate::sessions::{SessionStore, SessionStoreConfig};
 
     const SUBSCRIBERS: u64 = 10_000;

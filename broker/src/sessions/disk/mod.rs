@@ -1,0 +1,24 @@
+//! Sessions, mailboxes, retained messages and wills on disk.
+//!
+//! - [`SessionStore`]: what the others hold of it
+//! - `writer`: the thread that writes; `queue`: what it shares with those who ask it to
+//! - `batch`: changes that wait to be written, with what undoes itself left out
+//! - `database`: the SQLite file; `write`: changes, one transaction at a time; `columns`: what stands in it
+//! - `recovery`: what the file holds when it is opened
+
+mod batch;
+mod columns;
+mod database;
+mod queue;
+mod recovery;
+mod store;
+mod write;
+mod writer;
+
+pub(crate) use batch::Change;
+pub(crate) use recovery::{Recovered, RecoveredSession};
+pub use store::{SessionStore, SessionStoreConfig, SessionStoreError};
+#[cfg(test)]
+pub(crate) use writer::Cut;
+#[cfg(any(test, fuzzing))]
+pub(crate) use writer::Writer;
