@@ -270,7 +270,6 @@ fn alert(id: &str, state: AlertState, raised_ms: i64) -> Change {
         id: id.into(),
         rule: "too warm".into(),
         severity: Severity::Critical,
-        device: DeviceIndex(0),
         device_id: DEVICE.into(),
         group: "".into(),
         metric: Some(METRIC.into()),

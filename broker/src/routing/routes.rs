@@ -6,7 +6,7 @@ use tidegate_telemetry::{Position, Publication, Qos};
 use super::plain::{PlainFilters, is_plain};
 use super::shared::{Group, Groups};
 use super::trie::TopicTrie;
-use crate::sessions::{Delivery, Message, Outbox, SubscriptionOptions};
+use crate::sessions::{Delivery, Message, Session, SubscriptionOptions};
 use crate::topics::shared_filter;
 
 /// Who subscribed to what: finds the deliveries a publication makes.
@@ -16,11 +16,11 @@ pub(crate) struct Routes {
     groups: Mutex<Groups>,
 }
 
-/// Whoever has these locked may lock an outbox, never the other way round.
+/// Whoever has these locked may lock a session, never the other way round.
 #[derive(Debug)]
 struct Filters {
-    /// How each subscribed, its outbox knows.
-    plain: PlainFilters<Arc<Outbox>>,
+    /// How each subscribed, its session knows.
+    plain: PlainFilters<Arc<Session>>,
     /// Filters with `+`, and shared subscriptions.
     others: TopicTrie<Target>,
 }
@@ -34,12 +34,12 @@ enum Target {
 /// A session and how it subscribed.
 #[derive(Debug, Clone)]
 pub(crate) struct Subscriber {
-    pub outbox: Arc<Outbox>,
+    pub session: Arc<Session>,
     pub options: SubscriptionOptions,
 }
 
 /// Deliveries, and to whom.
-pub(crate) type Routed = Vec<(Arc<Outbox>, Delivery)>;
+pub(crate) type Routed = Vec<(Arc<Session>, Delivery)>;
 
 impl Routes {
     pub(crate) fn new() -> Self {
@@ -47,31 +47,31 @@ impl Routes {
         Routes { filters: RwLock::new(filters), groups: Mutex::default() }
     }
 
-    /// Adds a subscription that the outbox knows of already, or replaces how it subscribed; the filter is valid.
+    /// Adds a subscription that the session knows of already, or replaces how it subscribed; the filter is valid.
     pub(crate) fn subscribe(&self, filter: &str, subscriber: Subscriber, is_new: bool) {
-        let session = subscriber.outbox.number();
+        let number = subscriber.session.number();
         if let Some(shared) = shared_filter(filter) {
             let mut groups = self.groups.lock();
-            let (key, group) = groups.join(filter, session, subscriber);
+            let (key, group) = groups.join(filter, number, subscriber);
             self.filters.write().others.insert(shared, key, Target::Group(group));
         } else if !is_plain(filter) {
-            self.filters.write().others.insert(filter, session, Target::One(subscriber));
+            self.filters.write().others.insert(filter, number, Target::One(subscriber));
         } else if is_new {
-            self.filters.write().plain.insert(filter, subscriber.outbox);
+            self.filters.write().plain.insert(filter, subscriber.session);
         }
     }
 
-    pub(crate) fn unsubscribe(&self, filter: &str, outbox: &Outbox) {
-        let session = outbox.number();
+    pub(crate) fn unsubscribe(&self, filter: &str, session: &Session) {
+        let number = session.number();
         if let Some(shared) = shared_filter(filter) {
             let mut groups = self.groups.lock();
-            if let Some(key) = groups.leave(filter, session) {
+            if let Some(key) = groups.leave(filter, number) {
                 self.filters.write().others.remove(shared, key);
             }
         } else if !is_plain(filter) {
-            self.filters.write().others.remove(filter, session);
+            self.filters.write().others.remove(filter, number);
         } else {
-            self.filters.write().plain.remove(filter, |known| std::ptr::eq(Arc::as_ptr(known), outbox));
+            self.filters.write().plain.remove(filter, |known| std::ptr::eq(Arc::as_ptr(known), session));
         }
     }
 
@@ -84,28 +84,28 @@ impl Routes {
     ) {
         let first = routed.len();
         let mut sessions = Vec::new();
-        let mut add = |key: u64, outbox: &Arc<Outbox>, options: SubscriptionOptions| {
-            if options.no_local && outbox.number() == publication.session {
+        let mut add = |key: u64, session: &Arc<Session>, options: SubscriptionOptions| {
+            if options.no_local && session.number() == publication.session {
                 return;
             }
             let retain = publication.retain && options.retain_as_published;
             let mut delivery = Delivery::new(message(), publication.qos.min(options.qos), retain, Position::START);
             delivery.identifiers.extend(options.identifier);
             sessions.push((key, first + sessions.len()));
-            routed.push((Arc::clone(outbox), delivery));
+            routed.push((Arc::clone(session), delivery));
         };
         let filters = self.filters.read();
-        filters.plain.for_each_match(&publication.topic, |filter, outbox| {
-            if let Some(options) = outbox.subscription(filter) {
-                add(outbox.number(), outbox, options);
+        filters.plain.for_each_match(&publication.topic, |filter, session| {
+            if let Some(options) = session.subscription(filter) {
+                add(session.number(), session, options);
             }
         });
         filters.others.for_each_match(&publication.topic, |key, target| match target {
-            Target::One(subscriber) => add(key, &subscriber.outbox, subscriber.options),
+            Target::One(subscriber) => add(key, &subscriber.session, subscriber.options),
             // A shared subscription's copy is its own, whatever else the member subscribed to.
             Target::Group(group) => {
                 if let Some(subscriber) = group.pick() {
-                    add(key, &subscriber.outbox, subscriber.options);
+                    add(key, &subscriber.session, subscriber.options);
                 }
             }
         });
@@ -195,12 +195,12 @@ mod tests {
             store: SessionStore::open(SessionStoreConfig::default()).expect("in memory"),
             bounds: Arc::new(QueueBounds { each_bytes_max: 0, total_bytes_max: 0, total_bytes: AtomicUsize::new(0) }),
         };
-        let outboxes: Vec<_> = (0..SUBSCRIBERS).map(|number| Arc::new(Outbox::new(number, false))).collect();
-        for outbox in &outboxes {
-            outbox.attach(&Arc::default(), outbox.number(), &ways);
+        let sessions: Vec<_> = (0..SUBSCRIBERS).map(|number| Arc::new(Session::new(number, false))).collect();
+        for session in &sessions {
+            session.attach(&Arc::default(), session.number(), &ways);
             for filter in filters {
-                outbox.subscribe((*filter).into(), options);
-                routes.subscribe(filter, Subscriber { outbox: Arc::clone(outbox), options }, true);
+                session.subscribe((*filter).into(), options);
+                routes.subscribe(filter, Subscriber { session: Arc::clone(session), options }, true);
             }
         }
         let publication = publication("site/a/t");
@@ -213,9 +213,9 @@ mod tests {
         }
         let routed = started.elapsed() / 10;
         let started = Instant::now();
-        for outbox in &outboxes {
+        for session in &sessions {
             for filter in filters {
-                routes.unsubscribe(filter, outbox);
+                routes.unsubscribe(filter, session);
             }
         }
         (routed, started.elapsed())

@@ -69,8 +69,8 @@ impl Group {
         let in_turn = || (0..count).map(|step| (from + step) % count);
         let subscriber = |at: usize| &members.subscribers[at].1;
         let at = in_turn()
-            .find(|at| subscriber(*at).outbox.keeps_up())
-            .or_else(|| in_turn().find(|at| subscriber(*at).outbox.is_kept()))
+            .find(|at| subscriber(*at).session.keeps_up())
+            .or_else(|| in_turn().find(|at| subscriber(*at).session.is_kept()))
             .or_else(|| in_turn().next())?;
         members.next = at + 1;
         Some(members.subscribers[at].1.clone())

@@ -1,9 +1,9 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use tidegate_telemetry::Position;
 
-use super::session::PackedGreeting;
 use super::subscriptions::{SubscriptionOptions, Subscriptions};
 
 /// What memory holds of a session while its client is away, in one piece of just the bytes it takes: the key of the
@@ -14,6 +14,16 @@ pub(crate) struct Asleep(Box<[u8]>);
 
 /// QoS 2 packet identifiers that were received and not yet released, with the place of the entry in the log.
 pub(crate) type Received = Vec<(u16, Position)>;
+
+/// What is kept of a [`super::session::Greeting`] while its client is away: it goes on where it stood.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PackedGreeting {
+    pub filter: String,
+    pub from: String,
+    pub through: Position,
+    pub next: u64,
+    pub end: u64,
+}
 
 impl Asleep {
     pub(crate) fn new(

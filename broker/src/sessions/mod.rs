@@ -45,6 +45,6 @@ pub(crate) use disk::{Change, Recovered, RecoveredSession};
 pub use disk::{SessionStore, SessionStoreConfig, SessionStoreError};
 pub(crate) use message::{Delivery, Message};
 pub(crate) use parked::{Parked, Rank, Sleeper};
-pub(crate) use session::{Due, Greeting, NotQueued, Outbox, QueueBounds, Ways};
+pub(crate) use session::{Due, Greeting, NotQueued, QueueBounds, Session, Ways};
 pub use subscriptions::SubscriptionOptions;
 pub(crate) use subscriptions::Subscriptions;

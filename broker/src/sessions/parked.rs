@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 use tidegate_telemetry::{Owner, Position, Publication, Shares};
 
 use super::rows::Rows;
-use super::session::Outbox;
+use super::session::Session;
 use super::subscriptions::Subscriptions;
 
 /// The sessions of clients that are away. A session that is in use belongs to its connection: it is taken on CONNECT
@@ -19,9 +19,9 @@ pub(crate) struct Parked {
 
 #[derive(Debug, Default)]
 struct Kept {
-    /// By client, so that operators can page through them. Whoever has these locked may lock an outbox, never the
+    /// By client, so that operators can page through them. Whoever has these locked may lock a session, never the
     /// other way round.
-    sleepers: Rows<Arc<Outbox>>,
+    sleepers: Rows<Arc<Session>>,
     /// The client up to which the sweep for expired sessions has come.
     swept: Arc<str>,
     /// How many there were when the sweep began anew.
@@ -73,13 +73,13 @@ impl Parked {
     }
 
     /// Takes the client's session out, if there is one; it may have expired.
-    pub(crate) fn take(&self, client: &str) -> Option<Arc<Outbox>> {
+    pub(crate) fn take(&self, client: &str) -> Option<Arc<Session>> {
         self.kept.lock().remove(client, self.sessions_max)
     }
 
     /// Keeps the client's session, which is asleep. Returns the one that gives way to it when there is no room: of the
     /// owner that has most of them, which may be this client's own, the one whose [`Rank`] it is.
-    pub(crate) fn put(&self, client: &str, session: Arc<Outbox>) -> Option<Arc<Outbox>> {
+    pub(crate) fn put(&self, client: &str, session: Arc<Session>) -> Option<Arc<Session>> {
         let mut kept = self.kept.lock();
         let mut gone = None;
         if kept.sleepers.len() >= self.sessions_max {
@@ -100,7 +100,7 @@ impl Parked {
     /// Up to `count` sleepers whose key is after `after`, ascending.
     pub(crate) fn after(&self, after: Option<&str>, count: usize) -> Vec<(Arc<str>, Sleeper)> {
         let kept = self.kept.lock();
-        let order = |sleeper: &Arc<Outbox>| after.map_or(Ordering::Greater, |after| sleeper.cmp_client(after));
+        let order = |sleeper: &Arc<Session>| after.map_or(Ordering::Greater, |after| sleeper.cmp_client(after));
         kept.sleepers.after(order).take(count).map(|sleeper| sleeper.sleeper()).collect()
     }
 
@@ -119,7 +119,7 @@ impl Parked {
         self.look(client, |sleeper| sleeper.any_filter(is_fit)).unwrap_or(false)
     }
 
-    fn look<T>(&self, client: &str, look: impl FnOnce(&Arc<Outbox>) -> T) -> Option<T> {
+    fn look<T>(&self, client: &str, look: impl FnOnce(&Arc<Session>) -> T) -> Option<T> {
         self.kept.lock().sleepers.get(|sleeper| sleeper.cmp_client(client)).map(look)
     }
 
@@ -136,7 +136,7 @@ impl Parked {
 
     /// Looks at the next [`SWEPT_AT_ONCE`] sleepers, beginning anew after the last, and takes out those that have
     /// expired at `now_ms`.
-    pub(crate) fn sweep(&self, now_ms: i64) -> Vec<Arc<Outbox>> {
+    pub(crate) fn sweep(&self, now_ms: i64) -> Vec<Arc<Session>> {
         let mut kept = self.kept.lock();
         if kept.swept.is_empty() {
             kept.to_sweep = kept.sleepers.len();
@@ -155,7 +155,7 @@ impl Parked {
 
 impl Kept {
     /// Gives the session back where its client has one.
-    fn insert(&mut self, client: &str, session: Arc<Outbox>) -> Option<Arc<Outbox>> {
+    fn insert(&mut self, client: &str, session: Arc<Session>) -> Option<Arc<Session>> {
         let rank = self.crowd.as_ref().map(|_| session.rank());
         let refused = self.sleepers.insert(session, |sleeper| sleeper.cmp_client(client)).err();
         if let (Some(crowd), Some(rank), None) = (&mut self.crowd, rank, &refused) {
@@ -164,7 +164,7 @@ impl Kept {
         refused
     }
 
-    fn remove(&mut self, client: &str, sessions_max: usize) -> Option<Arc<Outbox>> {
+    fn remove(&mut self, client: &str, sessions_max: usize) -> Option<Arc<Session>> {
         let removed = self.sleepers.remove(|sleeper| sleeper.cmp_client(client))?;
         if let Some(crowd) = &mut self.crowd {
             crowd.remove(&removed.rank());
@@ -186,7 +186,7 @@ impl Kept {
 }
 
 impl Crowd {
-    fn of(sleepers: &Rows<Arc<Outbox>>) -> Self {
+    fn of(sleepers: &Rows<Arc<Session>>) -> Self {
         let mut crowd = Crowd::default();
         sleepers.after(|_| Ordering::Greater).for_each(|sleeper| crowd.add(sleeper.rank()));
         crowd
@@ -208,9 +208,9 @@ mod tests {
     use super::*;
     use crate::sessions::Asleep;
 
-    fn session(client: &str, number: u64, expires_ms: i64) -> Arc<Outbox> {
+    fn session(client: &str, number: u64, expires_ms: i64) -> Arc<Session> {
         let asleep = Asleep::new(client, None, &Vec::new(), &[], &Subscriptions::default());
-        Arc::new(Outbox::asleep(number, 1, asleep, expires_ms))
+        Arc::new(Session::asleep(number, 1, asleep, expires_ms))
     }
 
     fn put(parked: &Parked, client: &str, number: u64) -> bool {

@@ -10,7 +10,7 @@ use super::hub::{Hub, holder_of};
 use crate::access::session_key;
 use crate::clock::Clock;
 use crate::routing::Subscriber;
-use crate::sessions::Outbox;
+use crate::sessions::Session;
 use crate::sessions::{Asleep, Change, Recovered, RecoveredSession, SessionStore, SessionStoreError, Subscriptions};
 
 /// How long one read of the log waits; what is asked for is there.
@@ -66,13 +66,13 @@ impl Hub {
         session.subscriptions.into_iter().for_each(|(filter, options)| subscriptions.insert(filter, options));
         let asleep = Asleep::new(&session.client, session.address, &received, &[], &subscriptions);
         let expires_ms = session.expires_ms.unwrap_or(now_ms.saturating_add(i64::from(session.expiry_s) * 1000));
-        let outbox = Arc::new(Outbox::asleep(session.id, session.next_number, asleep, expires_ms));
+        let restored = Arc::new(Session::asleep(session.id, session.next_number, asleep, expires_ms));
         for (filter, options) in subscriptions.iter() {
-            self.routes.subscribe(filter, Subscriber { outbox: Arc::clone(&outbox), options }, true);
+            self.routes.subscribe(filter, Subscriber { session: Arc::clone(&restored), options }, true);
         }
         self.note_subscriptions(0, subscriptions.len());
         // More than fit now fitted under the limits of another run.
-        if let Some(gone) = self.parked.put(&session.client, outbox) {
+        if let Some(gone) = self.parked.put(&session.client, restored) {
             self.give_way(&gone);
         }
     }

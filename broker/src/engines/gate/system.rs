@@ -55,8 +55,8 @@ impl Hub {
             })
             .collect();
         *self.system.lock() = messages;
-        for (outbox, delivery) in routed {
-            self.queue(&outbox, delivery);
+        for (session, delivery) in routed {
+            self.queue(&session, delivery);
         }
     }
 

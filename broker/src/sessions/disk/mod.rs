@@ -16,6 +16,7 @@ mod write;
 mod writer;
 
 pub(crate) use batch::Change;
+pub(crate) use queue::MailboxReader;
 pub(crate) use recovery::{Recovered, RecoveredSession};
 pub use store::{SessionStore, SessionStoreConfig, SessionStoreError};
 #[cfg(test)]

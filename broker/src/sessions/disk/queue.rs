@@ -10,7 +10,7 @@ use super::batch::Batch;
 use super::database::{Database, MailboxSize};
 use super::store::SessionStoreConfig;
 use crate::clock::Clock;
-use crate::sessions::session::Outbox;
+use crate::sessions::message::Delivery;
 
 /// What the store and its writing thread share.
 pub(super) struct Shared {
@@ -47,12 +47,25 @@ pub(super) struct Queue {
     pub stop: Option<Stop>,
 }
 
-/// A session that reads its mailbox on.
+/// Whoever reads a mailbox: a session whose client is connected.
+pub(crate) trait MailboxReader: Send + Sync {
+    /// Number that the session's next delivery to the mailbox gets.
+    fn next_number(&self) -> u64;
+
+    /// Takes what was read for that connection of the session. `complete_before` says that all deliveries before that
+    /// number are among those read so far; `None`: the mailbox holds more.
+    fn refill(self: Arc<Self>, deliveries: Vec<Delivery>, connection: u64, complete_before: Option<u64>);
+}
+
+/// A request to read on in a mailbox.
 pub(super) struct Fetch {
-    pub outbox: Arc<Outbox>,
+    pub reader: Arc<dyn MailboxReader>,
+    /// Number of the session.
     pub session: u64,
+    /// Number of the delivery after which reading goes on.
     pub after: u64,
-    pub epoch: u64,
+    /// Number of the connection it is for.
+    pub connection: u64,
 }
 
 /// Somebody who asks what mailboxes hold.

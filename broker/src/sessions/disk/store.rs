@@ -12,11 +12,10 @@ use tokio::sync::{oneshot, watch};
 
 use super::batch::Change;
 use super::database::{Database, FILE_NAME, MailboxSize};
-use super::queue::{Fetch, Question, Shared, Stop};
+use super::queue::{Fetch, MailboxReader, Question, Shared, Stop};
 use super::recovery::Recovered;
 use super::writer::{FETCH_BYTES, Writer};
 use crate::clock::Clock;
-use crate::sessions::session::Outbox;
 
 /// Sessions, mailboxes, retained messages and wills on disk, written by one thread. Cheap to clone.
 #[derive(Clone)]
@@ -229,10 +228,10 @@ impl SessionStore {
         ticket
     }
 
-    /// Has the messages of the session's mailbox after number `after` put into its outbox.
-    pub(crate) fn fetch(&self, outbox: Arc<Outbox>, session: u64, after: u64, epoch: u64) {
+    /// Has the messages of the session's mailbox after number `after` read, and handed to `reader` for that connection.
+    pub(crate) fn fetch(&self, reader: Arc<dyn MailboxReader>, session: u64, after: u64, connection: u64) {
         let mut queue = self.shared.queue.lock();
-        queue.fetches.push(Fetch { outbox, session, after, epoch });
+        queue.fetches.push(Fetch { reader, session, after, connection });
         queue.is_urgent = true;
         drop(queue);
         self.shared.wake.notify_one();

@@ -103,7 +103,7 @@ impl Writer {
         for (fetch, snapshot) in fetches {
             let read = |writer: &mut Writer| writer.database.read(fetch.session, fetch.after, writer.fetch_bytes);
             let Some((deliveries, is_all)) = self.until_it_works(read) else { return };
-            fetch.outbox.refill(deliveries, fetch.epoch, is_all.then_some(snapshot));
+            fetch.reader.refill(deliveries, fetch.connection, is_all.then_some(snapshot));
         }
     }
 
@@ -157,7 +157,7 @@ impl Writer {
         let _nobody_routes = self.shared.routing.write();
         let fetches = std::mem::take(&mut self.shared.queue.lock().fetches);
         let fetches = fetches.into_iter().map(|fetch| {
-            let snapshot = fetch.outbox.next_number();
+            let snapshot = fetch.reader.next_number();
             (fetch, snapshot)
         });
         let fetches = fetches.collect();

@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
 use tidegate_telemetry::{Position, Qos};
 
-use super::{Attached, Client, Delivery, Outbox, Queued};
+use super::{Attached, Client, Delivery, Queued, Session};
+use crate::sessions::asleep::PackedGreeting;
 use crate::sessions::disk::Change;
 use crate::topics::Walk;
 
@@ -23,16 +23,6 @@ pub(crate) struct Greeting {
     end: u64,
 }
 
-/// What is kept of a [`Greeting`] while its client is away: it goes on where it stood.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct PackedGreeting {
-    pub filter: String,
-    pub from: String,
-    pub through: Position,
-    pub next: u64,
-    pub end: u64,
-}
-
 impl Greeting {
     fn packed(&self) -> Option<PackedGreeting> {
         let (filter, from) = (self.walk.filter().to_string(), self.walk.place()?.to_owned());
@@ -50,7 +40,7 @@ impl Greeting {
     }
 }
 
-impl Outbox {
+impl Session {
     /// Queues the retained messages up to `through` in the log, of which there are `count` at most, for a subscription to
     /// the filter. The one that the subscription was still due gives way.
     pub(crate) fn greet(&self, filter: &Arc<str>, through: Position, count: usize) {

@@ -1,6 +1,6 @@
 //! What a session's client is to get.
 //!
-//! - [`Outbox`]: a session, its queue and the way to its mailbox
+//! - [`Session`]: a session, its queue and the way to its mailbox
 //! - `greeting`: the retained messages that a new subscription is due
 //! - `subscribed`: what the client subscribed to, and what there is of it while it is away
 
@@ -15,10 +15,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use parking_lot::Mutex;
 use tidegate_telemetry::Qos;
 
-pub(crate) use self::greeting::{Greeting, PackedGreeting};
+pub(crate) use self::greeting::Greeting;
 use super::asleep::{Asleep, Received};
 use super::bell::Bell;
-use super::disk::{Change, SessionStore};
+use super::disk::{Change, MailboxReader, SessionStore};
 use super::message::Delivery;
 use super::subscriptions::Subscriptions;
 
@@ -30,7 +30,7 @@ use super::subscriptions::Subscriptions;
 /// Overload policy without a mailbox, "drop newest": a message that would push the queue past `queue_bytes_max`, or all
 /// queues past `queue_bytes_total_max`, is not queued; the caller counts it. With one, QoS 1 and 2 go to the mailbox
 /// alone from there on, and are read from it, in order, when the queue is empty.
-pub(crate) struct Outbox {
+pub(crate) struct Session {
     /// Number of the session, unique in the broker's life.
     number: u64,
     state: Mutex<State>,
@@ -81,7 +81,7 @@ enum Queued {
 #[derive(Debug)]
 pub(crate) enum Due {
     Delivery(Delivery),
-    /// To be given back by [`Outbox::give`], with what was found of it.
+    /// To be given back by [`Session::give`], with what was found of it.
     Greeting(Box<Greeting>),
 }
 
@@ -119,16 +119,16 @@ pub(crate) enum NotQueued {
     Offline,
 }
 
-impl Outbox {
+impl Session {
     /// A session that begins; its client is attached next. With a mailbox it outlives its connections.
     pub(crate) fn new(number: u64, is_kept: bool) -> Self {
-        Outbox::asleep(number, is_kept.into(), Asleep::default(), i64::MAX)
+        Session::asleep(number, is_kept.into(), Asleep::default(), i64::MAX)
     }
 
     /// A session whose client is away until `expires_ms` at most; deliveries before number `next` may be in
     /// its mailbox.
     pub(crate) fn asleep(number: u64, next: u64, asleep: Asleep, expires_ms: i64) -> Self {
-        Outbox { number, state: Mutex::new(State { next, expires_ms, client: Client::Away(asleep) }) }
+        Session { number, state: Mutex::new(State { next, expires_ms, client: Client::Away(asleep) }) }
     }
 
     pub(crate) fn number(&self) -> u64 {
@@ -262,13 +262,25 @@ impl Outbox {
         }
     }
 
-    /// Number the next delivery to the mailbox gets.
-    pub(crate) fn next_number(&self) -> u64 {
+    fn fetch_if_due(self: &Arc<Self>, here: &mut Attached) {
+        let is_waiting = match here.queue.front() {
+            None => true,
+            Some(Queued::Greeting(greeting)) => !here.is_turn_of(greeting),
+            Some(Queued::Delivery(_)) => false,
+        };
+        if here.is_behind && !here.is_fetching && is_waiting {
+            here.is_fetching = true;
+            here.ways.store.fetch(Arc::<Session>::clone(self), self.number, here.queued, here.connection);
+        }
+    }
+}
+
+impl MailboxReader for Session {
+    fn next_number(&self) -> u64 {
         self.state.lock().next
     }
 
-    /// Deliveries read from the mailbox; `complete_before` says that all before that number are among them.
-    pub(crate) fn refill(self: &Arc<Self>, deliveries: Vec<Delivery>, connection: u64, complete_before: Option<u64>) {
+    fn refill(self: Arc<Self>, deliveries: Vec<Delivery>, connection: u64, complete_before: Option<u64>) {
         let mut state = self.state.lock();
         let newest = state.next.saturating_sub(1);
         let Client::Here(here) = &mut state.client else { return };
@@ -288,18 +300,6 @@ impl Outbox {
         }
         self.fetch_if_due(here);
         here.owner.ring();
-    }
-
-    fn fetch_if_due(self: &Arc<Self>, here: &mut Attached) {
-        let is_waiting = match here.queue.front() {
-            None => true,
-            Some(Queued::Greeting(greeting)) => !here.is_turn_of(greeting),
-            Some(Queued::Delivery(_)) => false,
-        };
-        if here.is_behind && !here.is_fetching && is_waiting {
-            here.is_fetching = true;
-            here.ways.store.fetch(Arc::clone(self), self.number, here.queued, here.connection);
-        }
     }
 }
 
@@ -355,9 +355,9 @@ impl std::fmt::Debug for Attached {
     }
 }
 
-impl std::fmt::Debug for Outbox {
+impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Outbox").field("number", &self.number).field("state", &self.state).finish()
+        f.debug_struct("Session").field("number", &self.number).field("state", &self.state).finish()
     }
 }
 
@@ -374,27 +374,27 @@ mod tests {
         Ways { store, bounds: Arc::new(bounds) }
     }
 
-    fn attach(outbox: &Arc<Outbox>, connection: u64, ways: &Ways) -> Received {
-        outbox.attach(&Arc::default(), connection, ways)
+    fn attach(session: &Arc<Session>, connection: u64, ways: &Ways) -> Received {
+        session.attach(&Arc::default(), connection, ways)
     }
 
     #[test]
     fn a_full_queue_drops_the_newest_and_keeps_the_order() {
         let ways = ways(140);
-        let outbox = Arc::new(Outbox::new(1, false));
+        let session = Arc::new(Session::new(1, false));
         let push = |payload| {
             let delivery = Delivery { qos: Qos::AtMostOnce, ..Delivery::for_tests("t", payload) };
-            outbox.push(delivery, &ways)
+            session.push(delivery, &ways)
         };
         assert_eq!(push(b"0"), Err(NotQueued::Offline));
-        attach(&outbox, 1, &ways);
+        attach(&session, 1, &ways);
         assert_eq!(push(b"1"), Ok(()));
         assert_eq!(push(b"2"), Ok(()));
         assert_eq!(push(b"3"), Err(NotQueued::Full));
-        let Some(Due::Delivery(first)) = outbox.pop_if(|_| true) else { panic!("two were queued") };
+        let Some(Due::Delivery(first)) = session.pop_if(|_| true) else { panic!("two were queued") };
         assert_eq!(&first.message.payload[..], b"1");
-        assert!(outbox.pop_if(|_| false).is_none());
-        let ended = outbox.end();
+        assert!(session.pop_if(|_| false).is_none());
+        let ended = session.end();
         assert_eq!((ended.lost, ended.was_kept), (1, false));
         assert_eq!(push(b"4"), Err(NotQueued::Offline));
         assert_eq!(ways.bounds.total_bytes.load(Ordering::Relaxed), 0);
@@ -403,33 +403,33 @@ mod tests {
     #[test]
     fn what_comes_while_the_client_is_away_is_numbered_on_and_what_it_subscribed_to_is_still_there() {
         let ways = ways(1000);
-        let outbox = Arc::new(Outbox::new(1, true));
-        let push = || outbox.push(Delivery::for_tests("t", b"x"), &ways);
-        attach(&outbox, 1, &ways);
+        let session = Arc::new(Session::new(1, true));
+        let push = || session.push(Delivery::for_tests("t", b"x"), &ways);
+        attach(&session, 1, &ways);
         let options = SubscriptionOptions {
             qos: Qos::AtLeastOnce,
             no_local: true,
             retain_as_published: false,
             identifier: Some(7),
         };
-        outbox.subscribe(Arc::from("a/#"), options);
-        assert_eq!((push(), outbox.next_number()), (Ok(()), 2));
+        session.subscribe(Arc::from("a/#"), options);
+        assert_eq!((push(), session.next_number()), (Ok(()), 2));
         let received = vec![(5, Position(9))];
-        assert_eq!(outbox.fall_asleep("client", None, &received, 100), 0, "the mailbox has it");
+        assert_eq!(session.fall_asleep("client", None, &received, 100), 0, "the mailbox has it");
         assert_eq!(ways.bounds.total_bytes.load(Ordering::Relaxed), 0);
-        assert_eq!((push(), outbox.next_number()), (Ok(()), 3));
-        assert_eq!((outbox.subscription("a/#"), outbox.subscription("a")), (Some(options), None));
+        assert_eq!((push(), session.next_number()), (Ok(()), 3));
+        assert_eq!((session.subscription("a/#"), session.subscription("a")), (Some(options), None));
         assert_eq!(
-            (outbox.cmp_client("client").is_eq(), outbox.has_expired(99), outbox.has_expired(100)),
+            (session.cmp_client("client").is_eq(), session.has_expired(99), session.has_expired(100)),
             (true, false, true)
         );
 
-        outbox.receive_asleep(6, Position(10));
-        assert_eq!(attach(&outbox, 2, &ways), [(5, Position(9)), (6, Position(10))]);
-        assert_eq!(outbox.subscription("a/#"), Some(options));
-        outbox.refill(vec![Delivery { number: 1, ..Delivery::for_tests("t", b"x") }], 1, None);
-        assert_eq!(outbox.size().0, 0, "it was read for the connection before");
-        let ended = outbox.end();
+        session.receive_asleep(6, Position(10));
+        assert_eq!(attach(&session, 2, &ways), [(5, Position(9)), (6, Position(10))]);
+        assert_eq!(session.subscription("a/#"), Some(options));
+        Arc::clone(&session).refill(vec![Delivery { number: 1, ..Delivery::for_tests("t", b"x") }], 1, None);
+        assert_eq!(session.size().0, 0, "it was read for the connection before");
+        let ended = session.end();
         assert_eq!((ended.was_kept, ended.filters), (true, vec![Arc::from("a/#")]));
         assert_eq!(push(), Err(NotQueued::Offline));
     }
@@ -437,7 +437,7 @@ mod tests {
     #[test]
     fn a_session_whose_client_is_away_is_small() {
         // With the counters of its Arc: 64 bytes, and what `Asleep` holds.
-        let bytes = size_of::<Outbox>();
+        let bytes = size_of::<Session>();
         assert!(bytes <= 48, "{bytes} bytes a sleeping session");
         let bytes = size_of::<Attached>();
         assert!(bytes <= 112, "{bytes} bytes more while it is connected");

@@ -2,14 +2,14 @@ use std::sync::Arc;
 
 use tidegate_telemetry::{Owner, Position};
 
-use super::{Client, Outbox};
+use super::{Client, Session};
 use crate::access::client_and_principal;
 use crate::sessions::asleep::Asleep;
 use crate::sessions::parked::{Rank, Sleeper};
 use crate::sessions::subscriptions::{SubscriptionOptions, Subscriptions};
 
 /// What the session subscribed to.
-impl Outbox {
+impl Session {
     /// How it subscribed to a filter, if it did.
     pub(crate) fn subscription(&self, filter: &str) -> Option<SubscriptionOptions> {
         match &self.state.lock().client {
@@ -60,7 +60,7 @@ impl Outbox {
 }
 
 /// While the client is away.
-impl Outbox {
+impl Session {
     /// How its client stands to another.
     pub(crate) fn cmp_client(&self, other: &str) -> std::cmp::Ordering {
         match &self.state.lock().client {

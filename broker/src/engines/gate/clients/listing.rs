@@ -93,7 +93,7 @@ impl Hub {
         self.complete(&mut found).await;
         let [Found { client, presence, .. }] = found;
         let subscriptions = match presence {
-            Some(presence) => presence.outbox.subscriptions(),
+            Some(presence) => presence.session.subscriptions(),
             None => self.parked.subscriptions(&key).unwrap_or_default(),
         };
         let filters = subscriptions
@@ -118,8 +118,8 @@ impl Hub {
                 return Err(ClientsError::Busy);
             }
         }
-        if session && let Some(outbox) = self.parked.take(&key) {
-            let ticket = self.forget(&outbox);
+        if session && let Some(parked) = self.parked.take(&key) {
+            let ticket = self.forget(&parked);
             let written = tokio::time::timeout(END_WAIT_MAX, self.commits.stored(ticket)).await;
             return written.map(drop).map_err(|_| ClientsError::Busy);
         }
@@ -162,7 +162,7 @@ impl Hub {
         let Some(topic) = &query.topic else { return true };
         let is_fit = |filter: &str| matches(shared_filter(filter).unwrap_or(filter), topic);
         match &known.presence {
-            Some(presence) => presence.outbox.any_filter(is_fit),
+            Some(presence) => presence.session.any_filter(is_fit),
             None => self.parked.has_filter(key, is_fit),
         }
     }
@@ -209,7 +209,7 @@ impl Hub {
         let mut mailbox = None;
         match (&known.presence, known.sleeper, ended) {
             (Some(presence), _, _) => {
-                mailbox = presence.outbox.is_kept().then_some(presence.outbox.number());
+                mailbox = presence.session.is_kept().then_some(presence.session.number());
                 describe(&mut client, presence);
             }
             (None, Some(sleeper), ended) => {
@@ -356,9 +356,9 @@ fn describe(client: &mut Client, presence: &Presence) {
     client.clean = Some(facts.clean);
     client.expiry_s = Some(facts.expiry_s);
     client.heard = Some(presence.heard_ms());
-    client.subscriptions = presence.outbox.subscription_count() as u64;
+    client.subscriptions = presence.session.subscription_count() as u64;
     client.in_flight = presence.in_flight();
-    let (messages, bytes) = presence.outbox.size();
+    let (messages, bytes) = presence.session.size();
     client.queued = ClientQueue { messages: messages as u64, bytes: bytes as u64 };
 }
 
@@ -370,7 +370,7 @@ mod tests {
     use super::*;
     use crate::config::BrokerConfig;
     use crate::listeners::Transport;
-    use crate::sessions::Outbox;
+    use crate::sessions::Session;
     use crate::wire::Version;
 
     #[test]
@@ -390,7 +390,7 @@ mod tests {
                 keep_alive_s: 0,
                 expiry_s: 0,
             };
-            let presence = Presence::new(facts, Arc::new(Outbox::new(number, false)));
+            let presence = Presence::new(facts, Arc::new(Session::new(number, false)));
             if number != 1 {
                 directory.show(&key, &bell, &Arc::new(presence));
             }

@@ -7,13 +7,13 @@ use tidegate_identity::Identity;
 use tidegate_telemetry::clients::{ClientInFlight, ClientTotals};
 
 use crate::listeners::Transport;
-use crate::sessions::Outbox;
+use crate::sessions::Session;
 use crate::wire::Version;
 
 /// What a connection shows of itself. Its task alone writes; whoever asks reads, and neither waits for the other.
 pub(crate) struct Presence {
     pub facts: Facts,
-    pub outbox: Arc<Outbox>,
+    pub session: Arc<Session>,
     heard_ms: AtomicI64,
     publications: AtomicU64,
     publication_bytes: AtomicU64,
@@ -65,11 +65,11 @@ impl fmt::Display for Address {
 }
 
 impl Presence {
-    pub(crate) fn new(facts: Facts, outbox: Arc<Outbox>) -> Self {
+    pub(crate) fn new(facts: Facts, session: Arc<Session>) -> Self {
         Presence {
             heard_ms: AtomicI64::new(facts.since_ms),
             facts,
-            outbox,
+            session,
             publications: AtomicU64::new(0),
             publication_bytes: AtomicU64::new(0),
             deliveries: AtomicU64::new(0),

@@ -48,9 +48,10 @@ impl<S: Stream> Connection<S> {
         admission.assigned_client_id = connect.client_id.is_empty().then_some(client);
         self.guarded(|machine| machine.admit(connect, &admission));
         // What the session subscribed to under other rights does not come back.
-        if let Some(outbox) = self.seat.outbox.as_ref().filter(|_| admission.session_present) {
-            for (filter, _) in outbox.subscriptions().iter().filter(|(filter, _)| !self.machine.may_subscribe(filter)) {
-                self.hub.unsubscribe(outbox, filter);
+        if let Some(session) = self.seat.session.as_ref().filter(|_| admission.session_present) {
+            for (filter, _) in session.subscriptions().iter().filter(|(filter, _)| !self.machine.may_subscribe(filter))
+            {
+                self.hub.unsubscribe(session, filter);
             }
         }
         // From here on the end of the connection parks this session, whatever happens before its CONNACK.

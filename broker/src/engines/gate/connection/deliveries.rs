@@ -27,16 +27,16 @@ impl<S: Stream> Connection<S> {
         }
     }
 
-    /// Takes what the client takes from its outbox, and sends what may be sent. Returns whether it stopped because there
+    /// Takes what the client takes from its session's queue, and sends what may be sent. Returns whether it stopped because there
     /// is nothing more, and not because the output is full or the turn is over.
     fn deliver(&mut self, on_disk: OnDisk) -> bool {
-        let Some(outbox) = self.seat.outbox.clone().filter(|_| !self.takes_nothing) else { return true };
-        let (hub, session) = (Arc::clone(&self.hub), self.machine.session());
+        let Some(session) = self.seat.session.clone().filter(|_| !self.takes_nothing) else { return true };
+        let (hub, number) = (Arc::clone(&self.hub), self.machine.session());
         while self.machine.output().len() < OUTPUT_BYTES_MAX && !self.turn.is_over() {
             let machine = &self.machine;
-            let next = match outbox.pop_if(|delivery| machine.takes(delivery.qos)) {
+            let next = match session.pop_if(|delivery| machine.takes(delivery.qos)) {
                 Some(Due::Greeting(greeting)) => {
-                    hub.look_up(&outbox, greeting, &mut self.turn);
+                    hub.look_up(&session, greeting, &mut self.turn);
                     continue;
                 }
                 Some(Due::Delivery(delivery)) => Some(delivery),
@@ -48,7 +48,7 @@ impl<S: Stream> Connection<S> {
             self.turn.spend(1);
             let has_next = next.is_some();
             if let Some(delivery) = next {
-                self.guarded(|machine| line_up(&hub, machine, session, delivery));
+                self.guarded(|machine| line_up(&hub, machine, number, delivery));
             }
             let waiting_ms = hub.waiting_ms();
             match self.guarded(|machine| machine.send_next(on_disk.durable, on_disk.stored, waiting_ms)).flatten() {
@@ -57,7 +57,7 @@ impl<S: Stream> Connection<S> {
                         self.report_command(command, &delivery, delivered);
                     }
                     self.note_delivered(delivered);
-                    hub.note_delivery(session, &delivery, delivered);
+                    hub.note_delivery(number, &delivery, delivered);
                 }
                 None if !has_next => return true,
                 None => {}
@@ -66,11 +66,11 @@ impl<S: Stream> Connection<S> {
         false
     }
 
-    /// A command leaves its outbox. That stands in the log before the first byte of it leaves.
+    /// A command leaves the queue. That stands in the log before the first byte of it leaves.
     fn report_command(&self, command: CommandId, delivery: &Delivery, delivered: Delivered) {
         let by_name = || {
             let topic = &delivery.message.topic;
-            self.seat.outbox.as_ref().is_some_and(|outbox| outbox.any_filter(|filter| is_by_name(filter, topic)))
+            self.seat.session.as_ref().is_some_and(|session| session.any_filter(|filter| is_by_name(filter, topic)))
         };
         let progress = match delivered {
             Delivered::Sent => CommandProgress::Sent { by_name: by_name() },

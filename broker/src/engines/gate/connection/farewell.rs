@@ -62,20 +62,20 @@ impl<S: Stream> Connection<S> {
             self.machine.abandon(End::Lost);
         }
         self.report_end(now);
-        let session = self.machine.session();
+        let number = self.machine.session();
         let had_will = self.machine.will(now.unix_ms).is_some();
         let will = self.machine.take_will(now.unix_ms);
         let (received, expiry_s) = self.machine.take_state();
         match will {
             Some((will, delay_s)) => self.hub.leave_will(will, delay_s, expiry_s),
-            None if had_will => self.hub.forgive_will(session),
+            None if had_will => self.hub.forgive_will(number),
             None => {}
         }
         if let Some(client) = self.holds.take() {
             if self.presence.is_some()
-                && let Some(outbox) = self.seat.outbox.take()
+                && let Some(session) = self.seat.session.take()
             {
-                self.hub.park(&client, self.machine.speaker().address(), outbox, &received, expiry_s);
+                self.hub.park(&client, self.machine.speaker().address(), session, &received, expiry_s);
             }
             self.hub.release(&client, &self.seat.bell);
         }

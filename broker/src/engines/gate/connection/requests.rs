@@ -124,8 +124,8 @@ impl<S: Stream> Connection<S> {
             self.refused_filter(Reason::NotAuthorized, detail, filter);
             return (SubscribeOutcome::NotAuthorized, 0);
         }
-        let Some(outbox) = &self.seat.outbox else { return (SubscribeOutcome::QuotaExceeded, 0) };
-        match self.hub.subscribe(outbox, filter) {
+        let Some(session) = &self.seat.session else { return (SubscribeOutcome::QuotaExceeded, 0) };
+        match self.hub.subscribe(session, filter) {
             Ok((SubscribeOutcome::QuotaExceeded, _)) => {
                 let detail = "mqtt.subscriptions_per_client_max or mqtt.subscriptions_max is met".to_owned();
                 self.refused_filter(Reason::ClientLimit, detail, filter);
@@ -146,7 +146,7 @@ impl<S: Stream> Connection<S> {
     fn unsubscribe(&mut self, packet_id: u16, filters: &[String]) {
         self.turn.spend(filters.len());
         let unsubscribe = |filter: &String| {
-            self.seat.outbox.as_ref().map_or((false, 0), |outbox| self.hub.unsubscribe(outbox, filter))
+            self.seat.session.as_ref().map_or((false, 0), |session| self.hub.unsubscribe(session, filter))
         };
         let (existed, tickets): (Vec<bool>, Vec<u64>) = filters.iter().map(unsubscribe).unzip();
         let ticket = tickets.into_iter().max().unwrap_or(0);

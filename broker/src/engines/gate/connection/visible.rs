@@ -11,7 +11,7 @@ use crate::wire::{ConnectRequest, Delivered, End, Now, Request};
 impl<S: Stream> Connection<S> {
     /// The client has its session: from here on it is listed.
     pub(super) fn show(&mut self, key: &str, connect: &ConnectRequest, now: Now) {
-        let Some(outbox) = self.seat.outbox.clone() else { return };
+        let Some(session) = self.seat.session.clone() else { return };
         let speaker = self.machine.speaker();
         let facts = Facts {
             number: self.seat.number,
@@ -24,7 +24,7 @@ impl<S: Stream> Connection<S> {
             keep_alive_s: self.machine.keep_alive_s(connect),
             expiry_s: self.machine.expiry_s(),
         };
-        let presence = Arc::new(Presence::new(facts, outbox));
+        let presence = Arc::new(Presence::new(facts, session));
         self.hub.directory.show(key, &self.seat.bell, &presence);
         self.presence = Some(presence);
     }

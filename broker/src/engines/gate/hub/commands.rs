@@ -42,9 +42,9 @@ impl Hub {
     }
 
     fn hand_out_command(&self, position: Position, routed: Routed) {
-        for (outbox, mut delivery) in routed {
+        for (session, mut delivery) in routed {
             delivery.after = position;
-            self.queue(&outbox, delivery);
+            self.queue(&session, delivery);
         }
     }
 

@@ -11,7 +11,7 @@ use crate::access::KeptOut;
 use crate::engines::gate::clients::Refused;
 use crate::listeners::{OpenError, Peer};
 use crate::metrics;
-use crate::sessions::Outbox;
+use crate::sessions::Session;
 use crate::sessions::{Bell, EndOrder};
 use crate::wire::End;
 
@@ -20,13 +20,13 @@ pub(crate) struct Seat {
     pub number: u64,
     pub bell: Arc<Bell>,
     /// The session's, once the client is let in.
-    pub outbox: Option<Arc<Outbox>>,
+    pub session: Option<Arc<Session>>,
 }
 
 impl Hub {
     pub(crate) fn seat(&self) -> Seat {
         let number = self.next_connection.fetch_add(1, Ordering::Relaxed);
-        let seat = Seat { number, bell: Arc::default(), outbox: None };
+        let seat = Seat { number, bell: Arc::default(), session: None };
         self.connections.lock().insert(seat.number, Arc::clone(&seat.bell));
         self.metrics.connections.increment(1.0);
         seat

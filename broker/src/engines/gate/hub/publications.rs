@@ -13,7 +13,7 @@ use crate::metrics::{self, Dropped};
 use crate::routing::{Kept, Put, Retained};
 use crate::routing::{Routed, durable_for};
 use crate::sessions::Change;
-use crate::sessions::{Delivery, Message, NotQueued, Outbox};
+use crate::sessions::{Delivery, Message, NotQueued, Session};
 use crate::wire::Delivered;
 
 /// Who publishes, for `no local` and the counters.
@@ -132,9 +132,9 @@ impl Hub {
 
     /// Queues deliveries of publications that stand in the log up to `position`.
     pub(in crate::engines::gate) fn hand_out(&self, position: Position, routed: Routed) {
-        for (outbox, mut delivery) in routed {
+        for (session, mut delivery) in routed {
             delivery.after = durable_for(delivery.qos, position);
-            self.queue(&outbox, delivery);
+            self.queue(&session, delivery);
         }
     }
 
@@ -191,15 +191,15 @@ impl Hub {
         self.store.note(Change::Retain { position, message, of });
     }
 
-    pub(in crate::engines::gate) fn queue(&self, outbox: &Arc<Outbox>, delivery: Delivery) {
-        match outbox.push(delivery, &self.ways) {
+    pub(in crate::engines::gate) fn queue(&self, session: &Arc<Session>, delivery: Delivery) {
+        match session.push(delivery, &self.ways) {
             Ok(()) => {}
             Err(NotQueued::Full) => metrics::dropped(Dropped::QueueFull, 1),
             Err(NotQueued::Offline) => metrics::dropped(Dropped::Offline, 1),
         }
     }
 
-    /// A delivery left its outbox; one that cannot be sent is settled.
+    /// A delivery left the queue of its session; one that cannot be sent is settled.
     pub(crate) fn note_delivery(&self, session: u64, delivery: &Delivery, delivered: Delivered) {
         match delivered {
             Delivered::Sent => {

@@ -11,7 +11,7 @@ use super::{Hub, Seat};
 use crate::access::client_and_principal;
 use crate::engines::gate::clients::Ended;
 use crate::metrics::{self, Dropped};
-use crate::sessions::Outbox;
+use crate::sessions::Session;
 use crate::sessions::{Change, Rank, Received};
 use crate::wire::{Admission, ConnectRequest};
 
@@ -43,30 +43,30 @@ impl Hub {
             expiry_s: (connect.expiry_s > longest_s).then_some(longest_s),
             ..Admission::default()
         };
-        let (outbox, ticket) = match self.parked.take(client) {
-            Some(outbox) if !connect.clean && !outbox.has_expired(waiting_ms) => {
-                let session = outbox.number();
-                let ticket = self.store.change(Change::Resume { session, expiry_s, address });
-                self.cancel_will(session);
+        let (session, ticket) = match self.parked.take(client) {
+            Some(session) if !connect.clean && !session.has_expired(waiting_ms) => {
+                let number = session.number();
+                let ticket = self.store.change(Change::Resume { session: number, expiry_s, address });
+                self.cancel_will(number);
                 admission.session_present = true;
                 // Whether it will outlive this connection as well is seen at its end; until then it is stored.
                 admission.keeps = true;
-                (outbox, ticket)
+                (session, ticket)
             }
             other => {
-                let mut ticket = other.map_or(0, |outbox| self.forget(&outbox));
-                let session = self.next_session.fetch_add(1, Ordering::Relaxed);
+                let mut ticket = other.map_or(0, |session| self.forget(&session));
+                let number = self.next_session.fetch_add(1, Ordering::Relaxed);
                 admission.keeps = expiry_s > 0;
                 if admission.keeps {
                     let client = Arc::from(client);
-                    ticket = self.store.change(Change::Open { session, client, expiry_s, address });
+                    ticket = self.store.change(Change::Open { session: number, client, expiry_s, address });
                 }
-                (Arc::new(Outbox::new(session, admission.keeps)), ticket)
+                (Arc::new(Session::new(number, admission.keeps)), ticket)
             }
         };
-        admission.session = outbox.number();
-        admission.received = outbox.attach(&seat.bell, seat.number, &self.ways).into_iter().collect();
-        seat.outbox = Some(outbox);
+        admission.session = session.number();
+        admission.received = session.attach(&seat.bell, seat.number, &self.ways).into_iter().collect();
+        seat.session = Some(session);
         Admitted { admission, ticket }
     }
 
@@ -83,29 +83,29 @@ impl Hub {
         &self,
         client: &str,
         address: Option<IpAddr>,
-        outbox: Arc<Outbox>,
+        session: Arc<Session>,
         received: &Received,
         expiry_s: u32,
     ) {
         // A DISCONNECT may have asked for more than the CONNECT was granted.
         let expiry_s = expiry_s.min(self.expiry_max_s());
         if expiry_s == 0 {
-            self.forget(&outbox);
+            self.forget(&session);
             return;
         }
         let expires_ms = self.waiting_ms().saturating_add(i64::from(expiry_s) * 1000);
-        metrics::dropped(Dropped::Offline, outbox.fall_asleep(client, address, received, expires_ms) as u64);
-        self.store.change(Change::Park { session: outbox.number(), expires_ms });
-        if let Some(gone) = self.parked.put(client, outbox) {
+        metrics::dropped(Dropped::Offline, session.fall_asleep(client, address, received, expires_ms) as u64);
+        self.store.change(Change::Park { session: session.number(), expires_ms });
+        if let Some(gone) = self.parked.put(client, session) {
             self.give_way(&gone);
         }
     }
 
     /// Ends a session of a client that is away before its time, because others need the room. That client learns of it
     /// when it comes back: no session is present.
-    pub(in crate::engines::gate) fn give_way(&self, outbox: &Arc<Outbox>) {
-        let Rank { owner, client: key, .. } = outbox.rank();
-        self.forget(outbox);
+    pub(in crate::engines::gate) fn give_way(&self, session: &Arc<Session>) {
+        let Rank { owner, client: key, .. } = session.rank();
+        self.forget(session);
         metrics::limit_met(SESSIONS_MAX, 1);
         let detail = format!(
             "its session ended while it was away: {SESSIONS_MAX} ({}) are kept, and {owner} has most of them; raise it, or \
@@ -122,20 +122,20 @@ impl Hub {
     /// Ends the sessions whose time is over among the next sleepers. A client that is back before its session was looked
     /// at finds that it ended as well.
     pub(in crate::engines::gate) fn sweep(&self, waiting_ms: i64) {
-        for outbox in self.parked.sweep(waiting_ms) {
-            self.forget(&outbox);
+        for session in self.parked.sweep(waiting_ms) {
+            self.forget(&session);
         }
     }
 
     /// Ends a session; a will that waited for its client is published (MQTT-3.1.3-9). Returns the ticket of that.
-    pub(in crate::engines::gate) fn forget(&self, outbox: &Arc<Outbox>) -> u64 {
-        let (session, ended) = (outbox.number(), outbox.end());
+    pub(in crate::engines::gate) fn forget(&self, session: &Arc<Session>) -> u64 {
+        let (number, ended) = (session.number(), session.end());
         metrics::dropped(Dropped::Offline, ended.lost as u64);
         for filter in &ended.filters {
-            self.routes.unsubscribe(filter, outbox);
+            self.routes.unsubscribe(filter, session);
         }
         self.note_subscriptions(ended.filters.len(), 0);
-        self.publish_will_of(session);
-        if ended.was_kept { self.store.change(Change::Close { session }) } else { 0 }
+        self.publish_will_of(number);
+        if ended.was_kept { self.store.change(Change::Close { session: number }) } else { 0 }
     }
 }

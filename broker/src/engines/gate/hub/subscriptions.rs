@@ -9,7 +9,7 @@ use super::Hub;
 use crate::engines::gate::turn::Turn;
 use crate::routing::{Subscriber, durable_for};
 use crate::sessions::{Change, SubscriptionOptions};
-use crate::sessions::{Delivery, Greeting, Message, Outbox};
+use crate::sessions::{Delivery, Greeting, Message, Session};
 use crate::topics::TopicError;
 use crate::wire::{Filter, SubscribeOutcome};
 
@@ -23,16 +23,16 @@ impl Hub {
     /// Subscribes and queues the retained messages that are due. The SUBACK waits until the ticket is stored.
     pub(crate) fn subscribe(
         &self,
-        outbox: &Arc<Outbox>,
+        session: &Arc<Session>,
         filter: &Filter,
     ) -> Result<(SubscribeOutcome, u64), TopicError> {
         self.limits.topics.check_filter(&filter.filter)?;
-        let is_known = outbox.subscription(&filter.filter).is_some();
+        let is_known = session.subscription(&filter.filter).is_some();
         let full = self.subscriptions.load(Ordering::Relaxed) >= self.config.subscriptions_max;
-        if !is_known && (full || outbox.subscription_count() >= self.config.subscriptions_per_client_max) {
+        if !is_known && (full || session.subscription_count() >= self.config.subscriptions_per_client_max) {
             return Ok((SubscribeOutcome::QuotaExceeded, 0));
         }
-        let (session, options) = (outbox.number(), filter.options);
+        let options = filter.options;
         let name: Arc<str> = Arc::from(filter.filter.as_str());
         let is_shared = name.starts_with("$share/");
         let is_greeted = !is_shared && (filter.retain_handling == 0 || (filter.retain_handling == 1 && !is_known));
@@ -40,32 +40,32 @@ impl Hub {
             // Nobody is between routing a retained message and keeping it: each is among those due, or comes as a
             // publication.
             let retained = is_greeted.then(|| self.retained.lock());
-            outbox.subscribe(Arc::clone(&name), options);
+            session.subscribe(Arc::clone(&name), options);
             if let Some(retained) = &retained {
-                outbox.greet(&name, retained.newest(), retained.size().0);
+                session.greet(&name, retained.newest(), retained.size().0);
             }
-            self.routes.subscribe(&name, Subscriber { outbox: Arc::clone(outbox), options }, !is_known);
+            self.routes.subscribe(&name, Subscriber { session: Arc::clone(session), options }, !is_known);
         }
         self.note_subscriptions(usize::from(is_known), 1);
         if is_greeted {
-            self.send_system(outbox, filter);
+            self.send_system(session, filter);
         }
-        let ticket = match outbox.is_kept() {
-            true => self.store.change(Change::Subscribe { session, filter: name, options }),
+        let ticket = match session.is_kept() {
+            true => self.store.change(Change::Subscribe { session: session.number(), filter: name, options }),
             false => 0,
         };
         Ok((SubscribeOutcome::Granted(options.qos), ticket))
     }
 
-    fn send_system(&self, outbox: &Arc<Outbox>, filter: &Filter) {
+    fn send_system(&self, session: &Arc<Session>, filter: &Filter) {
         for (position, message) in self.system_matching(&filter.filter) {
-            self.queue(outbox, greeted(position, message, filter.options));
+            self.queue(session, greeted(position, message, filter.options));
         }
     }
 
     /// Looks up what comes next of the retained messages that a subscription is due.
-    pub(crate) fn look_up(&self, outbox: &Arc<Outbox>, mut greeting: Box<Greeting>, turn: &mut Turn) {
-        let Some(options) = outbox.subscription(greeting.walk.filter()) else { return };
+    pub(crate) fn look_up(&self, session: &Arc<Session>, mut greeting: Box<Greeting>, turn: &mut Turn) {
+        let Some(options) = session.subscription(greeting.walk.filter()) else { return };
         let (mut found, mut bytes) = (Vec::new(), 0);
         let (allowed, through) = (STEPS_MAX.min(turn.left()), greeting.through);
         let mut steps = allowed;
@@ -80,16 +80,22 @@ impl Hub {
         }
         drop(retained);
         turn.spend(allowed - steps);
-        outbox.give(greeting, found);
+        session.give(greeting, found);
     }
 
     /// Ends a subscription; returns whether there was one, and the ticket of its end.
-    pub(crate) fn unsubscribe(&self, outbox: &Outbox, filter: &str) -> (bool, u64) {
-        let Some(filter) = outbox.unsubscribe(filter) else { return (false, 0) };
-        let session = outbox.number();
-        self.routes.unsubscribe(&filter, outbox);
+    pub(crate) fn unsubscribe(&self, session: &Session, filter: &str) -> (bool, u64) {
+        let Some(filter) = session.unsubscribe(filter) else { return (false, 0) };
+        self.routes.unsubscribe(&filter, session);
         self.note_subscriptions(1, 0);
-        (true, if outbox.is_kept() { self.store.change(Change::Unsubscribe { session, filter }) } else { 0 })
+        (
+            true,
+            if session.is_kept() {
+                self.store.change(Change::Unsubscribe { session: session.number(), filter })
+            } else {
+                0
+            },
+        )
     }
 
     pub(in crate::engines::gate) fn note_subscriptions(&self, before: usize, after: usize) {
