@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use metrics::counter;
 use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::server::TlsStream;
 use tokio_tungstenite::tungstenite;
@@ -281,7 +282,8 @@ impl Way {
             return Ok(Opened::WebSocket(Box::new(self.upgrade(stream).await?)));
         };
         let accepted = tls.acceptor().accept(stream).into_fallible().await;
-        let stream = accepted.map_err(|(error, stream)| (OpenError::Tls(error), Some(stream)))?;
+        let mut stream = accepted.map_err(|(error, stream)| (OpenError::Tls(error), Some(stream)))?;
+        self.meet_protocol(&mut stream).await?;
         if let Some([shown, ..]) = stream.get_ref().1.peer_certificates() {
             let names = certificate::names(shown).ok_or((OpenError::Certificate, None))?;
             peer.certificate = Some(Box::new(names));
@@ -290,6 +292,19 @@ impl Way {
             true => Opened::Wss(Box::new(self.upgrade(stream).await?)),
             false => Opened::Tls(Box::new(stream)),
         })
+    }
+
+    /// Looks at the first bytes inside TLS, and refuses what this listener does not serve there.
+    async fn meet_protocol(&self, stream: &mut TlsStream<TcpStream>) -> Result<(), Unopened> {
+        // A connection that breaks here ends as one whose CONNECT never came whole.
+        let begun = stream.fill_buf().await.unwrap_or_default();
+        let Some(spoken) = Spoken::of(begun).filter(|spoken| !spoken.fits_inside(self.transport)) else {
+            return Ok(());
+        };
+        let (detail, answer) = (spoken.words_inside(self.transport, &self.places), spoken.answer_inside());
+        // Whether it gets there or not, the connection ends.
+        let _ = async { stream.write_all(answer).await.and(stream.shutdown().await) }.await;
+        Err((OpenError::OtherProtocol { detail, answer: b"" }, None))
     }
 
     async fn upgrade<S>(&self, stream: S) -> Result<WebSocket<S>, Unopened>

@@ -56,6 +56,30 @@ impl Spoken {
         self == expected
     }
 
+    /// Whether a listener of this kind serves it inside of TLS.
+    pub(crate) fn fits_inside(self, transport: Transport) -> bool {
+        self == if transport.is_websocket() { Spoken::Http } else { Spoken::Mqtt }
+    }
+
+    /// What it is answered inside of TLS.
+    pub(crate) fn answer_inside(self) -> &'static [u8] {
+        if self == Spoken::Http { BAD_REQUEST } else { b"" }
+    }
+
+    /// What came inside of TLS, and where to go with it.
+    pub(crate) fn words_inside(self, listener: Transport, places: &Places) -> String {
+        let (came, instead) = match self {
+            Spoken::Tls => ("TLS within TLS", "encrypt once".to_owned()),
+            Spoken::Http => {
+                let websocket = there_is(Transport::Wss, places);
+                ("HTTP over TLS", format!("pages and REST are at http.listen, and {websocket}"))
+            }
+            Spoken::Mqtt => ("MQTT over TLS", there_is(Transport::Tls, places)),
+            Spoken::Proxy => ("a PROXY protocol header inside of TLS", PROXY_INSTEAD.to_owned()),
+        };
+        format!("this port speaks {}, and {came} came: {instead}", served_by(listener))
+    }
+
     /// What it is answered by a listener that does not serve it, in its own words where it has any.
     pub(crate) fn answer(self, listener: Transport) -> &'static [u8] {
         match self {
@@ -67,12 +91,6 @@ impl Spoken {
 
     /// What came to a listener that does not serve it, and where to go instead.
     pub(crate) fn words(self, listener: Transport, places: &Places) -> String {
-        let served = match listener {
-            Transport::Tcp | Transport::Unix => "plain MQTT",
-            Transport::Tls => "MQTT over TLS",
-            Transport::WebSocket => "MQTT over WebSocket",
-            Transport::Wss => "MQTT over WebSocket over TLS",
-        };
         let (came, instead) = match self {
             Spoken::Tls if listener.is_websocket() => ("TLS", there_is(Transport::Wss, places)),
             Spoken::Tls => ("TLS", there_is(Transport::Tls, places)),
@@ -85,12 +103,20 @@ impl Spoken {
                 ("plain MQTT", format!("use TLS here, or else {}", there_is(Transport::Tcp, places)))
             }
             Spoken::Mqtt => ("plain MQTT", there_is(Transport::Tcp, places)),
-            Spoken::Proxy => {
-                let instead = "set proxy_protocol = true for a listener that only the proxy reaches";
-                ("a PROXY protocol header", instead.to_owned())
-            }
+            Spoken::Proxy => ("a PROXY protocol header", PROXY_INSTEAD.to_owned()),
         };
-        format!("this port speaks {served}, and {came} came: {instead}")
+        format!("this port speaks {}, and {came} came: {instead}", served_by(listener))
+    }
+}
+
+const PROXY_INSTEAD: &str = "set proxy_protocol = true for a listener that only the proxy reaches";
+
+fn served_by(listener: Transport) -> &'static str {
+    match listener {
+        Transport::Tcp | Transport::Unix => "plain MQTT",
+        Transport::Tls => "MQTT over TLS",
+        Transport::WebSocket => "MQTT over WebSocket",
+        Transport::Wss => "MQTT over WebSocket over TLS",
     }
 }
 
@@ -148,5 +174,11 @@ mod tests {
         says(Spoken::Mqtt, Transport::Tls, "or else plain MQTT is at 127.0.0.1:1883");
         says(Spoken::Http, Transport::Tcp, "http.listen");
         says(Spoken::Proxy, Transport::Tcp, "proxy_protocol = true");
+        let inside = |spoken: Spoken, listener, text: &str| {
+            let words = spoken.words_inside(listener, &places);
+            assert!(words.contains(text), "{words}");
+        };
+        inside(Spoken::Http, Transport::Tls, "this port speaks MQTT over TLS, and HTTP over TLS came: pages");
+        inside(Spoken::Mqtt, Transport::Wss, "and MQTT over TLS came: TLS is at 127.0.0.1:8883");
     }
 }

@@ -178,15 +178,18 @@ pub(crate) fn reason_of(error: &io::Error) -> &'static str {
     match tls_error(error) {
         Some(Error::NoCertificatesPresented | Error::InvalidCertificate(_)) => "client_certificate",
         Some(Error::AlertReceived(alert)) if is_about_ours(*alert) => "server_certificate",
-        Some(_) => "tls",
-        None => "lost",
+        // Also one that ended in the middle: its hello was there, so somebody wanted in.
+        Some(_) | None => "tls",
     }
 }
+
+const LOST: &str = "the client went away in its TLS handshake, as one does that takes no certificate of this server's \
+                    authority and does not say so, or whose connection broke";
 
 /// What went wrong in a handshake, and what to do.
 pub(crate) fn words(error: &io::Error) -> String {
     let detail = match tls_error(error) {
-        None => return format!("the connection was lost in its TLS handshake: {error}"),
+        None => return LOST.to_owned(),
         Some(Error::NoCertificatesPresented) => {
             "the client showed no certificate, which require_certificate of this listener asks for".to_owned()
         }
@@ -202,7 +205,9 @@ pub(crate) fn words(error: &io::Error) -> String {
              connect by a name that the server's certificate has"
         ),
         Some(Error::NoApplicationProtocol) => {
-            "the client names other protocols than this listener's (ALPN: mqtt on tls, http/1.1 on wss)".to_owned()
+            "the client names other protocols than this listener's (ALPN: mqtt on tls, http/1.1 on wss); pages and REST are \
+             at http.listen"
+                .to_owned()
         }
         Some(other) => other.to_string(),
     };

@@ -143,7 +143,10 @@ impl Machine {
             MqttError::TopicAliasInvalid => standard::alias_error(raw, self.limits.topic_alias_max),
             error => error,
         };
-        self.refuse_packet((error, &error.to_string()), raw);
+        // MQTT-3.1.0-2; the crate has one word for it and much else.
+        let is_second_connect = self.phase != Phase::AwaitingConnect && packet_name(raw) == "CONNECT";
+        let what = if is_second_connect { "a second one on its connection".to_owned() } else { error.to_string() };
+        self.refuse_packet((error, &what), raw);
     }
 
     /// A packet is against the standard.

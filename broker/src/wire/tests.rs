@@ -225,6 +225,14 @@ fn packet_identifier_zero_is_refused_before_the_protocol_crate_panics() {
 }
 
 #[test]
+fn a_second_connect_is_told_to_be_one() {
+    let mut driver = Driver::connected(CONNECT_V3);
+    driver.receive(CONNECT_V3);
+    let told = format!("{:?}", driver.machine.ended());
+    assert!(told.contains("CONNECT is against the standard: a second one on its connection"), "{told}");
+}
+
+#[test]
 fn a_packet_is_too_large_by_its_header_alone() {
     let mut driver = Driver::connected(CONNECT_V5);
     driver.receive(b"\x30\xff\xff\xff\x7f");

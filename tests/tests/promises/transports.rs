@@ -162,16 +162,14 @@ async fn a_client_certificate_lets_in_and_its_absence_does_not() {
 
 /// What the server says of a connection that it refused for that reason.
 async fn is_told(server: &Server, reason: &str, text: &str) {
-    eventually(&format!("{reason} is told"), Duration::from_secs(10), || async {
+    // Its client may have read that it is refused before the server has noted it.
+    let line = eventually(&format!("{reason} is told: {text}"), Duration::from_secs(10), || async {
         let page = server.get("/v1/refusals").await;
         let line = page["refusals"].as_array()?.iter().find(|line| line["reason"] == reason)?.clone();
-        assert!(
-            line["detail"].as_str()?.contains(text) && line["address"].as_str()?.starts_with("127.0.0.1:"),
-            "{line}"
-        );
-        Some(())
+        line["detail"].as_str()?.contains(text).then_some(line)
     })
     .await;
+    assert!(line["address"].as_str().is_some_and(|address| address.starts_with("127.0.0.1:")), "{line}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -203,9 +201,41 @@ async fn who_comes_to_the_wrong_port_or_with_the_wrong_certificate_is_seen_with_
     assert!(!publishes(tls, "d", &["--cafile", &foreign, "--cert", &certificate, "--key", &key]).await);
     is_told(&server, "server_certificate", "does not take this server's certificate").await;
 
+    let mut silent = TcpStream::connect(tls).await.unwrap();
+    silent.write_all(&hello_of_tls()).await.unwrap();
+    silent.read_u8().await.expect("the server answers the hello");
+    drop(silent);
+    is_told(&server, "tls", "the client went away in its TLS handshake").await;
+
     let refusals = server.get("/v1/refusals").await["refusals"].clone();
     let counts: Vec<_> = refusals.as_array().unwrap().iter().map(|line| line["count"].as_u64().unwrap()).collect();
-    assert_eq!(counts, [1, 3, 3], "a line for each reason, newest first: {refusals}");
+    assert_eq!(counts, [1, 1, 3, 3], "a line for each reason, newest first: {refusals}");
+}
+
+/// A TLS 1.2 client's hello (RFC 5246 section 7.4.1.2), which takes elliptic curves and any usual signature.
+fn hello_of_tls() -> Vec<u8> {
+    const EXTENSIONS: [u8; 26] = [0, 24, 0, 10, 0, 4, 0, 2, 0, 23, 0, 11, 0, 2, 1, 0, 0, 13, 0, 6, 0, 4, 4, 3, 4, 1];
+    let (record, hello, random) = ([22, 3, 1, 0, 73], [1, 0, 0, 69, 3, 3], [7; 32]);
+    let (session, suites, compressions) = ([0], [0, 4, 0xc0, 0x2b, 0xc0, 0x2f], [1, 0]);
+    [&record[..], &hello, &random, &session, &suites, &compressions, &EXTENSIONS].concat()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_browser_at_the_port_of_tls_reads_where_to_go_and_is_seen() {
+    let authority = Authority::new();
+    authority.issue("server", authority.folder.path());
+    let server = Server::with_config(&authority.listener("tls", "")).await;
+    let (tls, ca) = (server.address("tls"), authority.file("ca.pem"));
+    let (url, resolve) = (format!("https://localhost:{}/", tls.port()), format!("localhost:{}:127.0.0.1", tls.port()));
+    let plain = ["--silent", "--no-alpn", "--cacert", &ca, "--resolve", &resolve, &url];
+    let page = tool::run("curl", &plain).await;
+    assert!(page.contains("Pages and REST are at http.listen"), "{page}");
+    // One that says beforehand that it wants pages is told in the handshake.
+    let named = format!("! curl --silent --cacert {ca} --resolve {resolve} {url}");
+    tool::run("bash", &["-c", &named]).await;
+    is_told(&server, "tls", "pages and REST are at http.listen").await;
+    is_told(&server, "other_protocol", "this port speaks MQTT over TLS, and HTTP over TLS came: pages and REST").await;
+    assert!(publishes(tls, "dev1", &["--cafile", &ca]).await, "and MQTT goes on");
 }
 
 #[tokio::test(flavor = "multi_thread")]
