@@ -2,6 +2,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use tidegate_telemetry::Value;
+use tidegate_telemetry::scope::glob_matches;
 
 use crate::config::MetricConfig;
 use crate::conversion::Conversion;
@@ -69,6 +70,15 @@ struct Configured {
     unit: Option<Option<Arc<str>>>,
     decimals: Option<u8>,
     conversion: Option<Conversion>,
+    by_device: Vec<(String, Conversion)>,
+}
+
+impl Configured {
+    /// From what a device sends, by its full identifier.
+    fn conversion_of(&self, device: &str) -> Option<Conversion> {
+        let own = self.by_device.iter().find(|(pattern, _)| glob_matches(pattern, device));
+        own.map(|(_, conversion)| *conversion).or(self.conversion)
+    }
 }
 
 /// A unit that a name suggests, by its place among the well-known ones.
@@ -96,8 +106,8 @@ impl Catalogue {
     pub(crate) fn new(configured: &[MetricConfig]) -> Self {
         let configured = configured.iter().map(|metric| {
             let unit = metric.unit.as_deref().map(|unit| Some(Arc::from(unit)).filter(|_| !unit.is_empty()));
-            let conversion = metric.conversion;
-            (metric.name.clone(), Configured { unit, decimals: metric.decimals, conversion })
+            let MetricConfig { name, decimals, conversion, by_device, .. } = metric.clone();
+            (name, Configured { unit, decimals, conversion, by_device })
         });
         let configured: HashMap<String, Configured> = configured.collect();
         let mut well_known = HashMap::new();
@@ -105,7 +115,7 @@ impl Catalogue {
             let style = Style { unit: Some((*unit).into()), guessed: true, decimals: Some(*decimals) };
             well_known.extend(names.iter().map(|name| (*name, (Guess(place), style.clone()))));
         }
-        let converts = configured.values().any(|metric| metric.conversion.is_some());
+        let converts = configured.values().any(|metric| metric.conversion.is_some() || !metric.by_device.is_empty());
         Catalogue { configured, well_known, converts }
     }
 
@@ -135,10 +145,10 @@ impl Catalogue {
     }
 
     /// A value that a device sent, in the unit that is kept.
-    pub(crate) fn kept(&self, metric: &str, value: Value) -> Value {
+    pub(crate) fn kept(&self, device: &str, metric: &str, value: Value) -> Value {
         match value {
             Value::Number(number) if self.converts => {
-                let conversion = self.configured.get(metric).and_then(|metric| metric.conversion);
+                let conversion = self.configured.get(metric).and_then(|metric| metric.conversion_of(device));
                 Value::Number(conversion.map_or(number, |conversion| conversion.of(number)))
             }
             value => value,

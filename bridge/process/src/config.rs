@@ -130,6 +130,8 @@ pub struct MetricConfig {
     pub decimals: Option<u8>,
     /// From what devices send to what is kept, shown and compared with rules. `None`: they send that.
     pub conversion: Option<Conversion>,
+    /// The same for devices whose full identifier a pattern matches; the first that does decides.
+    pub by_device: Vec<(String, Conversion)>,
 }
 
 /// A rule: which condition, on which metric of which devices, raises an alert.

@@ -35,7 +35,7 @@ impl Process {
         let (baseline, cells_before) = (device.clock.baseline, device.cells.len());
         let mut cells = SmallVec::new();
         for (name, value) in reading.metrics {
-            let value = self.catalogue.kept(&name, value);
+            let value = self.catalogue.kept(&device.id, &name, value);
             let place = match device.metric(&name, 0) {
                 Some(_) if own_ms.is_none() => continue,
                 Some(place) => {

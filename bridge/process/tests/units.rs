@@ -25,7 +25,8 @@ fn unit(unit: &str) -> Option<String> {
 }
 
 fn configured(name: &str, unit: Option<&str>, decimals: Option<u8>, conversion: Option<Conversion>) -> ProcessConfig {
-    let metric = MetricConfig { name: name.into(), unit: unit.map(Into::into), decimals, conversion };
+    let (name, unit, by_device) = (name.into(), unit.map(Into::into), Vec::new());
+    let metric = MetricConfig { name, unit, decimals, conversion, by_device };
     ProcessConfig { metrics: vec![metric], ..ProcessConfig::default() }
 }
 
@@ -98,4 +99,17 @@ fn what_is_sent_in_another_unit_is_converted_before_anything_else_sees_it() {
     let changes = fleet.sends("dev7", 1, 1, r#""voltage":2400"#).to_vec();
     assert_eq!(alerts(&changes)[0].raised_value, Some(2.4));
     assert_eq!(told(&fleet.process.snapshot(), "voltage"), Some((unit("V"), false, Some(3))));
+}
+
+#[test]
+fn two_devices_that_send_one_metric_in_different_units_are_kept_in_one() {
+    let mut config = configured("voltage", Some("V"), None, Conversion::between("mV", "V"));
+    let by_device = [("meter/*", "kV"), ("meter/9", "mV"), ("*rack-7", "V")];
+    config.metrics[0].by_device =
+        by_device.map(|(pattern, sent)| (pattern.to_owned(), Conversion::between(sent, "V").unwrap())).into();
+    for (device, sent, kept) in [("dev7", 2_965.0, 2.965), ("meter/9", 0.4, 400.0), ("row/rack-7", 12.5, 12.5)] {
+        let mut fleet = Fleet::with(config.clone());
+        fleet.sends(device, 0, 0, &format!(r#""voltage":{sent}"#));
+        assert_eq!(fleet.latest("voltage"), [(0, number(kept))], "{device}");
+    }
 }

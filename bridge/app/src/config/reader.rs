@@ -280,6 +280,26 @@ impl Section<'_> {
         }
     }
 
+    /// A table whose keys are names of the user's own, each with its value.
+    pub fn entries<T>(&mut self, key: &str, parse: impl Fn(&str, &Item) -> Result<T, String>) -> Vec<T> {
+        let path = self.known(key);
+        let Some(item) = self.reader.find(&path).cloned() else { return Vec::new() };
+        let Some(table) = item.as_table_like() else {
+            self.reader.mistake(item.span(), &path, "is a table: write { \"name\" = …, … }".to_owned());
+            return Vec::new();
+        };
+        let mut entries = Vec::new();
+        for (name, item) in table.iter() {
+            let path = format!("{path}.{}", level(name));
+            self.reader.known.insert(path.clone());
+            match parse(name, item) {
+                Ok(entry) => entries.push(entry),
+                Err(what) => self.reader.mistake(item.span(), &path, what),
+            }
+        }
+        entries
+    }
+
     /// A mistake about the section as a whole, such as a key that must be there.
     pub fn wrong(&mut self, what: &str) {
         let span = self.reader.find(&self.path).and_then(Item::span);

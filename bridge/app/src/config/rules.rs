@@ -30,6 +30,7 @@ const METRIC_SAMPLE: &str = r#"
 # [metric.voltage]
 # unit = "V"
 # sent_unit = "mV"               # numbers are converted as they come in; or: scale = 0.001
+# sent_units = { "meter/*" = "kV", "rack-7" = "V" }  # some devices send others: by full identifier, * is any text, the first counts
 "#;
 
 const SOURCE_SAMPLE: &str = r#"
@@ -98,26 +99,39 @@ pub fn metrics(reader: &mut Reader) -> Vec<MetricConfig> {
             decimals.ok_or_else(|| "is a whole number from 0 to 9".into())
         });
         let conversion = conversion(&mut section, unit.as_deref());
-        MetricConfig { name, unit, decimals, conversion }
+        let by_device = conversions(&mut section, unit.as_deref());
+        MetricConfig { name, unit, decimals, conversion, by_device }
     };
     named.into_iter().map(read).collect()
 }
 
 fn conversion(section: &mut Section<'_>, unit: Option<&str>) -> Option<Conversion> {
-    let between = section.optional("sent_unit", |item| {
+    let by_unit = section.optional("sent_unit", |item| {
         let sent = item.as_str().filter(|sent| !sent.is_empty()).ok_or("is a text in quotes")?;
-        let unit = unit.filter(|unit| !unit.is_empty()).ok_or("needs the unit to convert to: unit = \"…\"")?;
-        Conversion::between(sent, unit)
-            .ok_or_else(|| format!("cannot be converted from {sent:?} to {unit:?}: give scale = … in its place"))
+        between(sent, unit, "give scale = … in its place")
     });
     let scaled = section.optional("scale", |item| {
         let scale = number(item).filter(|scale| *scale != 0.0 && (1.0 / scale).is_finite());
         scale.map(Conversion::scaled).ok_or_else(|| "is a number other than 0".into())
     });
-    if between.is_some() && scaled.is_some() {
+    if by_unit.is_some() && scaled.is_some() {
         section.wrong("has sent_unit and scale: one of them is enough");
     }
-    between.or(scaled)
+    by_unit.or(scaled)
+}
+
+/// What some devices send, by patterns of their identifiers.
+fn conversions(section: &mut Section<'_>, unit: Option<&str>) -> Vec<(String, Conversion)> {
+    section.entries("sent_units", |pattern, sent| {
+        let sent = sent.as_str().ok_or("is a unit in quotes")?;
+        Ok((pattern.to_owned(), between(sent, unit, "convert it at the device")?))
+    })
+}
+
+fn between(sent: &str, unit: Option<&str>, otherwise: &str) -> Result<Conversion, String> {
+    let unit = unit.filter(|unit| !unit.is_empty()).ok_or("needs the unit to convert to: unit = \"…\"")?;
+    let known = Conversion::between(sent, unit);
+    known.ok_or_else(|| format!("cannot be converted from {sent:?} to {unit:?}: {otherwise}"))
 }
 
 pub fn sources(reader: &mut Reader) -> Vec<SourceConfig> {
@@ -161,4 +175,28 @@ fn duration(section: &mut Section<'_>, key: &str) -> Option<i64> {
     section.optional(key, |item| {
         units::parse_duration_ms(item.as_str().ok_or("is a duration such as \"30 s\", \"10 min\" or \"1 h\"")?)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use tidegate_process::Conversion;
+
+    use crate::config::Config;
+
+    #[test]
+    fn what_some_devices_send_is_said_by_their_names() {
+        let text = "[metric.\"env.voltage\"]\nunit = \"V\"\nsent_unit = \"mV\"\n\
+                    sent_units = { \"meter/*\" = \"kV\", \"a.b\" = \"V\" }\n";
+        let config = Config::parse(text).unwrap();
+        let metric = &config.process.metrics[0];
+        let sent = |unit| Conversion::between(unit, "V").unwrap();
+        assert_eq!((&*metric.name, metric.conversion), ("env.voltage", Some(sent("mV"))));
+        assert_eq!(metric.by_device, [("meter/*".to_owned(), sent("kV")), ("a.b".to_owned(), sent("V"))]);
+
+        let text = "[metric.voltage]\nunit = \"V\"\nsent_units = { a = \"furlong\", \"b/*\" = 3 }\n";
+        let mistakes = Config::parse(text).unwrap_err();
+        let found: Vec<(usize, &str)> = mistakes.iter().map(|mistake| (mistake.line, mistake.key.as_str())).collect();
+        assert_eq!(found, [(3, "metric.voltage.sent_units.a"), (3, "metric.voltage.sent_units.b/*")]);
+    }
 }
