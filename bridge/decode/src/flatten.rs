@@ -22,8 +22,10 @@ pub(crate) struct Draft<'a> {
     config: &'a DecodeConfig,
     names: &'a mut Names,
     flaws: &'a mut Flaws,
-    /// Set once the reading as a whole is refused; the rest of it is then skipped without recursion.
-    refused: bool,
+    /// Whether something in it was nested too deep.
+    too_deep: bool,
+    /// Metrics beyond the limit, which are skipped without recursion.
+    left_out: usize,
     /// Whether a value was left out for a flaw, so that an empty reading needs no second one.
     flawed: bool,
     /// Name of the object or array being read, with a dot at its end; empty at the top.
@@ -56,7 +58,8 @@ impl<'a> Draft<'a> {
             names: &mut *input.names,
             zone: input.zone,
             flaws,
-            refused: false,
+            too_deep: false,
+            left_out: 0,
             flawed: false,
             prefix: String::new(),
             metrics: SmallVec::new(),
@@ -92,11 +95,9 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
-    /// The reading, unless it was refused or has no metric.
+    /// The reading, unless it has no metric, or nobody knows whose it is.
     pub(crate) fn finish(mut self, topic: &str) -> Option<Reading> {
-        if self.refused {
-            return None;
-        }
+        self.tell_what_is_beyond_the_limits();
         self.compare_spellings();
         if self.metrics.is_empty() && self.without_value.is_empty() {
             if !self.flawed && self.flaws.is_empty() {
@@ -226,16 +227,9 @@ impl<'a> Draft<'a> {
     fn take(&mut self, metric: &Metric, value: Value) {
         let Metric { name, comes_again } = metric;
         let known = if *comes_again { self.metrics.iter_mut().find(|(known, _)| known == name) } else { None };
-        if let Some((_, known)) = known {
-            *known = value;
-        } else if self.metrics.len() < self.config.metrics_max {
-            self.metrics.push((name.clone(), value));
-        } else {
-            let detail = format!(
-                "more than decode.metrics_max ({}) metrics in one reading: split it, or raise the limit",
-                self.config.metrics_max
-            );
-            self.refuse(Rejection::new(Reason::TooManyMetrics, detail));
+        match known {
+            Some((_, known)) => *known = value,
+            None => self.metrics.push((name.clone(), value)),
         }
     }
 
@@ -309,17 +303,29 @@ impl<'a> Draft<'a> {
         self.flaws.add(rejection);
     }
 
-    fn refuse(&mut self, rejection: Rejection) {
-        if !self.refused {
-            self.refused = true;
-            self.flaws.add(rejection);
-        }
+    /// Whether the reading has as many metrics as it may; then one more is left out.
+    fn is_full(&mut self) -> bool {
+        let is_full = self.metrics.len() >= self.config.metrics_max;
+        self.left_out += usize::from(is_full);
+        is_full
     }
 
-    fn refuse_depth(&mut self) {
-        let detail =
-            format!("nested deeper than decode.depth_max ({}): flatten it, or raise the limit", self.config.depth_max);
-        self.refuse(Rejection::new(Reason::TooDeep, detail));
+    fn tell_what_is_beyond_the_limits(&mut self) {
+        let DecodeConfig { depth_max, metrics_max, .. } = self.config;
+        if self.too_deep {
+            let detail = format!(
+                "what is nested deeper than decode.depth_max ({depth_max}) was left out: flatten it, or raise the limit"
+            );
+            self.leave_out(Rejection::new(Reason::TooDeep, detail));
+        }
+        if self.left_out > 0 {
+            let detail = format!(
+                "more than decode.metrics_max ({metrics_max}) metrics in one reading, {} were left out: split it, or raise the \
+                 limit",
+                self.left_out
+            );
+            self.leave_out(Rejection::new(Reason::TooManyMetrics, detail));
+        }
     }
 }
 
@@ -346,10 +352,10 @@ impl<'de> Visitor<'de> for Key<'_, '_> {
 
     fn visit_str<E: Error>(self, key: &str) -> Result<Self::Value, E> {
         let draft = self.draft;
-        if draft.refused {
+        let meaning = if self.depth == 1 { draft.meaning(key) } else { None };
+        if meaning.is_none() && draft.is_full() {
             return Ok(None);
         }
-        let meaning = if self.depth == 1 { draft.meaning(key) } else { None };
         Ok(meaning.or_else(|| draft.metric_below(key).map(Meaning::Metric)))
     }
 }
@@ -366,7 +372,7 @@ impl<'de> DeserializeSeed<'de> for Element<'_, '_> {
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         let Element { draft, index, depth } = self;
-        match if draft.refused { None } else { draft.metric_below(&index.to_string()) } {
+        match if draft.is_full() { None } else { draft.metric_below(&index.to_string()) } {
             Some(metric) => Node { draft, metric, depth }.deserialize(deserializer),
             None => IgnoredAny::deserialize(deserializer).map(drop),
         }
@@ -381,14 +387,18 @@ struct Node<'d, 'a> {
 }
 
 impl<'a> Node<'_, 'a> {
-    /// Reads what lies below this name, unless that is too deep.
+    /// Whether what lies below this name is too deep to be read.
+    fn is_too_deep(&mut self) -> bool {
+        let is_too_deep = self.depth >= self.draft.config.depth_max;
+        self.draft.too_deep |= is_too_deep;
+        is_too_deep
+    }
+
+    /// Reads what lies below this name.
     fn enter<E>(self, below: impl FnOnce(&mut Draft<'a>, usize) -> Result<(), E>) -> Result<(), E> {
         let outer = self.draft.prefix.len();
         self.draft.prefix.push_str(&self.metric.name[outer..]);
         self.draft.prefix.push('.');
-        if self.depth >= self.draft.config.depth_max {
-            self.draft.refuse_depth();
-        }
         let result = below(self.draft, self.depth + 1);
         self.draft.prefix.truncate(outer);
         result
@@ -441,7 +451,11 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
         Ok(())
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
+        if self.is_too_deep() {
+            while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+            return Ok(());
+        }
         self.enter(|draft, depth| {
             while let Some(key) = map.next_key_seed(Key { draft, depth })? {
                 match key {
@@ -453,7 +467,11 @@ impl<'de> Visitor<'de> for Node<'_, '_> {
         })
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<(), A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut elements: A) -> Result<(), A::Error> {
+        if self.is_too_deep() {
+            while elements.next_element::<IgnoredAny>()?.is_some() {}
+            return Ok(());
+        }
         self.enter(|draft, depth| {
             let mut index = 0;
             while elements.next_element_seed(Element { draft, index, depth })?.is_some() {

@@ -22,11 +22,13 @@ pub(crate) fn decode(input: &mut Input<'_>, text: &str, out: &mut Vec<Reading>) 
 /// Reads a JSON text on each line (<https://jsonlines.org>). `None` when the first line is none.
 fn lines(input: &mut Input<'_>, text: &str, out: &mut Vec<Reading>, flaws: &mut Flaws) -> Option<()> {
     let (before, max) = (out.len(), input.config.readings_max);
-    let mut lines = text.lines().filter(|line| !line.trim().is_empty());
-    read(input, lines.next()?, out, flaws).ok()?;
-    for line in lines.by_ref() {
-        if let Err(rejection) = read(input, line, out, flaws) {
-            flaws.add(rejection);
+    let mut lines = (1_usize..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
+    read(input, lines.next()?.1, out, flaws).ok()?;
+    for (number, line) in lines.by_ref() {
+        if let Err(broken) = read(input, line, out, flaws) {
+            let what = broken.detail.replace(" at line 1 column", " at column");
+            let detail = format!("line {number} of the publication is {what}; the other lines count");
+            flaws.add(Rejection::new(broken.reason, detail));
         }
         if out.len() - before >= max {
             break;
@@ -66,7 +68,7 @@ fn parse(readings: &mut Readings<'_, '_>, text: &str) -> serde_json::Result<()> 
 }
 
 fn broken(error: &serde_json::Error) -> Rejection {
-    Rejection::new(Reason::InvalidJson, format!("not well-formed JSON: {error}; nothing of it was taken"))
+    Rejection::new(Reason::InvalidJson, format!("not well-formed JSON ({error}): nothing of it was taken"))
 }
 
 /// Reads one object as one reading, an array as one for each element. Only malformed text ends it early; whatever

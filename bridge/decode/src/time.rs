@@ -75,11 +75,16 @@ fn without_utc(text: &str) -> Option<&str> {
 
 /// Why a value is no time at all.
 pub(crate) fn not_a_time(what: &str) -> Rejection {
-    flaw(what, "is none that is understood: send Unix s, ms, us or ns, or RFC 3339 (2026-11-28T14:57:38Z)")
+    flaw(
+        Reason::InvalidTime,
+        what,
+        "is none that is understood: send Unix s, ms, us or ns, or RFC 3339 (2026-11-28T14:57:38Z)",
+    )
 }
 
 fn no_offset(text: &str) -> Rejection {
     flaw(
+        Reason::TimeWithoutOffset,
         text,
         "has no offset from UTC: send it with one (Z or +01:00), or say where its clock is by timezone = \
          \"Europe/Berlin\" in a [[source]] whose topic matches",
@@ -88,15 +93,20 @@ fn no_offset(text: &str) -> Rejection {
 
 fn implausible(text: &str, seconds: i64) -> Rejection {
     if UNSET_S.iter().any(|range| range.contains(&seconds)) {
-        flaw(text, "is of a clock that was never set (1970 or 2000): set it, or send no time until it is")
+        let wrong = "is of a clock that was never set (1970 or 2000): set it, or send no time until it is";
+        flaw(Reason::DeviceClockUnset, text, wrong)
     } else {
-        flaw(text, "is not between 2001 and 2200 in s, ms, us or ns: correct the device's clock, or send no time")
+        flaw(
+            Reason::InvalidTime,
+            text,
+            "is not between 2001 and 2200 in s, ms, us or ns: correct the device's clock, or send no time",
+        )
     }
 }
 
-fn flaw(what: &str, wrong: &str) -> Rejection {
+fn flaw(reason: Reason, what: &str, wrong: &str) -> Rejection {
     let shown: String = what.chars().take(40).collect();
-    Rejection::new(Reason::InvalidTime, format!("the time {shown:?} {wrong}; the values count as of their receipt"))
+    Rejection::new(reason, format!("the time {shown:?} {wrong}; the values count as of their receipt"))
 }
 
 #[cfg(test)]

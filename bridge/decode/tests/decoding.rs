@@ -109,10 +109,13 @@ fn a_time_may_come_in_any_unit_as_text_or_not_at_all() {
 
 #[test]
 fn whatever_is_wrong_with_a_time_the_values_stay_and_the_flaw_is_told() {
-    let times = ["0", "-5", "123", "1e30", "true", "{}", "[1704723845]", r#""yesterday""#, r#""2026-11-28 14:57:38""#];
-    for time in times.into_iter().chain(["18446744073709551615", "946684800"]) {
+    let none = ["-5", "1e30", "true", "{}", "[1704723845]", r#""yesterday""#, "18446744073709551615"];
+    let unset = ["0", "123", "946684800", r#""1970-01-01T00:00:10Z""#];
+    let times = none.map(|time| (time, Reason::InvalidTime)).into_iter();
+    let times = times.chain(unset.map(|time| (time, Reason::DeviceClockUnset)));
+    for (time, told) in times.chain([(r#""2026-11-28 14:57:38""#, Reason::TimeWithoutOffset)]) {
         let (readings, reason) = flawed(&format!(r#"{{"timestamp":{time},"t":1}}"#));
-        assert_eq!(reason, Reason::InvalidTime, "{time}");
+        assert_eq!(reason, told, "{time}");
         assert_eq!((readings[0].time_ms, metrics(&readings[0])), (None, vec![("t", number(1.0))]), "{time}");
     }
 }
@@ -143,7 +146,7 @@ fn a_local_time_is_one_of_its_sources_zone() {
     let (readings, rejection) = decode_with(config.clone(), "tele/plug/SENSOR", payload);
     assert_eq!((readings[0].time_ms, rejection), (Some(1_704_723_845_000), None));
     let (readings, rejection) = decode_with(config, "other/plug", payload);
-    assert_eq!((readings[0].time_ms, rejection.unwrap().reason), (None, Reason::InvalidTime));
+    assert_eq!((readings[0].time_ms, rejection.unwrap().reason), (None, Reason::TimeWithoutOffset));
 }
 
 #[test]
@@ -332,16 +335,43 @@ fn a_long_text_is_left_out() {
 }
 
 #[test]
+fn what_is_beyond_a_limit_costs_no_value_beside_it() {
+    let (open, close) = (r#"{"x":"#.repeat(9), "}".repeat(9));
+    let deep = format!(r#"{{"a":1,"b":{open}1{close},"c":[{}2{}],"d":3}}"#, "[".repeat(9), "]".repeat(9));
+    let (readings, reason) = flawed(&deep);
+    assert_eq!((metrics(&readings[0]), reason), (vec![("a", number(1.0)), ("d", number(3.0))], Reason::TooDeep));
+    let config = DecodeConfig { metrics_max: 2, ..DecodeConfig::default() };
+    let payload = r#"{"a":1,"b":{"x":2,"y":3},"c":[4],"deviceId":"late","time":1704723845}"#;
+    let (readings, rejection) = decode_with(config, "d", payload);
+    assert_eq!(metrics(&readings[0]), [("a", number(1.0)), ("b.x", number(2.0))]);
+    assert_eq!((&*readings[0].device, readings[0].time_ms), ("late", Some(1_704_723_845_000)));
+    let rejection = rejection.unwrap();
+    assert_eq!(rejection.reason, Reason::TooManyMetrics);
+    assert!(rejection.detail.contains("2 were left out"), "{}", rejection.detail);
+}
+
+#[test]
+fn what_is_wrong_in_a_line_says_which_and_the_others_count() {
+    let (readings, rejection) = decode_with(DecodeConfig::default(), "d", "{\"t\":1}\n\nbroken\n{\"t\":3}");
+    assert_eq!(readings.iter().flat_map(metrics).collect::<Vec<_>>(), [("t", number(1.0)), ("t", number(3.0))]);
+    let detail = rejection.unwrap().detail;
+    assert!(detail.starts_with("line 3 of the publication is not well-formed JSON"), "{detail}");
+    assert!(!detail.contains("line 1"), "{detail}");
+}
+
+#[test]
 fn json_bombs_are_refused_and_cost_no_stack() {
     let deep = |levels: usize| format!(r#"{}1{}"#, r#"{"a":"#.repeat(levels), "}".repeat(levels));
     assert_eq!(decode("d", &deep(8)).len(), 1);
-    assert_eq!(refused(&deep(9)), Reason::TooDeep);
+    assert_eq!(refused(&deep(9)), Reason::TooDeep, "nothing is left of it");
     assert_eq!(refused(&deep(40_000)), Reason::TooDeep);
     assert_eq!(refused(&format!(r#"{{"a":{}{}}}"#, "[".repeat(60_000), "]".repeat(60_000))), Reason::TooDeep);
     assert_eq!(refused(&"[".repeat(100_000)), Reason::InvalidJson);
 
     let wide: Vec<String> = (0..20_000).map(|n| format!(r#""m{n}":1"#)).collect();
-    assert_eq!(refused(&format!("{{{}}}", wide.join(","))), Reason::TooManyMetrics);
+    let (readings, reason) = flawed(&format!("{{{},\"deviceId\":\"d\"}}", wide.join(",")));
+    assert_eq!((readings[0].metrics.len(), &*readings[0].device), (DecodeConfig::default().metrics_max, "d"));
+    assert_eq!(reason, Reason::TooManyMetrics);
     let (readings, reason) = flawed(&format!("[{}]", vec![r#"{"a":1}"#; 20_000].join(",")));
     assert_eq!((readings.len(), reason), (1_000, Reason::TooManyMetrics));
 

@@ -24,7 +24,7 @@ use crate::news::News;
 use crate::output::Output;
 use crate::reach::Reach;
 use crate::redelivery::Redelivery;
-use crate::refusals::{Refusals, conflict, not_its_device, outvoted, too_many_metrics, without_figures};
+use crate::refusals::{Refusals, conflict, not_its_device, outvoted, time_ahead, too_many_metrics, without_figures};
 use crate::rules::Rules;
 use crate::unheard::{Unheard, Wait};
 use crate::watch::Watch;
@@ -277,6 +277,9 @@ impl Process {
             return self.take_copy(index, reading, now_ms, refusals, output);
         }
         let ranked = self.hear(index, &reading, now_ms, output);
+        if ranked.skewed {
+            refusals.add(Reason::TimeAhead, || time_ahead(&reading, now_ms, &self.config));
+        }
         self.hold_off(index, &reading.without_value);
         self.apply_metrics(index, publication, reading, ranked, now_ms, refusals, output);
         self.judge(index, ranked.time_ms, now_ms, output);
@@ -327,7 +330,7 @@ impl Process {
         self.news.clear();
         let mut hint = 0;
         for (name, value) in reading.metrics {
-            let value = self.catalogue.kept(&name, value);
+            let value = self.catalogue.kept(&device.id, &name, value);
             let (place, known) = match device.metric(&name, hint) {
                 Some(place) => (place, true),
                 None if device.cells.len() < self.config.metrics_per_device_max => {

@@ -1,4 +1,4 @@
-use tidegate_telemetry::{DeviceScope, Owner, Problem, Publication, Reason};
+use tidegate_telemetry::{DeviceScope, Owner, Problem, Publication, Reading, Reason};
 
 use crate::config::ProcessConfig;
 use crate::device::Device;
@@ -87,6 +87,16 @@ pub(crate) fn not_its_device(publication: &Publication, scope: &DeviceScope, dev
     format!(
         "client {client:?} ({principal}) may not speak for device {device:?}, only for {allowed:?}: mend the identifier \
          it sends, or add the device to `devices` of a [[right]]"
+    )
+}
+
+pub(crate) fn time_ahead(reading: &Reading, now_ms: i64, config: &ProcessConfig) -> String {
+    let ahead_s = reading.time_ms.map_or(0, |time_ms| time_ms.saturating_sub(now_ms) / 1_000);
+    format!(
+        "the time of device {:?} is {ahead_s} s ahead of its receipt, and process.future_max allows {} s: set its clock, or \
+         raise the key; the values count as of their receipt",
+        reading.device,
+        config.future_max_ms / 1_000
     )
 }
 

@@ -45,7 +45,7 @@ pub enum Reason {
     NotFinite,
     /// A device or metric name that is empty, too long or holds control characters.
     InvalidName,
-    /// A time that is none, lacks its offset, or is not between 2001 and 2200; the values count as of their receipt.
+    /// A time that is none, or is not between 2001 and 2200; the values count as of their receipt.
     InvalidTime,
     /// More devices than `process.devices_max` or `process.devices_per_client_max`.
     DeviceLimit,
@@ -67,11 +67,17 @@ pub enum Reason {
     ClockSet,
     /// A reading of before what history keeps; it is shown as the newest of its device, and in no chart.
     OlderThanRetention,
+    /// A local time of a source whose zone nobody has said; the values count as of their receipt.
+    TimeWithoutOffset,
+    /// The time of a device's clock that was never set (1970 or 2000); the values count as of their receipt.
+    DeviceClockUnset,
+    /// A time further ahead of its receipt than `process.future_max`; the values count as of their receipt.
+    TimeAhead,
 }
 
 impl Reason {
     /// Every reason, so that counters exist from the start.
-    pub const ALL: [Reason; 27] = [
+    pub const ALL: [Reason; 30] = [
         Reason::MalformedPacket,
         Reason::PacketTooLarge,
         Reason::InvalidTopic,
@@ -99,6 +105,9 @@ impl Reason {
         Reason::TwoSpellings,
         Reason::ClockSet,
         Reason::OlderThanRetention,
+        Reason::TimeWithoutOffset,
+        Reason::DeviceClockUnset,
+        Reason::TimeAhead,
     ];
 
     /// The name in counters, REST answers and the dashboard.
@@ -132,6 +141,9 @@ impl Reason {
             Reason::TwoSpellings => "two_spellings",
             Reason::ClockSet => "clock_set",
             Reason::OlderThanRetention => "older_than_retention",
+            Reason::TimeWithoutOffset => "time_without_offset",
+            Reason::DeviceClockUnset => "device_clock_unset",
+            Reason::TimeAhead => "time_ahead",
         }
     }
 }

@@ -89,4 +89,36 @@ async fn readings_older_than_history_keeps_are_a_problem_of_their_device_and_it_
     let (old, new) = (server.get("/v1/devices/old1").await, server.get("/v1/devices/new1").await);
     assert!(old["not_kept"].as_str().unwrap().contains("older than what history keeps"), "{old}");
     assert_eq!((&old["state"], &new["not_kept"]), (&json!("fresh"), &Value::Null));
+    let kept_from = server.get("/v1/stats").await["store"]["kept_from"].as_i64().unwrap();
+    assert!((1_546_300_800_001..now_ms()).contains(&kept_from), "{kept_from}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_way_in_which_a_time_is_wrong_is_shown_with_what_mends_it_and_costs_no_value() {
+    let server = Server::start().await;
+    let ahead_ms = now_ms() + 3_600_000;
+    let flaws = [
+        ("zone", "\"2026-11-28 14:57:38\"".to_owned(), "time_without_offset", "timezone = "),
+        ("unset", "86400".to_owned(), "device_clock_unset", "set it"),
+        ("none", "\"yesterday\"".to_owned(), "invalid_time", "RFC 3339"),
+        ("ahead", ahead_ms.to_string(), "time_ahead", "process.future_max"),
+    ];
+    for (device, time, ..) in &flaws {
+        let payload = format!(r#"{{"deviceId":"{device}","temperature":21.5,"time":{time}}}"#);
+        for _ in 0..2 {
+            tool::mosquitto_pub(server.mqtt, &["-q", "1", "-t", "lab/data", "-m", &payload]).await;
+        }
+    }
+    eventually("the last is known", Duration::from_secs(5), || server.value("ahead", "temperature")).await;
+    for (device, _, reason, mends) in &flaws {
+        let history = server.get(&format!("/v1/readings?device={device}&metric=temperature")).await;
+        assert_eq!(history["points"].as_array().map(Vec::len), Some(2), "{device}: {history}");
+        let problem = eventually(reason, Duration::from_secs(5), || async {
+            let problems = server.get("/v1/problems").await;
+            problems["problems"].as_array()?.iter().find(|it| it["reason"] == **reason).cloned()
+        })
+        .await;
+        assert_eq!(problem["count"], 2, "{problem}");
+        assert!(problem["detail"].as_str().unwrap().contains(mends), "{problem}");
+    }
 }
