@@ -8,9 +8,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tidegate_buckets::Bucket;
-use tidegate_telemetry::history::{
-    AlertEvent, ProblemGroup, ReadingsPage, ReadingsQuery, SeriesAnswer, SeriesQuery, StoreStats, Wanted,
-};
+use tidegate_telemetry::history::{SeriesAnswer, SeriesQuery};
 use tidegate_telemetry::{
     AppliedCell, AppliedReading, Change, DeliveryClass, DeviceIndex, History, HistoryError, MetricIndex, Position,
     TimeOrigin, Value as Measured,
@@ -18,8 +16,8 @@ use tidegate_telemetry::{
 use tidegate_views::ViewsConfig;
 use tokio::time::sleep;
 
-use super::BASE_MS;
 use super::link::Link;
+use super::{BASE_MS, Past};
 use crate::hub::Hub;
 use crate::live::LiveConfig;
 
@@ -33,12 +31,8 @@ struct Series {
     fails: AtomicU64,
 }
 
-impl History for Series {
-    fn readings(&self, _: &ReadingsQuery, _: Wanted<'_>) -> Result<ReadingsPage, HistoryError> {
-        Ok(ReadingsPage { points: Vec::new(), next: None })
-    }
-
-    fn series(&self, query: &SeriesQuery, _: Wanted<'_>) -> Result<SeriesAnswer, HistoryError> {
+impl Series {
+    fn read(&self, query: &SeriesQuery) -> Result<SeriesAnswer, HistoryError> {
         self.asked.fetch_add(1, Relaxed);
         if self.fails.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok() {
             return Err(HistoryError::Storage("the disk is away".to_owned()));
@@ -50,18 +44,6 @@ impl History for Series {
             buckets.entry(query.rung.start_ms(time_ms)).and_modify(|bucket| bucket.merge(&point)).or_insert(point);
         }
         Ok(SeriesAnswer { buckets: buckets.into_iter().collect(), through: Position(self.through.load(Relaxed)) })
-    }
-
-    fn alert_events(&self, _: Option<Position>, _: usize) -> Result<Vec<AlertEvent>, HistoryError> {
-        Ok(Vec::new())
-    }
-
-    fn problems(&self, _: usize) -> (Vec<ProblemGroup>, u64) {
-        (Vec::new(), 0)
-    }
-
-    fn stats(&self) -> StoreStats {
-        StoreStats::default()
     }
 }
 
@@ -79,7 +61,8 @@ impl Site {
     async fn new() -> Site {
         let hub = Arc::new(Hub::new(ViewsConfig::default(), LiveConfig::default(), || BASE_MS));
         let past = Arc::new(Series::default());
-        let history: Arc<dyn History> = Arc::clone(&past) as _;
+        let read = Arc::clone(&past);
+        let history: Arc<dyn History> = Arc::new(Past::of_charts(move |query, _| read.read(query)));
         let link = Link::open(&hub, &history);
         let mut site = Site { hub, past, position: 0, link, received: 0, buckets: BTreeMap::new() };
         let (device, metric) = (DeviceIndex(0), MetricIndex(0));

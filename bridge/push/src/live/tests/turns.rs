@@ -5,14 +5,12 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 use serde_json::{Value, json};
-use tidegate_telemetry::history::{
-    AlertEvent, ProblemGroup, ReadingsPage, ReadingsQuery, SeriesAnswer, SeriesQuery, StoreStats, Wanted,
-};
+use tidegate_telemetry::history::{SeriesAnswer, SeriesQuery, Wanted};
 use tidegate_telemetry::{Change, DeviceIndex, History, HistoryError, MetricIndex, Position};
 use tidegate_views::ViewsConfig;
 
-use super::BASE_MS;
 use super::link::Link;
+use super::{BASE_MS, Past};
 use crate::archive::Asker;
 use crate::hub::Hub;
 use crate::live::LiveConfig;
@@ -29,12 +27,8 @@ struct Slow {
     opened: Condvar,
 }
 
-impl History for Slow {
-    fn readings(&self, _: &ReadingsQuery, _: Wanted<'_>) -> Result<ReadingsPage, HistoryError> {
-        Ok(ReadingsPage { points: Vec::new(), next: None })
-    }
-
-    fn series(&self, query: &SeriesQuery, wanted: Wanted<'_>) -> Result<SeriesAnswer, HistoryError> {
+impl Slow {
+    fn read(&self, query: &SeriesQuery, wanted: Wanted<'_>) -> Result<SeriesAnswer, HistoryError> {
         self.begun.lock().push(Arc::clone(&query.device));
         let mut is_open = self.is_open.lock();
         while !*is_open {
@@ -44,18 +38,6 @@ impl History for Slow {
             self.opened.wait_for(&mut is_open, Duration::from_millis(1));
         }
         Ok(SeriesAnswer { buckets: Vec::new(), through: Position(1) })
-    }
-
-    fn alert_events(&self, _: Option<Position>, _: usize) -> Result<Vec<AlertEvent>, HistoryError> {
-        Ok(Vec::new())
-    }
-
-    fn problems(&self, _: usize) -> (Vec<ProblemGroup>, u64) {
-        (Vec::new(), 0)
-    }
-
-    fn stats(&self) -> StoreStats {
-        StoreStats::default()
     }
 }
 
@@ -80,7 +62,8 @@ impl Site {
     }
 
     async fn enter(&self) -> Link {
-        let history: Arc<dyn History> = Arc::clone(&self.past) as _;
+        let read = Arc::clone(&self.past);
+        let history: Arc<dyn History> = Arc::new(Past::of_charts(move |query, wanted| read.read(query, wanted)));
         let mut link = Link::open(&self.hub, &history);
         link.say(&json!({"type":"hello","protocol":1,"encoding":"json"}));
         until(&mut link, |message| message["type"] == "welcome").await;
