@@ -64,8 +64,16 @@ export async function days({ base, mqtt }) {
     await shows(page, ".box", "No value in this window");
     await page.goBack();
     await page.waitForFunction((from) => new URL(location).searchParams.get("from") === String(from), await midnight(2));
+    await page.locator("h1").click();
+    await page.keyboard.press("+");
+    await page.waitForFunction(() => new URL(location).searchParams.get("to") - new URL(location).searchParams.get("from") === 43_200_000);
+    await page.getByRole("button", { name: "Zoom out" }).focus();
+    await page.keyboard.press("Enter");
+    await page.waitForFunction(() => new URL(location).searchParams.get("to") - new URL(location).searchParams.get("from") === 86_400_000);
     await page.getByRole("button", { name: "Back to now" }).click();
     await page.waitForURL((url) => !url.searchParams.has("from"));
+    await page.keyboard.press("-");
+    await page.waitForURL((url) => url.searchParams.get("window") === "6h");
   });
   await end();
 }

@@ -22,6 +22,11 @@ await inBrowser(base, async (open) => {
   await fleet.locator(`.floor[data-path="${DEEP}"] canvas.cells[data-cells="1"]`).waitFor();
   await fleet.locator(`.floor[data-path="site/floor"] .aggregate a`, { hasText: "29.2" }).click();
   await shows(fleet, "h1", "y");
+  await fleet.goto(`${base}/?metric=temperature`);
+  await shows(fleet, ".aggregate .guess", "°C");
+  await shows(fleet, ".legend .guess", "°C");
+  const guess = fleet.locator(".aggregate .guess").first();
+  assert.match(await guess.getAttribute("title"), /Guessed from the name/, "a unit that nobody said is marked on the fleet too");
   const group = await open("/fleet/site");
   await shows(group, ".figures", "devices");
   assert.doesNotMatch(await group.locator(".figures").innerText(), /second/, "the rate is of the whole program");

@@ -43,6 +43,13 @@ export async function table({ base, mqtt }) {
     await page.mouse.move(0, 0);
     await publish("site/a/f1/dev2/temperature", "99");
     await ordered(page, ["dev2", "dev10", "dev1"]);
+    // Its temperature is as old as it was, and it is heard all the same.
+    await publish("site/a/f1/dev1/humidity", "40");
+    await page.goto(`${base}/?show=table&metric=humidity&sort=-heard`);
+    await ordered(page, ["dev1", "dev2", "dev10"]);
+    await shows(page, ".devices tbody tr", /dev2.*–.*\d+ s ago|dev2.*–.*now/s);
+    await page.goto(`${base}/?show=table&metric=temperature&sort=-value`);
+    await ordered(page, ["dev2", "dev10", "dev1"]);
     const shared = await open(new URL(page.url()).pathname + new URL(page.url()).search);
     await ordered(shared, ["dev2", "dev10", "dev1"]);
   });

@@ -308,7 +308,7 @@ impl Site {
 }
 
 fn fleet() -> ViewSpec {
-    ViewSpec::Fleet { group: String::new(), metric: None }
+    ViewSpec::Fleet { group: String::new(), metric: None, heard: false }
 }
 
 fn page(group: &str, limit: usize) -> ViewSpec {

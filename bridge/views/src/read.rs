@@ -130,6 +130,8 @@ pub struct AlertsQuery<'a> {
     pub rule: Option<&'a str>,
     /// Identifier of a line that stands for many.
     pub burst: Option<&'a str>,
+    /// Only those that no such line stands for.
+    pub alone: bool,
     /// Also those that cleared.
     pub cleared: bool,
     /// Those raised before: Unix ms and identifier.
@@ -270,6 +272,7 @@ impl Views {
                 && (query.cleared || change.state != AlertState::Cleared)
                 && query.device.is_none_or(|device| *change.device_id == *device)
                 && query.rule.is_none_or(|rule| *change.rule == *rule)
+                && !(query.alone && burst.is_some())
                 && query.burst.is_none_or(|wanted| burst.is_some_and(|burst| **burst == *wanted))
         };
         let key = |change: &AlertChange| (change.raised_ms, Arc::clone(&change.id));
@@ -340,7 +343,7 @@ impl From<&Row> for Device {
         let metrics = metrics.map(|column| {
             let metric = Metric {
                 value: column.value.clone(),
-                time: (column.value.is_some() && column.is_dated).then_some(column.time_ms),
+                time: column.own_time_ms(),
                 unit: column.unit.clone(),
                 unit_guessed: column.guessed,
                 decimals: column.decimals,

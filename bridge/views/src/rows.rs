@@ -251,6 +251,11 @@ impl Row {
         changed
     }
 
+    /// The time of the newest value of any metric, Unix ms; `None` where none has a time of its own.
+    pub fn heard_ms(&self) -> Option<i64> {
+        self.columns.iter().filter_map(Column::own_time_ms).max()
+    }
+
     /// Frees the envelopes.
     pub fn forget_envelopes(&mut self) {
         for column in &mut self.columns {
@@ -269,6 +274,12 @@ impl Row {
 }
 
 impl Column {
+    /// When its value was measured, Unix ms; `None` before the first, and where it was handed over from before and did not
+    /// say.
+    pub fn own_time_ms(&self) -> Option<i64> {
+        (self.value.is_some() && self.is_dated).then_some(self.time_ms)
+    }
+
     fn unnamed() -> Self {
         Column {
             name: Arc::default(),

@@ -40,6 +40,9 @@ pub enum ViewSpec {
         /// The metric whose value is shown.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         metric: Option<String>,
+        /// Whether each cell says when anything was last heard of its device.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        heard: bool,
     },
     /// Aggregates.
     Group {

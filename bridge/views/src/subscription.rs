@@ -186,7 +186,16 @@ pub(crate) enum Cells {
     /// All metrics, or some.
     Metrics(Option<Vec<Box<str>>>),
     /// State, alert and perhaps one metric.
-    Fleet(Option<Box<str>>),
+    Fleet(Shown),
+}
+
+/// What a cell of a fleet says beside state and alert.
+#[derive(Debug, Default)]
+pub(crate) struct Shown {
+    /// The newest value of this metric.
+    pub metric: Option<Box<str>>,
+    /// The time of the newest value of any metric.
+    pub heard: bool,
 }
 
 /// Aggregates of a group and of those below it.

@@ -183,6 +183,8 @@ fn what_happens_to_a_hundred_thousand_devices_at_once_is_one_line() {
     assert_eq!(world.page(&of_line).len(), DEVICES, "which they are");
     let in_hall = AlertsQuery { group: "site/hall3", ..of_line };
     assert_eq!(world.page(&in_hall).len(), DEVICES / 10);
+    let alone = AlertsQuery { alone: true, limit: 1_000, looked_at_max: 256, ..AlertsQuery::default() };
+    assert_eq!(world.page(&alone).len(), 0, "a line stands for each");
 
     world.now_ms += 60_000;
     let raised_ms = T0 + 5;

@@ -16,6 +16,17 @@ use tidegate_views::{Epoch, Frame, Seeded, SubscriberId, ViewSpec, Views, ViewsC
 
 const NOW_MS: i64 = 1_704_723_840_000;
 
+/// A device with one metric.
+fn site() -> Views {
+    let mut views = Views::new(Epoch { name: "e".into(), time_base_ms: NOW_MS }, ViewsConfig::default());
+    let device = Change::Device { device: DeviceIndex(0), id: "dev7".into(), group: "".into() };
+    let metric = MetricIndex(0);
+    let column =
+        Change::Metric { device: DeviceIndex(0), metric, name: "t".into(), unit: None, guessed: false, decimals: None };
+    views.apply(Position(1), NOW_MS, &[device, column], &mut |_, _| ());
+    views
+}
+
 fn reading(time_ms: i64, number: f64, latest: bool) -> Change {
     let cells = smallvec![AppliedCell { metric: MetricIndex(0), value: Value::Number(number), latest, is_new: latest }];
     let (class, origin) = (DeliveryClass::Envelope, TimeOrigin::Device);
@@ -24,12 +35,7 @@ fn reading(time_ms: i64, number: f64, latest: bool) -> Change {
 
 #[test]
 fn a_chart_counts_each_reading_once_across_the_seam_and_late_ones_too() {
-    let mut views = Views::new(Epoch { name: "e".into(), time_base_ms: NOW_MS }, ViewsConfig::default());
-    let device = Change::Device { device: DeviceIndex(0), id: "dev7".into(), group: "".into() };
-    let metric = MetricIndex(0);
-    let column =
-        Change::Metric { device: DeviceIndex(0), metric, name: "t".into(), unit: None, guessed: false, decimals: None };
-    views.apply(Position(1), NOW_MS, &[device, column], &mut |_, _| ());
+    let mut views = site();
     let view = json!({"kind":"series","series":[{"device":"dev7","metric":"t"}],"last":900_000,"width":15});
     let spec: ViewSpec = serde_json::from_value(view).unwrap();
     let mut cursor = views.open(SubscriberId(0), 1, &spec, None).unwrap();
@@ -63,14 +69,29 @@ fn a_chart_counts_each_reading_once_across_the_seam_and_late_ones_too() {
     assert_eq!(client.map[&json!([0, start]).to_string()], json!([0, start, 2, 5, 1, 9, 1]));
     views.close(cursor);
 }
+
+#[test]
+fn a_window_without_width_is_an_empty_chart_that_goes_on_being_empty() {
+    let mut views = site();
+    for (at, position) in [(NOW_MS - 5_000, 1), (NOW_MS, 2), (NOW_MS + 60_000, 3)] {
+        let view = json!({"kind":"series","series":[{"device":"dev7","metric":"t"}],"from":at,"to":at,"width":100});
+        let mut cursor = views.open(SubscriberId(0), 1, &serde_json::from_value(view).unwrap(), None).unwrap();
+        let (line, query) = views.wanted_history(&cursor).remove(0);
+        assert_eq!((query.from_ms, query.to_ms), (at, at));
+        let answer = SeriesAnswer { through: Position(position), buckets: Vec::new() };
+        assert_eq!(views.seed(&mut cursor, line, &query, &answer), Seeded::Done);
+        views.apply(Position(position + 1), NOW_MS, &[reading(at, 7.0, true)], &mut |_, _| ());
+        let mut out = Vec::new();
+        assert_eq!(views.frame(&mut cursor, &mut out, 16_384), Frame::Written);
+        let snapshot: serde_json::Value = serde_json::from_slice(&out).unwrap();
+        assert_eq!(snapshot["rows"], json!([]), "{snapshot}");
+        views.close(cursor);
+    }
+}
+
 #[test]
 fn a_window_in_seconds_is_that_window() {
-    let mut views = Views::new(Epoch { name: "e".into(), time_base_ms: NOW_MS }, ViewsConfig::default());
-    let device = Change::Device { device: DeviceIndex(0), id: "dev7".into(), group: "".into() };
-    let metric = MetricIndex(0);
-    let column =
-        Change::Metric { device: DeviceIndex(0), metric, name: "t".into(), unit: None, guessed: false, decimals: None };
-    views.apply(Position(1), NOW_MS, &[device, column], &mut |_, _| ());
+    let mut views = site();
     let mut asked = |from: i64, to: i64| {
         let view = json!({"kind":"series","series":[{"device":"dev7","metric":"t"}],"from":from,"to":to,"width":100});
         let cursor = views.open(SubscriberId(0), 1, &serde_json::from_value(view).unwrap(), None).unwrap();

@@ -126,7 +126,7 @@ fn list(names: &[&str]) -> ViewSpec {
 }
 
 fn fleet() -> ViewSpec {
-    ViewSpec::Fleet { group: String::new(), metric: Some("t".into()) }
+    ViewSpec::Fleet { group: String::new(), metric: Some("t".into()), heard: false }
 }
 
 /// Identifiers by row number, but for the mover.

@@ -39,8 +39,11 @@ impl Viewers {
                 "devices",
                 ViewSpec::Devices { devices: None, group: all(), metrics: None, after: None, limit: Some(3) },
             ),
-            client("fleet", ViewSpec::Fleet { group: String::new(), metric: Some("temperature".into()) }),
-            client("fleet", ViewSpec::Fleet { group: "Building A".into(), metric: Some("__proto__".into()) }),
+            client("fleet", ViewSpec::Fleet { group: String::new(), metric: Some("temperature".into()), heard: true }),
+            client(
+                "fleet",
+                ViewSpec::Fleet { group: "Building A".into(), metric: Some("__proto__".into()), heard: false },
+            ),
             client("group", ViewSpec::Group { group: String::new(), depth: 20, metrics: None }),
         ])
     }

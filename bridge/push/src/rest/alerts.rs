@@ -44,6 +44,9 @@ struct Wanted {
     burst: Option<String>,
 }
 
+/// What `burst` says for the alerts that the live protocol shows each by itself.
+const ALONE: &str = "none";
+
 /// `GET /v1/alerts`
 pub async fn list(State(api): State<Arc<Api>>, asker: Asker, uri: Uri) -> Result<Json<Alerts>, ApiError> {
     let known = ["state", "group", "device", "rule", "burst", "limit", "cursor"];
@@ -115,7 +118,8 @@ async fn held(api: &Api, wanted: &Wanted, cleared: bool, mut before: Option<(i64
             group: &wanted.group,
             device: wanted.device.as_deref(),
             rule: wanted.rule.as_deref(),
-            burst: wanted.burst.as_deref(),
+            burst: wanted.burst.as_deref().filter(|burst| *burst != ALONE),
+            alone: wanted.burst.as_deref() == Some(ALONE),
             cleared,
             before: before.as_ref().map(|(raised_ms, id)| (*raised_ms, &**id)),
             limit: limit + 1 - alerts.len(),

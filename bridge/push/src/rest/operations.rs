@@ -33,7 +33,7 @@ pub async fn stats(State(api): State<Arc<Api>>, asker: Asker, uri: Uri) -> Resul
         time: api.hub.now_ms(),
         viewers: api.hub.sessions(),
         devices: api.hub.read(|views| views.group("").map(|fleet| fleet.devices)).unwrap_or_default(),
-        store: store.into(),
+        store: Store::of(&store, api.archive.kept_from_ms()),
         operation: api.operations.stats(),
     }))
 }
@@ -101,10 +101,11 @@ struct Store {
     written_bytes: u64,
     flushed: Position,
     oldest: Option<i64>,
+    kept_from: Option<i64>,
 }
 
-impl From<StoreStats> for Store {
-    fn from(stats: StoreStats) -> Self {
+impl Store {
+    fn of(stats: &StoreStats, kept_from_ms: i64) -> Self {
         Store {
             series: stats.series,
             points: stats.points,
@@ -113,6 +114,8 @@ impl From<StoreStats> for Store {
             written_bytes: stats.written_bytes,
             flushed: stats.flushed,
             oldest: stats.oldest_ms,
+            // Before the first reading nothing says.
+            kept_from: Some(kept_from_ms).filter(|kept_from_ms| *kept_from_ms != i64::MIN),
         }
     }
 }

@@ -207,6 +207,7 @@ async fn alerts_are_listed_by_whether_they_hold() {
     assert_eq!(of("?rule=silent").await, [""; 0]);
     assert_eq!(of("?rule=too-warm&device=site/b/dev7").await, [WARM, COLD]);
     assert_eq!(of("?burst=b-7-0").await, [""; 0], "no line stands for two");
+    assert_eq!(of("?burst=none").await, [WARM, COLD], "they stand for themselves");
 }
 
 #[tokio::test]

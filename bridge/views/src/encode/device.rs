@@ -132,7 +132,10 @@ fn row_of_values(out: &mut Vec<u8>, number: u32, row: &Row, since: u64, filter: 
 /// Time and values of the columns that `chosen` names; with what they went through after the version it gives.
 fn cells(out: &mut Vec<u8>, row: &Row, base_ms: i64, chosen: impl Fn(&Column) -> (bool, Option<u64>)) {
     let is_chosen = |column: &&Column| column.value.is_some() && chosen(column).0;
-    let Some(time_ms) = row.columns.iter().filter(is_chosen).map(|column| column.time_ms).max() else {
+    let dated = row.columns.iter().filter(is_chosen).filter_map(Column::own_time_ms).max();
+    // Where nothing has a time of its own, the row's is that of the receipt, and each value says so.
+    let Some(time_ms) = dated.or_else(|| row.columns.iter().filter(is_chosen).map(|column| column.time_ms).max())
+    else {
         return json::null(out);
     };
     json::integer(out, time_ms - base_ms);
@@ -155,14 +158,15 @@ fn cell(out: &mut Vec<u8>, column: &Column, row_time_ms: i64, since: Option<u64>
     let extremes = since.and_then(|since| column.envelope.as_ref()?.since(since));
     // One value that is the newest says nothing more; one that a later QoS 0 value covered does.
     let extremes = extremes.filter(|it| it.count > 1 || value.as_number() != Some(it.low));
-    if extremes.is_none() && column.time_ms == row_time_ms {
+    let time_ms = column.own_time_ms();
+    if extremes.is_none() && time_ms == Some(row_time_ms) {
         return json::value(out, value);
     }
     out.extend_from_slice(b"{\"v\":");
     json::value(out, value);
-    if column.time_ms != row_time_ms {
+    if time_ms != Some(row_time_ms) {
         out.extend_from_slice(b",\"t\":");
-        json::integer(out, column.time_ms - base_ms);
+        json::integer_or_null(out, time_ms.map(|time_ms| time_ms - base_ms));
     }
     if let Some(extremes) = extremes {
         out.extend_from_slice(if extremes.is_exact { b",\"n\":" } else { b",\"n_max\":" });

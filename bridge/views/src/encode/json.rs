@@ -9,6 +9,13 @@ pub(crate) fn integer(out: &mut Vec<u8>, number: impl itoa::Integer) {
     out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
+pub(crate) fn integer_or_null(out: &mut Vec<u8>, number: Option<impl itoa::Integer>) {
+    match number {
+        Some(number) => integer(out, number),
+        None => null(out),
+    }
+}
+
 /// A finite number: JSON has no others (RFC 8259 section 6).
 pub(crate) fn number(out: &mut Vec<u8>, number: f64) {
     debug_assert!(number.is_finite());

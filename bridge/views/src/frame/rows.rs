@@ -83,8 +83,8 @@ impl Views {
         let base_ms = self.epoch.time_base_ms;
         match cells {
             Cells::Metrics(filter) => device::changes(lists, number, row, since, filter.as_deref(), base_ms),
-            Cells::Fleet(metric) if fleet::changed(row, metric.as_deref(), since) => {
-                fleet::change(lists.values.next(), number, row, metric.as_deref(), base_ms);
+            Cells::Fleet(shown) if fleet::changed(row, shown, since) => {
+                fleet::change(lists.values.next(), number, row, shown, base_ms);
             }
             Cells::Fleet(_) => {}
         }
@@ -163,7 +163,7 @@ fn write_row(
 ) {
     match cells {
         Cells::Metrics(filter) => device::whole(out, number, row, (filter.as_deref(), since), base_ms),
-        Cells::Fleet(metric) => fleet::whole(out, number, row, metric.as_deref(), base_ms, |out| match group {
+        Cells::Fleet(shown) => fleet::whole(out, number, row, shown, base_ms, |out| match group {
             Some(group) => json::integer(out, group),
             None => json::text(out, &row.group),
         }),

@@ -20,7 +20,8 @@ use crate::alerts::AlertScope;
 use crate::groups::Subtree;
 use crate::spec::{UpdateSpec, ViewError, ViewSpec, WindowSpec};
 use crate::subscription::{
-    AlertsView, Cells, CommandsView, GapReason, GroupView, Line, Phase, RowsView, Sending, Snapshot, Subscription, View,
+    AlertsView, Cells, CommandsView, GapReason, GroupView, Line, Phase, RowsView, Sending, Shown, Snapshot,
+    Subscription, View,
 };
 use crate::views::{SubscriberId, Views};
 
@@ -84,8 +85,8 @@ impl Views {
                     subscriber,
                 )?))
             }
-            ViewSpec::Fleet { group, metric } => {
-                let cells = Cells::Fleet(metric.as_deref().map(Into::into));
+            ViewSpec::Fleet { group, metric, heard } => {
+                let cells = Cells::Fleet(Shown { metric: metric.as_deref().map(Into::into), heard: *heard });
                 View::Rows(Box::new(self.view_of_group(group, cells, subscriber)?))
             }
             ViewSpec::Group { group, depth, metrics } => {
@@ -163,7 +164,7 @@ impl Views {
                 _ => None,
             };
             let shown = shown.ok_or_else(|| invalid("`metric` can be changed in a view of kind `fleet`"))?;
-            *shown = Some(metric.as_str().into());
+            shown.metric = Some(metric.as_str().into());
             self.restart(subscription);
         }
         if let Some(window) = change.window {
@@ -342,7 +343,7 @@ mod tests {
         let device = Change::Device { device: DeviceIndex(0), id: "dev7".into(), group: "".into() };
         views.apply(Position(40), 0, &[device], &mut |_, _| ());
         views.apply(Position(41), 0, &[], &mut |_, _| ());
-        let spec = ViewSpec::Fleet { group: String::new(), metric: None };
+        let spec = ViewSpec::Fleet { group: String::new(), metric: None, heard: false };
         for (position, reason) in [(39, "epoch"), (42, "epoch"), (40, ""), (41, "")] {
             let since = Since { position: Position(position), same_epoch: true };
             let mut cursor = views.open(SubscriberId(0), 1, &spec, Some(since)).unwrap();

@@ -170,9 +170,9 @@ impl Views {
     pub(super) fn series_window(&self, lines: Vec<(u32, u16)>, window: WindowSpec) -> Result<SeriesView, ViewError> {
         let in_ms = |time: Option<i64>| time.map(|time| unix_ms(time).unwrap_or(time));
         let (from_ms, to_ms, live) = match (in_ms(window.from), in_ms(window.to), window.last) {
-            (Some(from), Some(to), None) if from < to => (from, to, to > self.now_ms),
+            (Some(from), Some(to), None) if from <= to => (from, to, from < to && to > self.now_ms),
             (None, None, Some(last)) if last > 0 => (self.now_ms.saturating_sub(last), self.now_ms, true),
-            _ => return Err(invalid("a chart needs `from` before `to`, or a `last` above 0, in milliseconds")),
+            _ => return Err(invalid("a chart needs `from` not after `to`, or a `last` above 0, in milliseconds")),
         };
         let Some(width) = window.width.filter(|&width| (1..=16_384).contains(&width)) else {
             return Err(invalid("a chart needs a `width` between 1 and 16384 pixels"));
@@ -184,7 +184,8 @@ impl Views {
             let max = self.config.rows_max.saturating_mul(self.config.series_max);
             return Err(ViewError::TooLarge { what: "buckets", rows: buckets, max });
         }
-        let from_ms = rung.start_ms(from_ms);
+        // A window without width is empty, also where a bucket begins before it.
+        let from_ms = if span_ms == 0 { from_ms } else { rung.start_ms(from_ms) };
         let closed = (!live).then_some((from_ms, to_ms));
         let line = |(row, column)| Line { key: ChartKey { row, column, rung, closed }, waiting: false };
         let lines = lines.into_iter().map(line).collect();

@@ -81,7 +81,8 @@ impl World {
     }
 
     fn open_alert(&self, device: DeviceIndex) -> Option<usize> {
-        self.alerts.iter().position(|alert| alert.device == device && alert.state != AlertState::Cleared)
+        let id = self.id(device);
+        self.alerts.iter().position(|alert| *alert.device_id == *id && alert.state != AlertState::Cleared)
     }
 
     fn reading(&mut self, device: DeviceIndex) -> Change {
@@ -99,7 +100,7 @@ impl World {
             cells.push(AppliedCell { metric: MetricIndex(column), value, latest: !late, is_new: false });
         }
         let time_ms = self.now_ms - if late { 60_000 } else { 0 };
-        let origin = TimeOrigin::Device;
+        let origin = if self.dice.one_in(8) { TimeOrigin::Before } else { TimeOrigin::Device };
         Change::Reading(AppliedReading { device, time_ms, origin, received_ms: self.now_ms, class, cells })
     }
 
@@ -109,7 +110,6 @@ impl World {
                 id: format!("a-{}-{}", self.version, self.alerts.len()).into(),
                 rule: ["hot", "cold"][self.dice.roll(2) as usize].into(),
                 severity: [Severity::Info, Severity::Warning, Severity::Critical][self.dice.roll(3) as usize],
-                device,
                 device_id: self.id(device).into(),
                 group: GROUPS[self.devices[device.0 as usize].as_ref().unwrap().group as usize].into(),
                 metric: None,
@@ -131,6 +131,10 @@ impl World {
             self.alerts[at].state = AlertState::Acknowledged;
             self.alerts[at].acknowledged = Some((self.now_ms, "Ann".into()));
             return vec![Change::Alert(self.alerts[at].clone())];
+        }
+        if self.dice.one_in(3) {
+            self.alerts[at].peak = Some(9.5 + self.dice.roll(100) as f64);
+            return vec![Change::AlertPeak(self.alerts[at].clone())];
         }
         self.alerts[at].state = AlertState::Cleared;
         self.alerts[at].cleared_ms = Some(self.now_ms);

@@ -169,8 +169,8 @@ impl World {
                     limit: Some(self.dice.roll(9) as usize),
                 },
             ),
-            5 => ("fleet", ViewSpec::Fleet { group: self.group(), metric: Some("m1".into()) }),
-            10 => ("fleet", ViewSpec::Fleet { group: String::new(), metric: None }),
+            5 => ("fleet", ViewSpec::Fleet { group: self.group(), metric: Some("m1".into()), heard: false }),
+            10 => ("fleet", ViewSpec::Fleet { group: String::new(), metric: None, heard: true }),
             6 => ("group", ViewSpec::Group { group: String::new(), depth: 1, metrics: None }),
             11 => ("group", ViewSpec::Group { group: "a".into(), depth: 0, metrics: None }),
             12 => ("group", ViewSpec::Group { group: "a".into(), depth: 9, metrics: Some(vec!["t".into()]) }),
@@ -414,7 +414,8 @@ fn the_random_histories_give_the_rows_of_forgotten_devices_to_others() {
         let mut world = World::new(seed);
         (0..500).for_each(|_| world.happen());
         let mut client = world.client();
-        (client.spec, client.view) = (ViewSpec::Fleet { group: String::new(), metric: None }, ClientView::new("fleet"));
+        (client.spec, client.view) =
+            (ViewSpec::Fleet { group: String::new(), metric: None, heard: true }, ClientView::new("fleet"));
         world.connect(&mut client);
         world.settle(&mut client);
         appeared += world.appeared;

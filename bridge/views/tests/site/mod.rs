@@ -125,7 +125,7 @@ pub fn all() -> ViewSpec {
 }
 
 pub fn fleet() -> ViewSpec {
-    ViewSpec::Fleet { group: String::new(), metric: None }
+    ViewSpec::Fleet { group: String::new(), metric: None, heard: false }
 }
 
 /// CPU that this thread takes for something.

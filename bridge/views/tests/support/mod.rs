@@ -236,8 +236,8 @@ impl ClientView {
             }
             "fleet" => {
                 let whole = self.map.get_mut(&row[0].to_string()).unwrap();
-                for index in 1..5 {
-                    whole[index + 2] = row[index].clone();
+                for (index, field) in row.as_array().unwrap().iter().enumerate().skip(1) {
+                    whole[index + 2] = field.clone();
                 }
             }
             "group" | "series" => {

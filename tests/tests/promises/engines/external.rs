@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::{Value, json};
+use tidegate_tests::live::Live;
 use tidegate_tests::{Mosquitto, Server, eventually, http, tool};
 
 use super::device::{Device, Message, Version};
@@ -53,6 +55,28 @@ async fn what_a_broker_acknowledges_while_tidegate_is_away_is_stored_when_it_is_
     tokio::join!(what_comes_meanwhile_is_kept(""), what_comes_meanwhile_is_kept(V3));
 }
 
+/// What is handed over from before without a time has none in a live session either, in no kind of view.
+async fn live_knows_no_time(server: &Server) {
+    let mut live = Live::connect(server.http, json!({})).await;
+    let rows = live.subscribe(1, json!({"kind": "device", "device": "kept"}), json!({})).await;
+    let row = rows.rows.values().next().expect("the device is known");
+    assert_eq!(row["cells"][1], json!({"v": 99, "t": null}), "{row}");
+    live.send(json!({"type": "subscribe", "id": 2, "view": {"kind": "fleet", "metric": "temperature", "heard": true}}))
+        .await;
+    let fleet = loop {
+        let message = live.next().await.expect("a snapshot");
+        if message["type"] == "snapshot" && message["id"] == 2 {
+            break message;
+        }
+    };
+    let rows = fleet["rows"].as_array().expect("rows");
+    let of =
+        |device: &str| rows.iter().find(|row| row[1].as_str().is_some_and(|id| id.ends_with(device))).expect("a row");
+    let (kept, dated) = (of("kept"), of("dated"));
+    assert_eq!((&kept[5], &kept[6], &kept[7]), (&json!(99), &Value::Null, &Value::Null), "{kept}");
+    assert!(dated[6].is_i64() && dated[6] == dated[7], "{dated}");
+}
+
 /// What the broker had kept says nothing about now, however often it is handed over.
 async fn what_was_kept_is_no_news(version: &str) {
     let mut broker = Mosquitto::start().await;
@@ -85,6 +109,7 @@ async fn what_was_kept_is_no_news(version: &str) {
         }
         let kept = server.get("/v1/devices/kept").await["metrics"]["temperature"].clone();
         assert_eq!((&kept["value"], &kept["time"]), (&99.0.into(), &serde_json::Value::Null));
+        live_knows_no_time(&server).await;
         match restart {
             0 => server.kill_and_restart().await,
             1 => {
