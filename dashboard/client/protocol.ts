@@ -7,7 +7,8 @@ export type Scalar = number | boolean | string;
 /** A value that says more than itself. Times are relative to `time_base`. */
 export interface Envelope {
   v: Scalar;
-  t?: number;
+  /** `null`: handed over from before, and when it was measured is not known. */
+  t?: number | null;
   n?: number;
   lo?: number;
   hi?: number;
@@ -110,6 +111,8 @@ export interface FleetSpec {
   kind: "fleet";
   group?: string;
   metric?: string;
+  /** Whether each cell says when anything was last heard of its device. */
+  heard?: boolean;
 }
 export interface GroupSpec {
   kind: "group";

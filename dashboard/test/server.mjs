@@ -143,7 +143,16 @@ function snapshot({ view }) {
       const groups = [...new Set(list.map(({ group }) => group))];
       return {
         groups,
-        rows: list.map((d) => [d.row, d.id, groups.indexOf(d.group), d.state, d.alert, value(d, view.metric), d.time - base]),
+        rows: list.map((d) => [
+          d.row,
+          d.id,
+          groups.indexOf(d.group),
+          d.state,
+          d.alert,
+          value(d, view.metric),
+          d.time - base,
+          ...(view.heard ? [d.time - base] : []),
+        ]),
       };
     }
     case "group":
@@ -164,7 +173,16 @@ function delta({ view, at }) {
   const changed = (list) => list.filter((device) => device.at > at);
   switch (view.kind) {
     case "fleet":
-      return { r: changed(inGroup(view.group)).map((d) => [d.row, d.state, d.alert, value(d, view.metric), d.time - base]) };
+      return {
+        r: changed(inGroup(view.group)).map((d) => [
+          d.row,
+          d.state,
+          d.alert,
+          value(d, view.metric),
+          d.time - base,
+          ...(view.heard ? [d.time - base] : []),
+        ]),
+      };
     case "device":
       return { r: changed(devices.filter(({ id }) => id === view.device)).map((d) => [d.row, d.time - base, ...round(d.values)]) };
     case "group":

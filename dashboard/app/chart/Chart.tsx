@@ -3,7 +3,7 @@ import { createEffect, createMemo, on, onCleanup, onMount } from "solid-js";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import type { Alert } from "../../client/index.js";
-import { formatNumber, switchWords } from "../lib/format.js";
+import { switchWords } from "../lib/format.js";
 import { onFrame } from "../lib/frame.js";
 import type { Limit } from "../lib/rules.js";
 import { colour, palette, rem } from "../lib/theme.js";
@@ -11,6 +11,7 @@ import { aligned, isolated, nearestOf, type Columns } from "./data.js";
 import { followFingers } from "./gestures.js";
 import { BEFORE_ALPHA, inkOf, type Role } from "./ink.js";
 import { drawLate, drawLimits, drawPresent, fade, tintAlerts, type Surface } from "./marks.js";
+import { labelsOf } from "./scale.js";
 import type { Stretch } from "./windows.js";
 
 export interface Line {
@@ -136,7 +137,7 @@ function options(props: Props, width: number): uPlot.Options {
       { ...axis, grid: { show: false }, space: letters * 7.3, size: letters * 4.4, lineGap: 1.3, values: TIME_LABELS },
       props.isSwitch
         ? { ...side, splits: () => [0, 1], values: (_, splits) => splits.map(switchWords) }
-        : { ...side, values: (_, splits) => splits.map((split) => formatNumber(split, decimalsOf((splits[1] ?? 1) - (splits[0] ?? 0)))) },
+        : { ...side, values: (_, splits) => labelsOf(splits) },
     ],
     series: [{}, ...props.lines.flatMap((line, place) => (place === 0 ? [lineStyle(line, props), EDGE, EDGE] : [lineStyle(line, props)]))],
     bands: props.isSwitch ? [] : [{ series: [3, 2], fill: fade(accent, 0.22) }],
@@ -184,11 +185,6 @@ function paddedRange(lowest: number | null, highest: number | null, limits: Limi
   const [low, high] = [Math.min(lowest, ...near), Math.max(highest, ...near)];
   const air = Math.max((high - low) * 0.12, Math.abs(high) * 0.005) || 0.05;
   return [low - air, high + air];
-}
-
-/** The fewest decimals that write a step without rounding it. */
-function decimalsOf(step: number): number {
-  return [0, 1, 2, 3].find((digits) => Math.abs(step * 10 ** digits - Math.round(step * 10 ** digits)) < 1e-6) ?? 4;
 }
 
 const timeAt = (plot: uPlot): number => plot.posToVal(plot.cursor.left ?? 0, "x");

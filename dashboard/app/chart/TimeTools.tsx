@@ -12,6 +12,7 @@ import {
   stretchOf,
   WINDOWS,
   yesterday,
+  zoomed,
   type Range,
 } from "./windows.js";
 
@@ -22,6 +23,11 @@ export function createRange(): () => Range {
 
 /** Puts a stretch into the address; the browser's way back leads to the one before. */
 export const showRange = (range: Range): void => setQuery(rangeQuery(range), "steps");
+
+const ZOOMS = [
+  ["out", "−", "Zoom out"],
+  ["in", "+", "Zoom in"],
+] as const;
 
 /** How long a stretch, which day, and one further or back. */
 export function TimeTools() {
@@ -48,6 +54,15 @@ export function TimeTools() {
         >
           ›
         </button>
+      </div>
+      <div class="segments" role="group" aria-label="Zoom">
+        <For each={ZOOMS}>
+          {([by, sign, words]) => (
+            <button type="button" aria-label={words} title={words} data-zoom={by} onClick={() => showRange(zoomed(range(), by, now()))}>
+              {sign}
+            </button>
+          )}
+        </For>
       </div>
       <input
         class="filter day"

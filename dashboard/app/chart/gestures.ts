@@ -1,10 +1,8 @@
 // One finger moves a chart, two stretch it. Up and down stays the page's.
-import type { Stretch } from "./windows.js";
+import { SHORTEST_MS, type Stretch } from "./windows.js";
 
 /** A finger that went less far has only pointed, CSS pixels. */
 const MOVED_PX = 8;
-/** No stretch is shorter than this, ms. */
-const SHORTEST_MS = 1000;
 
 interface Fingers {
   /** Middle between them, share of the chart's width. */

@@ -91,6 +91,26 @@ export function stepped(range: Range, by: -1 | 1, now: number): Range {
   return WINDOWS.some((one) => one.span_ms === span) ? { last: span } : { from: Math.round(now) - span, to: Math.round(now) };
 }
 
+/** No stretch is shorter than this, ms. */
+export const SHORTEST_MS = 1000;
+/** None is longer: a leap year. */
+const LONGEST_MS = 366 * DAY;
+
+/** Half as long, or twice: of a stretch around its middle, of what follows the clock the next of the windows. */
+export function zoomed(range: Range, by: "in" | "out", now: number): Range {
+  const { from, to } = stretchOf(range, now);
+  if ("last" in range) {
+    const others =
+      by === "in" ? WINDOWS.filter((one) => one.span_ms < range.last).reverse() : WINDOWS.filter((one) => one.span_ms > range.last);
+    const next = others[0];
+    if (next) return { last: next.span_ms };
+    return by === "in" ? { from: Math.round((from + to) / 2), to: Math.round(to) } : range;
+  }
+  const span = Math.min(LONGEST_MS, Math.max(SHORTEST_MS, Math.round((to - from) * (by === "in" ? 0.5 : 2))));
+  const end = Math.min(Math.round((from + to + span) / 2), Math.round(now));
+  return { from: end - span, to: end };
+}
+
 /** Whether there is a window after this one. */
 export const hasNext = (range: Range, now: number): boolean => !("last" in range) && range.to < now;
 

@@ -1,7 +1,7 @@
 import type { Device, Metric } from "../../client/index.js";
 import type { Columns } from "../chart/data.js";
 import { Spark } from "../chart/Spark.js";
-import { exactValue, formatExact, formatNumber, formatSpan, formatValue, metricLabel } from "../lib/format.js";
+import { exactValue, formatMeasuredExact, formatNumber, formatSpan, formatValue, metricLabel } from "../lib/format.js";
 import { now } from "../lib/live.js";
 import { setQuery } from "../lib/router.js";
 import { shownAs } from "../lib/units.js";
@@ -10,10 +10,16 @@ import { UnitMark } from "../parts/UnitMark.js";
 /** What a card's line shows, ms. */
 export const TREND_MS = 3_600_000;
 
+/** Characters of a value that a card has room for, in its own letters and in smaller ones. */
+const FITS = 9;
+const FITS_SMALLER = 13;
+
 /** A metric's newest value, and how it went lately. A click shows it over time. */
 export function MetricCard(props: { metric: Metric; cell: Device["cells"][number]; columns: Columns; isOn: boolean }) {
   const style = () => shownAs(props.metric.name, props.cell?.value, props.metric);
+  const shown = (): string => formatValue(props.cell?.value, style().decimals);
   const change = (): string => {
+    if (props.cell?.time === null) return "from before";
     // Neither words nor on and off go up or down.
     if (typeof props.cell?.value !== "number") return "";
     const known = props.columns[1].filter((mean): mean is number => mean !== null);
@@ -36,8 +42,12 @@ export function MetricCard(props: { metric: Metric; cell: Device["cells"][number
         <span>{metricLabel(props.metric.name)}</span>
         <span>{change()}</span>
       </span>
-      <span class="value" title={`${exactValue(props.cell?.value, style().unit)}\n${formatExact(props.cell?.time)}`}>
-        {formatValue(props.cell?.value, style().decimals)}
+      <span
+        class="value"
+        classList={{ long: shown().length > FITS, longest: shown().length > FITS_SMALLER }}
+        title={`${exactValue(props.cell?.value, style().unit)}\n${formatMeasuredExact(props.cell?.time, props.cell?.value)}`}
+      >
+        {shown()}
         <UnitMark style={style()} metric={props.metric.name} />
       </span>
       <Spark columns={props.columns} from={now() / 1000 - TREND_MS / 1000} to={now() / 1000} />

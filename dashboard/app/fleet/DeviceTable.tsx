@@ -4,6 +4,8 @@ import type { FleetCell } from "../../client/index.js";
 import {
   exactValue,
   formatExact,
+  formatMeasured,
+  formatMeasuredExact,
   formatNumber,
   formatTime,
   formatValue,
@@ -14,10 +16,12 @@ import {
   shortName,
 } from "../lib/format.js";
 import { atMostEvery } from "../lib/frame.js";
+import { isUnkept, UNKEPT, UNKEPT_WHY } from "../lib/kept.js";
 import { now, openView } from "../lib/live.js";
 import { href, route, setQuery } from "../lib/router.js";
 import { shownAs, unitOf } from "../lib/units.js";
 import { Glyph, STATE_WORDS } from "../parts/Glyph.js";
+import { UnitMark } from "../parts/UnitMark.js";
 import type { Choice } from "./choice.js";
 import { matches } from "./matches.js";
 import { readSort, sorted, sortText, type Column } from "./sorting.js";
@@ -34,7 +38,9 @@ export function DeviceTable(props: { choice: Choice }) {
   const [limit, setLimit] = createSignal(PAGE);
   const [isInside, setInside] = createSignal(false);
   const live = createMemo(
-    on([choice.group, choice.metric], ([group, metric]) => openView<"fleet">({ kind: "fleet", group, ...(metric ? { metric } : {}) })),
+    on([choice.group, choice.metric], ([group, metric]) =>
+      openView<"fleet">({ kind: "fleet", group, heard: true, ...(metric ? { metric } : {}) }),
+    ),
   );
   let version = 0;
   const changed = createMemo(() => (live().table(), ++version));
@@ -89,10 +95,11 @@ export function DeviceTable(props: { choice: Choice }) {
                   {(metric) => (
                     <>
                       <Header column="value" words={metricLabel(metric())} isRight />
-                      <Header column="time" words="Last heard" title={`When ${metricLabel(metric())} was read last`} isRight />
+                      <Header column="time" words="Measured" title={`When ${metricLabel(metric())} was measured`} isRight />
                     </>
                   )}
                 </Show>
+                <Header column="heard" words="Last heard" title="When the newest reading of any metric was" isRight />
               </tr>
             </thead>
             <tbody>
@@ -151,6 +158,11 @@ function Row(props: { cell: FleetCell; metric: string | undefined }) {
         <span class="with-glyph">
           <Glyph state={cell().state} />
           {STATE_WORDS[cell().state]}
+          <Show when={isUnkept({ state: cell().state, time: cell().heard })}>
+            <span class="wrong" title={UNKEPT_WHY}>
+              , {UNKEPT}
+            </span>
+          </Show>
         </span>
       </td>
       <td class="alert-word">
@@ -166,12 +178,15 @@ function Row(props: { cell: FleetCell; metric: string | undefined }) {
       <td class="where sub">{groupWords(cell().group)}</td>
       <Show when={props.metric}>
         <td class="right value" title={exactValue(cell().value, style().unit)}>
-          {formatValue(cell().value, style().decimals)} <small>{style().unit}</small>
+          {formatValue(cell().value, style().decimals)} <UnitMark style={style()} metric={props.metric ?? ""} />
         </td>
-        <td class="right since" title={formatExact(cell().time)}>
-          {formatTime(cell().time, now())}
+        <td class="right since measured" title={formatMeasuredExact(cell().time, cell().value)}>
+          {formatMeasured(cell().time, cell().value, now())}
         </td>
       </Show>
+      <td class="right since" title={formatExact(cell().heard)}>
+        {formatTime(cell().heard, now())}
+      </td>
     </tr>
   );
 }

@@ -1,8 +1,9 @@
-import { For, Show } from "solid-js";
+import { createEffect, For, Show } from "solid-js";
 import { api, poll } from "../lib/api.js";
 import { formatNumber } from "../lib/format.js";
 import { statesOf, total } from "../lib/groups.js";
 import { inAlertTotal, inAlertWords, worstIn } from "../lib/inAlert.js";
+import { setKeptFrom } from "../lib/kept.js";
 import { roves } from "../lib/roving.js";
 import { setQuery } from "../lib/router.js";
 import { Glyph, STATES, STATE_WORDS } from "../parts/Glyph.js";
@@ -12,6 +13,7 @@ import type { Only } from "./matches.js";
 /** How many devices there are, how many of them are in alert and in each state; a click shows only those. */
 export function Figures(props: { choice: Choice }) {
   const stats = poll(api.stats, 5000);
+  createEffect(() => setKeptFrom(stats.value()?.store?.kept_from ?? null));
   const group = () => props.choice.group();
   const counts = () => statesOf(group());
   const isOn = (only: Only): boolean => props.choice.only() === only;

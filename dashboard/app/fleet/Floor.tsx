@@ -5,6 +5,7 @@ import { aggregateOf, directCount, groupPaths, hasBelow, lastLevel, statesOf, to
 import { href } from "../lib/router.js";
 import type { Unit } from "../lib/units.js";
 import { AlertMark } from "../parts/AlertMark.js";
+import { UnitMark } from "../parts/UnitMark.js";
 import { draw, setVisited } from "./entry.js";
 import { FloorCells, type Focus } from "./FloorCells.js";
 import type { Look } from "./paint.js";
@@ -79,13 +80,13 @@ export function Floor(props: Props) {
           />
         </Show>
       </div>
-      <FiguresOf path={props.path} figures={figures()} unit={props.unit} />
+      <FiguresOf path={props.path} metric={props.metric} figures={figures()} unit={props.unit} />
     </div>
   );
 }
 
 /** The figures of a group for one metric, else how many of its devices are fresh. */
-function FiguresOf(props: { path: string; figures: Aggregate | undefined; unit: Unit }) {
+function FiguresOf(props: { path: string; metric: string | undefined; figures: Aggregate | undefined; unit: Unit }) {
   const figures = () => props.figures;
   const digits = () => props.unit.decimals ?? 1;
   const exact = (value: number | null): string => exactValue(value, props.unit.unit);
@@ -106,7 +107,7 @@ function FiguresOf(props: { path: string; figures: Aggregate | undefined; unit: 
           <>
             <dt>mean</dt>
             <dd title={exact(one().mean)}>
-              {formatNumber(one().mean, Math.max(1, digits()))} <small>{props.unit.unit}</small>
+              {formatNumber(one().mean, Math.max(1, digits()))} <UnitMark style={props.unit} metric={props.metric ?? ""} />
             </dd>
             <dt class="wide">min to max</dt>
             <dd class="wide">

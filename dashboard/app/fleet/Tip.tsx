@@ -1,15 +1,18 @@
 import { createEffect, createSignal, on, Show, untrack } from "solid-js";
-import { exactValue, formatTime, formatValue, shortName } from "../lib/format.js";
+import { exactValue, formatMeasured, formatValue, shortName } from "../lib/format.js";
+import { isUnkept, UNKEPT } from "../lib/kept.js";
 import { now } from "../lib/live.js";
 import { shownAs, type Unit } from "../lib/units.js";
 import { Glyph, STATE_WORDS } from "../parts/Glyph.js";
+import { UnitMark } from "../parts/UnitMark.js";
 import type { Focus } from "./FloorCells.js";
 
 /** What the cell in focus says. It is read out once when one goes there, not with each value. */
 export function Tip(props: { focus: Focus | null; metric: string | undefined; unit: Unit }) {
   const [spoken, setSpoken] = createSignal("");
   const style = (focus: Focus) => shownAs(props.metric ?? "", focus.cell.value, props.unit);
-  const stateWords = ({ cell }: Focus): string => `${STATE_WORDS[cell.state]}${cell.alert ? `, ${cell.alert} alert` : ""}`;
+  const stateWords = ({ cell }: Focus): string =>
+    `${STATE_WORDS[cell.state]}${isUnkept(cell) ? `, ${UNKEPT}` : ""}${cell.alert ? `, ${cell.alert} alert` : ""}`;
   const words = (focus: Focus): string => {
     const value = props.metric ? `${formatValue(focus.cell.value, style(focus).decimals)} ${style(focus).unit ?? ""}, ` : "";
     return `${shortName(focus.cell.id)}, ${value}${stateWords(focus)}`;
@@ -38,12 +41,13 @@ export function Tip(props: { focus: Focus | null; metric: string | undefined; un
             <b>{shortName(focus().cell.id)}</b>
             <Show when={props.metric}>
               <span class="big" title={exactValue(focus().cell.value, style(focus()).unit)}>
-                {formatValue(focus().cell.value, style(focus()).decimals)} <small>{style(focus()).unit}</small>
+                {formatValue(focus().cell.value, style(focus()).decimals)} <UnitMark style={style(focus())} metric={props.metric ?? ""} />
               </span>
             </Show>
             <span class="sub with-glyph">
               <Glyph state={focus().cell.state} alert={focus().cell.alert !== null} />
-              {stateWords(focus())} · {formatTime(focus().cell.time, now())}
+              {stateWords(focus())}
+              {props.metric ? ` · ${formatMeasured(focus().cell.time, focus().cell.value, now())}` : ""}
             </span>
           </div>
         )}

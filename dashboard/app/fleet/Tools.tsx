@@ -3,6 +3,7 @@ import { exactValue, formatNumber, metricLabel } from "../lib/format.js";
 import { roves } from "../lib/roving.js";
 import { setQuery } from "../lib/router.js";
 import type { Unit } from "../lib/units.js";
+import { UnitMark } from "../parts/UnitMark.js";
 import type { Choice } from "./choice.js";
 import type { Ends } from "./ends.js";
 import { Filter } from "./Filter.js";
@@ -79,16 +80,18 @@ export function Tools(props: Props) {
           </For>
         </select>
       </Show>
-      <Show when={choice.metric() && !choice.isTable() ? props.ends : null}>{(ends) => <Legend ends={ends()} unit={props.unit} />}</Show>
+      <Show when={choice.metric() && !choice.isTable() ? props.ends : null}>
+        {(ends) => <Legend ends={ends()} unit={props.unit} metric={choice.metric() ?? ""} />}
+      </Show>
     </div>
   );
 }
 
 /** What the colours mean. */
-function Legend(props: { ends: Ends; unit: Unit }) {
+function Legend(props: { ends: Ends; unit: Unit; metric: string }) {
   const End = (end: { value: number; isLimit: boolean }) => (
     <span title={`${exactValue(end.value, props.unit.unit)}${end.isLimit ? ": a rule raises an alert beyond it" : ""}`}>
-      {formatNumber(end.value)} {props.unit.unit}
+      {formatNumber(end.value)} <UnitMark style={props.unit} metric={props.metric} />
       <Show when={end.isLimit}> (limit)</Show>
     </span>
   );

@@ -2,7 +2,7 @@
 import type { FleetCell, Severity, State } from "../../client/index.js";
 import { compareNames } from "../lib/groups.js";
 
-export const COLUMNS = ["name", "state", "alert", "group", "value", "time"] as const;
+export const COLUMNS = ["name", "state", "alert", "group", "value", "time", "heard"] as const;
 export type Column = (typeof COLUMNS)[number];
 
 export interface Sort {
@@ -38,6 +38,8 @@ function keyOf(cell: FleetCell, by: Column): number | string | null {
       return typeof cell.value === "boolean" ? Number(cell.value) : cell.value;
     case "time":
       return cell.time;
+    case "heard":
+      return cell.heard;
   }
 }
 

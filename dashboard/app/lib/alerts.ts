@@ -73,10 +73,7 @@ export function createUnshown(): () => Alert[] {
   return createMemo(() => {
     if (!areSome()) return [];
     const known = new Set((allAlerts() ?? []).map((alert) => alert.id));
-    const bursts = [...(shared.table()?.bursts.values() ?? [])];
-    const isInBurst = ({ rule, raised }: Alert): boolean =>
-      bursts.some((burst) => burst.rule === rule && burst.first <= raised && raised <= burst.last);
-    return (answer.value() ?? []).filter((alert) => !known.has(alert.id) && !isInBurst(alert)).map(newest);
+    return (answer.value() ?? []).filter((alert) => !known.has(alert.id)).map(newest);
   });
 }
 
@@ -84,7 +81,7 @@ async function activeFromServer(): Promise<Alert[]> {
   const all: Alert[] = [];
   let cursor: string | null = null;
   for (let page = 0; page < UNSHOWN_PAGES && (page === 0 || cursor !== null); page++) {
-    const answer: Awaited<ReturnType<typeof api.alerts>> = await api.alerts({ state: "active" }, PAGE, cursor);
+    const answer: Awaited<ReturnType<typeof api.alerts>> = await api.alerts({ state: "active", burst: "none" }, PAGE, cursor);
     all.push(...answer.alerts);
     cursor = answer.next;
   }

@@ -62,7 +62,12 @@ export interface MqttWays {
   proofs: ("certificate" | "token" | "password")[];
 }
 
-export type Stats = Figures & { devices?: StateCounts; mqtt?: MqttWays; readings?: { applied_per_second?: number } };
+export type Stats = Figures & {
+  devices?: StateCounts;
+  mqtt?: MqttWays;
+  readings?: { applied_per_second?: number };
+  store?: { kept_from?: number | null };
+};
 
 /** What the server said was wrong, in its own words. */
 export class Problem extends Error {

@@ -120,6 +120,16 @@ export function formatTime(time: number | null | undefined, now: number): string
   return new Date(time).toDateString() === new Date(now).toDateString() ? clock.format(time) : date.format(time);
 }
 
+/** When a value was measured; of one that was handed over from before, as another broker had kept it, that is not known. */
+export function formatMeasured(time: number | null | undefined, value: unknown, now: number): string {
+  return time === null && value !== null && value !== undefined ? "from before" : formatTime(time, now);
+}
+
+/** For tooltips, as `formatMeasured`. */
+export function formatMeasuredExact(time: number | null | undefined, value: unknown): string {
+  return time === null && value !== null && value !== undefined ? "Kept from before; when it was measured is not known" : formatExact(time);
+}
+
 /** Clock time today, date beyond: for tables, where a start does not move. */
 export function formatClock(time: number | null | undefined, now: number): string {
   if (time === null || time === undefined) return "–";

@@ -59,14 +59,14 @@ export function figuresOf(cells: readonly FleetCell[]): Aggregate {
   const numbers = cells.flatMap((cell) => (typeof cell.value === "number" ? [{ cell, value: cell.value }] : []));
   const counted = numbers.filter(({ cell }) => cell.state === "fresh" || cell.state === "asleep").sort((a, b) => a.value - b.value);
   const [first, last] = [counted[0], counted[counted.length - 1]];
-  const times = counted.map(({ cell }) => cell.time ?? Infinity);
+  const times = counted.flatMap(({ cell }) => (cell.time === null ? [] : [cell.time]));
   return {
     count: counted.length,
     devices: numbers.length,
     mean: first ? counted.reduce((sum, { value }) => sum + value / counted.length, 0) : null,
     lowest: first?.value ?? null,
     highest: last?.value ?? null,
-    oldest: first ? Math.min(...times) : null,
+    oldest: times.length > 0 ? Math.min(...times) : null,
     lowestOf: first?.cell.id ?? null,
     highestOf: last?.cell.id ?? null,
   };

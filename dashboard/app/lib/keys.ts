@@ -14,6 +14,7 @@ export const KEYS: readonly [keys: string, meaning: string][] = [
   ["j k", "Next, previous row"],
   ["a", "Acknowledge the alert in focus"],
   ["← ↑ → ↓", "Move between cells"],
+  ["+ −", "Zoom a chart in and out"],
   ["Enter", "Open; again: open the page"],
   ["Esc", "Close"],
   ["?", "This list"],
@@ -37,6 +38,8 @@ export function listenKeys(): void {
       document.querySelector<HTMLInputElement>("#find")?.focus();
     } else if (event.key === "?") setHelp(true);
     else if (event.key === "j" || event.key === "k") step(event.key === "j" ? 1 : -1);
+    else if (event.key === "+" || event.key === "-")
+      document.querySelector<HTMLButtonElement>(`[data-zoom="${event.key === "+" ? "in" : "out"}"]`)?.click();
     else if (event.key === "a") document.activeElement?.querySelector<HTMLButtonElement>("[data-acknowledge]")?.click();
   });
 }

@@ -46,8 +46,13 @@ export function shownAs(metric: string, value: Scalar | null | undefined, style:
 export const unitOf = (metric: string | null | undefined): Unit => units[keyOf(metric ?? "")] ?? UNKNOWN;
 
 export function learnUnits(metrics: readonly (Unit & { name: string })[]): void {
-  for (const { name, unit, decimals, guessed } of metrics)
-    if (unit !== null || decimals !== null) setUnits(keyOf(name), { unit, decimals, ...(guessed === undefined ? {} : { guessed }) });
+  for (const { name, unit, decimals, guessed } of metrics) {
+    if (unit === null && decimals === null) continue;
+    // Those of the device that needs most: of fewer nothing might be left of its value.
+    const known = units[keyOf(name)]?.decimals ?? null;
+    const most = decimals === null ? known : Math.max(decimals, known ?? 0);
+    setUnits(keyOf(name), { unit, decimals: most, ...(guessed === undefined ? {} : { guessed }) });
+  }
 }
 
 const NAMES_SAMPLE = 200;

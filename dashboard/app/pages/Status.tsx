@@ -1,6 +1,6 @@
 import { For, Show } from "solid-js";
 import { api, poll, type Figures } from "../lib/api.js";
-import { formatBytes, formatExact, formatNumber, formatSpan, metricLabel } from "../lib/format.js";
+import { formatBytes, formatDuration, formatExact, formatNumber, formatSpan, metricLabel } from "../lib/format.js";
 import { client, now, status } from "../lib/live.js";
 import { gapWords } from "../parts/Pill.js";
 import { Failure } from "../parts/Failure.js";
@@ -13,6 +13,17 @@ const WORDS: Record<string, string> = {
   memory_bytes: "Memory",
   file_bytes: "Files",
   written_bytes: "Written since the start",
+  flushed: "In files up to entry",
+  oldest: "Oldest raw value",
+  kept_from: "History begins at",
+  appended: "Entries appended",
+  durable: "Entries on disk",
+  applied: "Applied",
+  confirmed: "Confirmed by time that passed",
+  ahead_ms: "Ahead of the time that readings get",
+  followed_in_ms: "Followed in",
+  values_ahead: "Values stamped later than now",
+  ages_behind_ms: "History kept longer by",
 };
 
 /** The program's own state: what came in, where it stands, who watches. */
@@ -40,7 +51,7 @@ export function Status() {
             </dd>
             <dt>Way from the devices</dt>
             <dd title="Median of the last updates, by the devices' clocks">
-              {formatNumber(status().device_way_ms, 0)} <small>ms</small>
+              {formatNumber(status().device_way_ms, 0)} <Show when={status().device_way_ms !== null}>{<small>ms</small>}</Show>
             </dd>
             <dt>Coming in</dt>
             <dd>{formatBytes(status().bytes_per_second)}/s</dd>
@@ -92,7 +103,7 @@ function List(props: { entries: [string, unknown][] }) {
   );
 }
 
-const isTime = (name: string): boolean => ["time", "started", "oldest"].includes(name);
+const isTime = (name: string): boolean => ["time", "started", "oldest", "kept_from"].includes(name);
 
 function words(name: string, value: unknown): string {
   if (Array.isArray(value))
@@ -101,8 +112,10 @@ function words(name: string, value: unknown): string {
         .map((one: { transport?: string; address?: string }) => (typeof one === "object" ? `${one.transport} ${one.address}` : one))
         .join(", ") || "none"
     );
+  if (typeof value === "boolean") return value ? "yes" : "no";
   if (typeof value !== "number") return value === null ? "–" : String(value);
-  if (name === "started" || name === "oldest") return `${formatSpan(now() - value)} ago`;
+  if (name === "started" || name === "oldest" || name === "kept_from") return `${formatSpan(now() - value)} ago`;
+  if (name.endsWith("_ms")) return value < 0 ? `−${formatDuration(-value)}` : formatDuration(value);
   if (name === "time") return formatExact(value);
   if (name === "bytes" || name.endsWith("_bytes")) return formatBytes(value);
   return formatNumber(value, Number.isInteger(value) ? 0 : 1);

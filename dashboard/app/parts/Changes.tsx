@@ -37,8 +37,9 @@ export function Changes(props: { device: string; metric: string; cell: Cell | nu
   /** What came while history was being read. */
   const withLive = (known: Stays): Stays => {
     const [cell, last] = [untrack(() => props.cell), known.list[known.list.length - 1]];
-    const isKnown = cell && last && (cell.time < last.to || (cell.time === last.to && cell.value === last.value));
-    if (!cell || !("last" in range()) || isKnown) return known;
+    // What was handed over without a time is in no history.
+    if (!cell || cell.time === null || !("last" in range())) return known;
+    if (last && (cell.time < last.to || (cell.time === last.to && cell.value === last.value))) return known;
     return { ...known, list: stayed(known.list, cell.time, cell.value) };
   };
   createEffect(on(range, () => void load()));

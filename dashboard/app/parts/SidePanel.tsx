@@ -1,9 +1,21 @@
 import { For, Show } from "solid-js";
-import { exactValue, formatExact, formatTime, formatValue, groupWords, metricLabel, readable, shortName } from "../lib/format.js";
+import {
+  exactValue,
+  formatExact,
+  formatMeasuredExact,
+  formatTime,
+  formatValue,
+  groupWords,
+  metricLabel,
+  readable,
+  shortName,
+} from "../lib/format.js";
+import { isUnkept, UNKEPT } from "../lib/kept.js";
 import { now, openView } from "../lib/live.js";
 import { href } from "../lib/router.js";
 import { shownAs } from "../lib/units.js";
 import { Glyph, STATE_WORDS } from "./Glyph.js";
+import { UnitMark } from "./UnitMark.js";
 import { Panel } from "./Panel.js";
 
 /** A device beside the fleet: what it says now. */
@@ -19,6 +31,9 @@ export function SidePanel(props: { id: string; onClose: () => void }) {
               <Glyph state={one().state} alert={one().alert !== null} />
               {STATE_WORDS[one().state]}
               {one().alert ? `, ${one().alert} alert` : ""}
+              <Show when={isUnkept(one())}>
+                <span class="wrong">, {UNKEPT}</span>
+              </Show>
             </p>
             <p class="sub">{groupWords(one().group)}</p>
             <dl class="dl">
@@ -29,8 +44,12 @@ export function SidePanel(props: { id: string; onClose: () => void }) {
                   return (
                     <>
                       <dt>{metricLabel(metric.name)}</dt>
-                      <dd class="breaks" title={`${exactValue(cell()?.value, style().unit)}\n${formatExact(cell()?.time)}`}>
-                        {formatValue(cell()?.value, style().decimals)} <small>{style().unit}</small>
+                      <dd
+                        class="breaks"
+                        title={`${exactValue(cell()?.value, style().unit)}\n${formatMeasuredExact(cell()?.time, cell()?.value)}`}
+                      >
+                        {formatValue(cell()?.value, style().decimals)} <UnitMark style={style()} metric={metric.name} />
+                        {cell()?.time === null ? <small class="sub"> from before</small> : ""}
                       </dd>
                     </>
                   );

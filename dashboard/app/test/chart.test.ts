@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { aligned, indexAt, isolated, nearestOf, toColumns, type Columns } from "../chart/data.js";
 import { moved } from "../chart/gestures.js";
 import { inkOf } from "../chart/ink.js";
+import { labelsOf } from "../chart/scale.js";
 
 const line = (times: number[], means: (number | null)[]): Columns => [times, means, means, means];
 const bucket = (start: number) => ({ start, count: 1, mean: start, lowest: start, highest: start, last: start, late: false });
@@ -17,6 +18,18 @@ test("lines with other times stand over one row of times; a gap stays one and an
   ]);
   expect(isolated(rows[4] as number[])).toEqual([1, 3]);
   expect(isolated(rows[1] as number[])).toEqual([]);
+});
+
+test("each line of the scale has a number of its own, however small or large they are", () => {
+  expect(labelsOf([0, 0.5, 1])).toEqual(["0.0", "0.5", "1.0"]);
+  expect(labelsOf([0.025, 0.05])).toEqual(["0.025", "0.050"]);
+  for (const splits of [
+    [1.2e-8, 1.4e-8, 1.6e-8],
+    [0, 2e-5, 4e-5],
+    [0, 5e299, 1e300],
+    [20.00001, 20.00002],
+  ])
+    expect(new Set(labelsOf(splits)).size, String(splits)).toBe(splits.length);
 });
 
 test("what a line says is the nearest of its own values, and nothing within a gap or out of reach", () => {

@@ -38,6 +38,7 @@ test("a group's own row has the figures of its own devices, and says whose the e
     id,
     group: "a",
     state,
+    heard: 1,
     alert: null,
     value,
     time: 7,

@@ -8,6 +8,7 @@ const cell = (id: string, more: Partial<FleetCell> = {}): FleetCell => ({
   id,
   group: "",
   state: "fresh",
+  heard: null,
   alert: null,
   value: null,
   time: null,
@@ -20,8 +21,8 @@ const names = (cells: FleetCell[], by: string) =>
 
 test("rows are in any order, and what is not known is last both ways", () => {
   const cells = [
-    cell("dev10", { value: 3, time: 5 }),
-    cell("dev2", { value: 20, alert: "warning" }),
+    cell("dev10", { value: 3, time: 5, heard: 5 }),
+    cell("dev2", { value: 20, alert: "warning", heard: 9 }),
     cell("dev1", { state: "lost", alert: "critical" }),
   ];
   expect(names(cells, "name")).toBe("dev1 dev2 dev10");
@@ -31,6 +32,7 @@ test("rows are in any order, and what is not known is last both ways", () => {
   expect(names(cells, "-alert")).toBe("dev1 dev2 dev10");
   expect(names(cells, "-state")).toBe("dev1 dev2 dev10");
   expect(names(cells, "time")).toBe("dev10 dev1 dev2");
+  expect(names(cells, "-heard")).toBe("dev2 dev10 dev1");
 });
 
 test("the address says the order, but for the usual one", () => {

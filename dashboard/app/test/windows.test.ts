@@ -10,6 +10,7 @@ import {
   stretchBefore,
   weekBefore,
   yesterday,
+  zoomed,
 } from "../chart/windows.js";
 
 const HOUR = 3_600_000;
@@ -31,6 +32,16 @@ test("one window back and forth; beyond the present is the window that follows t
   expect(stepped(back, 1, NOON)).toEqual({ last: 6 * HOUR });
   expect(hasNext({ last: 6 * HOUR }, NOON)).toBe(false);
   expect(stepped({ from: NOON - 3000, to: NOON - 1000 }, 1, NOON)).toEqual({ from: NOON - 2000, to: NOON });
+});
+
+test("zooming halves a stretch or doubles it, goes from window to window where it follows the clock, and ends at the present", () => {
+  const stretch = { from: NOON - 3 * HOUR, to: NOON - HOUR };
+  expect(zoomed(stretch, "in", NOON)).toEqual({ from: NOON - 2.5 * HOUR, to: NOON - 1.5 * HOUR });
+  expect(zoomed(stretch, "out", NOON)).toEqual({ from: NOON - 4 * HOUR, to: NOON });
+  expect(zoomed({ last: 6 * HOUR }, "in", NOON)).toEqual({ last: HOUR });
+  expect(zoomed({ last: 6 * HOUR }, "out", NOON)).toEqual({ last: 24 * HOUR });
+  expect(zoomed({ last: HOUR / 4 }, "in", NOON)).toEqual({ from: NOON - HOUR / 8, to: NOON });
+  expect(zoomed({ from: NOON - 1000, to: NOON }, "in", NOON)).toEqual({ from: NOON - 1000, to: NOON });
 });
 
 test("a day is one of the reader's calendar, also where the clocks change", () => {

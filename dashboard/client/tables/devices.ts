@@ -12,8 +12,8 @@ export interface Metric {
 /** The newest value of one metric, and what lay between the last two deltas. */
 export interface Cell {
   value: Scalar;
-  /** Unix ms, by the device's clock. */
-  time: number;
+  /** Unix ms, by the device's clock; `null` where it was handed over from before, and when it was measured is not known. */
+  time: number | null;
   /** Values since the delta before, with their extremes; `null` when there was one. Not exact: at most so many. */
   between: { count: number; exact: boolean; lowest: number; highest: number; since: number | null } | null;
 }
@@ -26,7 +26,7 @@ export interface Device {
   /** Unix ms since when the state holds. */
   since: number;
   alert: Severity | null;
-  /** Unix ms of the newest reading; `null` before the first. */
+  /** Unix ms of the newest reading that has a time; `null` before the first. */
   time: number | null;
   metrics: Metric[];
   /** By column; `null` where the metric has no value. */
@@ -110,9 +110,11 @@ export class DeviceTable implements Table<number> {
   }
 
   private fill(device: Device, rowTime: number, values: WireCell[]): void {
-    device.time = this.unix(rowTime);
     values.forEach((wire, column) => {
-      if (wire !== null) device.cells[column] = this.cell(wire, rowTime);
+      if (wire === null) return;
+      const cell = this.cell(wire, rowTime);
+      device.cells[column] = cell;
+      if (cell.time !== null) device.time = this.unix(rowTime);
     });
   }
 
@@ -124,7 +126,7 @@ export class DeviceTable implements Table<number> {
       count !== undefined && lo !== undefined && hi !== undefined
         ? { count, exact: n !== undefined, lowest: lo, highest: hi, since: ft === undefined ? null : this.unix(ft) }
         : null;
-    return { value: v, time: this.unix(t ?? rowTime), between };
+    return { value: v, time: t === null ? null : this.unix(t ?? rowTime), between };
   }
 
   private unix(relative: number): number {

@@ -9,8 +9,10 @@ export interface FleetCell {
   state: State;
   alert: Severity | null;
   value: Scalar | null;
-  /** Unix ms of the value. */
+  /** Unix ms of the value; `null` where there is none, and where it was handed over from before without one. */
   time: number | null;
+  /** Unix ms of the newest value of any metric, where the view asks for it. */
+  heard: number | null;
 }
 
 type WireRow = [
@@ -21,8 +23,9 @@ type WireRow = [
   alert: Severity | null,
   value: Scalar | null,
   time: number | null,
+  heard?: number | null,
 ];
-type WireChange = [row: number, state: State, alert: Severity | null, value: Scalar | null, time: number | null];
+type WireChange = [row: number, state: State, alert: Severity | null, value: Scalar | null, time: number | null, heard?: number | null];
 
 /** View `fleet`: a compact cell for each device of a group. */
 export class FleetTable implements Table<number> {
@@ -40,21 +43,22 @@ export class FleetTable implements Table<number> {
     const keys: number[] = [];
     for (const row of (delta.x ?? []) as number[]) this.cells.delete(row);
     for (const row of (delta.a ?? []) as WireRow[]) this.join(row);
-    for (const [row, state, alert, value, time] of (delta.r ?? []) as WireChange[]) {
+    for (const [row, state, alert, value, time, heard] of (delta.r ?? []) as WireChange[]) {
       const cell = this.cells.get(row);
       if (!cell) continue;
       cell.state = state;
       cell.alert = alert;
       cell.value = value;
       cell.time = this.unix(time);
+      cell.heard = this.unix(heard ?? null);
       keys.push(row);
     }
     return { structure: Boolean(delta.a?.length || delta.x?.length), keys };
   }
 
-  private join([row, id, group, state, alert, value, time]: WireRow): void {
+  private join([row, id, group, state, alert, value, time, heard]: WireRow): void {
     const path = typeof group === "string" ? group : (this.groups[group] ?? "");
-    this.cells.set(row, { row, id, group: path, state, alert, value, time: this.unix(time) });
+    this.cells.set(row, { row, id, group: path, state, alert, value, time: this.unix(time), heard: this.unix(heard ?? null) });
   }
 
   private unix(relative: number | null): number | null {

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { AlertTable } from "../tables/alerts.js";
 import { CommandTable } from "../tables/commands.js";
+import { DeviceTable } from "../tables/devices.js";
 import { FleetTable } from "../tables/fleet.js";
 import { GroupTable } from "../tables/groups.js";
 import { SeriesTable } from "../tables/series.js";
@@ -20,6 +21,26 @@ test("groups of a fleet are numbered on from the part before", () => {
     fleet.apply({ type: "d", d: [1, 1, 2], x: [1], a: [[3, "c", "C", "fresh", null, 1, 1]], r: [[2, "fresh", "warning", 7, 9]] }),
   ).toEqual({ structure: true, keys: [2] });
   expect([...fleet.cells.values()].map((cell) => cell.value)).toEqual([7, 1]);
+});
+
+test("what was handed over from before has no time, and a fleet that asks for it says when each device was last heard", () => {
+  const devices = new DeviceTable(base);
+  const metrics = [
+    ["t", null, null],
+    ["h", null, null],
+  ];
+  const row = { row: 1, id: "a", group: "", state: "fresh", since: 0, alert: null, metrics, cells: [9, { v: 20, t: null }] };
+  devices.load(part([row]));
+  const shown = () =>
+    [...devices.rows.values()].map((device) => [device.time, ...device.cells.map((cell) => cell && [cell.value, cell.time])])[0];
+  expect(shown()).toEqual([null, [20, null], null]);
+  devices.apply({ type: "d", d: [1, 1, 2], r: [[1, 11, null, 45]] });
+  expect(shown()).toEqual([1_000_011, [20, null], [45, 1_000_011]]);
+
+  const fleet = new FleetTable(base);
+  fleet.load(part([[1, "a", 0, "fresh", null, 20, null, 7]], { groups: ["A"] }));
+  fleet.apply({ type: "d", d: [1, 1, 2], r: [[1, "fresh", null, 20, null, 8]] });
+  expect([...fleet.cells.values()].map((cell) => [cell.value, cell.time, cell.heard])).toEqual([[20, null, 1_000_008]]);
 });
 
 test("a late bucket lands in its place and an open one is replaced", () => {
