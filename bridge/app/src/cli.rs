@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use tidegate_node::Loss;
 
 use crate::config::parse_duration_ms;
-use crate::whole::Loss;
 
 /// Telemetry in over MQTT, live device views out to browsers.
 #[derive(Debug, Parser)]
@@ -45,7 +45,25 @@ pub struct Run {
     pub trust_clock: bool,
     /// Goes on without what is missing beside a log and a checkpoint that know of it. For one start; may be given twice.
     #[arg(long, value_name = "WHAT", value_enum)]
-    pub accept_loss: Vec<Loss>,
+    pub accept_loss: Vec<Accepted>,
+}
+
+/// What a person goes on without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Accepted {
+    /// Readings, alert events and the quarantine.
+    History,
+    /// MQTT sessions, mailboxes, retained messages and wills.
+    Sessions,
+}
+
+impl From<Accepted> for Loss {
+    fn from(accepted: Accepted) -> Self {
+        match accepted {
+            Accepted::History => Loss::History,
+            Accepted::Sessions => Loss::Sessions,
+        }
+    }
 }
 
 /// What else the program does.

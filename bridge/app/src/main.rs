@@ -1,25 +1,10 @@
 //! `tidegate`: the whole way of a reading in one program.
 
-mod ages;
-mod batch;
-mod checkpoint;
 mod cli;
-mod clients;
-mod clock;
 mod config;
-mod figures;
-mod flush;
-mod helps;
-mod intents;
-mod jumps;
-mod operations;
 mod passwd;
-mod pipeline;
-mod problems;
 mod program;
-mod replay;
 mod trace;
-mod whole;
 
 use std::io::IsTerminal;
 use std::num::NonZero;
@@ -29,11 +14,12 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, anyhow};
 use clap::Parser;
 use tidegate_identity::Exposure;
+use tidegate_node::NodeConfig;
 use tokio::runtime::Runtime;
 use tracing_subscriber::EnvFilter;
 
 use cli::{Cli, Command, Run};
-use config::{Config, Mistake};
+use config::Mistake;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -67,9 +53,9 @@ fn check(file: &Path, insecure_allow_anonymous: bool) -> Result<()> {
     Ok(())
 }
 
-fn servable(file: Option<&Path>, config: &Config, text: &str, insecure_allow_anonymous: bool) -> Result<()> {
+fn servable(file: Option<&Path>, config: &NodeConfig, text: &str, insecure_allow_anonymous: bool) -> Result<()> {
     let exposure = if insecure_allow_anonymous { Exposure::AnonymousAllowed } else { Exposure::LoopbackOnly };
-    match config.unservable(text, exposure) {
+    match config::unservable(config, text, exposure) {
         mistakes if mistakes.is_empty() => Ok(()),
         mistakes => Err(refusal(file, &mistakes)),
     }
@@ -87,7 +73,7 @@ fn run(arguments: Run) -> Result<()> {
     config.broker.listen = arguments.mqtt.unwrap_or(config.broker.listen);
     config.http = arguments.http.unwrap_or(config.http);
     config.clock.trusted = arguments.trust_clock;
-    config.accepted = arguments.accept_loss;
+    config.accepted = arguments.accept_loss.into_iter().map(Into::into).collect();
     servable(file, &config, &text, arguments.insecure_allow_anonymous)?;
 
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,rumqttd=warn,rumqttc=warn"));
@@ -129,12 +115,12 @@ fn end_with_vital_threads() {
 }
 
 /// The configuration and the text it was read from.
-fn load(file: Option<&Path>) -> Result<(Config, String)> {
+fn load(file: Option<&Path>) -> Result<(NodeConfig, String)> {
     let text = match file {
         Some(file) => std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?,
         None => String::new(),
     };
-    let config = Config::parse(&text).map_err(|mistakes| refusal(file, &mistakes))?;
+    let config = config::parse(&text).map_err(|mistakes| refusal(file, &mistakes))?;
     Ok((config, text))
 }
 

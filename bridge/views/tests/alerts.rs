@@ -2,14 +2,12 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
-mod support;
-
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use support::ClientView;
 use tidegate_telemetry::{AlertChange, AlertState, Change, DeviceIndex, Position, Severity};
+use tidegate_testing::ClientView;
 use tidegate_views::read::AlertsQuery;
 use tidegate_views::{Epoch, Frame, Since, SubscriberId, Subscription, ViewSpec, Views, ViewsConfig};
 

@@ -3,20 +3,18 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
-mod support;
-
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use smallvec::smallvec;
-use support::{ClientView, Dice};
 use tidegate_buckets::{Bucket, Rung};
 use tidegate_telemetry::history::{SeriesAnswer, SeriesQuery};
 use tidegate_telemetry::{
     AppliedCell, AppliedReading, Change, DeliveryClass, DeviceIndex, MetricIndex, Position, TimeOrigin,
     Value as Measured,
 };
+use tidegate_testing::{ClientView, Dice};
 use tidegate_views::{
     Epoch, Frame, Seeded, Since, SubscriberId, Subscription, UncertainBuckets, ViewSpec, Views, ViewsConfig,
 };

@@ -2,16 +2,14 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
-mod support;
-
 use serde_json::json;
 use smallvec::smallvec;
-use support::ClientView;
 use tidegate_buckets::Bucket;
 use tidegate_telemetry::history::SeriesAnswer;
 use tidegate_telemetry::{
     AppliedCell, AppliedReading, Change, DeliveryClass, DeviceIndex, MetricIndex, Position, TimeOrigin, Value,
 };
+use tidegate_testing::ClientView;
 use tidegate_views::{Epoch, Frame, Seeded, SubscriberId, ViewSpec, Views, ViewsConfig};
 
 const NOW_MS: i64 = 1_704_723_840_000;

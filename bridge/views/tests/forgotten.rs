@@ -2,16 +2,14 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
-mod support;
-
 use serde_json::Value;
 use smallvec::smallvec;
-use support::ClientView;
 use tidegate_telemetry::history::SeriesAnswer;
 use tidegate_telemetry::{
     AppliedCell, AppliedReading, Change, DeliveryClass, DeviceIndex, InAlert, MetricIndex, Numbered, Position,
     StateCounts, TimeOrigin, Value as Measured,
 };
+use tidegate_testing::ClientView;
 use tidegate_views::{
     Epoch, Frame, SeriesSpec, Since, SubscriberId, Subscription, UpdateSpec, ViewSpec, Views, ViewsConfig, WindowSpec,
 };

@@ -3,7 +3,7 @@
 use serde_json::json;
 use tidegate_telemetry::{Qos, Value};
 
-use crate::support::Dice;
+use tidegate_testing::Dice;
 
 /// One publication.
 #[derive(Debug, Clone)]

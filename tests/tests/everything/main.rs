@@ -16,8 +16,6 @@ mod devices;
 mod judge;
 mod oracle;
 mod program;
-#[path = "../../../bridge/views/tests/support/mod.rs"]
-mod support;
 mod viewers;
 mod world;
 

@@ -11,7 +11,7 @@ use tidegate_tests::{Server, eventually, http, now_ms};
 use crate::devices::Fleet;
 use crate::judge::flat;
 use crate::oracle::{Limits, Oracle, Points};
-use crate::support::Dice;
+use tidegate_testing::Dice;
 
 const DAY_MS: i64 = 86_400_000;
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 use tidegate_telemetry::Position;
 use tidegate_views::{Frame, Since, SubscriberId, Subscription, ViewSpec, Views};
 
-use crate::support::{ClientView, Dice};
+use tidegate_testing::{ClientView, Dice};
 
 /// One client and its view.
 pub struct Client {

@@ -19,8 +19,8 @@ use tidegate_views::{Epoch, Views, ViewsConfig};
 
 use crate::devices::{Fleet, Meant, NAME_BYTES_MAX, Said, TEXT_BYTES_MAX};
 use crate::oracle::{History, Known, Limits, Oracle, Taken};
-use crate::support::Dice;
 use crate::viewers::Viewers;
+use tidegate_testing::Dice;
 
 /// Shortly before a month turns: hours, days and months do.
 const BEGIN_MS: i64 = 1_798_755_000_000;

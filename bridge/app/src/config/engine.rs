@@ -124,12 +124,12 @@ fn path(s: &mut Section<'_>, key: &str, meaning: &str) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::super::Config;
+    use super::super::parse;
     use super::*;
 
     #[test]
     fn an_engine_is_read_as_written() {
-        let engine = |text: &str| Config::parse(text).unwrap().broker.engine;
+        let engine = |text: &str| parse(text).unwrap().broker.engine;
         assert_eq!(engine(""), EngineConfig::Gate);
         let text = "[broker]\nengine = \"rumqttd\"\n[rumqttd]\nlisten_v5 = \"127.0.0.1:0\"\n";
         let EngineConfig::Rumqttd(rumqttd) = engine(text) else { panic!("it is rumqttd") };
@@ -144,7 +144,7 @@ mod tests {
     #[test]
     fn what_cannot_work_is_reported_with_key_and_line() {
         let mistakes = |text: &str| {
-            let all = Config::parse(text).unwrap_err();
+            let all = parse(text).unwrap_err();
             all.iter().map(|mistake| format!("{mistake}\n")).collect::<String>()
         };
         for (keys, expected) in [
@@ -170,7 +170,7 @@ mod tests {
             "[identity]\npassword_file = \"users\"\n",
             "[[right]]\nuser = \"*\"\ntopic = \"a\"\npublish = true\n",
         ] {
-            let found = Config::parse(&format!("[broker]\nengine = \"rumqttd\"\n{more}")).unwrap_err();
+            let found = parse(&format!("[broker]\nengine = \"rumqttd\"\n{more}")).unwrap_err();
             assert!(found.iter().any(|mistake| mistake.what.contains("engine = \"gate\"")), "{more}: {found:?}");
         }
     }

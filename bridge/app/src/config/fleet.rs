@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use tidegate_decode::DecodeConfig;
+use tidegate_node::ClockConfig;
 use tidegate_process::ProcessConfig;
 
 use super::reader::Reader;
 use super::rules;
-use crate::clock::ClockConfig;
 
 /// A leap back has to be longer than who stamped an entry may take to append it.
 const BACK_MIN: Duration = Duration::from_secs(600);

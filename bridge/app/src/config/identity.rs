@@ -143,14 +143,14 @@ fn right(section: &mut Section<'_>) -> Option<Right> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::super::Config;
+    use super::super::parse;
     use super::*;
 
     #[test]
     fn identity_and_rights_are_read_as_written() {
         let text = "[identity]\npassword_file = \"users\"\ntoken_keys = \"keys\"\nanonymous = \"loopback\"\n\
                     [[right]]\nuser = \"*\"\ntopic = \"dev/%u/#\"\npublish = true\nretain = true\ndevices = [\"%u\"]\n";
-        let identity = Config::parse(text).unwrap().identity;
+        let identity = parse(text).unwrap().identity;
         assert_eq!(identity.password_file, Some("users".into()));
         assert_eq!(identity.token.unwrap().keys, PathBuf::from("keys"));
         assert_eq!(identity.anonymous, Anonymous::Loopback);
@@ -167,8 +167,7 @@ mod tests {
 
     #[test]
     fn a_right_that_allows_nothing_or_everything_by_mistake_is_a_mistake() {
-        let mistakes =
-            |text: &str| Config::parse(text).unwrap_err().iter().map(ToString::to_string).collect::<String>();
+        let mistakes = |text: &str| parse(text).unwrap_err().iter().map(ToString::to_string).collect::<String>();
         assert!(mistakes("[[right]]\ntopic = \"a/#\"\n").contains("right[0]: allows nothing"));
         assert!(mistakes("[[right]]\npublish = true\n").contains("right[0]: needs a topic"));
         assert!(mistakes("[[right]]\ntopic = \"a#\"\npublish = true\n").contains("wildcard"));

@@ -166,7 +166,7 @@ fn flag(section: &mut Section<'_>, key: &str) -> bool {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::config::Config;
+    use crate::config::parse;
 
     #[test]
     fn the_listeners_of_the_sample_load() {
@@ -176,7 +176,7 @@ mod tests {
             .filter_map(|line| line.strip_prefix("# "))
             .map(|line| format!("{line}\n"))
             .collect();
-        let config = Config::parse(&text).unwrap().broker;
+        let config = parse(&text).unwrap().broker;
         let kinds: Vec<&str> = config.listeners.iter().map(|listener| listener.transport.name()).collect();
         assert_eq!(kinds, ["tls", "websocket", "unix"]);
         assert!(config.listeners[0].tls.as_ref().unwrap().require_certificate);
@@ -205,7 +205,7 @@ mod tests {
                 "is at least",
             ),
         ] {
-            let mistakes = Config::parse(&format!("\n[[listener]]\n{keys}\n")).unwrap_err();
+            let mistakes = parse(&format!("\n[[listener]]\n{keys}\n")).unwrap_err();
             assert!(mistakes.iter().any(|m| m.what.contains(what) && m.line >= 2), "{keys}: {mistakes:?}");
         }
     }

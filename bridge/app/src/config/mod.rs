@@ -1,6 +1,6 @@
 //! The configuration: every key with its default and meaning, in one place.
 //!
-//! - [`Config::parse`]: from a file's text; every mistake at once
+//! - [`parse`]: from a file's text; every mistake at once
 //! - [`sample`]: the text of a configuration that holds every key with its default
 //! - `reader`, `units`: how keys are read; sizes and durations as people write them
 //! - `engine`: what serves MQTT
@@ -23,92 +23,36 @@ mod viewers;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use tidegate_broker::{BrokerConfig, EngineConfig, ListenAddress, SessionStoreConfig};
 use tidegate_identity::{Exposure, IdentityConfig};
 use tidegate_log::LogConfig;
-use tidegate_process::ProcessConfig;
-use tidegate_push::{LiveConfig, PushConfig};
+use tidegate_node::NodeConfig;
 use tidegate_store::StoreConfig;
-use tidegate_views::ViewsConfig;
-
-use crate::clock::ClockConfig;
-use crate::whole::Loss;
 
 pub use reader::Mistake;
 use reader::Reader;
 pub use units::parse_duration_ms;
 
-/// Everything the program can be told.
-#[derive(Debug, Clone)]
-pub struct Config {
-    /// Folder of the log, the sessions, the store and the checkpoint.
-    pub data: PathBuf,
-    /// Address of the HTTP listener.
-    pub http: SocketAddr,
-    /// Who is let in, and what they may do.
-    pub identity: IdentityConfig,
-    /// The MQTT edge.
-    pub broker: BrokerConfig,
-    /// What MQTT clients that are away are owed.
-    pub sessions: SessionStoreConfig,
-    /// The durable log.
-    pub log: LogConfig,
-    /// Processing, with decoding and alert rules.
-    pub process: ProcessConfig,
-    /// History.
-    pub store: StoreConfig,
-    /// What a viewer sees.
-    pub views: ViewsConfig,
-    /// The HTTP server.
-    pub push: PushConfig,
-    /// Live sessions.
-    pub live: LiveConfig,
-    /// When state and history are written out.
-    pub flush: FlushConfig,
-    /// What is believed of the system's clock.
-    pub clock: ClockConfig,
-    /// What a person goes on without; no key, an argument.
-    pub accepted: Vec<Loss>,
-}
-
-/// When the state of processing and the newest history are written to their files.
-#[derive(Debug, Clone)]
-pub struct FlushConfig {
-    /// Bytes of log after which they are.
-    pub log_bytes: u64,
-    /// Time after which they are in any case, if there is something to write.
-    pub interval: Duration,
-}
-
-impl Default for FlushConfig {
-    fn default() -> Self {
-        FlushConfig { log_bytes: 32 << 20, interval: Duration::from_secs(15 * 60) }
+/// Reads a configuration file's text.
+///
+/// # Errors
+/// Every mistake of the file, in order of line.
+pub fn parse(text: &str) -> Result<NodeConfig, Vec<Mistake>> {
+    let mut reader = Reader::new(text);
+    let (config, rules) = read(&mut reader);
+    for mistake in config.process.mistakes() {
+        let section = mistake.rule.and_then(|rule| rules.get(rule)).map_or("process", String::as_str);
+        reader.at(section).wrong_keys(mistake.keys, &mistake.what);
     }
-}
-
-impl Config {
-    /// Reads a configuration file's text.
-    ///
-    /// # Errors
-    /// Every mistake of the file, in order of line.
-    pub fn parse(text: &str) -> Result<Config, Vec<Mistake>> {
-        let mut reader = Reader::new(text);
-        let (config, rules) = read(&mut reader);
-        for mistake in config.process.mistakes() {
-            let section = mistake.rule.and_then(|rule| rules.get(rule)).map_or("process", String::as_str);
-            reader.at(section).wrong_keys(mistake.keys, &mistake.what);
-        }
-        for (key, value, must) in config.log.mistakes() {
-            reader.at("log").wrong_key(key, &format!("is {value}, it must be {must}"));
-        }
-        for (section, what) in config.without_the_gate() {
-            reader.at(section).wrong(what);
-        }
-        let (mistakes, _) = reader.finish();
-        if mistakes.is_empty() { Ok(config) } else { Err(mistakes) }
+    for (key, value, must) in config.log.mistakes() {
+        reader.at("log").wrong_key(key, &format!("is {value}, it must be {must}"));
     }
+    for (section, what) in without_the_gate(&config) {
+        reader.at(section).wrong(what);
+    }
+    let (mistakes, _) = reader.finish();
+    if mistakes.is_empty() { Ok(config) } else { Err(mistakes) }
 }
 
 /// A configuration that holds every key with its default.
@@ -123,7 +67,7 @@ pub fn sample() -> String {
 }
 
 /// The configuration, and the section of each rule.
-fn read(reader: &mut Reader) -> (Config, Vec<String>) {
+fn read(reader: &mut Reader) -> (NodeConfig, Vec<String>) {
     let mut section = reader.section("data", "Where everything is kept.");
     let data = section.text(
         "directory",
@@ -133,7 +77,7 @@ fn read(reader: &mut Reader) -> (Config, Vec<String>) {
     let data = PathBuf::from(data);
     let (http, push) = viewers::push(reader);
     let sections;
-    let mut config = Config {
+    let mut config = NodeConfig {
         broker: BrokerConfig {
             engine: engine::engine(reader),
             listeners: listeners::listeners(reader),
@@ -162,73 +106,63 @@ fn read(reader: &mut Reader) -> (Config, Vec<String>) {
     (config, sections)
 }
 
-impl Config {
-    /// What only the gate does and is asked of another engine: nobody shall believe that it is done.
-    fn without_the_gate(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
-        let is_gate = self.broker.engine == EngineConfig::Gate;
-        let default = IdentityConfig::default();
-        let identity = &self.identity;
-        let has_identity = identity.password_file.is_some()
-            || identity.token.is_some()
-            || identity.certificate_name != default.certificate_name
-            || identity.anonymous != default.anonymous;
-        let asked = [
-            ("listener[0]", !self.broker.listeners.is_empty()),
-            ("identity", has_identity),
-            ("right[0]", !identity.rights.is_empty()),
-        ];
-        let what = "is served by engine = \"gate\" alone: take it out, or change broker.engine (docs/engines.md)";
-        asked.into_iter().filter(move |(_, is)| *is && !is_gate).map(move |(section, _)| (section, what))
-    }
+/// What only the gate does and is asked of another engine: nobody shall believe that it is done.
+fn without_the_gate(config: &NodeConfig) -> impl Iterator<Item = (&'static str, &'static str)> + use<> {
+    let is_gate = config.broker.engine == EngineConfig::Gate;
+    let default = IdentityConfig::default();
+    let identity = &config.identity;
+    let has_identity = identity.password_file.is_some()
+        || identity.token.is_some()
+        || identity.certificate_name != default.certificate_name
+        || identity.anonymous != default.anonymous;
+    let asked = [
+        ("listener[0]", !config.broker.listeners.is_empty()),
+        ("identity", has_identity),
+        ("right[0]", !identity.rights.is_empty()),
+    ];
+    let what = "is served by engine = \"gate\" alone: take it out, or change broker.engine (docs/engines.md)";
+    asked.into_iter().filter(move |(_, is)| *is && !is_gate).map(move |(section, _)| (section, what))
+}
 
-    /// Listeners that cannot be: others reach them and nothing asks who connects, or two have one address. They are judged
-    /// when arguments have had their say; `text` is that of the file, for the lines.
-    pub fn unservable(&self, text: &str, otherwise: Exposure) -> Vec<Mistake> {
-        let reader = Reader::new(text);
-        let mut mistakes = Vec::new();
-        let mut taken: Vec<(SocketAddr, String)> = Vec::new();
-        for (key, named, address, exposure) in self.listened_on(otherwise) {
-            let mut say = |what| mistakes.push(Mistake { line: reader.line_of(&key), key: key.clone(), what });
-            if let Err(exposed) = exposure.check(named, address) {
-                say(exposed.to_string());
-            }
-            if let Some((_, other)) = taken.iter().find(|(other, _)| *other == address && address.port() != 0) {
-                say(format!("\"{address}\" is that of {other} too: give each listener an address of its own"));
-            }
-            taken.push((address, key));
+/// Listeners that cannot be: others reach them and nothing asks who connects, or two have one address. They are judged
+/// when arguments have had their say; `text` is that of the file, for the lines.
+pub fn unservable(config: &NodeConfig, text: &str, otherwise: Exposure) -> Vec<Mistake> {
+    let reader = Reader::new(text);
+    let mut mistakes = Vec::new();
+    let mut taken: Vec<(SocketAddr, String)> = Vec::new();
+    for (key, named, address, exposure) in listened_on(config, otherwise) {
+        let mut say = |what| mistakes.push(Mistake { line: reader.line_of(&key), key: key.clone(), what });
+        if let Err(exposed) = exposure.check(named, address) {
+            say(exposed.to_string());
         }
-        mistakes
-    }
-
-    /// Where anybody may connect: each place in the file, what to write there, the address, and how far it may reach.
-    fn listened_on(&self, otherwise: Exposure) -> Vec<(String, &'static str, SocketAddr, Exposure)> {
-        let asking = self.identity.exposure(otherwise);
-        let of = |key: &'static str, address, exposure| (key.to_owned(), key, address, exposure);
-        let mqtt = of("mqtt.listen", self.broker.listen, asking);
-        let mut all = match &self.broker.engine {
-            EngineConfig::Gate => vec![mqtt],
-            EngineConfig::Rumqttd(own) => vec![mqtt, of("rumqttd.listen_v5", own.listen_v5, asking)],
-            EngineConfig::External(_) => Vec::new(),
-        };
-        all.push(of("http.listen", self.http, otherwise));
-        for (number, listener) in self.broker.listeners.iter().enumerate() {
-            // A certificate that is required says who connects.
-            let is_asked = listener.tls.as_ref().is_some_and(|tls| tls.require_certificate);
-            if let ListenAddress::Tcp(address) = listener.at {
-                let exposure = if is_asked { Exposure::Identified } else { asking };
-                all.push((format!("listener[{number}].address"), "address", address, exposure));
-            }
+        if let Some((_, other)) = taken.iter().find(|(other, _)| *other == address && address.port() != 0) {
+            say(format!("\"{address}\" is that of {other} too: give each listener an address of its own"));
         }
-        all
+        taken.push((address, key));
     }
+    mistakes
+}
 
-    /// Moves everything that is kept to another folder.
-    pub fn keep_in(&mut self, data: PathBuf) {
-        self.sessions.directory = Some(data.join("sessions"));
-        self.log.directory = data.join("log");
-        self.store.directory = data.join("store");
-        self.data = data;
+/// Where anybody may connect: each place in the file, what to write there, the address, and how far it may reach.
+fn listened_on(config: &NodeConfig, otherwise: Exposure) -> Vec<(String, &'static str, SocketAddr, Exposure)> {
+    let asking = config.identity.exposure(otherwise);
+    let of = |key: &'static str, address, exposure| (key.to_owned(), key, address, exposure);
+    let mqtt = of("mqtt.listen", config.broker.listen, asking);
+    let mut all = match &config.broker.engine {
+        EngineConfig::Gate => vec![mqtt],
+        EngineConfig::Rumqttd(own) => vec![mqtt, of("rumqttd.listen_v5", own.listen_v5, asking)],
+        EngineConfig::External(_) => Vec::new(),
+    };
+    all.push(of("http.listen", config.http, otherwise));
+    for (number, listener) in config.broker.listeners.iter().enumerate() {
+        // A certificate that is required says who connects.
+        let is_asked = listener.tls.as_ref().is_some_and(|tls| tls.require_certificate);
+        if let ListenAddress::Tcp(address) = listener.at {
+            let exposure = if is_asked { Exposure::Identified } else { asking };
+            all.push((format!("listener[{number}].address"), "address", address, exposure));
+        }
     }
+    all
 }
 
 #[cfg(test)]
@@ -241,19 +175,19 @@ mod tests {
         let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/tidegate.sample.toml");
         let text = std::fs::read_to_string(file).unwrap();
         assert_eq!(text, sample(), "run `tidegate sample-config > docs/tidegate.sample.toml`");
-        let loaded = Config::parse(&text).unwrap();
-        assert_eq!(format!("{loaded:?}"), format!("{:?}", Config::parse("").unwrap()), "a shown default differs");
+        let loaded = parse(&text).unwrap();
+        assert_eq!(format!("{loaded:?}"), format!("{:?}", parse("").unwrap()), "a shown default differs");
     }
 
     #[test]
     fn every_other_configuration_of_the_repository_loads() {
         let demo = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/demo.toml");
-        assert!(!Config::parse(&std::fs::read_to_string(demo).unwrap()).unwrap().process.rules.is_empty());
+        assert!(!parse(&std::fs::read_to_string(demo).unwrap()).unwrap().process.rules.is_empty());
     }
 
     #[test]
     fn a_deadline_of_no_time_is_a_mistake() {
-        let mistakes = Config::parse("[mqtt]\nconnect_timeout = \"0 ms\"\npacket_timeout = \"0 s\"\n").unwrap_err();
+        let mistakes = parse("[mqtt]\nconnect_timeout = \"0 ms\"\npacket_timeout = \"0 s\"\n").unwrap_err();
         let found: Vec<(usize, &str)> = mistakes.iter().map(|mistake| (mistake.line, mistake.key.as_str())).collect();
         assert_eq!(found, [(2, "mqtt.connect_timeout"), (3, "mqtt.packet_timeout")]);
     }
@@ -262,7 +196,7 @@ mod tests {
     fn every_mistake_is_reported_with_its_line_and_key() {
         let text = "[mqtt]\nlisten = \"here\"\npacket_byte_max = 3\n\n[log]\ncommit_interval = 5\n\n[unknown]\na = 1\n\n\
                     [[alert]]\nname = \"x\"\nabove = \"hot\"\n\n[[alert]]\nabove = 3.0\nbelow = 2.0\n";
-        let mistakes = Config::parse(text).unwrap_err();
+        let mistakes = parse(text).unwrap_err();
         let found: Vec<(usize, &str)> = mistakes.iter().map(|mistake| (mistake.line, mistake.key.as_str())).collect();
         for expected in [
             (2, "mqtt.listen"),
@@ -294,7 +228,7 @@ mod tests {
             ),
             ("[[alert]]\nname = \"x\"\nno_reading_for = \"0 s\"\n".to_owned(), vec![(3, "alert[0].no_reading_for")]),
         ] {
-            let mistakes = Config::parse(&text).unwrap_err();
+            let mistakes = parse(&text).unwrap_err();
             let found: Vec<_> = mistakes.iter().map(|mistake| (mistake.line, mistake.key.as_str())).collect();
             assert_eq!(found, expected, "{text}");
         }
@@ -303,7 +237,7 @@ mod tests {
     #[test]
     fn listeners_that_cannot_be_are_told_with_what_to_write() {
         let said = |text: &str, exposure| -> Vec<String> {
-            let mistakes = Config::parse(text).unwrap().unservable(text, exposure);
+            let mistakes = unservable(&parse(text).unwrap(), text, exposure);
             mistakes.iter().map(ToString::to_string).collect()
         };
         let text = "[mqtt]\nlisten = \"0.0.0.0:1884\"\n\n[http]\nlisten = \"[::]:8081\"\n\n\
@@ -329,21 +263,21 @@ mod tests {
 
     #[test]
     fn a_metric_whose_name_has_a_dot_is_read_and_what_is_no_section_is_told() {
-        let config = Config::parse("[metric.\"env.temperature\"]\nunit = \"K\"\n").unwrap();
+        let config = parse("[metric.\"env.temperature\"]\nunit = \"K\"\n").unwrap();
         assert_eq!(config.process.metrics[0].unit.as_deref(), Some("K"));
         for (text, line, key) in [
             ("metric = 5\n", 1, "metric"),
             ("[metric]\nx = 5\n", 2, "metric.x"),
             ("[metric.\"env.x\"]\nunits = \"K\"\n", 2, "metric.env.x.units"),
         ] {
-            let mistakes = Config::parse(text).unwrap_err();
+            let mistakes = parse(text).unwrap_err();
             assert_eq!((mistakes[0].line, mistakes[0].key.as_str()), (line, key), "{mistakes:?}");
         }
     }
 
     #[test]
     fn text_that_is_not_toml_is_one_mistake_with_its_line() {
-        let mistakes = Config::parse("[mqtt]\nlisten = \n").unwrap_err();
+        let mistakes = parse("[mqtt]\nlisten = \n").unwrap_err();
         assert_eq!((mistakes.len(), mistakes[0].line), (1, 2), "{mistakes:?}");
     }
 }

@@ -1,9 +1,9 @@
 //! The log, history, and when they are written.
 
 use tidegate_log::LogConfig;
+use tidegate_node::FlushConfig;
 use tidegate_store::StoreConfig;
 
-use super::FlushConfig;
 use super::reader::Reader;
 
 pub fn log(reader: &mut Reader) -> LogConfig {

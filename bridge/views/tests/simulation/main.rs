@@ -5,15 +5,13 @@
 
 mod changes;
 mod counts;
-#[path = "../support/mod.rs"]
-mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use serde_json::Value;
-use support::{ClientView, CommandsOfDevices, Dice};
 use tidegate_telemetry::{AlertChange, Change, Position};
+use tidegate_testing::{ClientView, CommandsOfDevices, Dice};
 use tidegate_views::{Epoch, Frame, Since, SubscriberId, Subscription, UpdateSpec, ViewSpec, Views, ViewsConfig};
 
 const BASE_MS: i64 = 1_704_700_000_000;

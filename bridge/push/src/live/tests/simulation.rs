@@ -12,6 +12,7 @@ use tidegate_telemetry::{
     AlertChange, AlertState, AppliedCell, AppliedReading, Change, DeliveryClass, DeviceIndex, History, MetricIndex,
     Position, Severity, TimeOrigin, Value as Measured,
 };
+use tidegate_testing::{ClientView, CommandsOfDevices, Dice};
 use tidegate_views::ViewsConfig;
 use tokio::time::{Instant, sleep};
 
@@ -19,11 +20,6 @@ use super::link::Link;
 use super::{BASE_MS, Past};
 use crate::hub::Hub;
 use crate::live::LiveConfig;
-
-#[path = "../../../../views/tests/support/mod.rs"]
-mod support;
-
-use support::{ClientView, CommandsOfDevices, Dice};
 
 const SEEDS: u64 = 60;
 const STEPS: usize = 600;

@@ -3,7 +3,6 @@
 //! `INFLUXD=$(tests/servers/influxdb) cargo test --release -p tidegate-store --test figures -- --ignored --nocapture --test-threads 1`
 #![allow(clippy::unwrap_used)]
 
-#[path = "fixture/influxdb.rs"]
 mod influxdb;
 
 use std::time::{Duration, Instant};

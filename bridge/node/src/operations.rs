@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use metrics::gauge;
-use metrics_exporter_prometheus::PrometheusHandle;
 use parking_lot::Mutex;
 use tidegate_broker::{Broker, EngineConfig};
 use tidegate_identity as identity;
@@ -23,7 +22,8 @@ use tokio::sync::watch;
 
 use crate::ages::AgeFigures;
 use crate::clock::{self, Standing};
-use crate::config::Config;
+use crate::config::NodeConfig;
+use crate::exposition::Metrics;
 use crate::figures::{Figures, Sample};
 use crate::flush::FlushStatus;
 use crate::problems::Ledger;
@@ -36,7 +36,7 @@ pub struct Program {
     /// Unix ms.
     pub started_ms: i64,
     /// Every counter and gauge.
-    pub prometheus: PrometheusHandle,
+    pub metrics: Metrics,
     /// The broker.
     pub broker: Broker,
     /// The log.
@@ -82,7 +82,7 @@ pub fn rule_of(config: &RuleConfig) -> Rule {
 }
 
 /// Where MQTT is spoken, and what has to be shown there.
-pub fn ways_in(config: &Config, broker: &Broker) -> MqttWays {
+pub fn ways_in(config: &NodeConfig, broker: &Broker) -> MqttWays {
     let is_elsewhere = matches!(config.broker.engine, EngineConfig::External(_));
     let transport = if is_elsewhere { "broker" } else { "tcp" };
     let mut listeners = vec![MqttListener { transport, address: broker.address(), certificate: false }];
@@ -170,7 +170,7 @@ impl Operations for Program {
         ] {
             gauge!(name).set(value);
         }
-        self.prometheus.render()
+        self.metrics.text()
     }
 }
 

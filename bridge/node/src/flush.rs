@@ -4,6 +4,7 @@
 //! checkpoint, and only then the log may forget. So the checkpoint never stands beyond history. Its file is written
 //! first, under another name: the sooner, the less of the state has to be copied because it changes meanwhile.
 
+use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -146,7 +147,7 @@ impl Worker {
         true
     }
 
-    fn write(&self, job: &mut Job) -> anyhow::Result<()> {
+    fn write(&self, job: &mut Job) -> Result<(), Box<dyn Error>> {
         if let Some(state) = &job.state {
             self.checkpoint.write(job.position, state)?;
             job.state = None;

@@ -6,18 +6,24 @@
 
 use std::path::Path;
 
-use anyhow::{Result, bail};
-use clap::ValueEnum;
 use tidegate_log::{Log, LogReader, ReadError};
 use tidegate_telemetry::Position;
 
 /// What a person goes on without.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Loss {
     /// Readings, alert events and the quarantine.
     History,
     /// MQTT sessions, mailboxes, retained messages and wills.
     Sessions,
+}
+
+/// Something is gone that the log or the checkpoint knows of.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}: restore the data folder from a backup, or start once with --accept-loss {name} to go on without")]
+pub struct Missing {
+    what: String,
+    name: &'static str,
 }
 
 /// What the log and the checkpoint know of.
@@ -44,7 +50,7 @@ impl Known {
     ///
     /// # Errors
     /// When there was more, which is not accepted as lost.
-    pub fn check_history(&self, flushed: Position, directory: &Path, accepted: &[Loss]) -> Result<()> {
+    pub fn check_history(&self, flushed: Position, directory: &Path, accepted: &[Loss]) -> Result<(), Missing> {
         let wanted = self.checkpoint.max(self.begins_after);
         if flushed >= wanted {
             return Ok(());
@@ -58,7 +64,7 @@ impl Known {
     ///
     /// # Errors
     /// When there may have been, which is not accepted as lost.
-    pub fn check_sessions(&self, is_empty: bool, accepted: &[Loss]) -> Result<()> {
+    pub fn check_sessions(&self, is_empty: bool, accepted: &[Loss]) -> Result<(), Missing> {
         if !is_empty || self.checkpoint.max(self.appended) == Position::START {
             return Ok(());
         }
@@ -66,12 +72,10 @@ impl Known {
     }
 }
 
-fn lost(what: &str, loss: Loss, accepted: &[Loss]) -> Result<()> {
+fn lost(what: &str, loss: Loss, accepted: &[Loss]) -> Result<(), Missing> {
     let name = if loss == Loss::History { "history" } else { "sessions" };
     if !accepted.contains(&loss) {
-        bail!(
-            "{what}: restore the data folder from a backup, or start once with --accept-loss {name} to go on without"
-        );
+        return Err(Missing { what: what.to_owned(), name });
     }
     tracing::warn!("{what}: it is gone, as was accepted; {name} begins anew");
     Ok(())

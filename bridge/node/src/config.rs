@@ -1,0 +1,74 @@
+//! What a node is told.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tidegate_broker::{BrokerConfig, SessionStoreConfig};
+use tidegate_identity::IdentityConfig;
+use tidegate_log::LogConfig;
+use tidegate_process::ProcessConfig;
+use tidegate_push::{LiveConfig, PushConfig};
+use tidegate_store::StoreConfig;
+use tidegate_views::ViewsConfig;
+
+use crate::clock::ClockConfig;
+use crate::whole::Loss;
+
+/// Everything a node can be told.
+#[derive(Debug, Clone)]
+pub struct NodeConfig {
+    /// Folder of the log, the sessions, the store and the checkpoint.
+    pub data: PathBuf,
+    /// Address of the HTTP listener.
+    pub http: SocketAddr,
+    /// Who is let in, and what they may do.
+    pub identity: IdentityConfig,
+    /// The MQTT edge.
+    pub broker: BrokerConfig,
+    /// What MQTT clients that are away are owed.
+    pub sessions: SessionStoreConfig,
+    /// The durable log.
+    pub log: LogConfig,
+    /// Processing, with decoding and alert rules.
+    pub process: ProcessConfig,
+    /// History.
+    pub store: StoreConfig,
+    /// What a viewer sees.
+    pub views: ViewsConfig,
+    /// The HTTP server.
+    pub push: PushConfig,
+    /// Live sessions.
+    pub live: LiveConfig,
+    /// When state and history are written out.
+    pub flush: FlushConfig,
+    /// What is believed of the system's clock.
+    pub clock: ClockConfig,
+    /// What a person goes on without; no key, an argument.
+    pub accepted: Vec<Loss>,
+}
+
+impl NodeConfig {
+    /// Moves everything that is kept to another folder.
+    pub fn keep_in(&mut self, data: PathBuf) {
+        self.sessions.directory = Some(data.join("sessions"));
+        self.log.directory = data.join("log");
+        self.store.directory = data.join("store");
+        self.data = data;
+    }
+}
+
+/// When the state of processing and the newest history are written to their files.
+#[derive(Debug, Clone)]
+pub struct FlushConfig {
+    /// Bytes of log after which they are.
+    pub log_bytes: u64,
+    /// Time after which they are in any case, if there is something to write.
+    pub interval: Duration,
+}
+
+impl Default for FlushConfig {
+    fn default() -> Self {
+        FlushConfig { log_bytes: 32 << 20, interval: Duration::from_secs(15 * 60) }
+    }
+}

@@ -1,0 +1,190 @@
+//! The life of a node: what is started in which order, and how it ends.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use tidegate_broker::{Broker, ListenAddress, Transport};
+use tidegate_identity::Authority;
+use tidegate_log::Log;
+use tidegate_push::Hub;
+use tokio::net::TcpListener;
+use tokio::runtime::Handle;
+use tokio::task;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::clients::BrokerClients;
+use crate::clock;
+use crate::config::NodeConfig;
+use crate::error::{StartError, StopError};
+use crate::exposition::Metrics;
+use crate::intents::LogIntents;
+use crate::jumps::Jumps;
+use crate::operations::{Program, Rates, rule_of, ways_in};
+use crate::rooms::Rooms;
+
+/// A node that runs. Dropping it does not stop it: [`Node::stop`] does.
+pub struct Node {
+    mqtt: String,
+    http: SocketAddr,
+    listeners: Vec<(Transport, ListenAddress)>,
+    log: Arc<dyn Log>,
+    hub: Arc<Hub>,
+    cancel: CancellationToken,
+    tracker: TaskTracker,
+    gate: task::JoinHandle<()>,
+    serving: task::JoinHandle<()>,
+    pipeline: JoinHandle<()>,
+    flush: JoinHandle<()>,
+}
+
+impl Node {
+    /// Opens everything, applies what the files lack, and serves. The runtime that it is called in serves devices; whatever
+    /// people ask for, `viewers` does: HTTP and live sessions.
+    ///
+    /// # Errors
+    /// What kept it from starting, with what to do.
+    pub async fn start(mut config: NodeConfig, viewers: &Handle, metrics: Metrics) -> Result<Node, StartError> {
+        let authority = Arc::new(Authority::open(config.identity.clone()).map_err(StartError::Identity)?);
+        config.broker.authority = authority.clone();
+        let folder = |source| StartError::Folder { path: config.data.clone(), source };
+        std::fs::create_dir_all(&config.data).map_err(folder)?;
+
+        let rooms = Rooms::open(&config)?;
+        let jumps =
+            Jumps { log: rooms.log.clone(), sessions: rooms.sessions.clone(), problems: rooms.problems.clone() };
+        let bound = viewers.spawn(TcpListener::bind(config.http)).await.map_err(std::io::Error::other)?;
+        let http = bound.map_err(|source| StartError::Http { address: config.http, source })?;
+        let replaying = task::spawn_blocking({
+            let (mut pipeline, mut reader) = (rooms.pipeline, rooms.reader);
+            move || pipeline.replay(reader.as_mut(), rooms.from).map(|()| (pipeline, reader))
+        });
+        // Mailboxes get what the log has for them while the state is restored.
+        let time = tidegate_broker::Clock { now_ms: clock::now_ms, waiting_at: clock::waiting_at };
+        let (log, problems) = (rooms.log.clone(), rooms.problems.clone());
+        let broker = Broker::bind(config.broker.clone(), log, rooms.sessions.clone(), problems, time)?;
+        let http_address = http.local_addr()?;
+        let (pipeline, mut reader) = replaying.await.map_err(std::io::Error::other)??;
+        let reach = pipeline.process.reach();
+        // What was recovered is of the time before, and nothing is stamped yet.
+        if let Some(jump) = rooms.jump {
+            jumps.set(jump).map_err(StartError::Clock)?;
+        }
+
+        let pipeline = thread::Builder::new().name("pipeline".into()).spawn({
+            let broker = broker.clone();
+            move || {
+                if let Err(error) = pipeline.run(reader.as_mut(), &broker) {
+                    tracing::error!(%error, "nothing can be processed any more: check the disk, then start again");
+                    std::process::abort();
+                }
+            }
+        })?;
+        let program = Arc::new(Program {
+            ways: ways_in(&config, &broker),
+            started_ms: clock::now_ms(),
+            metrics: metrics.clone(),
+            broker: broker.clone(),
+            log: rooms.log.clone(),
+            store: rooms.store.clone(),
+            applied: rooms.applied.clone(),
+            figures: rooms.figures,
+            problems: rooms.problems,
+            flush: rooms.flush_status,
+            ages: rooms.age_figures,
+            rules: config.process.rules.iter().map(rule_of).collect(),
+            reach,
+            rates: Rates::default(),
+        });
+        let intents = Arc::new(LogIntents { log: rooms.log.clone(), applied: rooms.applied });
+        let clients = Arc::new(BrokerClients(broker.clone()));
+        let (push, hub, history) = (config.push.clone(), rooms.hub.clone(), Arc::new(rooms.store));
+        let router = tidegate_push::router(push, hub, history, intents, program.clone(), clients);
+
+        let (cancel, tracker) = (CancellationToken::new(), TaskTracker::new());
+        let serving = {
+            let (push, connections, cancel) = (config.push.clone(), tracker.clone(), cancel.child_token());
+            let serve = async move { tidegate_push::serve(&push, http, router, connections, cancel).await };
+            tracker.spawn_on(serve, viewers)
+        };
+        tracker.spawn(each_second(program, metrics, cancel.child_token()));
+        tracker.spawn(jumps.follow(cancel.child_token()));
+        tracker.spawn(follow_files(authority, cancel.child_token()));
+        let gate = tracker.spawn({
+            let (broker, tracker, cancel) = (broker.clone(), tracker.clone(), cancel.child_token());
+            async move { broker.run(tracker, cancel).await }
+        });
+        Ok(Node {
+            mqtt: broker.address(),
+            http: http_address,
+            listeners: broker.listeners(),
+            log: rooms.log,
+            hub: rooms.hub,
+            cancel,
+            tracker,
+            gate,
+            serving,
+            pipeline,
+            flush: rooms.flush_thread,
+        })
+    }
+
+    /// Where MQTT clients connect, `host:port`; with an engine elsewhere: that broker.
+    #[must_use]
+    pub fn mqtt(&self) -> &str {
+        &self.mqtt
+    }
+
+    /// Where the HTTP server is.
+    #[must_use]
+    pub fn http(&self) -> SocketAddr {
+        self.http
+    }
+
+    /// Every further way in for MQTT clients.
+    #[must_use]
+    pub fn listeners(&self) -> &[(Transport, ListenAddress)] {
+        &self.listeners
+    }
+
+    /// Ends: viewers and devices are told, what they sent is acknowledged, and everything is written to the files.
+    ///
+    /// # Errors
+    /// When a task has panicked.
+    pub async fn stop(self) -> Result<(), StopError> {
+        self.hub.goaway();
+        self.cancel.cancel();
+        tokio::join!(self.hub.drained(), async { self.gate.await.and(self.serving.await) }).1?;
+        self.tracker.close();
+        self.tracker.wait().await;
+        let (log, pipeline, flush) = (self.log, self.pipeline, self.flush);
+        task::spawn_blocking(move || {
+            log.close();
+            pipeline.join().expect("a panic there has ended the program");
+            flush.join().expect("a panic there has ended the program");
+        })
+        .await?;
+        Ok(())
+    }
+}
+
+async fn each_second(program: Arc<Program>, metrics: Metrics, cancel: CancellationToken) {
+    let mut interval = tokio::time::interval(Duration::from_secs(1));
+    while cancel.run_until_cancelled(interval.tick()).await.is_some() {
+        program.rates.sample(program.figures.sample());
+        metrics.upkeep();
+    }
+}
+
+/// Password files and keys that change count within a second or two.
+async fn follow_files(authority: Arc<Authority>, cancel: CancellationToken) {
+    let mut interval = tokio::time::interval(Duration::from_secs(1));
+    while cancel.run_until_cancelled(interval.tick()).await.is_some() {
+        let authority = authority.clone();
+        if let Err(error) = tokio::task::spawn_blocking(move || authority.refresh()).await {
+            tracing::error!(%error, "the files of [identity] could not be looked at");
+        }
+    }
+}
