@@ -1,7 +1,7 @@
-//! For simulations: a client of the live protocol as docs/protocol.md describes it (it keeps a map for each view and
+//! What the simulations of several rooms share: a client of the live protocol as docs/protocol.md describes it (it keeps a map for each view and
 //! applies frames), commands that come, get on and are forgotten, and the dice.
 
-#![allow(clippy::unwrap_used, missing_docs, dead_code)]
+#![allow(clippy::unwrap_used, reason = "a test that finds something missing has failed")]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,6 +14,7 @@ use tidegate_telemetry::{Change, Command, CommandId, CommandRequest, CommandStat
 pub struct Dice(pub u64);
 
 impl Dice {
+    /// One of so many numbers, from 0 on.
     pub fn roll(&mut self, sides: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
@@ -22,6 +23,7 @@ impl Dice {
         (mixed ^ (mixed >> 31)) % sides
     }
 
+    /// `true` once in so many times.
     pub fn one_in(&mut self, sides: u64) -> bool {
         self.roll(sides) == 0
     }
@@ -89,6 +91,7 @@ pub fn command(id: u64, device: &str, now_ms: i64) -> Command {
 /// What one subscription shows.
 #[derive(Debug, Clone)]
 pub struct ClientView {
+    /// What it shows: `devices`, `fleet`, `group`, `alerts`, `commands` or `series`.
     pub kind: &'static str,
     /// The position that was reached; `None` before the first snapshot is complete.
     pub at: Option<u64>,
@@ -96,12 +99,16 @@ pub struct ClientView {
     pub map: BTreeMap<String, Value>,
     /// Events of alerts, as (position, identifier, state).
     pub events: Vec<(u64, String, String)>,
+    /// What was told to be missing, as it was told.
     pub gaps: Vec<Value>,
+    /// Names that fit no device.
     pub missing: Vec<String>,
+    /// Parts of a message that is not complete yet.
     pub parts: Vec<Value>,
 }
 
 impl ClientView {
+    /// A view that has received nothing.
     pub fn new(kind: &'static str) -> Self {
         ClientView {
             kind,
