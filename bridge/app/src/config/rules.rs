@@ -182,20 +182,20 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use tidegate_process::Conversion;
 
-    use crate::config::Config;
+    use crate::config::parse;
 
     #[test]
     fn what_some_devices_send_is_said_by_their_names() {
         let text = "[metric.\"env.voltage\"]\nunit = \"V\"\nsent_unit = \"mV\"\n\
                     sent_units = { \"meter/*\" = \"kV\", \"a.b\" = \"V\" }\n";
-        let config = Config::parse(text).unwrap();
+        let config = parse(text).unwrap();
         let metric = &config.process.metrics[0];
         let sent = |unit| Conversion::between(unit, "V").unwrap();
         assert_eq!((&*metric.name, metric.conversion), ("env.voltage", Some(sent("mV"))));
         assert_eq!(metric.by_device, [("meter/*".to_owned(), sent("kV")), ("a.b".to_owned(), sent("V"))]);
 
         let text = "[metric.voltage]\nunit = \"V\"\nsent_units = { a = \"furlong\", \"b/*\" = 3 }\n";
-        let mistakes = Config::parse(text).unwrap_err();
+        let mistakes = parse(text).unwrap_err();
         let found: Vec<(usize, &str)> = mistakes.iter().map(|mistake| (mistake.line, mistake.key.as_str())).collect();
         assert_eq!(found, [(3, "metric.voltage.sent_units.a"), (3, "metric.voltage.sent_units.b/*")]);
     }
