@@ -29,6 +29,7 @@ await inBrowser(base, async (open) => {
   assert.match(await guess.getAttribute("title"), /Guessed from the name/, "a unit that nobody said is marked on the fleet too");
   const group = await open("/fleet/site");
   await shows(group, ".figures", "devices");
+  assert.deepEqual(await group.locator(".section > h2").evaluateAll((heads) => heads.map((head) => head.firstChild.textContent.trim())), ["Devices of its own", "Groups in it"]);
   assert.doesNotMatch(await group.locator(".figures").innerText(), /second/, "the rate is of the whole program");
 
   const zigbee = await open("/device/zigbee");

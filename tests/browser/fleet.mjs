@@ -56,6 +56,23 @@ export async function table({ base, mqtt }) {
   await end();
 }
 
+/** What is heard and too old for history is marked wherever the device is. */
+export async function unkept({ base, mqtt }) {
+  const { publish, end } = await publisher(mqtt);
+  await publish("lab/data", { deviceId: "old1", temperature: 21.5, timestamp: Date.UTC(2019, 0, 1) });
+  await publish("lab/data", { deviceId: "new1", temperature: 22.5 });
+  await inBrowser(base, async (open) => {
+    const table = await open("/?show=table");
+    await shows(table, ".devices tbody tr", /old1.*fresh.*not in history/s);
+    assert.doesNotMatch(await table.locator(".devices tbody tr", { hasText: "new1" }).innerText(), /history/);
+    await table.getByRole("button", { name: "Cells" }).click();
+    await table.getByLabel("Filter by name").fill("old1");
+    await shows(table, ".tip", /old1.*fresh, not in history/s);
+    await shows(await open("/device/old1"), ".not-kept", "Not in history");
+  });
+  await end();
+}
+
 /** What is filtered by name comes into sight, one match after the other. */
 export async function filter({ base, mqtt }) {
   const { publish, end } = await publisher(mqtt);

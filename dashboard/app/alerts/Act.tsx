@@ -45,7 +45,7 @@ export function Act(props: { alert: Alert }) {
                 onClick={send}
               >
                 {words()}
-              </button>
+              </button>{" "}
               <button
                 class="button"
                 type="button"

@@ -101,6 +101,9 @@ interface CellsProps {
   onValues: (group: string, values: number[] | null) => void;
 }
 
+/** Stands for the devices of the page's group itself; no path is like it. */
+const OWN = "/";
+
 /** Every device as a cell, a row a group. */
 function Cells(props: CellsProps) {
   const { group, metric, only, filter, rows } = props.choice;
@@ -121,12 +124,16 @@ function Cells(props: CellsProps) {
       matches: (cell) => matches(cell, state, text),
     };
   });
-  const sections = createMemo(() => [...new Set(rows().map((path) => (path === group() ? path : parentOf(path))))]);
-  /** Never what the page is called: its own devices have a head of their own. */
+  /** The groups of one group stand together. Those of the page's own devices have a head of their own, but for the fleet's. */
+  const sectionOf = (path: string): string => (path !== group() ? parentOf(path) : path === "" ? path : OWN);
+  const sections = createMemo(() => [...new Set(rows().map(sectionOf))]);
+  /** Never what the page is called. */
   const headOf = (section: string): string => {
-    if (section === group() && section !== "") return hasBelow(section, groupPaths()) ? "Devices of its own" : "Devices";
+    if (section === OWN) return hasBelow(group(), groupPaths()) ? "Devices of its own" : "Devices";
+    if (section === group() && section !== "") return "Groups in it";
     return section === "" ? "Fleet" : nameWithin(section, group());
   };
+  const isWithWords = (section: string): boolean => section !== OWN || !hasBelow(group(), groupPaths());
   const open = (cell: FleetCell): void => {
     if (opened() === cell.id) go(href("device", cell.id));
     else setOpened(cell.id);
@@ -142,9 +149,11 @@ function Cells(props: CellsProps) {
           <section class="section">
             <h2>
               {headOf(section)}
-              <SectionWords path={section} metric={metric()} unit={props.unit} />
+              <Show when={isWithWords(section)}>
+                <SectionWords path={section === OWN ? group() : section} metric={metric()} unit={props.unit} />
+              </Show>
             </h2>
-            <For each={rows().filter((path) => (path === group() ? path : parentOf(path)) === section)}>
+            <For each={rows().filter((path) => sectionOf(path) === section)}>
               {(path) => (
                 <Floor
                   path={path}

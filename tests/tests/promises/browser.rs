@@ -125,6 +125,15 @@ async fn devices_are_a_table_in_any_order_by_its_address() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_device_of_which_nothing_comes_into_history_is_not_simply_fresh() {
+    let mut server = Server::start().await;
+    // Before a clock is confirmed nothing is too old.
+    server.stop().await;
+    server.restart_with(&["--trust-clock"]).await;
+    play("unkept", &server).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_filter_by_name_goes_to_its_matches() {
     play("filter", &Server::start().await).await;
 }

@@ -114,8 +114,8 @@ impl Store {
             written_bytes: stats.written_bytes,
             flushed: stats.flushed,
             oldest: stats.oldest_ms,
-            // Before the first reading nothing says.
-            kept_from: Some(kept_from_ms).filter(|kept_from_ms| *kept_from_ms != i64::MIN),
+            // Before the first reading, and before a clock is believed, nothing is too old.
+            kept_from: Some(kept_from_ms).filter(|kept_from_ms| *kept_from_ms > 0),
         }
     }
 }
