@@ -1,5 +1,5 @@
-//! What the simulations of several rooms share: a client of the live protocol as docs/protocol.md describes it (it keeps a map for each view and
-//! applies frames), commands that come, get on and are forgotten, and the dice.
+//! What the simulations of several rooms share: a client of the live protocol as docs/protocol.md describes it (it keeps
+//! a map for each view and applies frames), commands that come, get on and are forgotten, and the dice.
 
 #![allow(clippy::unwrap_used, reason = "a test that finds something missing has failed")]
 
