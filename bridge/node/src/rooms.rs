@@ -77,6 +77,7 @@ impl Rooms {
             Some((position, state)) => (position, Process::restore(config.process.clone(), &state)?),
             None => (Position::START, Process::new(config.process.clone())),
         };
+        process.restore_notes().iter().for_each(|note| tracing::warn!("{note}"));
         let last_ms = last_received_ms(log.as_ref())?.or_else(|| process.last_received_ms());
         let jump = last_ms.and_then(clock::go_on_after);
         if config.clock.trusted {

@@ -1,5 +1,5 @@
 //! What a reading costs: 10,000 devices in 200 groups, five metrics a reading, 2,000 readings a second of received
-//! time, rules and aggregates on. `cargo run --release -p tidegate-process --example process_cost`
+//! time, rules and aggregates on. `cargo run --release -p tidegate-process --example process_cost [DEVICES]`
 #![allow(clippy::unwrap_used)]
 
 use std::time::Instant;
@@ -9,12 +9,12 @@ use tidegate_decode::{DecodeConfig, Decoder};
 use tidegate_process::{Condition, Output, Process, ProcessConfig, RuleConfig};
 use tidegate_telemetry::{Entry, Position, Publication, Qos, Severity};
 
-const DEVICES: usize = 10_000;
 const READINGS: usize = 200_000;
 const T0: i64 = 1_704_723_840_000;
 
 fn main() {
-    let entries: Vec<Entry> = (0..READINGS).map(entry).collect();
+    let devices = std::env::args().nth(1).map_or(10_000, |devices| devices.parse().unwrap());
+    let entries: Vec<Entry> = (0..READINGS).map(|n| entry(n, devices)).collect();
 
     let mut decoder = Decoder::new(DecodeConfig::default());
     let mut readings = Vec::new();
@@ -67,8 +67,8 @@ fn main() {
     println!("restore of {} devices: {:.1} ms", restored.devices(), started.elapsed().as_secs_f64() * 1e3);
 }
 
-fn entry(n: usize) -> Entry {
-    let device = n % DEVICES;
+fn entry(n: usize, devices: usize) -> Entry {
+    let device = n % devices;
     let received_ms = T0 + n as i64 / 2;
     let x = (n % 97) as f64 / 10.0;
     let payload = format!(

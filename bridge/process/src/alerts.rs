@@ -16,12 +16,11 @@ pub(crate) struct AlertKey {
 }
 
 /// Active and recent alerts.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Alerts {
     alerts: Shelves<AlertKey, AlertChange>,
     /// Those that are cleared, in that order.
     cleared: VecDeque<AlertKey>,
-    #[serde(skip)]
     next: Option<AlertKey>,
 }
 
@@ -41,6 +40,11 @@ impl Alerts {
     /// As a checkpoint had them.
     pub(crate) fn of(alerts: Shelves<AlertKey, AlertChange>, cleared: VecDeque<AlertKey>) -> Self {
         Alerts { alerts, cleared, next: None }
+    }
+
+    /// All of them, and those that are cleared in that order: what a checkpoint has.
+    pub(crate) fn parts(&self) -> (&Shelves<AlertKey, AlertChange>, &VecDeque<AlertKey>) {
+        (&self.alerts, &self.cleared)
     }
 
     /// From here on alerts are raised by the entry at `position`.

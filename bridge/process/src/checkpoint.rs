@@ -1,41 +1,44 @@
+use std::collections::VecDeque;
 use std::io::{self, BufWriter, Write};
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use tidegate_telemetry::{DeviceIndex, MetricIndex};
+use tidegate_telemetry::{AlertChange, Sections, SectionsError, SectionsWriter};
 
-use crate::alerts::Alerts;
+use crate::alerts::{AlertKey, Alerts};
 use crate::commands::{Commands, CommandsThen};
+use crate::config::ProcessConfig;
 use crate::device::Device;
 use crate::fleet::Fleet;
-use crate::groups::{Groups, GroupsThen, LastingGroups, LastingNames, NamelessGroups};
-use crate::jumps::Jumps;
-use crate::older::{OlderAlerts, OlderFleet};
+use crate::groups::{Group, Groups, GroupsThen, Rounds};
+use crate::older;
 use crate::redelivery::Redelivery;
 use crate::rules::RuleIdentity;
-use crate::shards::Places;
+use crate::shards::{Places, Shards};
+use crate::shelves::Shelves;
 use crate::unheard::Unheard;
 
-/// First byte of a checkpoint.
-const VERSION: u8 = 7;
-/// Nobody knew whose the extremes of groups are, who is in alert and how far alerts went, and no rule waited for a device
-/// that was never heard.
-const WITH_NAMELESS_GROUPS: u8 = 6;
-/// Names of metrics never gave their figures back, and nobody's address was known.
-const WITH_LASTING_NAMES: u8 = 5;
-/// Messages that came again were new ones, and so were readings that a device gave the same time.
-const WITHOUT_REDELIVERY: u8 = 4;
-/// Groups never went.
-const WITH_LASTING_GROUPS: u8 = 3;
-/// The clock was never set.
-const WITHOUT_JUMPS: u8 = 2;
-/// It ended before the commands.
-const WITHOUT_COMMANDS: u8 = 1;
+/// First byte of a checkpoint: what follows is in [sections](tidegate_telemetry::sections). Earlier versions are blobs.
+const VERSION: u8 = 8;
+
+/// A section of the checkpoint: its name, the newest version that can be read, and what is done without it, for people.
+#[derive(Debug, Clone, Copy)]
+struct Kind(&'static str, u32, &'static str);
+
+const TIME: Kind = Kind("time", 1, "time goes on from when a device was last heard");
+const RULES: Kind = Kind("rules", 1, "rules look at every device anew, and alerts that hold are raised again");
+const DEVICES: Kind = Kind("devices", 1, "devices appear as they report");
+const GROUPS: Kind = Kind("groups", 1, "groups are made of the devices, and their figures are summed up anew");
+const ROUNDS: Kind = Kind("rounds", 1, "groups are made of the devices, and their figures are summed up anew");
+const ALERTS: Kind = Kind("alerts", 1, "no alert is known; those whose condition holds are raised again");
+const CLEARED: Kind = Kind("cleared", 1, "cleared alerts are in the order of their times");
+const COMMANDS: Kind = Kind("commands", 1, "no command is known, nor which keys were used");
+const REDELIVERY: Kind = Kind("redelivery", 1, "a message that is sent again is taken for another one");
+const UNHEARD: Kind = Kind("unheard", 1, "rules begin to wait anew for devices that were never heard");
 
 /// Everything that entries have led to; what is not in here follows from it and the configuration.
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 pub(crate) struct State {
     /// Received time of the last entry, Unix ms.
     pub(crate) now_ms: i64,
@@ -57,9 +60,33 @@ pub enum RestoreError {
          the checkpoint away to start without what it knew"
     )]
     UnknownVersion(u8),
+    /// A section of it was written by another version of the program.
+    #[error(
+        "of the checkpoint, section {section:?} has version {version}, this program reads up to {known}: start the program \
+         that wrote it, or move the checkpoint away to start without what it knew"
+    )]
+    NewerSection {
+        /// Name of the section.
+        section: String,
+        /// Its version.
+        version: u64,
+        /// The newest version that can be read.
+        known: u32,
+    },
     /// The bytes do not hold a checkpoint.
     #[error("the checkpoint is damaged: use an older one, or move it away to start without what it knew")]
     Malformed,
+}
+
+impl From<SectionsError> for RestoreError {
+    fn from(error: SectionsError) -> Self {
+        match error {
+            SectionsError::Newer { name: section, version, known } => {
+                RestoreError::NewerSection { section, version, known }
+            }
+            _ => RestoreError::Malformed,
+        }
+    }
 }
 
 /// The state as it was at one moment, for [`Process::restore`](crate::Process::restore).
@@ -72,8 +99,7 @@ pub struct Checkpoint {
     pub(crate) state: Then,
 }
 
-/// In the order of [`State`].
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub(crate) struct Then {
     now_ms: i64,
     fleet: Places<Device>,
@@ -82,6 +108,12 @@ pub(crate) struct Then {
     commands: CommandsThen,
     redelivery: Redelivery,
     unheard: Unheard,
+}
+
+/// When the checkpoint was taken.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Time {
+    now_ms: i64,
 }
 
 impl State {
@@ -99,19 +131,31 @@ impl State {
     }
 }
 
+/// Bytes written at once.
+const WRITE_BYTES: usize = 64 << 10;
+
 impl Checkpoint {
-    /// Writes it: a version byte, then postcard: the rules that standings refer to by number, the state, the addresses of
-    /// devices, and the metrics whose values are in another unit than their names say.
+    /// Writes it: a version byte, then sections. Rules are those that standings refer to by number.
     ///
     /// # Errors
     /// Those of `out`.
     pub fn write(&self, out: impl Write) -> io::Result<()> {
-        let mut noted = Noted { out: BufWriter::with_capacity(WRITE_BYTES, out), error: None };
-        noted.write_all(&[VERSION])?;
-        let fleet = &self.state.fleet;
-        postcard::to_io(&(&*self.rules, &self.state, addresses(fleet), misnamed(fleet)), &mut noted)
-            .map(drop)
-            .map_err(|error| noted.error.unwrap_or_else(|| io::Error::other(error)))
+        let mut out = BufWriter::with_capacity(WRITE_BYTES, out);
+        out.write_all(&[VERSION])?;
+        let Then { now_ms, fleet, groups, alerts, commands, redelivery, unheard } = &self.state;
+        let (alerts, cleared) = alerts.parts();
+        let mut out = Sectioned(SectionsWriter::new(out));
+        out.value(TIME, &Time { now_ms: *now_ms })?;
+        out.list(RULES, self.rules.iter())?;
+        out.list(DEVICES, fleet.iter())?;
+        out.list(GROUPS, groups.groups.iter())?;
+        out.value(ROUNDS, &groups.rounds)?;
+        out.list(ALERTS, alerts.iter())?;
+        out.list(CLEARED, cleared)?;
+        out.value(COMMANDS, commands)?;
+        out.value(REDELIVERY, redelivery)?;
+        out.value(UNHEARD, unheard)?;
+        out.0.finish()
     }
 
     /// What [`Checkpoint::write`] writes.
@@ -123,100 +167,126 @@ impl Checkpoint {
     }
 }
 
-type Addresses = Vec<(DeviceIndex, IpAddr)>;
+struct Sectioned<W>(SectionsWriter<W>);
 
-/// Where clients that proved nothing were when they brought devices in.
-fn addresses(fleet: &Places<Device>) -> Addresses {
-    let devices = (0..).map(DeviceIndex).zip(fleet.iter());
-    devices.filter_map(|(index, device)| Some((index, device?.address?))).collect()
-}
-
-/// Metrics of devices that had a number which the unit of their name does not allow.
-fn misnamed(fleet: &Places<Device>) -> Vec<(DeviceIndex, MetricIndex)> {
-    let devices = (0..).map(DeviceIndex).zip(fleet.iter());
-    let cells = devices.flat_map(|(index, device)| {
-        let cells = (0..).map(MetricIndex).zip(device.into_iter().flat_map(|device| &device.cells));
-        cells.map(move |(metric, cell)| (index, metric, cell))
-    });
-    cells.filter(|(.., cell)| cell.is_misnamed).map(|(index, metric, _)| (index, metric)).collect()
-}
-
-/// Bytes written at once.
-const WRITE_BYTES: usize = 64 << 10;
-
-/// Keeps the error that postcard has no place for.
-struct Noted<W> {
-    out: W,
-    error: Option<io::Error>,
-}
-
-impl<W: Write> Write for Noted<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.out.write(bytes).inspect_err(|error| self.error = Some(error.kind().into()))
+impl<W: Write> Sectioned<W> {
+    fn value(&mut self, Kind(name, version, _): Kind, value: &impl Serialize) -> io::Result<()> {
+        self.0.value(name, version, value)
     }
 
-    fn flush(&mut self) -> io::Result<()> {
-        self.out.flush().inspect_err(|error| self.error = Some(error.kind().into()))
+    fn list<T: Serialize>(
+        &mut self,
+        Kind(name, version, _): Kind,
+        values: impl IntoIterator<Item = T>,
+    ) -> io::Result<()> {
+        self.0.list(name, version, values)
     }
 }
 
-pub(crate) fn read(bytes: &[u8]) -> Result<(Vec<RuleIdentity>, State), RestoreError> {
-    match bytes.split_first() {
-        Some((&VERSION, rest)) => {
-            type Now = (Vec<RuleIdentity>, State, Addresses, Vec<(DeviceIndex, MetricIndex)>);
-            let now = postcard::from_bytes::<Now>(rest).map_err(|_| RestoreError::Malformed)?;
-            let (rules, mut state, addresses, misnamed) = now;
-            misnamed.into_iter().for_each(|(device, metric)| state.fleet.set_misnamed(device, metric));
-            Ok((rules, rebuilt(state, addresses)))
+/// What a checkpoint held, and what it did not, for people.
+pub(crate) struct Restored {
+    pub(crate) rules: Vec<RuleIdentity>,
+    pub(crate) state: State,
+    pub(crate) notes: Vec<String>,
+}
+
+/// Reads a checkpoint. What it does not hold is made of the rest, as `config` says.
+pub(crate) fn read(bytes: &[u8], config: &ProcessConfig) -> Result<Restored, RestoreError> {
+    let mut restored = match bytes.split_first() {
+        Some((&VERSION, rest)) => Reading::of(rest)?.all(config)?,
+        Some((&version, rest)) => older::read(version, rest)?,
+        None => return Err(RestoreError::Malformed),
+    };
+    let State { fleet, alerts, .. } = &mut restored.state;
+    fleet.count_alerts(alerts);
+    Ok(restored)
+}
+
+/// Sections of a checkpoint, and what was found about them.
+struct Reading<'a> {
+    sections: Sections<'a>,
+    notes: Vec<String>,
+}
+
+type Read<T> = Result<T, RestoreError>;
+
+impl<'a> Reading<'a> {
+    fn of(bytes: &'a [u8]) -> Read<Self> {
+        Ok(Reading { sections: Sections::read(bytes)?, notes: Vec::new() })
+    }
+
+    fn all(mut self, config: &ProcessConfig) -> Read<Restored> {
+        let (rules, time) = (self.list(RULES)?.unwrap_or_default(), self.value::<Time>(TIME)?);
+        let devices = self.sections.list(DEVICES.0, DEVICES.1)?.map(Fleet::of::<SectionsError>).transpose()?;
+        let devices = self.noted(DEVICES, devices);
+        // Groups name devices by their numbers, and those are given anew.
+        let (has_devices, mut fleet) = (devices.is_some(), devices.unwrap_or_default());
+        let now_ms = time.map_or_else(|| newest_ms(&fleet), |time| time.now_ms);
+        let groups = (self.list::<Option<Group>, Shards<Group>>(GROUPS)?, self.value::<Rounds>(ROUNDS)?);
+        let groups = match groups {
+            (Some(groups), Some(rounds)) if has_devices => {
+                let mut groups = Groups::of(groups, rounds);
+                groups.rebuild(&mut fleet);
+                groups
+            }
+            _ => Groups::of_devices(&mut fleet, config),
+        };
+        let (redelivery, mut unheard) = (self.or_default(REDELIVERY)?, self.or_default::<Unheard>(UNHEARD)?);
+        let alerts = self.alerts()?.unwrap_or_else(|| {
+            fleet.each_mut(|device| device.watches.iter_mut().for_each(|watch| watch.forget_alert()));
+            unheard.values_mut().for_each(|wait| wait.forget_alert());
+            Alerts::default()
+        });
+        let commands = Commands::of(self.or_default::<CommandsThen>(COMMANDS)?, now_ms);
+        let unknown = self.sections.unread().map(|name| {
+            format!("the checkpoint has a section {name:?} that this program does not know: the next one is without it")
+        });
+        let notes = self.notes.into_iter().chain(unknown).collect();
+        Ok(Restored { rules, state: State { now_ms, fleet, groups, alerts, commands, redelivery, unheard }, notes })
+    }
+
+    fn alerts(&mut self) -> Read<Option<Alerts>> {
+        let alerts: Option<Vec<(AlertKey, AlertChange)>> = self.list(ALERTS)?;
+        let cleared: Option<VecDeque<AlertKey>> = self.list(CLEARED)?;
+        let Some(alerts) = alerts else { return Ok(None) };
+        if !alerts.is_sorted_by(|(key, _), (next, _)| key < next) {
+            return Err(RestoreError::Malformed);
         }
-        Some((&WITH_NAMELESS_GROUPS, rest)) => read_with_nameless_groups(rest),
-        Some((&WITH_LASTING_NAMES, rest)) => read_with_lasting_names(rest),
-        Some((&WITHOUT_REDELIVERY, rest)) => read_older::<LastingNames>(rest),
-        Some((&WITH_LASTING_GROUPS, rest)) => read_older::<LastingGroups>(rest),
-        Some((&WITHOUT_JUMPS, rest)) => read_with(rest, &Jumps::default()),
-        Some((&WITHOUT_COMMANDS, rest)) => read_with(rest, &CommandsThen::default()),
-        Some((&version, _)) => Err(RestoreError::UnknownVersion(version)),
-        None => Err(RestoreError::Malformed),
+        let by_time = || {
+            let mut times: Vec<_> = alerts.iter().filter_map(|(key, alert)| Some((alert.cleared_ms?, *key))).collect();
+            times.sort_unstable();
+            times.into_iter().map(|(_, key)| key).collect()
+        };
+        let cleared = cleared.unwrap_or_else(by_time);
+        let mut shelves = Shelves::default();
+        alerts.into_iter().for_each(|(key, alert)| shelves.push(key, alert));
+        Ok(Some(Alerts::of(shelves, cleared)))
+    }
+
+    fn value<T: DeserializeOwned>(&mut self, kind: Kind) -> Read<Option<T>> {
+        let value = self.sections.value(kind.0, kind.1)?;
+        Ok(self.noted(kind, value))
+    }
+
+    fn or_default<T: DeserializeOwned + Default>(&mut self, kind: Kind) -> Read<T> {
+        self.value(kind).map(Option::unwrap_or_default)
+    }
+
+    fn list<T: DeserializeOwned, C: FromIterator<T>>(&mut self, kind: Kind) -> Read<Option<C>> {
+        let list = self.sections.list(kind.0, kind.1)?;
+        let list = list.map(|list| list.collect::<Result<C, SectionsError>>()).transpose()?;
+        Ok(self.noted(kind, list))
+    }
+
+    fn noted<T>(&mut self, Kind(name, _, instead): Kind, section: Option<T>) -> Option<T> {
+        if section.is_none() {
+            self.notes.push(format!("the checkpoint has no section {name:?}: {instead}"));
+        }
+        section
     }
 }
 
-fn read_with_nameless_groups(bytes: &[u8]) -> Result<(Vec<RuleIdentity>, State), RestoreError> {
-    type Then = (i64, Fleet, NamelessGroups, OlderAlerts, Commands, Redelivery);
-    let then = postcard::from_bytes::<(_, Then, Addresses)>(bytes).map_err(|_| RestoreError::Malformed)?;
-    let (rules, (now_ms, fleet, groups, alerts, commands, redelivery), addresses) = then;
-    let (groups, alerts, unheard) = (groups.into(), alerts.into(), Unheard::new());
-    let state = State { now_ms, fleet, groups, alerts, commands, redelivery, unheard };
-    Ok((rules, rebuilt(state, addresses)))
-}
-
-fn read_with_lasting_names(bytes: &[u8]) -> Result<(Vec<RuleIdentity>, State), RestoreError> {
-    type Then = (i64, Fleet, LastingNames, OlderAlerts, Commands, Redelivery);
-    let then = postcard::from_bytes::<(_, Then)>(bytes);
-    let (rules, (now_ms, fleet, groups, alerts, commands, redelivery)) = then.map_err(|_| RestoreError::Malformed)?;
-    let (groups, alerts, unheard) = (groups.into(), alerts.into(), Unheard::new());
-    let state = State { now_ms, fleet, groups, alerts, commands, redelivery, unheard };
-    Ok((rules, rebuilt(state, Vec::new())))
-}
-
-/// Makes what follows from the rest.
-fn rebuilt(mut state: State, addresses: Addresses) -> State {
-    state.fleet.rebuild(addresses);
-    state.fleet.count_alerts(&state.alerts);
-    state.groups.rebuild(&mut state.fleet);
-    state.commands.rebuild(state.now_ms);
-    state
-}
-
-fn read_older<G: DeserializeOwned + Into<Groups>>(bytes: &[u8]) -> Result<(Vec<RuleIdentity>, State), RestoreError> {
-    let older = postcard::from_bytes::<(_, (i64, OlderFleet, G, OlderAlerts, Commands))>(bytes);
-    let (rules, (now_ms, fleet, groups, alerts, commands)) = older.map_err(|_| RestoreError::Malformed)?;
-    let (fleet, groups, alerts, redelivery) = (fleet.at(now_ms), groups.into(), alerts.into(), Redelivery::default());
-    let state = State { now_ms, fleet, groups, alerts, commands, redelivery, unheard: Unheard::new() };
-    Ok((rules, rebuilt(state, Vec::new())))
-}
-
-/// Reads a checkpoint that ended before what it was `lacking` of version 3.
-fn read_with(bytes: &[u8], lacking: &impl Serialize) -> Result<(Vec<RuleIdentity>, State), RestoreError> {
-    let bytes = postcard::to_extend(lacking, bytes.to_vec()).map_err(|_| RestoreError::Malformed)?;
-    read_older::<LastingGroups>(&bytes)
+/// When a device was last heard, Unix ms.
+fn newest_ms(fleet: &Fleet) -> i64 {
+    fleet.iter().map(|(_, device)| device.heard_ms).max().unwrap_or(i64::MIN)
 }

@@ -17,18 +17,17 @@ use crate::refusals::answered_by_another;
 /// The place of the request in the log decides which of two with one key counts. A command that counts *goes out*: the
 /// caller appends a [`CommandMessage`], which is what subscribers get. Until that entry is seen the command is among
 /// those to go out, so that a crash in between neither loses nor doubles it.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default)]
 pub(crate) struct Commands {
     commands: BTreeMap<CommandId, Arc<Command>>,
     to_go_out: BTreeSet<CommandId>,
     /// Since the oldest of them.
     jumps: Jumps,
-    #[serde(skip)]
     index: Index,
 }
 
 /// Commands as they are at one moment: as a checkpoint has them.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct CommandsThen {
     commands: BTreeMap<CommandId, Arc<Command>>,
     to_go_out: BTreeSet<CommandId>,
@@ -49,11 +48,11 @@ struct Index {
 }
 
 impl Commands {
-    /// Makes what is not in a checkpoint.
-    pub(crate) fn rebuild(&mut self, now_ms: i64) {
-        for command in self.commands.values() {
-            self.index.add(command, now_ms);
-        }
+    /// As a checkpoint of `now_ms` (Unix ms) has them.
+    pub(crate) fn of(CommandsThen { commands, to_go_out, jumps }: CommandsThen, now_ms: i64) -> Self {
+        let mut index = Index::default();
+        commands.values().for_each(|command| index.add(command, now_ms));
+        Commands { commands, to_go_out, jumps, index }
     }
 
     /// Somebody asks for a command.

@@ -17,7 +17,8 @@ use crate::names::{NameIndex, vote};
 use crate::texts::Texts;
 use crate::watch::Watch;
 
-/// What is known of one device.
+/// What is known of one device. It stands in checkpoints as a [record](tidegate_telemetry::record): a new field comes last,
+/// and has a default.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Device {
     pub(crate) id: Arc<str>,
@@ -29,9 +30,6 @@ pub(crate) struct Device {
     pub(crate) client: Arc<str>,
     /// Whose device it is.
     pub(crate) principal: Arc<str>,
-    /// Where the client was that brought it in, if it proved nothing. Checkpoints have it behind the rest.
-    #[serde(skip)]
-    pub(crate) address: Option<IpAddr>,
     pub(crate) cells: Vec<Cell>,
     pub(crate) clock: Clock,
     /// Of what it says of later times nothing can have come before it did so here: no device that had its name, and no
@@ -52,6 +50,9 @@ pub(crate) struct Device {
     /// Its alerts that hold, by severity. Follows from the alerts.
     #[serde(skip)]
     pub(crate) alerts: [u32; 3],
+    /// Where the client was that brought it in, if it proved nothing.
+    #[serde(default)]
+    pub(crate) address: Option<IpAddr>,
 }
 
 impl Device {
@@ -179,7 +180,7 @@ impl Device {
     }
 }
 
-/// The newest value of one metric.
+/// The newest value of one metric; in checkpoints a record, as [`Device`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Cell {
     pub(crate) name: Arc<str>,
@@ -198,8 +199,8 @@ pub(crate) struct Cell {
     /// The unit that its name suggests. Follows from that and the configuration.
     #[serde(skip)]
     pub(crate) guess: Option<Guess>,
-    /// A number came that cannot be one in that unit: it has none. Checkpoints have it behind the rest.
-    #[serde(skip)]
+    /// A number came that cannot be one in that unit: it has none.
+    #[serde(default)]
     pub(crate) is_misnamed: bool,
 }
 

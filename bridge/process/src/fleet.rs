@@ -2,36 +2,48 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use serde::{Deserialize, Deserializer};
 use tidegate_telemetry::{DeviceIndex, Holder, MetricIndex};
 
 use crate::alerts::Alerts;
 use crate::config::ProcessConfig;
 use crate::crowd::Crowd;
 use crate::device::Device;
-use crate::shards::{self, Places, Shards};
+use crate::shards::{Places, Shards};
 use crate::texts::Texts;
 
 /// The key of a limit that is met, and its value.
 pub(crate) type Full = (&'static str, usize);
 
 /// Every device, by number. Maps are for looking up only: their order never shows.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default)]
 pub(crate) struct Fleet {
-    #[serde(deserialize_with = "read")]
     devices: Shards<Device>,
-    #[serde(skip)]
     by_id: HashMap<Arc<str>, DeviceIndex>,
-    #[serde(skip)]
     by_client: HashMap<Holder, usize>,
-    #[serde(skip)]
     crowd: Option<Crowd>,
 }
 
 impl Fleet {
-    /// A fleet that is to be rebuilt.
-    pub(crate) fn of(devices: Shards<Device>) -> Self {
-        Fleet { devices, ..Fleet::default() }
+    /// The fleet of a checkpoint's devices, by number. Texts that many have, as the names of metrics, are one in memory, as
+    /// they were when the readings came.
+    ///
+    /// # Errors
+    /// Those of `devices`.
+    pub(crate) fn of<E>(devices: impl IntoIterator<Item = Result<Option<Device>, E>>) -> Result<Self, E> {
+        let mut texts = Texts::default();
+        let shared = devices.into_iter().map(|device| {
+            device.map(|mut device| {
+                device.iter_mut().for_each(|device| device.share(&mut texts));
+                device
+            })
+        });
+        let devices = shared.collect::<Result<Shards<Device>, E>>()?;
+        let mut fleet = Fleet::default();
+        for (index, device) in devices.iter() {
+            fleet.index(DeviceIndex(index), device.id.clone(), device.holder());
+        }
+        fleet.devices = devices;
+        Ok(fleet)
     }
 
     pub(crate) fn find(&self, id: &str) -> Option<DeviceIndex> {
@@ -127,18 +139,17 @@ impl Fleet {
         self.crowd = None;
     }
 
-    /// Fills what is not in the fleet's part of a checkpoint.
-    pub(crate) fn rebuild(&mut self, addresses: Vec<(DeviceIndex, IpAddr)>) {
+    /// Says where clients that proved nothing were when they brought devices in.
+    pub(crate) fn set_addresses(&mut self, addresses: Vec<(DeviceIndex, IpAddr)>) {
         for (index, address) in addresses {
             if let Some(device) = self.get_mut(index) {
                 device.address = Some(address);
             }
         }
-        let devices = std::mem::take(&mut self.devices);
-        for (index, device) in devices.iter() {
-            self.index(DeviceIndex(index), device.id.clone(), device.holder());
+        self.by_client.clear();
+        for (_, device) in self.devices.iter() {
+            *self.by_client.entry(device.holder()).or_default() += 1;
         }
-        self.devices = devices;
     }
 
     /// A number of the metric cannot be one in the unit that its name suggests.
@@ -167,11 +178,4 @@ impl Fleet {
         self.by_id.insert(id, index);
         *self.by_client.entry(holder).or_default() += 1;
     }
-}
-
-/// Reads the devices of a checkpoint. Texts that many have, as the names of metrics, are one in memory, as they were when
-/// the readings came.
-fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Shards<Device>, D::Error> {
-    let mut texts = Texts::default();
-    shards::read_each(deserializer, |device: &mut Device| device.share(&mut texts))
 }

@@ -8,7 +8,6 @@ use crate::config::ProcessConfig;
 use crate::device::AggregateSlot;
 use crate::fleet::Fleet;
 use crate::names::{Figures, Names};
-use crate::older::OlderGroup;
 use crate::partial::{Partial, Partials, Summing};
 use crate::shards::{Places, Shards};
 
@@ -22,7 +21,7 @@ const ROOT: GroupIndex = GroupIndex(0);
 ///
 /// A reading only marks its group. Once in a while the marked groups are summed up from their own devices, and the
 /// sums merged upwards; what moved is told. A group that has no device any more, nor one below it, is gone then.
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 pub(crate) struct Groups {
     groups: Shards<Group>,
     /// Which metrics have figures; partials are by their places.
@@ -31,46 +30,24 @@ pub(crate) struct Groups {
     marked: Vec<GroupIndex>,
     /// Unix ms of the last round.
     round_ms: i64,
-    #[serde(skip)]
     by_path: HashMap<Arc<str>, GroupIndex>,
-    #[serde(skip)]
     summing: Summing,
 }
 
 /// Groups as they are at one moment: as a checkpoint has them.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub(crate) struct GroupsThen {
-    groups: Places<Group>,
-    figures: Vec<Figures>,
-    marked: Vec<GroupIndex>,
-    round_ms: i64,
+    pub(crate) groups: Places<Group>,
+    pub(crate) rounds: Rounds,
 }
 
-/// As checkpoints up to version 3 have it: groups never went.
-#[derive(Debug, Deserialize)]
-pub(crate) struct LastingGroups {
-    groups: Vec<OlderGroup>,
-    metrics: Vec<Arc<str>>,
-    marked: Vec<GroupIndex>,
-    round_ms: i64,
-}
-
-/// As checkpoints of versions 4 and 5 have it: names of metrics kept their figures for good.
-#[derive(Debug, Deserialize)]
-pub(crate) struct LastingNames {
-    groups: Shards<OlderGroup>,
-    metrics: Vec<Arc<str>>,
-    marked: Vec<GroupIndex>,
-    round_ms: i64,
-}
-
-/// As checkpoints of version 6 have it: nobody knew whose the extremes are, and who is in alert.
-#[derive(Debug, Deserialize)]
-pub(crate) struct NamelessGroups {
-    groups: Shards<OlderGroup>,
-    names: Names,
-    marked: Vec<GroupIndex>,
-    round_ms: i64,
+/// Where the summing up stands.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Rounds {
+    /// Which metrics have figures, by place.
+    pub(crate) figures: Vec<Figures>,
+    pub(crate) marked: Vec<GroupIndex>,
+    pub(crate) round_ms: i64,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -96,21 +73,40 @@ pub(crate) struct Sums {
 
 impl Groups {
     pub(crate) fn new() -> Self {
-        let mut groups = Groups {
-            groups: [Some(Group::new("".into(), None))].into_iter().collect(),
-            names: Names::default(),
-            marked: Vec::new(),
-            round_ms: i64::MIN,
-            by_path: HashMap::new(),
-            summing: Summing::default(),
-        };
+        let root = [Some(Group::new("".into(), None))].into_iter().collect();
+        Groups::of(root, Rounds { figures: Vec::new(), marked: Vec::new(), round_ms: i64::MIN })
+    }
+
+    /// As a checkpoint has them; to be [rebuilt](Groups::rebuild).
+    pub(crate) fn of(groups: Shards<Group>, rounds: Rounds) -> Self {
+        let Rounds { figures, marked, round_ms } = rounds;
+        let (by_path, summing) = Default::default();
+        let mut groups = Groups { groups, names: Names::new(figures), marked, round_ms, by_path, summing };
         groups.find_paths();
         groups
     }
 
-    /// Makes what is not in a checkpoint, and numbers the names of the devices' metrics.
+    /// The groups of these devices; the next round sums them all up.
+    pub(crate) fn of_devices(fleet: &mut Fleet, config: &ProcessConfig) -> Self {
+        let mut groups = Groups::new();
+        for index in fleet.indexes() {
+            let device = fleet.get_mut(index).expect("indexes() names devices that exist");
+            device.counted_in = groups.group(&device.group, config.groups_max);
+            groups.join(device.counted_in, index);
+        }
+        groups.rebuild(fleet);
+        groups.names.settle(config.aggregate_metrics_max);
+        groups
+    }
+
+    /// Has the next round sum up every group.
+    pub(crate) fn mark_all(&mut self) {
+        let all: Vec<GroupIndex> = self.groups.iter().map(|(index, _)| GroupIndex(index)).collect();
+        all.into_iter().for_each(|group| self.mark(group));
+    }
+
+    /// Numbers the names of the devices' metrics, which a checkpoint does not.
     pub(crate) fn rebuild(&mut self, fleet: &mut Fleet) {
-        self.find_paths();
         for index in fleet.indexes() {
             let device = fleet.get_mut(index).expect("indexes() names devices that exist");
             let vote = device.vote();
@@ -257,8 +253,8 @@ impl Groups {
     /// As they are now, for a checkpoint.
     pub(crate) fn then(&self) -> GroupsThen {
         let Groups { names, marked, round_ms, .. } = self;
-        let groups = self.groups.places();
-        GroupsThen { groups, figures: names.figures().to_vec(), marked: marked.clone(), round_ms: *round_ms }
+        let rounds = Rounds { figures: names.figures().to_vec(), marked: marked.clone(), round_ms: *round_ms };
+        GroupsThen { groups: self.groups.places(), rounds }
     }
 
     fn mark_ancestors(&mut self, moved: &mut Vec<GroupIndex>) {
@@ -295,31 +291,6 @@ impl Groups {
 
     fn at_mut(&mut self, group: GroupIndex) -> &mut Group {
         self.groups.get_mut(group.0).expect("a group stays while a device, a group below or a mark names it")
-    }
-}
-
-impl From<LastingGroups> for Groups {
-    /// Groups that are empty go with the next round.
-    fn from(LastingGroups { groups, metrics, marked, round_ms }: LastingGroups) -> Self {
-        LastingNames { groups: groups.into_iter().map(Some).collect(), metrics, marked, round_ms }.into()
-    }
-}
-
-impl From<LastingNames> for Groups {
-    fn from(LastingNames { groups, metrics, marked, round_ms }: LastingNames) -> Self {
-        let names = Names::new(metrics.into_iter().map(Figures::Of).collect());
-        NamelessGroups { groups, names, marked, round_ms }.into()
-    }
-}
-
-impl From<NamelessGroups> for Groups {
-    /// The next round finds whose the extremes are.
-    fn from(NamelessGroups { groups, names, marked, round_ms }: NamelessGroups) -> Self {
-        let groups = groups.map(OlderGroup::now);
-        let all: Vec<GroupIndex> = groups.iter().map(|(index, _)| GroupIndex(index)).collect();
-        let mut groups = Groups { groups, names, marked, round_ms, ..Groups::new() };
-        all.into_iter().for_each(|group| groups.mark(group));
-        groups
     }
 }
 

@@ -18,7 +18,7 @@
 //! - `commands`: commands to devices, and where each stands
 //! - `deadlines`, `waiting`: what waits for time, and what happens then; `jumps`: the clock was set meanwhile
 //! - `catalogue`, `conversion`: units and decimals; `figures`: what operators ask for; `refusals`: what is not applied
-//! - `checkpoint`, `older`: the state as bytes
+//! - `checkpoint`: the state as bytes, in sections; `older`: as programs before wrote it
 //! - `shards`, `shelves`: a copy of the state costs next to nothing; `texts`: one in memory for many
 
 mod alerts;

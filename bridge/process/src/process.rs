@@ -12,7 +12,7 @@ use tidegate_telemetry::{
 
 use crate::alerts::{AlertKey, Alerts};
 use crate::catalogue::Catalogue;
-use crate::checkpoint::{self, Checkpoint, RestoreError, State};
+use crate::checkpoint::{self, Checkpoint, RestoreError, Restored, State};
 use crate::clock::Ranked;
 use crate::commands::Commands;
 use crate::config::ProcessConfig;
@@ -47,6 +47,7 @@ pub struct Process {
     pub(crate) reach: Arc<Reach>,
     /// Rules that wait for a device from the next entry on.
     pub(crate) waits_to_begin: Vec<u16>,
+    restore_notes: Vec<String>,
 }
 
 impl Process {
@@ -63,13 +64,13 @@ impl Process {
     }
 
     /// Goes on from a checkpoint. Rules may have changed since: alerts of those that are gone are cleared by the next
-    /// entry.
+    /// entry. What the checkpoint lacked, or had too much, [`Process::restore_notes`] says.
     ///
     /// # Errors
-    /// [`RestoreError`] when the bytes are not a checkpoint of this version.
+    /// [`RestoreError`] when the bytes are not a checkpoint of this version or an earlier one.
     pub fn restore(config: ProcessConfig, checkpoint: &[u8]) -> Result<Self, RestoreError> {
-        let (rules_then, state) = checkpoint::read(checkpoint)?;
-        let mut process = Process::with(config, state);
+        let Restored { rules: rules_then, state, notes } = checkpoint::read(checkpoint, &config)?;
+        let mut process = Process { restore_notes: notes, ..Process::with(config, state) };
         process.renumber_rules(&rules_then);
         let mut watched = BTreeSet::new();
         for index in process.state.fleet.indexes() {
@@ -92,6 +93,7 @@ impl Process {
             catalogue: Catalogue::new(&config.metrics),
             reach: Arc::new(Reach::new(&rules)),
             waits_to_begin: Vec::new(),
+            restore_notes: Vec::new(),
             rules,
             decoder: Decoder::new(config.decode.clone()),
             config,
@@ -101,6 +103,12 @@ impl Process {
             readings: Vec::new(),
             news: News::default(),
         }
+    }
+
+    /// What the checkpoint lacked or had that is not known here, and what was done about it: for people, a sentence each.
+    #[must_use]
+    pub fn restore_notes(&self) -> &[String] {
+        &self.restore_notes
     }
 
     /// All of the state as it is now, to be written while it goes on.

@@ -30,6 +30,11 @@ impl Wait {
     pub(crate) fn alert(&self) -> Option<AlertKey> {
         self.alert
     }
+
+    /// Its alert is not known any more.
+    pub(crate) fn forget_alert(&mut self) {
+        self.alert = None;
+    }
 }
 
 impl Process {

@@ -56,6 +56,13 @@ impl Watch {
         }
     }
 
+    /// Its alert is not known any more.
+    pub(crate) fn forget_alert(&mut self) {
+        if self.alert().is_some() {
+            self.standing = Standing::Quiet;
+        }
+    }
+
     /// When time alone may change something, if nothing else does.
     pub(crate) fn due_ms(&self, condition: &Condition, heard_ms: i64) -> Option<i64> {
         match (self.standing, condition) {

@@ -1,6 +1,7 @@
 //! Checkpoints that older programs wrote.
 #![allow(clippy::unwrap_used)]
 
+mod history;
 mod support;
 
 use support::run::{apply, as_then, config, request};
@@ -139,4 +140,25 @@ fn a_checkpoint_from_before_figures_named_their_devices_is_read_and_the_next_rou
         others.collect::<Vec<_>>()
     };
     assert_eq!(others(&fleet.process), others(&unbroken));
+}
+
+/// What a program wrote whose checkpoints were one blob, after [`history::entries`].
+const ONE_BLOB: &[u8] = include_bytes!("checkpoints/version-7");
+
+#[test]
+fn a_checkpoint_that_was_one_blob_is_read_and_goes_on_as_if_nothing_had_been() {
+    let mut process = Process::new(config());
+    let entries = history::entries();
+    for (place, entry) in entries.iter().enumerate() {
+        apply(&mut process, place, entry);
+    }
+    let mut restored = Process::restore(config(), ONE_BLOB).unwrap();
+    assert_eq!(restored.snapshot(), process.snapshot());
+    assert_eq!(restored.checkpoint(), process.checkpoint());
+    assert_eq!(restored.restore_notes(), [""; 0]);
+    for (place, entry) in (entries.len()..).zip(history::entries_after()) {
+        let (got, expected) = (apply(&mut restored, place, &entry), apply(&mut process, place, &entry));
+        assert_eq!((got.changes, got.counts), (expected.changes, expected.counts), "at entry {place}");
+    }
+    assert_eq!(restored.checkpoint(), process.checkpoint());
 }

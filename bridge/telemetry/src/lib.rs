@@ -9,6 +9,7 @@
 //! - [`change`]: what processing made of it; the only thing views and store listen to
 //! - [`problem`]: what was refused or could not be understood, and why
 //! - [`clients`]: who the MQTT clients are and what they say, for operators
+//! - [`record`]: how structs that may grow are written; [`sections`]: a state of several rooms in one file
 //! - [`history`]: the questions a dashboard asks about the past, and the port that answers them
 //! - [`numbered`]: things that come and go, by number
 //! - [`seldom`]: warnings about what goes on and on
@@ -23,7 +24,9 @@ pub mod history;
 pub mod numbered;
 pub mod problem;
 pub mod reading;
+pub mod record;
 pub mod scope;
+pub mod sections;
 pub mod seldom;
 pub mod shares;
 pub mod unix;
@@ -41,6 +44,7 @@ pub use numbered::Numbered;
 pub use problem::{Problem, ProblemSink, Reason};
 pub use reading::{DeliveryClass, Reading, TimeOrigin, Value};
 pub use scope::DeviceScope;
+pub use sections::{Sections, SectionsError, SectionsWriter};
 pub use seldom::Seldom;
 pub use shares::{Holder, Owner, Shares};
 pub use unix::unix_ms;

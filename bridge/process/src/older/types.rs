@@ -1,4 +1,4 @@
-//! Devices, groups and alerts as older checkpoints have them.
+//! Devices, groups and alerts as checkpoints up to version 6 have them, where they differ by more than fields at the end.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,11 +11,12 @@ use tidegate_telemetry::{
 use crate::alerts::{AlertKey, Alerts};
 use crate::clock::Clock;
 use crate::device::{AggregateSlot, Cell, Device};
-use crate::fleet::Fleet;
 use crate::given::Given;
-use crate::groups::{Group, GroupIndex, Sums};
+use crate::groups::{Group, GroupIndex, Groups, Rounds, Sums};
 use crate::interval::Interval;
+use crate::names::Figures;
 use crate::partial::{NO_DEVICE, Partial};
+use crate::shards::Shards;
 use crate::shelves::Shelves;
 use crate::watch::Watch;
 
@@ -55,11 +56,10 @@ struct OlderCell {
 }
 
 impl OlderFleet {
-    /// The fleet as it was at `now_ms` (Unix ms).
-    pub(crate) fn at(self, now_ms: i64) -> Fleet {
+    /// Its devices as they were at `now_ms` (Unix ms).
+    pub(crate) fn at(self, now_ms: i64) -> impl Iterator<Item = Option<Device>> {
         let known_after_ms = now_ms.saturating_add(AHEAD_MAX_MS);
-        let devices = self.0.into_iter().map(|device| device.map(|device| device.known_after(known_after_ms)));
-        Fleet::of(devices.collect())
+        self.0.into_iter().map(move |device| device.map(|device| device.known_after(known_after_ms)))
     }
 }
 
@@ -200,5 +200,55 @@ impl OlderPartial {
     fn now(self) -> Partial {
         let OlderPartial { count, devices, sum, min, max, oldest_ms } = self;
         Partial { count, devices, sum, min, max, oldest_ms, min_of: NO_DEVICE, max_of: NO_DEVICE }
+    }
+}
+
+/// As checkpoints up to version 3 have it: groups never went.
+#[derive(Debug, Deserialize)]
+pub(crate) struct LastingGroups {
+    groups: Vec<OlderGroup>,
+    metrics: Vec<Arc<str>>,
+    marked: Vec<GroupIndex>,
+    round_ms: i64,
+}
+
+/// As checkpoints of versions 4 and 5 have it: names of metrics kept their figures for good.
+#[derive(Debug, Deserialize)]
+pub(crate) struct LastingNames {
+    groups: Shards<OlderGroup>,
+    metrics: Vec<Arc<str>>,
+    marked: Vec<GroupIndex>,
+    round_ms: i64,
+}
+
+/// As checkpoints of version 6 have it: nobody knew whose the extremes are, and who is in alert.
+#[derive(Debug, Deserialize)]
+pub(crate) struct NamelessGroups {
+    groups: Shards<OlderGroup>,
+    figures: Vec<Figures>,
+    marked: Vec<GroupIndex>,
+    round_ms: i64,
+}
+
+impl From<LastingGroups> for Groups {
+    /// Groups that are empty go with the next round.
+    fn from(LastingGroups { groups, metrics, marked, round_ms }: LastingGroups) -> Self {
+        LastingNames { groups: groups.into_iter().map(Some).collect(), metrics, marked, round_ms }.into()
+    }
+}
+
+impl From<LastingNames> for Groups {
+    fn from(LastingNames { groups, metrics, marked, round_ms }: LastingNames) -> Self {
+        let figures = metrics.into_iter().map(Figures::Of).collect();
+        NamelessGroups { groups, figures, marked, round_ms }.into()
+    }
+}
+
+impl From<NamelessGroups> for Groups {
+    /// The next round finds whose the extremes are.
+    fn from(NamelessGroups { groups, figures, marked, round_ms }: NamelessGroups) -> Self {
+        let mut groups = Groups::of(groups.map(OlderGroup::now), Rounds { figures, marked, round_ms });
+        groups.mark_all();
+        groups
     }
 }
