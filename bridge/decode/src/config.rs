@@ -2,6 +2,8 @@
 
 use jiff::tz::TimeZone;
 
+use crate::formats::FORMATS;
+
 /// How payloads are read, and how large they may be. Every limit that is met has a [`tidegate_telemetry::Reason`].
 #[derive(Debug, Clone)]
 pub struct DecodeConfig {
@@ -27,7 +29,9 @@ pub struct DecodeConfig {
     pub location_keys: Vec<String>,
     /// Words in the name of a metric that make it a label: a text of digits stays a text there.
     pub label_words: Vec<String>,
-    /// Formats by topic; the first whose filter matches decides, [`Format::Auto`] when none does.
+    /// Most sources of which one format remembers something.
+    pub sources_max: usize,
+    /// Formats by topic; the first whose filter matches decides, [`FormatChoice::Auto`] when none does.
     pub sources: Vec<SourceConfig>,
 }
 
@@ -69,6 +73,7 @@ impl Default for DecodeConfig {
                 "mode",
                 "effect",
             ]),
+            sources_max: 10_000,
             sources: Vec::new(),
         }
     }
@@ -79,8 +84,8 @@ impl Default for DecodeConfig {
 pub struct SourceConfig {
     /// MQTT topic filter (MQTT 5.0 section 4.7): `+` is one level, `#` at the end is any number.
     pub topic: String,
-    /// How payloads on it are read.
-    pub format: Format,
+    /// What reads payloads on it.
+    pub format: FormatChoice,
     /// Where its clocks are, for times that come without an offset.
     pub timezone: Option<TimeZone>,
     /// What two values are to which the device gave the same time.
@@ -97,15 +102,31 @@ pub enum SameTime {
     Last,
 }
 
-/// A way to read a payload.
+/// What reads the payloads on a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    /// A JSON object or array is [`Format::Reference`], anything else [`Format::Plain`].
+pub enum FormatChoice {
+    /// The first format that recognizes a payload.
     Auto,
-    /// JSON: an object is a reading, an array is several.
-    Reference,
-    /// The payload is one value; device and metric stand in the topic.
-    Plain,
+    /// The format of this name in [`FORMATS`].
+    Named(&'static str),
     /// Not telemetry: no reading, no problem.
     Ignore,
+}
+
+impl FormatChoice {
+    /// What the configuration may say, and what that means, for people.
+    pub fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
+        let formats = FORMATS.iter().map(|format| (format.name, format.meaning));
+        [("auto", "default")].into_iter().chain(formats).chain([("ignore", "no telemetry")])
+    }
+
+    /// What the configuration says by one of the names of [`FormatChoice::all`]; `None` for any other.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<FormatChoice> {
+        match name {
+            "auto" => Some(FormatChoice::Auto),
+            "ignore" => Some(FormatChoice::Ignore),
+            name => FORMATS.iter().find(|format| format.name == name).map(|format| FormatChoice::Named(format.name)),
+        }
+    }
 }

@@ -1,64 +1,136 @@
-use tidegate_telemetry::{Position, Publication, Reading, Reason};
+//! One publication at a time, by the format that is meant.
 
-use crate::chooser;
-use crate::config::{DecodeConfig, Format, SameTime, SourceConfig};
-use crate::input::Input;
+use tidegate_telemetry::{Decoded, Entry, Position, Publication, Reason, Rejection};
+
+use crate::config::{DecodeConfig, FormatChoice, SameTime};
+use crate::format::{Format, FormatEntry, Input, StateError};
+use crate::formats::FORMATS;
 use crate::names::Names;
-use crate::plain;
-use crate::reference;
-use crate::rejection::Rejection;
+use crate::sources::Frozen;
+use crate::topic;
 
-/// Turns publications into readings.
+/// Turns publications into what they mean, in the order of the log.
 ///
-/// The formats of today keep no state between publications, so the decoder holds but a cache of names: a fresh
-/// one gives the same readings, and no checkpoint needs it.
+/// What formats remember of their sources is the state here, and belongs to the checkpoint ([`Decoder::freeze`]). The
+/// names that are kept are a cache: it never shows.
 #[derive(Debug)]
 pub struct Decoder {
     config: DecodeConfig,
     names: Names,
+    formats: Vec<(&'static str, Box<dyn Format>)>,
+    /// What was chosen for each of `config.sources`.
+    chosen: Vec<Chosen>,
+    decoded: Decoded,
+}
+
+/// What reads the publications of a topic.
+#[derive(Debug, Clone, Copy)]
+enum Chosen {
+    /// The first that recognizes them.
+    Auto,
+    /// Nothing: they hold no telemetry.
+    Nothing,
+    /// The format of this number.
+    Format(usize),
 }
 
 impl Decoder {
     /// A decoder that has seen nothing.
     #[must_use]
     pub fn new(config: DecodeConfig) -> Self {
-        let names = Names::new(config.names_cached_max, config.name_bytes_max);
-        Decoder { config, names }
+        Decoder::with_formats(config, FORMATS)
     }
 
-    /// Appends the readings of a publication to `out`. An empty payload (which clears a retained message, MQTT 5.0
-    /// section 3.3.1.3) and topics below `$` hold none, and that is no problem.
+    /// As [`Decoder::new`], with other formats than [`FORMATS`].
     ///
-    /// `position` is where the publication stands in the log; state that a format learns from it is learnt as of then.
-    ///
-    /// # Errors
-    /// What could not be taken. A flaw is contained: a bad value is left out of its reading, a bad reading out of its
-    /// array, and the rest stands in `out` all the same. Only of text that is not JSON nothing is taken at all.
-    pub fn decode(
-        &mut self,
-        _position: Position,
-        publication: &Publication,
-        out: &mut Vec<Reading>,
-    ) -> Result<(), Rejection> {
-        let payload = &publication.payload[..];
-        if payload.is_empty() {
-            return Ok(());
+    /// # Panics
+    /// When the configuration names a format that is not among them.
+    #[must_use]
+    pub fn with_formats(config: DecodeConfig, formats: &[FormatEntry]) -> Self {
+        let choose = |choice: FormatChoice| match choice {
+            FormatChoice::Auto => Chosen::Auto,
+            FormatChoice::Ignore => Chosen::Nothing,
+            FormatChoice::Named(name) => {
+                let place = formats.iter().position(|format| format.name == name);
+                Chosen::Format(place.expect("FormatChoice::parse gives names of formats alone"))
+            }
+        };
+        Decoder {
+            names: Names::new(config.names_cached_max, config.name_bytes_max),
+            formats: formats.iter().map(|format| (format.name, (format.new)(&config))).collect(),
+            chosen: config.sources.iter().map(|source| choose(source.format)).collect(),
+            decoded: Decoded::default(),
+            config,
         }
+    }
+
+    /// What the entry at `position` means; nothing, where it is no publication.
+    pub fn entry(&mut self, position: Position, entry: &Entry) -> &mut Decoded {
+        match entry {
+            Entry::Publication(publication) => self.decode(position, publication),
+            _ => {
+                self.decoded.clear();
+                &mut self.decoded
+            }
+        }
+    }
+
+    /// What the publication at `position` means. Nothing, and that is no problem, where the payload is empty (which clears
+    /// a retained message, MQTT 5.0 section 3.3.1.3) and where the topic carries no telemetry.
+    ///
+    /// A flaw is contained: a bad value is left out of its reading, a bad reading out of its array, and the rest is there
+    /// beside the rejection. Only of text that is not JSON nothing is taken at all.
+    pub fn decode(&mut self, position: Position, publication: &Publication) -> &mut Decoded {
+        self.decoded.clear();
+        if !publication.payload.is_empty() {
+            self.decoded.rejection = self.read(position, publication).err();
+        }
+        &mut self.decoded
+    }
+
+    fn read(&mut self, position: Position, publication: &Publication) -> Result<(), Rejection> {
+        let payload = &publication.payload[..];
         if payload.len() > self.config.payload_bytes_max {
             return Err(self.too_large(payload.len()));
         }
-        let Decoder { config, names } = self;
-        let source = chooser::source(&config.sources, &publication.topic);
-        if chooser::is_ignored(source, &publication.topic) {
-            return Ok(());
-        }
+        let Decoder { config, names, formats, chosen, decoded } = self;
+        let topic = publication.topic.as_str();
+        let place = config.sources.iter().position(|source| topic::filter_matches(&source.topic, topic));
+        let source = place.map(|place| &config.sources[place]);
+        let chosen = place.map_or_else(|| unconfigured(topic), |place| chosen[place]);
+
+        let text = std::str::from_utf8(payload).map(without_surroundings);
+        let within = if matches!(chosen, Chosen::Auto) { text.ok().and_then(json_within) } else { None };
+        let text = within.as_deref().map_or(text, Ok);
         let zone = source.and_then(|source| source.timezone.as_ref());
-        let before = out.len();
-        let decoded = read(source, &mut Input { config, names, topic: &publication.topic, zone }, text(payload)?, out);
+        let mut input = Input { config, names, topic, zone, payload, text, position };
+        let format = match chosen {
+            Chosen::Nothing => None,
+            Chosen::Format(number) => formats.get_mut(number),
+            Chosen::Auto => formats.iter_mut().find(|(_, format)| format.recognizes(&input)),
+        };
+        let Some((_, format)) = format else { return Ok(()) };
+        let result = format.decode(&mut input, decoded);
         if source.is_some_and(|source| source.same_time == SameTime::Last) {
-            out[before..].iter_mut().for_each(|reading| reading.corrects = true);
+            decoded.readings.iter_mut().for_each(|reading| reading.corrects = true);
         }
-        decoded
+        result
+    }
+
+    /// What the formats that have state remember, by the names of the formats.
+    #[must_use]
+    pub fn freeze(&self) -> Vec<(&'static str, Frozen)> {
+        self.formats.iter().filter_map(|(name, format)| Some((*name, format.freeze()?))).collect()
+    }
+
+    /// Has the format of this name go on from what [`Decoder::freeze`] gave. Whether there is such a format.
+    ///
+    /// # Errors
+    /// [`StateError`] when the bytes are something else.
+    pub fn restore(&mut self, format: &str, state: &[u8]) -> Result<bool, StateError> {
+        let Some((_, format)) = self.formats.iter_mut().find(|(name, _)| *name == format) else { return Ok(false) };
+        format.restore(state)?;
+        Ok(true)
     }
 
     fn too_large(&self, bytes: usize) -> Rejection {
@@ -68,30 +140,15 @@ impl Decoder {
     }
 }
 
-fn read(
-    source: Option<&SourceConfig>,
-    input: &mut Input<'_>,
-    text: &str,
-    out: &mut Vec<Reading>,
-) -> Result<(), Rejection> {
-    if chooser::is_json(source, text) {
-        return reference::decode(input, text, out);
-    }
-    match json_within(text).filter(|_| source.is_none_or(|source| source.format == Format::Auto)) {
-        Some(json) => reference::decode(input, &json, out),
-        None => plain::decode(input, text, out),
-    }
+/// Topics below `$` belong to brokers and clouds, unless the configuration says otherwise.
+fn unconfigured(topic: &str) -> Chosen {
+    if topic.starts_with('$') { Chosen::Nothing } else { Chosen::Auto }
 }
 
-/// The payload as text, without what programs put around it: a byte order mark, white space, line ends, trailing NULs.
-fn text(payload: &[u8]) -> Result<&str, Rejection> {
-    let text = std::str::from_utf8(payload).map_err(|error| {
-        let at = error.valid_up_to();
-        let detail = format!("byte {at} is not UTF-8: publish JSON or plain text, or configure the topic's format");
-        Rejection::new(Reason::NotUtf8, detail)
-    })?;
+/// A text without what programs put around it.
+fn without_surroundings(text: &str) -> &str {
     let around = |character: char| character.is_whitespace() || character == '\0';
-    Ok(text.trim_start_matches('\u{feff}').trim_matches(around))
+    text.trim_start_matches('\u{feff}').trim_matches(around)
 }
 
 /// The JSON that a JSON text holds: `"{\"temperature\":23.5}"`.

@@ -1,29 +1,30 @@
 //! Turns what devices publish into readings.
 //!
-//! Pure: no I/O, no clock, no threads. The format is chosen by topic and configuration; the payload is asked one
-//! question only, whether it is a JSON object or array. Nothing is ever tried format after format.
+//! Pure: no I/O, no clock, no threads. The format of a publication follows from the configuration of its topic, else
+//! from the first format that recognizes it; no format is tried after another one failed.
 //!
-//! - [`config`]: limits, and which key of a payload means what
-//! - `chooser`: from topic to format
-//! - `reference`, `flatten`, `scalar`: JSON readings (objects, nested objects, arrays of readings)
-//! - `plain`: one value on `…/{group levels}/{device}/{metric}`
-//! - `topic`, `time`, `names`, `words`, `non_finite`: what the formats share
+//! - [`decoder`]: one publication at a time, by the format that is meant
+//! - [`format`](mod@format): what a format is, and what it gets to read
+//! - [`formats`]: the formats, a file or folder each, and the list of them
+//! - [`sources`]: what a format remembers of each of its sources
+//! - [`config`]: limits, formats by topic, and which key of a payload means what
+//! - `flaws`: what went wrong in one publication; `topic`, `time`, `names`, `words`, `non_finite`: what formats share
 
-mod chooser;
 pub mod config;
-mod decoder;
-mod flatten;
-mod input;
+pub mod decoder;
+mod flaws;
+pub mod format;
+pub mod formats;
 mod names;
 mod non_finite;
-mod plain;
-mod reference;
-mod rejection;
-mod scalar;
+pub mod sources;
 mod time;
 mod topic;
 mod words;
 
-pub use config::{DecodeConfig, Format, SameTime, SourceConfig};
+pub use config::{DecodeConfig, FormatChoice, SameTime, SourceConfig};
 pub use decoder::Decoder;
-pub use rejection::Rejection;
+pub use format::{Format, FormatEntry, Input, StateError};
+pub use formats::FORMATS;
+pub use sources::{Frozen, Sources};
+pub use tidegate_telemetry::Rejection;

@@ -1,9 +1,8 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use tidegate_telemetry::Reason;
+use tidegate_telemetry::{Reason, Rejection};
 
-use crate::rejection::Rejection;
 use crate::topic;
 
 /// Texts longer than this are rarely repeated, and not kept.

@@ -1,9 +1,7 @@
 //! NaN, infinities and numbers beyond binary64. JSON has none of them (RFC 8259 section 6), yet several languages
 //! write them; a sensor that fails should not silence the others of its device.
 
-use tidegate_telemetry::Reason;
-
-use crate::rejection::Rejection;
+use tidegate_telemetry::{Reason, Rejection};
 
 /// Why a number is refused.
 pub(crate) fn refusal(token: &str) -> Rejection {

@@ -3,9 +3,7 @@
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
-use tidegate_telemetry::{Reason, unix_ms};
-
-use crate::rejection::Rejection;
+use tidegate_telemetry::{Reason, Rejection, unix_ms};
 
 /// 2001-01-01, Unix seconds. No device had telemetry to send before, and a clock without a battery begins in 2000.
 const FIRST_S: i64 = 978_307_200;

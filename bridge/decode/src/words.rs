@@ -1,9 +1,8 @@
 //! What a text says: a number, a switch, that there is no value, or just itself.
 
-use tidegate_telemetry::Reason;
+use tidegate_telemetry::{Reason, Rejection};
 
 use crate::non_finite;
-use crate::rejection::Rejection;
 
 /// What a text means as the value of a metric.
 #[derive(Debug, PartialEq)]

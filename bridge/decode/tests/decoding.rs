@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
-use tidegate_decode::{DecodeConfig, Decoder, Format, Rejection, SameTime, SourceConfig};
+use tidegate_decode::{DecodeConfig, Decoder, FormatChoice, Rejection, SameTime, SourceConfig};
 use tidegate_telemetry::{Position, Publication, Qos, Reading, Reason, Value};
 
 fn publication(topic: &str, payload: impl Into<Vec<u8>>) -> Publication {
@@ -28,9 +28,9 @@ fn publication(topic: &str, payload: impl Into<Vec<u8>>) -> Publication {
 }
 
 fn decode_with(config: DecodeConfig, topic: &str, payload: impl Into<Vec<u8>>) -> (Vec<Reading>, Option<Rejection>) {
-    let mut readings = Vec::new();
-    let result = Decoder::new(config).decode(Position(1), &publication(topic, payload), &mut readings);
-    (readings, result.err())
+    let mut decoder = Decoder::new(config);
+    let decoded = std::mem::take(decoder.decode(Position(1), &publication(topic, payload)));
+    (decoded.readings, decoded.rejection)
 }
 
 fn decode(topic: &str, payload: &str) -> Vec<Reading> {
@@ -137,7 +137,7 @@ fn a_bad_time_beside_a_good_one_costs_nothing_and_the_better_key_decides() {
 fn a_local_time_is_one_of_its_sources_zone() {
     let source = SourceConfig {
         topic: "tele/#".into(),
-        format: Format::Auto,
+        format: FormatChoice::Auto,
         same_time: SameTime::Each,
         timezone: Some(TimeZone::get("Europe/Berlin").unwrap()),
     };
@@ -151,8 +151,12 @@ fn a_local_time_is_one_of_its_sources_zone() {
 
 #[test]
 fn a_source_says_whether_the_last_of_one_time_corrects_those_before_it() {
-    let source =
-        |topic: &str, same_time| SourceConfig { topic: topic.into(), format: Format::Auto, timezone: None, same_time };
+    let source = |topic: &str, same_time| SourceConfig {
+        topic: topic.into(),
+        format: FormatChoice::Auto,
+        timezone: None,
+        same_time,
+    };
     let sources = vec![source("meters/old/#", SameTime::Each), source("meters/#", SameTime::Last)];
     let config = DecodeConfig { sources, ..DecodeConfig::default() };
     let corrects = |topic| {
@@ -428,10 +432,10 @@ fn the_configuration_overrides_the_format_of_a_topic() {
     let source =
         |topic: &str, format| SourceConfig { topic: topic.into(), format, timezone: None, same_time: SameTime::Each };
     let sources = vec![
-        source("notes/#", Format::Ignore),
-        source("raw/+/+", Format::Plain),
-        source("json/#", Format::Reference),
-        source("$aws/#", Format::Auto),
+        source("notes/#", FormatChoice::Ignore),
+        source("raw/+/+", FormatChoice::Named("plain")),
+        source("json/#", FormatChoice::Named("reference")),
+        source("$aws/#", FormatChoice::Auto),
     ];
     let config = DecodeConfig { sources, ..DecodeConfig::default() };
     let decode = |topic, payload: &str| decode_with(config.clone(), topic, payload);
@@ -451,7 +455,7 @@ fn a_full_cache_of_names_changes_no_reading() {
     let payload = r#"{"deviceId":"a","m1":1,"m2":2,"m3":"x","location":"A, B"}"#;
     let mut readings = Vec::new();
     for _ in 0..5 {
-        decoder.decode(Position(1), &publication("t", payload), &mut readings).unwrap();
+        readings.append(&mut decoder.decode(Position(1), &publication("t", payload)).readings);
     }
     assert!(readings.iter().all(|reading| *reading == readings[0]));
 }
@@ -461,7 +465,8 @@ fn a_known_name_is_shared_not_copied() {
     let mut decoder = Decoder::new(DecodeConfig::default());
     let mut readings = Vec::new();
     for _ in 0..2 {
-        decoder.decode(Position(1), &publication("t", r#"{"deviceId":"a","m":1}"#), &mut readings).unwrap();
+        let decoded = decoder.decode(Position(1), &publication("t", r#"{"deviceId":"a","m":1}"#));
+        readings.append(&mut decoded.readings);
     }
     assert!(Arc::ptr_eq(&readings[0].device, &readings[1].device));
     assert!(Arc::ptr_eq(&readings[0].metrics[0].0, &readings[1].metrics[0].0));

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tidegate_broker::{BrokerConfig, SessionStoreConfig};
 use tidegate_identity::IdentityConfig;
 use tidegate_log::LogConfig;
+use tidegate_decode::DecodeConfig;
 use tidegate_process::ProcessConfig;
 use tidegate_push::{LiveConfig, PushConfig};
 use tidegate_store::StoreConfig;
@@ -30,7 +31,9 @@ pub struct NodeConfig {
     pub sessions: SessionStoreConfig,
     /// The durable log.
     pub log: LogConfig,
-    /// Processing, with decoding and alert rules.
+    /// How payloads become readings.
+    pub decode: DecodeConfig,
+    /// Processing, with alert rules.
     pub process: ProcessConfig,
     /// History.
     pub store: StoreConfig,

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use metrics::{Counter, Gauge, counter, gauge};
 use tidegate_broker::{Broker, CommandError};
+use tidegate_decode::Decoder;
 use tidegate_log::{Log, LogReader, ReadError};
 use tidegate_process::{Counts, Process};
 use tidegate_push::Hub;
@@ -28,6 +29,8 @@ const RETRY_TICK: Duration = Duration::from_millis(20);
 pub struct Pipeline {
     /// Where ticks go, and what tells how much a restart would replay.
     pub log: Arc<dyn Log>,
+    /// What publications mean, and what formats remember of their sources.
+    pub decoder: Decoder,
     /// The state of the fleet.
     pub process: Process,
     /// History.
@@ -85,7 +88,11 @@ impl Pipeline {
         batch.ends.clear();
         batch.is_set_back = false;
         for (position, entry) in &batch.entries {
-            self.process.apply(*position, entry, &mut batch.output);
+            let decoded = self.decoder.entry(*position, entry);
+            // They go out where the caller sends commands: not from a replay.
+            let effects = decoded.effects.drain(..).map(|effect| effect.into_message(*position, entry.received_ms()));
+            batch.output.commands.extend(effects);
+            self.process.apply(*position, entry, decoded, &mut batch.output);
             (batch.last, batch.received_ms) = (*position, entry.received_ms());
             batch.is_set_back |= matches!(**entry, Entry::ClockSet { by_ms: ..0, .. });
             batch.ends.push((batch.last, batch.received_ms, batch.output.changes.len()));

@@ -5,6 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use tidegate_broker::SessionStore;
+use tidegate_decode::Decoder;
 use tidegate_log::{EmbeddedLog, Log, LogReader, ReadError};
 use tidegate_process::Process;
 use tidegate_push::Hub;
@@ -108,6 +109,7 @@ impl Rooms {
         let (applied_sender, applied) = watch::channel(from);
         let pipeline = Pipeline {
             log: log.clone(),
+            decoder: Decoder::new(config.decode.clone()),
             process,
             store: store.clone(),
             hub: hub.clone(),

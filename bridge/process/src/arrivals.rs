@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tidegate_telemetry::{Change, DeviceIndex, DeviceState, Publication, Reading, Reason};
+use tidegate_telemetry::{Change, DeviceIndex, DeviceState, Reading, Reason, Sender};
 
 use crate::clock::Clock;
 use crate::device::Device;
@@ -15,13 +15,13 @@ impl Process {
     /// Takes in a device that was never heard of.
     pub(crate) fn admit(
         &mut self,
-        publication: &Publication,
+        sender: Sender<'_>,
         reading: &Reading,
         now_ms: i64,
         refusals: &mut Refusals,
         output: &mut Output,
     ) -> Option<DeviceIndex> {
-        let newcomer = (publication.owner(), publication.client.as_str().into());
+        let newcomer = (sender.owner(), sender.client().into());
         match self.state.fleet.room(&self.config, &newcomer) {
             Ok(None) => {}
             Ok(Some(gives_way)) => self.give_way(gives_way, now_ms, output),
@@ -30,14 +30,14 @@ impl Process {
                 return None;
             }
         }
-        let state = if publication.is_retained_copy() { DeviceState::Late } else { DeviceState::Fresh };
+        let state = if sender.is_retained_copy() { DeviceState::Late } else { DeviceState::Fresh };
         let device = Device {
             id: reading.device.clone(),
             group: reading.group.clone(),
             counted_in: self.state.groups.group(&reading.group, self.config.groups_max),
-            client: publication.client.as_str().into(),
-            principal: publication.principal.as_str().into(),
-            address: publication.address,
+            client: sender.client().into(),
+            principal: sender.principal().into(),
+            address: sender.address(),
             cells: Vec::with_capacity(reading.metrics.len()),
             clock: Clock::default(),
             known_after_ms: now_ms.saturating_add(self.config.future_max_ms),

@@ -3,8 +3,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use tidegate_telemetry::{
-    Change, Command, CommandId, CommandMessage, CommandProgress, CommandReport, CommandRequest, CommandState, Problem,
-    Publication, Qos, Reason,
+    Change, Command, CommandId, CommandMessage, CommandProgress, CommandReport, CommandRequest, CommandState, Qos,
+    Reason, Rejection, Sender,
 };
 
 use crate::config::CommandsConfig;
@@ -143,21 +143,20 @@ impl Commands {
     /// must not be able to silence a device.
     pub(crate) fn answer(
         &mut self,
-        publication: &Publication,
+        sender: Sender<'_>,
         is_own: impl Fn(&str) -> bool,
         now_ms: i64,
         config: &CommandsConfig,
         output: &mut Output,
     ) -> bool {
-        let Some(awaiting) = self.index.by_response_topic.get(publication.topic.as_str()) else { return false };
-        let correlation = publication.properties.as_ref().and_then(|properties| properties.correlation_data.as_deref());
+        let Some(awaiting) = self.index.by_response_topic.get(sender.topic()) else { return false };
         let is_from_addressee = |id: &CommandId| {
             let is_its = |command: &Arc<Command>| {
-                command.client.as_deref() == Some(&*publication.client) || is_own(&command.request.device)
+                command.client.as_deref() == Some(sender.client()) || is_own(&command.request.device)
             };
             self.commands.get(id).is_some_and(is_its)
         };
-        let answered = match correlation {
+        let answered = match sender.correlation_data() {
             Some(data) => {
                 let id = std::str::from_utf8(data).ok().and_then(CommandId::parse);
                 id.filter(|id| awaiting.contains(id))
@@ -171,15 +170,11 @@ impl Commands {
         if !is_from_addressee(&id) {
             output.counts.commands_answered_by_others += 1;
             let device = &self.commands[&id].request.device;
-            output.problems.push(Problem::of(
-                publication,
-                Reason::NotItsDevice,
-                answered_by_another(publication, device),
-            ));
+            let rejection = Rejection::new(Reason::NotItsDevice, answered_by_another(sender, device));
+            output.problems.push(sender.problem(rejection));
             return false;
         }
-        let payload = publication.payload.clone();
-        self.step(id, CommandState::Answered, now_ms, output, |command| command.answer = Some(payload));
+        self.step(id, CommandState::Answered, now_ms, output, |command| command.answer = Some(sender.answer()));
         while self.index.bytes > config.bytes_max && self.forget_oldest(output) {}
         true
     }

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use tidegate_decode::DecodeConfig;
 use tidegate_telemetry::Severity;
 use tidegate_telemetry::scope::glob_matches;
 
@@ -11,8 +10,6 @@ use crate::conversion::Conversion;
 /// How processing behaves. Spans are milliseconds.
 #[derive(Debug, Clone)]
 pub struct ProcessConfig {
-    /// How payloads become readings.
-    pub decode: DecodeConfig,
     /// Most devices. Past it one that reported once or is lost gives way, of whoever has most, to one of an owner that has
     /// less than its part; else the new one is refused.
     pub devices_max: usize,
@@ -66,7 +63,6 @@ pub struct ProcessConfig {
 impl Default for ProcessConfig {
     fn default() -> Self {
         ProcessConfig {
-            decode: DecodeConfig::default(),
             devices_max: 200_000,
             devices_per_client_max: 10_000,
             metrics_per_device_max: 256,

@@ -1,4 +1,4 @@
-//! Turns log entries into changes of the fleet: latest values, device states, group aggregates, alerts.
+//! Turns log entries, decoded, into changes of the fleet: latest values, device states, group aggregates, alerts.
 //!
 //! Pure: the state is a function of the log. Time is that of the entries; waiting is done by
 //! [`Process::next_deadline`], which says when a tick is wanted. A checkpoint holds all of the state, and going on
@@ -10,7 +10,8 @@
 //! - `fleet`, `device`: the devices and the newest value of each metric
 //! - `clock`: which time a reading ranks by; `given`, `redelivery`: which readings came before;
 //!   `interval`, `liveness`: when a device is late or lost
-//! - `arrivals`: they come, move, and make room; `crowd`: which of them gives way when there are too many
+//! - `arrivals`: they come, move, and make room; `crowd`: which of them gives way when there are too many; `availability`:
+//!   they are said to be gone
 //! - `groups`, `partial`: aggregates of every group and its ancestors; `names`: of which metrics
 //! - `rules`, `selection`, `watch`, `alerts`: what raises alerts, which of it may be meant for a device, where each rule
 //!   stands on each metric, the alerts; `judging`, `news`: how readings meet the rules
@@ -23,6 +24,7 @@
 
 mod alerts;
 mod arrivals;
+mod availability;
 mod catalogue;
 mod checkpoint;
 mod clock;

@@ -4,10 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
-use tidegate_decode::Decoder;
 use tidegate_telemetry::{
-    AppliedCell, AppliedReading, Change, CommandId, CommandMessage, DeviceIndex, DeviceState, Entry, Intent,
-    MetricIndex, Position, Problem, Publication, Reading, Reason, TimeOrigin, Value, scope,
+    AppliedCell, AppliedReading, Change, CommandId, CommandMessage, Decoded, DeviceIndex, DeviceState, Entry, Intent,
+    MetricIndex, Position, Reading, Reason, Sender, TimeOrigin, Value,
 };
 
 use crate::alerts::{AlertKey, Alerts};
@@ -24,7 +23,7 @@ use crate::news::News;
 use crate::output::Output;
 use crate::reach::Reach;
 use crate::redelivery::Redelivery;
-use crate::refusals::{Refusals, conflict, not_its_device, outvoted, time_ahead, too_many_metrics, without_figures};
+use crate::refusals::{Refusals, is_its, may_speak_for, outvoted, time_ahead, too_many_metrics, without_figures};
 use crate::rules::Rules;
 use crate::unheard::{Unheard, Wait};
 use crate::watch::Watch;
@@ -35,13 +34,10 @@ pub struct Process {
     pub(crate) config: ProcessConfig,
     pub(crate) catalogue: Catalogue,
     pub(crate) rules: Rules,
-    decoder: Decoder,
     pub(crate) state: State,
     pub(crate) deadlines: Deadlines,
     /// Active alerts whose rule the configuration no longer has; cleared by the first entries after a restart.
     pub(crate) orphans: Vec<AlertKey>,
-    /// Readings of the publication at hand.
-    readings: Vec<Reading>,
     /// Metrics of the reading at hand.
     pub(crate) news: News,
     pub(crate) reach: Arc<Reach>,
@@ -95,12 +91,10 @@ impl Process {
             waits_to_begin: Vec::new(),
             restore_notes: Vec::new(),
             rules,
-            decoder: Decoder::new(config.decode.clone()),
             config,
             state,
             deadlines: Deadlines::default(),
             orphans: Vec::new(),
-            readings: Vec::new(),
             news: News::default(),
         }
     }
@@ -123,8 +117,9 @@ impl Process {
         self.freeze().to_bytes()
     }
 
-    /// Applies the entry at `position`, and adds what it led to. What was due before it was received comes first.
-    pub fn apply(&mut self, position: Position, entry: &Entry, output: &mut Output) {
+    /// Applies the entry at `position`, and adds what it led to. What was due before it was received comes first. `decoded`
+    /// is what a publication means; it is empty for other entries, and afterwards.
+    pub fn apply(&mut self, position: Position, entry: &Entry, decoded: &mut Decoded, output: &mut Output) {
         // What was due before the clock was set was so by the time before.
         let set_by_ms = if let Entry::ClockSet { by_ms, .. } = entry { *by_ms } else { 0 };
         let now_ms = entry.received_ms().saturating_sub(set_by_ms).max(self.state.now_ms);
@@ -138,7 +133,7 @@ impl Process {
         self.fire_due(now_ms, output);
         self.state.commands.expire(now_ms, &self.config.commands, output);
         match entry {
-            Entry::Publication(publication) => self.publication(position, publication, now_ms, output),
+            Entry::Publication(publication) => self.publication(publication.sender(), decoded, now_ms, output),
             Entry::Intent(Intent::AcknowledgeAlert { alert, by, comment, .. }) => {
                 self.state.alerts.acknowledge(alert, by, comment.as_deref(), now_ms, output);
             }
@@ -207,73 +202,65 @@ impl Process {
         Arc::clone(&self.reach)
     }
 
-    fn publication(&mut self, position: Position, publication: &Publication, now_ms: i64, output: &mut Output) {
+    fn publication(&mut self, sender: Sender<'_>, decoded: &mut Decoded, now_ms: i64, output: &mut Output) {
         output.counts.publications += 1;
         let State { commands, fleet, .. } = &mut self.state;
         let is_own = |device: &str| {
             let device = fleet.find(device).and_then(|index| fleet.get(index));
-            device.is_some_and(|of| *of.client == *publication.client && *of.principal == *publication.principal)
+            device.is_some_and(|of| *of.client == *sender.client() && *of.principal == *sender.principal())
         };
-        if commands.answer(publication, is_own, now_ms, &self.config.commands, output) {
+        if commands.answer(sender, is_own, now_ms, &self.config.commands, output) {
             output.counts.publications_ignored += 1;
-            return;
+            return decoded.clear();
         }
-        if self.state.redelivery.is_again(publication) {
+        if self.state.redelivery.is_again(sender) {
             output.counts.publications_redelivered += 1;
-            return;
+            return decoded.clear();
         }
-        let mut readings = std::mem::take(&mut self.readings);
-        let decoded = self.decoder.decode(position, publication, &mut readings);
-        if readings.is_empty() && decoded.is_ok() {
+        if decoded.is_empty() {
             output.counts.publications_ignored += 1;
         }
         let future_ms = now_ms.saturating_add(self.config.future_max_ms);
         let is_undated = |reading: &Reading| {
             !reading.metrics.is_empty() && reading.time_ms.is_none_or(|time_ms| time_ms > future_ms)
         };
-        if readings.iter().any(is_undated) {
-            self.state.redelivery.remember(publication, now_ms, &self.config);
+        if decoded.readings.iter().any(is_undated) {
+            self.state.redelivery.remember(sender, now_ms, &self.config);
         }
         let mut refusals = Refusals::default();
-        for reading in readings.drain(..) {
-            self.reading(publication, reading, now_ms, &mut refusals, output);
+        for reading in decoded.readings.drain(..) {
+            self.reading(sender, reading, now_ms, &mut refusals, output);
         }
-        self.readings = readings;
-        let undecoded = decoded.err().map(|rejection| (rejection.reason, rejection.detail));
-        for (reason, detail) in undecoded.into_iter().chain(refusals.into_details()) {
-            output.problems.push(Problem::of(publication, reason, detail));
+        for availability in decoded.availability.drain(..) {
+            self.availability(sender, &availability, now_ms, &mut refusals, output);
         }
+        let undecoded = decoded.rejection.take();
+        output.problems.extend(undecoded.into_iter().chain(refusals.into_rejections()).map(|it| sender.problem(it)));
     }
 
     fn reading(
         &mut self,
-        publication: &Publication,
+        sender: Sender<'_>,
         reading: Reading,
         now_ms: i64,
         refusals: &mut Refusals,
         output: &mut Output,
     ) {
-        if let Some(scope) = publication.scope.as_ref().filter(|of| !of.holds(&reading.device, &publication.topic)) {
-            refusals.add(Reason::NotItsDevice, || not_its_device(publication, scope, &reading.device));
+        if !may_speak_for(sender, &reading.device, refusals) {
             return;
         }
         output.counts.values_absent += reading.without_value.len() as u64;
-        if self.is_behind(now_ms)
-            && let Some(index) = self.state.fleet.find(&reading.device)
-        {
-            self.fire_due_of(index, now_ms, output);
-        }
+        self.catch_up(&reading.device, now_ms, output);
         let index = match self.state.fleet.find(&reading.device) {
             Some(index) => index,
             None if reading.metrics.is_empty() => return,
-            None => match self.admit(publication, &reading, now_ms, refusals, output) {
+            None => match self.admit(sender, &reading, now_ms, refusals, output) {
                 Some(index) => index,
                 None => return,
             },
         };
         let device = self.state.fleet.get(index).expect("found by its identifier or just added");
-        if *device.principal != *publication.principal && !scope::is_named_by(&publication.topic, &reading.device) {
-            refusals.add(Reason::IdentityConflict, || conflict(device, &publication.principal));
+        if !is_its(sender, device, refusals) {
             return;
         }
         if device.group != reading.group {
@@ -281,7 +268,7 @@ impl Process {
         } else if self.state.groups.has_room_nearer(device.counted_in, &device.group, self.config.groups_max) {
             self.count_in_its_group(index);
         }
-        if publication.is_retained_copy() {
+        if sender.is_retained_copy() {
             return self.take_copy(index, reading, now_ms, refusals, output);
         }
         let ranked = self.hear(index, &reading, now_ms, output);
@@ -289,8 +276,17 @@ impl Process {
             refusals.add(Reason::TimeAhead, || time_ahead(&reading, now_ms, &self.config));
         }
         self.hold_off(index, &reading.without_value);
-        self.apply_metrics(index, publication, reading, ranked, now_ms, refusals, output);
+        self.apply_metrics(index, sender, reading, ranked, now_ms, refusals, output);
         self.judge(index, ranked.time_ms, now_ms, output);
+    }
+
+    /// Has what is due for a device happen before it is heard again.
+    pub(crate) fn catch_up(&mut self, device: &str, now_ms: i64, output: &mut Output) {
+        if self.is_behind(now_ms)
+            && let Some(index) = self.state.fleet.find(device)
+        {
+            self.fire_due_of(index, now_ms, output);
+        }
     }
 
     /// The device is alive: ranks the time it sent, learns its interval, and makes it fresh.
@@ -309,12 +305,7 @@ impl Process {
             device.interval_ms = device.interval.ms(self.config.interval_default_ms);
         }
         device.heard_ms = now_ms;
-        if device.state != DeviceState::Fresh {
-            device.state = DeviceState::Fresh;
-            device.since_ms = now_ms;
-            self.state.groups.mark(device.counted_in);
-            output.changes.push(Change::State { device: index, state: DeviceState::Fresh, since_ms: now_ms });
-        }
+        self.enter(index, DeviceState::Fresh, now_ms, output);
         self.state.fleet.settle(index, standing);
         self.wake_later(index);
         ranked
@@ -325,7 +316,7 @@ impl Process {
     fn apply_metrics(
         &mut self,
         index: DeviceIndex,
-        publication: &Publication,
+        sender: Sender<'_>,
         reading: Reading,
         ranked: Ranked,
         now_ms: i64,
@@ -393,7 +384,7 @@ impl Process {
                 time_ms: ranked.time_ms,
                 origin: ranked.origin,
                 received_ms: now_ms,
-                class: publication.qos.into(),
+                class: sender.qos().into(),
                 cells,
             }));
         }

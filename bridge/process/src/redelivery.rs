@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use tidegate_telemetry::{Publication, Qos};
+use tidegate_telemetry::{Qos, Sender};
 
 use crate::config::ProcessConfig;
 
@@ -39,39 +39,39 @@ struct Sent {
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Message {
     packet_id: u16,
-    /// Of all that has to be the same.
-    hash: u32,
+    /// Of all that has to be the same ([`Sender::fingerprint`]).
+    fingerprint: u32,
 }
 
 impl Redelivery {
     /// Whether the message was taken before: it is marked as sent again, and it is what its client sent last with this
     /// packet identifier.
-    pub(crate) fn is_again(&self, publication: &Publication) -> bool {
-        if !publication.dup || publication.qos != Qos::AtLeastOnce {
+    pub(crate) fn is_again(&self, sender: Sender<'_>) -> bool {
+        if !sender.is_marked_as_sent_again() || sender.qos() != Qos::AtLeastOnce {
             return false;
         }
-        let part = self.parts.get(part_of(&publication.client));
-        let Some(sent) = part.and_then(|part| part.get(&*publication.client)) else { return false };
-        let last = sent.messages.iter().rev().find(|message| message.packet_id == publication.packet_id);
-        last.is_some_and(|message| message.hash == hash(publication))
+        let part = self.parts.get(part_of(sender.client()));
+        let Some(sent) = part.and_then(|part| part.get(sender.client())) else { return false };
+        let last = sent.messages.iter().rev().find(|message| message.packet_id == sender.packet_id());
+        last.is_some_and(|message| message.fingerprint == sender.fingerprint())
     }
 
     /// Remembers a message that only its packet identifier would tell from another with the same words.
-    pub(crate) fn remember(&mut self, publication: &Publication, now_ms: i64, config: &ProcessConfig) {
+    pub(crate) fn remember(&mut self, sender: Sender<'_>, now_ms: i64, config: &ProcessConfig) {
         // Engines that are not told who publishes leave the client empty.
-        if publication.qos != Qos::AtLeastOnce || publication.client.is_empty() {
+        if sender.qos() != Qos::AtLeastOnce || sender.client().is_empty() {
             return;
         }
         self.parts.resize_with(PARTS, Arc::default);
-        let part = Arc::make_mut(&mut self.parts[part_of(&publication.client)]);
-        if !part.contains_key(&*publication.client) {
+        let part = Arc::make_mut(&mut self.parts[part_of(sender.client())]);
+        if !part.contains_key(sender.client()) {
             let sent = Sent { heard_ms: now_ms, messages: VecDeque::new() };
-            part.insert(publication.client.as_str().into(), sent);
+            part.insert(sender.client().into(), sent);
             self.clients += 1;
         }
-        let sent = part.get_mut(&*publication.client).expect("it is there or was just added");
+        let sent = part.get_mut(sender.client()).expect("it is there or was just added");
         sent.heard_ms = now_ms;
-        sent.messages.push_back(Message { packet_id: publication.packet_id, hash: hash(publication) });
+        sent.messages.push_back(Message { packet_id: sender.packet_id(), fingerprint: sender.fingerprint() });
         self.messages += 1;
         if sent.messages.len() > config.redelivery_per_client_max {
             sent.messages.pop_front();
@@ -108,20 +108,12 @@ impl Redelivery {
     }
 }
 
+/// FNV-1a (Fowler, Noll, Vo), folded. Checkpoints are written in this order.
 fn part_of(client: &str) -> usize {
-    fnv([client.as_bytes()]) as usize % PARTS
-}
-
-/// Who says what and where, in 32 bits.
-fn hash(publication: &Publication) -> u32 {
-    fnv([publication.principal.as_bytes(), publication.topic.as_bytes(), &publication.payload])
-}
-
-/// FNV-1a (Fowler, Noll, Vo), folded to 32 bits. It stands in checkpoints.
-fn fnv<const N: usize>(parts: [&[u8]; N]) -> u32 {
-    let hash = parts.into_iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, part| {
-        // No text has this byte: where one part ends counts.
-        part.iter().chain(&[0xFF]).fold(hash, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
-    });
-    (hash ^ (hash >> 32)) as u32
+    // No text has this last byte: it stands there since checkpoints have parts.
+    let hash = client
+        .bytes()
+        .chain([0xFF])
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    (hash ^ (hash >> 32)) as u32 as usize % PARTS
 }

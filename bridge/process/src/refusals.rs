@@ -1,4 +1,4 @@
-use tidegate_telemetry::{DeviceScope, Owner, Problem, Publication, Reading, Reason};
+use tidegate_telemetry::{DeviceScope, Owner, Problem, Reading, Reason, Rejection, Sender, scope};
 
 use crate::config::ProcessConfig;
 use crate::device::Device;
@@ -19,18 +19,36 @@ impl Refusals {
         }
     }
 
-    pub(crate) fn into_details(self) -> impl Iterator<Item = (Reason, String)> {
+    pub(crate) fn into_rejections(self) -> impl Iterator<Item = Rejection> {
         self.by_reason.into_iter().map(|(reason, detail, more)| match more {
-            0 => (reason, detail),
-            more => (reason, format!("{detail} (and {more} more in this publication)")),
+            0 => Rejection { reason, detail },
+            more => Rejection::new(reason, format!("{detail} (and {more} more in this publication)")),
         })
     }
+}
+
+/// Whether the rights let the sender speak for a device at all.
+pub(crate) fn may_speak_for(sender: Sender<'_>, device: &str, refusals: &mut Refusals) -> bool {
+    let forbidding = sender.scope().filter(|scope| !scope.holds(device, sender.topic()));
+    if let Some(scope) = forbidding {
+        refusals.add(Reason::NotItsDevice, || not_its_device(sender, scope, device));
+    }
+    forbidding.is_none()
+}
+
+/// Whether a device that is known is the sender's.
+pub(crate) fn is_its(sender: Sender<'_>, device: &Device, refusals: &mut Refusals) -> bool {
+    let is_its = *device.principal == *sender.principal() || scope::is_named_by(sender.topic(), &device.id);
+    if !is_its {
+        refusals.add(Reason::IdentityConflict, || conflict(device, sender.principal()));
+    }
+    is_its
 }
 
 /// Patterns of a scope that a problem shows.
 const PATTERNS_SHOWN: usize = 8;
 
-pub(crate) fn conflict(device: &Device, principal: &str) -> String {
+fn conflict(device: &Device, principal: &str) -> String {
     format!(
         "device {:?} belongs to {:?}, but {principal:?} used its identifier: give each device an identifier of its own",
         device.id, device.principal
@@ -60,8 +78,8 @@ pub(crate) fn without_figures(metric: &str, config: &ProcessConfig) -> String {
     )
 }
 
-pub(crate) fn answered_by_another(publication: &Publication, device: &str) -> String {
-    let (client, principal) = (&publication.client, &publication.principal);
+pub(crate) fn answered_by_another(sender: Sender<'_>, device: &str) -> String {
+    let (client, principal) = (sender.client(), sender.principal());
     format!(
         "client {client:?} ({principal}) answered a command of device {device:?}, which did not go to it: not counted as \
          an answer; let the device itself answer, or keep others from its response topic by a [[right]]"
@@ -81,9 +99,9 @@ pub(crate) fn outvoted(metric: &str, received_ms: i64, config: &ProcessConfig) -
     }
 }
 
-pub(crate) fn not_its_device(publication: &Publication, scope: &DeviceScope, device: &str) -> String {
+fn not_its_device(sender: Sender<'_>, scope: &DeviceScope, device: &str) -> String {
     let allowed: Vec<&str> = scope.patterns().take(PATTERNS_SHOWN).collect();
-    let (client, principal) = (&publication.client, &publication.principal);
+    let (client, principal) = (sender.client(), sender.principal());
     format!(
         "client {client:?} ({principal}) may not speak for device {device:?}, only for {allowed:?}: mend the identifier \
          it sends, or add the device to `devices` of a [[right]]"

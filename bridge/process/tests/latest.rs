@@ -4,7 +4,7 @@
 mod support;
 
 use support::{Fleet, T0, above, alerts, number, publication, readings};
-use tidegate_decode::{DecodeConfig, Format, SameTime, SourceConfig};
+use tidegate_decode::{DecodeConfig, FormatChoice, SameTime, SourceConfig};
 use tidegate_process::{Process, ProcessConfig};
 use tidegate_telemetry::{Change, DeliveryClass, DeviceIndex, DeviceState, Entry, MetricIndex, TimeOrigin};
 
@@ -128,10 +128,14 @@ fn a_reading_is_told_as_new_when_nothing_can_have_come_before_it_for_its_time() 
 
 #[test]
 fn a_source_that_corrects_itself_is_told_so_and_only_the_same_value_is_the_same_reading() {
-    let source =
-        SourceConfig { topic: "meters/#".into(), format: Format::Auto, timezone: None, same_time: SameTime::Last };
+    let source = SourceConfig {
+        topic: "meters/#".into(),
+        format: FormatChoice::Auto,
+        timezone: None,
+        same_time: SameTime::Last,
+    };
     let decode = DecodeConfig { sources: vec![source], ..DecodeConfig::default() };
-    let mut fleet = Fleet::with(ProcessConfig { decode, ..ProcessConfig::default() });
+    let mut fleet = Fleet::reading(decode, ProcessConfig::default());
     let payload = |value: i64| format!(r#"{{"deviceId":"m1","time":{T0},"energy":{value}}}"#);
     for (value, duplicate) in [(1, 0), (1, 1), (2, 0), (2, 1), (1, 0)] {
         fleet.apply(&publication(T0, "c1", "meters/up", &payload(value)));

@@ -3,9 +3,9 @@
 
 mod support;
 
-use support::{T0, above, alerts, publication, rule};
-use tidegate_process::{Condition, Output, Process, ProcessConfig, RuleConfig};
-use tidegate_telemetry::{Change, Position};
+use support::{Fleet, T0, above, alerts, publication, rule};
+use tidegate_process::{Condition, Process, ProcessConfig, RuleConfig};
+use tidegate_telemetry::Change;
 
 fn with_rules(rules: Vec<RuleConfig>) -> ProcessConfig {
     ProcessConfig { rules, ..ProcessConfig::default() }
@@ -15,12 +15,9 @@ fn named(number: usize, rule: RuleConfig) -> RuleConfig {
     RuleConfig { name: format!("rule {number}"), ..rule }
 }
 
-fn says(process: &mut Process, position: &mut u64, payload: &str) -> Vec<Change> {
-    *position += 1;
-    let mut output = Output::default();
-    let entry = publication(T0 + *position as i64, "c1", "x", payload);
-    process.apply(Position(*position), &entry, &mut output);
-    output.changes
+fn says<'f>(fleet: &'f mut Fleet, payload: &str) -> &'f [Change] {
+    let received_ms = T0 + fleet.position as i64 + 1;
+    fleet.apply(&publication(received_ms, "c1", "x", payload))
 }
 
 /// CPU time of this thread so far, ns.
@@ -41,14 +38,14 @@ fn cost_ns(work: impl FnOnce()) -> u64 {
 fn many_rules_on_a_metric_cost_each_as_much_as_few_when_metrics_come_and_at_a_restart() {
     let cost = |rules: usize, devices: usize| {
         let config = with_rules((0..rules).map(|number| named(number, above(1e9, 0.0, 0))).collect());
-        let (mut process, mut position) = (Process::new(config.clone()), 0);
+        let mut fleet = Fleet::with(config.clone());
         let came = cost_ns(|| {
             for device in 0..devices {
-                says(&mut process, &mut position, &format!(r#"{{"deviceId":"d{device}","temperature":1}}"#));
-                says(&mut process, &mut position, &format!(r#"{{"deviceId":"d{device}","other":1}}"#));
+                says(&mut fleet, &format!(r#"{{"deviceId":"d{device}","temperature":1}}"#));
+                says(&mut fleet, &format!(r#"{{"deviceId":"d{device}","other":1}}"#));
             }
         });
-        let checkpoint = process.checkpoint();
+        let checkpoint = fleet.process.checkpoint();
         let restored = cost_ns(|| drop(Process::restore(config, &checkpoint).unwrap()));
         [came, restored]
     };
@@ -70,11 +67,11 @@ fn rules_on_other_devices_groups_and_metrics_cost_nothing() {
             }
         };
         let config = with_rules((0..rules).map(|number| named(number, about(number))).collect());
-        let (mut process, mut position) = (Process::new(config), 0);
+        let mut fleet = Fleet::with(config);
         cost_ns(|| {
             for device in 0..4_000 {
                 let payload = format!(r#"{{"deviceId":"d{device}","location":"hall","temperature":1,"other":1}}"#);
-                says(&mut process, &mut position, &payload);
+                says(&mut fleet, &payload);
             }
         })
     };
@@ -92,11 +89,10 @@ fn patterns_choose_what_they_match_wherever_their_first_star_is() {
             named(number, RuleConfig { device, group, ..above(1.0, 0.0, 0) })
         })
     });
-    let (mut process, mut position) = (Process::new(with_rules(by_device.chain(by_group).collect())), 0);
+    let mut fleet = Fleet::with(with_rules(by_device.chain(by_group).collect()));
     let mut raised = |device: &str, location: &str| {
         let payload = format!(r#"{{"deviceId":"{device}","location":"{location}","temperature":2}}"#);
-        let changes = says(&mut process, &mut position, &payload);
-        alerts(&changes).iter().map(|alert| alert.rule.to_string()).collect::<Vec<_>>()
+        alerts(says(&mut fleet, &payload)).iter().map(|alert| alert.rule.to_string()).collect::<Vec<_>>()
     };
     let rules = |numbers: &[usize]| numbers.iter().map(|number| format!("rule {number}")).collect::<Vec<_>>();
     assert_eq!(raised("d1", "d2"), rules(&[0, 1, 2, 3, 4, 5, 100, 101]));
@@ -118,8 +114,7 @@ fn a_rule_tells_what_it_looks_at_whatever_comes_changes_moves_goes_and_restarts(
             named(4, rule(Some("temprature"), Condition::NoReading { for_ms: 1_000_000 })),
         ])
     };
-    let mut process = Process::new(config());
-    let mut position = 0;
+    let mut fleet = Fleet::with(config());
     let reach = |process: &Process| {
         let of = |rule| {
             let of = process.reach().of(rule);
@@ -132,8 +127,10 @@ fn a_rule_tells_what_it_looks_at_whatever_comes_changes_moves_goes_and_restarts(
         counted
     };
     let mut all = |payloads: &[&str]| {
-        payloads.iter().for_each(|payload| drop(says(&mut process, &mut position, payload)));
-        reach(&process)
+        payloads.iter().for_each(|payload| {
+            says(&mut fleet, payload);
+        });
+        reach(&fleet.process)
     };
     assert_eq!(all(&[]), [[0; 3]; 5]);
     let told = all(&[
@@ -151,12 +148,10 @@ fn a_rule_tells_what_it_looks_at_whatever_comes_changes_moves_goes_and_restarts(
     assert_eq!(told, [[3, 3, 1], [2, 2, 1], [2, 2, 0], [0, 0, 0], [3, 0, 0]]);
     let mut forgetful = ProcessConfig { forget_after_ms: Some(700_000), ..config() };
     forgetful.lost_after_min_ms = 60_000;
-    let mut process = Process::restore(forgetful, &process.checkpoint()).unwrap();
-    let mut output = Output::default();
+    fleet.process = Process::restore(forgetful, &fleet.process.checkpoint()).unwrap();
     for at_s in (0..2_000).step_by(100) {
-        position += 1;
-        process.apply(Position(position), &tidegate_telemetry::Entry::Tick(T0 + at_s * 1_000), &mut output);
+        fleet.tick(at_s);
     }
-    assert_eq!(process.devices(), 0);
-    assert_eq!(reach(&process), [[0; 3]; 5]);
+    assert_eq!(fleet.process.devices(), 0);
+    assert_eq!(reach(&fleet.process), [[0; 3]; 5]);
 }

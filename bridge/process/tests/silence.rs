@@ -92,8 +92,7 @@ fn going_on_from_a_checkpoint_in_its_midst_gives_the_same_changes() {
     }
     for step in 0..2 * DEVICES / AT_ONCE {
         let restored = Process::restore(config(AT_ONCE), &fleet.process.checkpoint()).unwrap();
-        let mut other =
-            Fleet { process: restored, position: fleet.position, output: tidegate_process::Output::default() };
+        let mut other = Fleet { process: restored, position: fleet.position, ..Fleet::new() };
         let entry = Entry::Tick(T0 + 181_000 + 20_000 * i64::from(step > 20));
         assert_eq!(fleet.apply(&entry), other.apply(&entry), "step {step}");
     }
@@ -105,7 +104,7 @@ fn alerts_of_a_rule_that_is_gone_are_cleared_a_part_at_a_time() {
     fleet.tick(181);
     let config = ProcessConfig { rules: Vec::new(), ..config(AT_ONCE) };
     let process = Process::restore(config, &fleet.process.checkpoint()).unwrap();
-    let mut fleet = Fleet { process, position: fleet.position, output: tidegate_process::Output::default() };
+    let mut fleet = Fleet { process, position: fleet.position, ..Fleet::new() };
     let mut cleared = 0;
     while fleet.process.next_deadline().is_some_and(|due_ms| due_ms <= T0 + 181_000) {
         let now = alerts(fleet.tick(181)).len();

@@ -4,7 +4,7 @@
 //!
 //! - [`entry`]: what the log holds ([`Entry`]: [`Publication`], [`Intent`], tick) and its encoding
 //! - [`scope`]: for which devices a publication may speak
-//! - [`reading`]: what a publication means once decoded
+//! - [`reading`], [`decoded`]: what a publication means once decoded; [`sender`]: who sent it, and how it came
 //! - [`command`]: what people ask devices to do, and what became of it
 //! - [`change`]: what processing made of it; the only thing views and store listen to
 //! - [`problem`]: what was refused or could not be understood, and why
@@ -19,6 +19,7 @@
 pub mod change;
 pub mod clients;
 pub mod command;
+pub mod decoded;
 pub mod entry;
 pub mod history;
 pub mod numbered;
@@ -28,6 +29,7 @@ pub mod record;
 pub mod scope;
 pub mod sections;
 pub mod seldom;
+pub mod sender;
 pub mod shares;
 pub mod unix;
 
@@ -38,13 +40,15 @@ pub use change::{
 pub use command::{
     Command, CommandId, CommandMessage, CommandProgress, CommandRefusal, CommandReport, CommandRequest, CommandState,
 };
+pub use decoded::{Availability, Decoded, Effect};
 pub use entry::{Entry, EntryError, Intent, Position, Publication, PublishProperties, Qos, UNSET_BEFORE_MS};
 pub use history::{History, HistoryError};
 pub use numbered::Numbered;
-pub use problem::{Problem, ProblemSink, Reason};
+pub use problem::{Problem, ProblemSink, Reason, Rejection};
 pub use reading::{DeliveryClass, Reading, TimeOrigin, Value};
 pub use scope::DeviceScope;
 pub use sections::{Sections, SectionsError, SectionsWriter};
 pub use seldom::Seldom;
+pub use sender::Sender;
 pub use shares::{Holder, Owner, Shares};
 pub use unix::unix_ms;

@@ -148,6 +148,23 @@ impl Reason {
     }
 }
 
+/// Why a message, or a part of it, was not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{detail}")]
+pub struct Rejection {
+    /// For counters.
+    pub reason: Reason,
+    /// For people: what exactly, and what to do about it.
+    pub detail: String,
+}
+
+impl Rejection {
+    /// A rejection for this reason, with what a person can do about it.
+    pub fn new(reason: Reason, detail: impl Into<String>) -> Self {
+        Rejection { reason, detail: detail.into() }
+    }
+}
+
 /// One message that was refused or not understood.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Problem {

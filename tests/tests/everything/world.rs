@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tempfile::TempDir;
-use tidegate_decode::{DecodeConfig, Format, SameTime, SourceConfig};
+use tidegate_decode::{DecodeConfig, Decoder, FormatChoice, SameTime, SourceConfig};
 use tidegate_process::{Condition, Output, Process, ProcessConfig, RuleConfig};
 use tidegate_store::{Store, StoreConfig};
 use tidegate_telemetry::{
@@ -39,6 +39,8 @@ pub struct World {
     _directory: TempDir,
     store_config: StoreConfig,
     process_config: ProcessConfig,
+    decode_config: DecodeConfig,
+    decoder: Decoder,
     process: Process,
     fleet: Fleet,
     /// The log: every entry, encoded, and what a publication means.
@@ -98,14 +100,15 @@ impl World {
             corrects: dice.one_in(4),
         };
         let same_time = if limits.corrects { SameTime::Last } else { SameTime::Each };
+        let everywhere = "#".to_owned();
+        let decode_config = DecodeConfig {
+            sources: vec![SourceConfig { topic: everywhere, format: FormatChoice::Auto, timezone: None, same_time }],
+            text_bytes_max: TEXT_BYTES_MAX,
+            name_bytes_max: NAME_BYTES_MAX,
+            names_cached_max: [3, 65_536][dice.roll(2) as usize],
+            ..DecodeConfig::default()
+        };
         let process_config = ProcessConfig {
-            decode: DecodeConfig {
-                sources: vec![SourceConfig { topic: "#".to_owned(), format: Format::Auto, timezone: None, same_time }],
-                text_bytes_max: TEXT_BYTES_MAX,
-                name_bytes_max: NAME_BYTES_MAX,
-                names_cached_max: [3, 65_536][dice.roll(2) as usize],
-                ..DecodeConfig::default()
-            },
             devices_max: limits.devices_max,
             metrics_per_device_max: limits.metrics_per_device_max,
             forget_after_ms: dice.one_in(2).then_some(1_800_000),
@@ -126,6 +129,8 @@ impl World {
             store_config,
             process: Process::new(process_config.clone()),
             process_config,
+            decoder: Decoder::new(decode_config.clone()),
+            decode_config,
             fleet,
             log: Vec::new(),
             last_sent: None,
@@ -251,7 +256,7 @@ impl World {
         let (bytes, meaning) = &self.log[position.0 as usize - 1];
         let entry = Entry::decode(bytes).unwrap();
         let mut output = Output::default();
-        self.process.apply(position, &entry, &mut output);
+        self.process.apply(position, &entry, self.decoder.entry(position, &entry), &mut output);
         let in_files = position <= self.store.flushed();
         if !in_files {
             self.alerts.remove(&position.0);
@@ -314,6 +319,7 @@ impl World {
         let before = self.shown();
         self.store = Store::open(self.store_config.clone()).unwrap();
         self.process = Process::new(self.process_config.clone());
+        self.decoder = Decoder::new(self.decode_config.clone());
         self.remembered_from = Position::START;
         self.oracle.devices.clear();
         (self.oracle.history, self.told) = self.in_files.clone();

@@ -79,17 +79,17 @@ pub fn decode(reader: &mut Reader) -> DecodeConfig {
             &d.label_words,
             "Words in the name of a metric that make it a label: its texts stay texts, even of digits.",
         ),
+        sources_max: d.sources_max,
         sources,
     }
 }
 
 /// Processing, and the section of each rule.
 pub fn process(reader: &mut Reader) -> (ProcessConfig, Vec<String>) {
-    let (decode, (rules, sections), metrics) = (decode(reader), rules::rules(reader), rules::metrics(reader));
+    let ((rules, sections), metrics) = (rules::rules(reader), rules::metrics(reader));
     let d = ProcessConfig::default();
     let mut s = reader.section("process", "Devices, groups and when a device counts as late, asleep or lost.");
     let config = ProcessConfig {
-        decode,
         rules,
         metrics,
         commands: d.commands,

@@ -87,6 +87,7 @@ fn read(reader: &mut Reader) -> (NodeConfig, Vec<String>) {
         sessions: SessionStoreConfig { directory: Some(data.join("sessions")), ..mqtt::sessions(reader) },
         log: LogConfig { directory: data.join("log"), ..storage::log(reader) },
         store: StoreConfig { directory: data.join("store"), ..storage::store(reader) },
+        decode: fleet::decode(reader),
         process: {
             let process;
             (process, sections) = fleet::process(reader);

@@ -1,7 +1,7 @@
 //! Alert rules, the catalogue of metrics, and formats by topic.
 
 use jiff::tz::TimeZone;
-use tidegate_decode::{Format, SameTime, SourceConfig};
+use tidegate_decode::{FormatChoice, SameTime, SourceConfig};
 use tidegate_process::{Condition, Conversion, MetricConfig, RuleConfig};
 use tidegate_telemetry::Severity;
 
@@ -37,7 +37,7 @@ const SOURCE_SAMPLE: &str = r#"
 # How payloads are read, by topic; the first filter that fits decides. Everything but topic is optional.
 # [[source]]
 # topic = "factory/+/raw/#"
-# format = "plain"               # "auto" (default), "reference" (JSON), "plain" (the value alone) or "ignore"
+# format = "plain"               # {formats}
 # timezone = "Europe/Berlin"     # where its clocks are, for times without an offset from UTC
 # same_time = "last"             # of values with one time of the device the last counts; default "each" does
 "#;
@@ -135,18 +135,18 @@ fn between(sent: &str, unit: Option<&str>, otherwise: &str) -> Result<Conversion
 }
 
 pub fn sources(reader: &mut Reader) -> Vec<SourceConfig> {
-    let paths = reader.list("source", SOURCE_SAMPLE);
+    let formats: Vec<_> = FormatChoice::all().map(|(name, meaning)| format!("{name:?} ({meaning})")).collect();
+    let paths = reader.list("source", &SOURCE_SAMPLE.replace("{formats}", &formats.join(", ")));
     paths.iter().filter_map(|path| source(&mut reader.at(path))).collect()
 }
 
 fn source(section: &mut Section<'_>) -> Option<SourceConfig> {
     let topic = text(section, "topic");
-    let format = section.optional("format", |item| match item.as_str() {
-        Some("auto") => Ok(Format::Auto),
-        Some("reference") => Ok(Format::Reference),
-        Some("plain") => Ok(Format::Plain),
-        Some("ignore") => Ok(Format::Ignore),
-        _ => Err("is one of \"auto\", \"reference\", \"plain\", \"ignore\"".into()),
+    let format = section.optional("format", |item| {
+        item.as_str().and_then(FormatChoice::parse).ok_or_else(|| {
+            let names: Vec<_> = FormatChoice::all().map(|(name, _)| format!("{name:?}")).collect();
+            format!("is one of {}", names.join(", "))
+        })
     });
     let timezone = section.optional("timezone", |item| {
         let zone = item.as_str().and_then(|name| TimeZone::get(name).ok());
@@ -160,7 +160,7 @@ fn source(section: &mut Section<'_>) -> Option<SourceConfig> {
     if topic.is_none() {
         section.wrong("needs a topic");
     }
-    let (format, same_time) = (format.unwrap_or(Format::Auto), same_time.unwrap_or_default());
+    let (format, same_time) = (format.unwrap_or(FormatChoice::Auto), same_time.unwrap_or_default());
     Some(SourceConfig { topic: topic?, format, timezone, same_time })
 }
 

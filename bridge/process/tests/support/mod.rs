@@ -4,6 +4,7 @@
 pub mod run;
 
 use bytes::Bytes;
+use tidegate_decode::{DecodeConfig, Decoder};
 use tidegate_process::{Condition, Output, Process, ProcessConfig, RuleConfig};
 use tidegate_telemetry::{
     AlertChange, AppliedReading, Change, DeviceState, Entry, Intent, Position, Publication, Qos, Reason, Severity,
@@ -14,6 +15,7 @@ use tidegate_telemetry::{
 pub const T0: i64 = 1_704_723_840_000;
 
 pub struct Fleet {
+    pub decoder: Decoder,
     pub process: Process,
     pub position: u64,
     pub output: Output,
@@ -25,7 +27,11 @@ impl Fleet {
     }
 
     pub fn with(config: ProcessConfig) -> Self {
-        Fleet { process: Process::new(config), position: 0, output: Output::default() }
+        Fleet::reading(DecodeConfig::default(), config)
+    }
+
+    pub fn reading(decode: DecodeConfig, config: ProcessConfig) -> Self {
+        Fleet { decoder: Decoder::new(decode), process: Process::new(config), position: 0, output: Output::default() }
     }
 
     pub fn with_rule(rule: RuleConfig) -> Self {
@@ -36,7 +42,8 @@ impl Fleet {
     pub fn apply(&mut self, entry: &Entry) -> &[Change] {
         self.position += 1;
         self.output.clear();
-        self.process.apply(Position(self.position), entry, &mut self.output);
+        let decoded = self.decoder.entry(Position(self.position), entry);
+        self.process.apply(Position(self.position), entry, decoded, &mut self.output);
         &self.output.changes
     }
 

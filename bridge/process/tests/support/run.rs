@@ -1,6 +1,7 @@
 //! A fleet with all kinds of rules and little room, entry by entry.
 #![allow(dead_code)]
 
+use tidegate_decode::{DecodeConfig, Decoder};
 use tidegate_process::{CommandsConfig, Condition, Output, Process, ProcessConfig, RuleConfig};
 use tidegate_telemetry::{AggregateChange, Change, CommandRequest, Entry, InAlert, Position, Qos};
 
@@ -52,8 +53,9 @@ pub fn request(device: u8, key: u8, expires_in_s: u32) -> CommandRequest {
 }
 
 pub fn apply(process: &mut Process, place: usize, entry: &Entry) -> Output {
-    let mut output = Output::default();
-    process.apply(Position(place as u64 + 1), entry, &mut output);
+    let (position, mut output) = (Position(place as u64 + 1), Output::default());
+    let mut decoder = Decoder::new(DecodeConfig::default());
+    process.apply(position, entry, decoder.entry(position, entry), &mut output);
     output
 }
 

@@ -7,15 +7,16 @@ use jiff::tz::TimeZone;
 use serde::Deserialize as _;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use smallvec::SmallVec;
-use tidegate_telemetry::{Reading, Reason, Value};
+use tidegate_telemetry::{Reading, Reason, Rejection, Value};
 
 use crate::config::DecodeConfig;
-use crate::input::Input;
+use crate::flaws::Flaws;
+use crate::format::Input;
 use crate::names::{Metric, Names};
-use crate::rejection::{Flaws, Rejection};
-use crate::scalar::{Scalar, Token};
 use crate::time;
 use crate::words::{self, EXACT_MAX};
+
+use super::scalar::{Scalar, Token};
 
 /// A reading while it is read.
 pub(crate) struct Draft<'a> {

@@ -1,20 +1,4 @@
-use tidegate_telemetry::Reason;
-
-/// Why a publication, or a part of it, gave no reading.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{detail}")]
-pub struct Rejection {
-    /// For counters.
-    pub reason: Reason,
-    /// For people: what exactly, and what to do about it.
-    pub detail: String,
-}
-
-impl Rejection {
-    pub(crate) fn new(reason: Reason, detail: impl Into<String>) -> Self {
-        Rejection { reason, detail: detail.into() }
-    }
-}
+use tidegate_telemetry::Rejection;
 
 /// What went wrong in one publication: the first flaw in words, the others as a number.
 #[derive(Debug, Default)]

@@ -1,15 +1,32 @@
 //! A plain value: `23.5` on `site/a/floor3/dev7/temperature`.
 
 use smallvec::smallvec;
-use tidegate_telemetry::{Reading, Reason, Value};
+use tidegate_telemetry::{Decoded, Reading, Reason, Rejection, Value};
 
 use crate::config::DecodeConfig;
-use crate::input::Input;
-use crate::rejection::Rejection;
+use crate::format::{Format, FormatEntry, Input};
 use crate::topic;
 use crate::words::{self, Meaning};
 
-pub(crate) fn decode(input: &mut Input<'_>, text: &str, out: &mut Vec<Reading>) -> Result<(), Rejection> {
+pub(super) const PLAIN: FormatEntry =
+    FormatEntry { name: "plain", meaning: "the value alone", new: |_| Box::new(Plain) };
+
+#[derive(Debug)]
+struct Plain;
+
+impl Format for Plain {
+    fn recognizes(&self, _: &Input<'_>) -> bool {
+        true
+    }
+
+    fn decode(&mut self, input: &mut Input<'_>, out: &mut Decoded) -> Result<(), Rejection> {
+        let text = input.text()?;
+        out.readings.push(reading(input, text)?);
+        Ok(())
+    }
+}
+
+fn reading(input: &mut Input<'_>, text: &str) -> Result<Reading, Rejection> {
     let (path, metric) = topic::split_last(input.topic).ok_or_else(topic_too_short)?;
     let value = value(input, metric, text)?;
     let names = &mut *input.names;
@@ -20,8 +37,7 @@ pub(crate) fn decode(input: &mut Input<'_>, text: &str, out: &mut Vec<Reading>) 
         Some(value) => (smallvec![(metric, value)], Vec::new()),
         None => (smallvec![], vec![metric]),
     };
-    out.push(Reading { device, group, time_ms: None, corrects: false, metrics, without_value });
-    Ok(())
+    Ok(Reading { device, group, time_ms: None, corrects: false, metrics, without_value })
 }
 
 /// `None` when the sensor has no value.

@@ -1,17 +1,37 @@
 //! JSON readings: `{"deviceId":"sensor_001","temperature":23.5,"timestamp":1704723845000,"location":"Building A"}`,
 //! or an array of them.
 
+mod flatten;
+mod scalar;
+
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use tidegate_telemetry::{Reading, Reason};
+use tidegate_telemetry::{Decoded, Reading, Reason, Rejection};
 
-use crate::flatten::Draft;
-use crate::input::Input;
+use crate::flaws::Flaws;
+use crate::format::{Format, FormatEntry, Input};
 use crate::non_finite;
-use crate::rejection::{Flaws, Rejection};
+use flatten::Draft;
 
-pub(crate) fn decode(input: &mut Input<'_>, text: &str, out: &mut Vec<Reading>) -> Result<(), Rejection> {
+/// It was there first, hence the name that configurations have.
+pub(super) const JSON: FormatEntry = FormatEntry { name: "reference", meaning: "JSON", new: |_| Box::new(Json) };
+
+#[derive(Debug)]
+struct Json;
+
+impl Format for Json {
+    fn recognizes(&self, input: &Input<'_>) -> bool {
+        input.text.is_ok_and(|text| text.starts_with(['{', '[']))
+    }
+
+    fn decode(&mut self, input: &mut Input<'_>, out: &mut Decoded) -> Result<(), Rejection> {
+        let text = input.text()?;
+        decode(input, text, &mut out.readings)
+    }
+}
+
+fn decode(input: &mut Input<'_>, text: &str, out: &mut Vec<Reading>) -> Result<(), Rejection> {
     let mut flaws = Flaws::default();
     if let Err(whole) = read(input, text, out, &mut flaws) {
         lines(input, text, out, &mut flaws).ok_or(whole)?;
@@ -120,7 +140,7 @@ impl<'de> Visitor<'de> for &mut Readings<'_, '_> {
         Ok(())
     }
 
-    // Reached for a topic that is configured as JSON, and for nothing else: the chooser saw no brace or bracket.
+    // Reached for a topic that is configured as JSON, and for nothing else: what is recognized begins with a brace or bracket.
     fn visit_unit<E: Error>(self) -> Result<(), E> {
         self.flaws.add(no_reading("null"));
         Ok(())

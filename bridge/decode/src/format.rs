@@ -1,0 +1,110 @@
+//! What a format is, and what it gets to read.
+
+use std::fmt::Debug;
+use std::str::Utf8Error;
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+use tidegate_telemetry::{Decoded, Position, Reason, Rejection};
+
+use crate::config::DecodeConfig;
+use crate::names::Names;
+use crate::sources::Frozen;
+
+/// A format in the list of formats.
+#[derive(Debug, Clone, Copy)]
+pub struct FormatEntry {
+    /// Its name in `[[source]] format = "…"`. Checkpoints have the state of its sources under this name too.
+    pub name: &'static str,
+    /// What it is, for people, in a few words.
+    pub meaning: &'static str,
+    /// One that has seen nothing.
+    pub new: fn(&DecodeConfig) -> Box<dyn Format>,
+}
+
+/// A way to write telemetry down.
+///
+/// What it makes of a publication may depend on that publication, the configuration and earlier publications alone: no
+/// clock, no chance. So whoever reads the log again finds the same.
+pub trait Format: Debug + Send {
+    /// Whether a publication is in this format, where the configuration does not say which one it is in.
+    fn recognizes(&self, input: &Input<'_>) -> bool;
+
+    /// Adds what a publication means to `out`.
+    ///
+    /// # Errors
+    /// What could not be taken. A flaw is contained: what could be taken of the publication is in `out` all the same.
+    fn decode(&mut self, input: &mut Input<'_>, out: &mut Decoded) -> Result<(), Rejection>;
+
+    /// What it remembers of its sources, for a checkpoint; `None`: it remembers nothing.
+    fn freeze(&self) -> Option<Frozen> {
+        None
+    }
+
+    /// Goes on from what a checkpoint has.
+    ///
+    /// # Errors
+    /// [`StateError`] when the bytes are not what [`Format::freeze`] gave.
+    fn restore(&mut self, _state: &[u8]) -> Result<(), StateError> {
+        Ok(())
+    }
+}
+
+/// The state of a format could not be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("what the checkpoint has of the sources is not readable")]
+pub struct StateError;
+
+/// A publication, and what reading it takes besides.
+#[derive(Debug)]
+pub struct Input<'a> {
+    pub(crate) config: &'a DecodeConfig,
+    pub(crate) names: &'a mut Names,
+    pub(crate) topic: &'a str,
+    /// Where the source's clocks are.
+    pub(crate) zone: Option<&'a TimeZone>,
+    pub(crate) payload: &'a [u8],
+    pub(crate) text: Result<&'a str, Utf8Error>,
+    pub(crate) position: Position,
+}
+
+impl<'a> Input<'a> {
+    /// Topic name.
+    #[must_use]
+    pub fn topic(&self) -> &'a str {
+        self.topic
+    }
+
+    /// The payload as it came; not empty.
+    #[must_use]
+    pub fn payload(&self) -> &'a [u8] {
+        self.payload
+    }
+
+    /// Where the publication stands in the log.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        self.position
+    }
+
+    /// The payload as text, without what programs put around it: a byte order mark, white space, line ends, trailing NULs.
+    ///
+    /// # Errors
+    /// [`Reason::NotUtf8`].
+    pub fn text(&self) -> Result<&'a str, Rejection> {
+        self.text.map_err(|error| {
+            let at = error.valid_up_to();
+            let detail = format!("byte {at} is not UTF-8: publish JSON or plain text, or configure the topic's format");
+            Rejection::new(Reason::NotUtf8, detail)
+        })
+    }
+
+    /// A device identifier, group path or metric name, checked; `what` names it for people. A name that came before costs no
+    /// allocation.
+    ///
+    /// # Errors
+    /// [`Reason::InvalidName`] when it is empty, too long or holds control characters.
+    pub fn name(&mut self, what: &str, name: &str) -> Result<Arc<str>, Rejection> {
+        self.names.name(what, name)
+    }
+}

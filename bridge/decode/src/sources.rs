@@ -1,0 +1,133 @@
+//! What a format remembers of each of its sources, bounded and cheap to copy.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use tidegate_telemetry::Position;
+
+use crate::format::StateError;
+
+/// Parts that sources are in by their names: one is copied when it changes while a checkpoint is written.
+const PARTS: usize = 256;
+
+/// A state for each source of a format. What a source is, the format decides: a gateway whose messages name metrics by
+/// number, a meter that sends differences.
+///
+/// Past the limit those go that were used longest ago, a quarter of all at once: their sources have to say again what they
+/// had said.
+#[derive(Debug)]
+pub struct Sources<T> {
+    parts: Vec<Part<T>>,
+    len: usize,
+    max: usize,
+}
+
+type Part<T> = Arc<BTreeMap<Arc<str>, Source<T>>>;
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Source<T> {
+    /// Where in the log it was used last.
+    used: Position,
+    state: T,
+}
+
+impl<T: Clone + Default> Sources<T> {
+    /// No source yet, and so many at most.
+    #[must_use]
+    pub fn new(max: usize) -> Self {
+        Sources { parts: (0..PARTS).map(|_| Arc::default()).collect(), len: 0, max: max.max(1) }
+    }
+
+    /// Number of sources.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The state of a source, for the publication at `position`; a new one where there is none.
+    pub fn of(&mut self, source: &str, position: Position) -> &mut T {
+        let part = part_of(source);
+        if !self.parts[part].contains_key(source) {
+            self.make_room();
+            let new = Source { used: position, state: T::default() };
+            Arc::make_mut(&mut self.parts[part]).insert(source.into(), new);
+            self.len += 1;
+        }
+        let known = Arc::make_mut(&mut self.parts[part]).get_mut(source).expect("it is there or was just added");
+        known.used = position;
+        &mut known.state
+    }
+
+    fn make_room(&mut self) {
+        if self.len < self.max {
+            return;
+        }
+        let mut used: Vec<Position> =
+            self.parts.iter().flat_map(|part| part.values()).map(|known| known.used).collect();
+        let (_, last_to_go, _) = used.select_nth_unstable(self.len / 4);
+        let last_to_go = *last_to_go;
+        self.parts.iter_mut().for_each(|part| Arc::make_mut(part).retain(|_, known| known.used > last_to_go));
+        self.len = self.parts.iter().map(|part| part.len()).sum();
+    }
+}
+
+impl<T: Clone + Default + Serialize + DeserializeOwned + Send + Sync + 'static> Sources<T> {
+    /// As they are now, at next to no cost.
+    #[must_use]
+    pub fn freeze(&self) -> Frozen {
+        let parts = self.parts.clone();
+        Frozen(Box::new(move || {
+            let all: Vec<_> = parts.iter().flat_map(|part| part.iter()).collect();
+            postcard::to_allocvec(&all).expect("writing to a Vec never fails")
+        }))
+    }
+
+    /// Puts what [`Sources::freeze`] gave in the place of what there is.
+    ///
+    /// # Errors
+    /// [`StateError`] when the bytes are something else.
+    pub fn restore(&mut self, state: &[u8]) -> Result<(), StateError> {
+        let all: Vec<(Arc<str>, Source<T>)> = postcard::from_bytes(state).map_err(|_| StateError)?;
+        *self = Sources::new(self.max);
+        self.len = all.len();
+        for (name, known) in all {
+            Arc::make_mut(&mut self.parts[part_of(&name)]).insert(name, known);
+        }
+        Ok(())
+    }
+}
+
+/// What a format remembers as it was at one moment. It shares its memory with what goes on; what changes while it lives is
+/// copied then.
+pub struct Frozen(Box<dyn Fn() -> Vec<u8> + Send>);
+
+impl Frozen {
+    /// What [`Format::restore`](crate::Format::restore) takes.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for Frozen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Frozen")
+    }
+}
+
+/// FNV-1a (Fowler, Noll, Vo): the same in each run, so that checkpoints of one state are the same bytes.
+fn part_of(source: &str) -> usize {
+    let hash = source
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    (hash ^ (hash >> 32)) as usize % PARTS
+}

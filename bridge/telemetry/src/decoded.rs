@@ -1,0 +1,90 @@
+//! What a publication means, as decoding hands it to processing.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::command::{CommandId, CommandMessage};
+use crate::entry::{Position, Publication, Qos};
+use crate::problem::Rejection;
+use crate::reading::Reading;
+
+/// What a publication means. Processing takes it in the place of the payload.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Decoded {
+    /// What devices measured, in the order sent.
+    pub readings: Vec<Reading>,
+    /// Devices that the publication says to be connected or gone. They count after the readings.
+    pub availability: Vec<Availability>,
+    /// Messages that the format asks the publisher with.
+    pub effects: Vec<Effect>,
+    /// Why a part of it, or all of it, could not be taken.
+    pub rejection: Option<Rejection>,
+}
+
+impl Decoded {
+    /// Empties it, and keeps its memory.
+    pub fn clear(&mut self) {
+        self.readings.clear();
+        self.availability.clear();
+        self.effects.clear();
+        self.rejection = None;
+    }
+
+    /// Whether the publication says nothing about any device, and that is no problem.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.readings.is_empty() && self.availability.is_empty() && self.rejection.is_none()
+    }
+}
+
+/// A publication says that a device came or went, as a certificate of birth or death does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Availability {
+    /// Full identifier of the device. One that never sent a reading is not taken in for this.
+    pub device: Arc<str>,
+    /// Whether it is connected now. One that is not counts as lost at once, until it is heard again.
+    pub is_connected: bool,
+}
+
+/// A message to publish because of what was decoded, such as a request to send all metrics again.
+///
+/// It is published at most once: not while the log is replayed, and not again after a crash. A format that needs an answer
+/// asks again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Effect {
+    /// Topic name.
+    pub topic: String,
+    /// Application message.
+    pub payload: Bytes,
+    /// Quality of service.
+    pub qos: Qos,
+}
+
+/// How long an effect may wait for its receiver, ms.
+const EFFECT_EXPIRES_MS: i64 = 60_000;
+
+impl Effect {
+    /// The effect of the entry at `position`, which was received at `now_ms` (Unix ms). It goes the way of commands, with an
+    /// identifier that no command has: only intents bring commands about.
+    #[must_use]
+    pub fn into_message(self, position: Position, now_ms: i64) -> CommandMessage {
+        let publication = Publication {
+            received_ms: now_ms,
+            client: String::new(),
+            principal: String::new(),
+            session: 0,
+            packet_id: 0,
+            topic: self.topic,
+            payload: self.payload,
+            qos: self.qos,
+            retain: false,
+            dup: false,
+            properties: None,
+            scope: None,
+            address: None,
+        };
+        let deadline_ms = now_ms.saturating_add(EFFECT_EXPIRES_MS);
+        CommandMessage { command: CommandId(position), deadline_ms, publication }
+    }
+}
