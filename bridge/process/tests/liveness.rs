@@ -3,10 +3,10 @@
 
 mod support;
 
-use support::{Fleet, T0, publication, states};
+use support::{Fleet, T0, by, publication, states};
 use tidegate_process::ProcessConfig;
 use tidegate_telemetry::DeviceState::{Asleep, Fresh, Late, Lost};
-use tidegate_telemetry::{Change, DeviceIndex};
+use tidegate_telemetry::{Change, DeviceIndex, Reason};
 
 #[test]
 fn a_silent_device_is_late_after_three_intervals_and_lost_after_ten() {
@@ -135,4 +135,23 @@ fn a_steady_fleet_wants_few_ticks() {
         fleet.feels(&format!("dev{}", second % 10), second, second as f64);
     }
     assert!(ticks < 120, "{ticks} ticks in 600 s");
+}
+
+#[test]
+fn a_device_that_is_said_to_be_gone_is_lost_at_once_until_it_is_heard_or_said_to_be_there() {
+    let mut fleet = Fleet::new();
+    fleet.feels("dev7", 0, 21.0);
+    let at = |at_s: i64, principal: &str| by(publication(T0 + at_s * 1_000, "c1", "status", "-"), principal, None);
+    assert_eq!(states(fleet.is_said(&at(1, "anonymous"), "dev7", false)), [(Lost, 1)]);
+    assert_eq!(states(fleet.is_said(&at(2, "anonymous"), "dev7", false)), [], "it is gone already");
+    assert_eq!(states(fleet.feels("dev7", 3, 21.0)), [(Fresh, 3)]);
+    fleet.is_said(&at(4, "anonymous"), "dev7", false);
+    assert_eq!(states(fleet.is_said(&at(5, "anonymous"), "dev7", true)), [(Fresh, 5)]);
+    assert_eq!(states(&fleet.wait(400)), [(Late, 185)], "silent since then");
+    fleet.feels("dev7", 400, 21.0);
+
+    assert_eq!(states(fleet.is_said(&at(401, "mallory"), "dev7", false)), [], "it is another's");
+    assert_eq!(fleet.reasons(), [Reason::IdentityConflict]);
+    fleet.is_said(&at(402, "anonymous"), "dev8", true);
+    assert_eq!((fleet.process.devices(), fleet.output.counts.publications_ignored), (1, 0), "it brings no device in");
 }

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use tidegate_decode::{DecodeConfig, Decoder};
 use tidegate_process::{Condition, Output, Process, ProcessConfig, RuleConfig};
 use tidegate_telemetry::{
-    AlertChange, AppliedReading, Change, DeviceState, Entry, Intent, Position, Publication, Qos, Reason, Severity,
-    Value,
+    AlertChange, AppliedReading, Availability, Change, Decoded, DeviceState, Entry, Intent, Position, Publication, Qos,
+    Reason, Severity, Value,
 };
 
 /// Where the tests' time begins, Unix ms; a whole second.
@@ -44,6 +44,17 @@ impl Fleet {
         self.output.clear();
         let decoded = self.decoder.entry(Position(self.position), entry);
         self.process.apply(Position(self.position), entry, decoded, &mut self.output);
+        &self.output.changes
+    }
+
+    /// The publication says that a device is connected or gone.
+    pub fn is_said(&mut self, by: &Entry, device: &str, is_connected: bool) -> &[Change] {
+        self.position += 1;
+        self.output.clear();
+        let availability = vec![Availability { device: device.into(), is_connected }];
+        let mut decoded = Decoded { availability, ..Decoded::default() };
+        self.process.apply(Position(self.position), by, &mut decoded, &mut self.output);
+        assert!(decoded.is_empty(), "it is taken out");
         &self.output.changes
     }
 
