@@ -92,6 +92,7 @@ impl Oracle {
         let device = self.devices.entry(meant.device.clone()).or_default();
         device.group.clone_from(&meant.group);
         let origin = self.limits.origin(meant, now_ms);
+        taken.told |= meant.time_ms.is_some() && origin == TimeOrigin::Receipt;
         let time_ms = meant.time_ms.filter(|_| origin != TimeOrigin::Receipt).unwrap_or(now_ms);
         device.tick(time_ms, now_ms);
         for (name, value) in &meant.metrics {
