@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use tidegate_broker::{BrokerConfig, SessionStoreConfig};
+use tidegate_decode::DecodeConfig;
 use tidegate_identity::IdentityConfig;
 use tidegate_log::LogConfig;
-use tidegate_decode::DecodeConfig;
 use tidegate_process::ProcessConfig;
 use tidegate_push::{LiveConfig, PushConfig};
 use tidegate_store::StoreConfig;
