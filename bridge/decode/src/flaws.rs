@@ -1,37 +1,40 @@
 use tidegate_telemetry::Rejection;
 
-/// What went wrong in one publication: the first flaw in words, the others as a number.
+/// What went wrong in one publication: of each reason the first flaw in words, the others as a number.
 #[derive(Debug, Default)]
-pub(crate) struct Flaws {
-    first: Option<Rejection>,
-    more: usize,
-}
+pub(crate) struct Flaws(Vec<(Rejection, usize)>);
 
 impl Flaws {
     pub(crate) fn add(&mut self, rejection: Rejection) {
-        match self.first {
-            None => self.first = Some(rejection),
-            Some(_) => self.more += 1,
-        }
+        self.add_several(rejection, 1);
     }
 
     /// Adds those of a part.
     pub(crate) fn extend(&mut self, part: Flaws) {
-        if let Some(first) = part.first {
-            self.add(first);
-            self.more += part.more;
+        part.0.into_iter().for_each(|(first, count)| self.add_several(first, count));
+    }
+
+    fn add_several(&mut self, first: Rejection, count: usize) {
+        match self.0.iter_mut().find(|(known, _)| known.reason == first.reason) {
+            Some((_, known)) => *known += count,
+            None => self.0.push((first, count)),
         }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.first.is_none()
+        self.0.is_empty()
     }
 
-    pub(crate) fn into_result(self) -> Result<(), Rejection> {
-        let Some(mut first) = self.first else { return Ok(()) };
-        if self.more > 0 {
-            first.detail.push_str(&format!(" (and {} more in this publication)", self.more));
-        }
-        Err(first)
+    /// The first reason, and the others in `further`.
+    pub(crate) fn into_result(self, further: &mut Vec<Rejection>) -> Result<(), Rejection> {
+        let mut told = self.0.into_iter().map(|(mut first, count)| {
+            if count > 1 {
+                first.detail.push_str(&format!(" (and {} more in this publication)", count - 1));
+            }
+            first
+        });
+        let first = told.next();
+        further.extend(told);
+        first.map_or(Ok(()), Err)
     }
 }

@@ -234,8 +234,8 @@ impl Process {
         for availability in decoded.availability.drain(..) {
             self.availability(sender, &availability, now_ms, &mut refusals, output);
         }
-        let undecoded = decoded.rejection.take();
-        output.problems.extend(undecoded.into_iter().chain(refusals.into_rejections()).map(|it| sender.problem(it)));
+        let undecoded = decoded.rejection.take().into_iter().chain(decoded.further.drain(..));
+        output.problems.extend(undecoded.chain(refusals.into_rejections()).map(|it| sender.problem(it)));
     }
 
     fn reading(

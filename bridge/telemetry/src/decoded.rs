@@ -20,6 +20,8 @@ pub struct Decoded {
     pub effects: Vec<Effect>,
     /// Why a part of it, or all of it, could not be taken.
     pub rejection: Option<Rejection>,
+    /// Why further parts could not be taken: one for each other reason.
+    pub further: Vec<Rejection>,
 }
 
 impl Decoded {
@@ -29,6 +31,7 @@ impl Decoded {
         self.availability.clear();
         self.effects.clear();
         self.rejection = None;
+        self.further.clear();
     }
 
     /// Whether the publication says nothing about any device, and that is no problem.

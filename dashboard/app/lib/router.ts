@@ -26,7 +26,8 @@ function parse(): Route {
   // An address that is none of ours is the front page, not a group of that name.
   const query = new URLSearchParams(location.search);
   const name = page ? (query.get("name") ?? rest.map(decoded).join("/")) : "";
-  return { page: page ?? "fleet", name, query };
+  // A device's page without a device is none.
+  return { page: page === undefined || (page === "device" && name === "") ? "fleet" : page, name, query };
 }
 
 const [route, setRoute] = createSignal<Route>(parse());

@@ -5,10 +5,12 @@ mod flatten;
 mod scalar;
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use tidegate_telemetry::{Decoded, Reading, Reason, Rejection};
 
+use crate::decoder::without_surroundings;
 use crate::flaws::Flaws;
 use crate::format::{Format, FormatEntry, Input};
 use crate::non_finite;
@@ -22,21 +24,46 @@ struct Json;
 
 impl Format for Json {
     fn recognizes(&self, input: &Input<'_>) -> bool {
-        input.text.is_ok_and(|text| text.starts_with(['{', '[']))
+        match input.text {
+            Ok(text) => text.starts_with(['{', '[']),
+            Err(_) => matches!(input.payload.trim_ascii_start(), [b'{' | b'[', ..]),
+        }
     }
 
     fn decode(&mut self, input: &mut Input<'_>, out: &mut Decoded) -> Result<(), Rejection> {
-        let text = input.text()?;
-        decode(input, text, &mut out.readings)
+        let flaws = match input.text() {
+            Ok(text) => decode(input, text, &mut out.readings)?,
+            Err(not_utf8) => decode_beside(input, not_utf8, &mut out.readings)?,
+        };
+        flaws.into_result(&mut out.further)
     }
 }
 
-fn decode(input: &mut Input<'_>, text: &str, out: &mut Vec<Reading>) -> Result<(), Rejection> {
+fn decode(input: &mut Input<'_>, text: &str, out: &mut Vec<Reading>) -> Result<Flaws, Rejection> {
     let mut flaws = Flaws::default();
     if let Err(whole) = read(input, text, out, &mut flaws) {
         lines(input, text, out, &mut flaws).ok_or(whole)?;
     }
-    flaws.into_result()
+    Ok(flaws)
+}
+
+/// Takes what stands beside bytes that are not UTF-8, such as a `°` of Latin-1 in a text. Names that hold such bytes may be
+/// the same without being one: a device of such a name, and a metric, is left out.
+fn decode_beside(input: &mut Input<'_>, not_utf8: Rejection, out: &mut Vec<Reading>) -> Result<Flaws, Rejection> {
+    let (before, text) = (out.len(), String::from_utf8_lossy(input.payload));
+    let Ok(found) = decode(input, without_surroundings(&text), out) else { return Err(not_utf8) };
+    let is_whole = |name: &Arc<str>| !name.contains(char::REPLACEMENT_CHARACTER);
+    let taken = out.drain(before..).filter(|reading| is_whole(&reading.device)).filter_map(|mut reading| {
+        reading.metrics.retain(|(name, _)| is_whole(name));
+        reading.without_value.retain(is_whole);
+        (!reading.metrics.is_empty() || !reading.without_value.is_empty()).then_some(reading)
+    });
+    let taken: Vec<Reading> = taken.collect();
+    out.extend(taken);
+    let mut flaws = Flaws::default();
+    flaws.add(Rejection { detail: format!("{}; what stands beside it counts", not_utf8.detail), ..not_utf8 });
+    flaws.extend(found);
+    Ok(flaws)
 }
 
 /// Reads a JSON text on each line (<https://jsonlines.org>). `None` when the first line is none.
