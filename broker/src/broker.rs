@@ -11,38 +11,17 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
-use crate::config::BrokerConfig;
+use crate::config::{BrokerConfig, EngineConfig};
 use crate::engines::external::External;
 use crate::engines::gate::Gate;
-use crate::engines::{BrokerStats, CommandError, Engine, EngineConfig, ExternalError, rumqttd};
-use crate::listeners::{BindError, ListenAddress, Transport};
-use crate::sessions::{SessionStore, SessionStoreError};
+use crate::engines::{BrokerError, BrokerStats, CommandError, Engine, rumqttd};
+use crate::listeners::{ListenAddress, Transport};
+use crate::sessions::SessionStore;
 
 /// The MQTT edge. Cheap to clone; clones are the same edge.
 #[derive(Clone)]
 pub struct Broker {
     engine: Arc<dyn Engine>,
-}
-
-/// Why the edge could not be made ready.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum BrokerError {
-    /// A listener.
-    #[error(transparent)]
-    Bind(#[from] BindError),
-    /// The sessions of the run before, or what the log has after them.
-    #[error(transparent)]
-    Sessions(#[from] SessionStoreError),
-    /// The engine is not part of this program.
-    #[error("broker.engine = \"rumqttd\": this program was built without it; build it without `--no-default-features`")]
-    WithoutRumqttd,
-    /// What the run before took from another broker.
-    #[error("what was last taken from the broker cannot be found out: {0}")]
-    Log(tidegate_log::ReadError),
-    /// What the connection to another broker needs.
-    #[error(transparent)]
-    External(#[from] ExternalError),
 }
 
 impl Broker {

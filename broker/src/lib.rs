@@ -25,12 +25,10 @@ mod sessions;
 mod topics;
 mod wire;
 
-pub use broker::{Broker, BrokerError};
+pub use broker::Broker;
 pub use clock::Clock;
-pub use config::{Acknowledge, BrokerConfig};
-pub use engines::{
-    BrokerStats, CommandError, Engine, EngineConfig, ExternalConfig, ExternalError, ExternalTls, RumqttdConfig, Version,
-};
+pub use config::{Acknowledge, BrokerConfig, EngineConfig, ExternalConfig, ExternalTls, RumqttdConfig, Version};
+pub use engines::{BrokerError, BrokerStats, CommandError, Engine, ExternalError};
 pub use listeners::{
     BindError, CERTIFICATE_CHECK_INTERVAL, ListenAddress, ListenerConfig, Peer, SOCKET_MODE, TlsConfig, TlsError,
     Transport,

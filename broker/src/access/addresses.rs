@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tidegate_identity::network;
 
-use super::places::{ConnectLimit, KeptOut};
+use super::limit::{ConnectLimit, KeptOut};
 
 /// Connections by address: how many at a time, and how fast they come. Looked at when a connection begins and ends.
 pub(super) struct Addresses {

@@ -2,10 +2,11 @@
 //!
 //! - [`Access`]: shared by all connections; asks the authority without holding up anybody else
 //! - [`Speaker`]: who a connection speaks for, and its rights
-//! - [`Places`]: connections at one time; `addresses`: those of one address, also a second
+//! - [`Places`]: connections at one time; `addresses`: those of one address, also a second; `limit`: what kept one out
 //! - `rate`: publications of a client
 
 mod addresses;
+mod limit;
 mod places;
 mod rate;
 mod speaker;
@@ -19,13 +20,13 @@ use tidegate_identity::{Authority, Check, Credentials, Identity, Now, Refusal as
 use tidegate_telemetry::Owner;
 use tokio::sync::Semaphore;
 
-pub(crate) use places::{ConnectLimit, KeptOut, LOBBY_WAIT_MAX, Place, Places};
+pub(crate) use limit::{ConnectLimit, KeptOut};
+pub(crate) use places::{LOBBY_WAIT_MAX, Place, Places};
 pub(crate) use rate::PublishRate;
-pub(crate) use speaker::{Speaker, client_and_principal, session_key};
+pub(crate) use speaker::Speaker;
 
 use crate::config::BrokerConfig;
 use crate::listeners::Peer;
-use crate::wire::{ConnectRequest, Password};
 
 /// What all connections share about identity and limits.
 pub(crate) struct Access {
@@ -33,6 +34,16 @@ pub(crate) struct Access {
     pub(crate) places: Places,
     verifying: Arc<Semaphore>,
     waiting: AtomicUsize,
+}
+
+/// What a client says of itself in its CONNECT.
+#[derive(Clone, Copy)]
+pub(crate) struct Claim<'a> {
+    pub client_id: &'a str,
+    pub user: Option<&'a str>,
+    pub password: Option<&'a [u8]>,
+    /// Topic and retain flag of its will, if it has one.
+    pub will: Option<(&'a str, bool)>,
 }
 
 /// A password waits no longer than this to be verified: by then its client has given up and would come twice.
@@ -46,9 +57,9 @@ impl Access {
     }
 
     /// Asks who a client is. A password that has to be verified takes its turn on another thread.
-    pub(crate) async fn let_in(&self, connect: &ConnectRequest, peer: &Peer, now: Now) -> Result<Speaker, Refused> {
-        let check = match self.authority.check(&credentials(connect, peer), now) {
-            Check::Slow => self.verify(connect, peer, now).await,
+    pub(crate) async fn let_in(&self, claim: Claim<'_>, peer: &Peer, now: Now) -> Result<Speaker, Refused> {
+        let check = match self.authority.check(&credentials(claim, peer), now) {
+            Check::Slow => self.verify(claim, peer, now).await,
             quick => quick,
         };
         let identity = match check {
@@ -56,10 +67,10 @@ impl Access {
             Check::Refused(refused) => return Err(refused),
             Check::Slow | Check::NotMine => return Err(busy("the password was not verified")),
         };
-        self.allow_will(connect, identity, peer.owner())
+        self.allow_will(claim, identity, peer.owner())
     }
 
-    async fn verify(&self, connect: &ConnectRequest, peer: &Peer, now: Now) -> Check {
+    async fn verify(&self, claim: Claim<'_>, peer: &Peer, now: Now) -> Check {
         let waiting_max = self.authority.config().verify_waiting_max;
         let _waiting = Waiting::new(&self.waiting);
         if self.waiting.load(Ordering::Relaxed) > waiting_max {
@@ -69,21 +80,25 @@ impl Access {
         let Ok(Ok(turn)) = turn else {
             return refused_busy("the password waited too long to be verified: the client may come back");
         };
-        let (authority, connect, peer) = (Arc::clone(&self.authority), connect.clone(), peer.clone());
+        let (authority, peer) = (Arc::clone(&self.authority), peer.clone());
+        let (client_id, user) = (claim.client_id.to_owned(), claim.user.map(str::to_owned));
+        let password = claim.password.map(<[u8]>::to_vec);
         let verified = tokio::task::spawn_blocking(move || {
             let _turn = turn;
             let now = Now { instant: Instant::now(), ..now };
-            authority.check_slowly(&credentials(&connect, &peer), now)
+            let (user, password) = (user.as_deref(), password.as_deref());
+            let claim = Claim { client_id: &client_id, user, password, will: None };
+            authority.check_slowly(&credentials(claim, &peer), now)
         });
         verified.await.unwrap_or_else(|_| refused_busy("the verification ended early"))
     }
 
     /// A will is a publication that is decided on now.
-    fn allow_will(&self, connect: &ConnectRequest, identity: Identity, nobody: Owner) -> Result<Speaker, Refused> {
+    fn allow_will(&self, claim: Claim<'_>, identity: Identity, nobody: Owner) -> Result<Speaker, Refused> {
         let speaker = Speaker::new(Arc::clone(&self.authority), identity, nobody);
-        match &connect.will {
-            Some(will) if !speaker.may_publish(&connect.client_id, &will.topic, will.retain) => {
-                let detail = format!("{} has no right to publish its will to {:?}", speaker.principal(), will.topic);
+        match claim.will {
+            Some((topic, retain)) if !speaker.may_publish(claim.client_id, topic, retain) => {
+                let detail = format!("{} has no right to publish its will to {topic:?}", speaker.principal());
                 Err(Refused::new(WhyRefused::NotAuthorized, detail))
             }
             _ => Ok(speaker),
@@ -91,11 +106,11 @@ impl Access {
     }
 }
 
-fn credentials<'a>(connect: &'a ConnectRequest, peer: &'a Peer) -> Credentials<'a> {
+fn credentials<'a>(claim: Claim<'a>, peer: &'a Peer) -> Credentials<'a> {
     Credentials {
-        client_id: &connect.client_id,
-        user: connect.user.as_deref(),
-        password: connect.password.as_ref().map(Password::bytes),
+        client_id: claim.client_id,
+        user: claim.user,
+        password: claim.password,
         certificate: peer.certificate.as_deref(),
         address: peer.address.map(|address| address.ip()),
         listener: peer.transport.name(),

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::addresses::{AddressPlace, Addresses};
+use super::limit::{ConnectLimit, KeptOut};
 use crate::config::BrokerConfig;
 use crate::metrics;
 
@@ -24,35 +25,6 @@ pub(crate) struct Place {
     address: Option<AddressPlace>,
     /// It is only there to be told why it cannot come in.
     pub kept_out: Option<Box<KeptOut>>,
-}
-
-/// A limit kept a connection out.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct KeptOut {
-    pub by: ConnectLimit,
-    /// For the operator.
-    pub detail: String,
-}
-
-/// A limit on connections.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ConnectLimit {
-    All,
-    OfAddress,
-    AddressRate,
-}
-
-impl ConnectLimit {
-    pub(crate) const EACH: [ConnectLimit; 3] = [ConnectLimit::All, ConnectLimit::OfAddress, ConnectLimit::AddressRate];
-
-    /// Its key in the configuration, which is also its label.
-    pub(crate) const fn key(self) -> &'static str {
-        match self {
-            ConnectLimit::All => "mqtt.connections_max",
-            ConnectLimit::OfAddress => "mqtt.connections_per_address_max",
-            ConnectLimit::AddressRate => "mqtt.connect_rate_per_address",
-        }
-    }
 }
 
 /// How long a connection that is kept out may take with its CONNECT before it is closed without an answer.

@@ -25,22 +25,10 @@ use tidegate_telemetry::clients::{
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::listeners::{ListenAddress, Transport};
+use crate::listeners::{BindError, ListenAddress, Transport};
+use crate::sessions::SessionStoreError;
 
-pub use self::external::{ExternalConfig, ExternalError, ExternalTls, Version};
-pub use self::rumqttd::RumqttdConfig;
-
-/// Which engine serves MQTT, with what it is told beyond the rest of [`crate::BrokerConfig`].
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum EngineConfig {
-    /// Tidegate's own.
-    #[default]
-    Gate,
-    /// The crate's server, in this process.
-    Rumqttd(RumqttdConfig),
-    /// A broker elsewhere, of which this program is a client.
-    External(Box<ExternalConfig>),
-}
+pub use self::external::ExternalError;
 
 /// Figures of the MQTT edge, for the status page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -57,6 +45,27 @@ pub struct BrokerStats {
     pub inflight: usize,
     /// Bytes queued for subscribers.
     pub queued_bytes: usize,
+}
+
+/// Why the edge could not be made ready.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BrokerError {
+    /// A listener.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The sessions of the run before, or what the log has after them.
+    #[error(transparent)]
+    Sessions(#[from] SessionStoreError),
+    /// The engine is not part of this program.
+    #[error("broker.engine = \"rumqttd\": this program was built without it; build it without `--no-default-features`")]
+    WithoutRumqttd,
+    /// What the run before took from another broker.
+    #[error("what was last taken from the broker cannot be found out: {0}")]
+    Log(tidegate_log::ReadError),
+    /// What the connection to another broker needs.
+    #[error(transparent)]
+    External(#[from] ExternalError),
 }
 
 /// Why a command did not go out.

@@ -5,8 +5,7 @@ use bytes::Bytes;
 use tidegate_telemetry::{DeviceScope, Position, Publication, Qos};
 
 use super::noise::Noise;
-use crate::sessions::{Change, SubscriptionOptions};
-use crate::sessions::{Delivery, Message};
+use crate::sessions::{Change, Delivery, Message, SubscriptionOptions};
 
 /// What the file is to hold.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -11,11 +11,13 @@ mod plain;
 mod retained;
 mod routes;
 mod shared;
+mod subscriber;
 mod trie;
 
 #[cfg(any(test, fuzzing))]
 pub(crate) use plain::{PlainFilters, is_plain};
 pub(crate) use retained::{Kept, Put, Retained};
-pub(crate) use routes::{Routed, Routes, Subscriber, durable_for};
+pub(crate) use routes::{Routed, Routes, durable_for};
+pub(crate) use subscriber::Subscriber;
 #[cfg(any(test, fuzzing))]
 pub(crate) use trie::TopicTrie;

@@ -5,6 +5,7 @@ use tidegate_telemetry::{Position, Publication, Qos};
 
 use super::plain::{PlainFilters, is_plain};
 use super::shared::{Group, Groups};
+use super::subscriber::Subscriber;
 use super::trie::TopicTrie;
 use crate::sessions::{Delivery, Message, Session, SubscriptionOptions};
 use crate::topics::shared_filter;
@@ -29,13 +30,6 @@ struct Filters {
 enum Target {
     One(Subscriber),
     Group(Arc<Group>),
-}
-
-/// A session and how it subscribed.
-#[derive(Debug, Clone)]
-pub(crate) struct Subscriber {
-    pub session: Arc<Session>,
-    pub options: SubscriptionOptions,
 }
 
 /// Deliveries, and to whom.

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::routes::Subscriber;
+use super::subscriber::Subscriber;
 
 /// Shared subscriptions (MQTT 5.0 section 4.8.2): each message goes to one member of the group.
 #[derive(Debug, Default)]

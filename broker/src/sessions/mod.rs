@@ -4,6 +4,7 @@
 //!   - `message`: a publication on its way to subscribers; `subscriptions`: filters and options
 //!   - `asleep`: what memory holds of it while its client is away, packed
 //!   - `bell`: wakes the connection that has it
+//! - `key`: under what the session of a client is held and kept
 //! - `parked`: the sessions of clients that are away; `rows`: a table in order
 //! - `disk`, [`SessionStore`]: sessions, mailboxes, retained messages and wills on disk
 //!
@@ -29,6 +30,7 @@
 mod asleep;
 mod bell;
 mod disk;
+mod key;
 mod message;
 mod parked;
 mod rows;
@@ -43,8 +45,9 @@ pub(crate) use disk::Cut;
 pub(crate) use disk::Writer;
 pub(crate) use disk::{Change, Recovered, RecoveredSession};
 pub use disk::{SessionStore, SessionStoreConfig, SessionStoreError};
+pub(crate) use key::{client_and_principal, session_key};
 pub(crate) use message::{Delivery, Message};
-pub(crate) use parked::{Parked, Rank, Sleeper};
-pub(crate) use session::{Due, Greeting, NotQueued, QueueBounds, Session, Ways};
+pub(crate) use parked::Parked;
+pub(crate) use session::{Due, Greeting, NotQueued, QueueBounds, Rank, Session, Sleeper, Ways};
 pub use subscriptions::SubscriptionOptions;
 pub(crate) use subscriptions::Subscriptions;

@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 use tidegate_telemetry::{Owner, Position, Publication, Shares};
 
 use super::rows::Rows;
-use super::session::Session;
+use super::session::{Rank, Session, Sleeper};
 use super::subscriptions::Subscriptions;
 
 /// The sessions of clients that are away. A session that is in use belongs to its connection: it is taken on CONNECT
@@ -38,30 +38,8 @@ struct Crowd {
     by_rank: BTreeSet<Rank>,
 }
 
-/// When a session's turn comes among those of its owner.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Rank {
-    pub owner: Owner,
-    /// Who subscribed to nothing goes first: nothing waits for it.
-    pub listens: bool,
-    /// As [`Sleeper::expires_ms`].
-    pub expires_ms: i64,
-    pub client: Arc<str>,
-}
-
 /// One of so many sleepers.
 const CROWD_LEFT: usize = 8;
-
-/// A client that is away, as operators see it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Sleeper {
-    /// Number of the session.
-    pub session: u64,
-    /// As [`crate::engines::gate::hub::Hub::waiting_ms`] counts.
-    pub expires_ms: i64,
-    /// How many.
-    pub subscriptions: usize,
-}
 
 /// Sleepers looked at under one lock.
 const SWEPT_AT_ONCE: usize = 1024;

@@ -4,10 +4,9 @@ use bytes::Bytes;
 use rumqttc::{TlsConfiguration, Transport, v5};
 use tidegate_telemetry::{PublishProperties, Qos};
 
-use super::config::{ExternalConfig, Version};
 use super::inbox::Waiting;
 use super::tls::{self, ExternalError};
-use crate::config::BrokerConfig;
+use crate::config::{BrokerConfig, ExternalConfig, Version};
 
 /// What the broker said.
 #[derive(Debug)]

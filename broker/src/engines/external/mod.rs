@@ -2,13 +2,11 @@
 //! and acknowledged when the log has it on disk.
 //!
 //! - [`External`]: the engine; keeps a connection
-//! - [`ExternalConfig`]: where, as whom, what
 //! - `connection`: rumqttc in both versions
 //! - `inbox`: what has no answer yet
 //! - `backoff`, `tls`: pauses between attempts; certificates
 
 mod backoff;
-mod config;
 mod connection;
 mod inbox;
 mod tls;
@@ -32,11 +30,10 @@ use self::connection::{Connection, Message, Said, Speaker};
 use self::inbox::Inbox;
 use super::intake::Intake;
 use super::{BrokerStats, Engine};
-use crate::broker::BrokerError;
-use crate::config::BrokerConfig;
+use crate::config::{BrokerConfig, ExternalConfig};
+use crate::engines::BrokerError;
 use crate::listeners::{ListenAddress, Transport};
 
-pub use self::config::{ExternalConfig, ExternalTls, Version};
 pub use self::tls::ExternalError;
 
 /// A client of a broker elsewhere.

@@ -6,7 +6,7 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, pem};
 use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
 
-use super::config::ExternalTls;
+use crate::config::ExternalTls;
 
 /// Why the connection to the broker cannot be prepared.
 #[derive(Debug, thiserror::Error)]

@@ -9,10 +9,7 @@ mod faithful;
 mod hub;
 mod linger;
 mod pauses;
-mod recovery;
-mod system;
 mod turn;
-mod wills;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -36,9 +33,9 @@ use tokio_util::task::TaskTracker;
 use self::hub::Hub;
 use self::pauses::PULSE;
 use super::{BrokerStats, CommandError, Engine};
-use crate::broker::BrokerError;
 use crate::clock::Clock;
 use crate::config::BrokerConfig;
+use crate::engines::BrokerError;
 use crate::listeners::{ListenAddress, Listener, Transport};
 use crate::sessions::SessionStore;
 

@@ -16,8 +16,7 @@ use tidegate_telemetry::{ProblemSink, Publication, PublishProperties, Qos, Reaso
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::RumqttdConfig;
-use crate::config::BrokerConfig;
+use crate::config::{BrokerConfig, RumqttdConfig};
 use crate::engines::intake::Intake;
 use crate::engines::{BrokerStats, Engine};
 use crate::listeners::{BindError, ListenAddress, Transport};

@@ -1,24 +1,27 @@
 //! Sessions, mailboxes, retained messages and wills on disk.
 //!
-//! - [`SessionStore`]: what the others hold of it
+//! - [`SessionStore`]: what the others hold of it; `config`: where it is, and how much it takes
 //! - `writer`: the thread that writes; `queue`: what it shares with those who ask it to
 //! - `batch`: changes that wait to be written, with what undoes itself left out
-//! - `database`: the SQLite file; `write`: changes, one transaction at a time; `columns`: what stands in it
+//! - `database`: the SQLite file; `write`: changes, one transaction at a time; `schema`, `columns`: what stands in it
 //! - `recovery`: what the file holds when it is opened
 
 mod batch;
 mod columns;
+mod config;
 mod database;
 mod queue;
 mod recovery;
+mod schema;
 mod store;
 mod write;
 mod writer;
 
 pub(crate) use batch::Change;
+pub use config::{SessionStoreConfig, SessionStoreError};
 pub(crate) use queue::MailboxReader;
 pub(crate) use recovery::{Recovered, RecoveredSession};
-pub use store::{SessionStore, SessionStoreConfig, SessionStoreError};
+pub use store::SessionStore;
 #[cfg(test)]
 pub(crate) use writer::Cut;
 #[cfg(any(test, fuzzing))]

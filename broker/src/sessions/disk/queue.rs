@@ -7,8 +7,9 @@ use parking_lot::{Condvar, Mutex, RwLock};
 use tokio::sync::{oneshot, watch};
 
 use super::batch::Batch;
-use super::database::{Database, MailboxSize};
-use super::store::SessionStoreConfig;
+use super::config::SessionStoreConfig;
+use super::database::Database;
+use super::write::MailboxSize;
 use crate::clock::Clock;
 use crate::sessions::message::Delivery;
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use tidegate_telemetry::{Holder, Owner, Position, Publication};
 
 use super::columns::{message, number, signed, will};
+use super::config::SessionStoreError;
 use super::database::Database;
-use super::store::SessionStoreError;
 use crate::sessions::message::{FIRST_COMMAND, Message};
 use crate::sessions::subscriptions::SubscriptionOptions;
 

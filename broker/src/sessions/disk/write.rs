@@ -6,9 +6,16 @@ use tidegate_telemetry::{Holder, Position};
 
 use super::batch::Change;
 use super::columns::{body, number, signed, will_body};
-use super::database::{FORMAT_CLOCK_SET, MailboxSize};
-use super::store::SessionStoreConfig;
+use super::config::SessionStoreConfig;
+use super::schema::FORMAT_CLOCK_SET;
 use crate::sessions::message::{Delivery, Message};
+
+/// What a mailbox holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct MailboxSize {
+    pub messages: u64,
+    pub bytes: u64,
+}
 
 /// One transaction.
 pub(super) struct Write<'a> {

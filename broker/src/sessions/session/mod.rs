@@ -2,8 +2,10 @@
 //!
 //! - [`Session`]: a session, its queue and the way to its mailbox
 //! - `greeting`: the retained messages that a new subscription is due
-//! - `subscribed`: what the client subscribed to, and what there is of it while it is away
+//! - `subscribed`: what the client subscribed to
+//! - `away`: what is asked of it while its client is away
 
+mod away;
 mod greeting;
 mod subscribed;
 
@@ -15,6 +17,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use parking_lot::Mutex;
 use tidegate_telemetry::Qos;
 
+pub(crate) use self::away::{Rank, Sleeper};
 pub(crate) use self::greeting::Greeting;
 use super::asleep::{Asleep, Received};
 use super::bell::Bell;

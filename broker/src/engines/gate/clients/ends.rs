@@ -70,7 +70,7 @@ pub(super) fn cut(text: &str) -> String {
 }
 
 impl Ended {
-    pub(super) fn told(self) -> ClientEnd {
+    pub(crate) fn told(self) -> ClientEnd {
         let address = self.address.map(|address| address.to_string());
         ClientEnd { time: self.at_ms, reason: self.reason, detail: self.detail.into(), address }
     }

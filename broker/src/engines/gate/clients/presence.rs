@@ -96,11 +96,11 @@ impl Presence {
         self.inflight_out.store(count(outgoing), Ordering::Relaxed);
     }
 
-    pub(super) fn heard_ms(&self) -> i64 {
+    pub(crate) fn heard_ms(&self) -> i64 {
         self.heard_ms.load(Ordering::Relaxed)
     }
 
-    pub(super) fn totals(&self) -> ClientTotals {
+    pub(crate) fn totals(&self) -> ClientTotals {
         ClientTotals {
             publications: self.publications.load(Ordering::Relaxed),
             publication_bytes: self.publication_bytes.load(Ordering::Relaxed),
@@ -108,7 +108,7 @@ impl Presence {
         }
     }
 
-    pub(super) fn in_flight(&self) -> ClientInFlight {
+    pub(crate) fn in_flight(&self) -> ClientInFlight {
         ClientInFlight {
             incoming: self.inflight_in.load(Ordering::Relaxed).into(),
             outgoing: self.inflight_out.load(Ordering::Relaxed).into(),

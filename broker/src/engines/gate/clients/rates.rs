@@ -6,7 +6,7 @@ use tidegate_telemetry::clients::{ClientRates, ClientTotals};
 /// Looks at the counters of those that somebody asks about; nobody else costs anything. A rate is over the last 5 to
 /// 10 s while somebody asks every few seconds.
 #[derive(Default)]
-pub(super) struct Samples {
+pub(crate) struct Samples {
     /// By number of the connection.
     taken: HashMap<u64, Taken>,
     cleared: Option<Instant>,
@@ -19,7 +19,7 @@ struct Taken {
 }
 
 /// A rate is over no less.
-pub(super) const SPAN_MIN: Duration = Duration::from_secs(1);
+pub(crate) const SPAN_MIN: Duration = Duration::from_secs(1);
 
 /// How old a look becomes before the next one takes its place.
 const STEP: Duration = Duration::from_secs(5);
@@ -30,7 +30,7 @@ const FRESH: Duration = Duration::from_secs(30);
 impl Samples {
     /// The rates of a connection of that age whose counters stand at `totals` now; `None` when it has to be looked at
     /// again, in [`SPAN_MIN`].
-    pub(super) fn rates(
+    pub(crate) fn rates(
         &mut self,
         number: u64,
         age: Duration,

@@ -44,7 +44,7 @@ impl Traces {
 
     /// A trace of the client; `first` is its first line. A connection that has the identifier already has to look at
     /// [`Traces::watch`] afterwards.
-    pub(super) fn open(
+    pub(crate) fn open(
         self: &Arc<Self>,
         client: &str,
         payloads: bool,

@@ -2,8 +2,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Connection, Stream};
+use crate::access::Claim;
 use crate::engines::gate::hub::Admitted;
-use crate::wire::{ConnectRequest, End, Request};
+use crate::wire::{ConnectRequest, End, Password, Request};
 
 /// How long a connection may take to give its client identifier to a newer one.
 const TAKE_OVER_MAX: Duration = Duration::from_secs(5);
@@ -71,7 +72,7 @@ impl<S: Stream> Connection<S> {
     async fn identify(&mut self, connect: &ConnectRequest, client: &str) -> Option<String> {
         let now = self.hub.now();
         let asked_at = tidegate_identity::Now { instant: now.instant, unix_ms: now.unix_ms };
-        match self.hub.access.let_in(connect, &self.peer, asked_at).await {
+        match self.hub.access.let_in(claim(connect), &self.peer, asked_at).await {
             Ok(speaker) => {
                 let key = speaker.session_key(client);
                 self.machine.identify(speaker, now);
@@ -82,5 +83,15 @@ impl<S: Stream> Connection<S> {
                 None
             }
         }
+    }
+}
+
+/// What a CONNECT says of its client.
+fn claim(connect: &ConnectRequest) -> Claim<'_> {
+    Claim {
+        client_id: &connect.client_id,
+        user: connect.user.as_deref(),
+        password: connect.password.as_ref().map(Password::bytes),
+        will: connect.will.as_ref().map(|will| (will.topic.as_str(), will.retain)),
     }
 }

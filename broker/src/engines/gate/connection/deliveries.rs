@@ -7,8 +7,7 @@ use super::transfer::poll_write;
 use super::{Connection, Next, OUTPUT_BYTES_MAX, Stream};
 use crate::engines::gate::commits::OnDisk;
 use crate::engines::gate::hub::{Hub, is_by_name};
-use crate::sessions::Change;
-use crate::sessions::{Delivery, Due};
+use crate::sessions::{Change, Delivery, Due};
 use crate::wire::{Delivered, Machine};
 
 /// From the session's queue to the stream.

@@ -7,10 +7,8 @@ use tidegate_telemetry::{CommandId, CommandMessage, CommandProgress, CommandRefu
 
 use super::Hub;
 use crate::routing::Routed;
-use crate::sessions::Change;
-use crate::sessions::Message;
-use crate::topics::matches;
-use crate::topics::shared_filter;
+use crate::sessions::{Change, Message};
+use crate::topics::{matches, shared_filter};
 
 impl Hub {
     /// Appends a command and hands it to subscribers. Unlike a publication it goes out only when it is durable: a

@@ -1,9 +1,11 @@
 //! Who is connected, and who holds which client identifier.
 
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use tidegate_telemetry::Reason;
 
 use super::Hub;
@@ -11,8 +13,7 @@ use crate::access::KeptOut;
 use crate::engines::gate::clients::Refused;
 use crate::listeners::{OpenError, Peer};
 use crate::metrics;
-use crate::sessions::Session;
-use crate::sessions::{Bell, EndOrder};
+use crate::sessions::{Bell, EndOrder, Session};
 use crate::wire::End;
 
 /// A connection's place among the connections.
@@ -23,21 +24,48 @@ pub(crate) struct Seat {
     pub session: Option<Arc<Session>>,
 }
 
+/// Every open connection of the gate, so that all can be told to end.
+#[derive(Debug, Default)]
+pub(super) struct Connections {
+    open: Mutex<HashMap<u64, Arc<Bell>>>,
+    next: AtomicU64,
+}
+
+impl Connections {
+    fn enter(&self) -> Seat {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let seat = Seat { number, bell: Arc::default(), session: None };
+        self.open.lock().insert(seat.number, Arc::clone(&seat.bell));
+        seat
+    }
+
+    /// Returns whether it was open.
+    fn leave(&self, seat: &Seat) -> bool {
+        let was_open = self.open.lock().remove(&seat.number).is_some();
+        seat.bell.leave();
+        was_open
+    }
+
+    fn end_all(&self, order: EndOrder) {
+        self.open.lock().values().for_each(|bell| bell.end(order));
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.open.lock().len()
+    }
+}
+
 impl Hub {
     pub(crate) fn seat(&self) -> Seat {
-        let number = self.next_connection.fetch_add(1, Ordering::Relaxed);
-        let seat = Seat { number, bell: Arc::default(), session: None };
-        self.connections.lock().insert(seat.number, Arc::clone(&seat.bell));
         self.metrics.connections.increment(1.0);
-        seat
+        self.connections.enter()
     }
 
     /// The connection is gone; wakes whoever waits to take its client identifier over.
     pub(crate) fn leave(&self, seat: &Seat) {
-        if self.connections.lock().remove(&seat.number).is_some() {
+        if self.connections.leave(seat) {
             self.metrics.connections.decrement(1.0);
         }
-        seat.bell.leave();
     }
 
     /// Makes `bell`'s connection the holder of the client identifier and asks the holder before, if any, to end. Each holder has
@@ -82,8 +110,6 @@ impl Hub {
 
     /// Asks every connection to end.
     pub(crate) fn shut_down(&self) {
-        for bell in self.connections.lock().values() {
-            bell.end(EndOrder::Shutdown);
-        }
+        self.connections.end_all(EndOrder::Shutdown);
     }
 }

@@ -1,18 +1,27 @@
 //! What all connections of the gate share.
 //!
+//! It is made of parts that own what they hold, and what is done with several of them stands in one file a subject:
+//!
 //! - `connections`: who is connected, and who holds which client identifier
 //! - `sessions`: from CONNECT to session, and what stays of it
 //! - `subscriptions`: they begin and end
 //! - `commands`: out to devices, and back into the log what became of them
 //! - `publications`: into the log, to subscribers, among the retained messages
+//! - `wills`: what is published for clients that went without a word
+//! - `system`: the `$SYS` topics
+//! - `listing`: what operators ask: pages of clients, one client, ending a connection
+//! - `recovery`: what the run before left, brought back
 
 mod commands;
 mod connections;
+mod listing;
 mod publications;
+mod recovery;
 mod sessions;
 mod subscriptions;
+mod system;
+mod wills;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
@@ -23,24 +32,23 @@ use tidegate_log::Log;
 use tidegate_telemetry::{Holder, Problem, ProblemSink, Reason};
 
 pub(crate) use self::commands::is_by_name;
+use self::connections::Connections;
 pub(crate) use self::connections::Seat;
 pub(crate) use self::publications::{Publisher, holder_of};
 pub(crate) use self::sessions::Admitted;
+use self::system::SystemTopics;
+use self::wills::Wills;
 use super::clients::Directory;
 use super::commits::Commits;
 use super::linger;
 use super::pauses::Pauses;
-use super::wills::Wills;
 use crate::access::Access;
 use crate::clock::Clock;
 use crate::config::BrokerConfig;
 use crate::engines::BrokerStats;
 use crate::metrics::{self, Metrics};
-use crate::routing::Retained;
-use crate::routing::Routes;
-use crate::sessions::Bell;
-use crate::sessions::{Message, QueueBounds, Ways};
-use crate::sessions::{Parked, SessionStore};
+use crate::routing::{Retained, Routes};
+use crate::sessions::{Parked, QueueBounds, SessionStore, Ways};
 use crate::topics::TopicLimits;
 use crate::wire::{Limits, Now, PropertyLimits};
 
@@ -57,35 +65,23 @@ pub(crate) struct Hub {
     pub(crate) metrics: Metrics,
     pub(crate) ways: Ways,
     pub(crate) store: SessionStore,
-    pub(crate) inflight: AtomicUsize,
-    problems: Arc<dyn ProblemSink>,
+    inflight: Inflight,
+    problems: Problems,
     clock: Clock,
     pub(super) parked: Parked,
     next_session: AtomicU64,
     pub(super) next_message: AtomicU64,
-    /// Every connection, so that all can be told to end.
-    connections: Mutex<HashMap<u64, Arc<Bell>>>,
-    next_connection: AtomicU64,
+    connections: Connections,
     pub(super) directory: Directory,
     pub(super) routes: Routes,
     pub(super) subscriptions: AtomicUsize,
     pub(super) retained: Mutex<Retained>,
-    pub(super) wills: Mutex<Wills>,
-    /// The newest message of each `$SYS` topic.
-    pub(super) system: Mutex<Vec<Arc<Message>>>,
-    pub(super) started: Instant,
+    wills: Wills,
+    system: SystemTopics,
     pub(super) pauses: Pauses,
-    pub(super) traffic: Traffic,
     /// For checks of the checker: connections sleep though something is left to send.
     #[cfg(test)]
     pub(super) forgets_what_is_left: std::sync::atomic::AtomicBool,
-}
-
-/// What `$SYS` counts besides what the metrics do.
-#[derive(Debug, Default)]
-pub(super) struct Traffic {
-    pub received: AtomicU64,
-    pub sent: AtomicU64,
 }
 
 impl Hub {
@@ -127,27 +123,24 @@ impl Hub {
             access: Access::new(&config),
             metrics: Metrics::new(),
             ways: Ways { store: store.clone(), bounds: Arc::new(bounds) },
-            inflight: AtomicUsize::new(0),
+            inflight: Inflight::default(),
             next_session: AtomicU64::new(first_session),
-            connections: Mutex::default(),
-            next_connection: AtomicU64::new(0),
+            connections: Connections::default(),
             directory: Directory::new(&config, clock.now_ms),
             next_message: AtomicU64::new(1),
             routes: Routes::new(),
             subscriptions: AtomicUsize::new(0),
             retained: Mutex::new(Retained::new(config.retained_max, config.retained_bytes_max)),
-            wills: Mutex::default(),
-            system: Mutex::default(),
-            started: Instant::now(),
+            wills: Wills::default(),
+            system: SystemTopics::new(Instant::now()),
             pauses: Pauses::new(Instant::now()),
-            traffic: Traffic::default(),
             #[cfg(test)]
             forgets_what_is_left: Default::default(),
             parked: Parked::new(config.sessions_max),
             commits: Commits::new(log.durable(), store.stored()),
             config,
             log,
-            problems,
+            problems: Problems { sink: problems, clock: clock.now_ms },
             clock,
             store,
         }
@@ -185,34 +178,56 @@ impl Hub {
     /// Counts and reports something that was refused.
     pub(crate) fn refused(&self, reason: Reason, detail: String, of: Holder, topic: &str, payload: Bytes) {
         metrics::refused(reason, 1);
-        self.report(reason, detail, of, topic, payload);
-    }
-
-    fn report(&self, reason: Reason, detail: String, (owner, client): Holder, topic: &str, payload: Bytes) {
-        let received_ms = (self.clock.now_ms)();
-        self.problems.report(Problem { reason, detail, topic: topic.into(), client, owner, received_ms, payload });
+        self.problems.report(reason, detail, of, topic, payload);
     }
 
     pub(crate) fn note_inflight(&self, before: usize, after: usize) {
-        if after > before {
-            self.inflight.fetch_add(after - before, Ordering::Relaxed);
-        } else if before > after {
-            self.inflight.fetch_sub(before - after, Ordering::Relaxed);
-        } else {
-            return;
+        if before != after {
+            self.metrics.inflight.set(self.inflight.moved(before, after) as f64);
         }
-        self.metrics.inflight.set(self.inflight.load(Ordering::Relaxed) as f64);
     }
 
     pub(crate) fn stats(&self) -> BrokerStats {
         let (retained, retained_bytes) = self.retained.lock().size();
         BrokerStats {
-            connections: self.connections.lock().len(),
+            connections: self.connections.len(),
             subscriptions: self.subscriptions.load(Ordering::Relaxed),
             retained,
             retained_bytes,
-            inflight: self.inflight.load(Ordering::Relaxed),
+            inflight: self.inflight.now(),
             queued_bytes: self.ways.bounds.total_bytes.load(Ordering::Relaxed),
         }
+    }
+}
+
+/// Publications of all connections that wait for their acknowledgement.
+#[derive(Debug, Default)]
+struct Inflight(AtomicUsize);
+
+impl Inflight {
+    /// A connection has `after` where it had `before`; returns how many there are of all.
+    fn moved(&self, before: usize, after: usize) -> usize {
+        match after >= before {
+            true => self.0.fetch_add(after - before, Ordering::Relaxed) + (after - before),
+            false => self.0.fetch_sub(before - after, Ordering::Relaxed) - (before - after),
+        }
+    }
+
+    fn now(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Where what was refused is reported to, with the time.
+struct Problems {
+    sink: Arc<dyn ProblemSink>,
+    /// Gives Unix ms.
+    clock: fn() -> i64,
+}
+
+impl Problems {
+    fn report(&self, reason: Reason, detail: String, (owner, client): Holder, topic: &str, payload: Bytes) {
+        let received_ms = (self.clock)();
+        self.sink.report(Problem { reason, detail, topic: topic.into(), client, owner, received_ms, payload });
     }
 }

@@ -10,10 +10,8 @@ use tidegate_telemetry::{Entry, Holder, Owner, Position, Publication, Qos, Reaso
 use super::Hub;
 use crate::engines::gate::turn::Turn;
 use crate::metrics::{self, Dropped};
-use crate::routing::{Kept, Put, Retained};
-use crate::routing::{Routed, durable_for};
-use crate::sessions::Change;
-use crate::sessions::{Delivery, Message, NotQueued, Session};
+use crate::routing::{Kept, Put, Retained, Routed, durable_for};
+use crate::sessions::{Change, Delivery, Message, NotQueued, Session};
 use crate::wire::Delivered;
 
 /// Who publishes, for `no local` and the counters.
@@ -84,7 +82,7 @@ impl Hub {
             }
         }
         turn.spend(taken + routed.len());
-        self.traffic.received.fetch_add(taken as u64, Ordering::Relaxed);
+        self.system.note_received(taken as u64);
         let rest = entries.split_off(taken);
         let appended = self.log.append(entries);
         *entries = rest;
@@ -106,7 +104,7 @@ impl Hub {
     pub(crate) fn refused_for_room(&self, of: Holder, topic: &str, count: u64) {
         metrics::refused(Reason::DiskFull, count);
         let detail = AppendError::DiskFull.to_string();
-        self.report(Reason::DiskFull, detail, of, topic, Bytes::new());
+        self.problems.report(Reason::DiskFull, detail, of, topic, Bytes::new());
     }
 
     /// Finds what a publication makes: deliveries, and a retained message.
@@ -153,7 +151,7 @@ impl Hub {
             metrics::dropped(Dropped::Overload, count as u64);
             let detail =
                 format!("{count} QoS 0 publications came faster than the log takes them; publish less, or with QoS 1");
-            self.report(Reason::Overload, detail, from.holder(), &topic, Bytes::new());
+            self.problems.report(Reason::Overload, detail, from.holder(), &topic, Bytes::new());
         }
     }
 
@@ -186,7 +184,7 @@ impl Hub {
              raise the limit, or retain less",
             self.config.retained_max, self.config.retained_bytes_max, of.0
         );
-        self.report(Reason::ClientLimit, detail, Holder::clone(&of), &gone.topic, Bytes::new());
+        self.problems.report(Reason::ClientLimit, detail, Holder::clone(&of), &gone.topic, Bytes::new());
         let message = Arc::new(Message { payload: Bytes::new(), ..Message::clone(&gone) });
         self.store.note(Change::Retain { position, message, of });
     }
@@ -203,7 +201,7 @@ impl Hub {
     pub(crate) fn note_delivery(&self, session: u64, delivery: &Delivery, delivered: Delivered) {
         match delivered {
             Delivered::Sent => {
-                self.traffic.sent.fetch_add(1, Ordering::Relaxed);
+                self.system.note_sent();
                 if delivery.is_noted_when_sent() {
                     let (number, packet_id) = (delivery.number, delivery.packet_id);
                     self.store.note(Change::Send { session, number, packet_id });

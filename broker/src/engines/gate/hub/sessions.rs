@@ -8,11 +8,9 @@ use bytes::Bytes;
 use tidegate_telemetry::Reason;
 
 use super::{Hub, Seat};
-use crate::access::client_and_principal;
 use crate::engines::gate::clients::Ended;
 use crate::metrics::{self, Dropped};
-use crate::sessions::Session;
-use crate::sessions::{Change, Rank, Received};
+use crate::sessions::{Change, Rank, Received, Session, client_and_principal};
 use crate::wire::{Admission, ConnectRequest};
 
 /// The key of the limit.

@@ -8,8 +8,7 @@ use tidegate_telemetry::Position;
 use super::Hub;
 use crate::engines::gate::turn::Turn;
 use crate::routing::{Subscriber, durable_for};
-use crate::sessions::{Change, SubscriptionOptions};
-use crate::sessions::{Delivery, Greeting, Message, Session};
+use crate::sessions::{Change, Delivery, Greeting, Message, Session, SubscriptionOptions};
 use crate::topics::TopicError;
 use crate::wire::{Filter, SubscribeOutcome};
 
@@ -58,8 +57,8 @@ impl Hub {
     }
 
     fn send_system(&self, session: &Arc<Session>, filter: &Filter) {
-        for (position, message) in self.system_matching(&filter.filter) {
-            self.queue(session, greeted(position, message, filter.options));
+        for message in self.system.matching(&filter.filter) {
+            self.queue(session, greeted(Position::START, message, filter.options));
         }
     }
 

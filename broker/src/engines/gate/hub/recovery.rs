@@ -6,12 +6,12 @@ use std::time::Duration;
 use tidegate_log::{Log, ReadError};
 use tidegate_telemetry::{Entry, Position, Publication, Qos};
 
-use super::hub::{Hub, holder_of};
-use crate::access::session_key;
+use super::{Hub, holder_of};
 use crate::clock::Clock;
 use crate::routing::Subscriber;
-use crate::sessions::Session;
-use crate::sessions::{Asleep, Change, Recovered, RecoveredSession, SessionStore, SessionStoreError, Subscriptions};
+use crate::sessions::{
+    Asleep, Change, Recovered, RecoveredSession, Session, SessionStore, SessionStoreError, Subscriptions, session_key,
+};
 
 /// How long one read of the log waits; what is asked for is there.
 const READ_WAIT: Duration = Duration::from_millis(100);

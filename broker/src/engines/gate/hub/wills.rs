@@ -1,18 +1,41 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use tidegate_log::AppendError;
 use tidegate_telemetry::{Entry, Publication, Reason};
 
-use super::hub::{Hub, Publisher, holder_of};
-use super::turn::Turn;
+use super::{Hub, Publisher, holder_of};
+use crate::engines::gate::turn::Turn;
 use crate::sessions::Change;
 
 /// Wills of clients that are away and may still come back (MQTT 5.0 section 3.1.3.2.2), by session: when each is due,
 /// as [`Hub::waiting_ms`] counts.
 #[derive(Debug, Default)]
-pub(crate) struct Wills {
-    waiting: HashMap<u64, (i64, Publication)>,
+pub(super) struct Wills {
+    waiting: Mutex<HashMap<u64, (i64, Publication)>>,
+}
+
+impl Wills {
+    fn put(&self, will: Publication, due_ms: i64) {
+        self.waiting.lock().insert(will.session, (due_ms, will));
+    }
+
+    fn take(&self, session: u64) -> Option<Publication> {
+        self.waiting.lock().remove(&session).map(|(_, will)| will)
+    }
+
+    fn take_due(&self, waiting_ms: i64) -> Vec<Publication> {
+        let mut waiting = self.waiting.lock();
+        waiting.extract_if(|_, (due_ms, _)| *due_ms <= waiting_ms).map(|(_, (_, will))| will).collect()
+    }
+
+    /// Whether the publication is the will that waits for its session.
+    fn holds(&self, publication: &Publication) -> bool {
+        let is_it =
+            |(_, will): &(i64, Publication)| will.topic == publication.topic && will.payload == publication.payload;
+        self.waiting.lock().get(&publication.session).is_some_and(is_it)
+    }
 }
 
 impl Hub {
@@ -38,29 +61,24 @@ impl Hub {
     }
 
     /// A will waits until `due_ms`.
-    pub(super) fn await_will(&self, will: Publication, due_ms: i64) {
-        self.wills.lock().waiting.insert(will.session, (due_ms, will));
+    pub(in crate::engines::gate) fn await_will(&self, will: Publication, due_ms: i64) {
+        self.wills.put(will, due_ms);
     }
 
     /// The client is back in time.
-    pub(super) fn cancel_will(&self, session: u64) {
-        if self.wills.lock().waiting.remove(&session).is_some() {
+    pub(in crate::engines::gate) fn cancel_will(&self, session: u64) {
+        if self.wills.take(session).is_some() {
             self.forgive_will(session);
         }
     }
 
-    pub(super) fn publish_due_wills(&self, waiting_ms: i64) {
-        let due: Vec<(i64, Publication)> = {
-            let mut wills = self.wills.lock();
-            wills.waiting.extract_if(|_, (due_ms, _)| *due_ms <= waiting_ms).map(|(_, will)| will).collect()
-        };
-        due.into_iter().for_each(|(_, will)| self.publish_will(will));
+    pub(in crate::engines::gate) fn publish_due_wills(&self, waiting_ms: i64) {
+        self.wills.take_due(waiting_ms).into_iter().for_each(|will| self.publish_will(will));
     }
 
     /// The session ended: its will does not wait any longer.
-    pub(super) fn publish_will_of(&self, session: u64) {
-        let waiting = self.wills.lock().waiting.remove(&session);
-        if let Some((_, will)) = waiting {
+    pub(in crate::engines::gate) fn publish_will_of(&self, session: u64) {
+        if let Some(will) = self.wills.take(session) {
             self.publish_will(will);
         }
     }
@@ -82,12 +100,9 @@ impl Hub {
     }
 
     /// A publication that is in the log after all the store knows: if it is a will that waits, it waits no longer.
-    pub(super) fn found_published(&self, publication: &Publication) {
-        let is_it =
-            |(_, will): &(i64, Publication)| will.topic == publication.topic && will.payload == publication.payload;
-        let waits = self.wills.lock().waiting.get(&publication.session).is_some_and(is_it);
+    pub(in crate::engines::gate) fn found_published(&self, publication: &Publication) {
         // A will has no packet identifier.
-        if waits && publication.packet_id == 0 {
+        if publication.packet_id == 0 && self.wills.holds(publication) {
             self.cancel_will(publication.session);
         }
     }

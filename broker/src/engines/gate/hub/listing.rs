@@ -1,5 +1,4 @@
 use std::collections::BTreeMap;
-use std::ops::Bound;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,14 +8,10 @@ use tidegate_telemetry::clients::{
     ClientsError, ClientsPage, ClientsQuery, RefusalsPage, RefusalsQuery, TraceLine,
 };
 
-use super::rates::SPAN_MIN;
-use super::{Directory, Presence};
-use crate::access::{client_and_principal, session_key};
-use crate::engines::gate::hub::Hub;
-use crate::sessions::Sleeper;
-use crate::sessions::{Bell, EndOrder};
-use crate::topics::matches;
-use crate::topics::shared_filter;
+use super::Hub;
+use crate::engines::gate::clients::{Ended, Presence, SPAN_MIN};
+use crate::sessions::{EndOrder, Sleeper, client_and_principal, session_key};
+use crate::topics::{matches, shared_filter};
 
 /// Clients looked at under one lock.
 const AT_A_TIME: usize = 256;
@@ -45,46 +40,18 @@ struct Known {
     sleeper: Option<Sleeper>,
 }
 
-impl Directory {
-    fn connected_after(&self, after: Option<&str>, count: usize) -> Vec<(Arc<str>, Arc<Presence>)> {
-        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let holders = self.holders.lock();
-        // One that is not let in yet is skipped, not waited for; it does not count, or a page would seem to be the last.
-        let present = holders
-            .range::<str, _>((from, Bound::Unbounded))
-            .filter_map(|(key, holder)| Some((Arc::clone(key), Arc::clone(holder.presence.as_ref()?))));
-        present.take(count).collect()
-    }
-
-    fn bells(&self, client: &str) -> Vec<Arc<Bell>> {
-        let holders = self.holders.lock();
-        let from = holders.range::<str, _>((Bound::Included(client), Bound::Unbounded));
-        let same = from.take_while(|(key, _)| client_and_principal(key).0 == client);
-        same.map(|(_, holder)| Arc::clone(&holder.bell)).collect()
-    }
-
-    fn bell(&self, key: &str) -> Option<Arc<Bell>> {
-        self.holders.lock().get(key).map(|holder| Arc::clone(&holder.bell))
-    }
-
-    fn presence(&self, key: &str) -> Option<Arc<Presence>> {
-        self.holders.lock().get(key).and_then(|holder| holder.presence.clone())
-    }
-}
-
 /// What operators ask of the gate. No lock is held while more than [`AT_A_TIME`] clients are looked at.
 impl Hub {
     pub(crate) async fn list_clients(&self, query: ClientsQuery) -> Result<ClientsPage, ClientsError> {
         let (mut found, next) = self.find_clients(&query);
         self.complete(&mut found).await;
-        let counts =
-            ClientCounts { connected: self.directory.holders.lock().len() as u64, sleeping: self.parked.len() as u64 };
+        let counts = ClientCounts { connected: self.directory.connected() as u64, sleeping: self.parked.len() as u64 };
         let clients = found.into_iter().map(|found| found.client).collect();
         Ok(ClientsPage { clients, next, counts })
     }
 
     pub(crate) fn list_refusals(&self, query: &RefusalsQuery) -> RefusalsPage {
-        self.directory.refusals.lock().page(query)
+        self.directory.refusals(query)
     }
 
     pub(crate) async fn one_client(&self, name: ClientName) -> Result<ClientDetails, ClientsError> {
@@ -171,7 +138,7 @@ impl Hub {
     fn known_after(&self, after: Option<&str>) -> (BTreeMap<Arc<str>, Known>, bool) {
         let connected = self.directory.connected_after(after, AT_A_TIME);
         let sleeping = self.parked.after(after, AT_A_TIME);
-        let ended = self.directory.ends.lock().after(after, AT_A_TIME);
+        let ended = self.directory.ended_after(after, AT_A_TIME);
         let mut known: BTreeMap<Arc<str>, Known> = BTreeMap::new();
         // What one source has beyond its part may lie before what another has in its own.
         let last_of = |keys: Option<&Arc<str>>, count: usize| keys.filter(|_| count == AT_A_TIME).cloned();
@@ -201,10 +168,10 @@ impl Hub {
     }
 
     fn found(&self, key: &str, known: Known) -> Option<Found> {
-        let ended = self.directory.ends.lock().get(key);
+        let ended = self.directory.end(key);
         let (id, principal) = client_and_principal(key);
         let mut client = blank(id);
-        client.last_end = ended.clone().map(super::Ended::told);
+        client.last_end = ended.clone().map(Ended::told);
         let principal_of_key: Arc<str> = Arc::from(principal.unwrap_or("anonymous"));
         let mut mailbox = None;
         match (&known.presence, known.sleeper, ended) {
@@ -262,7 +229,7 @@ impl Hub {
 
     /// Returns whether there was a rate for everyone, but for those that have only just connected.
     fn look_at_rates(&self, found: &mut [Found]) -> bool {
-        let (now, waiting_ms, mut samples) = (Instant::now(), self.waiting_ms(), self.directory.samples.lock());
+        let (now, waiting_ms, mut samples) = (Instant::now(), self.waiting_ms(), self.directory.samples());
         let mut is_all = true;
         for one in found {
             let Some(presence) = &one.presence else { continue };
@@ -360,43 +327,4 @@ fn describe(client: &mut Client, presence: &Presence) {
     client.in_flight = presence.in_flight();
     let (messages, bytes) = presence.session.size();
     client.queued = ClientQueue { messages: messages as u64, bytes: bytes as u64 };
-}
-
-#[cfg(test)]
-mod tests {
-    use tidegate_identity::Identity;
-
-    use super::super::Facts;
-    use super::*;
-    use crate::config::BrokerConfig;
-    use crate::listeners::Transport;
-    use crate::sessions::Session;
-    use crate::wire::Version;
-
-    #[test]
-    fn those_not_let_in_yet_do_not_make_a_page_seem_the_last() {
-        let directory = Directory::new(&BrokerConfig::default(), || 0);
-        for number in 0..10 {
-            let (key, bell) = (Arc::from(format!("client-{number}")), Arc::new(Bell::default()));
-            directory.hold(&key, &bell);
-            let facts = Facts {
-                number,
-                since_ms: 0,
-                identity: Arc::new(Identity::anonymous()),
-                address: None,
-                transport: Transport::Tcp,
-                version: Version::V5,
-                clean: true,
-                keep_alive_s: 0,
-                expiry_s: 0,
-            };
-            let presence = Presence::new(facts, Arc::new(Session::new(number, false)));
-            if number != 1 {
-                directory.show(&key, &bell, &Arc::new(presence));
-            }
-        }
-        let keys = |after| directory.connected_after(after, 4).into_iter().map(|(key, _)| key).collect::<Vec<_>>();
-        assert_eq!(keys(None), ["client-0", "client-2", "client-3", "client-4"].map(Arc::from));
-        assert_eq!(keys(Some("client-8")), ["client-9"].map(Arc::from));
-    }
 }

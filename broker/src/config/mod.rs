@@ -1,10 +1,16 @@
+//! What the MQTT edge is told: settings and limits of the gate, and which engine serves in its place.
+
+mod engine;
+mod external;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tidegate_identity::Authority;
 
-use crate::engines::EngineConfig;
+pub use self::engine::{EngineConfig, RumqttdConfig};
+pub use self::external::{ExternalConfig, ExternalTls, Version};
 use crate::listeners::ListenerConfig;
 
 /// Settings and limits of the MQTT edge.

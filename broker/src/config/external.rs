@@ -81,7 +81,7 @@ impl Default for ExternalConfig {
 
 impl ExternalConfig {
     /// The filters as they are sent, shared or not.
-    pub(super) fn subscriptions(&self) -> Vec<String> {
+    pub(crate) fn subscriptions(&self) -> Vec<String> {
         let shared = |filter: &String| match self.share.as_str() {
             "" => filter.clone(),
             group => format!("$share/{group}/{filter}"),
