@@ -34,7 +34,7 @@ const SWEEP_AT: usize = 4096;
 
 /// A connection's place among those of its address; given back when dropped.
 #[derive(Debug)]
-pub(crate) struct AddressPlace {
+pub(crate) struct AddressPermit {
     address: IpAddr,
     known: Arc<Mutex<HashMap<IpAddr, Known>>>,
 }
@@ -46,7 +46,7 @@ impl Addresses {
     }
 
     /// Takes a place, or says what keeps the connection out.
-    pub(super) fn enter(&self, address: IpAddr, now: Instant) -> Result<AddressPlace, KeptOut> {
+    pub(super) fn enter(&self, address: IpAddr, now: Instant) -> Result<AddressPermit, KeptOut> {
         let (address, limits) = (network(address), self.limits);
         let mut known = self.known.lock();
         if known.len() >= SWEEP_AT && !known.contains_key(&address) {
@@ -61,7 +61,7 @@ impl Addresses {
         } else {
             entry.connections += 1;
             entry.tokens -= 1.0;
-            return Ok(AddressPlace { address, known: Arc::clone(&self.known) });
+            return Ok(AddressPermit { address, known: Arc::clone(&self.known) });
         };
         Err(KeptOut { by, detail: format!("{} is met by {address}: connect less, or raise it", by.key()) })
     }
@@ -74,7 +74,7 @@ impl Known {
     }
 }
 
-impl Drop for AddressPlace {
+impl Drop for AddressPermit {
     fn drop(&mut self) {
         if let Some(known) = self.known.lock().get_mut(&self.address) {
             known.connections -= 1;

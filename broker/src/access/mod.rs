@@ -1,15 +1,15 @@
 //! Who is let in, what they may do, and how much of it: what stands between a connection and the authority.
 //!
 //! - [`Access`]: shared by all connections; asks the authority without holding up anybody else
-//! - [`Speaker`]: who a connection speaks for, and its rights
-//! - [`Places`]: connections at one time; `addresses`: those of one address, also a second; `limit`: what kept one out
+//! - [`ClientAuth`]: who the client of a connection is, and what it may do
+//! - [`Permits`]: connections at one time; `addresses`: those of one address, also a second; `limit`: what kept one out
 //! - `rate`: publications of a client
 
 mod addresses;
+mod auth;
 mod limit;
-mod places;
+mod permits;
 mod rate;
-mod speaker;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,10 +20,10 @@ use tidegate_identity::{Authority, Check, Credentials, Identity, Now, Refusal as
 use tidegate_telemetry::Owner;
 use tokio::sync::Semaphore;
 
+pub(crate) use auth::ClientAuth;
 pub(crate) use limit::{ConnectLimit, KeptOut};
-pub(crate) use places::{LOBBY_WAIT_MAX, Place, Places};
+pub(crate) use permits::{Permit, Permits, REFUSAL_WAIT_MAX};
 pub(crate) use rate::PublishRate;
-pub(crate) use speaker::Speaker;
 
 use crate::config::BrokerConfig;
 use crate::listeners::Peer;
@@ -31,7 +31,7 @@ use crate::listeners::Peer;
 /// What all connections share about identity and limits.
 pub(crate) struct Access {
     authority: Arc<Authority>,
-    pub(crate) places: Places,
+    pub(crate) permits: Permits,
     verifying: Arc<Semaphore>,
     waiting: AtomicUsize,
 }
@@ -53,11 +53,11 @@ impl Access {
     pub(crate) fn new(config: &BrokerConfig) -> Self {
         let authority = Arc::clone(&config.authority);
         let verifying = Arc::new(Semaphore::new(authority.config().verify_concurrency.max(1)));
-        Access { authority, places: Places::new(config), verifying, waiting: AtomicUsize::new(0) }
+        Access { authority, permits: Permits::new(config), verifying, waiting: AtomicUsize::new(0) }
     }
 
     /// Asks who a client is. A password that has to be verified takes its turn on another thread.
-    pub(crate) async fn let_in(&self, claim: Claim<'_>, peer: &Peer, now: Now) -> Result<Speaker, Refused> {
+    pub(crate) async fn let_in(&self, claim: Claim<'_>, peer: &Peer, now: Now) -> Result<ClientAuth, Refused> {
         let check = match self.authority.check(&credentials(claim, peer), now) {
             Check::Slow => self.verify(claim, peer, now).await,
             quick => quick,
@@ -94,14 +94,14 @@ impl Access {
     }
 
     /// A will is a publication that is decided on now.
-    fn allow_will(&self, claim: Claim<'_>, identity: Identity, nobody: Owner) -> Result<Speaker, Refused> {
-        let speaker = Speaker::new(Arc::clone(&self.authority), identity, nobody);
+    fn allow_will(&self, claim: Claim<'_>, identity: Identity, nobody: Owner) -> Result<ClientAuth, Refused> {
+        let auth = ClientAuth::new(Arc::clone(&self.authority), identity, nobody);
         match claim.will {
-            Some((topic, retain)) if !speaker.may_publish(claim.client_id, topic, retain) => {
-                let detail = format!("{} has no right to publish its will to {topic:?}", speaker.principal());
+            Some((topic, retain)) if !auth.may_publish(claim.client_id, topic, retain) => {
+                let detail = format!("{} has no right to publish its will to {topic:?}", auth.principal());
                 Err(Refused::new(WhyRefused::NotAuthorized, detail))
             }
-            _ => Ok(speaker),
+            _ => Ok(auth),
         }
     }
 }

@@ -67,7 +67,7 @@ impl Model {
         self.sessions.values().flat_map(|session| session.mailbox.values().map(|owed| owed.message))
     }
 
-    /// One change the hub might make, applied here; `None` where it would not make it.
+    /// One change the gate might make, applied here; `None` where it would not make it.
     pub(super) fn change(&mut self, noise: &mut Noise<'_>) -> Option<Change> {
         let (kind, which) = (noise.byte() % 16, usize::from(noise.byte()));
         if kind == 0 {
@@ -136,7 +136,7 @@ impl Model {
         })
     }
 
-    /// A session begins, unless its client has one: the hub ends that first.
+    /// A session begins, unless its client has one: the gate ends that first.
     fn open(&mut self, which: usize) -> Option<Change> {
         let client = format!("c{}", which % 4);
         if self.sessions.values().any(|kept| kept.client == client) {

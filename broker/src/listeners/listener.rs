@@ -12,7 +12,7 @@ use tokio_tungstenite::tungstenite;
 use super::accepted::Accepted;
 use super::config::{ListenAddress, ListenerConfig};
 use super::proxy::{self, ProxyError};
-use super::spoken::{Places, Spoken};
+use super::spoken::{ListenerAddresses, Spoken};
 use super::tls::{self, Reload, Tls, TlsError};
 use super::unix::UnixSocket;
 use super::websocket::{self, WebSocket, WebSocketRules};
@@ -20,7 +20,7 @@ use super::{Peer, Transport, certificate};
 
 /// A bound listener.
 pub(crate) struct Listener {
-    pub way: Arc<Way>,
+    pub handshakes: Arc<Handshakes>,
     at: ListenAddress,
     socket: Bound,
 }
@@ -31,13 +31,13 @@ enum Bound {
 }
 
 /// What a connection of a listener goes through before it speaks MQTT.
-pub(crate) struct Way {
+pub(crate) struct Handshakes {
     pub transport: Transport,
     proxy_protocol: bool,
     tls: Option<Tls>,
     websocket: WebSocketRules,
     /// Every listener, this one included.
-    places: Arc<Places>,
+    addresses: Arc<ListenerAddresses>,
 }
 
 /// Why a listener does not start.
@@ -147,9 +147,10 @@ impl Listener {
         let all = std::iter::once(&first).chain(further);
         let bound = all.map(|config| Listener::bind(config, backlog, packet_bytes_max));
         let mut bound = bound.collect::<Result<Vec<Listener>, BindError>>()?;
-        let places: Arc<Places> = bound.iter().map(|one| (one.way.transport, one.at.clone())).collect();
-        for way in bound.iter_mut().filter_map(|listener| Arc::get_mut(&mut listener.way)) {
-            way.places = Arc::clone(&places);
+        let addresses: Arc<ListenerAddresses> =
+            bound.iter().map(|one| (one.handshakes.transport, one.at.clone())).collect();
+        for handshakes in bound.iter_mut().filter_map(|listener| Arc::get_mut(&mut listener.handshakes)) {
+            handshakes.addresses = Arc::clone(&addresses);
         }
         Ok(bound)
     }
@@ -190,8 +191,8 @@ impl Listener {
             message_bytes_max: packet_bytes_max.max(MESSAGE_BYTES_MIN),
         };
         let (transport, proxy_protocol) = (config.transport, config.proxy_protocol);
-        let way = Way { transport, proxy_protocol, tls, websocket, places: Arc::new([]) };
-        Ok(Listener { way: Arc::new(way), at, socket })
+        let handshakes = Handshakes { transport, proxy_protocol, tls, websocket, addresses: Arc::new([]) };
+        Ok(Listener { handshakes: Arc::new(handshakes), at, socket })
     }
 
     /// Where it is, with the port that was picked.
@@ -208,13 +209,13 @@ impl Listener {
 
     /// Follows the files of the certificates; never ends.
     pub(crate) async fn follow_certificates(&self) {
-        let Some(interval) = self.way.tls.as_ref().map(Tls::check_interval) else {
+        let Some(interval) = self.handshakes.tls.as_ref().map(Tls::check_interval) else {
             return std::future::pending().await;
         };
         loop {
             tokio::time::sleep(interval).await;
-            let way = Arc::clone(&self.way);
-            let looked = tokio::task::spawn_blocking(move || way.tls.as_ref().map(Tls::reload)).await;
+            let handshakes = Arc::clone(&self.handshakes);
+            let looked = tokio::task::spawn_blocking(move || handshakes.tls.as_ref().map(Tls::reload)).await;
             match looked {
                 Ok(Some(Reload::Loaded)) => {
                     counter!("tidegate_mqtt_certificate_reloads_total", "result" => "loaded").increment(1);
@@ -233,7 +234,7 @@ impl Listener {
 /// Messages up to this size are taken even where packets have to be smaller.
 const MESSAGE_BYTES_MIN: usize = 64 * 1024;
 
-impl Way {
+impl Handshakes {
     /// Whether a connection speaks MQTT from its first byte.
     pub(crate) fn is_plain(&self) -> bool {
         matches!(self.transport, Transport::Tcp | Transport::Unix)
@@ -260,7 +261,7 @@ impl Way {
 
     /// Why a connection that speaks something else is refused.
     pub(crate) fn refusal_of(&self, spoken: Spoken) -> OpenError {
-        let (detail, answer) = (spoken.words(self.transport, &self.places), spoken.answer(self.transport));
+        let (detail, answer) = (spoken.words(self.transport, &self.addresses), spoken.answer(self.transport));
         OpenError::OtherProtocol { detail, answer }
     }
 
@@ -301,7 +302,7 @@ impl Way {
         let Some(spoken) = Spoken::of(begun).filter(|spoken| !spoken.fits_inside(self.transport)) else {
             return Ok(());
         };
-        let (detail, answer) = (spoken.words_inside(self.transport, &self.places), spoken.answer_inside());
+        let (detail, answer) = (spoken.words_inside(self.transport, &self.addresses), spoken.answer_inside());
         // Whether it gets there or not, the connection ends.
         let _ = async { stream.write_all(answer).await.and(stream.shutdown().await) }.await;
         Err((OpenError::OtherProtocol { detail, answer: b"" }, None))

@@ -15,7 +15,7 @@ pub(crate) enum Spoken {
 }
 
 /// Every listener there is: what it serves, and where.
-pub(crate) type Places = [(Transport, ListenAddress)];
+pub(crate) type ListenerAddresses = [(Transport, ListenAddress)];
 
 /// A TLS record that holds a handshake (RFC 8446 section 5.1), which no MQTT packet begins with.
 const TLS: &[u8] = &[0x16, 3];
@@ -67,14 +67,14 @@ impl Spoken {
     }
 
     /// What came inside of TLS, and where to go with it.
-    pub(crate) fn words_inside(self, listener: Transport, places: &Places) -> String {
+    pub(crate) fn words_inside(self, listener: Transport, addresses: &ListenerAddresses) -> String {
         let (came, instead) = match self {
             Spoken::Tls => ("TLS within TLS", "encrypt once".to_owned()),
             Spoken::Http => {
-                let websocket = there_is(Transport::Wss, places);
+                let websocket = there_is(Transport::Wss, addresses);
                 ("HTTP over TLS", format!("pages and REST are at http.listen, and {websocket}"))
             }
-            Spoken::Mqtt => ("MQTT over TLS", there_is(Transport::Tls, places)),
+            Spoken::Mqtt => ("MQTT over TLS", there_is(Transport::Tls, addresses)),
             Spoken::Proxy => ("a PROXY protocol header inside of TLS", PROXY_INSTEAD.to_owned()),
         };
         format!("this port speaks {}, and {came} came: {instead}", served_by(listener))
@@ -90,19 +90,19 @@ impl Spoken {
     }
 
     /// What came to a listener that does not serve it, and where to go instead.
-    pub(crate) fn words(self, listener: Transport, places: &Places) -> String {
+    pub(crate) fn words(self, listener: Transport, addresses: &ListenerAddresses) -> String {
         let (came, instead) = match self {
-            Spoken::Tls if listener.is_websocket() => ("TLS", there_is(Transport::Wss, places)),
-            Spoken::Tls => ("TLS", there_is(Transport::Tls, places)),
+            Spoken::Tls if listener.is_websocket() => ("TLS", there_is(Transport::Wss, addresses)),
+            Spoken::Tls => ("TLS", there_is(Transport::Tls, addresses)),
             Spoken::Http if listener == Transport::Wss => ("plain HTTP", "use wss:// or https://".to_owned()),
             Spoken::Http => {
-                let websocket = there_is(Transport::WebSocket, places);
+                let websocket = there_is(Transport::WebSocket, addresses);
                 ("HTTP", format!("pages and REST are at http.listen, and {websocket}"))
             }
             Spoken::Mqtt if listener.is_encrypted() => {
-                ("plain MQTT", format!("use TLS here, or else {}", there_is(Transport::Tcp, places)))
+                ("plain MQTT", format!("use TLS here, or else {}", there_is(Transport::Tcp, addresses)))
             }
-            Spoken::Mqtt => ("plain MQTT", there_is(Transport::Tcp, places)),
+            Spoken::Mqtt => ("plain MQTT", there_is(Transport::Tcp, addresses)),
             Spoken::Proxy => ("a PROXY protocol header", PROXY_INSTEAD.to_owned()),
         };
         format!("this port speaks {}, and {came} came: {instead}", served_by(listener))
@@ -120,7 +120,7 @@ fn served_by(listener: Transport) -> &'static str {
     }
 }
 
-fn there_is(wanted: Transport, places: &Places) -> String {
+fn there_is(wanted: Transport, addresses: &ListenerAddresses) -> String {
     let name = match wanted {
         Transport::Tcp | Transport::Unix => "plain MQTT",
         Transport::Tls => "TLS",
@@ -128,7 +128,7 @@ fn there_is(wanted: Transport, places: &Places) -> String {
         Transport::Wss => "MQTT over WebSocket over TLS",
     };
     let at: Vec<String> =
-        places.iter().filter(|(transport, _)| *transport == wanted).map(|(_, at)| at.to_string()).collect();
+        addresses.iter().filter(|(transport, _)| *transport == wanted).map(|(_, at)| at.to_string()).collect();
     match at.is_empty() {
         true => format!("{name} is nowhere: add a [[listener]] with kind = {:?}", wanted.name()),
         false => format!("{name} is at {}", at.join(" and ")),
@@ -161,12 +161,12 @@ mod tests {
 
     #[test]
     fn who_came_to_the_wrong_port_is_told_the_right_one() {
-        let places = [
+        let addresses = [
             (Transport::Tcp, ListenAddress::Tcp("127.0.0.1:1883".parse().unwrap())),
             (Transport::Tls, ListenAddress::Tcp("127.0.0.1:8883".parse().unwrap())),
         ];
         let says = |spoken: Spoken, listener, text: &str| {
-            let words = spoken.words(listener, &places);
+            let words = spoken.words(listener, &addresses);
             assert!(words.contains(text), "{words}");
         };
         says(Spoken::Tls, Transport::Tcp, "this port speaks plain MQTT, and TLS came: TLS is at 127.0.0.1:8883");
@@ -175,7 +175,7 @@ mod tests {
         says(Spoken::Http, Transport::Tcp, "http.listen");
         says(Spoken::Proxy, Transport::Tcp, "proxy_protocol = true");
         let inside = |spoken: Spoken, listener, text: &str| {
-            let words = spoken.words_inside(listener, &places);
+            let words = spoken.words_inside(listener, &addresses);
             assert!(words.contains(text), "{words}");
         };
         inside(Spoken::Http, Transport::Tls, "this port speaks MQTT over TLS, and HTTP over TLS came: pages");

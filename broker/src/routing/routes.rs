@@ -157,7 +157,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::sessions::{QueueBounds, Ways};
+    use crate::sessions::{QueueBounds, QueueContext};
     use crate::sessions::{SessionStore, SessionStoreConfig};
 
     const SUBSCRIBERS: u64 = 10_000;
@@ -185,13 +185,13 @@ mod tests {
         let routes = Routes::new();
         let options =
             SubscriptionOptions { qos: Qos::AtMostOnce, no_local: false, retain_as_published: false, identifier: None };
-        let ways = Ways {
+        let context = QueueContext {
             store: SessionStore::open(SessionStoreConfig::default()).expect("in memory"),
             bounds: Arc::new(QueueBounds { each_bytes_max: 0, total_bytes_max: 0, total_bytes: AtomicUsize::new(0) }),
         };
         let sessions: Vec<_> = (0..SUBSCRIBERS).map(|number| Arc::new(Session::new(number, false))).collect();
         for session in &sessions {
-            session.attach(&Arc::default(), session.number(), &ways);
+            session.attach(&Arc::default(), session.number(), &context);
             for filter in filters {
                 session.subscribe((*filter).into(), options);
                 routes.subscribe(filter, Subscriber { session: Arc::clone(session), options }, true);

@@ -15,9 +15,9 @@ pub(crate) struct Asleep(Box<[u8]>);
 /// QoS 2 packet identifiers that were received and not yet released, with the place of the entry in the log.
 pub(crate) type Received = Vec<(u16, Position)>;
 
-/// What is kept of a [`super::session::Greeting`] while its client is away: it goes on where it stood.
+/// What is kept of a [`super::session::RetainedBacklog`] while its client is away: it goes on where it stood.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct PackedGreeting {
+pub(crate) struct PackedBacklog {
     pub filter: String,
     pub from: String,
     pub through: Position,
@@ -30,10 +30,10 @@ impl Asleep {
         client: &str,
         address: Option<IpAddr>,
         received: &Received,
-        greetings: &[PackedGreeting],
+        backlogs: &[PackedBacklog],
         subscriptions: &Subscriptions,
     ) -> Self {
-        let mut bytes = encode(&(client, address, received, greetings), Vec::new());
+        let mut bytes = encode(&(client, address, received, backlogs), Vec::new());
         for (filter, options) in subscriptions.iter() {
             bytes = encode(&(options.packed(), options.identifier, &**filter), bytes);
         }
@@ -57,7 +57,7 @@ impl Asleep {
         self.head().0
     }
 
-    pub(crate) fn greetings(&self) -> Vec<PackedGreeting> {
+    pub(crate) fn backlogs(&self) -> Vec<PackedBacklog> {
         self.head().1
     }
 
@@ -81,13 +81,13 @@ impl Asleep {
         subscriptions
     }
 
-    fn head(&self) -> (Received, Vec<PackedGreeting>, &[u8]) {
+    fn head(&self) -> (Received, Vec<PackedBacklog>, &[u8]) {
         if self.0.is_empty() {
             return Default::default();
         }
-        type Head<'a> = (&'a str, Option<IpAddr>, Received, Vec<PackedGreeting>);
-        let ((_, _, received, greetings), rest): (Head<'_>, _) = decode(&self.0);
-        (received, greetings, rest)
+        type Head<'a> = (&'a str, Option<IpAddr>, Received, Vec<PackedBacklog>);
+        let ((_, _, received, backlogs), rest): (Head<'_>, _) = decode(&self.0);
+        (received, backlogs, rest)
     }
 }
 
@@ -113,9 +113,9 @@ mod tests {
         })
     }
 
-    fn greeting() -> impl Strategy<Value = PackedGreeting> {
+    fn backlog() -> impl Strategy<Value = PackedBacklog> {
         (".{1,20}", ".{0,20}", any::<u64>().prop_map(Position), any::<[u64; 2]>())
-            .prop_map(|(filter, from, through, [next, end])| PackedGreeting { filter, from, through, next, end })
+            .prop_map(|(filter, from, through, [next, end])| PackedBacklog { filter, from, through, next, end })
     }
 
     proptest! {
@@ -124,16 +124,16 @@ mod tests {
             client in ".{0,200}",
             address in prop::option::of(any::<IpAddr>()),
             received in prop::collection::vec((any::<u16>(), any::<u64>().prop_map(Position)), 0..4),
-            greetings in prop::collection::vec(greeting(), 0..3),
+            backlogs in prop::collection::vec(backlog(), 0..3),
             filters in prop::collection::btree_map(".{1,200}", options(), 0..9),
         ) {
             let mut subscriptions = Subscriptions::default();
             filters.iter().for_each(|(filter, options)| subscriptions.insert(Arc::from(&**filter), *options));
-            let asleep = Asleep::new(&client, address, &received, &greetings, &subscriptions);
+            let asleep = Asleep::new(&client, address, &received, &backlogs, &subscriptions);
             prop_assert_eq!(asleep.client(), &client);
             prop_assert_eq!(asleep.address(), address);
             prop_assert_eq!(asleep.received(), received);
-            prop_assert_eq!(asleep.greetings(), greetings);
+            prop_assert_eq!(asleep.backlogs(), backlogs);
             prop_assert!(asleep.subscriptions().eq(filters.iter().map(|(filter, options)| (&**filter, *options))));
             prop_assert_eq!(asleep.unpack(), subscriptions);
         }

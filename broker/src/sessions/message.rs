@@ -15,7 +15,7 @@ pub(crate) struct Message {
     pub payload: Bytes,
     pub qos: Qos,
     pub retain: bool,
-    /// When it was received, ms, as `Hub::waiting_ms` counts them.
+    /// When it was received, ms, as `GateState::waiting_ms` counts them.
     pub received_ms: i64,
     pub properties: Option<Box<PublishProperties>>,
 }

@@ -3,7 +3,7 @@
 //! - `session`: one session, its queue and the way to its mailbox
 //!   - `message`: a publication on its way to subscribers; `subscriptions`: filters and options
 //!   - `asleep`: what memory holds of it while its client is away, packed
-//!   - `bell`: wakes the connection that has it
+//!   - `handle`: what others hold of the connection that serves it: they wake it, or end it
 //! - `key`: under what the session of a client is held and kept
 //! - `parked`: the sessions of clients that are away; `rows`: a table in order
 //! - `disk`, [`SessionStore`]: sessions, mailboxes, retained messages and wills on disk
@@ -28,8 +28,8 @@
 //! - SUBACK and UNSUBACK of such a session, and a CONNACK that makes or ends one, wait for the file.
 
 mod asleep;
-mod bell;
 mod disk;
+mod handle;
 mod key;
 mod message;
 mod parked;
@@ -38,16 +38,16 @@ mod session;
 mod subscriptions;
 
 pub(crate) use asleep::{Asleep, Received};
-pub(crate) use bell::{Bell, EndOrder};
 #[cfg(test)]
 pub(crate) use disk::Cut;
 #[cfg(any(test, fuzzing))]
 pub(crate) use disk::Writer;
 pub(crate) use disk::{Change, Recovered, RecoveredSession};
 pub use disk::{SessionStore, SessionStoreConfig, SessionStoreError};
+pub(crate) use handle::{ConnectionHandle, EndOrder};
 pub(crate) use key::{client_and_principal, session_key};
 pub(crate) use message::{Delivery, Message};
 pub(crate) use parked::Parked;
-pub(crate) use session::{Due, Greeting, NotQueued, QueueBounds, Rank, Session, Sleeper, Ways};
+pub(crate) use session::{Due, NotQueued, QueueBounds, QueueContext, Rank, RetainedBacklog, Session, Sleeper};
 pub use subscriptions::SubscriptionOptions;
 pub(crate) use subscriptions::Subscriptions;

@@ -12,7 +12,7 @@ pub(super) struct Rows<T> {
 const PIECE_MAX: usize = 256;
 
 /// Which piece, and which row of it.
-type Place = (usize, usize);
+type RowIndex = (usize, usize);
 
 impl<T> Default for Rows<T> {
     fn default() -> Self {
@@ -78,7 +78,7 @@ impl<T> Rows<T> {
     }
 
     /// Where a row is, or where it belongs.
-    fn find(&self, order: impl Fn(&T) -> Ordering) -> Result<Place, Place> {
+    fn find(&self, order: impl Fn(&T) -> Ordering) -> Result<RowIndex, RowIndex> {
         let behind = self.pieces.partition_point(|rows| order(&rows[0]) != Ordering::Greater);
         let piece = behind.saturating_sub(1);
         match self.pieces.get(piece) {

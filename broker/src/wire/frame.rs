@@ -113,6 +113,29 @@ fn check_connect_flags(body: &[u8]) -> Result<(), FrameError> {
     Ok(())
 }
 
+/// What kind of packet the bytes begin with.
+pub(super) fn packet_name(raw: &[u8]) -> &'static str {
+    const NAMES: [&str; 16] = [
+        "packet type 0",
+        "CONNECT",
+        "CONNACK",
+        "PUBLISH",
+        "PUBACK",
+        "PUBREC",
+        "PUBREL",
+        "PUBCOMP",
+        "SUBSCRIBE",
+        "SUBACK",
+        "UNSUBSCRIBE",
+        "UNSUBACK",
+        "PINGREQ",
+        "PINGRESP",
+        "DISCONNECT",
+        "AUTH",
+    ];
+    raw.first().map_or("nothing", |first| NAMES[usize::from(first >> 4)])
+}
+
 #[cfg(test)]
 mod tests {
     use super::Version::V3_1_1;

@@ -182,7 +182,7 @@ pub(super) fn connect_v5(connect: &v5_0::Connect) -> ConnectRequest {
         receive_max: u16::MAX,
         alias_max: 0,
         packet_bytes_max: usize::MAX,
-        // An empty one may be ours, see `mend`.
+        // An empty one may be ours, see `repair`.
         user: connect.user_name().filter(|user| !user.is_empty()).map(str::to_owned),
         password: connect.password().map(|password| Password(password.into())),
         enhanced_authentication: false,

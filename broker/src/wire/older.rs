@@ -17,7 +17,7 @@ use super::version::Version;
 
 /// A CONNECT that is not as 3.1.1 has it.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Greeting {
+pub(super) struct OlderConnect {
     pub version: Version,
     /// It comes from another broker's bridge.
     pub is_bridge: bool,
@@ -38,25 +38,29 @@ const DUP: u8 = 0x08;
 const QOS: u8 = 0x06;
 
 /// Reads a whole CONNECT of 3.1, or of a bridge; `None` for any other packet.
-pub(super) fn greeting(packet: &[u8]) -> Option<Greeting> {
+pub(super) fn connect(packet: &[u8]) -> Option<OlderConnect> {
     if packet.first() != Some(&CONNECT) {
         return None;
     }
     match frame::body(packet) {
         [0, 4, b'M', b'Q', b'T', b'T', level, rest @ ..] if *level == BRIDGE | 4 => {
-            Some(Greeting { version: Version::V3_1_1, is_bridge: true, packet: connect(4, rest)? })
+            Some(OlderConnect { version: Version::V3_1_1, is_bridge: true, packet: connect_3_1_1(4, rest)? })
         }
         [0, 6, b'M', b'Q', b'I', b's', b'd', b'p', level, flags, rest @ ..] => {
             // Another level is as unknown in 3.1.1 as it is here.
             let known = if level & !BRIDGE == 3 { 4 } else { 0 };
             let body = [&[connect_flags(*flags, rest)], rest].concat();
-            Some(Greeting { version: Version::V3_1, is_bridge: level & BRIDGE != 0, packet: connect(known, &body)? })
+            Some(OlderConnect {
+                version: Version::V3_1,
+                is_bridge: level & BRIDGE != 0,
+                packet: connect_3_1_1(known, &body)?,
+            })
         }
         _ => None,
     }
 }
 
-fn connect(level: u8, rest: &[u8]) -> Option<Vec<u8>> {
+fn connect_3_1_1(level: u8, rest: &[u8]) -> Option<Vec<u8>> {
     let body = [&[0, 4, b'M', b'Q', b'T', b'T', level], rest].concat();
     let length = VariableByteInteger::from_u32(u32::try_from(body.len()).ok()?)?;
     Some([&[CONNECT], length.as_bytes(), &body].concat())
@@ -94,8 +98,8 @@ pub(super) fn packet(packet: &[u8]) -> Cow<'_, [u8]> {
         6 | 8 | 10 => 0x02,
         _ => 0,
     };
-    let mended = first & 0xf0 | flags;
-    if mended == first { Cow::Borrowed(packet) } else { Cow::Owned([&[mended], &packet[1..]].concat()) }
+    let rewritten = first & 0xf0 | flags;
+    if rewritten == first { Cow::Borrowed(packet) } else { Cow::Owned([&[rewritten], &packet[1..]].concat()) }
 }
 
 #[cfg(test)]
@@ -106,11 +110,11 @@ mod tests {
     fn only_the_mark_of_a_bridge_is_taken_off() {
         let marked = b"\x10\x0d\0\x04MQTT\x84\x02\0\x3c\0\x01b";
         let plain = b"\x10\x0d\0\x04MQTT\x04\x02\0\x3c\0\x01b";
-        let greeting_of_it = Greeting { version: Version::V3_1_1, is_bridge: true, packet: plain.to_vec() };
-        assert_eq!(greeting(marked), Some(greeting_of_it));
-        assert_eq!(greeting(plain), None);
+        let expected = OlderConnect { version: Version::V3_1_1, is_bridge: true, packet: plain.to_vec() };
+        assert_eq!(connect(marked), Some(expected));
+        assert_eq!(connect(plain), None);
         for other in [&b"\x10\0"[..], b"\xc0\0", b"\x10\x07\0\x04MQTT\x85", b"\x10\x06\0\x04MQTT"] {
-            assert_eq!(greeting(other), None, "{other:?}");
+            assert_eq!(connect(other), None, "{other:?}");
         }
     }
 
@@ -126,8 +130,8 @@ mod tests {
         };
         let is_same = |level, flags, payload: &[u8], in_newer, is_bridge| {
             let packet = newer(4, in_newer, payload);
-            let expected = Greeting { version: Version::V3_1, is_bridge, packet };
-            assert_eq!(greeting(&older(level, flags, payload)), Some(expected), "{level:#x} {flags:#x}");
+            let expected = OlderConnect { version: Version::V3_1, is_bridge, packet };
+            assert_eq!(connect(&older(level, flags, payload)), Some(expected), "{level:#x} {flags:#x}");
         };
         is_same(3, 0x02, b"\0\x01c", 0x02, false);
         is_same(0x83, 0x02, b"\0\x01c", 0x02, true);
@@ -136,7 +140,7 @@ mod tests {
         is_same(3, 0xc6, b"\0\x01c\0\x01w\0\x01x", 0x06, false);
         is_same(3, 0xc2, b"\0\x01c\0\x01u", 0x82, false);
         is_same(3, 0xc2, b"\0\x01", 0xc2, false);
-        assert_eq!(greeting(&older(4, 2, b"\0\x01c")).map(|it| it.packet), Some(newer(0, 2, b"\0\x01c")));
+        assert_eq!(connect(&older(4, 2, b"\0\x01c")).map(|it| it.packet), Some(newer(0, 2, b"\0\x01c")));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use mqtt_protocol_core::mqtt::result_code::{
 use tidegate_identity::Refusal as WhyRefused;
 use tidegate_telemetry::{PublishProperties, Qos, Reason};
 
-use super::machine::{Admission, Limits};
+use super::limits::{Admission, Limits};
 use super::version::Version;
 use crate::access::ConnectLimit;
 use crate::sessions::Delivery;

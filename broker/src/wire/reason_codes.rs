@@ -1,23 +1,23 @@
 use metrics::counter;
 
-use super::farewell::packet_name;
-use super::watch::Way;
+use super::direction::Direction;
+use super::frame::packet_name;
 
 /// Counts the reason codes of a whole packet (MQTT 5.0 section 2.4); 3.1.1 has return codes in CONNACK and SUBACK alone.
-pub(super) fn count(way: Way, packet: &[u8], v5: bool) {
+pub(super) fn count(direction: Direction, packet: &[u8], v5: bool) {
     const ACKNOWLEDGEMENTS: std::ops::RangeInclusive<u8> = 4..=7;
     let kind = packet.first().map_or(0, |first| first >> 4);
     let header = 1 + packet.iter().skip(1).take_while(|byte| **byte & 0x80 != 0).count() + 1;
     let body = packet.get(header..).unwrap_or_default();
     match kind {
-        CONNACK => code(way, packet, body.get(1).copied().unwrap_or(0)),
+        CONNACK => code(direction, packet, body.get(1).copied().unwrap_or(0)),
         // Without one it is a success (MQTT 5.0 section 3.4.2.1).
         kind if ACKNOWLEDGEMENTS.contains(&kind) => match body.get(2).filter(|_| v5) {
-            None | Some(0) => success(way, kind),
-            Some(failure) => code(way, packet, *failure),
+            None | Some(0) => success(direction, kind),
+            Some(failure) => code(direction, packet, *failure),
         },
-        SUBACK => subscriptions(body, v5).iter().for_each(|each| code(way, packet, *each)),
-        DISCONNECT if v5 => code(way, packet, body.first().copied().unwrap_or(0)),
+        SUBACK => subscriptions(body, v5).iter().for_each(|each| code(direction, packet, *each)),
+        DISCONNECT if v5 => code(direction, packet, body.first().copied().unwrap_or(0)),
         _ => {}
     }
 }
@@ -43,29 +43,29 @@ fn subscriptions(body: &[u8], v5: bool) -> &[u8] {
     body.get(at + length..).unwrap_or_default()
 }
 
-fn code(way: Way, packet: &[u8], code: u8) {
-    let (direction, packet, code) = (way.direction(), packet_name(packet), format!("{code:#04x}"));
+fn code(direction: Direction, packet: &[u8], code: u8) {
+    let (direction, packet, code) = (direction.name(), packet_name(packet), format!("{code:#04x}"));
     counter!("tidegate_mqtt_reason_codes_total", "direction" => direction, "packet" => packet, "code" => code)
         .increment(1);
 }
 
 /// As often as publications come: with labels that are made once.
-fn success(way: Way, kind: u8) {
+fn success(direction: Direction, kind: u8) {
     macro_rules! count {
         ($direction:literal, $packet:literal) => {
             counter!("tidegate_mqtt_reason_codes_total", "direction" => $direction, "packet" => $packet, "code" => "0x00")
                 .increment(1)
         };
     }
-    match (way, kind) {
-        (Way::In, 4) => count!("in", "PUBACK"),
-        (Way::In, 5) => count!("in", "PUBREC"),
-        (Way::In, 6) => count!("in", "PUBREL"),
-        (Way::In, _) => count!("in", "PUBCOMP"),
-        (Way::Out, 4) => count!("out", "PUBACK"),
-        (Way::Out, 5) => count!("out", "PUBREC"),
-        (Way::Out, 6) => count!("out", "PUBREL"),
-        (Way::Out, _) => count!("out", "PUBCOMP"),
+    match (direction, kind) {
+        (Direction::In, 4) => count!("in", "PUBACK"),
+        (Direction::In, 5) => count!("in", "PUBREC"),
+        (Direction::In, 6) => count!("in", "PUBREL"),
+        (Direction::In, _) => count!("in", "PUBCOMP"),
+        (Direction::Out, 4) => count!("out", "PUBACK"),
+        (Direction::Out, 5) => count!("out", "PUBREC"),
+        (Direction::Out, 6) => count!("out", "PUBREL"),
+        (Direction::Out, _) => count!("out", "PUBCOMP"),
     }
 }
 

@@ -3,7 +3,7 @@ use std::fmt::Write;
 use tidegate_telemetry::clients::TracedPacket;
 
 use super::codes;
-use super::farewell::packet_name;
+use super::frame::packet_name;
 use super::inbound::ConnectRequest;
 
 /// What a whole packet says, for people who trace a client; time and direction are the caller's. A packet that is not

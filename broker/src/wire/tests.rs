@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 use tidegate_telemetry::{Position, Publication, Qos, Reason};
 
-use super::machine::{Admission, Limits, Machine, Now, PropertyLimits};
-use super::{Delivered, End, Request, SubscribeOutcome};
+use super::{Admission, Delivered, End, Limits, Machine, Now, PropertyLimits, Request, SubscribeOutcome};
 use crate::sessions::Delivery;
 use crate::topics::TopicLimits;
 

@@ -49,7 +49,7 @@ pub(super) enum Connection {
 }
 
 /// Speaks to the broker.
-pub(super) enum Speaker {
+pub(super) enum Client {
     V3(rumqttc::AsyncClient),
     V5(v5::AsyncClient),
 }
@@ -62,7 +62,7 @@ const REQUESTS: usize = 1024;
 const PACKET_BYTES_MAX: usize = 268_435_455;
 
 /// Prepares a connection; the first [`Connection::hear`] opens it.
-pub(super) fn prepare(config: &BrokerConfig, own: &ExternalConfig) -> Result<(Speaker, Connection), ExternalError> {
+pub(super) fn prepare(config: &BrokerConfig, own: &ExternalConfig) -> Result<(Client, Connection), ExternalError> {
     let (host, port) = own.address.rsplit_once(':').unwrap_or((&own.address, "1883"));
     let port = port.parse().unwrap_or(1883);
     let transport = match &own.tls {
@@ -70,7 +70,7 @@ pub(super) fn prepare(config: &BrokerConfig, own: &ExternalConfig) -> Result<(Sp
         None => Transport::tcp(),
     };
     let login = login(own)?;
-    let (speaker, mut connection) = match own.version {
+    let (client, mut connection) = match own.version {
         Version::V3 => {
             let mut options = rumqttc::MqttOptions::new(&own.client_id, host, port);
             options.set_clean_session(false).set_keep_alive(own.keep_alive).set_manual_acks(true);
@@ -81,7 +81,7 @@ pub(super) fn prepare(config: &BrokerConfig, own: &ExternalConfig) -> Result<(Sp
             let (client, mut events) = rumqttc::AsyncClient::new(options, REQUESTS);
             events.network_options.set_connection_timeout(own.connect_timeout.as_secs());
             events.network_options.set_tcp_nodelay(true);
-            (Speaker::V3(client), Connection::V3(Box::new(events)))
+            (Client::V3(client), Connection::V3(Box::new(events)))
         }
         Version::V5 => {
             let mut options = v5::MqttOptions::new(&own.client_id, host, port);
@@ -98,11 +98,11 @@ pub(super) fn prepare(config: &BrokerConfig, own: &ExternalConfig) -> Result<(Sp
                 options.set_credentials(user, password);
             }
             let (client, events) = v5::AsyncClient::new(options, REQUESTS);
-            (Speaker::V5(client), Connection::V5(Box::new(events)))
+            (Client::V5(client), Connection::V5(Box::new(events)))
         }
     };
     connection.expect_releases();
-    Ok((speaker, connection))
+    Ok((client, connection))
 }
 
 fn login(own: &ExternalConfig) -> Result<Option<(String, String)>, ExternalError> {
@@ -189,16 +189,16 @@ impl Connection {
     }
 }
 
-impl Speaker {
+impl Client {
     /// Acknowledges a message; `false` when that has to wait.
     pub(super) fn answer(&self, waiting: Waiting) -> bool {
         match self {
-            Speaker::V3(client) => {
+            Client::V3(client) => {
                 let mut publish = rumqttc::Publish::new("", qos_v3(waiting.qos), Vec::new());
                 publish.pkid = waiting.packet_id;
                 client.try_ack(&publish).is_ok()
             }
-            Speaker::V5(client) => {
+            Client::V5(client) => {
                 let mut publish = v5::mqttbytes::v5::Publish::new("", qos_v5(waiting.qos), Bytes::new(), None);
                 publish.pkid = waiting.packet_id;
                 client.try_ack(&publish).is_ok()
@@ -209,11 +209,11 @@ impl Speaker {
     /// Subscribes; the broker's answer is heard.
     pub(super) fn subscribe(&self, filters: Vec<String>, qos: Qos) -> bool {
         match self {
-            Speaker::V3(client) => {
+            Client::V3(client) => {
                 let filters = filters.into_iter().map(|path| rumqttc::SubscribeFilter::new(path, qos_v3(qos)));
                 client.try_subscribe_many(filters).is_ok()
             }
-            Speaker::V5(client) => {
+            Client::V5(client) => {
                 use v5::mqttbytes::v5::{Filter, RetainForwardRule};
                 let filters = filters.into_iter().map(|path| Filter {
                     // Then the flag marks what the broker had kept, and nothing that is published now (section 3.3.1.3).
@@ -229,8 +229,8 @@ impl Speaker {
     /// Says good-bye.
     pub(super) fn disconnect(&self) {
         let _gone_anyway = match self {
-            Speaker::V3(client) => client.try_disconnect().is_ok(),
-            Speaker::V5(client) => client.try_disconnect().is_ok(),
+            Client::V3(client) => client.try_disconnect().is_ok(),
+            Client::V5(client) => client.try_disconnect().is_ok(),
         };
     }
 }

@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::backoff::Backoff;
-use self::connection::{Connection, Message, Said, Speaker};
+use self::connection::{Client, Connection, Message, Said};
 use self::inbox::Inbox;
 use super::intake::Intake;
 use super::{BrokerStats, Engine};
@@ -47,7 +47,7 @@ pub(crate) struct External {
 
 /// Everything about the connection that lasts longer than it.
 struct Link {
-    speaker: Speaker,
+    client: Client,
     connection: Connection,
     inbox: Inbox,
     durable: watch::Receiver<Position>,
@@ -77,9 +77,9 @@ impl External {
         if let Some((key, what)) = own.mistakes().first() {
             return Err(ExternalError::Setting { key, what }.into());
         }
-        let (speaker, connection) = connection::prepare(config, &own)?;
+        let (client, connection) = connection::prepare(config, &own)?;
         let link = Link {
-            speaker,
+            client,
             connection,
             inbox: Inbox::recover(log.as_ref()).map_err(BrokerError::Log)?,
             durable: log.durable(),
@@ -125,7 +125,7 @@ impl External {
         });
         loop {
             if is_stopping && link.inbox.is_settled() {
-                link.speaker.disconnect();
+                link.client.disconnect();
                 let _said_or_gone = tokio::time::timeout(self.shutdown_grace, link.connection.hear()).await;
                 return Ended::Stopping;
             }
@@ -145,7 +145,7 @@ impl External {
                             }
                         }
                         changed = durable.changed() => match changed {
-                            Ok(()) => self.answer(&link.speaker, inbox, *durable.borrow_and_update()),
+                            Ok(()) => self.answer(&link.client, inbox, *durable.borrow_and_update()),
                             Err(_) => return Ended::Stopping,
                         },
                         said = &mut hearing => break said,
@@ -179,7 +179,7 @@ impl External {
                 Ok(_) => {}
             }
             let durable = *link.durable.borrow_and_update();
-            self.answer(&link.speaker, &mut link.inbox, durable);
+            self.answer(&link.client, &mut link.inbox, durable);
         }
     }
 
@@ -198,7 +198,7 @@ impl External {
         }
         link.was_connected = true;
         // Also where the session goes on: Mosquitto 2.0.11 forgets the shared subscriptions of one when it restarts.
-        if !link.speaker.subscribe(self.own.subscriptions(), self.own.qos) {
+        if !link.client.subscribe(self.own.subscriptions(), self.own.qos) {
             tracing::error!("rumqttc takes no subscription: nothing is received before the next connection");
         }
         tracing::info!(broker = self.own.address, session_present, "connected to the broker");
@@ -217,9 +217,9 @@ impl External {
         Ok(())
     }
 
-    fn answer(&self, speaker: &Speaker, inbox: &mut Inbox, durable: Position) {
+    fn answer(&self, client: &Client, inbox: &mut Inbox, durable: Position) {
         while let Some(waiting) = inbox.due(durable) {
-            if !speaker.answer(waiting) {
+            if !client.answer(waiting) {
                 return;
             }
             inbox.answered();

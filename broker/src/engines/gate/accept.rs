@@ -7,10 +7,10 @@ use tokio_util::task::TaskTracker;
 
 use super::Gate;
 use super::connection::{Stream, serve};
-use super::hub::Hub;
 use super::linger::Linger;
-use crate::access::{LOBBY_WAIT_MAX, Place};
-use crate::listeners::{Accepted, Begun, Listener, OpenError, Opened, Peer, Way};
+use super::state::GateState;
+use crate::access::{Permit, REFUSAL_WAIT_MAX};
+use crate::listeners::{Accepted, Begun, Handshakes, Listener, OpenError, Opened, Peer};
 use crate::metrics;
 use crate::wire::is_packet;
 
@@ -44,31 +44,33 @@ impl Gate {
 
     /// Gives a connection a task, within the limits: past them nothing is spent on it.
     fn admit(&self, listener: &Listener, stream: Accepted, tracker: &TaskTracker, cancel: &CancellationToken) {
-        let (hub, way) = (&self.hub, &listener.way);
-        hub.metrics.connections_accepted.increment(1);
-        let peer = Peer { transport: way.transport, address: stream.address(), certificate: None };
-        let taken = hub.access.places.take().and_then(|place| match way.trusts_proxy() {
+        let (gate, handshakes) = (&self.gate, &listener.handshakes);
+        gate.metrics.connections_accepted.increment(1);
+        let peer = Peer { transport: handshakes.transport, address: stream.address(), certificate: None };
+        let taken = gate.access.permits.take().and_then(|permit| match handshakes.trusts_proxy() {
             // The address is the proxy's; the client's comes with the header.
-            true => Ok(place),
-            false => hub.access.places.take_at(place, peer.ip()),
+            true => Ok(permit),
+            false => gate.access.permits.take_at(permit, peer.ip()),
         });
-        let place = match taken {
-            Ok(place) => place,
+        let permit = match taken {
+            Ok(permit) => permit,
             Err(kept_out) => {
-                hub.kept_out(&peer, &kept_out);
+                gate.kept_out(&peer, &kept_out);
                 // Before a handshake there is nothing a client could be told.
-                let lobby = way.is_plain().then(|| hub.access.places.wait_in_lobby(kept_out)).flatten();
-                let Some(place) = lobby else { return };
-                place
+                let refused = handshakes.is_plain().then(|| gate.access.permits.take_to_be_refused(kept_out)).flatten();
+                let Some(permit) = refused else { return };
+                permit
             }
         };
         // Acknowledgements are small; waiting to fill a segment would only add latency.
         if let Err(error) = stream.set_nodelay() {
             tracing::debug!(%peer, %error, "TCP_NODELAY could not be set");
         }
-        let (hub, way, tracker, cancel) = (Arc::clone(hub), Arc::clone(way), tracker.clone(), cancel.clone());
-        hub.metrics.arriving.increment(1.0);
-        let arrival = Arrival { hub, way, peer, accepted: Instant::now(), place: Some(place), tracker, cancel };
+        let (gate, handshakes, tracker, cancel) =
+            (Arc::clone(gate), Arc::clone(handshakes), tracker.clone(), cancel.clone());
+        gate.metrics.arriving.increment(1.0);
+        let arrival =
+            Arrival { gate, handshakes, peer, accepted: Instant::now(), permit: Some(permit), tracker, cancel };
         arrival.tracker.clone().spawn(arrival.arrive(stream));
     }
 }
@@ -76,11 +78,11 @@ impl Gate {
 /// A connection whose first packet has not come yet. Most of what a connection needs is made when it has: who sends
 /// nothing, or a byte a minute, holds a small task and a socket.
 struct Arrival {
-    hub: Arc<Hub>,
-    way: Arc<Way>,
+    gate: Arc<GateState>,
+    handshakes: Arc<Handshakes>,
     peer: Peer,
     accepted: Instant,
-    place: Option<Place>,
+    permit: Option<Permit>,
     tracker: TaskTracker,
     cancel: CancellationToken,
 }
@@ -101,7 +103,7 @@ impl Arrival {
                 () = patience(deadline) => Err(OpenError::Timeout),
             };
             if let Err(error) = opened {
-                self.hub.arrival_refused(&self.peer, &error);
+                self.gate.arrival_refused(&self.peer, &error);
                 if !matches!(error, OpenError::Timeout | OpenError::Lost(_)) {
                     // Boxed: what happens seldom must not make every waiting connection larger.
                     Box::pin(self.dismiss(stream, &error)).await;
@@ -111,38 +113,41 @@ impl Arrival {
     }
 
     fn deadline(&self) -> Instant {
-        let kept_out = self.place.as_ref().is_some_and(|place| place.kept_out.is_some());
-        let patience = self.hub.config.connect_timeout;
-        self.accepted + if kept_out { patience.min(LOBBY_WAIT_MAX) } else { patience }
+        let kept_out = self.permit.as_ref().is_some_and(|permit| permit.kept_out.is_some());
+        let patience = self.gate.config.connect_timeout;
+        self.accepted + if kept_out { patience.min(REFUSAL_WAIT_MAX) } else { patience }
     }
 
     async fn open(&mut self, arrived: &mut Option<Accepted>) -> Result<(), OpenError> {
         let Some(stream) = arrived.as_mut() else { return Ok(()) };
-        if self.way.trusts_proxy() {
-            self.way.meet_proxy(stream, &mut self.peer).await?;
+        if self.handshakes.trusts_proxy() {
+            self.handshakes.meet_proxy(stream, &mut self.peer).await?;
             if !self.enter() {
                 return Ok(());
             }
         }
-        let packet_bytes_max = self.hub.config.packet_bytes_max;
-        let begun = stream.until(|bytes| self.way.begun(bytes, |bytes| is_packet(bytes, packet_bytes_max))).await?;
+        let packet_bytes_max = self.gate.config.packet_bytes_max;
+        let begun =
+            stream.until(|bytes| self.handshakes.begun(bytes, |bytes| is_packet(bytes, packet_bytes_max))).await?;
         if let Some(Begun::Other(spoken)) = begun {
-            return Err(self.way.refusal_of(spoken));
+            return Err(self.handshakes.refusal_of(spoken));
         }
         match arrived.take() {
             None => {}
             Some(Accepted::Unix(stream)) => self.serve(stream),
-            Some(Accepted::Tcp(stream, _)) if self.way.is_plain() => self.serve(stream),
+            Some(Accepted::Tcp(stream, _)) if self.handshakes.is_plain() => self.serve(stream),
             // Boxed: what happens once must not make every waiting connection larger.
-            Some(Accepted::Tcp(stream, from)) => match Box::pin(self.way.shake_hands(stream, &mut self.peer)).await {
-                Ok(Opened::Tls(stream)) => self.serve(*stream),
-                Ok(Opened::WebSocket(stream)) => self.serve(*stream),
-                Ok(Opened::Wss(stream)) => self.serve(*stream),
-                Err((error, stream)) => {
-                    *arrived = stream.map(|stream| Accepted::Tcp(stream, from));
-                    return Err(error);
+            Some(Accepted::Tcp(stream, from)) => {
+                match Box::pin(self.handshakes.shake_hands(stream, &mut self.peer)).await {
+                    Ok(Opened::Tls(stream)) => self.serve(*stream),
+                    Ok(Opened::WebSocket(stream)) => self.serve(*stream),
+                    Ok(Opened::Wss(stream)) => self.serve(*stream),
+                    Err((error, stream)) => {
+                        *arrived = stream.map(|stream| Accepted::Tcp(stream, from));
+                        return Err(error);
+                    }
                 }
-            },
+            }
         }
         Ok(())
     }
@@ -150,7 +155,7 @@ impl Arrival {
     /// Closes the stream of a connection that is not served, so that its client is not cut off while it is sending.
     async fn dismiss(&self, stream: Option<Accepted>, error: &OpenError) {
         let answer = if let OpenError::OtherProtocol { answer, .. } = error { *answer } else { b"" };
-        let linger = Linger::of(&self.hub.config);
+        let linger = Linger::of(&self.gate.config);
         match stream {
             Some(Accepted::Tcp(stream, _)) => linger.close(stream, answer).await,
             Some(Accepted::Unix(stream)) => linger.close(stream, answer).await,
@@ -161,22 +166,22 @@ impl Arrival {
     /// The proxy said where the client is. Returns whether the connection goes on: with its place, or to be told why it
     /// has none.
     fn enter(&mut self) -> bool {
-        let places = &self.hub.access.places;
-        let Some(place) = self.place.take_if(|place| place.kept_out.is_none()) else { return true };
-        self.place = match places.take_at(place, self.peer.ip()) {
-            Ok(place) => Some(place),
+        let permits = &self.gate.access.permits;
+        let Some(permit) = self.permit.take_if(|permit| permit.kept_out.is_none()) else { return true };
+        self.permit = match permits.take_at(permit, self.peer.ip()) {
+            Ok(permit) => Some(permit),
             Err(kept_out) => {
-                self.hub.kept_out(&self.peer, &kept_out);
-                self.way.is_plain().then(|| places.wait_in_lobby(kept_out)).flatten()
+                self.gate.kept_out(&self.peer, &kept_out);
+                self.handshakes.is_plain().then(|| permits.take_to_be_refused(kept_out)).flatten()
             }
         };
-        self.place.is_some()
+        self.permit.is_some()
     }
 
     fn serve(&mut self, stream: impl Stream + 'static) {
-        let Some(place) = self.place.take() else { return };
+        let Some(permit) = self.permit.take() else { return };
         let peer = Peer { certificate: self.peer.certificate.take(), ..self.peer };
-        drop(self.tracker.spawn(serve(Arc::clone(&self.hub), stream, peer, self.accepted, place)));
+        drop(self.tracker.spawn(serve(Arc::clone(&self.gate), stream, peer, self.accepted, permit)));
     }
 }
 
@@ -188,7 +193,7 @@ async fn patience(deadline: tokio::time::Instant) {
 
 impl Drop for Arrival {
     fn drop(&mut self) {
-        self.hub.metrics.arriving.decrement(1.0);
+        self.gate.metrics.arriving.decrement(1.0);
     }
 }
 

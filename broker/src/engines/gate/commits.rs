@@ -6,17 +6,17 @@ use parking_lot::Mutex;
 use tidegate_telemetry::Position;
 use tokio::sync::watch;
 
-use crate::sessions::Bell;
+use crate::sessions::ConnectionHandle;
 
 /// What is on disk, and the connections that wait for more of it.
 ///
-/// A connection that owes an acknowledgement leaves its bell here and is woken with the next commit. So one that owes
+/// A connection that owes an acknowledgement leaves its handle here and is woken with the next commit. So one that owes
 /// none, and most are idle most of the time, has nothing to hold for it.
 #[derive(Debug)]
 pub(crate) struct Commits {
     durable: watch::Receiver<Position>,
     stored: watch::Receiver<u64>,
-    waiting: Mutex<Vec<Arc<Bell>>>,
+    waiting: Mutex<Vec<Arc<ConnectionHandle>>>,
     has_ended: AtomicBool,
 }
 
@@ -42,14 +42,14 @@ impl Commits {
         OnDisk { durable: *self.durable.borrow(), stored: *self.stored.borrow() }
     }
 
-    /// Has the bell rung with the next commit after `seen`, which may have been already.
-    pub(super) fn ring_after(&self, seen: OnDisk, bell: &Arc<Bell>) -> Result<(), Gone> {
-        if bell.begin_waiting() {
-            self.waiting.lock().push(Arc::clone(bell));
+    /// Has the connection woken with the next commit after `seen`, which may have been already.
+    pub(super) fn wake_after(&self, seen: OnDisk, handle: &Arc<ConnectionHandle>) -> Result<(), Gone> {
+        if handle.begin_waiting() {
+            self.waiting.lock().push(Arc::clone(handle));
         }
-        // A commit after this rings; one before it is seen here.
+        // A commit after this wakes it; one before it is seen here.
         if self.now() != seen {
-            bell.ring();
+            handle.wake();
         }
         if self.has_ended.load(Ordering::Acquire) { Err(Gone) } else { Ok(()) }
     }
@@ -59,7 +59,7 @@ impl Commits {
         self.stored.clone().wait_for(|stored| *stored >= ticket).await.map(drop).map_err(|_| Gone)
     }
 
-    /// Rings after each commit; never ends.
+    /// Wakes them after each commit; never ends.
     pub(super) async fn follow(&self) {
         let (mut durable, mut stored) = (self.durable.clone(), self.stored.clone());
         loop {
@@ -72,9 +72,9 @@ impl Commits {
                 self.has_ended.store(true, Ordering::Release);
             }
             let mut waiting = std::mem::take(&mut *self.waiting.lock());
-            for bell in waiting.drain(..) {
-                bell.end_waiting();
-                bell.ring();
+            for handle in waiting.drain(..) {
+                handle.end_waiting();
+                handle.wake();
             }
             if followed.is_err() {
                 return pending().await;
@@ -95,50 +95,50 @@ mod tests {
 
     use super::*;
 
-    fn is_rung(bell: &Bell) -> bool {
-        poll_fn(|cx| bell.poll_rung(cx)).now_or_never().is_some()
+    fn is_woken(handle: &ConnectionHandle) -> bool {
+        poll_fn(|cx| handle.poll_woken(cx)).now_or_never().is_some()
     }
 
     #[test]
-    fn a_bell_is_rung_with_the_next_commit_and_no_other() {
+    fn a_connection_is_woken_with_the_next_commit_and_no_other() {
         let (log, store) = (watch::Sender::new(Position(3)), watch::Sender::new(5));
         let commits = Commits::new(log.subscribe(), store.subscribe());
-        let (bell, other) = (Arc::new(Bell::default()), Arc::new(Bell::default()));
+        let (handle, other) = (Arc::new(ConnectionHandle::default()), Arc::new(ConnectionHandle::default()));
         let mut following = Box::pin(commits.follow());
         let mut follow = || assert!(following.as_mut().now_or_never().is_none());
         follow();
-        commits.ring_after(commits.now(), &bell).expect("both are there");
-        commits.ring_after(commits.now(), &bell).expect("both are there");
-        assert!(!is_rung(&bell));
+        commits.wake_after(commits.now(), &handle).expect("both are there");
+        commits.wake_after(commits.now(), &handle).expect("both are there");
+        assert!(!is_woken(&handle));
         store.send_replace(6);
         follow();
-        assert_eq!((is_rung(&bell), is_rung(&other)), (true, false));
+        assert_eq!((is_woken(&handle), is_woken(&other)), (true, false));
         log.send_replace(Position(4));
         follow();
-        assert!(!is_rung(&bell), "it did not wait again");
+        assert!(!is_woken(&handle), "it did not wait again");
     }
 
     #[test]
     fn a_commit_between_looking_and_waiting_is_not_missed() {
         let (log, store) = (watch::Sender::new(Position(3)), watch::Sender::new(5));
         let commits = Commits::new(log.subscribe(), store.subscribe());
-        let bell = Arc::new(Bell::default());
+        let handle = Arc::new(ConnectionHandle::default());
         let seen = commits.now();
         log.send_replace(Position(4));
-        commits.ring_after(seen, &bell).expect("both are there");
-        assert!(is_rung(&bell));
+        commits.wake_after(seen, &handle).expect("both are there");
+        assert!(is_woken(&handle));
     }
 
     #[test]
     fn those_who_wait_learn_that_nothing_comes_any_more() {
         let (log, store) = (watch::Sender::new(Position(3)), watch::Sender::new(5));
         let commits = Commits::new(log.subscribe(), store.subscribe());
-        let bell = Arc::new(Bell::default());
-        commits.ring_after(commits.now(), &bell).expect("both are there");
+        let handle = Arc::new(ConnectionHandle::default());
+        commits.wake_after(commits.now(), &handle).expect("both are there");
         drop(log);
         let mut following = Box::pin(commits.follow());
         assert!(following.as_mut().now_or_never().is_none());
-        assert!(is_rung(&bell));
-        assert_eq!(commits.ring_after(commits.now(), &bell), Err(Gone));
+        assert!(is_woken(&handle));
+        assert_eq!(commits.wake_after(commits.now(), &handle), Err(Gone));
     }
 }

@@ -6,9 +6,9 @@ mod commits;
 mod connection;
 #[cfg(test)]
 mod faithful;
-mod hub;
 mod linger;
 mod pauses;
+mod state;
 mod turn;
 
 use std::future::Future;
@@ -30,8 +30,8 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use self::hub::Hub;
 use self::pauses::PULSE;
+use self::state::GateState;
 use super::{BrokerStats, CommandError, Engine};
 use crate::clock::Clock;
 use crate::config::BrokerConfig;
@@ -41,7 +41,7 @@ use crate::sessions::SessionStore;
 
 /// The gate: accepts connections and gives each a task.
 pub(crate) struct Gate {
-    hub: Arc<Hub>,
+    gate: Arc<GateState>,
     /// The plain listener of `mqtt.listen` first.
     listeners: Vec<Listener>,
     local_addr: SocketAddr,
@@ -75,9 +75,9 @@ impl Gate {
             ListenAddress::Tcp(address) => *address,
             ListenAddress::Unix(_) => unreachable!("mqtt.listen is an address"),
         };
-        let hub = Arc::new(Hub::new(config, log, problems, clock, store));
-        hub.recover(SessionStore::start)?;
-        Ok(Gate { hub, listeners, local_addr, unaccepted: Mutex::new(Seldom::new(UNACCEPTED_INTERVAL)) })
+        let gate = Arc::new(GateState::new(config, log, problems, clock, store));
+        gate.recover(SessionStore::start)?;
+        Ok(Gate { gate, listeners, local_addr, unaccepted: Mutex::new(Seldom::new(UNACCEPTED_INTERVAL)) })
     }
 
     async fn accept_until(&self, tracker: &TaskTracker, cancel: &CancellationToken) {
@@ -99,15 +99,15 @@ impl Gate {
         let mut paused_before_ms = 0;
         loop {
             interval.tick().await;
-            let paused_ms = self.hub.pauses.look(Instant::now());
+            let paused_ms = self.gate.pauses.look(Instant::now());
             if paused_ms > paused_before_ms {
                 // Who came back while the program stood still is let in first.
                 paused_before_ms = paused_ms;
                 continue;
             }
-            self.hub.publish_due_wills(self.hub.waiting_ms());
-            for _ in 0..self.hub.parked.sweeps(SWEEP_INTERVALS) {
-                self.hub.sweep(self.hub.waiting_ms());
+            self.gate.publish_due_wills(self.gate.waiting_ms());
+            for _ in 0..self.gate.parked.sweeps(SWEEP_INTERVALS) {
+                self.gate.sweep(self.gate.waiting_ms());
                 tokio::task::yield_now().await;
             }
         }
@@ -118,7 +118,7 @@ impl Gate {
         let mut interval = tokio::time::interval(SYSTEM_INTERVAL);
         loop {
             interval.tick().await;
-            self.hub.publish_system();
+            self.gate.publish_system();
         }
     }
 
@@ -128,17 +128,17 @@ impl Gate {
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             interval.tick().await;
-            let paused_ms = self.hub.pauses.look(Instant::now());
-            self.hub.metrics.paused_seconds.set(paused_ms as f64 / 1000.0);
+            let paused_ms = self.gate.pauses.look(Instant::now());
+            self.gate.metrics.paused_seconds.set(paused_ms as f64 / 1000.0);
         }
     }
 
     async fn drain(&self) {
-        self.hub.shut_down();
+        self.gate.shut_down();
         // The connections keep the grace themselves; the second is for their last write.
-        let grace = self.hub.config.shutdown_grace + Duration::from_secs(1);
-        if tokio::time::timeout(grace, self.hub.access.places.all_left()).await.is_err() {
-            tracing::warn!(connections = self.hub.stats().connections, "connections did not end within the grace");
+        let grace = self.gate.config.shutdown_grace + Duration::from_secs(1);
+        if tokio::time::timeout(grace, self.gate.access.permits.all_left()).await.is_err() {
+            tracing::warn!(connections = self.gate.stats().connections, "connections did not end within the grace");
         }
     }
 }
@@ -149,51 +149,51 @@ impl Engine for Gate {
     }
 
     fn listeners(&self) -> Vec<(Transport, ListenAddress)> {
-        self.listeners.iter().skip(1).map(|listener| (listener.way.transport, listener.at().clone())).collect()
+        self.listeners.iter().skip(1).map(|listener| (listener.handshakes.transport, listener.at().clone())).collect()
     }
 
     fn stats(&self) -> Option<BrokerStats> {
-        Some(self.hub.stats())
+        Some(self.gate.stats())
     }
 
     fn clients(&self, query: ClientsQuery) -> BoxFuture<'static, Result<ClientsPage, ClientsError>> {
-        let hub = Arc::clone(&self.hub);
-        async move { hub.list_clients(query).await }.boxed()
+        let gate = Arc::clone(&self.gate);
+        async move { gate.list_clients(query).await }.boxed()
     }
 
     fn refusals(&self, query: &RefusalsQuery) -> Result<RefusalsPage, ClientsError> {
-        Ok(self.hub.list_refusals(query))
+        Ok(self.gate.list_refusals(query))
     }
 
     fn client(&self, name: ClientName) -> BoxFuture<'static, Result<ClientDetails, ClientsError>> {
-        let hub = Arc::clone(&self.hub);
-        async move { hub.one_client(name).await }.boxed()
+        let gate = Arc::clone(&self.gate);
+        async move { gate.one_client(name).await }.boxed()
     }
 
     fn disconnect(&self, name: ClientName, session: bool) -> BoxFuture<'static, Result<(), ClientsError>> {
-        let hub = Arc::clone(&self.hub);
-        async move { hub.disconnect_client(name, session).await }.boxed()
+        let gate = Arc::clone(&self.gate);
+        async move { gate.disconnect_client(name, session).await }.boxed()
     }
 
     fn trace(&self, id: &str, payloads: bool) -> Result<BoxStream<'static, TraceLine>, ClientsError> {
-        self.hub.trace_client(id, payloads)
+        self.gate.trace_client(id, payloads)
     }
 
     fn send_command(&self, message: CommandMessage) -> Result<(), CommandError> {
-        Ok(self.hub.send_command(message)?)
+        Ok(self.gate.send_command(message)?)
     }
 
     fn run(&self, tracker: TaskTracker, cancel: CancellationToken) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(async move {
             let following = tokio::spawn({
-                let hub = Arc::clone(&self.hub);
-                async move { hub.commits.follow().await }
+                let gate = Arc::clone(&self.gate);
+                async move { gate.commits.follow().await }
             });
             self.accept_until(&tracker, &cancel).await;
             self.drain().await;
             following.abort();
-            self.hub.directory.traces.close();
-            let store = self.hub.store.clone();
+            self.gate.directory.traces.close();
+            let store = self.gate.store.clone();
             tokio::task::spawn_blocking(move || store.close()).await.expect("closing does not panic");
         })
     }

@@ -22,7 +22,7 @@ pub(crate) struct Rank {
 pub(crate) struct Sleeper {
     /// Number of the session.
     pub session: u64,
-    /// As `Hub::waiting_ms` counts.
+    /// As `GateState::waiting_ms` counts.
     pub expires_ms: i64,
     /// How many.
     pub subscriptions: usize,
@@ -71,7 +71,7 @@ impl Session {
             let mut received = asleep.received();
             received.retain(|(known, _)| *known != packet_id);
             received.push((packet_id, position));
-            *asleep = Asleep::new(asleep.client(), asleep.address(), &received, &asleep.greetings(), &asleep.unpack());
+            *asleep = Asleep::new(asleep.client(), asleep.address(), &received, &asleep.backlogs(), &asleep.unpack());
         }
     }
 }

@@ -1,12 +1,12 @@
 //! What a session's client is to get.
 //!
 //! - [`Session`]: a session, its queue and the way to its mailbox
-//! - `greeting`: the retained messages that a new subscription is due
+//! - `backlog`: the retained messages that a new subscription is due
 //! - `subscribed`: what the client subscribed to
 //! - `away`: what is asked of it while its client is away
 
 mod away;
-mod greeting;
+mod backlog;
 mod subscribed;
 
 use std::collections::VecDeque;
@@ -18,10 +18,10 @@ use parking_lot::Mutex;
 use tidegate_telemetry::Qos;
 
 pub(crate) use self::away::{Rank, Sleeper};
-pub(crate) use self::greeting::Greeting;
+pub(crate) use self::backlog::RetainedBacklog;
 use super::asleep::{Asleep, Received};
-use super::bell::Bell;
 use super::disk::{Change, MailboxReader, SessionStore};
+use super::handle::ConnectionHandle;
 use super::message::Delivery;
 use super::subscriptions::Subscriptions;
 
@@ -43,7 +43,7 @@ pub(crate) struct Session {
 struct State {
     /// Number the next delivery to the mailbox gets; 0 where there is no mailbox.
     next: u64,
-    /// As `Hub::waiting_ms` counts; of one whose client is away.
+    /// As `GateState::waiting_ms` counts; of one whose client is away.
     expires_ms: i64,
     client: Client,
 }
@@ -58,18 +58,18 @@ enum Client {
 struct Attached {
     queue: VecDeque<Queued>,
     bytes: usize,
-    owner: Arc<Bell>,
+    owner: Arc<ConnectionHandle>,
     /// Number of the connection, so that what was read for one is not given to the next.
     connection: u64,
     /// Number of the newest delivery that was queued.
     queued: u64,
-    /// How many of the queue are greetings.
-    greetings: u32,
+    /// How many of the queue are backlogs.
+    backlogs: u32,
     /// The mailbox holds deliveries that were not queued for this connection yet.
     is_behind: bool,
     is_fetching: bool,
     subscriptions: Subscriptions,
-    ways: Ways,
+    context: QueueContext,
 }
 
 /// What stands in a queue.
@@ -77,7 +77,7 @@ struct Attached {
 enum Queued {
     Delivery(Delivery),
     /// Retained messages come here, when they have been looked up.
-    Greeting(Box<Greeting>),
+    RetainedBacklog(Box<RetainedBacklog>),
 }
 
 /// What is next in a queue.
@@ -85,12 +85,12 @@ enum Queued {
 pub(crate) enum Due {
     Delivery(Delivery),
     /// To be given back by [`Session::give`], with what was found of it.
-    Greeting(Box<Greeting>),
+    RetainedBacklog(Box<RetainedBacklog>),
 }
 
 /// Where deliveries are kept, and how many may be queued.
 #[derive(Clone)]
-pub(crate) struct Ways {
+pub(crate) struct QueueContext {
     pub store: SessionStore,
     pub bounds: Arc<QueueBounds>,
 }
@@ -139,13 +139,13 @@ impl Session {
     }
 
     /// Takes a delivery: into the mailbox where there is one, and into the queue while a connection keeps up.
-    pub(crate) fn push(self: &Arc<Self>, mut delivery: Delivery, ways: &Ways) -> Result<(), NotQueued> {
+    pub(crate) fn push(self: &Arc<Self>, mut delivery: Delivery, context: &QueueContext) -> Result<(), NotQueued> {
         let mut state = self.state.lock();
         let is_kept = state.next > 0 && delivery.qos != Qos::AtMostOnce;
         if is_kept {
             delivery.number = state.next;
             state.next += 1;
-            ways.store.note(Change::Owe { session: self.number, delivery: delivery.clone() });
+            context.store.note(Change::Owe { session: self.number, delivery: delivery.clone() });
         }
         let Client::Here(here) = &mut state.client else {
             return if is_kept { Ok(()) } else { Err(NotQueued::Offline) };
@@ -161,7 +161,7 @@ impl Session {
         }
         here.queued = here.queued.max(delivery.number);
         if here.add(delivery) {
-            here.owner.ring();
+            here.owner.wake();
         }
         Ok(())
     }
@@ -172,7 +172,7 @@ impl Session {
         let Client::Here(here) = &mut state.client else { return None };
         let is_due = match here.queue.front() {
             Some(Queued::Delivery(delivery)) => wanted(delivery),
-            Some(Queued::Greeting(greeting)) => here.is_turn_of(greeting),
+            Some(Queued::RetainedBacklog(backlog)) => here.is_turn_of(backlog),
             None => false,
         };
         let due = if is_due { here.pop() } else { None };
@@ -186,7 +186,7 @@ impl Session {
     /// Whether a message for one of several members of a group goes here well: a connection is there and keeps up.
     pub(crate) fn keeps_up(&self) -> bool {
         match &self.state.lock().client {
-            Client::Here(here) => !here.is_behind && here.bytes * 4 <= here.ways.bounds.each_bytes_max,
+            Client::Here(here) => !here.is_behind && here.bytes * 4 <= here.context.bounds.each_bytes_max,
             Client::Away(_) => false,
         }
     }
@@ -194,7 +194,7 @@ impl Session {
     /// Messages that are queued in memory, and their bytes.
     pub(crate) fn size(&self) -> (usize, usize) {
         match &self.state.lock().client {
-            Client::Here(here) => (here.queue.len() - here.greetings as usize, here.bytes),
+            Client::Here(here) => (here.queue.len() - here.backlogs as usize, here.bytes),
             Client::Away(_) => (0, 0),
         }
     }
@@ -205,10 +205,15 @@ impl Session {
     }
 
     /// A connection has the session now. What the mailbox holds goes out first. Returns what the session had received.
-    pub(crate) fn attach(self: &Arc<Self>, owner: &Arc<Bell>, connection: u64, ways: &Ways) -> Received {
+    pub(crate) fn attach(
+        self: &Arc<Self>,
+        owner: &Arc<ConnectionHandle>,
+        connection: u64,
+        context: &QueueContext,
+    ) -> Received {
         let mut state = self.state.lock();
-        let (received, greetings, subscriptions) = match &mut state.client {
-            Client::Away(asleep) => (asleep.received(), asleep.greetings(), asleep.unpack()),
+        let (received, backlogs, subscriptions) = match &mut state.client {
+            Client::Away(asleep) => (asleep.received(), asleep.backlogs(), asleep.unpack()),
             Client::Here(before) => {
                 before.drain();
                 (Received::new(), Vec::new(), std::mem::take(&mut before.subscriptions))
@@ -220,13 +225,13 @@ impl Session {
             owner: Arc::clone(owner),
             connection,
             queued: 0,
-            greetings: 0,
+            backlogs: 0,
             is_behind: state.next > 1,
             is_fetching: false,
             subscriptions,
-            ways: ways.clone(),
+            context: context.clone(),
         });
-        here.greet_on(greetings);
+        here.resume_backlogs(backlogs);
         self.fetch_if_due(&mut here);
         state.client = Client::Here(here);
         received
@@ -243,7 +248,7 @@ impl Session {
     ) -> usize {
         let mut state = self.state.lock();
         let Client::Here(here) = &mut state.client else { return 0 };
-        let asleep = Asleep::new(client, address, received, &here.packed_greetings(), &here.subscriptions);
+        let asleep = Asleep::new(client, address, received, &here.packed_backlogs(), &here.subscriptions);
         let lost = here.drain();
         (state.client, state.expires_ms) = (Client::Away(asleep), expires_ms);
         lost
@@ -268,12 +273,12 @@ impl Session {
     fn fetch_if_due(self: &Arc<Self>, here: &mut Attached) {
         let is_waiting = match here.queue.front() {
             None => true,
-            Some(Queued::Greeting(greeting)) => !here.is_turn_of(greeting),
+            Some(Queued::RetainedBacklog(backlog)) => !here.is_turn_of(backlog),
             Some(Queued::Delivery(_)) => false,
         };
         if here.is_behind && !here.is_fetching && is_waiting {
             here.is_fetching = true;
-            here.ways.store.fetch(Arc::<Session>::clone(self), self.number, here.queued, here.connection);
+            here.context.store.fetch(Arc::<Session>::clone(self), self.number, here.queued, here.connection);
         }
     }
 }
@@ -302,13 +307,13 @@ impl MailboxReader for Session {
             here.add_in_turn(delivery);
         }
         self.fetch_if_due(here);
-        here.owner.ring();
+        here.owner.wake();
     }
 }
 
 impl Attached {
     fn is_full(&self, bytes: usize) -> bool {
-        let bounds = &self.ways.bounds;
+        let bounds = &self.context.bounds;
         let total = bounds.total_bytes.load(Ordering::Relaxed);
         self.bytes + bytes > bounds.each_bytes_max || total + bytes > bounds.total_bytes_max
     }
@@ -322,7 +327,7 @@ impl Attached {
 
     fn note_added(&mut self, delivery: &Delivery) {
         let bytes = delivery.message.bytes();
-        self.ways.bounds.total_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.context.bounds.total_bytes.fetch_add(bytes, Ordering::Relaxed);
         self.bytes += bytes;
     }
 
@@ -331,22 +336,22 @@ impl Attached {
             Queued::Delivery(delivery) => {
                 let bytes = delivery.message.bytes();
                 self.bytes -= bytes;
-                self.ways.bounds.total_bytes.fetch_sub(bytes, Ordering::Relaxed);
+                self.context.bounds.total_bytes.fetch_sub(bytes, Ordering::Relaxed);
                 Some(Due::Delivery(delivery))
             }
-            Queued::Greeting(greeting) => {
-                self.greetings -= 1;
+            Queued::RetainedBacklog(backlog) => {
+                self.backlogs -= 1;
                 // What it finds is numbered below, and not to be read from the mailbox.
-                self.queued = self.queued.max(greeting.last_number());
-                Some(Due::Greeting(greeting))
+                self.queued = self.queued.max(backlog.last_number());
+                Some(Due::RetainedBacklog(backlog))
             }
         }
     }
 
     /// Gives the queue up. Returns how many messages in it no mailbox has.
     fn drain(&mut self) -> usize {
-        self.ways.bounds.total_bytes.fetch_sub(std::mem::take(&mut self.bytes), Ordering::Relaxed);
-        self.greetings = 0;
+        self.context.bounds.total_bytes.fetch_sub(std::mem::take(&mut self.bytes), Ordering::Relaxed);
+        self.backlogs = 0;
         let is_lost = |queued: &Queued| matches!(queued, Queued::Delivery(delivery) if delivery.number == 0);
         self.queue.drain(..).filter(is_lost).count()
     }
@@ -371,26 +376,26 @@ mod tests {
     use super::*;
     use crate::sessions::{SessionStoreConfig, SubscriptionOptions};
 
-    fn ways(each_bytes_max: usize) -> Ways {
+    fn context(each_bytes_max: usize) -> QueueContext {
         let bounds = QueueBounds { each_bytes_max, total_bytes_max: 1000, total_bytes: AtomicUsize::new(0) };
         let store = SessionStore::open(SessionStoreConfig::default()).expect("one in memory");
-        Ways { store, bounds: Arc::new(bounds) }
+        QueueContext { store, bounds: Arc::new(bounds) }
     }
 
-    fn attach(session: &Arc<Session>, connection: u64, ways: &Ways) -> Received {
-        session.attach(&Arc::default(), connection, ways)
+    fn attach(session: &Arc<Session>, connection: u64, context: &QueueContext) -> Received {
+        session.attach(&Arc::default(), connection, context)
     }
 
     #[test]
     fn a_full_queue_drops_the_newest_and_keeps_the_order() {
-        let ways = ways(140);
+        let context = context(140);
         let session = Arc::new(Session::new(1, false));
         let push = |payload| {
             let delivery = Delivery { qos: Qos::AtMostOnce, ..Delivery::for_tests("t", payload) };
-            session.push(delivery, &ways)
+            session.push(delivery, &context)
         };
         assert_eq!(push(b"0"), Err(NotQueued::Offline));
-        attach(&session, 1, &ways);
+        attach(&session, 1, &context);
         assert_eq!(push(b"1"), Ok(()));
         assert_eq!(push(b"2"), Ok(()));
         assert_eq!(push(b"3"), Err(NotQueued::Full));
@@ -400,15 +405,15 @@ mod tests {
         let ended = session.end();
         assert_eq!((ended.lost, ended.was_kept), (1, false));
         assert_eq!(push(b"4"), Err(NotQueued::Offline));
-        assert_eq!(ways.bounds.total_bytes.load(Ordering::Relaxed), 0);
+        assert_eq!(context.bounds.total_bytes.load(Ordering::Relaxed), 0);
     }
 
     #[test]
     fn what_comes_while_the_client_is_away_is_numbered_on_and_what_it_subscribed_to_is_still_there() {
-        let ways = ways(1000);
+        let context = context(1000);
         let session = Arc::new(Session::new(1, true));
-        let push = || session.push(Delivery::for_tests("t", b"x"), &ways);
-        attach(&session, 1, &ways);
+        let push = || session.push(Delivery::for_tests("t", b"x"), &context);
+        attach(&session, 1, &context);
         let options = SubscriptionOptions {
             qos: Qos::AtLeastOnce,
             no_local: true,
@@ -419,7 +424,7 @@ mod tests {
         assert_eq!((push(), session.next_number()), (Ok(()), 2));
         let received = vec![(5, Position(9))];
         assert_eq!(session.fall_asleep("client", None, &received, 100), 0, "the mailbox has it");
-        assert_eq!(ways.bounds.total_bytes.load(Ordering::Relaxed), 0);
+        assert_eq!(context.bounds.total_bytes.load(Ordering::Relaxed), 0);
         assert_eq!((push(), session.next_number()), (Ok(()), 3));
         assert_eq!((session.subscription("a/#"), session.subscription("a")), (Some(options), None));
         assert_eq!(
@@ -428,7 +433,7 @@ mod tests {
         );
 
         session.receive_asleep(6, Position(10));
-        assert_eq!(attach(&session, 2, &ways), [(5, Position(9)), (6, Position(10))]);
+        assert_eq!(attach(&session, 2, &context), [(5, Position(9)), (6, Position(10))]);
         assert_eq!(session.subscription("a/#"), Some(options));
         Arc::clone(&session).refill(vec![Delivery { number: 1, ..Delivery::for_tests("t", b"x") }], 1, None);
         assert_eq!(session.size().0, 0, "it was read for the connection before");

@@ -46,7 +46,7 @@ impl Session {
     pub(crate) fn unsubscribe(&self, filter: &str) -> Option<Arc<str>> {
         match &mut self.state.lock().client {
             Client::Here(here) => {
-                here.forget_greeting(filter);
+                here.forget_backlog(filter);
                 here.subscriptions.remove(filter)
             }
             Client::Away(_) => None,

@@ -32,7 +32,7 @@ pub(super) use self::refusals::Refused;
 pub(super) use self::traces::Traces;
 use crate::config::BrokerConfig;
 use crate::listeners::Peer;
-use crate::sessions::{Bell, client_and_principal};
+use crate::sessions::{ConnectionHandle, client_and_principal};
 
 /// Who holds which client identifier, and why others went. Keys are those of sessions
 /// ([`crate::sessions::session_key`]), in order, so that pages can be cut anywhere.
@@ -45,7 +45,7 @@ pub(crate) struct Directory {
 }
 
 struct Holder {
-    bell: Arc<Bell>,
+    handle: Arc<ConnectionHandle>,
     /// Once it is let in.
     presence: Option<Arc<Presence>>,
 }
@@ -62,23 +62,23 @@ impl Directory {
         }
     }
 
-    /// Makes `bell`'s connection the holder of the identifier; returns the holder before.
-    pub(super) fn hold(&self, key: &Arc<str>, bell: &Arc<Bell>) -> Option<Arc<Bell>> {
-        let holder = Holder { bell: Arc::clone(bell), presence: None };
-        self.holders.lock().insert(Arc::clone(key), holder).map(|before| before.bell)
+    /// Makes `handle`'s connection the holder of the identifier; returns the holder before.
+    pub(super) fn hold(&self, key: &Arc<str>, handle: &Arc<ConnectionHandle>) -> Option<Arc<ConnectionHandle>> {
+        let holder = Holder { handle: Arc::clone(handle), presence: None };
+        self.holders.lock().insert(Arc::clone(key), holder).map(|before| before.handle)
     }
 
     /// The holder is let in.
-    pub(super) fn show(&self, key: &str, bell: &Arc<Bell>, presence: &Arc<Presence>) {
-        if let Some(holder) = self.holders.lock().get_mut(key).filter(|holder| Arc::ptr_eq(&holder.bell, bell)) {
+    pub(super) fn show(&self, key: &str, handle: &Arc<ConnectionHandle>, presence: &Arc<Presence>) {
+        if let Some(holder) = self.holders.lock().get_mut(key).filter(|holder| Arc::ptr_eq(&holder.handle, handle)) {
             holder.presence = Some(Arc::clone(presence));
         }
     }
 
     /// Gives the identifier up, unless somebody else holds it by now.
-    pub(super) fn release(&self, key: &str, bell: &Arc<Bell>) {
+    pub(super) fn release(&self, key: &str, handle: &Arc<ConnectionHandle>) {
         let mut holders = self.holders.lock();
-        if holders.get(key).is_some_and(|holder| Arc::ptr_eq(&holder.bell, bell)) {
+        if holders.get(key).is_some_and(|holder| Arc::ptr_eq(&holder.handle, handle)) {
             holders.remove(key);
         }
     }
@@ -109,15 +109,15 @@ impl Directory {
         present.take(count).collect()
     }
 
-    pub(super) fn bells(&self, client: &str) -> Vec<Arc<Bell>> {
+    pub(super) fn handles(&self, client: &str) -> Vec<Arc<ConnectionHandle>> {
         let holders = self.holders.lock();
         let from = holders.range::<str, _>((Bound::Included(client), Bound::Unbounded));
         let same = from.take_while(|(key, _)| client_and_principal(key).0 == client);
-        same.map(|(_, holder)| Arc::clone(&holder.bell)).collect()
+        same.map(|(_, holder)| Arc::clone(&holder.handle)).collect()
     }
 
-    pub(super) fn bell(&self, key: &str) -> Option<Arc<Bell>> {
-        self.holders.lock().get(key).map(|holder| Arc::clone(&holder.bell))
+    pub(super) fn handle(&self, key: &str) -> Option<Arc<ConnectionHandle>> {
+        self.holders.lock().get(key).map(|holder| Arc::clone(&holder.handle))
     }
 
     pub(super) fn presence(&self, key: &str) -> Option<Arc<Presence>> {
@@ -158,8 +158,8 @@ mod tests {
     fn those_not_let_in_yet_do_not_make_a_page_seem_the_last() {
         let directory = Directory::new(&BrokerConfig::default(), || 0);
         for number in 0..10 {
-            let (key, bell) = (Arc::from(format!("client-{number}")), Arc::new(Bell::default()));
-            directory.hold(&key, &bell);
+            let (key, handle) = (Arc::from(format!("client-{number}")), Arc::new(ConnectionHandle::default()));
+            directory.hold(&key, &handle);
             let facts = Facts {
                 number,
                 since_ms: 0,
@@ -173,7 +173,7 @@ mod tests {
             };
             let presence = Presence::new(facts, Arc::new(Session::new(number, false)));
             if number != 1 {
-                directory.show(&key, &bell, &Arc::new(presence));
+                directory.show(&key, &handle, &Arc::new(presence));
             }
         }
         let keys = |after| directory.connected_after(after, 4).into_iter().map(|(key, _)| key).collect::<Vec<_>>();

@@ -10,7 +10,7 @@ use tidegate_telemetry::clients::{ClientsError, TraceLine};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::wire::{TraceReader, Watch};
+use crate::wire::{PacketTrace, TraceReader};
 
 /// Who follows whose packets.
 pub(crate) struct Traces {
@@ -35,15 +35,15 @@ impl Traces {
     }
 
     /// What a connection with the client identifier shows its packets to, if somebody traces it.
-    pub(crate) fn watch(&self, client: &str) -> Option<Box<Watch>> {
+    pub(crate) fn of(&self, client: &str) -> Option<Box<PacketTrace>> {
         if self.count.load(Ordering::Acquire) == 0 {
             return None;
         }
-        self.readers.lock().get(client).map(|readers| Watch::new(readers.clone(), self.clock))
+        self.readers.lock().get(client).map(|readers| PacketTrace::new(readers.clone(), self.clock))
     }
 
     /// A trace of the client; `first` is its first line. A connection that has the identifier already has to look at
-    /// [`Traces::watch`] afterwards.
+    /// [`Traces::of`] afterwards.
     pub(crate) fn open(
         self: &Arc<Self>,
         client: &str,
@@ -145,18 +145,18 @@ mod tests {
         let traces = Arc::new(Traces::new(2, || 0));
         let mut slow = traces.open("c", false, begin()).expect("there is room");
         let end = ClientEnd { time: 0, reason: "lost", detail: String::new(), address: None };
-        let watch = traces.watch("c").expect("somebody traces it");
+        let trace = traces.of("c").expect("somebody traces it");
         for _ in 0..LINES_MAX + 11 {
-            watch.ended(&end);
+            trace.ended(&end);
         }
         assert_eq!(slow.next().await, Some(begin()));
-        watch.ended(&end);
+        trace.ended(&end);
         for _ in 1..LINES_MAX {
             assert_eq!(slow.next().await, Some(TraceLine::End(end.clone())));
         }
         assert_eq!(slow.next().await, Some(TraceLine::Missed { count: 12 }));
         assert_eq!(slow.next().await, Some(TraceLine::Missed { count: 1 }), "the line that came with the count");
-        watch.ended(&end);
+        trace.ended(&end);
         assert_eq!(slow.next().await, Some(TraceLine::End(end)));
     }
 
@@ -166,7 +166,7 @@ mod tests {
         let first = traces.open("c", false, begin()).expect("there is room");
         assert!(matches!(traces.open("d", false, begin()), Err(ClientsError::TooManyTraces(1))));
         drop(first);
-        assert!(traces.watch("c").is_none());
+        assert!(traces.of("c").is_none());
         let mut second = traces.open("c", false, begin()).expect("there is room again");
         assert_eq!(second.next().await, Some(begin()));
         traces.close();

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use super::{Connection, Stream};
 use crate::access::Claim;
-use crate::engines::gate::hub::Admitted;
+use crate::engines::gate::state::Admitted;
 use crate::wire::{ConnectRequest, End, Password, Request};
 
 /// How long a connection may take to give its client identifier to a newer one.
@@ -23,18 +23,18 @@ impl<S: Stream> Connection<S> {
 
     /// Lets a client in, after whoever held its identifier has ended.
     pub(super) async fn connect(&mut self, connect: &ConnectRequest) {
-        if let Some(kept_out) = self.place.kept_out.take() {
+        if let Some(kept_out) = self.permit.kept_out.take() {
             self.guarded(|machine| machine.keep_out(&kept_out));
             return;
         }
         let client = match connect.client_id.as_str() {
-            "" => self.hub.new_client_id(),
+            "" => self.gate.new_client_id(),
             given => given.to_owned(),
         };
         self.begin_trace(&client, connect);
         let Some(key) = self.identify(connect, &client).await else { return };
         let key: Arc<str> = key.into();
-        let before = self.hub.hold(&key, &self.seat.bell);
+        let before = self.gate.hold(&key, &self.registration.handle);
         self.holds = Some(Arc::clone(&key));
         if let Some(before) = before
             && tokio::time::timeout(TAKE_OVER_MAX, before.gone()).await.is_err()
@@ -43,39 +43,39 @@ impl<S: Stream> Connection<S> {
             self.guarded(|machine| machine.turn_away(detail));
             return;
         }
-        let now = self.hub.now();
-        let address = self.machine.speaker().address();
-        let Admitted { mut admission, ticket } = self.hub.admit(&key, address, connect, &mut self.seat);
+        let now = self.gate.now();
+        let address = self.machine.auth().address();
+        let Admitted { mut admission, ticket } = self.gate.admit(&key, address, connect, &mut self.registration);
         admission.assigned_client_id = connect.client_id.is_empty().then_some(client);
         self.guarded(|machine| machine.admit(connect, &admission));
         // What the session subscribed to under other rights does not come back.
-        if let Some(session) = self.seat.session.as_ref().filter(|_| admission.session_present) {
+        if let Some(session) = self.registration.session.as_ref().filter(|_| admission.session_present) {
             for (filter, _) in session.subscriptions().iter().filter(|(filter, _)| !self.machine.may_subscribe(filter))
             {
-                self.hub.unsubscribe(session, filter);
+                self.gate.unsubscribe(session, filter);
             }
         }
         // From here on the end of the connection parks this session, whatever happens before its CONNACK.
         self.show(&key, connect, now);
-        if self.hub.commits.stored(ticket).await.is_err() {
+        if self.gate.commits.stored(ticket).await.is_err() {
             return self.machine.abandon(End::Lost);
         }
         let mut requests = Vec::new();
         self.guarded(|machine| machine.accept(connect, admission, now, &mut requests));
         self.requests = requests.into();
         if let Some((will, delay_s)) = self.machine.will(now.unix_ms) {
-            self.hub.remember_will(will, delay_s);
+            self.gate.remember_will(will, delay_s);
         }
     }
 
     /// Asks who the client is. Returns under what its session is held, or nothing when it was turned away.
     async fn identify(&mut self, connect: &ConnectRequest, client: &str) -> Option<String> {
-        let now = self.hub.now();
+        let now = self.gate.now();
         let asked_at = tidegate_identity::Now { instant: now.instant, unix_ms: now.unix_ms };
-        match self.hub.access.let_in(claim(connect), &self.peer, asked_at).await {
-            Ok(speaker) => {
-                let key = speaker.session_key(client);
-                self.machine.identify(speaker, now);
+        match self.gate.access.let_in(claim(connect), &self.peer, asked_at).await {
+            Ok(auth) => {
+                let key = auth.session_key(client);
+                self.machine.identify(auth, now);
                 Some(key)
             }
             Err(refused) => {

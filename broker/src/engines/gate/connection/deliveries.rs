@@ -6,7 +6,7 @@ use tidegate_telemetry::{CommandId, CommandProgress, CommandRefusal, Qos};
 use super::transfer::poll_write;
 use super::{Connection, Next, OUTPUT_BYTES_MAX, Stream};
 use crate::engines::gate::commits::OnDisk;
-use crate::engines::gate::hub::{Hub, is_by_name};
+use crate::engines::gate::state::{GateState, is_by_name};
 use crate::sessions::{Change, Delivery, Due};
 use crate::wire::{Delivered, Machine};
 
@@ -17,7 +17,7 @@ impl<S: Stream> Connection<S> {
         loop {
             let is_empty = self.deliver(on_disk);
             self.write();
-            if is_empty || self.machine.output().len() >= OUTPUT_BYTES_MAX || self.hub.forgets_what_is_left() {
+            if is_empty || self.machine.output().len() >= OUTPUT_BYTES_MAX || self.gate.forgets_what_is_left() {
                 return Next::Sleep;
             }
             if self.turn.is_over() {
@@ -29,13 +29,13 @@ impl<S: Stream> Connection<S> {
     /// Takes what the client takes from its session's queue, and sends what may be sent. Returns whether it stopped because there
     /// is nothing more, and not because the output is full or the turn is over.
     fn deliver(&mut self, on_disk: OnDisk) -> bool {
-        let Some(session) = self.seat.session.clone().filter(|_| !self.takes_nothing) else { return true };
-        let (hub, number) = (Arc::clone(&self.hub), self.machine.session());
+        let Some(session) = self.registration.session.clone().filter(|_| !self.takes_nothing) else { return true };
+        let (gate, number) = (Arc::clone(&self.gate), self.machine.session());
         while self.machine.output().len() < OUTPUT_BYTES_MAX && !self.turn.is_over() {
             let machine = &self.machine;
             let next = match session.pop_if(|delivery| machine.takes(delivery.qos)) {
-                Some(Due::Greeting(greeting)) => {
-                    hub.look_up(&session, greeting, &mut self.turn);
+                Some(Due::RetainedBacklog(backlog)) => {
+                    gate.look_up(&session, backlog, &mut self.turn);
                     continue;
                 }
                 Some(Due::Delivery(delivery)) => Some(delivery),
@@ -47,16 +47,16 @@ impl<S: Stream> Connection<S> {
             self.turn.spend(1);
             let has_next = next.is_some();
             if let Some(delivery) = next {
-                self.guarded(|machine| line_up(&hub, machine, number, delivery));
+                self.guarded(|machine| line_up(&gate, machine, number, delivery));
             }
-            let waiting_ms = hub.waiting_ms();
+            let waiting_ms = gate.waiting_ms();
             match self.guarded(|machine| machine.send_next(on_disk.durable, on_disk.stored, waiting_ms)).flatten() {
                 Some((delivery, delivered)) => {
                     if let Some(command) = delivery.message.command() {
                         self.report_command(command, &delivery, delivered);
                     }
                     self.note_delivered(delivered);
-                    hub.note_delivery(number, &delivery, delivered);
+                    gate.note_delivery(number, &delivery, delivered);
                 }
                 None if !has_next => return true,
                 None => {}
@@ -69,7 +69,10 @@ impl<S: Stream> Connection<S> {
     fn report_command(&self, command: CommandId, delivery: &Delivery, delivered: Delivered) {
         let by_name = || {
             let topic = &delivery.message.topic;
-            self.seat.session.as_ref().is_some_and(|session| session.any_filter(|filter| is_by_name(filter, topic)))
+            self.registration
+                .session
+                .as_ref()
+                .is_some_and(|session| session.any_filter(|filter| is_by_name(filter, topic)))
         };
         let progress = match delivered {
             Delivered::Sent => CommandProgress::Sent { by_name: by_name() },
@@ -77,7 +80,7 @@ impl<S: Stream> Connection<S> {
             // Its deadline passes in the log by itself.
             Delivered::Expired => return,
         };
-        self.hub.report_command(command, self.machine.client(), self.machine.session(), progress);
+        self.gate.report_command(command, self.machine.client(), self.machine.session(), progress);
     }
 
     /// Writes what the stream takes at once; [`Connection::wait`] waits until it takes more.
@@ -94,7 +97,7 @@ impl<S: Stream> Connection<S> {
 
 /// Gives a delivery its packet identifier and its place in line. One of QoS 2 that is kept waits until the store has the
 /// identifier: after a crash it has to be sent with the same one.
-fn line_up(hub: &Hub, machine: &mut Machine, session: u64, delivery: Delivery) {
+fn line_up(gate: &GateState, machine: &mut Machine, session: u64, delivery: Delivery) {
     let packet_id = machine.bind(&delivery);
     let mut ticket = 0;
     if let Some(packet_id) = packet_id
@@ -104,8 +107,8 @@ fn line_up(hub: &Hub, machine: &mut Machine, session: u64, delivery: Delivery) {
     {
         let change = Change::Send { session, number: delivery.number, packet_id };
         match delivery.qos {
-            Qos::ExactlyOnce => ticket = hub.store.change(change),
-            _ => hub.store.note(change),
+            Qos::ExactlyOnce => ticket = gate.store.change(change),
+            _ => gate.store.note(change),
         }
     }
     machine.deliver(delivery, packet_id, ticket);

@@ -17,7 +17,7 @@ impl<S: Stream> Connection<S> {
         let output = std::mem::take(self.machine.output());
         let Some(end) = self.machine.ended().cloned() else { return };
         self.part();
-        let linger = Linger::of(&self.hub.config);
+        let linger = Linger::of(&self.gate.config);
         match end {
             // It has closed its side, or is about to: there is nothing to read.
             End::Disconnected | End::DisconnectedWithWill | End::Lost => {
@@ -42,22 +42,22 @@ impl<S: Stream> Connection<S> {
         metrics::closed(end.name());
         let (owner, client) = self.holder();
         if end.is_refusal() {
-            self.hub.note_refusal(&self.peer, end.name(), end.detail(), self.machine.client());
+            self.gate.note_refusal(&self.peer, end.name(), end.detail(), self.machine.client());
         }
         if let End::Refused { reason, detail, sample } = &end {
             tracing::debug!(%client, peer = %self.peer, detail, "connection refused");
-            self.hub.refused(*reason, detail.clone(), (owner, client.clone()), "", sample.clone());
+            self.gate.refused(*reason, detail.clone(), (owner, client.clone()), "", sample.clone());
         }
         tracing::trace!(%client, reason = end.name(), at_ms = now.unix_ms, "connection ended");
     }
 
-    /// The client's will, session and seat are seen to, in this order: a connection that takes the client identifier over
+    /// The client's will, session and registration are seen to, in this order: a connection that takes the client identifier over
     /// waits for the last step.
     fn part(&mut self) {
         if std::mem::replace(&mut self.has_parted, true) {
             return;
         }
-        let now = self.hub.now();
+        let now = self.gate.now();
         if self.machine.ended().is_none() {
             self.machine.abandon(End::Lost);
         }
@@ -67,20 +67,20 @@ impl<S: Stream> Connection<S> {
         let will = self.machine.take_will(now.unix_ms);
         let (received, expiry_s) = self.machine.take_state();
         match will {
-            Some((will, delay_s)) => self.hub.leave_will(will, delay_s, expiry_s),
-            None if had_will => self.hub.forgive_will(number),
+            Some((will, delay_s)) => self.gate.leave_will(will, delay_s, expiry_s),
+            None if had_will => self.gate.forgive_will(number),
             None => {}
         }
         if let Some(client) = self.holds.take() {
             if self.presence.is_some()
-                && let Some(session) = self.seat.session.take()
+                && let Some(session) = self.registration.session.take()
             {
-                self.hub.park(&client, self.machine.speaker().address(), session, &received, expiry_s);
+                self.gate.park(&client, self.machine.auth().address(), session, &received, expiry_s);
             }
-            self.hub.release(&client, &self.seat.bell);
+            self.gate.release(&client, &self.registration.handle);
         }
-        self.hub.note_inflight(self.noted_inflight, 0);
-        self.hub.leave(&self.seat);
+        self.gate.note_inflight(self.noted_inflight, 0);
+        self.gate.leave(&self.registration);
     }
 }
 

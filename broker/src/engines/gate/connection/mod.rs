@@ -33,9 +33,9 @@ use self::requests::Subscribing;
 use self::transfer::{poll_receive, poll_write};
 use super::clients::Presence;
 use super::commits::OnDisk;
-use super::hub::{Hub, Seat};
+use super::state::{GateState, Registration};
 use super::turn::Turn;
-use crate::access::{Place, PublishRate};
+use crate::access::{Permit, PublishRate};
 use crate::config::Acknowledge;
 use crate::listeners::Peer;
 use crate::sessions::EndOrder;
@@ -51,14 +51,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 ///
 /// Not an `async fn`: the arguments would live in the future a second time.
 pub(super) fn serve<S: Stream>(
-    hub: Arc<Hub>,
+    gate: Arc<GateState>,
     stream: S,
     peer: Peer,
     accepted: Instant,
-    place: Place,
+    permit: Permit,
 ) -> impl Future<Output = ()> + Send {
-    let seat = hub.seat();
-    let machine = Machine::new(Arc::clone(&hub.limits), accepted);
+    let registration = gate.register();
+    let machine = Machine::new(Arc::clone(&gate.limits), accepted);
     let mut connection = Connection {
         machine,
         rate: PublishRate::new(),
@@ -74,23 +74,23 @@ pub(super) fn serve<S: Stream>(
         is_unflushed: false,
         takes_nothing: false,
         has_parted: false,
-        hub,
+        gate,
         stream,
         peer,
-        seat,
-        place,
+        registration,
+        permit,
     };
     async move { connection.run().await }
 }
 
-/// The thin edge around a [`Machine`]: moves bytes between socket and machine, and requests between machine and hub.
+/// The thin edge around a [`Machine`]: moves bytes between socket and machine, and requests between machine and gate.
 ///
 /// What it holds while idle is small: reads go to a buffer of the thread, and what is written is given back at once.
 struct Connection<S: Stream> {
-    hub: Arc<Hub>,
+    gate: Arc<GateState>,
     stream: S,
     peer: Peer,
-    seat: Seat,
+    registration: Registration,
     machine: Machine,
     /// What was read and is not served yet. Nothing more is read before it is.
     requests: VecDeque<Request>,
@@ -114,7 +114,7 @@ struct Connection<S: Stream> {
     rate: PublishRate,
     /// The client is not read before: it published faster than it may.
     held_until: Option<Instant>,
-    place: Place,
+    permit: Permit,
 }
 
 /// Past this many unwritten bytes nothing more is taken from the client's queue. Few in the unit tests, where messages are
@@ -154,24 +154,24 @@ enum Wake {
 
 impl<S: Stream> Connection<S> {
     async fn run(&mut self) {
-        let mut timer = pin!(tokio::time::sleep(self.hub.config.connect_timeout));
+        let mut timer = pin!(tokio::time::sleep(self.gate.config.connect_timeout));
         let mut room: Option<Room> = None;
         let mut drain_until: Option<Instant> = None;
         let mut has_looked_again = false;
         loop {
             self.serve_requests();
-            let seen = self.hub.commits.now();
+            let seen = self.gate.commits.now();
             let next = self.pump(seen);
             self.obey(&mut drain_until);
             let has_ended = self.machine.ended().is_some();
             if has_ended && self.requests.is_empty() {
                 break;
             }
-            if room.is_none() && !self.hub.log.has_room() {
-                room = Some(self.hub.log.room());
+            if room.is_none() && !self.gate.log.has_room() {
+                room = Some(self.gate.log.room());
             }
             self.held_until = self.held_until.filter(|at| *at > Instant::now());
-            let store_is_full = self.hub.store.is_full();
+            let store_is_full = self.gate.store.is_full();
             let held_by_us = room.is_some()
                 || store_is_full
                 || self.machine.is_saturated()
@@ -188,7 +188,9 @@ impl<S: Stream> Connection<S> {
                 timer.as_mut().reset(at);
             }
             let is_read = !held_by_us && !has_ended && drain_until.is_none();
-            if (self.awaits_disk() || store_is_full) && self.hub.commits.ring_after(seen, &self.seat.bell).is_err() {
+            if (self.awaits_disk() || store_is_full)
+                && self.gate.commits.wake_after(seen, &self.registration.handle).is_err()
+            {
                 self.machine.end(End::Lost);
                 break;
             }
@@ -229,7 +231,7 @@ impl<S: Stream> Connection<S> {
         Box::pin(self.say_farewell()).await;
     }
 
-    /// Waits for the client, the bell, room or time, whichever comes first; where the connection is to go on, it only
+    /// Waits for the client, a wake-up, room or time, whichever comes first; where the connection is to go on, it only
     /// looks whether any of them came.
     ///
     /// Not an `async fn`, and no `select!`: it is part of the task of every idle connection.
@@ -243,8 +245,8 @@ impl<S: Stream> Connection<S> {
         let has_output = self.has_output();
         let has_too_much = self.machine.output().len() >= UNREAD_OUTPUT_BYTES;
         poll_fn(move |cx| {
-            // A ring does not keep the client from being read: whatever wakes the connection, it pumps.
-            let is_rung = self.seat.bell.poll_rung(cx).is_ready();
+            // A wake-up does not keep the client from being read: whatever wakes the connection, it pumps.
+            let is_woken = self.registration.handle.poll_woken(cx).is_ready();
             if room.as_mut().is_some_and(|room| room.as_mut().poll(cx).is_ready()) {
                 return Poll::Ready(Wake::Room);
             }
@@ -268,7 +270,7 @@ impl<S: Stream> Connection<S> {
             if timer.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(Wake::Timer);
             }
-            if is_rung || next == Next::GoOn {
+            if is_woken || next == Next::GoOn {
                 return Poll::Ready(Wake::Progress);
             }
             self.turn = Turn::new();
@@ -277,10 +279,10 @@ impl<S: Stream> Connection<S> {
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let (machine, hub, peer) = (&mut self.machine, &self.hub, &self.peer);
+        let (machine, gate, peer) = (&mut self.machine, &self.gate, &self.peer);
         let mut requests = Vec::new();
         let read = poll_receive(&mut self.stream, cx, |bytes| {
-            let now = hub.now();
+            let now = gate.now();
             guarded(peer, machine, |machine| machine.receive(bytes, now, &mut requests));
         });
         if let Poll::Ready(Ok(bytes)) = &read {
@@ -294,12 +296,12 @@ impl<S: Stream> Connection<S> {
     /// when nothing is left to send, or the stream takes no more for now, and all that was read is served.
     fn pump(&mut self, on_disk: OnDisk) -> Next {
         self.look_at_traces();
-        let acknowledge = match self.hub.config.acknowledge {
+        let acknowledge = match self.gate.config.acknowledge {
             Acknowledge::Durable => on_disk.durable,
-            Acknowledge::Appended => self.hub.log.appended(),
+            Acknowledge::Appended => self.gate.log.appended(),
         };
         let acknowledged = self.guarded(|machine| machine.durable(acknowledge, on_disk.stored)).unwrap_or(0);
-        self.hub.metrics.acknowledgements.increment(acknowledged as u64);
+        self.gate.metrics.acknowledgements.increment(acknowledged as u64);
         let next = self.send(on_disk);
         self.note_inflight();
         if self.requests.is_empty() { next } else { Next::GoOn }
@@ -312,7 +314,7 @@ impl<S: Stream> Connection<S> {
     /// Whether the client is to be judged: its deadline is over, pauses of the program itself left out.
     fn is_due(&mut self) -> bool {
         let now = Instant::now();
-        let paused_ms = self.hub.pauses.look(now);
+        let paused_ms = self.gate.pauses.look(now);
         let pause = Duration::from_millis(paused_ms.saturating_sub(self.paused_ms));
         self.paused_ms = paused_ms;
         self.machine.forgive_pause(pause, now);
@@ -328,10 +330,10 @@ impl<S: Stream> Connection<S> {
 
     /// Does as the broker orders. At shutdown the connection goes on until what it published is acknowledged.
     fn obey(&mut self, drain_until: &mut Option<Instant>) {
-        if self.machine.owes_answers() && !self.hub.log.is_disk_full() {
+        if self.machine.owes_answers() && !self.gate.log.is_disk_full() {
             self.machine.end(End::RoomAgain);
         }
-        match self.seat.bell.end_order() {
+        match self.registration.handle.end_order() {
             None => {}
             Some(EndOrder::TakenOver) => {
                 self.guarded(|machine| machine.end(End::TakenOver));
@@ -343,7 +345,7 @@ impl<S: Stream> Connection<S> {
                 }
             }
             Some(EndOrder::Shutdown) => {
-                let until = *drain_until.get_or_insert_with(|| Instant::now() + self.hub.config.shutdown_grace);
+                let until = *drain_until.get_or_insert_with(|| Instant::now() + self.gate.config.shutdown_grace);
                 if self.machine.pending() == 0 || Instant::now() >= until {
                     self.guarded(|machine| machine.end(End::Shutdown));
                 }
@@ -353,7 +355,7 @@ impl<S: Stream> Connection<S> {
 
     /// In whose share the connection counts: by its address until it has proved who it is.
     fn holder(&self) -> Holder {
-        let owner = match self.machine.speaker().owner() {
+        let owner = match self.machine.auth().owner() {
             Owner::Unknown => self.peer.owner(),
             known => known.clone(),
         };
@@ -417,7 +419,7 @@ mod tests {
 
     #[test]
     fn the_task_of_a_connection_stays_small() {
-        fn future_bytes<F>(_: fn(Arc<Hub>, TcpStream, Peer, Instant, Place) -> F) -> usize {
+        fn future_bytes<F>(_: fn(Arc<GateState>, TcpStream, Peer, Instant, Permit) -> F) -> usize {
             size_of::<F>()
         }
         let bytes = future_bytes(serve::<TcpStream>);

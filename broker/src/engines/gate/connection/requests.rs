@@ -3,7 +3,7 @@ use tidegate_log::AppendError;
 use tidegate_telemetry::{CommandProgress, CommandRefusal, Entry, Qos, Reason};
 
 use super::{Connection, Stream};
-use crate::engines::gate::hub::Publisher;
+use crate::engines::gate::state::Publisher;
 use crate::sessions::Change;
 use crate::wire::{End, Filter, Request, SubscribeOutcome};
 
@@ -42,25 +42,25 @@ impl<S: Stream> Connection<S> {
         self.turn.spend(1);
         let session = self.machine.session();
         let change = match request {
-            Request::Settled { number } => return self.hub.store.note(Change::Settle { session, number }),
+            Request::Settled { number } => return self.gate.store.note(Change::Settle { session, number }),
             Request::CommandDone { command, number, is_refused } => {
                 let progress = match is_refused {
                     true => CommandProgress::Refused(CommandRefusal::ByDevice),
                     false => CommandProgress::Delivered,
                 };
-                return self.hub.settle_command(command, number, self.machine.client(), session, progress);
+                return self.gate.settle_command(command, number, self.machine.client(), session, progress);
             }
             Request::Taken { number } => Change::Take { session, number },
             Request::Released { packet_id } => Change::Release { session, packet_id },
             Request::Subscribe { packet_id, filters } => return self.subscribe(packet_id, filters),
             Request::Unsubscribe { packet_id, filters } => return self.unsubscribe(packet_id, &filters),
             Request::Refused { reason, detail, topic, payload } => {
-                return self.hub.refused(reason, detail, self.holder(), &topic, payload);
+                return self.gate.refused(reason, detail, self.holder(), &topic, payload);
             }
             Request::Publish(_) => unreachable!("gathered before"),
             Request::Connect(_) => unreachable!("taken before, and a machine asks once"),
         };
-        self.stored_with = self.hub.store.change(change);
+        self.stored_with = self.gate.store.change(change);
     }
 
     /// Publishes as many as the turn allows, one at least; the others are the next requests again.
@@ -70,25 +70,25 @@ impl<S: Stream> Connection<S> {
         }
         let (count, answers) = (entries.len(), answers_due(&entries));
         let (session, keeps) = (self.machine.session(), self.machine.keeps());
-        let (client, owner) = (self.machine.client(), self.machine.speaker().owner());
+        let (client, owner) = (self.machine.client(), self.machine.auth().owner());
         let from = Publisher { session, client, owner, keeps, is_will: false };
-        if self.hub.log.is_disk_full() || self.machine.owes_answers() {
+        if self.gate.log.is_disk_full() || self.machine.owes_answers() {
             let topic = match entries.first() {
                 Some(Entry::Publication(publication)) => publication.topic.as_str(),
                 _ => "",
             };
-            self.hub.refused_for_room(from.holder(), topic, count as u64);
+            self.gate.refused_for_room(from.holder(), topic, count as u64);
             return self.machine.found_no_room(answers);
         }
         let refused =
             |reason, error: &AppendError| End::Refused { reason, detail: error.to_string(), sample: Bytes::new() };
-        let published = self.hub.publish(from, &mut entries, &mut self.turn);
+        let published = self.gate.publish(from, &mut entries, &mut self.turn);
         let answered = answers - answers_due(&entries);
         match published {
             Ok(Some(position)) => self.machine.appended(position, answered),
             Ok(None) => {}
             Err(AppendError::DiskFull) => {
-                self.hub.refused_for_room(from.holder(), "", (count - entries.len()) as u64);
+                self.gate.refused_for_room(from.holder(), "", (count - entries.len()) as u64);
                 self.machine.found_no_room(answered);
             }
             Err(AppendError::Closed) => self.machine.end(End::Shutdown),
@@ -124,8 +124,8 @@ impl<S: Stream> Connection<S> {
             self.refused_filter(Reason::NotAuthorized, detail, filter);
             return (SubscribeOutcome::NotAuthorized, 0);
         }
-        let Some(session) = &self.seat.session else { return (SubscribeOutcome::QuotaExceeded, 0) };
-        match self.hub.subscribe(session, filter) {
+        let Some(session) = &self.registration.session else { return (SubscribeOutcome::QuotaExceeded, 0) };
+        match self.gate.subscribe(session, filter) {
             Ok((SubscribeOutcome::QuotaExceeded, _)) => {
                 let detail = "mqtt.subscriptions_per_client_max or mqtt.subscriptions_max is met".to_owned();
                 self.refused_filter(Reason::ClientLimit, detail, filter);
@@ -140,13 +140,13 @@ impl<S: Stream> Connection<S> {
     }
 
     fn refused_filter(&self, reason: Reason, detail: String, filter: &Filter) {
-        self.hub.refused(reason, detail, self.holder(), &filter.filter, Bytes::new());
+        self.gate.refused(reason, detail, self.holder(), &filter.filter, Bytes::new());
     }
 
     fn unsubscribe(&mut self, packet_id: u16, filters: &[String]) {
         self.turn.spend(filters.len());
         let unsubscribe = |filter: &String| {
-            self.seat.session.as_ref().map_or((false, 0), |session| self.hub.unsubscribe(session, filter))
+            self.registration.session.as_ref().map_or((false, 0), |session| self.gate.unsubscribe(session, filter))
         };
         let (existed, tickets): (Vec<bool>, Vec<u64>) = filters.iter().map(unsubscribe).unzip();
         let ticket = tickets.into_iter().max().unwrap_or(0);

@@ -6,12 +6,12 @@
 //! - `client`: one that follows the standard, and tells when the server does not
 //! - `promises`: the model: what the log and each subscriber must hold
 //! - `line`, `hand_log`: a connection and a log in memory, which do what they are told
-//! - `greetings`: retained messages that change while new subscribers get them; `stage`: where that, and the turns that
+//! - `backlogs`: retained messages that change while new subscribers get them; `stage`: where that, and the turns that
 //!   connections take, are played
 //! - `packets`: just enough of MQTT, written apart from the broker's
 
+mod backlogs;
 mod client;
-mod greetings;
 mod hand_log;
 mod line;
 mod packets;

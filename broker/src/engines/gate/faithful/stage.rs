@@ -11,7 +11,7 @@ use super::line::Line;
 use super::world::{CLOCK, Problems, Task};
 use crate::config::BrokerConfig;
 use crate::engines::gate::connection::serve;
-use crate::engines::gate::hub::{Hub, Publisher};
+use crate::engines::gate::state::{GateState, Publisher};
 use crate::engines::gate::turn::Turn;
 use crate::listeners::{Peer, Transport};
 use crate::sessions::{SessionStore, SessionStoreConfig, Writer};
@@ -19,7 +19,7 @@ use crate::sessions::{SessionStore, SessionStoreConfig, Writer};
 /// A broker whose tasks run when a test says so; connections have the numbers in which they came.
 pub(super) struct Stage {
     pub log: Arc<HandLog>,
-    pub hub: Arc<Hub>,
+    pub gate: Arc<GateState>,
     writer: Writer,
     tasks: Vec<Option<Task>>,
     runtime: Runtime,
@@ -37,19 +37,19 @@ impl Stage {
         };
         let store = SessionStore::open(SessionStoreConfig::default()).expect("one in memory");
         let problems = Arc::new(Problems::default());
-        let hub = Arc::new(Hub::new(config, Arc::clone(&log) as _, problems, CLOCK, store));
+        let gate = Arc::new(GateState::new(config, Arc::clone(&log) as _, problems, CLOCK, store));
         let mut writer = None;
         let take_writer = |store: &SessionStore, log, clock| {
             writer = store.writer(log, clock);
             Ok(())
         };
-        hub.recover(take_writer).expect("there is nothing to recover");
+        gate.recover(take_writer).expect("there is nothing to recover");
         let writer = writer.expect("nobody else writes").fetching(500);
         let following = {
-            let hub = Arc::clone(&hub);
-            async move { hub.commits.follow().await }
+            let gate = Arc::clone(&gate);
+            async move { gate.commits.follow().await }
         };
-        Stage { log, hub, writer, tasks: vec![Some(Task::new(following))], runtime }
+        Stage { log, gate, writer, tasks: vec![Some(Task::new(following))], runtime }
     }
 
     /// A connection whose network holds so many bytes for the client; the first is number 1.
@@ -57,8 +57,8 @@ impl Stage {
         let _timers = self.runtime.enter();
         let (end, line) = Line::new(to_client_max);
         let peer = Peer { transport: Transport::Unix, address: None, certificate: None };
-        let place = self.hub.access.places.take().expect("places enough");
-        let task = serve(Arc::clone(&self.hub), end, peer, Instant::now(), place);
+        let permit = self.gate.access.permits.take().expect("permits enough");
+        let task = serve(Arc::clone(&self.gate), end, peer, Instant::now(), permit);
         self.tasks.push(Some(Task::new(task)));
         line
     }
@@ -98,7 +98,7 @@ impl Stage {
     /// Somebody publishes with QoS 1.
     pub(super) fn publish(&self, topic: &str, payload: String, retain: bool) {
         let publication = Publication {
-            received_ms: self.hub.now().unix_ms,
+            received_ms: self.gate.now().unix_ms,
             client: "publisher".to_owned(),
             principal: String::new(),
             session: 1,
@@ -120,7 +120,7 @@ impl Stage {
             is_will: false,
         };
         let mut entries = vec![Entry::Publication(publication)];
-        self.hub.publish(from, &mut entries, &mut Turn::new()).expect("this log takes anything");
+        self.gate.publish(from, &mut entries, &mut Turn::new()).expect("this log takes anything");
         assert!(entries.is_empty() && self.log.appended().0 > 0);
     }
 }

@@ -17,7 +17,7 @@ use super::promises::{Broken, Promises};
 use crate::clock::Clock;
 use crate::config::{Acknowledge, BrokerConfig};
 use crate::engines::gate::connection::serve;
-use crate::engines::gate::hub::Hub;
+use crate::engines::gate::state::GateState;
 use crate::fuzzing::Numbers;
 use crate::listeners::{Peer, Transport};
 use crate::sessions::{Cut, SessionStore, SessionStoreConfig, Writer};
@@ -83,7 +83,7 @@ pub(super) struct Told {
 /// A run of the broker.
 struct Alive {
     tasks: Vec<Task>,
-    hub: Arc<Hub>,
+    gate: Arc<GateState>,
     writer: Writer,
     /// Cut, and waiting for the log to be durable as far.
     cut: Option<Cut>,
@@ -287,8 +287,8 @@ impl World {
         self.clients[which].connect(line);
         let peer = Peer { transport: Transport::Unix, address: None, certificate: None };
         let alive = self.broker.as_mut().expect("the broker is down within `crash` alone");
-        let place = alive.hub.access.places.take().expect("places enough");
-        let future = serve(Arc::clone(&alive.hub), end, peer, Instant::now(), place);
+        let permit = alive.gate.access.permits.take().expect("permits enough");
+        let future = serve(Arc::clone(&alive.gate), end, peer, Instant::now(), permit);
         alive.tasks.push(Task::new(future));
     }
 
@@ -335,7 +335,7 @@ impl World {
         self.told.jumps += 1;
         let at_ms = NOW_MS.get() + JUMP_MS;
         let log = Arc::clone(&self.log);
-        let set = self.alive().hub.store.set_clock(log.as_ref(), at_ms, JUMP_MS);
+        let set = self.alive().gate.store.set_clock(log.as_ref(), at_ms, JUMP_MS);
         JUMPS.with_borrow_mut(|jumps| jumps.push((at_ms, set.expect("this log takes anything"))));
         NOW_MS.set(at_ms);
     }
@@ -381,27 +381,27 @@ impl Alive {
         let sessions = SessionStoreConfig { directory: Some(directory.to_owned()), ..SessionStoreConfig::default() };
         let store = SessionStore::open(sessions).expect("a file that a crash left opens");
         let problems = Arc::new(Problems::default());
-        let hub = Arc::new(Hub::new(config, Arc::clone(log) as _, Arc::clone(&problems) as _, CLOCK, store));
-        hub.forgets_what_is_left.store(nature.forgets_what_is_left, Ordering::Relaxed);
+        let gate = Arc::new(GateState::new(config, Arc::clone(log) as _, Arc::clone(&problems) as _, CLOCK, store));
+        gate.forgets_what_is_left.store(nature.forgets_what_is_left, Ordering::Relaxed);
         let mut writer = None;
         let take_writer = |store: &SessionStore, log, clock| {
             writer = store.writer(log, clock);
             Ok(())
         };
-        hub.recover(take_writer).expect("what was written can be read");
+        gate.recover(take_writer).expect("what was written can be read");
         let writer = writer.expect("nobody else writes").fetching(500 + 20 * nature.clients);
         let following = {
-            let hub = Arc::clone(&hub);
-            async move { hub.commits.follow().await }
+            let gate = Arc::clone(&gate);
+            async move { gate.commits.follow().await }
         };
-        Alive { tasks: vec![Task::new(following)], hub, writer, cut: None, problems }
+        Alive { tasks: vec![Task::new(following)], gate, writer, cut: None, problems }
     }
 
     /// The store takes its next step: it cuts a batch, or writes it once the log is durable as far. Returns whether
     /// there was something to write.
     fn store(&mut self) -> bool {
         match self.cut.take() {
-            Some(cut) if self.hub.log.durable().borrow().0 >= cut.through.0 => {
+            Some(cut) if self.gate.log.durable().borrow().0 >= cut.through.0 => {
                 self.writer.write(cut);
                 true
             }

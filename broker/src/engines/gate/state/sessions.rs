@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 use tidegate_telemetry::Reason;
 
-use super::{Hub, Seat};
+use super::{GateState, Registration};
 use crate::engines::gate::clients::Ended;
 use crate::metrics::{self, Dropped};
 use crate::sessions::{Change, Rank, Received, Session, client_and_principal};
@@ -23,14 +23,14 @@ pub(crate) struct Admitted {
     pub ticket: u64,
 }
 
-impl Hub {
+impl GateState {
     /// Finds or makes the client's session (MQTT-3.1.2-4 to 6). The CONNACK waits until the ticket is stored.
     pub(crate) fn admit(
         &self,
         client: &str,
         address: Option<IpAddr>,
         connect: &ConnectRequest,
-        seat: &mut Seat,
+        registration: &mut Registration,
     ) -> Admitted {
         let waiting_ms = self.waiting_ms();
         self.publish_due_wills(waiting_ms);
@@ -63,8 +63,9 @@ impl Hub {
             }
         };
         admission.session = session.number();
-        admission.received = session.attach(&seat.bell, seat.number, &self.ways).into_iter().collect();
-        seat.session = Some(session);
+        admission.received =
+            session.attach(&registration.handle, registration.number, &self.context).into_iter().collect();
+        registration.session = Some(session);
         Admitted { admission, ticket }
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tidegate_log::{Log, ReadError};
 use tidegate_telemetry::{Entry, Position, Publication, Qos};
 
-use super::{Hub, holder_of};
+use super::{GateState, holder_of};
 use crate::clock::Clock;
 use crate::routing::Subscriber;
 use crate::sessions::{
@@ -16,7 +16,7 @@ use crate::sessions::{
 /// How long one read of the log waits; what is asked for is there.
 const READ_WAIT: Duration = Duration::from_millis(100);
 
-impl Hub {
+impl GateState {
     /// Brings back what the store holds, starts its writing, and routes again what the log has after it. Clients are
     /// not served yet.
     pub(crate) fn recover(

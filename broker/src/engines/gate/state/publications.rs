@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tidegate_log::AppendError;
 use tidegate_telemetry::{Entry, Holder, Owner, Position, Publication, Qos, Reason};
 
-use super::Hub;
+use super::GateState;
 use crate::engines::gate::turn::Turn;
 use crate::metrics::{self, Dropped};
 use crate::routing::{Kept, Put, Retained, Routed, durable_for};
@@ -38,7 +38,7 @@ pub(crate) fn holder_of(publication: &Publication) -> Holder {
     (publication.owner(), publication.client.as_str().into())
 }
 
-impl Hub {
+impl GateState {
     /// Appends publications to the log in one go, then hands them to subscribers and keeps the retained ones: as many as
     /// the turn allows, by their deliveries, and one at least. The others are left in `entries`.
     ///
@@ -190,7 +190,7 @@ impl Hub {
     }
 
     pub(in crate::engines::gate) fn queue(&self, session: &Arc<Session>, delivery: Delivery) {
-        match session.push(delivery, &self.ways) {
+        match session.push(delivery, &self.context) {
             Ok(()) => {}
             Err(NotQueued::Full) => metrics::dropped(Dropped::QueueFull, 1),
             Err(NotQueued::Offline) => metrics::dropped(Dropped::Offline, 1),

@@ -8,18 +8,18 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tidegate_telemetry::Reason;
 
-use super::Hub;
+use super::GateState;
 use crate::access::KeptOut;
 use crate::engines::gate::clients::Refused;
 use crate::listeners::{OpenError, Peer};
 use crate::metrics;
-use crate::sessions::{Bell, EndOrder, Session};
+use crate::sessions::{ConnectionHandle, EndOrder, Session};
 use crate::wire::End;
 
 /// A connection's place among the connections.
-pub(crate) struct Seat {
+pub(crate) struct Registration {
     pub number: u64,
-    pub bell: Arc<Bell>,
+    pub handle: Arc<ConnectionHandle>,
     /// The session's, once the client is let in.
     pub session: Option<Arc<Session>>,
 }
@@ -27,27 +27,27 @@ pub(crate) struct Seat {
 /// Every open connection of the gate, so that all can be told to end.
 #[derive(Debug, Default)]
 pub(super) struct Connections {
-    open: Mutex<HashMap<u64, Arc<Bell>>>,
+    open: Mutex<HashMap<u64, Arc<ConnectionHandle>>>,
     next: AtomicU64,
 }
 
 impl Connections {
-    fn enter(&self) -> Seat {
+    fn enter(&self) -> Registration {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let seat = Seat { number, bell: Arc::default(), session: None };
-        self.open.lock().insert(seat.number, Arc::clone(&seat.bell));
-        seat
+        let registration = Registration { number, handle: Arc::default(), session: None };
+        self.open.lock().insert(registration.number, Arc::clone(&registration.handle));
+        registration
     }
 
     /// Returns whether it was open.
-    fn leave(&self, seat: &Seat) -> bool {
-        let was_open = self.open.lock().remove(&seat.number).is_some();
-        seat.bell.leave();
+    fn leave(&self, registration: &Registration) -> bool {
+        let was_open = self.open.lock().remove(&registration.number).is_some();
+        registration.handle.leave();
         was_open
     }
 
     fn end_all(&self, order: EndOrder) {
-        self.open.lock().values().for_each(|bell| bell.end(order));
+        self.open.lock().values().for_each(|handle| handle.end(order));
     }
 
     pub(super) fn len(&self) -> usize {
@@ -55,28 +55,28 @@ impl Connections {
     }
 }
 
-impl Hub {
-    pub(crate) fn seat(&self) -> Seat {
+impl GateState {
+    pub(crate) fn register(&self) -> Registration {
         self.metrics.connections.increment(1.0);
         self.connections.enter()
     }
 
     /// The connection is gone; wakes whoever waits to take its client identifier over.
-    pub(crate) fn leave(&self, seat: &Seat) {
-        if self.connections.leave(seat) {
+    pub(crate) fn leave(&self, registration: &Registration) {
+        if self.connections.leave(registration) {
             self.metrics.connections.decrement(1.0);
         }
     }
 
-    /// Makes `bell`'s connection the holder of the client identifier and asks the holder before, if any, to end. Each holder has
+    /// Makes `handle`'s connection the holder of the client identifier and asks the holder before, if any, to end. Each holder has
     /// one successor, which waits until it is gone; so two connections never use one session.
-    pub(crate) fn hold(&self, client: &Arc<str>, bell: &Arc<Bell>) -> Option<Arc<Bell>> {
-        self.directory.hold(client, bell).inspect(|before| before.end(EndOrder::TakenOver))
+    pub(crate) fn hold(&self, client: &Arc<str>, handle: &Arc<ConnectionHandle>) -> Option<Arc<ConnectionHandle>> {
+        self.directory.hold(client, handle).inspect(|before| before.end(EndOrder::TakenOver))
     }
 
     /// Gives the client identifier up, unless somebody holds it by now.
-    pub(crate) fn release(&self, client: &str, bell: &Arc<Bell>) {
-        self.directory.release(client, bell);
+    pub(crate) fn release(&self, client: &str, handle: &Arc<ConnectionHandle>) {
+        self.directory.release(client, handle);
     }
 
     /// A client identifier for a client that left the choice to the server (MQTT-3.1.3-6).

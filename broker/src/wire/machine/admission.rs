@@ -1,22 +1,20 @@
-use std::time::Duration;
-
 use bytes::Bytes;
 use mqtt_protocol_core::mqtt::result_code::DisconnectReasonCode;
 use tidegate_telemetry::Reason;
 
-use super::end::End;
-use super::inbound::{ConnectRequest, Request};
-use super::machine::{Admission, Machine, Now, Phase};
-use super::outbound::{self, Refusal};
-use super::version::Version;
+use super::{Machine, Phase};
 use crate::access::KeptOut;
+use crate::wire::end::End;
+use crate::wire::inbound::{ConnectRequest, Request};
+use crate::wire::limits::{Admission, Now};
+use crate::wire::outbound::{self, Refusal};
+use crate::wire::version::Version;
 
 /// From CONNECT to CONNACK.
 impl Machine {
     pub(super) fn connect(&mut self, mut connect: ConnectRequest, raw: &[u8], requests: &mut Vec<Request>) {
-        self.version = connect.version;
+        self.codec.speak_as(&connect);
         connect.packet_bytes = raw.len();
-        self.client_packet_bytes_max = connect.packet_bytes_max;
         if connect.enhanced_authentication {
             return self.refuse(Refusal::Authentication, Reason::ClientLimit, "enhanced authentication is not served");
         }
@@ -43,17 +41,15 @@ impl Machine {
         {
             return self.refuse(Refusal::Will(denial), denial.reason(), &format!("the will: {}", denial.words()));
         }
-        self.client.clone_from(&connect.client_id);
+        self.client.id.clone_from(&connect.client_id);
         self.phase = Phase::AwaitingAdmission;
         requests.push(Request::Connect(Box::new(connect)));
     }
 
     /// The client has its session; it is let in by [`Machine::accept`]. If the connection ends before, it has no will.
     pub(crate) fn admit(&mut self, connect: &ConnectRequest, admission: &Admission) {
-        self.session = admission.session;
-        self.expiry_s = admission.expiry_s.unwrap_or(connect.expiry_s);
-        self.keeps = admission.keeps;
-        self.received.clone_from(&admission.received);
+        self.client.admit(admission, connect.expiry_s);
+        self.acknowledgements.restore(&admission.received);
     }
 
     /// Lets the client in and goes on with what it sent after its CONNECT.
@@ -66,26 +62,23 @@ impl Machine {
     ) {
         self.phase = Phase::Open;
         self.admit(connect, &admission);
-        self.explains = connect.version.is_v5() && connect.explains;
-        self.deliveries_max = connect.receive_max.min(self.limits.delivery_inflight_max);
-        self.alias_max = connect.alias_max.min(self.limits.topic_alias_max);
+        let deliveries_max = connect.receive_max.min(self.limits.delivery_inflight_max);
+        self.deliveries.open(deliveries_max, connect.alias_max.min(self.limits.topic_alias_max));
         let server_keep_alive = self.server_keep_alive_s(connect);
-        let keep_alive_s = self.keep_alive_s(connect);
-        self.keep_alive = (keep_alive_s > 0).then(|| Duration::from_millis(u64::from(keep_alive_s) * 1500));
-        self.heard = now.instant;
+        self.lifetime.keep_alive(self.keep_alive_s(connect));
+        self.lifetime.heard(now.instant);
         if let Some(assigned) = &admission.assigned_client_id {
-            self.client.clone_from(assigned);
+            self.client.id.clone_from(assigned);
         }
-        self.mqtt.restore_qos2_publish_handled(admission.received.keys().copied().collect());
-        let before = self.output.len();
-        self.send(outbound::connack(self.version, &admission, &self.limits, server_keep_alive));
-        if self.output.len() == before {
+        self.codec.open(connect, admission.received.keys().copied());
+        let connack = outbound::connack(self.codec.version(), &admission, &self.limits, server_keep_alive);
+        if !self.codec.send(connack) {
             // MQTT-3.1.2-24: it cannot be told that it is in, nor why it is not.
             let detail = "its maximum packet size leaves no room for the CONNACK".to_owned();
             return self.abandon(End::Refused { reason: Reason::ClientLimit, detail, sample: Bytes::new() });
         }
-        self.will.clone_from(&connect.will);
-        let held = std::mem::take(&mut self.partial);
+        self.client.will.clone_from(&connect.will);
+        let held = self.unfinished.take();
         self.frames(&held, now, requests);
     }
 
@@ -109,12 +102,12 @@ impl Machine {
 
     /// Turns the client away because a limit keeps it out.
     pub(crate) fn keep_out(&mut self, kept_out: &KeptOut) {
-        self.send_explained(|v5, why| outbound::refusal(v5, Refusal::Limit(kept_out.by), why), &kept_out.detail);
+        self.codec.send_explained(|v5, why| outbound::refusal(v5, Refusal::Limit(kept_out.by), why), &kept_out.detail);
         self.finish(End::KeptOut);
     }
 
     pub(super) fn refuse(&mut self, refusal: Refusal, reason: Reason, detail: &str) {
-        self.send_explained(|v5, why| outbound::refusal(v5, refusal, why), detail);
+        self.codec.send_explained(|v5, why| outbound::refusal(v5, refusal, why), detail);
         self.finish(End::Refused { reason, detail: detail.to_owned(), sample: Bytes::new() });
     }
 }

@@ -6,9 +6,9 @@ use tidegate_telemetry::{DeviceScope, Owner};
 
 use crate::sessions::session_key;
 
-/// Who a connection speaks for, and what it may do.
+/// Who the client of a connection is, as it proved, and what it may do.
 #[derive(Debug, Clone)]
-pub(crate) struct Speaker {
+pub(crate) struct ClientAuth {
     /// None where nobody asks: everything is allowed.
     authority: Option<Arc<Authority>>,
     identity: Arc<Identity>,
@@ -18,19 +18,19 @@ pub(crate) struct Speaker {
 /// All connections that proved nothing share one.
 static ANYBODY: LazyLock<Arc<Identity>> = LazyLock::new(|| Arc::new(Identity::anonymous()));
 
-impl Speaker {
+impl ClientAuth {
     /// `nobody`: in whose share it counts where it proved nothing.
     pub(crate) fn new(authority: Arc<Authority>, identity: Identity, nobody: Owner) -> Self {
         let principal = &identity.principal;
         let owner = if principal.is_anonymous() { nobody } else { Owner::Named(principal.name().into()) };
         let authority = Some(authority).filter(|authority| !authority.rights().is_empty());
         let identity = if identity == **ANYBODY { Arc::clone(&ANYBODY) } else { Arc::new(identity) };
-        Speaker { authority, identity, owner }
+        ClientAuth { authority, identity, owner }
     }
 
     /// Someone who proved nothing and may do everything.
     pub(crate) fn anonymous() -> Self {
-        Speaker { authority: None, identity: Arc::clone(&ANYBODY), owner: Owner::Unknown }
+        ClientAuth { authority: None, identity: Arc::clone(&ANYBODY), owner: Owner::Unknown }
     }
 
     /// In whose share it counts.

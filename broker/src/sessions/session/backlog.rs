@@ -3,7 +3,7 @@ use std::sync::Arc;
 use tidegate_telemetry::{Position, Qos};
 
 use super::{Attached, Client, Delivery, Queued, Session};
-use crate::sessions::asleep::PackedGreeting;
+use crate::sessions::asleep::PackedBacklog;
 use crate::sessions::disk::Change;
 use crate::topics::Walk;
 
@@ -13,7 +13,7 @@ use crate::topics::Walk;
 /// What is published after the subscription comes behind it in the queue, and is not among what is looked up: no message
 /// is followed by an older one of its topic.
 #[derive(Debug)]
-pub(crate) struct Greeting {
+pub(crate) struct RetainedBacklog {
     pub walk: Walk,
     /// Retained messages that are later in the log come as publications.
     pub through: Position,
@@ -23,15 +23,15 @@ pub(crate) struct Greeting {
     end: u64,
 }
 
-impl Greeting {
-    fn packed(&self) -> Option<PackedGreeting> {
+impl RetainedBacklog {
+    fn packed(&self) -> Option<PackedBacklog> {
         let (filter, from) = (self.walk.filter().to_string(), self.walk.place()?.to_owned());
-        Some(PackedGreeting { filter, from, through: self.through, next: self.next, end: self.end })
+        Some(PackedBacklog { filter, from, through: self.through, next: self.next, end: self.end })
     }
 
-    fn unpacked(packed: PackedGreeting) -> Greeting {
-        let PackedGreeting { filter, from, through, next, end } = packed;
-        Greeting { walk: Walk::resumed(filter.into(), &from), through, next, end }
+    fn unpacked(packed: PackedBacklog) -> RetainedBacklog {
+        let PackedBacklog { filter, from, through, next, end } = packed;
+        RetainedBacklog { walk: Walk::resumed(filter.into(), &from), through, next, end }
     }
 
     /// The last number that is set aside for it.
@@ -43,7 +43,7 @@ impl Greeting {
 impl Session {
     /// Queues the retained messages up to `through` in the log, of which there are `count` at most, for a subscription to
     /// the filter. The one that the subscription was still due gives way.
-    pub(crate) fn greet(&self, filter: &Arc<str>, through: Position, count: usize) {
+    pub(crate) fn owe_retained(&self, filter: &Arc<str>, through: Position, count: usize) {
         let mut state = self.state.lock();
         let next = state.next;
         if next > 0 {
@@ -51,26 +51,26 @@ impl Session {
         }
         let end = state.next;
         let Client::Here(here) = &mut state.client else { return };
-        here.forget_greeting(filter);
+        here.forget_backlog(filter);
         if count > 0 {
             let walk = Walk::new(Arc::clone(filter));
-            here.add_greeting(Greeting { walk, through, next, end });
+            here.add_backlog(RetainedBacklog { walk, through, next, end });
         }
     }
 
-    /// What was found of a greeting goes out next, and then the rest of it.
-    pub(crate) fn give(self: &Arc<Self>, mut greeting: Box<Greeting>, mut found: Vec<Delivery>) {
+    /// What was found of a backlog goes out next, and then the rest of it.
+    pub(crate) fn give(self: &Arc<Self>, mut backlog: Box<RetainedBacklog>, mut found: Vec<Delivery>) {
         let mut state = self.state.lock();
         let is_kept = state.next > 0;
         let Client::Here(here) = &mut state.client else { return };
         for delivery in found.iter_mut().filter(|delivery| is_kept && delivery.qos != Qos::AtMostOnce) {
-            delivery.number = greeting.next;
-            greeting.next += 1;
-            here.ways.store.note(Change::Owe { session: self.number, delivery: delivery.clone() });
+            delivery.number = backlog.next;
+            backlog.next += 1;
+            here.context.store.note(Change::Owe { session: self.number, delivery: delivery.clone() });
         }
-        if !greeting.walk.is_over() {
-            here.greetings += 1;
-            here.queue.push_front(Queued::Greeting(greeting));
+        if !backlog.walk.is_over() {
+            here.backlogs += 1;
+            here.queue.push_front(Queued::RetainedBacklog(backlog));
         }
         for delivery in found.into_iter().rev() {
             here.note_added(&delivery);
@@ -82,40 +82,40 @@ impl Session {
 
 impl Attached {
     /// Those that are not over, in order.
-    pub(super) fn packed_greetings(&self) -> Vec<PackedGreeting> {
+    pub(super) fn packed_backlogs(&self) -> Vec<PackedBacklog> {
         let packed = |queued: &Queued| match queued {
-            Queued::Greeting(greeting) => greeting.packed(),
+            Queued::RetainedBacklog(backlog) => backlog.packed(),
             Queued::Delivery(_) => None,
         };
-        if self.greetings == 0 { Vec::new() } else { self.queue.iter().filter_map(packed).collect() }
+        if self.backlogs == 0 { Vec::new() } else { self.queue.iter().filter_map(packed).collect() }
     }
 
-    pub(super) fn greet_on(&mut self, packed: Vec<PackedGreeting>) {
-        packed.into_iter().for_each(|packed| self.add_greeting(Greeting::unpacked(packed)));
+    pub(super) fn resume_backlogs(&mut self, packed: Vec<PackedBacklog>) {
+        packed.into_iter().for_each(|packed| self.add_backlog(RetainedBacklog::unpacked(packed)));
     }
 
-    fn add_greeting(&mut self, greeting: Greeting) {
-        self.greetings += 1;
-        self.queue.push_back(Queued::Greeting(Box::new(greeting)));
+    fn add_backlog(&mut self, backlog: RetainedBacklog) {
+        self.backlogs += 1;
+        self.queue.push_back(Queued::RetainedBacklog(Box::new(backlog)));
     }
 
-    pub(super) fn forget_greeting(&mut self, of: &str) {
-        if self.greetings > 0 {
-            self.queue.retain(|queued| !matches!(queued, Queued::Greeting(it) if **it.walk.filter() == *of));
-            let is_greeting = |queued: &&Queued| matches!(queued, Queued::Greeting(_));
-            self.greetings = self.queue.iter().filter(is_greeting).count() as u32;
+    pub(super) fn forget_backlog(&mut self, of: &str) {
+        if self.backlogs > 0 {
+            self.queue.retain(|queued| !matches!(queued, Queued::RetainedBacklog(it) if **it.walk.filter() == *of));
+            let is_backlog = |queued: &&Queued| matches!(queued, Queued::RetainedBacklog(_));
+            self.backlogs = self.queue.iter().filter(is_backlog).count() as u32;
         }
     }
 
-    /// Whether all that the mailbox has from before the greeting was queued before it.
-    pub(super) fn is_turn_of(&self, greeting: &Greeting) -> bool {
-        !self.is_behind || self.queued + 1 >= greeting.next
+    /// Whether all that the mailbox has from before the backlog was queued before it.
+    pub(super) fn is_turn_of(&self, backlog: &RetainedBacklog) -> bool {
+        !self.is_behind || self.queued + 1 >= backlog.next
     }
 
-    /// Adds a delivery from the mailbox, before the greetings that came after it.
+    /// Adds a delivery from the mailbox, before the backlogs that came after it.
     pub(super) fn add_in_turn(&mut self, delivery: Delivery) {
-        let is_later = |queued: &Queued| matches!(queued, Queued::Greeting(it) if it.next > delivery.number);
-        let at = (self.greetings > 0).then(|| self.queue.iter().position(is_later)).flatten();
+        let is_later = |queued: &Queued| matches!(queued, Queued::RetainedBacklog(it) if it.next > delivery.number);
+        let at = (self.backlogs > 0).then(|| self.queue.iter().position(is_later)).flatten();
         self.note_added(&delivery);
         self.queue.insert(at.unwrap_or(self.queue.len()), Queued::Delivery(delivery));
     }

@@ -5,10 +5,10 @@ use std::sync::atomic::Ordering;
 
 use tidegate_telemetry::Position;
 
-use super::Hub;
+use super::GateState;
 use crate::engines::gate::turn::Turn;
 use crate::routing::{Subscriber, durable_for};
-use crate::sessions::{Change, Delivery, Greeting, Message, Session, SubscriptionOptions};
+use crate::sessions::{Change, Delivery, Message, RetainedBacklog, Session, SubscriptionOptions};
 use crate::topics::TopicError;
 use crate::wire::{Filter, SubscribeOutcome};
 
@@ -18,7 +18,7 @@ const STEPS_MAX: usize = 64;
 /// Bytes of messages that are looked up at once: about what is written at once.
 const LOOK_UP_BYTES: usize = 64 * 1024;
 
-impl Hub {
+impl GateState {
     /// Subscribes and queues the retained messages that are due. The SUBACK waits until the ticket is stored.
     pub(crate) fn subscribe(
         &self,
@@ -34,19 +34,19 @@ impl Hub {
         let options = filter.options;
         let name: Arc<str> = Arc::from(filter.filter.as_str());
         let is_shared = name.starts_with("$share/");
-        let is_greeted = !is_shared && (filter.retain_handling == 0 || (filter.retain_handling == 1 && !is_known));
+        let gets_retained = !is_shared && (filter.retain_handling == 0 || (filter.retain_handling == 1 && !is_known));
         {
             // Nobody is between routing a retained message and keeping it: each is among those due, or comes as a
             // publication.
-            let retained = is_greeted.then(|| self.retained.lock());
+            let retained = gets_retained.then(|| self.retained.lock());
             session.subscribe(Arc::clone(&name), options);
             if let Some(retained) = &retained {
-                session.greet(&name, retained.newest(), retained.size().0);
+                session.owe_retained(&name, retained.newest(), retained.size().0);
             }
             self.routes.subscribe(&name, Subscriber { session: Arc::clone(session), options }, !is_known);
         }
         self.note_subscriptions(usize::from(is_known), 1);
-        if is_greeted {
+        if gets_retained {
             self.send_system(session, filter);
         }
         let ticket = match session.is_kept() {
@@ -58,28 +58,28 @@ impl Hub {
 
     fn send_system(&self, session: &Arc<Session>, filter: &Filter) {
         for message in self.system.matching(&filter.filter) {
-            self.queue(session, greeted(Position::START, message, filter.options));
+            self.queue(session, as_retained(Position::START, message, filter.options));
         }
     }
 
     /// Looks up what comes next of the retained messages that a subscription is due.
-    pub(crate) fn look_up(&self, session: &Arc<Session>, mut greeting: Box<Greeting>, turn: &mut Turn) {
-        let Some(options) = session.subscription(greeting.walk.filter()) else { return };
+    pub(crate) fn look_up(&self, session: &Arc<Session>, mut backlog: Box<RetainedBacklog>, turn: &mut Turn) {
+        let Some(options) = session.subscription(backlog.walk.filter()) else { return };
         let (mut found, mut bytes) = (Vec::new(), 0);
-        let (allowed, through) = (STEPS_MAX.min(turn.left()), greeting.through);
+        let (allowed, through) = (STEPS_MAX.min(turn.left()), backlog.through);
         let mut steps = allowed;
         let retained = self.retained.lock();
         while bytes < LOOK_UP_BYTES
-            && let Some((position, message)) = retained.next(&mut greeting.walk, &mut steps)
+            && let Some((position, message)) = retained.next(&mut backlog.walk, &mut steps)
         {
             if position <= through {
                 bytes += message.bytes();
-                found.push(greeted(position, message, options));
+                found.push(as_retained(position, message, options));
             }
         }
         drop(retained);
         turn.spend(allowed - steps);
-        session.give(greeting, found);
+        session.give(backlog, found);
     }
 
     /// Ends a subscription; returns whether there was one, and the ticket of its end.
@@ -107,7 +107,7 @@ impl Hub {
 }
 
 /// A retained message as a new subscription gets it.
-fn greeted(position: Position, message: Arc<Message>, options: SubscriptionOptions) -> Delivery {
+fn as_retained(position: Position, message: Arc<Message>, options: SubscriptionOptions) -> Delivery {
     let qos = message.qos.min(options.qos);
     let mut delivery = Delivery::new(message, qos, true, durable_for(qos, position));
     delivery.identifiers.extend(options.identifier);

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tidegate_telemetry::{Publication, Qos};
 
-use super::Hub;
+use super::GateState;
 use crate::engines::BrokerStats;
 use crate::sessions::Message;
 use crate::topics::matches;
@@ -61,7 +61,7 @@ impl SystemTopics {
     }
 }
 
-impl Hub {
+impl GateState {
     /// Sets the values and sends them to subscribers.
     pub(crate) fn publish_system(&self) {
         let received_ms = self.now().unix_ms;

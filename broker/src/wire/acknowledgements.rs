@@ -1,15 +1,30 @@
 use std::collections::{BTreeMap, VecDeque};
 
-use mqtt_protocol_core::mqtt::packet::{GenericPacketTrait, Packet};
+use mqtt_protocol_core::mqtt::packet::Packet;
 use tidegate_telemetry::{Position, Qos};
 
-use super::inbound::{Inbound, Request};
-use super::machine::Machine;
-use super::outbound::{self, Answer, Denial, SubscribeOutcome};
+use super::inbound::Inbound;
+use super::limits::Limits;
+use super::outbound::{Answer, Denial};
+
+/// Acknowledgements of what the client publishes: they leave when it is durable, in the order it came (MQTT-4.6.0-2).
+#[derive(Default)]
+pub(super) struct Acknowledgements {
+    pending: VecDeque<Pending>,
+    pending_bytes: usize,
+    /// A 3.1.1 client's publications found no room; see [`Acknowledgements::found_no_room`].
+    owes_answers: bool,
+    /// How many at the end of `pending` have been handed out as requests and have no place in the log yet.
+    unplaced: u32,
+    /// QoS 2 identifiers of the client that are not released, and where their publications stand in the log.
+    received: BTreeMap<u16, Position>,
+    /// SUBACKs and UNSUBACKs that wait for the session store, with their tickets.
+    grants: VecDeque<(u64, Box<Packet>)>,
+}
 
 /// An answer that waits for the disk: for its entry in the log, for a change of the session in the store, or both.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Pending {
+struct Pending {
     position: Position,
     ticket: u64,
     packet_id: u16,
@@ -24,7 +39,7 @@ impl Pending {
 }
 
 /// Later than everything durable.
-pub(super) const UNPLACED: Position = Position(u64::MAX);
+const UNPLACED: Position = Position(u64::MAX);
 
 /// Of what gets no answer, until it is removed.
 const UNANSWERED: Position = Position(u64::MAX - 1);
@@ -32,9 +47,13 @@ const UNANSWERED: Position = Position(u64::MAX - 1);
 /// A change of the session whose ticket is not known yet.
 const UNSTORED: u64 = u64::MAX;
 
-/// Acknowledgements of what the client publishes: they leave when it is durable, in the order it came.
-impl Machine {
-    pub(super) fn expect_answer(&mut self, publish: &Inbound<'_>) {
+impl Acknowledgements {
+    /// The client has its session: these identifiers of it are not released.
+    pub(super) fn restore(&mut self, received: &BTreeMap<u16, Position>) {
+        self.received.clone_from(received);
+    }
+
+    pub(super) fn expect(&mut self, publish: &Inbound<'_>) {
         let answer = match publish.qos {
             Qos::AtMostOnce => return,
             Qos::AtLeastOnce => Answer::Puback,
@@ -48,7 +67,7 @@ impl Machine {
         self.push_pending(Pending { position: UNPLACED, ticket: 0, packet_id: publish.packet_id, answer, bytes });
     }
 
-    pub(super) fn answer_refused(&mut self, publish: &Inbound<'_>, why: Denial) {
+    pub(super) fn refuse(&mut self, publish: &Inbound<'_>, why: Denial) {
         let answer = match publish.qos {
             Qos::AtMostOnce => return,
             Qos::AtLeastOnce => Answer::PubackDenied(why),
@@ -58,7 +77,7 @@ impl Machine {
     }
 
     /// A QoS 2 PUBLISH came again before its PUBREL: it gets its PUBREC, and no second entry (MQTT-4.3.3-10).
-    pub(super) fn answer_repeated(&mut self, packet_id: u16) {
+    pub(super) fn repeat(&mut self, packet_id: u16) {
         if self.owes_answers && !self.received.contains_key(&packet_id) {
             return;
         }
@@ -69,17 +88,17 @@ impl Machine {
         }
     }
 
-    /// PUBREL: the identifier is free. Where the session outlives the connection the PUBCOMP waits until that is
-    /// stored: else the client's next message of that identifier would count as a repetition after a crash.
-    pub(super) fn released(&mut self, packet_id: u16, requests: &mut Vec<Request>) {
-        match self.received.remove(&packet_id) {
-            Some(position) if self.keeps => {
-                requests.push(Request::Released { packet_id });
-                self.push_answer(position, UNSTORED, packet_id, Answer::Pubcomp);
-            }
-            Some(position) => self.push_answer(position, 0, packet_id, Answer::Pubcomp),
-            None => self.push_answer(Position::START, 0, packet_id, Answer::PubcompNotFound),
-        }
+    /// PUBREL: the identifier is free. Where the session outlives the connection (`keeps`) the PUBCOMP waits until that is
+    /// stored: else the client's next message of that identifier would count as a repetition after a crash. Returns
+    /// whether it is to be stored.
+    pub(super) fn release(&mut self, packet_id: u16, keeps: bool) -> bool {
+        let (position, ticket, answer) = match self.received.remove(&packet_id) {
+            Some(position) if keeps => (position, UNSTORED, Answer::Pubcomp),
+            Some(position) => (position, 0, Answer::Pubcomp),
+            None => (Position::START, 0, Answer::PubcompNotFound),
+        };
+        self.push_answer(position, ticket, packet_id, answer);
+        ticket == UNSTORED
     }
 
     /// PUBREL towards a subscriber, which waits until its PUBREC is stored: after a crash a PUBLISH must not be sent
@@ -102,9 +121,9 @@ impl Machine {
         self.pending.push_back(pending);
     }
 
-    /// The next publications handed out as [`Request::Publish`] stand in the log at or before `position`: so many of those
+    /// The next publications handed out as requests stand in the log at or before `position`: so many of those
     /// that are to be acknowledged.
-    pub(crate) fn appended(&mut self, position: Position, publications: usize) {
+    pub(super) fn appended(&mut self, position: Position, publications: usize) {
         self.place(publications, |pending, received| {
             pending.position = position;
             if pending.answer == Answer::Pubrec
@@ -119,8 +138,8 @@ impl Machine {
     /// For the next so many publications there is no room. A v5 client is told. A 3.1.1 client cannot be, so it gets no
     /// answer: nothing it publishes on this connection is taken any more, and when there is room again the connection
     /// ends, for the client to send it once more (MQTT 3.1.1 section 4.4).
-    pub(crate) fn found_no_room(&mut self, publications: usize) {
-        let (mut refused, answered) = (0, if self.version.is_v5() { Position::START } else { UNANSWERED });
+    pub(super) fn found_no_room(&mut self, publications: usize, v5: bool) {
+        let (mut refused, answered) = (0, if v5 { Position::START } else { UNANSWERED });
         self.place(publications, |pending, received| {
             if pending.position != UNPLACED {
                 return;
@@ -137,7 +156,7 @@ impl Machine {
                 _ => Answer::PubcompNotFound,
             };
         });
-        if !self.version.is_v5() {
+        if !v5 {
             self.owes_answers |= refused > 0;
             self.pending.retain(|pending| pending.position != UNANSWERED);
             self.pending_bytes = self.pending.iter().map(|pending| pending.bytes as usize).sum();
@@ -146,7 +165,7 @@ impl Machine {
 
     /// The next publications without a place get one, and what stands behind each of them.
     fn place(&mut self, publications: usize, mut each: impl FnMut(&mut Pending, &mut BTreeMap<u16, Position>)) {
-        let (from, mut left) = (self.pending.len() - self.unplaced, publications);
+        let (from, mut left) = (self.pending.len() - self.unplaced as usize, publications);
         for pending in self.pending.range_mut(from..) {
             if pending.is_unplaced_publication() {
                 if left == 0 {
@@ -160,74 +179,56 @@ impl Machine {
     }
 
     /// Whether publications of a 3.1.1 client stay without an answer because there was no room for them.
-    pub(crate) fn owes_answers(&self) -> bool {
+    pub(super) fn owes_answers(&self) -> bool {
         self.owes_answers
     }
 
     /// Every change of the session that was handed out as a request so far is stored with `ticket`.
-    pub(crate) fn changed(&mut self, ticket: u64) {
+    pub(super) fn changed(&mut self, ticket: u64) {
         for pending in self.pending.iter_mut().filter(|pending| pending.ticket == UNSTORED) {
             pending.ticket = ticket;
         }
     }
 
-    /// Lets out the answers to everything up to `durable` in the log and `stored` in the session store; returns how
-    /// many publications were acknowledged. None leaves once the connection has ended: nothing may follow a DISCONNECT
-    /// (MQTT-3.14.4-1).
-    pub(crate) fn durable(&mut self, durable: Position, stored: u64) -> usize {
-        if self.ended().is_some() {
-            return 0;
-        }
-        let mut count = 0;
-        while let Some(first) = self.pending.front()
-            && first.position <= durable
-            && first.ticket <= stored
-        {
-            let (answer, packet_id, bytes) = (first.answer, first.packet_id, first.bytes);
-            self.pending.pop_front();
-            self.pending_bytes -= bytes as usize;
-            match answer.denial().filter(|_| self.explains) {
-                Some(why) => self.send_explained(|v5, why| outbound::answer(v5, answer, packet_id, why), why.words()),
-                None => self.send(outbound::answer(self.version.is_v5(), answer, packet_id, None)),
-            }
-            count += usize::from(answer != Answer::Pubrel);
-        }
+    /// The next answer to something up to `durable` in the log and `stored` in the session store, and its packet identifier.
+    pub(super) fn next(&mut self, durable: Position, stored: u64) -> Option<(Answer, u16)> {
+        self.pending.front().filter(|first| first.position <= durable && first.ticket <= stored)?;
+        let next = self.pending.pop_front()?;
+        self.pending_bytes -= next.bytes as usize;
         if self.pending.is_empty() {
             self.pending = VecDeque::new();
         }
-        while let Some((ticket, _)) = self.grants.front()
-            && *ticket <= stored
-            && let Some((_, packet)) = self.grants.pop_front()
-        {
-            self.send(*packet);
-        }
-        count
+        Some((next.answer, next.packet_id))
     }
 
-    /// Answers a SUBSCRIBE, one outcome for each filter, once `ticket` is stored; 0 where nothing is to be stored.
-    pub(crate) fn subscribed(&mut self, packet_id: u16, outcomes: &[SubscribeOutcome], ticket: u64) {
-        let why = outbound::first_refusal(outcomes).filter(|_| self.explains);
-        let packet = outbound::suback(self.version, packet_id, outcomes, why);
-        // Without the words where they make it too large for the client (MQTT 5.0 section 3.9.2.1.2).
-        let packet = match why {
-            Some(_) if packet.size() > self.client_packet_bytes_max => {
-                outbound::suback(self.version, packet_id, outcomes, None)
-            }
-            _ => packet,
-        };
-        self.grant(ticket, packet);
-    }
-
-    /// Answers an UNSUBSCRIBE: whether each filter was subscribed to.
-    pub(crate) fn unsubscribed(&mut self, packet_id: u16, existed: &[bool], ticket: u64) {
-        self.grant(ticket, outbound::unsuback(self.version.is_v5(), packet_id, existed));
-    }
-
-    /// Sends a SUBACK or UNSUBACK once the subscriptions are stored with `ticket`; 0 where nothing is to be stored.
-    fn grant(&mut self, ticket: u64, packet: Packet) {
+    /// A SUBACK or UNSUBACK may leave once the subscriptions are stored with `ticket`; it is given back where it may at
+    /// once: nothing is to be stored, and none waits before it.
+    pub(super) fn grant(&mut self, ticket: u64, packet: Packet) -> Option<Packet> {
         if ticket == 0 && self.grants.is_empty() {
-            return self.send(packet);
+            return Some(packet);
         }
         self.grants.push_back((ticket, Box::new(packet)));
+        None
+    }
+
+    /// The next SUBACK or UNSUBACK whose subscriptions are stored.
+    pub(super) fn next_grant(&mut self, stored: u64) -> Option<Packet> {
+        self.grants.front().filter(|(ticket, _)| *ticket <= stored)?;
+        self.grants.pop_front().map(|(_, packet)| *packet)
+    }
+
+    /// Number of answers that wait for the disk.
+    pub(super) fn len(&self) -> usize {
+        self.pending.len() + self.grants.len()
+    }
+
+    /// Whether as much of the client is unacknowledged as may be.
+    pub(super) fn is_saturated(&self, limits: &Limits) -> bool {
+        self.pending.len() >= usize::from(limits.receive_max) || self.pending_bytes >= limits.inflight_bytes_max
+    }
+
+    /// QoS 2 identifiers for the session. What never got its place in the log was not received.
+    pub(super) fn take_received(&mut self) -> Vec<(u16, Position)> {
+        std::mem::take(&mut self.received).into_iter().filter(|(_, position)| *position != UNPLACED).collect()
     }
 }

@@ -8,7 +8,7 @@ use tidegate_telemetry::clients::{
     ClientsError, ClientsPage, ClientsQuery, RefusalsPage, RefusalsQuery, TraceLine,
 };
 
-use super::Hub;
+use super::GateState;
 use crate::engines::gate::clients::{Ended, Presence, SPAN_MIN};
 use crate::sessions::{EndOrder, Sleeper, client_and_principal, session_key};
 use crate::topics::{matches, shared_filter};
@@ -41,7 +41,7 @@ struct Known {
 }
 
 /// What operators ask of the gate. No lock is held while more than [`AT_A_TIME`] clients are looked at.
-impl Hub {
+impl GateState {
     pub(crate) async fn list_clients(&self, query: ClientsQuery) -> Result<ClientsPage, ClientsError> {
         let (mut found, next) = self.find_clients(&query);
         self.complete(&mut found).await;
@@ -78,9 +78,9 @@ impl Hub {
 
     pub(crate) async fn disconnect_client(&self, name: ClientName, session: bool) -> Result<(), ClientsError> {
         let key = self.key_of(&name)?;
-        if let Some(bell) = self.directory.bell(&key) {
-            let gone = bell.gone();
-            bell.end(EndOrder::Administrative { session });
+        if let Some(handle) = self.directory.handle(&key) {
+            let gone = handle.gone();
+            handle.end(EndOrder::Administrative { session });
             if tokio::time::timeout(END_WAIT_MAX, gone).await.is_err() {
                 return Err(ClientsError::Busy);
             }
@@ -98,7 +98,7 @@ impl Hub {
         let state = key.ok().and_then(|key| self.found(&key, self.known(&key))).map(|found| found.client.state);
         let first = TraceLine::Begin { time: self.now().unix_ms, state };
         let trace = self.directory.traces.open(id, payloads, first)?;
-        self.directory.bells(id).iter().for_each(|bell| bell.look_at_traces());
+        self.directory.handles(id).iter().for_each(|handle| handle.look_at_traces());
         Ok(trace)
     }
 

@@ -1,26 +1,23 @@
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use mqtt_protocol_core::mqtt::result_code::DisconnectReasonCode;
 use tidegate_identity::{Refusal as WhyRefused, Refused};
 use tidegate_telemetry::{Qos, Reason};
 
-use super::end::End;
-use super::inbound::{Inbound, Request};
-use super::machine::{Machine, Now, Phase, SAMPLE_BYTES_MAX, sample_of};
-use super::outbound::{Denial, Refusal};
-use crate::access::Speaker;
+use super::{Machine, Phase, SAMPLE_BYTES_MAX, sample_of};
+use crate::access::ClientAuth;
+use crate::wire::end::End;
+use crate::wire::inbound::{Inbound, Request};
+use crate::wire::limits::Now;
+use crate::wire::outbound::{Denial, Refusal};
 
 /// Who the client is, and what it may do.
 impl Machine {
-    /// From now on the client is `speaker`, and its connection ends with its credentials.
-    pub(crate) fn identify(&mut self, speaker: Speaker, now: Now) {
-        self.credentials_end = speaker.expires_ms().map(|expires_ms| {
-            let left_ms = u64::try_from(expires_ms.saturating_sub(now.unix_ms)).unwrap_or(0);
-            // Further ahead than a year it does not matter when.
-            now.instant + Duration::from_millis(left_ms).min(Duration::from_secs(366 * 24 * 3600))
-        });
-        self.speaker = speaker;
+    /// From now on the client is who `auth` says, and its connection ends with its credentials.
+    pub(crate) fn identify(&mut self, auth: ClientAuth, now: Now) {
+        self.lifetime.ends_with_credentials(auth.expires_ms(), now);
+        self.client.auth = auth;
     }
 
     /// Turns the client away: it is not who it says, or may not come in. The words are the operator's; the client
@@ -37,24 +34,24 @@ impl Machine {
     }
 
     pub(crate) fn may_subscribe(&self, filter: &str) -> bool {
-        self.speaker.may_subscribe(&self.client, filter)
+        self.client.auth.may_subscribe(&self.client.id, filter)
     }
 
     /// Whether the client has no right to this publication; then it is answered. A 3.1.1 client cannot be told, and an
     /// acknowledgement would say that it is stored: past QoS 0 it loses its connection (MQTT 3.1.1 section 3.3.5,
     /// MQTT-3.3.5-2).
     pub(super) fn is_denied(&mut self, publish: &Inbound<'_>, raw: &[u8], requests: &mut Vec<Request>) -> bool {
-        if self.speaker.may_publish(&self.client, publish.topic, publish.retain) {
+        if self.client.auth.may_publish(&self.client.id, publish.topic, publish.retain) {
             return false;
         }
         let retain = if publish.retain { " with the retain flag" } else { "" };
-        let (client, principal) = (&self.client, self.speaker.principal());
+        let (client, principal) = (&self.client.id, self.client.auth.principal());
         let detail = format!("client {client:?} ({principal}) has no right to publish to {:?}{retain}", publish.topic);
-        if !self.version.is_v5() && publish.qos != Qos::AtMostOnce {
+        if !self.codec.is_v5() && publish.qos != Qos::AtMostOnce {
             self.end_with(DisconnectReasonCode::NotAuthorized, Reason::NotAuthorized, detail, raw);
             return true;
         }
-        self.answer_refused(publish, Denial::NotAuthorized);
+        self.acknowledgements.refuse(publish, Denial::NotAuthorized);
         requests.push(Request::Refused {
             reason: Reason::NotAuthorized,
             detail,
@@ -66,9 +63,9 @@ impl Machine {
 
     /// Ends the connection when its credentials have ended.
     pub(super) fn end_with_credentials(&mut self, now: Instant) {
-        if self.phase == Phase::Open && self.credentials_end.is_some_and(|at| at <= now) {
+        if self.phase == Phase::Open && self.lifetime.has_expired_credentials(now) {
             let detail =
-                format!("the token of {:?} has ended: connect with a new one", self.speaker.principal().name());
+                format!("the token of {:?} has ended: connect with a new one", self.client.auth.principal().name());
             self.end_with(DisconnectReasonCode::NotAuthorized, Reason::NotAuthorized, detail, &[]);
         }
     }

@@ -1,26 +1,24 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use mqtt_protocol_core::mqtt::packet::{GenericPacketTrait, Packet, v5_0};
+use mqtt_protocol_core::mqtt::packet::v5_0;
 use mqtt_protocol_core::mqtt::result_code::{DisconnectReasonCode, MqttError};
-use tidegate_telemetry::{Position, Reason};
+use tidegate_telemetry::{Position, Publication, Reason};
 
-use super::answers::UNPLACED;
-use super::end::End;
-use super::frame::FrameError;
-use super::inbound;
-use super::machine::{Machine, Phase, SAMPLE_BYTES_MAX};
-use super::{mend, outbound, standard};
+use super::{Machine, Phase, SAMPLE_BYTES_MAX};
 use crate::metrics::limit_met;
+use crate::wire::end::End;
+use crate::wire::frame::{FrameError, packet_name};
+use crate::wire::{inbound, outbound, standard};
 
-/// How the connection ends, and when.
+/// How the connection ends, when, and what is published then.
 impl Machine {
     pub(super) fn disconnected(&mut self, disconnect: &v5_0::Disconnect, raw: &[u8]) {
         if let Some(expiry_s) = inbound::disconnect_expiry_s(disconnect) {
-            if self.expiry_s == 0 && expiry_s != 0 {
+            if self.client.expiry_s == 0 && expiry_s != 0 {
                 return self.protocol_error(MqttError::ProtocolError, raw);
             }
-            self.expiry_s = expiry_s;
+            self.client.expiry_s = expiry_s;
         }
         self.finish(match disconnect.reason_code() {
             None | Some(DisconnectReasonCode::NormalDisconnection) => End::Disconnected,
@@ -45,11 +43,8 @@ impl Machine {
     /// When [`Machine::tick`] has something to do, unless the client is heard before.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         match self.phase {
-            Phase::AwaitingConnect => Some(self.heard + self.limits.connect_timeout),
-            Phase::Open => {
-                let silence = self.keep_alive.map(|keep_alive| self.heard + keep_alive);
-                silence.into_iter().chain(self.credentials_end).chain(self.packet_due()).min()
-            }
+            Phase::AwaitingConnect => Some(self.lifetime.begins_until(self.limits.connect_timeout)),
+            Phase::Open => self.lifetime.deadline().into_iter().chain(self.packet_due()).min(),
             Phase::AwaitingAdmission | Phase::Ended(_) => None,
         }
     }
@@ -57,31 +52,28 @@ impl Machine {
     /// The client was not read for a while, for reasons of ours: its silence does not count.
     pub(crate) fn forgive_silence(&mut self, now: Instant) {
         if self.phase == Phase::Open {
-            self.heard = now;
-            self.partial_since = now;
+            self.lifetime.heard(now);
+            self.unfinished.forgive_silence(now);
         }
     }
 
     /// The program stood still for that long since the client was heard: it could not be, and so it was not silent.
     pub(crate) fn forgive_pause(&mut self, pause: Duration, now: Instant) {
         if matches!(self.phase, Phase::AwaitingConnect | Phase::Open) {
-            self.heard = (self.heard + pause).min(now.max(self.heard));
-            self.partial_since = (self.partial_since + pause).min(now.max(self.partial_since));
+            self.lifetime.forgive_pause(pause, now);
+            self.unfinished.forgive_pause(pause, now);
         }
     }
 
-    /// When the packet that has begun has to be whole: a second more for each KiB of it that came, so that a slow link
-    /// carries large packets and a client that sends a byte a minute holds its connection no longer than one that is
-    /// silent.
+    /// When the packet that has begun has to be whole.
     fn packet_due(&self) -> Option<Instant> {
-        let earned = Duration::from_secs(self.partial.len() as u64 / 1024);
-        (!self.partial.is_empty()).then(|| self.partial_since + self.limits.packet_timeout + earned)
+        self.unfinished.due(self.limits.packet_timeout)
     }
 
     fn end_with_packet_due(&mut self, now: Instant) {
         if self.phase == Phase::Open && self.packet_due().is_some_and(|at| at <= now) {
             limit_met("packet_timeout", 1);
-            let begun = std::mem::take(&mut self.partial);
+            let begun = self.unfinished.take();
             let detail =
                 format!("of a packet {} bytes came, and the rest did not within mqtt.packet_timeout", begun.len());
             self.end_with(DisconnectReasonCode::KeepAliveTimeout, Reason::ClientLimit, detail, &begun);
@@ -109,19 +101,19 @@ impl Machine {
 
     /// The session is to end with the connection, whatever the client asked for.
     pub(crate) fn give_session_up(&mut self) {
-        self.expiry_s = 0;
+        self.client.expiry_s = 0;
     }
 
     /// Ends the connection without a word, for when the protocol crate cannot be trusted any more.
     pub(crate) fn abandon(&mut self, end: End) {
-        self.output = Vec::new();
+        self.codec.discard_output();
         self.finish(end);
     }
 
     /// A DISCONNECT is sent to v5 clients that got their CONNACK, to nobody else.
     fn farewell(&mut self, code: DisconnectReasonCode) {
-        if self.version.is_v5() && self.phase == Phase::Open {
-            self.send(outbound::disconnect(code, None));
+        if self.codec.is_v5() && self.phase == Phase::Open {
+            self.codec.send(outbound::disconnect(code, None));
         }
     }
 
@@ -137,7 +129,7 @@ impl Machine {
     pub(super) fn protocol_error(&mut self, error: MqttError, raw: &[u8]) {
         if error == MqttError::UnsupportedProtocolVersion && self.phase == Phase::AwaitingConnect {
             // MQTT-3.1.2-2: CONNACK of 3.1.1 with return code 1, which clients of older versions understand.
-            self.write_bytes(&[0x20, 2, 0, 1]);
+            self.codec.write_bytes(&[0x20, 2, 0, 1]);
         }
         let error = match error {
             MqttError::TopicAliasInvalid => standard::alias_error(raw, self.limits.topic_alias_max),
@@ -165,52 +157,29 @@ impl Machine {
     }
 
     pub(super) fn end_with(&mut self, code: DisconnectReasonCode, reason: Reason, detail: String, raw: &[u8]) {
-        if self.version.is_v5() && self.phase == Phase::Open {
-            self.write_disconnect(code, &detail);
-        } else if self.phase == Phase::AwaitingConnect && mend::is_connect_v5(raw) {
-            self.write_bytes(&[0x20, 3, 0, code as u8, 0]);
+        if self.codec.is_v5() && self.phase == Phase::Open {
+            self.codec.write_disconnect(code, &detail);
+        } else if self.phase == Phase::AwaitingConnect {
+            self.codec.refuse_connect(raw, code);
         }
         let sample = Bytes::copy_from_slice(&raw[..raw.len().min(SAMPLE_BYTES_MAX)]);
         self.finish(End::Refused { reason, detail, sample });
     }
 
-    /// Past the crate, which sends nothing after an error of its own; without the reason where that makes it too large
-    /// for the client (MQTT-3.14.2-3).
-    fn write_disconnect(&mut self, code: DisconnectReasonCode, why: &str) {
-        let fits = |packet: &Packet| packet.size() <= self.client_packet_bytes_max;
-        let packets = [Some(why), None].map(|why| outbound::disconnect(code, why));
-        if let Some(packet) = packets.iter().find(|packet| fits(packet)) {
-            self.write(packet);
-        }
-    }
-
     /// After the end: the session's QoS 2 identifiers and how long it outlives the connection, in seconds.
     pub(crate) fn take_state(&mut self) -> (Vec<(u16, Position)>, u32) {
-        let received = std::mem::take(&mut self.received);
-        // What never got its place in the log was not received.
-        let placed = received.into_iter().filter(|(_, position)| *position != UNPLACED);
-        (placed.collect(), self.expiry_s)
+        (self.acknowledgements.take_received(), self.client.expiry_s)
     }
-}
 
-pub(super) fn packet_name(raw: &[u8]) -> &'static str {
-    const NAMES: [&str; 16] = [
-        "packet type 0",
-        "CONNECT",
-        "CONNACK",
-        "PUBLISH",
-        "PUBACK",
-        "PUBREC",
-        "PUBREL",
-        "PUBCOMP",
-        "SUBSCRIBE",
-        "SUBACK",
-        "UNSUBSCRIBE",
-        "UNSUBACK",
-        "PINGREQ",
-        "PINGRESP",
-        "DISCONNECT",
-        "AUTH",
-    ];
-    raw.first().map_or("nothing", |first| NAMES[usize::from(first >> 4)])
+    /// After the end: the will as a publication and its delay in seconds, if it is to be published.
+    pub(crate) fn take_will(&mut self, unix_ms: i64) -> Option<(Publication, u32)> {
+        let will = self.client.will(unix_ms);
+        self.client.will = None;
+        will.filter(|_| self.ended().is_some_and(End::leaves_a_will))
+    }
+
+    /// The will as it would be published now.
+    pub(crate) fn will(&self, unix_ms: i64) -> Option<(Publication, u32)> {
+        self.client.will(unix_ms)
+    }
 }

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use tidegate_log::AppendError;
 use tidegate_telemetry::{CommandId, CommandMessage, CommandProgress, CommandRefusal, CommandReport, Entry, Position};
 
-use super::Hub;
+use super::GateState;
 use crate::routing::Routed;
 use crate::sessions::{Change, Message};
 use crate::topics::{matches, shared_filter};
 
-impl Hub {
+impl GateState {
     /// Appends a command and hands it to subscribers. Unlike a publication it goes out only when it is durable: a
     /// command that a crash takes back is sent again, and must not have reached the device before.
     pub(crate) fn send_command(&self, message: CommandMessage) -> Result<(), AppendError> {

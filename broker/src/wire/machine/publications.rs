@@ -1,11 +1,12 @@
 use bytes::Bytes;
 use mqtt_protocol_core::mqtt::result_code::{DisconnectReasonCode, MqttError};
-use tidegate_telemetry::{Publication, PublishProperties, Reason};
+use tidegate_telemetry::{PublishProperties, Reason};
 
-use super::inbound::{Inbound, Request};
-use super::machine::{Machine, Now, Phase, SAMPLE_BYTES_MAX, sample_of};
-use super::outbound::Denial;
+use super::{Machine, Phase, SAMPLE_BYTES_MAX, sample_of};
 use crate::topics::TopicError;
+use crate::wire::inbound::{Inbound, Request};
+use crate::wire::limits::Now;
+use crate::wire::outbound::Denial;
 
 /// Where bridges of other brokers say whether they are connected, by publication and by will.
 const BRIDGE_STATES: &str = "$SYS/broker/connection/";
@@ -17,14 +18,14 @@ impl Machine {
             return self.protocol_error(MqttError::ProtocolError, raw);
         }
         if let Err(error) = self.limits.topics.check_name(publish.topic) {
-            if !(error.is_limit() && self.version.is_v5()) {
+            if !(error.is_limit() && self.codec.is_v5()) {
                 let code = match error {
                     TopicError::Nul => DisconnectReasonCode::MalformedPacket,
                     _ => DisconnectReasonCode::TopicNameInvalid,
                 };
                 return self.end_with(code, Reason::InvalidTopic, error.to_string(), raw);
             }
-            self.answer_refused(publish, Denial::TopicInvalid);
+            self.acknowledgements.refuse(publish, Denial::TopicInvalid);
             return requests.push(Request::Refused {
                 reason: Reason::InvalidTopic,
                 detail: error.to_string(),
@@ -36,7 +37,7 @@ impl Machine {
             return;
         }
         if let Some(denial) = self.denies(publish.topic, publish.payload, publish.properties.as_deref()) {
-            self.answer_refused(publish, denial);
+            self.acknowledgements.refuse(publish, denial);
             return requests.push(Request::Refused {
                 reason: denial.reason(),
                 detail: denial.words().to_owned(),
@@ -44,7 +45,7 @@ impl Machine {
                 payload: Bytes::copy_from_slice(&publish.payload[..publish.payload.len().min(SAMPLE_BYTES_MAX)]),
             });
         }
-        if self.owes_answers {
+        if self.acknowledgements.owes_answers() {
             return requests.push(Request::Refused {
                 reason: Reason::DiskFull,
                 detail: "the disk was full and the client, which speaks 3.1.1, has not reconnected yet".to_owned(),
@@ -52,22 +53,8 @@ impl Machine {
                 payload: Bytes::new(),
             });
         }
-        self.expect_answer(publish);
-        requests.push(Request::Publish(Box::new(Publication {
-            received_ms: now.unix_ms,
-            client: self.client.clone(),
-            principal: self.speaker.principal().name().to_owned(),
-            session: self.session,
-            packet_id: publish.packet_id,
-            topic: publish.topic.to_owned(),
-            payload: Bytes::copy_from_slice(publish.payload),
-            qos: publish.qos,
-            retain: publish.retain,
-            dup: publish.dup,
-            properties: publish.properties.clone(),
-            scope: self.speaker.device_scope(&self.client, publish.topic),
-            address: self.speaker.address(),
-        })));
+        self.acknowledgements.expect(publish);
+        requests.push(Request::Publish(Box::new(self.client.publication(publish, now))));
     }
 
     /// Why a publication or will is not taken, though its topic is valid. A 3.1.1 client cannot be told: what it

@@ -1,4 +1,4 @@
-//! What the standard allows and mqtt-protocol-core panics on, refuses or misreads: mended before it sees it.
+//! What the standard allows and mqtt-protocol-core panics on, refuses or misreads: rewritten before it sees it.
 
 use std::borrow::Cow;
 
@@ -12,9 +12,9 @@ use super::frame;
 ///   says 1 instead; [`takes_no_aliases`] tells what it said.
 /// - A CONNECT of version 5 with a password and no user name (section 3.1.2.9) gets an empty one.
 /// - A PUBREC of version 5 that found no subscriber (section 3.5.2.1), which is no refusal, says nothing.
-pub(super) fn mended(packet: &[u8], v5: bool) -> Cow<'_, [u8]> {
+pub(super) fn repaired(packet: &[u8], v5: bool) -> Cow<'_, [u8]> {
     match packet {
-        [CONNECT, _, ..] if is_connect_v5(packet) => mended_connect(packet),
+        [CONNECT, _, ..] if is_connect_v5(packet) => repaired_connect(packet),
         [PUBREC, length, high, low, NO_MATCHING_SUBSCRIBERS, ..] if v5 && *length < 0x80 => {
             Cow::Owned(vec![PUBREC, 2, *high, *low])
         }
@@ -34,14 +34,14 @@ pub(super) fn is_connect_v5(packet: &[u8]) -> bool {
     matches!(packet, [CONNECT, _, ..] if frame::body(packet).starts_with(b"\0\x04MQTT\x05"))
 }
 
-fn mended_connect(packet: &[u8]) -> Cow<'_, [u8]> {
-    let mut mended = Cow::Borrowed(packet);
+fn repaired_connect(packet: &[u8]) -> Cow<'_, [u8]> {
+    let mut repaired = Cow::Borrowed(packet);
     if let Some(at) = alias_maximum_of_zero(packet) {
-        mended.to_mut()[at + 1] = 1;
+        repaired.to_mut()[at + 1] = 1;
     }
-    match with_user_name(frame::body(&mended)) {
+    match with_user_name(frame::body(&repaired)) {
         Some(longer) => Cow::Owned(longer),
-        None => mended,
+        None => repaired,
     }
 }
 
@@ -129,10 +129,10 @@ mod tests {
         {
             let zero = packet(&[before, b"\x22\0\0\x19\x01"].concat());
             assert!(takes_no_aliases(&zero), "{before:x?}");
-            assert_eq!(&*mended(&zero, false), packet(&[before, b"\x22\0\x01\x19\x01"].concat()), "{before:x?}");
+            assert_eq!(&*repaired(&zero, false), packet(&[before, b"\x22\0\x01\x19\x01"].concat()), "{before:x?}");
             let other = packet(&[before, b"\x22\x01\0"].concat());
             assert!(!takes_no_aliases(&other));
-            assert_eq!(&*mended(&other, false), other);
+            assert_eq!(&*repaired(&other, false), other);
             let past_its_end = [&[0x10, 13, 0, 4], &b"MQTT\x05\x02\0\x0a"[..], &[50], &other[13..15]].concat();
             assert!(!takes_no_aliases(&past_its_end));
         }

@@ -5,16 +5,16 @@ use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-/// Wakes a connection, for whatever reason: something is queued for it, what it waits for is on disk, or it is to end.
-/// There is one for each connection, so it is small.
+/// What others hold of a connection. It wakes the connection, for whatever reason: something is queued for it, what it
+/// waits for is on disk, or it is to end. There is one for each connection, so it is small.
 #[derive(Debug, Default)]
-pub(crate) struct Bell {
+pub(crate) struct ConnectionHandle {
     waker: AtomicWaker,
-    /// Rung, and not heard yet.
-    is_rung: AtomicBool,
+    /// Woken, and it has not looked yet.
+    is_woken: AtomicBool,
     /// Who traces the client has changed.
     is_traced: AtomicBool,
-    /// It is rung with the next commit.
+    /// It is woken with the next commit.
     awaits_commit: AtomicBool,
     end: Mutex<End>,
 }
@@ -45,24 +45,24 @@ pub(crate) enum EndOrder {
     Shutdown,
 }
 
-impl Bell {
-    pub(crate) fn ring(&self) {
-        // Whoever rang first has woken the connection.
-        if !self.is_rung.swap(true, Ordering::AcqRel) {
+impl ConnectionHandle {
+    pub(crate) fn wake(&self) {
+        // Whoever came first has woken it.
+        if !self.is_woken.swap(true, Ordering::AcqRel) {
             self.waker.wake();
         }
     }
 
-    /// Ready once after each ring, or after several.
-    pub(crate) fn poll_rung(&self, cx: &Context<'_>) -> Poll<()> {
+    /// Ready once after each wake-up, or after several.
+    pub(crate) fn poll_woken(&self, cx: &Context<'_>) -> Poll<()> {
         self.waker.register(cx.waker());
-        if self.is_rung.swap(false, Ordering::AcqRel) { Poll::Ready(()) } else { Poll::Pending }
+        if self.is_woken.swap(false, Ordering::AcqRel) { Poll::Ready(()) } else { Poll::Pending }
     }
 
     /// Asks the connection to end; the first order stands.
     pub(crate) fn end(&self, order: EndOrder) {
         self.end.lock().order.get_or_insert(order);
-        self.ring();
+        self.wake();
     }
 
     pub(crate) fn end_order(&self) -> Option<EndOrder> {
@@ -89,7 +89,7 @@ impl Bell {
     /// Has the connection look at who traces its client.
     pub(crate) fn look_at_traces(&self) {
         self.is_traced.store(true, Ordering::Release);
-        self.ring();
+        self.wake();
     }
 
     /// Whether it is to look; once.
@@ -118,35 +118,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn several_rings_are_heard_once_and_a_later_one_again() {
-        let bell = Bell::default();
-        let hear = || poll_fn(|cx| bell.poll_rung(cx)).now_or_never().is_some();
-        assert!(!hear());
-        bell.ring();
-        bell.ring();
-        assert!(hear() && !hear());
-        bell.ring();
-        assert!(hear());
+    fn several_wake_ups_are_seen_once_and_a_later_one_again() {
+        let handle = ConnectionHandle::default();
+        let looks = || poll_fn(|cx| handle.poll_woken(cx)).now_or_never().is_some();
+        assert!(!looks());
+        handle.wake();
+        handle.wake();
+        assert!(looks() && !looks());
+        handle.wake();
+        assert!(looks());
     }
 
     #[tokio::test]
-    async fn a_ring_wakes_who_waits() {
-        let bell = Arc::new(Bell::default());
-        let ringing = Arc::clone(&bell);
-        tokio::join!(poll_fn(|cx| bell.poll_rung(cx)), async move { ringing.ring() });
+    async fn who_waits_is_woken() {
+        let handle = Arc::new(ConnectionHandle::default());
+        let waking = Arc::clone(&handle);
+        tokio::join!(poll_fn(|cx| handle.poll_woken(cx)), async move { waking.wake() });
     }
 
     #[tokio::test]
     async fn the_end_is_learned_by_those_who_asked_before_it_and_after_it() {
-        let bell = Bell::default();
-        let mut before = bell.gone();
+        let handle = ConnectionHandle::default();
+        let mut before = handle.gone();
         assert!(before.try_recv().is_err_and(|error| error == oneshot::error::TryRecvError::Empty));
-        bell.leave();
-        assert!(before.await.is_err() && bell.gone().await.is_err());
+        handle.leave();
+        assert!(before.await.is_err() && handle.gone().await.is_err());
     }
 
     #[test]
     fn what_each_connection_has_of_it_is_small() {
-        assert!(size_of::<Bell>() <= 56, "{} bytes a connection", size_of::<Bell>());
+        assert!(size_of::<ConnectionHandle>() <= 56, "{} bytes a connection", size_of::<ConnectionHandle>());
     }
 }

@@ -48,7 +48,7 @@ impl Play {
         play.line.bring(packets::connect("c", v5, 5, 0));
         play.subscribe();
         // What is published from here on is for the subscriber, also where it is not retained.
-        while play.stage.hub.stats().subscriptions == 0 {
+        while play.stage.gate.stats().subscriptions == 0 {
             play.stage.store();
             play.stage.run(0);
             play.stage.run(1);
@@ -125,7 +125,7 @@ impl Play {
             }
         }
         assert_eq!(self.newest_given, self.published);
-        assert_eq!(self.stage.hub.stats().queued_bytes, 0);
+        assert_eq!(self.stage.gate.stats().queued_bytes, 0);
     }
 }
 

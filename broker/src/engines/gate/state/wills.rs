@@ -5,12 +5,12 @@ use parking_lot::Mutex;
 use tidegate_log::AppendError;
 use tidegate_telemetry::{Entry, Publication, Reason};
 
-use super::{Hub, Publisher, holder_of};
+use super::{GateState, Publisher, holder_of};
 use crate::engines::gate::turn::Turn;
 use crate::sessions::Change;
 
 /// Wills of clients that are away and may still come back (MQTT 5.0 section 3.1.3.2.2), by session: when each is due,
-/// as [`Hub::waiting_ms`] counts.
+/// as [`GateState::waiting_ms`] counts.
 #[derive(Debug, Default)]
 pub(super) struct Wills {
     waiting: Mutex<HashMap<u64, (i64, Publication)>>,
@@ -38,7 +38,7 @@ impl Wills {
     }
 }
 
-impl Hub {
+impl GateState {
     /// A connection with a will began; the store has it in case the program does not see the end.
     pub(crate) fn remember_will(&self, will: Publication, delay_s: u32) {
         self.store.change(Change::Will { will: Box::new(will), delay_s, due_ms: None });

@@ -7,13 +7,15 @@ use tidegate_telemetry::clients::{ClientEnd, TraceLine, TracedPacket};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::direction::Direction;
+use super::frame;
 use super::inbound::ConnectRequest;
 use super::summary::{self, summary};
 use super::version::Version;
 
 /// Shows what passes through a connection to those who trace it. A connection that nobody traces has none.
 #[derive(Debug)]
-pub(crate) struct Watch {
+pub(crate) struct PacketTrace {
     readers: Vec<Arc<TraceReader>>,
     /// Topics of the aliases that were seen, from the client and to it.
     aliases: [HashMap<u16, String>; 2],
@@ -31,23 +33,9 @@ pub(crate) struct TraceReader {
     pub over: CancellationToken,
 }
 
-/// From where to where a packet goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Way {
-    In,
-    Out,
-}
-
-impl Way {
-    /// The word for it in traces and labels.
-    pub(super) fn direction(self) -> &'static str {
-        if self == Way::In { "in" } else { "out" }
-    }
-}
-
-impl Watch {
+impl PacketTrace {
     pub(crate) fn new(readers: Vec<Arc<TraceReader>>, clock: fn() -> i64) -> Box<Self> {
-        Box::new(Watch { readers, aliases: Default::default(), clock })
+        Box::new(PacketTrace { readers, aliases: Default::default(), clock })
     }
 
     /// The CONNECT, which came before it was known whose it is. The password is not looked at.
@@ -63,30 +51,30 @@ impl Watch {
     }
 
     /// Packets, one after the other and whole. Returns whether anybody still reads.
-    pub(super) fn packets(&mut self, way: Way, mut raw: &[u8], v5: bool) -> bool {
+    pub(super) fn packets(&mut self, direction: Direction, mut raw: &[u8], v5: bool) -> bool {
         self.readers.retain(|reader| !reader.lines.is_closed() && !reader.over.is_cancelled());
         while !self.readers.is_empty()
-            && let Ok(Some(length)) = super::frame::scan(raw, Version::V3_1_1, usize::MAX)
+            && let Ok(Some(length)) = frame::scan(raw, Version::V3_1_1, usize::MAX)
         {
-            self.packet(way, &raw[..length], v5);
+            self.packet(direction, &raw[..length], v5);
             raw = &raw[length..];
         }
         !self.readers.is_empty()
     }
 
-    fn packet(&mut self, way: Way, raw: &[u8], v5: bool) {
+    fn packet(&mut self, direction: Direction, raw: &[u8], v5: bool) {
         let wants_payload = self.readers.iter().any(|reader| reader.payloads);
         let mut packet = summary(raw, v5, wants_payload);
         packet.time = (self.clock)();
-        packet.direction = way.direction();
-        self.resolve_alias(way, &mut packet);
+        packet.direction = direction.name();
+        self.resolve_alias(direction, &mut packet);
         self.tell(&packet);
     }
 
     /// An alias stands for the topic it was last sent with (MQTT 5.0 section 3.3.2.3.4).
-    fn resolve_alias(&mut self, way: Way, packet: &mut TracedPacket) {
+    fn resolve_alias(&mut self, direction: Direction, packet: &mut TracedPacket) {
         let Some(alias) = packet.topic_alias else { return };
-        let aliases = &mut self.aliases[usize::from(way == Way::Out)];
+        let aliases = &mut self.aliases[usize::from(direction == Direction::Out)];
         match packet.topic.as_ref().filter(|topic| !topic.is_empty()) {
             Some(topic) => drop(aliases.insert(alias, topic.clone())),
             None => packet.topic = aliases.get(&alias).cloned(),

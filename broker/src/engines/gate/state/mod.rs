@@ -33,7 +33,7 @@ use tidegate_telemetry::{Holder, Problem, ProblemSink, Reason};
 
 pub(crate) use self::commands::is_by_name;
 use self::connections::Connections;
-pub(crate) use self::connections::Seat;
+pub(crate) use self::connections::Registration;
 pub(crate) use self::publications::{Publisher, holder_of};
 pub(crate) use self::sessions::Admitted;
 use self::system::SystemTopics;
@@ -48,7 +48,7 @@ use crate::config::BrokerConfig;
 use crate::engines::BrokerStats;
 use crate::metrics::{self, Metrics};
 use crate::routing::{Retained, Routes};
-use crate::sessions::{Parked, QueueBounds, SessionStore, Ways};
+use crate::sessions::{Parked, QueueBounds, QueueContext, SessionStore};
 use crate::topics::TopicLimits;
 use crate::wire::{Limits, Now, PropertyLimits};
 
@@ -56,14 +56,14 @@ use crate::wire::{Limits, Now, PropertyLimits};
 ///
 /// Publications are matched and handed to subscribers by the task of the publisher, so the order of one publisher
 /// is kept (MQTT-4.6.0-6) without a task between.
-pub(crate) struct Hub {
+pub(crate) struct GateState {
     pub(crate) config: BrokerConfig,
     pub(crate) limits: Arc<Limits>,
     pub(crate) access: Access,
     pub(crate) log: Arc<dyn Log>,
     pub(crate) commits: Commits,
     pub(crate) metrics: Metrics,
-    pub(crate) ways: Ways,
+    pub(crate) context: QueueContext,
     pub(crate) store: SessionStore,
     inflight: Inflight,
     problems: Problems,
@@ -84,7 +84,7 @@ pub(crate) struct Hub {
     pub(super) forgets_what_is_left: std::sync::atomic::AtomicBool,
 }
 
-impl Hub {
+impl GateState {
     pub(crate) fn new(
         config: BrokerConfig,
         log: Arc<dyn Log>,
@@ -118,11 +118,11 @@ impl Hub {
         metrics::limit_met(linger::BYTES_MAX, 0);
         // Numbers of sessions differ over restarts too, as long as the clock moves on a millisecond between them.
         let first_session = u64::try_from((clock.now_ms)()).unwrap_or(0) << 20;
-        Hub {
+        GateState {
             limits: Arc::new(limits),
             access: Access::new(&config),
             metrics: Metrics::new(),
-            ways: Ways { store: store.clone(), bounds: Arc::new(bounds) },
+            context: QueueContext { store: store.clone(), bounds: Arc::new(bounds) },
             inflight: Inflight::default(),
             next_session: AtomicU64::new(first_session),
             connections: Connections::default(),
@@ -170,7 +170,7 @@ impl Hub {
         self.store.waiting_ms(self.clock)
     }
 
-    /// What [`Hub::waiting_ms`] was at `unix_ms`.
+    /// What [`GateState::waiting_ms`] was at `unix_ms`.
     pub(crate) fn waiting_at(&self, unix_ms: i64) -> i64 {
         self.store.waiting_at(self.clock, unix_ms)
     }
@@ -195,7 +195,7 @@ impl Hub {
             retained,
             retained_bytes,
             inflight: self.inflight.now(),
-            queued_bytes: self.ways.bounds.total_bytes.load(Ordering::Relaxed),
+            queued_bytes: self.context.bounds.total_bytes.load(Ordering::Relaxed),
         }
     }
 }
