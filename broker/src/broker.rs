@@ -14,7 +14,7 @@ use crate::clock::Clock;
 use crate::config::{BrokerConfig, EngineConfig};
 use crate::engines::external::External;
 use crate::engines::gate::Gate;
-use crate::engines::{BrokerError, BrokerStats, CommandError, Engine, rumqttd};
+use crate::engines::{self, BrokerError, BrokerStats, CommandError, Engine};
 use crate::listeners::{ListenAddress, Transport};
 use crate::sessions::SessionStore;
 
@@ -43,7 +43,7 @@ impl Broker {
             EngineConfig::Gate => Arc::new(Gate::bind(config, log, problems, clock, sessions)?),
             EngineConfig::Rumqttd(own) => {
                 sessions.stand_aside();
-                rumqttd::start(&config, &own, log, problems, clock.now_ms)?
+                engines::rumqttd::start(&config, &own, log, problems, clock.now_ms)?
             }
             EngineConfig::External(own) => {
                 sessions.stand_aside();

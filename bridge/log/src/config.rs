@@ -94,6 +94,9 @@ impl fmt::Debug for FailureAction {
     }
 }
 
+/// Version of the layout of segments and frames.
+pub(crate) const FORMAT_VERSION: u32 = 1;
+
 /// Why the log could not be opened. Nothing was changed on disk.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -138,7 +141,7 @@ pub enum OpenError {
     #[error(
         "{} has format version {version}, this program reads {CURRENT}: start the newer program that wrote it",
         path.display(),
-        CURRENT = crate::segment::FORMAT_VERSION
+        CURRENT = FORMAT_VERSION
     )]
     UnknownVersion {
         /// The file.

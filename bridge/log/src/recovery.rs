@@ -11,7 +11,7 @@ use tidegate_telemetry::{Entry, Position};
 use crate::config::{LogConfig, OpenError};
 use crate::frame::{self, Header};
 use crate::segment::{self, SEGMENT_HEADER_BYTES, SegmentHeader};
-use crate::segments::{Index, Place, Segment};
+use crate::segments::{Index, Segment, SegmentLocation};
 use crate::window::{WINDOW_BYTES, Window};
 
 /// What was found, and the newest segment to go on with.
@@ -173,7 +173,7 @@ fn scan(window: &mut Window, header: &SegmentHeader, bytes_before: u64) -> io::R
     };
     while let Some(frame) = window.frame(scan.offset, scan.next, header.salt)? {
         if frame.entries > 0 {
-            scan.index.note(Place { position: frame.first, offset: scan.offset, bytes_before: scan.bytes });
+            scan.index.note(SegmentLocation { position: frame.first, offset: scan.offset, bytes_before: scan.bytes });
             scan.bytes += u64::from(frame.body_bytes);
             scan.last_frame = Some((scan.offset, frame));
         }

@@ -16,10 +16,8 @@ use rustix::fs::{FallocateFlags, SeekFrom};
 use rustix::io::Errno;
 use tidegate_telemetry::Position;
 
-use crate::config::OpenError;
+use crate::config::{FORMAT_VERSION, OpenError};
 
-/// Version of the layout of segments and frames.
-pub(crate) const FORMAT_VERSION: u32 = 1;
 /// Where the first frame begins.
 pub(crate) const SEGMENT_HEADER_BYTES: usize = 64;
 const MAGIC: &[u8; 8] = b"TIDELOG\0";

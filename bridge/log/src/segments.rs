@@ -31,11 +31,11 @@ pub(crate) struct Segment {
 
 /// Where some of the frames of a segment begin.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Index(Vec<Place>);
+pub(crate) struct Index(Vec<SegmentLocation>);
 
 /// Where a frame begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct SegmentLocation {
     /// First entry of the frame.
     pub(crate) position: Position,
     /// In the file.
@@ -51,18 +51,18 @@ pub(crate) struct Located {
     pub(crate) segment: Position,
     pub(crate) salt: u64,
     pub(crate) path: PathBuf,
-    pub(crate) place: Place,
+    pub(crate) place: SegmentLocation,
 }
 
 impl Index {
     /// Notes a frame if it is far enough from the one noted last.
-    pub(crate) fn note(&mut self, place: Place) {
+    pub(crate) fn note(&mut self, place: SegmentLocation) {
         if self.0.last().is_none_or(|last| place.offset - last.offset >= INDEX_STRIDE_BYTES) {
             self.0.push(place);
         }
     }
 
-    fn before(&self, position: Position) -> Option<Place> {
+    fn before(&self, position: Position) -> Option<SegmentLocation> {
         let after = self.0.partition_point(|place| place.position <= position);
         self.0.get(after.checked_sub(1)?).copied()
     }
@@ -88,7 +88,7 @@ impl Segments {
     }
 
     /// Notes a frame of the newest segment.
-    pub(crate) fn note(&self, place: Place) {
+    pub(crate) fn note(&self, place: SegmentLocation) {
         if let Some(newest) = self.list.lock().back_mut() {
             newest.index.note(place);
         }

@@ -11,7 +11,7 @@ use crate::frame;
 use crate::frame::Frame;
 use crate::recovery::Recovered;
 use crate::segment::{self, SEGMENT_HEADER_BYTES, SegmentFile, SegmentHeader};
-use crate::segments::{Index, Place, Segment};
+use crate::segments::{Index, Segment, SegmentLocation};
 use crate::shared::Shared;
 use crate::space;
 use crate::state::WriterWait;
@@ -169,7 +169,11 @@ impl Writer {
         self.file.sync().map_err(io::Error::other)?;
         self.ended = frame.is_empty();
         if !frame.is_empty() {
-            self.shared.segments.note(Place { position: frame.first(), offset: self.offset, bytes_before: self.bytes });
+            self.shared.segments.note(SegmentLocation {
+                position: frame.first(),
+                offset: self.offset,
+                bytes_before: self.bytes,
+            });
         }
         let end = self.offset + frame_bytes;
         let pages = end.div_ceil(PAGE_BYTES) - self.offset / PAGE_BYTES;

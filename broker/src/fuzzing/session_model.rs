@@ -5,7 +5,7 @@ use bytes::Bytes;
 use tidegate_telemetry::{DeviceScope, Position, Publication, Qos};
 
 use super::noise::Noise;
-use crate::sessions::{Change, Delivery, Message, SubscriptionOptions};
+use crate::sessions::{Delivery, Message, SessionChange, SubscriptionOptions};
 
 /// What the file is to hold.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -68,7 +68,7 @@ impl Model {
     }
 
     /// One change the gate might make, applied here; `None` where it would not make it.
-    pub(super) fn change(&mut self, noise: &mut Noise<'_>) -> Option<Change> {
+    pub(super) fn change(&mut self, noise: &mut Noise<'_>) -> Option<SessionChange> {
         let (kind, which) = (noise.byte() % 16, usize::from(noise.byte()));
         if kind == 0 {
             return self.open(which);
@@ -82,62 +82,62 @@ impl Model {
         Some(match kind {
             1 => {
                 self.sessions.remove(&session);
-                Change::Close { session }
+                SessionChange::Close { session }
             }
             2 => {
                 (kept.expires_ms, kept.expiry_s) = (None, at.into());
-                Change::Resume { session, expiry_s: at.into(), address: None }
+                SessionChange::Resume { session, expiry_s: at.into(), address: None }
             }
             3 => {
                 kept.expires_ms = Some(at.into());
-                Change::Park { session, expires_ms: at.into() }
+                SessionChange::Park { session, expires_ms: at.into() }
             }
             4 => kept.subscribe(session, at),
             5 => {
                 let filter = format!("f/{}", at % 4);
                 kept.filters.remove(&filter);
-                Change::Unsubscribe { session, filter: filter.into() }
+                SessionChange::Unsubscribe { session, filter: filter.into() }
             }
             6 => {
                 kept.received.insert(u16::from(at));
-                Change::Receive { session, packet_id: at.into() }
+                SessionChange::Receive { session, packet_id: at.into() }
             }
             7 => {
                 kept.received.remove(&u16::from(at));
-                Change::Release { session, packet_id: at.into() }
+                SessionChange::Release { session, packet_id: at.into() }
             }
             8 => {
                 kept.mailbox.entry(number).and_modify(|owed| owed.packet_id = u16::from(at) + 1);
-                Change::Send { session, number, packet_id: u16::from(at) + 1 }
+                SessionChange::Send { session, number, packet_id: u16::from(at) + 1 }
             }
             9 => {
                 kept.mailbox.entry(number).and_modify(|owed| owed.is_released = true);
-                Change::Take { session, number }
+                SessionChange::Take { session, number }
             }
             10 => {
                 kept.mailbox.remove(&number);
-                Change::Settle { session, number }
+                SessionChange::Settle { session, number }
             }
             11 => self.retain(at),
             12 => {
                 self.wills.remove(&session);
-                Change::NoWill { session }
+                SessionChange::NoWill { session }
             }
             13 => {
                 let (delay_s, due_ms) = (u32::from(at), (at & 1 == 0).then_some(at.into()));
                 self.wills.insert(session, (delay_s, due_ms));
-                Change::Will { will: Box::new(will(session)), delay_s, due_ms }
+                SessionChange::Will { will: Box::new(will(session)), delay_s, due_ms }
             }
             14 => {
                 self.set_forward_ms += i64::from(at);
-                Change::ClockSet { by_ms: at.into() }
+                SessionChange::ClockSet { by_ms: at.into() }
             }
             _ => self.owe(session, at),
         })
     }
 
     /// A session begins, unless its client has one: the gate ends that first.
-    fn open(&mut self, which: usize) -> Option<Change> {
+    fn open(&mut self, which: usize) -> Option<SessionChange> {
         let client = format!("c{}", which % 4);
         if self.sessions.values().any(|kept| kept.client == client) {
             return None;
@@ -154,10 +154,10 @@ impl Model {
             mailbox: BTreeMap::new(),
         };
         self.sessions.insert(session, kept);
-        Some(Change::Open { session, client: client.into(), expiry_s, address: None })
+        Some(SessionChange::Open { session, client: client.into(), expiry_s, address: None })
     }
 
-    fn retain(&mut self, at: u8) -> Change {
+    fn retain(&mut self, at: u8) -> SessionChange {
         self.given += 1;
         let payload = if at < 64 { Bytes::new() } else { Bytes::from(vec![at]) };
         let message = Message { payload: payload.clone(), ..message(self.given, at) };
@@ -166,11 +166,11 @@ impl Model {
             true => drop(self.retained.remove(&topic)),
             false => drop(self.retained.insert(topic, (self.given, payload))),
         }
-        Change::Retain { position: Position(self.given), message: Arc::new(message), of: Arc::default() }
+        SessionChange::Retain { position: Position(self.given), message: Arc::new(message), of: Arc::default() }
     }
 
     /// A delivery; every other one is of a message that another session is owed as well.
-    fn owe(&mut self, session: u64, at: u8) -> Change {
+    fn owe(&mut self, session: u64, at: u8) -> SessionChange {
         let shared = self.messages().max().filter(|_| at & 1 == 0);
         let id = shared.unwrap_or_else(|| {
             self.given += 1;
@@ -183,19 +183,19 @@ impl Model {
         delivery.number = kept.next;
         kept.next += 1;
         kept.mailbox.insert(delivery.number, Owed::of(&delivery));
-        Change::Owe { session, delivery }
+        SessionChange::Owe { session, delivery }
     }
 }
 
 impl Kept {
-    fn subscribe(&mut self, session: u64, at: u8) -> Change {
+    fn subscribe(&mut self, session: u64, at: u8) -> SessionChange {
         let qos = Qos::from_level(at % 3).expect("below 3");
         let identifier = (at & 64 != 0).then_some(u32::from(at));
         let options =
             SubscriptionOptions { qos, no_local: at & 16 != 0, retain_as_published: at & 32 != 0, identifier };
         let filter = format!("f/{}", at % 4);
         self.filters.insert(filter.clone(), options);
-        Change::Subscribe { session, filter: filter.into(), options }
+        SessionChange::Subscribe { session, filter: filter.into(), options }
     }
 }
 

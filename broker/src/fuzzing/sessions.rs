@@ -12,7 +12,7 @@ use crate::sessions::{SessionStore, SessionStoreConfig, Writer};
 /// a model of it holds, and nothing of sessions that ended.
 pub fn session_store(noise: &[u8]) {
     let mut noise = Noise::new(noise);
-    let place = Place::new();
+    let place = FolderGuard::new();
     let mut open = Opened::at(&place);
     let mut written = Model::default();
     let mut now = written.clone();
@@ -42,18 +42,18 @@ pub fn session_store(noise: &[u8]) {
 }
 
 /// A directory of its own, removed at the end.
-struct Place(PathBuf);
+struct FolderGuard(PathBuf);
 
-impl Place {
-    fn new() -> Place {
+impl FolderGuard {
+    fn new() -> FolderGuard {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("tidegate-sessions-{}-{number}", std::process::id());
-        Place(std::env::temp_dir().join(name))
+        FolderGuard(std::env::temp_dir().join(name))
     }
 }
 
-impl Drop for Place {
+impl Drop for FolderGuard {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
     }
@@ -66,7 +66,7 @@ struct Opened {
 }
 
 impl Opened {
-    fn at(place: &Place) -> Opened {
+    fn at(place: &FolderGuard) -> Opened {
         let config = SessionStoreConfig { directory: Some(place.0.clone()), ..SessionStoreConfig::default() };
         let store = SessionStore::open(config).expect("a file that was closed at a commit opens");
         let recovered = store.recover().expect("what was written can be read");

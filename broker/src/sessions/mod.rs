@@ -42,7 +42,7 @@ pub(crate) use asleep::{Asleep, Received};
 pub(crate) use disk::Cut;
 #[cfg(any(test, fuzzing))]
 pub(crate) use disk::Writer;
-pub(crate) use disk::{Change, Recovered, RecoveredSession};
+pub(crate) use disk::{Recovered, RecoveredSession, SessionChange};
 pub use disk::{SessionStore, SessionStoreConfig, SessionStoreError};
 pub(crate) use handle::{ConnectionHandle, EndOrder};
 pub(crate) use key::{client_and_principal, session_key};

@@ -1,7 +1,7 @@
 //! The same view through Centrifugo's client protocol (JSON over WebSocket): a subscription for each device's channel.
 //! For the comparison, so a publication is read as lean as [`super::peer`] reads one.
 
-use super::{Audience, peer::timestamp, session::Speaker, socket::Outbox};
+use super::{Audience, peer::timestamp, session::ViewerProtocol, socket::Outbox};
 use serde::{Deserialize, de::IgnoredAny};
 use std::fmt::Write as _;
 
@@ -64,7 +64,7 @@ impl CentrifugeViewer {
     }
 }
 
-impl Speaker for CentrifugeViewer {
+impl ViewerProtocol for CentrifugeViewer {
     fn endpoint(&self) -> (&'static str, Option<&'static str>) {
         ("/connection/websocket", None)
     }

@@ -1,6 +1,6 @@
 //! One viewer of `/v1/live`: subscribes to a list of devices, applies deltas, says what it has seen.
 
-use super::{Audience, session::Speaker, socket::Outbox};
+use super::{Audience, session::ViewerProtocol, socket::Outbox};
 use crate::unix_ms;
 use rustc_hash::FxHashMap;
 use serde::{
@@ -242,7 +242,7 @@ impl Row {
     }
 }
 
-impl Speaker for LiveViewer {
+impl ViewerProtocol for LiveViewer {
     fn endpoint(&self) -> (&'static str, Option<&'static str>) {
         ("/v1/live", None)
     }

@@ -20,7 +20,7 @@ pub use stats::{Measured, Stats};
 
 use crate::{latency::SentTimes, model::rng::Rng};
 use rustc_hash::FxHashMap;
-use session::Speaker;
+use session::ViewerProtocol;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -113,13 +113,13 @@ async fn connect_all(config: ViewersConfig, audience: Arc<Audience>, tasks: Task
             () = audience.stop.cancelled() => return,
         }
         let devices = pick(&config, viewer);
-        let speaker: Box<dyn Speaker> = match config.protocol {
+        let protocol: Box<dyn ViewerProtocol> = match config.protocol {
             Protocol::Live => Box::new(live::LiveViewer::new(devices, config.rate)),
             Protocol::Mqtt { qos } => Box::new(peer::MqttViewer::new(viewer, devices, qos)),
             Protocol::Centrifuge => Box::new(centrifuge::CentrifugeViewer::new(devices)),
         };
         let rng = Rng::new(config.seed ^ 0x5e55, viewer as u64);
-        tasks.spawn(session::run(config.address, speaker, Arc::clone(&audience), rng));
+        tasks.spawn(session::run(config.address, protocol, Arc::clone(&audience), rng));
     }
 }
 

@@ -1,7 +1,7 @@
 //! The same view through MQTT 3.1.1 over WebSocket: a subscription for each device's topic. For the comparison, so it
 //! is written by hand and as lean as the other viewer: no allocation for a message.
 
-use super::{Audience, session::Speaker, socket::Outbox};
+use super::{Audience, session::ViewerProtocol, socket::Outbox};
 
 const KEEP_ALIVE_S: u16 = 60;
 const PING_TICKS: u64 = 30;
@@ -63,7 +63,7 @@ impl MqttViewer {
     }
 }
 
-impl Speaker for MqttViewer {
+impl ViewerProtocol for MqttViewer {
     fn endpoint(&self) -> (&'static str, Option<&'static str>) {
         ("/mqtt", Some("mqtt"))
     }

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 const TICK: Duration = Duration::from_secs(1);
 
 /// A protocol over a WebSocket, without I/O.
-pub trait Speaker: Send {
+pub trait ViewerProtocol: Send {
     /// Path and subprotocol to ask for.
     fn endpoint(&self) -> (&'static str, Option<&'static str>);
     /// A new connection stands.
@@ -26,12 +26,17 @@ pub trait Speaker: Send {
 }
 
 /// A viewer's life: connects, watches, comes back after trouble with 1, 2, 4, ... 30 s and up to 1 s of chance.
-pub(crate) async fn run(address: SocketAddr, mut speaker: Box<dyn Speaker>, audience: Arc<Audience>, mut rng: Rng) {
+pub(crate) async fn run(
+    address: SocketAddr,
+    mut viewer: Box<dyn ViewerProtocol>,
+    audience: Arc<Audience>,
+    mut rng: Rng,
+) {
     let mut failures = 0u32;
     loop {
         let began = Instant::now();
         let ended = tokio::select! {
-            ended = session(address, &mut *speaker, &audience) => ended,
+            ended = session(address, &mut *viewer, &audience) => ended,
             () = audience.stop.cancelled() => return,
         };
         let Err(error) = ended else { return };
@@ -45,31 +50,31 @@ pub(crate) async fn run(address: SocketAddr, mut speaker: Box<dyn Speaker>, audi
     }
 }
 
-async fn session(address: SocketAddr, speaker: &mut dyn Speaker, audience: &Audience) -> io::Result<()> {
-    let (path, protocol) = speaker.endpoint();
+async fn session(address: SocketAddr, viewer: &mut dyn ViewerProtocol, audience: &Audience) -> io::Result<()> {
+    let (path, protocol) = viewer.endpoint();
     let mut socket = Socket::open(address, path, protocol).await?;
     audience.stats.session_opened();
-    let ended = converse(&mut socket, speaker, audience).await;
+    let ended = converse(&mut socket, viewer, audience).await;
     audience.stats.session_closed();
     ended
 }
 
-async fn converse(socket: &mut Socket, speaker: &mut dyn Speaker, audience: &Audience) -> io::Result<()> {
+async fn converse(socket: &mut Socket, viewer: &mut dyn ViewerProtocol, audience: &Audience) -> io::Result<()> {
     let mut outbox = Outbox::default();
     let mut tick = pin!(sleep_until(Instant::now() + TICK));
     let mut stop = pin!(audience.stop.cancelled());
-    speaker.open(&mut outbox);
-    socket.read_early(&mut |opcode, payload| handle(opcode, payload, speaker, audience, &mut outbox))?;
+    viewer.open(&mut outbox);
+    socket.read_early(&mut |opcode, payload| handle(opcode, payload, viewer, audience, &mut outbox))?;
     socket.send(&mut outbox).await?;
     loop {
         tokio::select! {
             ready = socket.readable() => {
                 ready?;
-                let bytes = socket.read(&mut |opcode, payload| handle(opcode, payload, speaker, audience, &mut outbox))?;
+                let bytes = socket.read(&mut |opcode, payload| handle(opcode, payload, viewer, audience, &mut outbox))?;
                 audience.stats.received(bytes);
             }
             () = &mut tick => {
-                speaker.tick(&mut outbox);
+                viewer.tick(&mut outbox);
                 tick.as_mut().reset(Instant::now() + TICK);
             }
             () = &mut stop => {
@@ -84,12 +89,12 @@ async fn converse(socket: &mut Socket, speaker: &mut dyn Speaker, audience: &Aud
 fn handle(
     opcode: Opcode,
     payload: &[u8],
-    speaker: &mut dyn Speaker,
+    viewer: &mut dyn ViewerProtocol,
     audience: &Audience,
     outbox: &mut Outbox,
 ) -> io::Result<()> {
     match opcode {
-        Opcode::Text | Opcode::Binary => speaker.message(payload, audience, outbox).map_err(io::Error::other),
+        Opcode::Text | Opcode::Binary => viewer.message(payload, audience, outbox).map_err(io::Error::other),
         Opcode::Ping => {
             outbox.pong(payload);
             Ok(())

@@ -9,7 +9,7 @@ use crate::sessions::subscriptions::SubscriptionOptions;
 
 /// One change of what the store holds.
 #[derive(Debug)]
-pub(crate) enum Change {
+pub(crate) enum SessionChange {
     /// A session begins.
     Open {
         session: u64,
@@ -103,21 +103,21 @@ pub(crate) enum Change {
 /// Changes in order. A delivery that is settled before it was written is never written.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
-    changes: Vec<Option<Change>>,
+    changes: Vec<Option<SessionChange>>,
     owed: HashMap<(u64, u64), usize>,
     bytes: usize,
 }
 
 impl Batch {
-    pub(super) fn push(&mut self, change: Change) {
+    pub(super) fn push(&mut self, change: SessionChange) {
         match &change {
-            Change::Owe { session, delivery } => {
+            SessionChange::Owe { session, delivery } => {
                 self.owed.insert((*session, delivery.number), self.changes.len());
                 self.bytes += delivery.message.bytes();
             }
-            Change::Settle { session, number } => {
+            SessionChange::Settle { session, number } => {
                 if let Some(at) = self.owed.remove(&(*session, *number)) {
-                    if let Some(Change::Owe { delivery, .. }) = self.changes[at].take() {
+                    if let Some(SessionChange::Owe { delivery, .. }) = self.changes[at].take() {
                         self.bytes -= delivery.message.bytes();
                     }
                     return;
@@ -137,7 +137,7 @@ impl Batch {
         self.changes.is_empty()
     }
 
-    pub(super) fn into_changes(self) -> impl Iterator<Item = Change> {
+    pub(super) fn into_changes(self) -> impl Iterator<Item = SessionChange> {
         self.changes.into_iter().flatten()
     }
 }
@@ -151,15 +151,15 @@ mod tests {
         let mut batch = Batch::default();
         for number in 1..=3 {
             let delivery = Delivery { number, ..Delivery::for_tests("t", b"x") };
-            batch.push(Change::Owe { session: 7, delivery });
+            batch.push(SessionChange::Owe { session: 7, delivery });
         }
-        batch.push(Change::Settle { session: 7, number: 2 });
-        batch.push(Change::Settle { session: 8, number: 1 });
+        batch.push(SessionChange::Settle { session: 7, number: 2 });
+        batch.push(SessionChange::Settle { session: 8, number: 1 });
         let bytes = batch.bytes();
-        let left: Vec<Change> = batch.into_changes().collect();
+        let left: Vec<SessionChange> = batch.into_changes().collect();
         assert!(matches!(
             &left[..],
-            [Change::Owe { .. }, Change::Owe { .. }, Change::Settle { session: 8, number: 1 }]
+            [SessionChange::Owe { .. }, SessionChange::Owe { .. }, SessionChange::Settle { session: 8, number: 1 }]
         ));
         assert_eq!(bytes, 2 * Message::for_tests("t", b"x").bytes());
     }

@@ -4,7 +4,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension};
 use tidegate_telemetry::Position;
 
-use super::batch::Change;
+use super::batch::SessionChange;
 use super::columns::{delivery, number, signed};
 use super::config::{SessionStoreConfig, SessionStoreError};
 use super::schema::{ADDED, FILE_NAME, FORMAT, FORMAT_CLOCK_SET, SCHEMA};
@@ -86,7 +86,7 @@ impl Database {
     /// of size cost.
     pub(super) fn apply(
         &mut self,
-        changes: &[Change],
+        changes: &[SessionChange],
         complete: Position,
         config: &SessionStoreConfig,
     ) -> Result<u64, rusqlite::Error> {
@@ -100,7 +100,7 @@ impl Database {
 
     fn try_apply(
         &mut self,
-        changes: &[Change],
+        changes: &[SessionChange],
         complete: Position,
         config: &SessionStoreConfig,
     ) -> Result<u64, rusqlite::Error> {

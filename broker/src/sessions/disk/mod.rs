@@ -17,7 +17,7 @@ mod store;
 mod write;
 mod writer;
 
-pub(crate) use batch::Change;
+pub(crate) use batch::SessionChange;
 pub use config::{SessionStoreConfig, SessionStoreError};
 pub(crate) use queue::MailboxReader;
 pub(crate) use recovery::{Recovered, RecoveredSession};

@@ -8,7 +8,7 @@ use tidegate_log::{AppendError, Log};
 use tidegate_telemetry::{Entry, Position};
 use tokio::sync::{oneshot, watch};
 
-use super::batch::Change;
+use super::batch::SessionChange;
 use super::config::{SessionStoreConfig, SessionStoreError};
 use super::database::Database;
 use super::queue::{Fetch, MailboxReader, Question, Shared, Stop};
@@ -66,14 +66,14 @@ impl SessionStore {
     pub fn set_clock(&self, log: &dyn Log, at_ms: i64, by_ms: i64) -> Result<Position, AppendError> {
         let _routing = self.routing();
         let position = log.append(&mut vec![Entry::ClockSet { at_ms, by_ms }])?;
-        self.change(Change::ClockSet { by_ms });
+        self.change(SessionChange::ClockSet { by_ms });
         Ok(position)
     }
 
     /// The log says after `complete` that the clock was set in the run before.
     pub(crate) fn found_clock_set(&self, by_ms: i64) {
         self.shared.set_forward_ms.fetch_add(by_ms, Ordering::AcqRel);
-        self.note(Change::ClockSet { by_ms });
+        self.note(SessionChange::ClockSet { by_ms });
     }
 
     /// The time that waiting counts in, ms.
@@ -144,7 +144,7 @@ impl SessionStore {
     }
 
     /// Adds a change that nobody waits for.
-    pub(crate) fn note(&self, change: Change) {
+    pub(crate) fn note(&self, change: SessionChange) {
         let mut queue = self.shared.queue.lock();
         let was_empty = queue.batch.is_empty();
         queue.ticket += 1;
@@ -156,7 +156,7 @@ impl SessionStore {
     }
 
     /// Adds a change and has it written at once; it is on disk when [`SessionStore::stored`] reaches the ticket.
-    pub(crate) fn change(&self, change: Change) -> u64 {
+    pub(crate) fn change(&self, change: SessionChange) -> u64 {
         let mut queue = self.shared.queue.lock();
         queue.ticket += 1;
         queue.batch.push(change);

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use rusqlite::{OptionalExtension, Transaction, params};
 use tidegate_telemetry::{Holder, Position};
 
-use super::batch::Change;
+use super::batch::SessionChange;
 use super::columns::{body, number, signed, will_body};
 use super::config::SessionStoreConfig;
 use super::schema::FORMAT_CLOCK_SET;
@@ -30,62 +30,62 @@ impl Write<'_> {
         self.transaction.prepare_cached(sql)?.execute(parameters)
     }
 
-    pub(super) fn change(&mut self, change: &Change) -> Result<(), rusqlite::Error> {
+    pub(super) fn change(&mut self, change: &SessionChange) -> Result<(), rusqlite::Error> {
         match *change {
-            Change::Open { session, ref client, expiry_s, address } => {
+            SessionChange::Open { session, ref client, expiry_s, address } => {
                 self.run(
                     "INSERT OR REPLACE INTO sessions VALUES(?1, ?2, ?3, NULL)",
                     params![signed(session), &**client, expiry_s],
                 )?;
                 self.comes_from(session, address)?;
             }
-            Change::Resume { session, expiry_s, address } => {
+            SessionChange::Resume { session, expiry_s, address } => {
                 self.run(
                     "UPDATE sessions SET expires_ms = NULL, expiry_s = ?2 WHERE id = ?1",
                     params![signed(session), expiry_s],
                 )?;
                 self.comes_from(session, address)?;
             }
-            Change::Park { session, expires_ms } => {
+            SessionChange::Park { session, expires_ms } => {
                 self.run("UPDATE sessions SET expires_ms = ?2 WHERE id = ?1", params![signed(session), expires_ms])?;
             }
-            Change::Close { session } => self.close(session)?,
-            Change::Subscribe { session, ref filter, options } => {
+            SessionChange::Close { session } => self.close(session)?,
+            SessionChange::Subscribe { session, ref filter, options } => {
                 self.run(
                     "INSERT OR REPLACE INTO subscriptions VALUES(?1, ?2, ?3, ?4, 0)",
                     params![signed(session), &**filter, options.packed(), options.identifier],
                 )?;
             }
-            Change::Unsubscribe { session, ref filter } => {
+            SessionChange::Unsubscribe { session, ref filter } => {
                 self.run(
                     "DELETE FROM subscriptions WHERE session = ?1 AND filter = ?2",
                     params![signed(session), &**filter],
                 )?;
             }
-            Change::Receive { session, packet_id } => {
+            SessionChange::Receive { session, packet_id } => {
                 self.run("INSERT OR IGNORE INTO received VALUES(?1, ?2)", params![signed(session), packet_id])?;
             }
-            Change::Release { session, packet_id } => {
+            SessionChange::Release { session, packet_id } => {
                 self.run(
                     "DELETE FROM received WHERE session = ?1 AND packet_id = ?2",
                     params![signed(session), packet_id],
                 )?;
             }
-            Change::Owe { session, ref delivery } => self.owe(session, delivery)?,
-            Change::Send { session, number, packet_id } => {
+            SessionChange::Owe { session, ref delivery } => self.owe(session, delivery)?,
+            SessionChange::Send { session, number, packet_id } => {
                 self.run(
                     "UPDATE mailbox SET packet_id = ?3 WHERE session = ?1 AND number = ?2",
                     params![signed(session), signed(number), packet_id],
                 )?;
             }
-            Change::Take { session, number } => {
+            SessionChange::Take { session, number } => {
                 self.run(
                     "UPDATE mailbox SET released = 1 WHERE session = ?1 AND number = ?2",
                     [signed(session), signed(number)],
                 )?;
             }
-            Change::Settle { session, number } => self.settle(session, number)?,
-            Change::SettleMessage { session, message } => {
+            SessionChange::Settle { session, number } => self.settle(session, number)?,
+            SessionChange::SettleMessage { session, message } => {
                 let number = self
                     .transaction
                     .prepare_cached("SELECT number FROM mailbox WHERE session = ?1 AND message = ?2")?
@@ -95,17 +95,17 @@ impl Write<'_> {
                     self.settle(session, number)?;
                 }
             }
-            Change::Retain { position, ref message, ref of } => self.retain(position, message, of)?,
-            Change::Will { ref will, delay_s, due_ms } => {
+            SessionChange::Retain { position, ref message, ref of } => self.retain(position, message, of)?,
+            SessionChange::Will { ref will, delay_s, due_ms } => {
                 self.run(
                     "INSERT OR REPLACE INTO wills VALUES(?1, ?2, ?3, ?4)",
                     params![signed(will.session), delay_s, due_ms, will_body(will)],
                 )?;
             }
-            Change::NoWill { session } => {
+            SessionChange::NoWill { session } => {
                 self.run("DELETE FROM wills WHERE session = ?1", [signed(session)])?;
             }
-            Change::ClockSet { by_ms } => {
+            SessionChange::ClockSet { by_ms } => {
                 if self.run("UPDATE clock SET set_forward_ms = set_forward_ms + ?1", [by_ms])? == 0 {
                     self.run("INSERT INTO clock VALUES(?1)", [by_ms])?;
                     self.transaction.pragma_update(None, "user_version", FORMAT_CLOCK_SET)?;

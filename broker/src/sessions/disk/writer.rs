@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tidegate_log::Log;
 use tidegate_telemetry::Position;
 
-use super::batch::{Batch, Change};
+use super::batch::{Batch, SessionChange};
 use super::database::Database;
 use super::queue::{Fetch, Question, Shared, Stop};
 use crate::clock::Clock;
@@ -91,7 +91,7 @@ impl Writer {
     /// Writes what was cut, in one transaction, and tells those who wait for it.
     pub(crate) fn write(&mut self, cut: Cut) {
         let Cut { through, batch, ticket, fetches } = cut;
-        let changes: Vec<Change> = batch.into_changes().collect();
+        let changes: Vec<SessionChange> = batch.into_changes().collect();
         let started = Instant::now();
         let written = |writer: &mut Writer| writer.database.apply(&changes, through, &writer.shared.config);
         let Some(dropped) = self.until_it_works(written) else { return };
@@ -232,17 +232,17 @@ mod tests {
             || SessionStoreConfig { directory: Some(directory.path().to_owned()), ..SessionStoreConfig::default() };
         let store = SessionStore::open(config()).expect("a new file");
         let mut writer = store.writer(Arc::new(SilentLog), CLOCK).expect("nobody else writes");
-        store.note(Change::Open { session: 7, client: "c".into(), expiry_s: 60, address: None });
+        store.note(SessionChange::Open { session: 7, client: "c".into(), expiry_s: 60, address: None });
         let message = Message { received_ms: BEGIN_MS, ..Message::for_tests("t", b"x") };
         let delivery = Delivery { number: 1, message: Arc::new(message), ..Delivery::for_tests("t", b"x") };
-        store.note(Change::Owe { session: 7, delivery });
+        store.note(SessionChange::Owe { session: 7, delivery });
         write(&mut writer);
         let format = |writer: &Writer| -> i64 {
             writer.database.connection.query_row("PRAGMA user_version", [], |row| row.get(0)).expect("it has one")
         };
         assert_eq!(format(&writer), 1, "earlier versions read it");
 
-        store.note(Change::ClockSet { by_ms: YEARS_MS });
+        store.note(SessionChange::ClockSet { by_ms: YEARS_MS });
         write(&mut writer);
         assert_eq!(format(&writer), 2, "earlier versions would take its times for others");
         NOW_MS.set(BEGIN_MS + YEARS_MS + AGE_MS);

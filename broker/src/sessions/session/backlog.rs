@@ -4,7 +4,7 @@ use tidegate_telemetry::{Position, Qos};
 
 use super::{Attached, Client, Delivery, Queued, Session};
 use crate::sessions::asleep::PackedBacklog;
-use crate::sessions::disk::Change;
+use crate::sessions::disk::SessionChange;
 use crate::topics::Walk;
 
 /// The retained messages that a new subscription is due (MQTT 5.0 section 3.3.1.3): a place in the session's queue, at which
@@ -66,7 +66,7 @@ impl Session {
         for delivery in found.iter_mut().filter(|delivery| is_kept && delivery.qos != Qos::AtMostOnce) {
             delivery.number = backlog.next;
             backlog.next += 1;
-            here.context.store.note(Change::Owe { session: self.number, delivery: delivery.clone() });
+            here.context.store.note(SessionChange::Owe { session: self.number, delivery: delivery.clone() });
         }
         if !backlog.walk.is_over() {
             here.backlogs += 1;

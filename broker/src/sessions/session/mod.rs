@@ -20,7 +20,7 @@ use tidegate_telemetry::Qos;
 pub(crate) use self::away::{Rank, Sleeper};
 pub(crate) use self::backlog::RetainedBacklog;
 use super::asleep::{Asleep, Received};
-use super::disk::{Change, MailboxReader, SessionStore};
+use super::disk::{MailboxReader, SessionChange, SessionStore};
 use super::handle::ConnectionHandle;
 use super::message::Delivery;
 use super::subscriptions::Subscriptions;
@@ -145,7 +145,7 @@ impl Session {
         if is_kept {
             delivery.number = state.next;
             state.next += 1;
-            context.store.note(Change::Owe { session: self.number, delivery: delivery.clone() });
+            context.store.note(SessionChange::Owe { session: self.number, delivery: delivery.clone() });
         }
         let Client::Here(here) = &mut state.client else {
             return if is_kept { Ok(()) } else { Err(NotQueued::Offline) };

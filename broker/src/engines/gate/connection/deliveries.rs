@@ -7,7 +7,7 @@ use super::transfer::poll_write;
 use super::{Connection, Next, OUTPUT_BYTES_MAX, Stream};
 use crate::engines::gate::commits::OnDisk;
 use crate::engines::gate::state::{GateState, is_by_name};
-use crate::sessions::{Change, Delivery, Due};
+use crate::sessions::{Delivery, Due, SessionChange};
 use crate::wire::{Delivered, Machine};
 
 /// From the session's queue to the stream.
@@ -105,7 +105,7 @@ fn line_up(gate: &GateState, machine: &mut Machine, session: u64, delivery: Deli
         && delivery.packet_id == 0
         && !delivery.is_noted_when_sent()
     {
-        let change = Change::Send { session, number: delivery.number, packet_id };
+        let change = SessionChange::Send { session, number: delivery.number, packet_id };
         match delivery.qos {
             Qos::ExactlyOnce => ticket = gate.store.change(change),
             _ => gate.store.note(change),

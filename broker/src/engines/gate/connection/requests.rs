@@ -4,7 +4,7 @@ use tidegate_telemetry::{CommandProgress, CommandRefusal, Entry, Qos, Reason};
 
 use super::{Connection, Stream};
 use crate::engines::gate::state::Publisher;
-use crate::sessions::Change;
+use crate::sessions::SessionChange;
 use crate::wire::{End, Filter, Request, SubscribeOutcome};
 
 /// A SUBSCRIBE of which the first filters are served.
@@ -42,7 +42,7 @@ impl<S: Stream> Connection<S> {
         self.turn.spend(1);
         let session = self.machine.session();
         let change = match request {
-            Request::Settled { number } => return self.gate.store.note(Change::Settle { session, number }),
+            Request::Settled { number } => return self.gate.store.note(SessionChange::Settle { session, number }),
             Request::CommandDone { command, number, is_refused } => {
                 let progress = match is_refused {
                     true => CommandProgress::Refused(CommandRefusal::ByDevice),
@@ -50,8 +50,8 @@ impl<S: Stream> Connection<S> {
                 };
                 return self.gate.settle_command(command, number, self.machine.client(), session, progress);
             }
-            Request::Taken { number } => Change::Take { session, number },
-            Request::Released { packet_id } => Change::Release { session, packet_id },
+            Request::Taken { number } => SessionChange::Take { session, number },
+            Request::Released { packet_id } => SessionChange::Release { session, packet_id },
             Request::Subscribe { packet_id, filters } => return self.subscribe(packet_id, filters),
             Request::Unsubscribe { packet_id, filters } => return self.unsubscribe(packet_id, &filters),
             Request::Refused { reason, detail, topic, payload } => {

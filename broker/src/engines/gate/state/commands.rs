@@ -7,7 +7,7 @@ use tidegate_telemetry::{CommandId, CommandMessage, CommandProgress, CommandRefu
 
 use super::GateState;
 use crate::routing::Routed;
-use crate::sessions::{Change, Message};
+use crate::sessions::{Message, SessionChange};
 use crate::topics::{matches, shared_filter};
 
 impl GateState {
@@ -71,7 +71,7 @@ impl GateState {
         let _routing = self.store.routing();
         self.report_command(command, client, session, progress);
         if number > 0 {
-            self.store.note(Change::Settle { session, number });
+            self.store.note(SessionChange::Settle { session, number });
         }
     }
 
@@ -80,7 +80,7 @@ impl GateState {
         match report.progress {
             CommandProgress::Delivered | CommandProgress::Refused(CommandRefusal::ByDevice) => {
                 let message = Message::number_of(report.command);
-                self.store.note(Change::SettleMessage { session: report.session, message });
+                self.store.note(SessionChange::SettleMessage { session: report.session, message });
             }
             CommandProgress::Sent { .. } | CommandProgress::Refused(_) => {}
         }

@@ -11,7 +11,7 @@ use super::GateState;
 use crate::engines::gate::turn::Turn;
 use crate::metrics::{self, Dropped};
 use crate::routing::{Kept, Put, Retained, Routed, durable_for};
-use crate::sessions::{Change, Delivery, Message, NotQueued, Session};
+use crate::sessions::{Delivery, Message, NotQueued, Session, SessionChange};
 use crate::wire::Delivered;
 
 /// Who publishes, for `no local` and the counters.
@@ -88,10 +88,10 @@ impl GateState {
         *entries = rest;
         let position = appended?;
         for packet_id in received {
-            self.store.note(Change::Receive { session: from.session, packet_id });
+            self.store.note(SessionChange::Receive { session: from.session, packet_id });
         }
         if from.is_will {
-            self.store.note(Change::NoWill { session: from.session });
+            self.store.note(SessionChange::NoWill { session: from.session });
         }
         self.hand_out(position, routed);
         if let Some(retained) = &mut retained {
@@ -165,7 +165,7 @@ impl GateState {
     ) {
         for message in messages {
             if retained.put(position, message, of) == Put::Kept {
-                self.store.note(Change::Retain { position, message: Arc::clone(message), of: Arc::clone(of) });
+                self.store.note(SessionChange::Retain { position, message: Arc::clone(message), of: Arc::clone(of) });
             }
             while let Some((gone, of)) = retained.gives_way() {
                 self.no_longer_retained(gone, of);
@@ -186,7 +186,7 @@ impl GateState {
         );
         self.problems.report(Reason::ClientLimit, detail, Holder::clone(&of), &gone.topic, Bytes::new());
         let message = Arc::new(Message { payload: Bytes::new(), ..Message::clone(&gone) });
-        self.store.note(Change::Retain { position, message, of });
+        self.store.note(SessionChange::Retain { position, message, of });
     }
 
     pub(in crate::engines::gate) fn queue(&self, session: &Arc<Session>, delivery: Delivery) {
@@ -204,7 +204,7 @@ impl GateState {
                 self.system.note_sent();
                 if delivery.is_noted_when_sent() {
                     let (number, packet_id) = (delivery.number, delivery.packet_id);
-                    self.store.note(Change::Send { session, number, packet_id });
+                    self.store.note(SessionChange::Send { session, number, packet_id });
                 }
                 return self.metrics.delivered(delivery.qos);
             }
@@ -212,7 +212,7 @@ impl GateState {
             Delivered::TooLarge => metrics::dropped(Dropped::TooLarge, 1),
         }
         if delivery.number > 0 {
-            self.store.note(Change::Settle { session, number: delivery.number });
+            self.store.note(SessionChange::Settle { session, number: delivery.number });
         }
     }
 }

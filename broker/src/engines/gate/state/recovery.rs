@@ -10,7 +10,8 @@ use super::{GateState, holder_of};
 use crate::clock::Clock;
 use crate::routing::Subscriber;
 use crate::sessions::{
-    Asleep, Change, Recovered, RecoveredSession, Session, SessionStore, SessionStoreError, Subscriptions, session_key,
+    Asleep, Recovered, RecoveredSession, Session, SessionChange, SessionStore, SessionStoreError, Subscriptions,
+    session_key,
 };
 
 /// How long one read of the log waits; what is asked for is there.
@@ -112,7 +113,7 @@ impl GateState {
         self.route(publication, &mut routed, &mut retain);
         let key = session_key(&publication.client, &publication.principal);
         if publication.qos == Qos::ExactlyOnce && self.parked.receive(&key, publication) {
-            self.store.note(Change::Receive { session: publication.session, packet_id: publication.packet_id });
+            self.store.note(SessionChange::Receive { session: publication.session, packet_id: publication.packet_id });
         }
         self.found_published(publication);
         self.hand_out(position, routed);

@@ -10,7 +10,7 @@ use tidegate_telemetry::Reason;
 use super::{GateState, Registration};
 use crate::engines::gate::clients::Ended;
 use crate::metrics::{self, Dropped};
-use crate::sessions::{Change, Rank, Received, Session, client_and_principal};
+use crate::sessions::{Rank, Received, Session, SessionChange, client_and_principal};
 use crate::wire::{Admission, ConnectRequest};
 
 /// The key of the limit.
@@ -44,7 +44,7 @@ impl GateState {
         let (session, ticket) = match self.parked.take(client) {
             Some(session) if !connect.clean && !session.has_expired(waiting_ms) => {
                 let number = session.number();
-                let ticket = self.store.change(Change::Resume { session: number, expiry_s, address });
+                let ticket = self.store.change(SessionChange::Resume { session: number, expiry_s, address });
                 self.cancel_will(number);
                 admission.session_present = true;
                 // Whether it will outlive this connection as well is seen at its end; until then it is stored.
@@ -57,7 +57,7 @@ impl GateState {
                 admission.keeps = expiry_s > 0;
                 if admission.keeps {
                     let client = Arc::from(client);
-                    ticket = self.store.change(Change::Open { session: number, client, expiry_s, address });
+                    ticket = self.store.change(SessionChange::Open { session: number, client, expiry_s, address });
                 }
                 (Arc::new(Session::new(number, admission.keeps)), ticket)
             }
@@ -94,7 +94,7 @@ impl GateState {
         }
         let expires_ms = self.waiting_ms().saturating_add(i64::from(expiry_s) * 1000);
         metrics::dropped(Dropped::Offline, session.fall_asleep(client, address, received, expires_ms) as u64);
-        self.store.change(Change::Park { session: session.number(), expires_ms });
+        self.store.change(SessionChange::Park { session: session.number(), expires_ms });
         if let Some(gone) = self.parked.put(client, session) {
             self.give_way(&gone);
         }
@@ -135,6 +135,6 @@ impl GateState {
         }
         self.note_subscriptions(ended.filters.len(), 0);
         self.publish_will_of(number);
-        if ended.was_kept { self.store.change(Change::Close { session: number }) } else { 0 }
+        if ended.was_kept { self.store.change(SessionChange::Close { session: number }) } else { 0 }
     }
 }

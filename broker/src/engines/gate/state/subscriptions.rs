@@ -8,7 +8,7 @@ use tidegate_telemetry::Position;
 use super::GateState;
 use crate::engines::gate::turn::Turn;
 use crate::routing::{Subscriber, durable_for};
-use crate::sessions::{Change, Delivery, Message, RetainedBacklog, Session, SubscriptionOptions};
+use crate::sessions::{Delivery, Message, RetainedBacklog, Session, SessionChange, SubscriptionOptions};
 use crate::topics::TopicError;
 use crate::wire::{Filter, SubscribeOutcome};
 
@@ -50,7 +50,7 @@ impl GateState {
             self.send_system(session, filter);
         }
         let ticket = match session.is_kept() {
-            true => self.store.change(Change::Subscribe { session: session.number(), filter: name, options }),
+            true => self.store.change(SessionChange::Subscribe { session: session.number(), filter: name, options }),
             false => 0,
         };
         Ok((SubscribeOutcome::Granted(options.qos), ticket))
@@ -90,7 +90,7 @@ impl GateState {
         (
             true,
             if session.is_kept() {
-                self.store.change(Change::Unsubscribe { session: session.number(), filter })
+                self.store.change(SessionChange::Unsubscribe { session: session.number(), filter })
             } else {
                 0
             },

@@ -7,7 +7,7 @@ use tidegate_telemetry::{Entry, Publication, Reason};
 
 use super::{GateState, Publisher, holder_of};
 use crate::engines::gate::turn::Turn;
-use crate::sessions::Change;
+use crate::sessions::SessionChange;
 
 /// Wills of clients that are away and may still come back (MQTT 5.0 section 3.1.3.2.2), by session: when each is due,
 /// as [`GateState::waiting_ms`] counts.
@@ -41,12 +41,12 @@ impl Wills {
 impl GateState {
     /// A connection with a will began; the store has it in case the program does not see the end.
     pub(crate) fn remember_will(&self, will: Publication, delay_s: u32) {
-        self.store.change(Change::Will { will: Box::new(will), delay_s, due_ms: None });
+        self.store.change(SessionChange::Will { will: Box::new(will), delay_s, due_ms: None });
     }
 
     /// A connection with a will ended in a way that forgives it.
     pub(crate) fn forgive_will(&self, session: u64) {
-        self.store.note(Change::NoWill { session });
+        self.store.note(SessionChange::NoWill { session });
     }
 
     /// A connection with a will ended: it is published after its delay, at the latest when the session ends.
@@ -56,7 +56,7 @@ impl GateState {
             return self.publish_will(will);
         }
         let due_ms = self.waiting_ms().saturating_add(i64::from(wait_s) * 1000);
-        self.store.change(Change::Will { will: Box::new(will.clone()), delay_s, due_ms: Some(due_ms) });
+        self.store.change(SessionChange::Will { will: Box::new(will.clone()), delay_s, due_ms: Some(due_ms) });
         self.await_will(will, due_ms);
     }
 
