@@ -3,9 +3,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::certificate::{CertificateName, Certificates};
+use crate::error::IdentityError;
 use crate::guard::{Guard, GuardConfig};
 use crate::password::Passwords;
-use crate::rights::{Right, RightError, Rights, Subject};
+use crate::rights::{Right, Rights, Subject};
 use crate::token::{TokenConfig, Tokens};
 use crate::{Authenticator, Check, Credentials, Exposure, Identity, Now, Refusal, Refused};
 
@@ -86,26 +87,6 @@ pub enum Anonymous {
     Loopback,
     /// They are let in.
     Everywhere,
-}
-
-/// What keeps identity from being set up.
-#[derive(Debug, thiserror::Error)]
-pub enum IdentityError {
-    /// A file cannot be used.
-    #[error("{}: {detail}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Why, and what to do.
-        detail: String,
-    },
-    /// A rule cannot be used.
-    #[error("right[{}]: {what}", what.index)]
-    Right {
-        /// Which, and why.
-        #[from]
-        what: RightError,
-    },
 }
 
 /// Decides who someone is, by every way that is configured, and holds what they may do. Brokers and viewers share one.

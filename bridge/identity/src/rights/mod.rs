@@ -2,12 +2,14 @@
 
 mod devices;
 mod pattern;
+mod search;
 mod trie;
 
 use std::collections::BTreeSet;
 
-use self::devices::{DeviceSearch, Devices};
+use self::devices::Devices;
 use self::pattern::Glob;
+use self::search::DeviceSearch;
 use self::trie::{Access, Grant, Node, Query, Who};
 
 /// One rule, as the operator writes it: whoever fits `user`, `group` and `client` may do this in the topics of `topic`.

@@ -1,5 +1,6 @@
 //! Instants in requests: Unix ms, or RFC 3339.
 
+use jiff::civil::DateTime;
 use tidegate_telemetry::unix_ms;
 
 /// As far as JavaScript's time goes (ECMAScript section "Time Values and Time Range"): the years -271821 to 275760.
@@ -14,35 +15,22 @@ pub fn parse(text: &str) -> Option<i64> {
     whole.and_then(in_ms).or_else(|| rfc3339(text))
 }
 
+/// jiff's time stamps end a day before the year 9999 does, and people write its last second for "for ever": so the local
+/// time is read by jiff, and its offset here.
 fn rfc3339(text: &str) -> Option<i64> {
-    let bytes = text.as_bytes();
-    let shape = bytes.get(..19)?;
+    let shape = text.as_bytes().get(..19)?;
     let separated = [(4, b'-'), (7, b'-'), (13, b':'), (16, b':')].iter().all(|&(at, mark)| shape[at] == mark);
     if !separated || !matches!(shape[10], b'T' | b't' | b' ') {
         return None;
     }
-    let (year, month, day) = (digits(&shape[..4])?, digits(&shape[5..7])?, digits(&shape[8..10])?);
-    let (hour, minute, second) = (digits(&shape[11..13])?, digits(&shape[14..16])?, digits(&shape[17..19])?);
-    if !(1..=12).contains(&month) || !(1..=days_of(year, month)).contains(&day) {
-        return None;
-    }
-    if hour > 23 || minute > 59 || second > 60 {
-        return None;
-    }
-    let (fraction_ms, zone) = fraction(&bytes[19..])?;
-    let seconds = days_since_1970(year, month, day) * 86_400 + hour * 3_600 + minute * 60 + second;
-    Some((seconds - offset_s(zone)?) * 1_000 + fraction_ms)
-}
-
-/// Milliseconds of `.123…`, if there, and what follows.
-fn fraction(rest: &[u8]) -> Option<(i64, &[u8])> {
-    let Some(after) = rest.strip_prefix(b".") else { return Some((0, rest)) };
-    let count = after.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    if count == 0 {
-        return None;
-    }
-    let milliseconds = (0..3).fold(0, |sum, at| sum * 10 + if at < count { i64::from(after[at] - b'0') } else { 0 });
-    Some((milliseconds, &after[count..]))
+    let zone_at = 19 + text.get(19..)?.find(|char: char| char != '.' && !char.is_ascii_digit())?;
+    let (local, zone) = text.split_at(zone_at);
+    let is_leap_second = shape.ends_with(b":60");
+    let local: DateTime = local.parse().ok()?;
+    let since_1970 = local.duration_since(DateTime::constant(1970, 1, 1, 0, 0, 0, 0));
+    let milliseconds = i64::try_from(since_1970.as_nanos().div_euclid(1_000_000)).ok()?;
+    // jiff has no leap seconds, and reads one as the second before it.
+    Some(milliseconds + i64::from(is_leap_second) * 1_000 - offset_s(zone.as_bytes())? * 1_000)
 }
 
 /// Seconds east of UTC of `Z` or `+01:00`.
@@ -61,26 +49,6 @@ fn offset_s(zone: &[u8]) -> Option<i64> {
 
 fn digits(text: &[u8]) -> Option<i64> {
     text.iter().try_fold(0, |sum, byte| byte.is_ascii_digit().then(|| sum * 10 + i64::from(byte - b'0')))
-}
-
-fn days_of(year: i64, month: i64) -> i64 {
-    match month {
-        4 | 6 | 9 | 11 => 30,
-        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
-        2 => 28,
-        _ => 31,
-    }
-}
-
-/// Days from 1970-01-01 in the Gregorian calendar, by eras of 400 years that start in March (Hinnant,
-/// "chrono-Compatible Low-Level Date Algorithms", `days_from_civil`).
-fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    era * 146_097 + day_of_era - 719_468
 }
 
 #[cfg(test)]
@@ -109,6 +77,9 @@ mod tests {
         assert_eq!(parse("2024-02-29T00:00:00Z"), Some(1_709_164_800_000));
         assert_eq!(parse("1969-12-31T23:59:59.999Z"), Some(-1));
         assert_eq!(parse("2000-03-01T00:00:00.1239Z"), Some(951_868_800_123));
+        assert_eq!(parse("1969-12-31T23:59:59.9995Z"), Some(-1), "digits are cut off");
+        assert_eq!(parse("2016-12-31T23:59:60Z"), parse("2017-01-01T00:00:00Z"), "a leap second");
+        assert_eq!(parse("9999-12-31T23:59:59.999Z"), Some(253_402_300_799_999), "for ever, to some");
         assert_eq!(parse("-5"), Some(-5));
         assert_eq!(parse("8640000000000000"), Some(8_640_000_000_000_000), "the last time that JavaScript has");
     }
