@@ -6,8 +6,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
-use super::packet::{self, Packet, Will};
-use super::session::{Outgoing, Session};
+use super::packet::{self, Outgoing, Packet, Will};
+use super::session::Session;
 
 /// How long a server may take to answer a CONNECT, also while it starts on a slow machine.
 const CONNACK_MAX: Duration = Duration::from_secs(20);

@@ -9,5 +9,5 @@ mod packet;
 mod session;
 
 pub use client::Client;
-pub use packet::{Packet, Will, code};
-pub use session::{Message, Outgoing, Session};
+pub use packet::{Outgoing, Packet, Will, code};
+pub use session::{Message, Session};

@@ -128,8 +128,21 @@ pub(super) fn connect(client: &str, v5: bool, will: Option<&Will>) -> Vec<u8> {
     whole(0x10, &body)
 }
 
+/// A publication of the client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outgoing {
+    /// Topic name.
+    pub topic: String,
+    /// Payload.
+    pub payload: String,
+    /// Quality of service.
+    pub qos: u8,
+    /// To be retained.
+    pub retain: bool,
+}
+
 /// PUBLISH.
-pub(super) fn publish(message: &super::Outgoing, packet_id: u16, dup: bool, v5: bool) -> Vec<u8> {
+pub(super) fn publish(message: &Outgoing, packet_id: u16, dup: bool, v5: bool) -> Vec<u8> {
     let first = 0x30 | u8::from(dup) << 3 | message.qos << 1 | u8::from(message.retain);
     let mut body = text(&message.topic);
     if message.qos > 0 {

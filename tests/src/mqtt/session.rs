@@ -1,6 +1,6 @@
 use std::collections::{HashSet, VecDeque};
 
-use super::packet::{self, Packet};
+use super::packet::{self, Outgoing, Packet};
 
 /// A client's half of a session (MQTT 5.0 section 4.1): what it has to remember over connections, and what came of it.
 #[derive(Debug, Default)]
@@ -24,19 +24,6 @@ pub struct Session {
     pub inbox: Vec<Message>,
     /// Code of the newest SUBACK.
     pub granted: Option<u8>,
-}
-
-/// A publication of the client.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outgoing {
-    /// Topic name.
-    pub topic: String,
-    /// Payload.
-    pub payload: String,
-    /// Quality of service.
-    pub qos: u8,
-    /// To be retained.
-    pub retain: bool,
 }
 
 /// A message the client got.
