@@ -1,6 +1,15 @@
 import { For, Show } from "solid-js";
 import type { Alert, Device } from "../../client/index.js";
-import { formatClock, formatExact, formatNumber, formatSpan, formatTime, groupWords, readable } from "../lib/format.js";
+import {
+  formatClock,
+  formatExact,
+  formatNumber,
+  formatMeasured,
+  formatMeasuredExact,
+  formatSpan,
+  groupWords,
+  readable,
+} from "../lib/format.js";
 import { now } from "../lib/live.js";
 import { alertTitle, lasted, valuesText } from "../lib/rules.js";
 import { unitOf } from "../lib/units.js";
@@ -9,11 +18,12 @@ import { STATE_WORDS } from "../parts/Glyph.js";
 
 /** Who a device is, how it is, and its alerts. */
 export function Facts(props: { device: Device; alerts: Alert[] }) {
+  const anyCell = () => props.device.cells.find((cell) => cell !== null) ?? null;
   return (
     <div class="box facts">
       <dl class="dl">
         <dt>Last reading</dt>
-        <dd title={formatExact(props.device.time)}>{formatTime(props.device.time, now())}</dd>
+        <dd title={formatMeasuredExact(props.device.time, anyCell())}>{formatMeasured(props.device.time, anyCell(), now())}</dd>
         <dt>State</dt>
         <dd>
           {STATE_WORDS[props.device.state]} since {formatClock(props.device.since, now())}

@@ -1,9 +1,8 @@
 import { For, Show } from "solid-js";
 import {
   exactValue,
-  formatExact,
+  formatMeasured,
   formatMeasuredExact,
-  formatTime,
   formatValue,
   groupWords,
   metricLabel,
@@ -22,6 +21,7 @@ import { Panel } from "./Panel.js";
 export function SidePanel(props: { id: string; onClose: () => void }) {
   const live = openView<"device">({ kind: "device", device: props.id });
   const device = () => [...(live.table()?.rows.values() ?? [])].map((row) => ({ ...row }))[0];
+  const anyCell = () => device()?.cells.find((cell) => cell !== null) ?? null;
   return (
     <Panel label={`Device ${shortName(props.id)}`} title={shortName(props.id)} whole={readable(props.id)} onClose={props.onClose}>
       <Show when={device()} fallback={<div class="skeleton lines" />}>
@@ -56,7 +56,7 @@ export function SidePanel(props: { id: string; onClose: () => void }) {
                 }}
               </For>
               <dt>Last reading</dt>
-              <dd title={formatExact(one().time)}>{formatTime(one().time, now())}</dd>
+              <dd title={formatMeasuredExact(one().time, anyCell())}>{formatMeasured(one().time, anyCell(), now())}</dd>
             </dl>
           </>
         )}

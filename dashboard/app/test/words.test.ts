@@ -7,6 +7,7 @@ import {
   exactValue,
   formatBytes,
   formatDuration,
+  formatMeasured,
   formatNumber,
   formatTime,
   formatValue,
@@ -160,4 +161,9 @@ test("no two groups of a page have one heading", () => {
   expect(["A/Floor 1", "B/Floor 1"].map((path) => nameWithin(path, ""))).toEqual(["A · Floor 1", "B · Floor 1"]);
   expect(nameWithin("site/A/Floor 1", "site")).toBe("A · Floor 1");
   expect(nameWithin("site/A", "site/A")).toBe("A");
+});
+
+test("a value without a time is from before, and no value has none", () => {
+  expect([formatMeasured(null, 21.5, 9000), formatMeasured(null, false, 9000)]).toEqual(["from before", "from before"]);
+  expect([formatMeasured(null, null, 9000), formatMeasured(7000, 21.5, 9000)]).toEqual(["–", "2 s ago"]);
 });
