@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tidegate_broker::Transport;
-use tidegate_node::{Metrics, Node, NodeConfig};
+use tidegate_node::{Metrics, Node, NodeConfig, Sinks};
 use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -22,7 +22,8 @@ const SHUTDOWN_MAX: Duration = Duration::from_secs(10);
 pub async fn run(config: NodeConfig, viewers: &Handle) -> Result<()> {
     let metrics = Metrics::install().context("the metrics recorder")?;
     raise_open_files();
-    let node = Node::start(config, viewers, metrics).await?;
+    let sinks = Sinks::default();
+    let node = Node::start(config, viewers, metrics, sinks).await?;
     // Who reads that it is ready may end it at once.
     let stop = stop_signal()?;
     announce(&node)?;

@@ -2,6 +2,7 @@
 
 use std::fs::{File, TryLockError};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
 use parking_lot::Mutex;
@@ -27,6 +28,8 @@ const LOCK_NAME: &str = "lock";
 pub struct EmbeddedLog {
     shared: Arc<Shared>,
     writer: Mutex<Option<JoinHandle<()>>>,
+    /// Entries after it are not deleted.
+    kept_after: AtomicU64,
 }
 
 impl EmbeddedLog {
@@ -58,7 +61,7 @@ impl EmbeddedLog {
             .name("log-writer".to_owned())
             .spawn(|| writer.run())
             .map_err(|source| io_error("start the writer of", &directory, source))?;
-        Ok(Self { shared, writer: Mutex::new(Some(handle)) })
+        Ok(Self { shared, writer: Mutex::new(Some(handle)), kept_after: AtomicU64::new(u64::MAX) })
     }
 }
 
@@ -91,9 +94,17 @@ impl Log for EmbeddedLog {
         Ok(Box::new(EmbeddedReader::open(Arc::clone(&self.shared), after)?))
     }
 
+    fn follower(&self, after: Position) -> Result<Box<dyn LogReader>, ReadError> {
+        Ok(Box::new(EmbeddedReader::follow(Arc::clone(&self.shared), after)?))
+    }
+
+    fn keep(&self, after: Option<Position>) {
+        self.kept_after.store(after.map_or(u64::MAX, |after| after.0), Ordering::Release);
+    }
+
     fn trim(&self, through: Position) {
         self.shared.trimmed(self.bytes_through(through.min(self.appended())).unwrap_or(0));
-        match self.shared.segments.trim(through) {
+        match self.shared.segments.trim(through.min(Position(self.kept_after.load(Ordering::Acquire)))) {
             Ok(()) => self.shared.meters.segments.set(self.shared.segments.len() as f64),
             Err(error) => {
                 tracing::warn!(%error, "an old log segment could not be deleted; it takes space until a later trim succeeds")

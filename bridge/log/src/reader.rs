@@ -9,12 +9,13 @@ use tidegate_telemetry::{Entry, Position};
 use crate::file_cursor::{FileCursor, ReadEntry};
 use crate::seam::{LogReader, ReadError};
 use crate::shared::Shared;
-use crate::state::ReadMark;
+use crate::state::{ReadMark, State};
 
-/// Reads in order from a position; while it lives, what it has not read counts as unread.
+/// Reads in order from a position; while it lives, what it has not read counts as unread, unless it only follows.
 pub(crate) struct EmbeddedReader {
     shared: Arc<Shared>,
-    id: u64,
+    /// Among the readers that writers wait for; `None`: it only follows.
+    id: Option<u64>,
     mark: ReadMark,
     cursor: Option<FileCursor>,
     /// Entries from files that did not fit the last batch.
@@ -24,20 +25,18 @@ pub(crate) struct EmbeddedReader {
 impl EmbeddedReader {
     pub(crate) fn open(shared: Arc<Shared>, after: Position) -> Result<Self, ReadError> {
         let mut state = shared.state.lock();
-        let last = state.tail.last();
-        if after > last {
-            return Err(ReadError::Beyond { asked: after, last });
-        }
-        let bytes = match state.tail.bytes_through_position(after) {
-            Some(bytes) => bytes,
-            None => shared.segments.locate(after.next()).ok_or_else(|| trimmed(&shared, after))?.place.bytes_before,
-        };
-        let mark = ReadMark { position: after, bytes };
-        let id = state.readers.add(mark);
+        let mark = mark_after(&shared, &state, after)?;
+        let id = Some(state.readers.add(mark));
         let released = shared.readers_moved(&mut state);
         drop(state);
         drop(released);
         Ok(Self { shared, id, mark, cursor: None, ready: VecDeque::new() })
+    }
+
+    /// A reader that nobody waits for.
+    pub(crate) fn follow(shared: Arc<Shared>, after: Position) -> Result<Self, ReadError> {
+        let mark = mark_after(&shared, &shared.state.lock(), after)?;
+        Ok(Self { shared, id: None, mark, cursor: None, ready: VecDeque::new() })
     }
 
     /// Waits for entries in memory. `None` when the next one is only in files.
@@ -57,12 +56,13 @@ impl EmbeddedReader {
             if let Some((position, _)) = out[before..].last() {
                 let bytes = state.tail.bytes_through_position(*position).expect("it was read from the tail just now");
                 self.mark = ReadMark { position: *position, bytes };
-                state.readers.advance(self.id, self.mark);
+                self.cursor = None;
+                let Some(id) = self.id else { return Some(Ok(true)) };
+                state.readers.advance(id, self.mark);
                 let released = shared.readers_moved(&mut state);
                 drop(state);
                 drop(released);
                 shared.room_changed();
-                self.cursor = None;
                 return Some(Ok(true));
             }
             if state.failed {
@@ -105,8 +105,9 @@ impl EmbeddedReader {
             self.mark = ReadMark { position, bytes };
             out.push((position, entry));
         }
+        let Some(id) = self.id else { return };
         let mut state = self.shared.state.lock();
-        state.readers.advance(self.id, self.mark);
+        state.readers.advance(id, self.mark);
         let released = self.shared.readers_moved(&mut state);
         drop(state);
         drop(released);
@@ -129,13 +130,27 @@ impl LogReader for EmbeddedReader {
 
 impl Drop for EmbeddedReader {
     fn drop(&mut self) {
+        let Some(id) = self.id else { return };
         let mut state = self.shared.state.lock();
-        state.readers.remove(self.id);
+        state.readers.remove(id);
         let released = self.shared.readers_moved(&mut state);
         drop(state);
         drop(released);
         self.shared.room_changed();
     }
+}
+
+/// Where a reader of everything after a position begins.
+fn mark_after(shared: &Shared, state: &State, after: Position) -> Result<ReadMark, ReadError> {
+    let last = state.tail.last();
+    if after > last {
+        return Err(ReadError::Beyond { asked: after, last });
+    }
+    let bytes = match state.tail.bytes_through_position(after) {
+        Some(bytes) => bytes,
+        None => shared.segments.locate(after.next()).ok_or_else(|| trimmed(shared, after))?.place.bytes_before,
+    };
+    Ok(ReadMark { position: after, bytes })
 }
 
 fn trimmed(shared: &Shared, asked: Position) -> ReadError {

@@ -104,6 +104,19 @@ pub trait Log: Send + Sync + 'static {
     /// Nobody needs entries up to and including `through` any more, also after a restart; they may be deleted.
     fn trim(&self, through: Position);
 
+    /// A reader that nobody waits for: what it has not read holds back no writer, and its memory is that of others. Where
+    /// it is behind it reads files, as long as they are there ([`Log::keep`]).
+    ///
+    /// # Errors
+    /// As [`Log::reader`].
+    fn follower(&self, after: Position) -> Result<Box<dyn LogReader>, ReadError> {
+        self.reader(after)
+    }
+
+    /// Entries after `after` are kept on disk even where [`Log::trim`] lets go of them, from the next trim on; `None`: none
+    /// are. They do not count as what a restart would replay.
+    fn keep(&self, _after: Option<Position>) {}
+
     /// Bytes of entries after `position` (as appended); what a restart from there would replay. May be up to 64 KiB
     /// more than exact for a position that is not in memory.
     fn bytes_after(&self, position: Position) -> u64;

@@ -2,69 +2,90 @@
 
 use std::sync::Arc;
 
-use tidegate_process::Output;
-use tidegate_store::{Store, TooOld};
-use tidegate_telemetry::{Change, Entry, Position, Problem, ProblemSink, Reason};
+use tidegate_decode::Decoder;
+use tidegate_follow::{Changes, Followed, Follower, Refused};
+use tidegate_process::{Output, Process, RestoreError};
+use tidegate_telemetry::{Entry, Position, Problem, ProblemSink};
 
-use crate::figures::Figures;
+use crate::config::NodeConfig;
+
+/// What an entry goes through before anybody is told: it is decoded, then processed.
+pub struct Stages {
+    /// What publications mean, and what formats remember of their sources.
+    pub decoder: Decoder,
+    /// The state of the fleet.
+    pub process: Process,
+}
+
+impl Stages {
+    /// A fleet that nothing was heard of.
+    pub fn new(config: &NodeConfig) -> Stages {
+        Stages { decoder: Decoder::new(config.decode.clone()), process: Process::new(config.process.clone()) }
+    }
+
+    /// The state of a checkpoint. What of it is not as it should be is logged.
+    ///
+    /// # Errors
+    /// When it cannot be used.
+    pub fn restore(config: &NodeConfig, state: &[u8]) -> Result<Stages, RestoreError> {
+        let process = Process::restore(config.process.clone(), state)?;
+        process.restore_notes().iter().for_each(|note| tracing::warn!("{note}"));
+        Ok(Stages { decoder: Decoder::new(config.decode.clone()), process })
+    }
+}
 
 /// One pass: the entries that were there, and what they led to.
-#[derive(Default)]
 pub struct Batch {
     /// What was read.
     pub entries: Vec<(Position, Arc<Entry>)>,
-    /// What it led to.
+    /// What they changed, each at its own position: a follower skips entries it already has, and a chart goes on live
+    /// right behind the entry its history ends with.
+    pub changes: Changes,
+    /// What else they led to: problems, commands, counts.
     pub output: Output,
-    /// Each entry's position, Unix ms of receipt, and where its changes end in the output.
-    pub ends: Vec<(Position, i64, usize)>,
-    /// Position of the last entry.
-    pub last: Position,
-    /// Unix ms of its receipt.
-    pub received_ms: i64,
+    /// The last entry.
+    pub last: Followed,
     /// With one of them the time was set back.
     pub is_set_back: bool,
+    refused: Vec<Refused>,
 }
 
 impl Batch {
-    /// What each entry changed, at its own position: history skips entries it already has, and a chart goes on live
-    /// right behind the entry its history ends with.
-    pub fn changes(&self) -> impl Iterator<Item = (Position, i64, &[Change])> {
-        let mut start = 0;
-        self.ends.iter().map(move |&(position, received_ms, end)| {
-            let changes = &self.output.changes[start..end];
-            start = end;
-            (position, received_ms, changes)
-        })
+    /// Nothing, after the entry `last`.
+    pub fn after(last: Followed) -> Batch {
+        let (entries, changes, output, refused) = Default::default();
+        Batch { entries, changes, output, last, is_set_back: false, refused }
     }
 
-    /// Hands it to history and the status page. What history does not keep is a problem of whoever sent it.
-    pub fn remember(&mut self, store: &Store, figures: &Figures, problems: &dyn ProblemSink) {
-        let too_old = store.apply_all(self.changes().map(|(position, _, changes)| (position, changes)));
-        too_old.iter().filter_map(|refused| self.problem(refused)).for_each(|problem| problems.report(problem));
-        figures.add(&self.output.counts);
-        self.entries.clear();
+    /// Decodes and processes what was read.
+    pub fn process(&mut self, Stages { decoder, process }: &mut Stages) {
+        self.output.clear();
+        self.changes.clear();
+        self.is_set_back = false;
+        for (position, entry) in &self.entries {
+            std::mem::swap(self.changes.list(), &mut self.output.changes);
+            let decoded = decoder.entry(*position, entry);
+            // They go out where the caller sends commands: not from a replay.
+            let effects = decoded.effects.drain(..).map(|effect| effect.into_message(*position, entry.received_ms()));
+            self.output.commands.extend(effects);
+            process.apply(*position, entry, decoded, &mut self.output);
+            std::mem::swap(self.changes.list(), &mut self.output.changes);
+            self.last = Followed { position: *position, received_ms: entry.received_ms() };
+            self.is_set_back |= matches!(**entry, Entry::ClockSet { by_ms: ..0, .. });
+            self.changes.end(self.last);
+        }
     }
 
-    fn problem(&self, refused: &TooOld) -> Option<Problem> {
+    /// Tells a follower. What it does not take is a problem of whoever sent it.
+    pub fn tell(&mut self, follower: &mut dyn Follower, problems: &dyn ProblemSink) {
+        follower.apply(&self.changes, &mut self.refused);
+        let refused = std::mem::take(&mut self.refused);
+        refused.into_iter().filter_map(|refused| self.problem(refused)).for_each(|problem| problems.report(problem));
+    }
+
+    fn problem(&self, refused: Refused) -> Option<Problem> {
         let place = self.entries.binary_search_by_key(&refused.position, |(position, _)| *position).ok()?;
         let Entry::Publication(publication) = &*self.entries[place].1 else { return None };
-        Some(Problem::of(publication, Reason::OlderThanRetention, too_old(refused)))
+        Some(Problem::of(publication, refused.reason, refused.detail))
     }
-}
-
-/// What was refused, and what to do, for people.
-fn too_old(refused: &TooOld) -> String {
-    let TooOld { device, time_ms, kept_from_ms, for_bytes, values, .. } = refused;
-    let limit = if *for_bytes { "store.retention_bytes" } else { "store.retention_age_days" };
-    let more = if *values > 1 { format!(" ({values} values in this publication)") } else { String::new() };
-    format!(
-        "device {device:?} gave the time {}{more}, and history keeps what is of {} or later ({limit}): its newest values \
-         are shown, but are in no chart; set its clock, or raise the limit",
-        rfc3339(*time_ms),
-        rfc3339(*kept_from_ms)
-    )
-}
-
-fn rfc3339(unix_ms: i64) -> String {
-    jiff::Timestamp::from_millisecond(unix_ms).map_or_else(|_| format!("{unix_ms} ms"), |time| format!("{time:.0}"))
 }

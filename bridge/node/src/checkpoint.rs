@@ -3,7 +3,7 @@
 //! Written to a temporary name, synced, then renamed, so that a crash leaves the old file or the new one.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -42,7 +42,25 @@ pub enum CheckpointError {
 impl CheckpointFile {
     /// The checkpoint below a data directory.
     pub fn new(data: &Path) -> CheckpointFile {
-        CheckpointFile { path: data.join("checkpoint") }
+        CheckpointFile::at(data.join("checkpoint"))
+    }
+
+    /// A checkpoint at a path of its own.
+    pub fn at(path: PathBuf) -> CheckpointFile {
+        CheckpointFile { path }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The position it stands at, from its first bytes alone; `None`: there is none, or it is none.
+    pub fn position(&self) -> Option<Position> {
+        let mut bytes = [0; HEADER_BYTES];
+        File::open(&self.path).ok()?.read_exact(&mut bytes).ok()?;
+        let (position, _) = bytes.strip_prefix(MAGIC)?.split_first_chunk::<8>()?;
+        Some(Position(u64::from_le_bytes(*position)))
     }
 
     /// The last checkpoint written, or `None` when there was none yet.
@@ -137,6 +155,7 @@ mod tests {
         file.replace().unwrap();
         write(11, b"never in its place");
         assert_eq!(file.load().unwrap(), Some((Position(9), b"newer state".to_vec())));
+        assert_eq!(file.position(), Some(Position(9)));
 
         let path = directory.path().join("checkpoint");
         let good = fs::read(&path).unwrap();

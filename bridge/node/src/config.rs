@@ -1,6 +1,6 @@
 //! What a node is told.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -52,6 +52,30 @@ pub struct NodeConfig {
 }
 
 impl NodeConfig {
+    /// Every room as it is by default, and everything kept in a folder.
+    #[must_use]
+    pub fn new(data: PathBuf) -> NodeConfig {
+        let mut config = NodeConfig {
+            data: PathBuf::new(),
+            http: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            identity: IdentityConfig::default(),
+            broker: BrokerConfig::default(),
+            sessions: SessionStoreConfig::default(),
+            log: LogConfig::default(),
+            decode: DecodeConfig::default(),
+            process: ProcessConfig::default(),
+            store: StoreConfig::default(),
+            views: ViewsConfig::default(),
+            push: PushConfig::default(),
+            live: LiveConfig::default(),
+            flush: FlushConfig::default(),
+            clock: ClockConfig::default(),
+            accepted: Vec::new(),
+        };
+        config.keep_in(data);
+        config
+    }
+
     /// Moves everything that is kept to another folder.
     pub fn keep_in(&mut self, data: PathBuf) {
         self.sessions.directory = Some(data.join("sessions"));

@@ -4,7 +4,6 @@
 //! checkpoint, and only then the log may forget. So the checkpoint never stands beyond history. Its file is written
 //! first, under another name: the sooner, the less of the state has to be copied because it changes meanwhile.
 
-use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -13,15 +12,18 @@ use std::time::Duration;
 
 use metrics::counter;
 use tidegate_broker::SessionStore;
+use tidegate_follow::{FlushError, Flushing};
 use tidegate_log::Log;
 use tidegate_process::Checkpoint;
-use tidegate_store::{Flush, Store};
+use tidegate_store::Store;
 use tidegate_telemetry::Position;
 use tokio::runtime::Handle;
 
 use crate::ages::Ages;
 use crate::checkpoint::CheckpointFile;
 use crate::clock;
+use crate::config::FlushConfig;
+use crate::sinks::Kept;
 
 /// Pause after a failed flush.
 const RETRY_INTERVAL: Duration = Duration::from_secs(5);
@@ -33,7 +35,7 @@ const MAINTAIN_INTERVAL: Duration = Duration::from_secs(60);
 const MAINTAIN_BUDGET: Duration = Duration::from_millis(100);
 
 struct Job {
-    flush: Flush,
+    flushing: Vec<Box<dyn Flushing>>,
     position: Position,
     /// Until it is written: what changes while it lives is copied.
     state: Option<Checkpoint>,
@@ -44,6 +46,8 @@ struct Job {
 pub struct Flusher {
     jobs: SyncSender<Job>,
     status: Arc<FlushStatus>,
+    /// When the next one is due.
+    pub config: FlushConfig,
 }
 
 /// How the thread is doing.
@@ -60,12 +64,23 @@ impl FlushStatus {
     }
 }
 
+/// Writes what a flush is to write, in the order that makes a crash harmless.
+pub struct Writer {
+    /// What has to be durable first.
+    pub log: Arc<dyn Log>,
+    /// What has to be complete before the log forgets.
+    pub sessions: SessionStore,
+    /// Where the state goes.
+    pub checkpoint: CheckpointFile,
+    /// Waits for the log.
+    pub runtime: Handle,
+    /// What the log and states are kept for.
+    pub kept: Kept,
+}
+
 struct Worker {
-    log: Arc<dyn Log>,
+    writer: Writer,
     store: Store,
-    sessions: SessionStore,
-    checkpoint: CheckpointFile,
-    runtime: Handle,
     status: Arc<FlushStatus>,
     ages: Ages,
 }
@@ -76,18 +91,16 @@ impl Flusher {
     /// # Errors
     /// When the system gives no thread.
     pub fn spawn(
-        log: Arc<dyn Log>,
+        config: FlushConfig,
+        writer: Writer,
         store: Store,
-        sessions: SessionStore,
-        checkpoint: CheckpointFile,
-        runtime: Handle,
         status: Arc<FlushStatus>,
         ages: Ages,
     ) -> std::io::Result<(Flusher, JoinHandle<()>)> {
         let (jobs, waiting) = sync_channel(1);
-        let worker = Worker { log, store, sessions, checkpoint, runtime, status: Arc::clone(&status), ages };
+        let worker = Worker { writer, store, status: Arc::clone(&status), ages };
         let thread = thread::Builder::new().name("flush".into()).spawn(move || worker.run(&waiting))?;
-        Ok((Flusher { jobs, status }, thread))
+        Ok((Flusher { jobs, status, config }, thread))
     }
 
     /// Whether a flush may be started.
@@ -96,13 +109,13 @@ impl Flusher {
     }
 
     /// Starts a flush; the caller has seen that the thread is idle.
-    pub fn start(&self, flush: Flush, position: Position, state: Checkpoint) {
-        self.hand_over(Job { flush, position, state: Some(state), last: false });
+    pub fn start(&self, flushing: Vec<Box<dyn Flushing>>, position: Position, state: Checkpoint) {
+        self.hand_over(Job { flushing, position, state: Some(state), last: false });
     }
 
     /// Waits for a flush under way, starts the last one, and ends the thread after it.
-    pub fn last(self, flush: Flush, position: Position, state: Checkpoint) {
-        self.hand_over(Job { flush, position, state: Some(state), last: true });
+    pub fn last(self, flushing: Vec<Box<dyn Flushing>>, position: Position, state: Checkpoint) {
+        self.hand_over(Job { flushing, position, state: Some(state), last: true });
     }
 
     fn hand_over(&self, job: Job) {
@@ -110,6 +123,38 @@ impl Flusher {
         if self.jobs.send(job).is_err() {
             tracing::error!("the flush thread is gone: history stays in the log until the next start");
         }
+    }
+}
+
+impl Writer {
+    /// Everything at once: for who has no thread for it.
+    ///
+    /// # Errors
+    /// When something of it cannot be written.
+    pub fn write_now(
+        &mut self,
+        flushing: Vec<Box<dyn Flushing>>,
+        position: Position,
+        state: Checkpoint,
+    ) -> Result<(), FlushError> {
+        self.write(&mut Job { flushing, position, state: Some(state), last: false })
+    }
+
+    fn write(&mut self, job: &mut Job) -> Result<(), FlushError> {
+        if let Some(state) = &job.state {
+            self.checkpoint.write(job.position, state)?;
+            job.state = None;
+        }
+        let mut durable = self.log.durable();
+        self.runtime.block_on(durable.wait_for(|durable| *durable >= job.position))?;
+        job.flushing.iter_mut().try_for_each(|flushing| flushing.run())?;
+        self.kept.keep(self.log.as_ref(), &self.checkpoint, job.position);
+        self.checkpoint.replace()?;
+        // What sleeping MQTT clients are owed is derived from the log: it stays until their mailboxes have it.
+        self.runtime.block_on(self.sessions.complete_through(job.position));
+        self.log.trim(job.position.min(self.sessions.complete()));
+        tracing::debug!(through = %job.position, "flushed");
+        Ok(())
     }
 }
 
@@ -133,8 +178,8 @@ impl Worker {
     }
 
     /// Tries again until it works; `false` when the last flush failed.
-    fn write_until_done(&self, job: &mut Job) -> bool {
-        while let Err(error) = self.write(job) {
+    fn write_until_done(&mut self, job: &mut Job) -> bool {
+        while let Err(error) = self.writer.write(job) {
             self.status.failing.store(true, Ordering::Relaxed);
             counter!("tidegate_flush_failures_total").increment(1);
             tracing::error!(%error, "history could not be written: check the disk; it stays in the log meanwhile");
@@ -145,22 +190,6 @@ impl Worker {
         }
         self.status.failing.store(false, Ordering::Relaxed);
         true
-    }
-
-    fn write(&self, job: &mut Job) -> Result<(), Box<dyn Error>> {
-        if let Some(state) = &job.state {
-            self.checkpoint.write(job.position, state)?;
-            job.state = None;
-        }
-        let mut durable = self.log.durable();
-        self.runtime.block_on(durable.wait_for(|durable| *durable >= job.position))?;
-        let report = job.flush.run()?;
-        self.checkpoint.replace()?;
-        // What sleeping MQTT clients are owed is derived from the log: it stays until their mailboxes have it.
-        self.runtime.block_on(self.sessions.complete_through(job.position));
-        self.log.trim(job.position.min(self.sessions.complete()));
-        tracing::debug!(?report, "flushed");
-        Ok(())
     }
 
     /// Whether all is done that is to be done now.

@@ -5,6 +5,8 @@
 //!
 //! - [`Node`]: a node that runs, from [`Node::start`] to [`Node::stop`]; [`NodeConfig`]: what it is told
 //! - `rooms`: what is opened, in which order, and from where each room goes on
+//! - [`Sinks`]: who follows to the outside
+//! - [`Steps`]: the same rooms without ways in and threads, taken step by step: for tests
 //! - `pipeline`, `batch`: the way of an entry; `replay`: the same at start, for what the files lack
 //! - `flush`, `checkpoint`, `ages`: what is written and deleted, in which order
 //! - `clock`, `jumps`: the one place that asks for the time of day, and what happens when it is set
@@ -31,6 +33,8 @@ mod pipeline;
 mod problems;
 mod replay;
 mod rooms;
+mod sinks;
+mod steps;
 mod whole;
 
 pub use clock::ClockConfig;
@@ -38,4 +42,6 @@ pub use config::{FlushConfig, NodeConfig};
 pub use error::{StartError, StopError};
 pub use exposition::Metrics;
 pub use node::Node;
+pub use sinks::Sinks;
+pub use steps::{Batch, Steps};
 pub use whole::Loss;

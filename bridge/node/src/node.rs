@@ -6,6 +6,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use tidegate_broker::{Broker, ListenAddress, Transport};
+use tidegate_follow::Followed;
 use tidegate_identity::Authority;
 use tidegate_log::Log;
 use tidegate_push::Hub;
@@ -17,13 +18,15 @@ use tokio_util::task::TaskTracker;
 
 use crate::clients::BrokerClients;
 use crate::clock;
-use crate::config::NodeConfig;
+use crate::config::{FlushConfig, NodeConfig};
 use crate::error::{StartError, StopError};
 use crate::exposition::Metrics;
+use crate::flush::{FlushStatus, Flusher};
 use crate::intents::LogIntents;
 use crate::jumps::Jumps;
 use crate::operations::{Program, Rates, rule_of, ways_in};
-use crate::rooms::Rooms;
+use crate::rooms::{Begun, Rooms};
+use crate::sinks::{Running, Sinks, Source};
 
 /// A node that runs. Dropping it does not stop it: [`Node::stop`] does.
 pub struct Node {
@@ -38,28 +41,37 @@ pub struct Node {
     serving: task::JoinHandle<()>,
     pipeline: JoinHandle<()>,
     flush: JoinHandle<()>,
+    sinks: Running,
 }
 
 impl Node {
     /// Opens everything, applies what the files lack, and serves. The runtime that it is called in serves devices; whatever
-    /// people ask for, `viewers` does: HTTP and live sessions.
+    /// people ask for, `viewers` does: HTTP and live sessions. `sinks` are told what changes, on threads of their own.
     ///
     /// # Errors
     /// What kept it from starting, with what to do.
-    pub async fn start(mut config: NodeConfig, viewers: &Handle, metrics: Metrics) -> Result<Node, StartError> {
+    pub async fn start(
+        mut config: NodeConfig,
+        viewers: &Handle,
+        metrics: Metrics,
+        sinks: Sinks,
+    ) -> Result<Node, StartError> {
         let authority = Arc::new(Authority::open(config.identity.clone()).map_err(StartError::Identity)?);
         config.broker.authority = authority.clone();
         let folder = |source| StartError::Folder { path: config.data.clone(), source };
         std::fs::create_dir_all(&config.data).map_err(folder)?;
 
-        let rooms = Rooms::open(&config)?;
+        let sinks = sinks.prepare();
+        let rooms = Rooms::open(&config, clock::now_ms, &sinks)?;
+        let Begun { jump, ages, age_figures } = rooms.begin_time(&config.clock);
         let jumps =
             Jumps { log: rooms.log.clone(), sessions: rooms.sessions.clone(), problems: rooms.problems.clone() };
         let bound = viewers.spawn(TcpListener::bind(config.http)).await.map_err(std::io::Error::other)?;
         let http = bound.map_err(|source| StartError::Http { address: config.http, source })?;
         let replaying = task::spawn_blocking({
             let (mut pipeline, mut reader) = (rooms.pipeline, rooms.reader);
-            move || pipeline.replay(reader.as_mut(), rooms.from).map(|()| (pipeline, reader))
+            let from = Followed { position: rooms.from, received_ms: clock::now_ms() };
+            move || pipeline.replay(reader.as_mut(), from, &mut |_| ()).map(|()| (pipeline, reader))
         });
         // Mailboxes get what the log has for them while the state is restored.
         let time = tidegate_broker::Clock { now_ms: clock::now_ms, waiting_at: clock::waiting_at };
@@ -67,21 +79,26 @@ impl Node {
         let broker = Broker::bind(config.broker.clone(), log, rooms.sessions.clone(), problems, time)?;
         let http_address = http.local_addr()?;
         let (pipeline, mut reader) = replaying.await.map_err(std::io::Error::other)??;
-        let reach = pipeline.process.reach();
+        let reach = pipeline.stages.process.reach();
         // What was recovered is of the time before, and nothing is stamped yet.
-        if let Some(jump) = rooms.jump {
+        if let Some(jump) = jump {
             jumps.set(jump).map_err(StartError::Clock)?;
         }
 
+        let flush_status = Arc::new(FlushStatus::default());
+        let (status, store) = (flush_status.clone(), rooms.store.clone());
+        let (flusher, flush_thread) = Flusher::spawn(flush_config(&config), rooms.writer, store, status, ages)?;
         let pipeline = thread::Builder::new().name("pipeline".into()).spawn({
             let broker = broker.clone();
             move || {
-                if let Err(error) = pipeline.run(reader.as_mut(), &broker) {
+                if let Err(error) = pipeline.run(reader.as_mut(), &broker, flusher) {
                     tracing::error!(%error, "nothing can be processed any more: check the disk, then start again");
                     std::process::abort();
                 }
             }
         })?;
+        let (log, history) = (rooms.log.clone(), rooms.store.clone());
+        let sinks = sinks.start(&Source { log, history, config: config.clone() })?;
         let program = Arc::new(Program {
             ways: ways_in(&config, &broker),
             started_ms: clock::now_ms(),
@@ -92,8 +109,8 @@ impl Node {
             applied: rooms.applied.clone(),
             figures: rooms.figures,
             problems: rooms.problems,
-            flush: rooms.flush_status,
-            ages: rooms.age_figures,
+            flush: flush_status,
+            ages: age_figures,
             rules: config.process.rules.iter().map(rule_of).collect(),
             reach,
             rates: Rates::default(),
@@ -127,7 +144,8 @@ impl Node {
             gate,
             serving,
             pipeline,
-            flush: rooms.flush_thread,
+            flush: flush_thread,
+            sinks,
         })
     }
 
@@ -159,15 +177,22 @@ impl Node {
         tokio::join!(self.hub.drained(), async { self.gate.await.and(self.serving.await) }).1?;
         self.tracker.close();
         self.tracker.wait().await;
-        let (log, pipeline, flush) = (self.log, self.pipeline, self.flush);
+        let (log, pipeline, flush, sinks) = (self.log, self.pipeline, self.flush, self.sinks);
         task::spawn_blocking(move || {
             log.close();
             pipeline.join().expect("a panic there has ended the program");
             flush.join().expect("a panic there has ended the program");
+            sinks.ended();
         })
         .await?;
         Ok(())
     }
+}
+
+/// The log has room again only when a flush is done: it has to begin long before.
+fn flush_config(config: &NodeConfig) -> FlushConfig {
+    let log_bytes = config.flush.log_bytes.min(config.log.replay_bytes_max / 2);
+    FlushConfig { log_bytes, ..config.flush.clone() }
 }
 
 async fn each_second(program: Arc<Program>, metrics: Metrics, cancel: CancellationToken) {

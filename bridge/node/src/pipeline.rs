@@ -1,23 +1,21 @@
-//! The way of an entry: out of the log, through processing, to the views and the store. One thread.
+//! The way of an entry: out of the log, through processing, to the followers. One thread.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use metrics::{Counter, Gauge, counter, gauge};
 use tidegate_broker::{Broker, CommandError};
-use tidegate_decode::Decoder;
+use tidegate_follow::{Flushing, Followed, Follower};
 use tidegate_log::{Log, LogReader, ReadError};
-use tidegate_process::{Counts, Process};
-use tidegate_push::Hub;
-use tidegate_store::Store;
+use tidegate_process::Counts;
 use tidegate_telemetry::{CommandMessage, CommandRefusal, CommandReport, Entry, Position, ProblemSink};
 use tokio::sync::watch;
 
-use crate::batch::Batch;
+use crate::batch::{Batch, Stages};
 use crate::clock;
-use crate::config::FlushConfig;
 use crate::figures::Figures;
 use crate::flush::Flusher;
+use crate::sinks::Taps;
 
 /// Longest wait for entries, so that a flush by time is not forgotten.
 const WAIT_MAX: Duration = Duration::from_secs(1);
@@ -25,78 +23,88 @@ const WAIT_MAX: Duration = Duration::from_secs(1);
 /// Pause after a tick that was due and is not in the log yet.
 const RETRY_TICK: Duration = Duration::from_millis(20);
 
+/// Looks at a batch that was processed and is not yet told.
+pub type Seen<'a> = &'a mut dyn FnMut(&Batch);
+
 /// Everything an entry passes through.
 pub struct Pipeline {
     /// Where ticks go, and what tells how much a restart would replay.
     pub log: Arc<dyn Log>,
-    /// What publications mean, and what formats remember of their sources.
-    pub decoder: Decoder,
-    /// The state of the fleet.
-    pub process: Process,
-    /// History.
-    pub store: Store,
-    /// What viewers see.
-    pub hub: Arc<Hub>,
+    /// Decoding and processing.
+    pub stages: Stages,
+    /// Who follows within this thread, in order: what people see waits for nothing.
+    pub followers: Vec<Box<dyn Follower>>,
+    /// Who follows on threads of their own.
+    pub taps: Taps,
     /// Where problems go.
     pub problems: Arc<dyn ProblemSink>,
-    /// Writes files on a thread of its own.
-    pub flusher: Flusher,
-    /// When it does.
-    pub flush: FlushConfig,
     /// How far the views are.
     pub applied: watch::Sender<Position>,
     /// Figures for the status page.
     pub figures: Arc<Figures>,
+    /// Up to where the state was restored.
+    pub restored: Followed,
 }
 
 impl Pipeline {
     /// Applies entries as they come, until the log is closed; then writes everything out. Commands go out by `broker`,
-    /// first those that a crash kept back.
+    /// first those that a crash kept back; `flusher` writes files on a thread of its own.
     ///
     /// # Errors
     /// When the log cannot be read.
-    pub fn run(mut self, reader: &mut dyn LogReader, broker: &Broker) -> Result<(), ReadError> {
+    pub fn run(mut self, reader: &mut dyn LogReader, broker: &Broker, flusher: Flusher) -> Result<(), ReadError> {
         let meters = Meters::new();
-        self.send(broker, self.process.commands_due());
-        let mut batch = Batch { last: *self.applied.borrow(), ..Batch::default() };
-        let mut flushed = Flushed { at: Instant::now(), through: self.store.flushed(), is_wanted: false };
+        self.send(broker, self.stages.process.commands_due());
+        let mut batch = Batch::after(self.restored);
+        let mut flushed = Flushed { at: Instant::now(), through: self.durable(), is_wanted: false };
         // What was replayed goes to the files now rather than when the next entry comes.
-        self.flush_if_due(&mut flushed, batch.last);
+        self.flush_if_due(&flusher, &mut flushed, batch.last);
         while reader.read(self.wait(), &mut batch.entries)? {
             if !batch.entries.is_empty() {
-                self.process(&mut batch);
-                self.hub.apply_all(batch.changes());
-                batch.remember(&self.store, &self.figures, self.problems.as_ref());
-                self.applied.send_replace(batch.last);
+                self.pass(&mut batch, &mut |_| ());
                 meters.add(&batch);
-                meters.redelivery_bytes.set(self.process.redelivery_bytes() as f64);
+                meters.redelivery_bytes.set(self.stages.process.redelivery_bytes() as f64);
 
-                meters.left_out.set(self.process.metrics_without_figures() as f64);
+                meters.left_out.set(self.stages.process.metrics_without_figures() as f64);
                 self.send(broker, batch.output.commands.drain(..));
                 // So that people see at once what was stamped ahead of it.
                 flushed.is_wanted |= batch.is_set_back;
             }
             self.tick_if_due();
-            self.flush_if_due(&mut flushed, batch.last);
+            self.flush_if_due(&flusher, &mut flushed, batch.last);
         }
-        self.flusher.last(self.store.seal(batch.last), batch.last, self.process.freeze());
+        let flushing = self.seal(batch.last);
+        self.taps.close();
+        flusher.last(flushing, batch.last.position, self.stages.process.freeze());
         Ok(())
     }
 
-    pub(crate) fn process(&mut self, batch: &mut Batch) {
-        batch.output.clear();
-        batch.ends.clear();
-        batch.is_set_back = false;
-        for (position, entry) in &batch.entries {
-            let decoded = self.decoder.entry(*position, entry);
-            // They go out where the caller sends commands: not from a replay.
-            let effects = decoded.effects.drain(..).map(|effect| effect.into_message(*position, entry.received_ms()));
-            batch.output.commands.extend(effects);
-            self.process.apply(*position, entry, decoded, &mut batch.output);
-            (batch.last, batch.received_ms) = (*position, entry.received_ms());
-            batch.is_set_back |= matches!(**entry, Entry::ClockSet { by_ms: ..0, .. });
-            batch.ends.push((batch.last, batch.received_ms, batch.output.changes.len()));
+    /// Takes what was read through processing to the followers; `seen` looks at it before its problems are told.
+    pub(crate) fn pass(&mut self, batch: &mut Batch, seen: Seen<'_>) {
+        self.process(batch, seen);
+        for follower in &mut self.followers {
+            batch.tell(follower.as_mut(), self.problems.as_ref());
         }
+        self.taps.hand(&mut batch.changes);
+        self.figures.add(&batch.output.counts);
+        batch.entries.clear();
+        self.applied.send_replace(batch.last.position);
+    }
+
+    /// Sets apart what the followers are to write.
+    pub(crate) fn seal(&mut self, through: Followed) -> Vec<Box<dyn Flushing>> {
+        self.followers.iter_mut().filter_map(|follower| follower.flush(through)).collect()
+    }
+
+    /// Up to where every follower that keeps something has it durably.
+    fn durable(&self) -> Position {
+        let positions = self.followers.iter().filter_map(|follower| follower.position());
+        positions.map(|followed| followed.position).min().unwrap_or(Position::START)
+    }
+
+    pub(crate) fn process(&mut self, batch: &mut Batch, seen: Seen<'_>) {
+        batch.process(&mut self.stages);
+        seen(batch);
         for problem in batch.output.problems.drain(..) {
             self.problems.report(problem);
         }
@@ -121,14 +129,15 @@ impl Pipeline {
 
     /// Until something waits for time. What is overdue could not be written: it is tried again.
     fn wait(&self) -> Duration {
-        let due = self.process.next_deadline().map_or(i64::MAX, |deadline| deadline.saturating_sub(clock::now_ms()));
+        let due =
+            self.stages.process.next_deadline().map_or(i64::MAX, |deadline| deadline.saturating_sub(clock::now_ms()));
         u64::try_from(due).map_or(RETRY_TICK, Duration::from_millis).min(WAIT_MAX)
     }
 
     /// Time passes only in the log: when something waits for it and no entry brings it, a tick does.
     fn tick_if_due(&self) {
         let now_ms = clock::now_ms();
-        let due = self.process.next_deadline().is_some_and(|deadline| deadline <= now_ms);
+        let due = self.stages.process.next_deadline().is_some_and(|deadline| deadline <= now_ms);
         if due
             && *self.applied.borrow() == self.log.appended()
             && let Err(error) = self.log.append(&mut vec![Entry::Tick(now_ms)])
@@ -137,16 +146,18 @@ impl Pipeline {
         }
     }
 
-    fn flush_if_due(&mut self, flushed: &mut Flushed, last: Position) {
+    fn flush_if_due(&mut self, flusher: &Flusher, flushed: &mut Flushed, through: Followed) {
+        let last = through.position;
         let new = last > flushed.through;
         // What is not read yet cannot be flushed: counting it would make ever smaller flushes while the log is behind.
         let log_bytes = || self.log.bytes_after(flushed.through).saturating_sub(self.log.bytes_after(last));
-        let due = self.store.wants_flush()
-            || log_bytes() > self.flush.log_bytes
-            || flushed.at.elapsed() > self.flush.interval
+        let due = self.followers.iter().any(|follower| follower.wants_flush())
+            || log_bytes() > flusher.config.log_bytes
+            || flushed.at.elapsed() > flusher.config.interval
             || flushed.is_wanted;
-        if new && due && self.flusher.is_idle() {
-            self.flusher.start(self.store.seal(last), last, self.process.freeze());
+        if new && due && flusher.is_idle() {
+            let flushing = self.seal(through);
+            flusher.start(flushing, last, self.stages.process.freeze());
             *flushed = Flushed { at: Instant::now(), through: last, is_wanted: false };
         }
     }

@@ -5,12 +5,12 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use tidegate_follow::{Changes, Followed, Follower};
 use tidegate_log::{LogReader, ReadError};
 use tidegate_telemetry::{Change, Entry, Position};
 
 use crate::batch::Batch;
-use crate::clock;
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Pipeline, Seen};
 
 /// Batches on their way from one thread to the next: enough that none waits for another, and few, since they may be large.
 const BATCHES_AHEAD: usize = 2;
@@ -24,40 +24,60 @@ const WAIT: Duration = Duration::from_millis(100);
 type Entries = Vec<(Position, Arc<Entry>)>;
 
 impl Pipeline {
-    /// Applies what the log holds beyond the checkpoint to state and history, then shows the state to the views. People
-    /// wait for it, so reading, processing and remembering have a thread each.
+    /// Applies what the log holds beyond the checkpoint, at `from`, to state and followers; those that keep nothing are
+    /// told the whole state then. People wait for it, so reading, processing and telling have a thread each.
     ///
     /// # Errors
     /// When the log cannot be read.
-    pub fn replay(&mut self, reader: &mut dyn LogReader, from: Position) -> Result<(), ReadError> {
-        let (end, begun) = (self.log.appended(), Instant::now());
-        let (mut last, mut received_ms) = (from, clock::now_ms());
-        let (store, figures, problems) = (self.store.clone(), self.figures.clone(), self.problems.clone());
+    pub fn replay(&mut self, reader: &mut dyn LogReader, from: Followed, seen: Seen<'_>) -> Result<(), ReadError> {
+        let (end, begun, mut last) = (self.log.appended(), Instant::now(), from);
+        let (figures, problems) = (self.figures.clone(), self.problems.clone());
+        let followers = std::mem::take(&mut self.followers);
+        let order: Vec<bool> = followers.iter().map(|follower| follower.position().is_some()).collect();
+        let (mut keeping, mut showing): (Vec<_>, Vec<_>) =
+            followers.into_iter().partition(|follower| follower.position().is_some());
         // What the files have may be of a state that numbered otherwise.
-        in_slices(self.process.names(), |names| store.apply(from, names));
+        in_slices(from, self.stages.process.names(), |names| tell(&mut keeping, names));
         thread::scope(|scope| {
             let (sender, read) = sync_channel(BATCHES_AHEAD);
-            let reading = scope.spawn(move || read_up_to(reader, (from, end), &sender));
+            let reading = scope.spawn(move || read_up_to(reader, (from.position, end), &sender));
             let (sender, processed) = sync_channel::<Batch>(BATCHES_AHEAD);
+            let keeping = &mut keeping;
             scope.spawn(move || {
-                processed.iter().for_each(|mut batch| batch.remember(&store, &figures, problems.as_ref()));
+                for mut batch in processed {
+                    keeping.iter_mut().for_each(|follower| batch.tell(follower.as_mut(), problems.as_ref()));
+                    figures.add(&batch.output.counts);
+                }
             });
             for entries in read {
-                let mut batch = Batch { entries, ..Batch::default() };
-                self.process(&mut batch);
-                (last, received_ms) = (batch.last, batch.received_ms);
+                let mut batch = Batch::after(last);
+                batch.entries = entries;
+                self.process(&mut batch, seen);
+                last = batch.last;
                 sender.send(batch).expect("the receiver lives as long as this sender");
             }
             drop(sender);
             reading.join().expect("reading does not panic")
         })?;
-        in_slices(self.process.names(), |names| self.store.apply(last, names));
-        self.hub.apply(last, received_ms, &[]);
-        in_slices(self.process.changes(), |changes| self.hub.apply(last, received_ms, changes));
-        self.applied.send_replace(last);
-        let (entries, took) = (last.0.saturating_sub(from.0), begun.elapsed());
-        tracing::info!(entries, ?took, devices = self.hub.devices(), "the state is restored");
+        in_slices(last, self.stages.process.names(), |names| tell(&mut keeping, names));
+        tell(&mut showing, &Changes::at(last, Vec::new()));
+        in_slices(last, self.stages.process.changes(), |changes| tell(&mut showing, changes));
+        let devices = self.stages.process.names().filter(|change| matches!(change, Change::Device { .. })).count();
+        let (mut keeping, mut showing) = (keeping.into_iter(), showing.into_iter());
+        let next = |keeps| if keeps { keeping.next() } else { showing.next() };
+        self.followers = order.into_iter().filter_map(next).collect();
+        self.restored = last;
+        self.taps.begin(last);
+        self.applied.send_replace(last.position);
+        let (entries, took) = (last.position.0.saturating_sub(from.position.0), begun.elapsed());
+        tracing::info!(entries, ?took, devices, "the state is restored");
         Ok(())
+    }
+}
+
+fn tell(followers: &mut [Box<dyn Follower>], changes: &Changes) {
+    for follower in followers {
+        follower.apply(changes, &mut Vec::new());
     }
 }
 
@@ -77,14 +97,15 @@ fn read_up_to(
     Ok(())
 }
 
-/// Hands changes on some at a time: the state is not in memory a second time.
-fn in_slices(changes: impl Iterator<Item = Change>, mut take: impl FnMut(&[Change])) {
-    let (mut changes, mut slice) = (changes.fuse(), Vec::with_capacity(SLICE));
+/// Hands changes on some at a time, all at one position: the state is not in memory a second time.
+pub fn in_slices(at: Followed, changes: impl Iterator<Item = Change>, mut take: impl FnMut(&Changes)) {
+    let (mut changes, mut slice) = (changes.fuse(), Changes::default());
     loop {
-        slice.extend(changes.by_ref().take(SLICE));
+        slice.list().extend(changes.by_ref().take(SLICE));
         if slice.is_empty() {
             return;
         }
+        slice.end(at);
         take(&slice);
         slice.clear();
     }

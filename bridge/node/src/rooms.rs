@@ -1,28 +1,28 @@
 //! What is opened, in which order, and from where each room goes on.
 
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use tidegate_broker::SessionStore;
-use tidegate_decode::Decoder;
+use tidegate_follow::Followed;
 use tidegate_log::{EmbeddedLog, Log, LogReader, ReadError};
-use tidegate_process::Process;
-use tidegate_push::Hub;
+use tidegate_push::{Hub, ViewsFollower};
 use tidegate_store::Store;
 use tidegate_telemetry::Position;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use crate::ages::{AgeFigures, Ages};
+use crate::batch::Stages;
 use crate::checkpoint::CheckpointFile;
-use crate::clock::{self, Jump};
-use crate::config::{FlushConfig, NodeConfig};
+use crate::clock::{self, ClockConfig, Jump};
+use crate::config::NodeConfig;
 use crate::error::StartError;
 use crate::figures::Figures;
-use crate::flush::{FlushStatus, Flusher};
+use crate::flush::Writer;
 use crate::pipeline::Pipeline;
 use crate::problems::Ledger;
+use crate::sinks::{Kept, Prepared, Taps};
 use crate::whole::Known;
 
 /// Everything that holds state, as the files have it.
@@ -35,7 +35,7 @@ pub struct Rooms {
     pub sessions: SessionStore,
     /// What viewers see.
     pub hub: Arc<Hub>,
-    /// Processing, and what listens to it.
+    /// Processing, and who follows it.
     pub pipeline: Pipeline,
     /// Reads what the files lack, after `from`.
     pub reader: Box<dyn LogReader>,
@@ -47,98 +47,78 @@ pub struct Rooms {
     pub figures: Arc<Figures>,
     /// Counts of problems.
     pub problems: Arc<Ledger>,
-    /// How writing is doing.
-    pub flush_status: Arc<FlushStatus>,
-    /// What of history is of a clock that was wrong.
-    pub age_figures: Arc<AgeFigures>,
-    /// Ends after the last flush.
-    pub flush_thread: thread::JoinHandle<()>,
+    /// Writes history and checkpoint.
+    pub writer: Writer,
+    /// When the newest entry was received, Unix ms.
+    pub last_ms: Option<i64>,
+}
+
+/// What the time of a run begins with.
+pub struct Begun {
     /// To be told and followed before anything is received.
     pub jump: Option<Jump>,
+    /// How old history is.
+    pub ages: Ages,
+    /// What of history is of a clock that was wrong.
+    pub age_figures: Arc<AgeFigures>,
 }
 
 impl Rooms {
-    /// Opens everything, and checks that it belongs together. Needs a tokio runtime.
+    /// Opens everything, and checks that it belongs together. `now_ms` tells the time to who looks at views. Needs a tokio
+    /// runtime.
     ///
     /// # Errors
     /// What cannot be opened, and what to do.
-    pub fn open(config: &NodeConfig) -> Result<Rooms, StartError> {
+    pub fn open(config: &NodeConfig, now_ms: fn() -> i64, sinks: &Prepared) -> Result<Rooms, StartError> {
         let store = Store::open(config.store.clone())?;
         let begin_after = store.flushed();
         let log: Arc<dyn Log> =
             Arc::new(EmbeddedLog::open(tidegate_log::LogConfig { begin_after, ..config.log.clone() })?);
         let checkpoint = CheckpointFile::new(&config.data);
         let loaded = checkpoint.load()?;
-        let known = Known::of(log.as_ref(), loaded.as_ref().map(|(position, _)| *position))?;
+        let checkpoint_at = loaded.as_ref().map(|(position, _)| *position);
+        let known = Known::of(log.as_ref(), checkpoint_at)?;
         known.check_history(store.flushed(), store.directory(), &config.accepted)?;
         known.check_sessions(config.sessions.is_empty(), &config.accepted)?;
         let sessions = SessionStore::open(config.sessions.clone())?;
-        clock::configure(&config.clock, store.aged().and_then(|aged| aged.surely_ms).unwrap_or(i64::MIN));
-        let (from, process) = match loaded {
-            Some((position, state)) => (position, Process::restore(config.process.clone(), &state)?),
-            None => (Position::START, Process::new(config.process.clone())),
+        let (from, stages) = match loaded {
+            Some((position, state)) => (position, Stages::restore(config, &state)?),
+            None => (Position::START, Stages::new(config)),
         };
-        process.restore_notes().iter().for_each(|note| tracing::warn!("{note}"));
-        let last_ms = last_received_ms(log.as_ref())?.or_else(|| process.last_received_ms());
-        let jump = last_ms.and_then(clock::go_on_after);
-        if config.clock.trusted {
-            clock::trust();
-        }
+        let last_ms = last_received_ms(log.as_ref())?.or_else(|| stages.process.last_received_ms());
         let (from, reader) = reader(log.as_ref(), from, store.flushed())?;
-        let hub = Arc::new(Hub::new(config.views.clone(), config.live.clone(), clock::now_ms));
+        let hub = Arc::new(Hub::new(config.views.clone(), config.live.clone(), now_ms));
         let problems = Arc::new(Ledger::new(store.clone()));
-        let (figures, flush_status) = (Arc::new(Figures::default()), Arc::new(FlushStatus::default()));
-        let (age_figures, begins_ms) =
-            (Arc::new(AgeFigures::default()), jump.map_or_else(clock::now_ms, |jump| jump.at_ms));
-        let ages = Ages::begin(
-            &store,
-            (begins_ms, config.clock.trusted),
-            config.clock.age_rate_max,
-            problems.clone(),
-            age_figures.clone(),
-        );
-        let (flusher, flush_thread) = Flusher::spawn(
-            log.clone(),
-            store.clone(),
-            sessions.clone(),
-            checkpoint,
-            Handle::current(),
-            flush_status.clone(),
-            ages,
-        )?;
+        let figures = Arc::new(Figures::default());
+        let kept = Kept::find(&config.data, checkpoint_at, log.as_ref(), sinks.progress(), sinks.log_bytes_max);
+        let (log_writer, runtime) = (log.clone(), Handle::current());
+        let writer = Writer { log: log_writer, sessions: sessions.clone(), checkpoint, runtime, kept };
         let (applied_sender, applied) = watch::channel(from);
         let pipeline = Pipeline {
             log: log.clone(),
-            decoder: Decoder::new(config.decode.clone()),
-            process,
-            store: store.clone(),
-            hub: hub.clone(),
+            stages,
+            followers: vec![Box::new(ViewsFollower(hub.clone())), Box::new(store.clone())],
+            taps: Taps(sinks.progress()),
             problems: problems.clone(),
-            flusher,
-            flush: FlushConfig {
-                // The log has room again only when a flush is done: it has to begin long before.
-                log_bytes: config.flush.log_bytes.min(config.log.replay_bytes_max / 2),
-                ..config.flush.clone()
-            },
             applied: applied_sender,
             figures: figures.clone(),
+            restored: Followed { position: from, received_ms: i64::MIN },
         };
-        Ok(Rooms {
-            log,
-            store,
-            sessions,
-            hub,
-            pipeline,
-            reader,
-            from,
-            applied,
-            figures,
-            problems,
-            flush_status,
-            age_figures,
-            flush_thread,
-            jump,
-        })
+        Ok(Rooms { log, store, sessions, hub, pipeline, reader, from, applied, figures, problems, writer, last_ms })
+    }
+
+    /// The time goes on after that of an earlier run, by the system's clock.
+    pub fn begin_time(&self, config: &ClockConfig) -> Begun {
+        clock::configure(config, self.store.aged().and_then(|aged| aged.surely_ms).unwrap_or(i64::MIN));
+        let jump = self.last_ms.and_then(clock::go_on_after);
+        if config.trusted {
+            clock::trust();
+        }
+        let begins_ms = jump.map_or_else(clock::now_ms, |jump| jump.at_ms);
+        let age_figures = Arc::new(AgeFigures::default());
+        let (problems, begins) = (self.problems.clone(), (begins_ms, config.trusted));
+        let ages = Ages::begin(&self.store, begins, config.age_rate_max, problems, age_figures.clone());
+        Begun { jump, ages, age_figures }
     }
 }
 

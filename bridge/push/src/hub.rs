@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::RwLock;
+use tidegate_follow::{Changes, Flushing, Followed, Follower, Refused};
 use tidegate_telemetry::{Change, History, Numbered, Position};
 use tidegate_views::{Epoch, Lane, SubscriberId, Subscription, ViewError, Views, ViewsConfig};
 use tokio::sync::Notify;
@@ -178,7 +179,8 @@ impl Hub {
         self.closing.is_cancelled()
     }
 
-    pub(crate) fn write<T>(&self, change: impl FnOnce(&mut Views) -> T) -> T {
+    /// Changes the state and wakes nobody: for who opens, reads and closes views without a session.
+    pub fn write<T>(&self, change: impl FnOnce(&mut Views) -> T) -> T {
         self.change(|views, _| change(views))
     }
 
@@ -232,6 +234,24 @@ impl Hub {
             self.sessions.fetch_sub(1, Ordering::SeqCst);
             self.meters.sessions.decrement(1.0);
         }
+    }
+}
+
+/// The views follow the changes of the fleet: from the state on, whatever happened before.
+#[derive(Debug)]
+pub struct ViewsFollower(pub Arc<Hub>);
+
+impl Follower for ViewsFollower {
+    fn position(&self) -> Option<Followed> {
+        None
+    }
+
+    fn apply(&mut self, changes: &Changes, _: &mut Vec<Refused>) {
+        self.0.apply_all(changes.entries());
+    }
+
+    fn flush(&mut self, _: Followed) -> Option<Box<dyn Flushing>> {
+        None
     }
 }
 

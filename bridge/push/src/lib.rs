@@ -20,7 +20,7 @@ mod rest;
 pub use clients::Clients;
 pub use config::{CommandsConfig, PushConfig};
 pub use http::server::serve;
-pub use hub::Hub;
+pub use hub::{Hub, ViewsFollower};
 pub use live::LiveConfig;
 pub use ports::{
     Anonymous, ClockStats, IntentError, Intents, LogStats, MqttListener, MqttStats, MqttWays, OperationStats,

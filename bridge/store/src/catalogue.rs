@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
+use tidegate_follow::ByNumber;
 use tidegate_telemetry::{DeviceIndex, MetricIndex};
 
 /// Number of a series, counted from 0; never reused.
@@ -23,8 +24,8 @@ pub(crate) enum Row {
 pub(crate) struct Catalogue {
     devices: Vec<Device>,
     by_name: FxHashMap<Arc<str>, u32>,
-    /// By processing's number of the device.
-    by_index: Vec<Option<Indexed>>,
+    /// Devices and series by processing's numbers.
+    by_index: ByNumber<u32, SeriesId>,
     metric_names: FxHashSet<Arc<str>>,
     series: u32,
     unsaved: Vec<Row>,
@@ -37,13 +38,6 @@ struct Device {
     metrics: Vec<(Arc<str>, SeriesId)>,
 }
 
-#[derive(Debug, Default)]
-struct Indexed {
-    device: u32,
-    /// By processing's number of the metric.
-    series: Vec<Option<SeriesId>>,
-}
-
 impl Catalogue {
     /// Rebuilds one row at start; rows come in order of their identifiers.
     pub(crate) fn load(&mut self, row: Row) {
@@ -52,7 +46,7 @@ impl Catalogue {
                 let id = self.add_device(name);
                 self.devices[id as usize].index = index;
                 if let Some(index) = index {
-                    *self.slot(index) = Some(Indexed { device: id, series: Vec::new() });
+                    self.by_index.set_device(DeviceIndex(index), id);
                 }
             }
             Row::Series { id, device, metric, index } => {
@@ -60,11 +54,10 @@ impl Catalogue {
                 self.series = self.series.max(id.0 + 1);
                 let Some(known) = self.devices.get_mut(device as usize) else { return };
                 known.add(metric, id);
-                if let Some(device_index) = known.index
-                    && let Some(indexed) = self.slot(device_index)
-                    && indexed.device == device
+                if let Some(device_index) = known.index.map(DeviceIndex)
+                    && self.by_index.device(device_index) == Some(&device)
                 {
-                    indexed.set(index, id);
+                    self.by_index.set_metric(device_index, MetricIndex(index), id);
                 }
             }
         }
@@ -76,7 +69,7 @@ impl Catalogue {
             Some(&device) => device,
             None => self.add_device(id.clone()),
         };
-        let holder = self.slot(index.0).as_ref().map(|indexed| indexed.device);
+        let holder = self.by_index.device(index).copied();
         if holder == Some(device) && self.devices[device as usize].index == Some(index.0) {
             return;
         }
@@ -88,14 +81,13 @@ impl Catalogue {
         }
         self.devices[device as usize].index = Some(index.0);
         self.unsaved.push(Row::Device { id: device, name: id.clone(), index: Some(index.0) });
-        *self.slot(index.0) = Some(Indexed { device, series: Vec::new() });
+        self.by_index.set_device(index, device);
     }
 
     /// A number no longer stands for a device: where processing has lost its state it begins to number anew.
     fn lose(&mut self, device: u32, index: u32) {
-        let slot = self.slot(index);
-        if slot.as_ref().is_some_and(|indexed| indexed.device == device) {
-            *slot = None;
+        if self.by_index.device(DeviceIndex(index)) == Some(&device) {
+            self.by_index.remove(DeviceIndex(index));
         }
         let known = &mut self.devices[device as usize];
         if known.index == Some(index) {
@@ -106,38 +98,33 @@ impl Catalogue {
 
     /// Processing gave the metric `name` of a device the number `index`.
     pub(crate) fn metric(&mut self, device: DeviceIndex, index: MetricIndex, name: &Arc<str>) {
-        let Some(row) = self.by_index.get(device.0 as usize).and_then(Option::as_ref).map(|indexed| indexed.device)
-        else {
-            return;
-        };
+        let Some(&row) = self.by_index.device(device) else { return };
         let known = self.devices[row as usize].series_of(name, index);
         let id = known.unwrap_or_else(|| self.add_series(row, name));
         let metric = self.interned(name);
-        if let Some(indexed) = self.slot(device.0)
-            && indexed.set(index.0, id)
-        {
+        if self.by_index.set_metric(device, index, id) != Some(id) {
             self.unsaved.push(Row::Series { id, device: row, metric, index: index.0 });
         }
     }
 
     /// Processing forgot the device; its history stays under its name.
     pub(crate) fn removed(&mut self, index: DeviceIndex) {
-        let Some(indexed) = self.by_index.get_mut(index.0 as usize).and_then(Option::take) else { return };
-        let device = &mut self.devices[indexed.device as usize];
+        let Some(id) = self.by_index.remove(index) else { return };
+        let device = &mut self.devices[id as usize];
         if device.index == Some(index.0) {
             device.index = None;
-            self.unsaved.push(Row::Device { id: indexed.device, name: device.name.clone(), index: None });
+            self.unsaved.push(Row::Device { id, name: device.name.clone(), index: None });
         }
     }
 
     pub(crate) fn series_of(&self, device: DeviceIndex, metric: MetricIndex) -> Option<SeriesId> {
-        *self.by_index.get(device.0 as usize)?.as_ref()?.series.get(usize::from(metric.0))?
+        self.by_index.metric(device, metric).copied()
     }
 
     /// The full identifier of a device.
     pub(crate) fn device_of(&self, device: DeviceIndex) -> Option<&Arc<str>> {
-        let indexed = self.by_index.get(device.0 as usize)?.as_ref()?;
-        Some(&self.devices[indexed.device as usize].name)
+        let id = *self.by_index.device(device)?;
+        Some(&self.devices[id as usize].name)
     }
 
     pub(crate) fn series_named(&self, device: &str, metric: &str) -> Option<SeriesId> {
@@ -178,14 +165,6 @@ impl Catalogue {
         self.metric_names.insert(name.clone());
         name.clone()
     }
-
-    fn slot(&mut self, index: u32) -> &mut Option<Indexed> {
-        let index = index as usize;
-        if index >= self.by_index.len() {
-            self.by_index.resize_with(index + 1, || None);
-        }
-        &mut self.by_index[index]
-    }
 }
 
 impl Device {
@@ -201,18 +180,6 @@ impl Device {
     fn series_of(&self, name: &Arc<str>, index: MetricIndex) -> Option<SeriesId> {
         let expected = self.metrics.get(usize::from(index.0)).filter(|(metric, _)| metric == name);
         expected.or_else(|| self.metrics.iter().find(|(metric, _)| metric == name)).map(|(_, id)| *id)
-    }
-}
-
-impl Indexed {
-    /// Returns whether that is news.
-    fn set(&mut self, index: u16, id: SeriesId) -> bool {
-        let index = usize::from(index);
-        if index >= self.series.len() {
-            self.series.reserve_exact(index + 1 - self.series.len());
-            self.series.resize(index + 1, None);
-        }
-        self.series[index].replace(id) != Some(id)
     }
 }
 

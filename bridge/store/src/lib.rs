@@ -8,6 +8,7 @@
 //!   summaries), `bundle`, `chunk` and `summary` (their rows), `files` (which there are), `upgrade` (from older
 //!   formats), `sqlite`
 //! - what is done: `flush`, `close` (hours, late data), `maintain` (retention), `query` (the `History` port)
+//! - `follow`: the store as a follower of the changes
 //! - `quarantine`: what was refused, within bounds. Its totals are about right after a crash: what was reported
 //!   since the last flush is reported again by the replay, or lost when it never entered the log.
 //!
@@ -28,6 +29,7 @@ mod day;
 mod error;
 mod files;
 mod flush;
+mod follow;
 mod head;
 mod hour;
 mod maintain;

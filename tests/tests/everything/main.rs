@@ -3,7 +3,7 @@
 //!
 //! - `devices`: what devices publish, and what it means
 //! - `oracle`: the plain map
-//! - `world`: the rooms, wired as the program wires them, and what happens to them
+//! - `world`: a node, as the program runs it, and what happens to it
 //! - `viewers`: clients of the live protocol beside it
 //! - `judge`: everything that can be asked, against the map
 //! - `program`: the same devices against the program itself, by MQTT and REST

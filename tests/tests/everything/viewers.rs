@@ -18,6 +18,7 @@ pub struct Client {
     bytes_max: usize,
 }
 
+#[derive(Default)]
 pub struct Viewers(Vec<Client>);
 
 impl Viewers {

@@ -1,35 +1,39 @@
-//! The rooms, wired as bridge/app wires them (pipeline, flush, replay), and what happens to them.
+//! A node, as the program runs it, taken step by step, and what happens to it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::sync::Arc;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use tempfile::TempDir;
-use tidegate_decode::{DecodeConfig, Decoder, FormatChoice, SameTime, SourceConfig};
-use tidegate_process::{Condition, Output, Process, ProcessConfig, RuleConfig};
+use tidegate_broker::SessionStoreConfig;
+use tidegate_decode::{DecodeConfig, FormatChoice, SameTime, SourceConfig};
+use tidegate_follow::Names;
+use tidegate_log::LogConfig;
+use tidegate_node::{Batch, NodeConfig, Steps};
+use tidegate_process::{Condition, ProcessConfig, RuleConfig};
+use tidegate_push::Hub;
 use tidegate_store::{Store, StoreConfig};
-use tidegate_telemetry::{
-    AlertState, Change, DeviceIndex, Entry, Intent, Position, ProblemSink, Publication, Qos, Reason, Severity,
-    TimeOrigin,
-};
+use tidegate_telemetry::{AlertState, Change, Entry, Intent, Position, Publication, Qos, Reason, Severity, TimeOrigin};
+use tidegate_testing::Dice;
 use tidegate_views::read::{AlertObject, AlertsQuery, Device, DevicesQuery, Group};
-use tidegate_views::{Epoch, Views, ViewsConfig};
 
 use crate::devices::{Fleet, Meant, NAME_BYTES_MAX, Said, TEXT_BYTES_MAX};
 use crate::oracle::{History, Known, Limits, Oracle, Taken};
 use crate::viewers::Viewers;
-use tidegate_testing::Dice;
 
 /// Shortly before a month turns: hours, days and months do.
 const BEGIN_MS: i64 = 1_798_755_000_000;
 
+/// What views believe the time is, Unix ms.
+static NOW_MS: AtomicI64 = AtomicI64::new(BEGIN_MS);
+
 pub struct World {
     pub dice: Dice,
     pub oracle: Oracle,
-    pub store: Store,
-    pub views: Views,
     pub viewers: Viewers,
     pub now_ms: i64,
     /// Problems by reason and topic, as they were told; by a replay once more.
@@ -37,14 +41,12 @@ pub struct World {
     /// Every change of an alert, by position; one entry may make several.
     pub alerts: BTreeMap<u64, Vec<(String, AlertState)>>,
     _directory: TempDir,
-    store_config: StoreConfig,
-    process_config: ProcessConfig,
-    decode_config: DecodeConfig,
-    decoder: Decoder,
-    process: Process,
+    config: NodeConfig,
+    /// `None` between two lives.
+    node: Option<Steps>,
     fleet: Fleet,
-    /// The log: every entry, encoded, and what a publication means.
-    log: Vec<(Vec<u8>, Option<Meaning>)>,
+    /// What each entry of the log means, if it is a publication.
+    log: Vec<Option<Meaning>>,
     /// The last publication that may come again, and where it stands.
     last_sent: Option<(Publication, Said, Position)>,
     /// Processing knows the messages from there on when they come again.
@@ -52,8 +54,9 @@ pub struct World {
     checkpoint: Option<Checkpoint>,
     /// What there was when history was last written.
     in_files: (History, Told),
-    names: HashMap<DeviceIndex, String>,
-    epochs: u64,
+    /// Up to where history was written.
+    flushed: Position,
+    names: Names,
 }
 
 /// What a publication means.
@@ -67,13 +70,12 @@ struct Meaning {
 /// How often something was told, by reason and topic.
 type Told = BTreeMap<(Reason, String), u64>;
 
-/// What the file has, and what the map knew then.
+/// The file, and what the map knew then.
 #[derive(Clone)]
 struct Checkpoint {
-    position: Position,
-    /// `None`: the file is lost.
-    state: Option<Vec<u8>>,
+    state: Vec<u8>,
     devices: BTreeMap<String, Known>,
+    names: Names,
     remembered_from: Position,
 }
 
@@ -86,12 +88,8 @@ impl World {
         let mut dice = Dice(seed);
         let directory = TempDir::new().unwrap();
         let retention_age_days = [400, 3][dice.roll(2) as usize];
-        let store_config = StoreConfig {
-            directory: directory.path().to_owned(),
-            retention_age_days,
-            late_parts_max: 2 + dice.roll(5) as usize,
-            ..StoreConfig::default()
-        };
+        let store =
+            StoreConfig { retention_age_days, late_parts_max: 2 + dice.roll(5) as usize, ..StoreConfig::default() };
         let limits = Limits {
             devices_max: [4, 100][dice.roll(2) as usize],
             metrics_per_device_max: [5, 100][dice.roll(2) as usize],
@@ -101,48 +99,73 @@ impl World {
         };
         let same_time = if limits.corrects { SameTime::Last } else { SameTime::Each };
         let everywhere = "#".to_owned();
-        let decode_config = DecodeConfig {
+        let decode = DecodeConfig {
             sources: vec![SourceConfig { topic: everywhere, format: FormatChoice::Auto, timezone: None, same_time }],
             text_bytes_max: TEXT_BYTES_MAX,
             name_bytes_max: NAME_BYTES_MAX,
             names_cached_max: [3, 65_536][dice.roll(2) as usize],
             ..DecodeConfig::default()
         };
-        let process_config = ProcessConfig {
+        let process = ProcessConfig {
             devices_max: limits.devices_max,
             metrics_per_device_max: limits.metrics_per_device_max,
             forget_after_ms: dice.one_in(2).then_some(1_800_000),
             rules: rules(),
             ..ProcessConfig::default()
         };
+        // An entry at a time is looked at; nothing that a file of before needs is trimmed away.
+        let log =
+            LogConfig { read_entries_max: 1, segment_bytes: 16 << 20, disk_reserve_bytes: 0, ..LogConfig::default() };
+        let sessions = SessionStoreConfig::default();
+        let mut config = NodeConfig { store, decode, process, log, sessions, ..NodeConfig::new(PathBuf::new()) };
+        config.keep_in(directory.path().to_owned());
+        // Nobody is owed anything.
+        config.sessions.directory = None;
         let now_ms = BEGIN_MS + dice.roll(7_200_000) as i64;
         let fleet = Fleet::new(&mut dice);
         let mut world = World {
             oracle: Oracle::new(limits),
-            store: Store::open(store_config.clone()).unwrap(),
-            views: views(0, now_ms),
             viewers: Viewers::new(&mut dice),
             now_ms,
             told: BTreeMap::new(),
             alerts: BTreeMap::new(),
             _directory: directory,
-            store_config,
-            process: Process::new(process_config.clone()),
-            process_config,
-            decoder: Decoder::new(decode_config.clone()),
-            decode_config,
+            config,
+            node: None,
             fleet,
             log: Vec::new(),
             last_sent: None,
             remembered_from: Position::START,
             checkpoint: None,
             in_files: Default::default(),
-            names: HashMap::new(),
-            epochs: 0,
+            flushed: Position::START,
+            names: Names::default(),
             dice,
         };
-        world.viewers.connect(&mut world.views);
+        world.live();
+        let World { node, viewers, .. } = &mut world;
+        node.as_ref().expect("it lives").hub().write(|views| viewers.connect(views));
         world
+    }
+
+    fn node(&self) -> &Steps {
+        self.node.as_ref().expect("it lives")
+    }
+
+    pub fn store(&self) -> &Store {
+        self.node().store()
+    }
+
+    pub fn hub(&self) -> &Hub {
+        self.node().hub()
+    }
+
+    /// Opens the node on what the files have.
+    fn live(&mut self) {
+        NOW_MS.store(self.now_ms, Ordering::Relaxed);
+        let (config, clock) = (self.config.clone(), || NOW_MS.load(Ordering::Relaxed));
+        let node = Steps::open(&config, self.now_ms, clock, &mut |batch| self.see(batch)).unwrap();
+        self.node = Some(node);
     }
 
     pub fn step(&mut self) {
@@ -162,7 +185,10 @@ impl World {
             8 => self.wait(),
             9 => self.tick(),
             10 => self.acknowledge(),
-            11..=16 => self.viewers.step(&mut self.dice, &mut self.views),
+            11..=16 => {
+                let World { node, viewers, dice, .. } = self;
+                node.as_ref().expect("it lives").hub().write(|views| viewers.step(dice, views));
+            }
             17 => self.burst(),
             18 | 19 => self.send_again(),
             _ => self.publish(),
@@ -185,7 +211,7 @@ impl World {
 
     fn acknowledge(&mut self) {
         let query = AlertsQuery { cleared: true, limit: 1, looked_at_max: usize::MAX, ..AlertsQuery::default() };
-        let raised = self.views.alerts(&query).alerts;
+        let raised = self.hub().read(|views| views.alerts(&query).alerts);
         let Some(alert) = raised.first() else { return };
         let (received_ms, alert, by) = (self.now_ms, alert.id.to_string(), "Ünal \"<b>\"".to_owned());
         self.append(Entry::Intent(Intent::AcknowledgeAlert { received_ms, alert, by, comment: None }), None);
@@ -242,48 +268,47 @@ impl World {
     }
 
     fn append(&mut self, entry: Entry, meaning: Option<Meaning>) {
-        let mut bytes = Vec::new();
-        entry.encode_into(&mut bytes);
-        self.log.push((bytes, meaning));
-        let output = self.apply(self.position());
-        let (position, received_ms) = (self.position(), self.now_ms);
-        self.views.apply(position, received_ms, &output.changes, &mut |_, _| ());
-        self.store.apply(position, &output.changes);
+        self.log.push(meaning);
+        let mut node = self.node.take().expect("it lives");
+        node.append(entry, &mut |batch| self.see(batch)).unwrap();
+        self.node = Some(node);
     }
 
-    /// Processes the entry at a position, and has the map follow.
-    fn apply(&mut self, position: Position) -> Output {
-        let (bytes, meaning) = &self.log[position.0 as usize - 1];
-        let entry = Entry::decode(bytes).unwrap();
-        let mut output = Output::default();
-        self.process.apply(position, &entry, self.decoder.entry(position, &entry), &mut output);
-        let in_files = position <= self.store.flushed();
+    /// Has the map follow an entry that was processed.
+    fn see(&mut self, batch: &Batch) {
+        let [(position, entry)] = batch.entries.as_slice() else { panic!("{} entries at once", batch.entries.len()) };
+        let (output, changes) =
+            (&batch.output, batch.changes.entries().next().map_or(&[][..], |(_, _, changes)| changes));
+        let meaning = self.log[position.0 as usize - 1].clone();
+        let in_files = *position <= self.flushed;
         if !in_files {
             self.alerts.remove(&position.0);
         }
         // Who is forgotten is so before the entry is looked at.
-        for change in &output.changes {
+        for change in changes {
             match change {
-                Change::Device { device, id, .. } => drop(self.names.insert(*device, id.to_string())),
-                Change::Removed { device } => drop(self.oracle.devices.remove(&self.names[device])),
+                Change::Removed { device } => {
+                    drop(self.oracle.devices.remove(&**self.names.device(*device).expect("it was named")));
+                }
                 Change::Alert(alert) if !in_files => {
                     self.alerts.entry(position.0).or_default().push((alert.id.to_string(), alert.state));
                 }
                 _ => {}
             }
+            self.names.learn(change);
         }
         if let Some(Meaning { said, came_at }) = meaning {
             let is_again = came_at.is_some_and(|came_at| came_at > self.remembered_from);
-            let taken = if is_again { Taken::default() } else { self.oracle.take(said, entry.received_ms(), in_files) };
+            let taken =
+                if is_again { Taken::default() } else { self.oracle.take(&said, entry.received_ms(), in_files) };
             let counts = &output.counts;
             assert_eq!(
                 (counts.values, counts.values_duplicate, !output.problems.is_empty(), counts.publications_redelivered),
                 (taken.values.len() as u64, taken.repeated, taken.told, u64::from(is_again)),
-                "{said:#?}\n{:#?}\n{:#?}",
+                "{said:#?}\n{:#?}\n{changes:#?}",
                 output.problems,
-                output.changes
             );
-            let cells = output.changes.iter().flat_map(|change| match change {
+            let cells = changes.iter().flat_map(|change| match change {
                 Change::Reading(reading) => reading.cells.as_slice(),
                 _ => &[],
             });
@@ -291,64 +316,51 @@ impl World {
                 assert!(!cell.is_new || is_new != Some(false), "{cell:?} is not new: {said:#?}");
             }
         }
-        for problem in output.problems.drain(..) {
+        for problem in &output.problems {
             *self.told.entry((problem.reason, problem.topic.to_string())).or_default() += 1;
-            self.store.report(problem);
         }
-        output
     }
 
     /// Log durable, history, checkpoint.
     pub fn flush(&mut self) {
-        let state = self.process.checkpoint();
-        self.store.seal(self.position()).run().unwrap();
+        self.node.as_mut().expect("it lives").flush().unwrap();
         self.in_files = (self.oracle.history.clone(), self.told.clone());
-        let (position, devices) = (self.position(), self.oracle.devices.clone());
-        let remembered_from = self.remembered_from;
-        self.checkpoint = Some(Checkpoint { position, state: Some(state), devices, remembered_from });
+        self.flushed = self.position();
+        let (devices, names, remembered_from) = (self.oracle.devices.clone(), self.names.clone(), self.remembered_from);
+        let state = fs::read(self.checkpoint_file()).unwrap();
+        self.checkpoint = Some(Checkpoint { state, devices, names, remembered_from });
+    }
+
+    fn checkpoint_file(&self) -> PathBuf {
+        self.config.data.join("checkpoint")
     }
 
     /// As long as there is time.
     pub fn maintain(&self, budget: Duration) {
-        self.store.maintain_for(self.now_ms, budget).unwrap();
+        self.node().maintain(self.now_ms, budget).unwrap();
     }
 
     /// Ends without a word, and starts on what the files have. `lost`: without the checkpoint; then limits may be met by
     /// others than before.
     pub fn die(&mut self, lost: bool) {
         let before = self.shown();
-        self.store = Store::open(self.store_config.clone()).unwrap();
-        self.process = Process::new(self.process_config.clone());
-        self.decoder = Decoder::new(self.decode_config.clone());
+        self.node = None;
         self.remembered_from = Position::START;
         self.oracle.devices.clear();
+        self.names = Names::default();
         (self.oracle.history, self.told) = self.in_files.clone();
-        let mut from = Position::START;
-        if let Some(Checkpoint { position, state, devices, remembered_from }) = &mut self.checkpoint {
-            // The log has forgotten what lies before it, also where the file is gone.
-            from = *position;
-            state.take_if(|_| lost);
-            if let Some(state) = state {
-                self.process = Process::restore(self.process_config.clone(), state).unwrap();
-                self.oracle.devices = devices.clone();
-                self.remembered_from = *remembered_from;
-            } else {
-                self.remembered_from = from;
-            }
+        self.checkpoint.take_if(|_| lost);
+        if let Some(Checkpoint { state, devices, names, remembered_from }) = self.checkpoint.clone() {
+            fs::write(self.checkpoint_file(), state).unwrap();
+            self.oracle.devices = devices;
+            self.names = names;
+            self.remembered_from = remembered_from;
+        } else {
+            // There may be none yet.
+            let _ = fs::remove_file(self.checkpoint_file());
         }
-        self.names.clear();
-        self.learn_names();
-        self.store.apply(from, &names(&self.process.snapshot()));
-        for position in from.0 + 1..=self.log.len() as u64 {
-            let output = self.apply(Position(position));
-            self.store.apply(Position(position), &output.changes);
-        }
-        let snapshot = self.process.snapshot();
-        self.store.apply(self.position(), &names(&snapshot));
-        self.epochs += 1;
         self.viewers.lose();
-        self.views = views(self.epochs, self.now_ms);
-        self.views.apply(self.position(), self.now_ms, &snapshot, &mut |_, _| ());
+        self.live();
         if !lost {
             let (devices, groups, alerts) = self.shown();
             judge_same(&devices, &before.0);
@@ -357,35 +369,18 @@ impl World {
         }
     }
 
-    fn learn_names(&mut self) {
-        for change in self.process.snapshot() {
-            if let Change::Device { device, id, .. } = change {
-                self.names.insert(device, id.to_string());
-            }
-        }
-    }
-
     /// What people see of the state.
     fn shown(&self) -> (Vec<Device>, Vec<Group>, Vec<AlertObject>) {
         let query = DevicesQuery { limit: usize::MAX, ..DevicesQuery::default() };
         let all = AlertsQuery { limit: usize::MAX, looked_at_max: usize::MAX, ..AlertsQuery::default() };
-        let alerts = self.views.alerts(&all).alerts;
-        (self.views.devices(&query).devices, self.views.groups(None, usize::MAX).0, alerts)
+        self.hub()
+            .read(|views| (views.devices(&query).devices, views.groups(None, usize::MAX).0, views.alerts(&all).alerts))
     }
 }
 
 fn judge_same<T: PartialEq + Debug>(now: &[T], before: &[T]) {
     let differs = now.iter().zip(before).find(|(now, before)| now != before);
     assert!(differs.is_none() && now.len() == before.len(), "a restart changes what is shown: {differs:#?}");
-}
-
-fn names(snapshot: &[Change]) -> Vec<Change> {
-    snapshot.iter().filter(|change| matches!(change, Change::Device { .. } | Change::Metric { .. })).cloned().collect()
-}
-
-fn views(epoch: u64, now_ms: i64) -> Views {
-    let name: Arc<str> = format!("e{epoch}").into();
-    Views::new(Epoch { name, time_base_ms: now_ms }, ViewsConfig::default())
 }
 
 fn rules() -> Vec<RuleConfig> {

@@ -155,3 +155,28 @@ fn commits_and_a_cut_tail_are_counted() {
         assert!(page.lines().any(|found| found == line), "{line} is not in\n{page}");
     }
 }
+
+#[test]
+fn who_only_follows_holds_nobody_back_and_reads_what_is_kept_for_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = EmbeddedLog::open(small(directory.path())).unwrap();
+    let mut follower = log.follower(Position::START).unwrap();
+    log.keep(Some(Position(600)));
+    for n in 0..1_500 {
+        commit(&log, [publication(n, 100)]);
+        // The restart of the program needs nothing of it, and nobody else reads.
+        log.trim(Position(n + 1));
+        assert!(log.has_room(), "entry {n}");
+    }
+    let trimmed = follower.read(Duration::ZERO, &mut Vec::new());
+    assert!(matches!(trimmed, Err(ReadError::Trimmed { .. })), "nothing was kept of the first entries: {trimmed:?}");
+    let (mut kept, mut reader) = (Vec::new(), log.follower(Position(600)).unwrap());
+    while kept.len() < 900 {
+        assert!(reader.read(Duration::from_secs(5), &mut kept).unwrap());
+    }
+    assert!(kept.iter().map(|(_, entry)| number(entry)).eq(600..1_500));
+    let before = segments(directory.path()).len();
+    log.keep(None);
+    log.trim(Position(1_500));
+    assert!(segments(directory.path()).len() < before, "what is kept for nobody goes with the next trim");
+}

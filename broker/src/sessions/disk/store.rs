@@ -54,7 +54,7 @@ impl SessionStore {
     }
 
     /// The engine keeps no sessions here: nothing in the log waits for mailboxes.
-    pub(crate) fn stand_aside(&self) {
+    pub fn stand_aside(&self) {
         self.shared.complete.store(u64::MAX, Ordering::Release);
     }
 

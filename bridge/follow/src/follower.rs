@@ -1,0 +1,58 @@
+//! The trait.
+
+use std::error::Error;
+
+use tidegate_telemetry::{Position, Reason};
+
+use crate::changes::{Changes, Followed};
+
+/// Why something could not be written. Each follower has errors of its own; they are logged and tried again.
+pub type FlushError = Box<dyn Error + Send + Sync>;
+
+/// One that is told what the entries of the log changed.
+///
+/// It is told the names of all devices and metrics ([`Change::Device`](tidegate_telemetry::Change::Device),
+/// [`Change::Metric`](tidegate_telemetry::Change::Metric)) before the first change that has their numbers, and may be told
+/// them again, at a position that it has already.
+pub trait Follower: Send {
+    /// Up to where it has changes durably: after a restart it is told those that come after, each once.
+    ///
+    /// `None`: it keeps nothing over a restart. Then it is told the whole state before anything else, as changes.
+    fn position(&self) -> Option<Followed>;
+
+    /// Takes what entries changed, into memory. Positions only grow. What it does not take it adds to `refused`.
+    ///
+    /// One that follows within the pipeline (store, views) must not wait here, and answers for each change in well under
+    /// a microsecond or two; one that has a thread of its own may take as long as it likes.
+    fn apply(&mut self, changes: &Changes, refused: &mut Vec<Refused>);
+
+    /// Sets apart what was applied, to be written by [`Flushing::run`] on another thread; `None`: there is nothing to be
+    /// written. `through` is the last entry that was read, whether or not it changed anything. Cheap.
+    fn flush(&mut self, through: Followed) -> Option<Box<dyn Flushing>>;
+
+    /// Whether so much is in memory that it should be written now.
+    fn wants_flush(&self) -> bool {
+        false
+    }
+}
+
+/// What [`Follower::flush`] set apart. Dropped without [`Flushing::run`] it is not written.
+pub trait Flushing: Send {
+    /// Writes it. When it returns everything up to the position of the flush is durable. It may be called again after an
+    /// error, and after it has succeeded: nothing is written twice.
+    ///
+    /// # Errors
+    /// When it cannot be written now.
+    fn run(&mut self) -> Result<(), FlushError>;
+}
+
+/// Something of an entry that a follower does not take: a problem of whoever sent it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// The entry.
+    pub position: Position,
+    /// Why.
+    pub reason: Reason,
+    /// The same for people, with what to do.
+    pub detail: String,
+}
