@@ -5,9 +5,12 @@ use std::sync::Arc;
 use tidegate_decode::Decoder;
 use tidegate_follow::{Changes, Followed, Follower, Refused};
 use tidegate_process::{Output, Process, RestoreError};
-use tidegate_telemetry::{Entry, Position, Problem, ProblemSink};
+use tidegate_telemetry::{Change, Entry, Position, Problem, ProblemSink};
 
 use crate::config::NodeConfig;
+
+/// Changes of a whole state that are handed on together.
+const SLICE: usize = 1_024;
 
 /// What an entry goes through before anybody is told: it is decoded, then processed.
 pub struct Stages {
@@ -87,5 +90,19 @@ impl Batch {
         let place = self.entries.binary_search_by_key(&refused.position, |(position, _)| *position).ok()?;
         let Entry::Publication(publication) = &*self.entries[place].1 else { return None };
         Some(Problem::of(publication, refused.reason, refused.detail))
+    }
+}
+
+/// Hands changes on some at a time, all at one position: the state is not in memory a second time.
+pub fn in_slices(at: Followed, changes: impl Iterator<Item = Change>, mut take: impl FnMut(&Changes)) {
+    let (mut changes, mut slice) = (changes.fuse(), Changes::default());
+    loop {
+        slice.list().extend(changes.by_ref().take(SLICE));
+        if slice.is_empty() {
+            return;
+        }
+        slice.end(at);
+        take(&slice);
+        slice.clear();
     }
 }

@@ -9,14 +9,11 @@ use tidegate_follow::{Changes, Followed, Follower};
 use tidegate_log::{LogReader, ReadError};
 use tidegate_telemetry::{Change, Entry, Position};
 
-use crate::batch::Batch;
+use crate::batch::{Batch, in_slices};
 use crate::pipeline::{Pipeline, Seen};
 
 /// Batches on their way from one thread to the next: enough that none waits for another, and few, since they may be large.
 const BATCHES_AHEAD: usize = 2;
-
-/// Changes of the restored state that are handed on together.
-const SLICE: usize = 1_024;
 
 /// Nothing waits in a log that nobody writes to yet.
 const WAIT: Duration = Duration::from_millis(100);
@@ -95,18 +92,4 @@ fn read_up_to(
         }
     }
     Ok(())
-}
-
-/// Hands changes on some at a time, all at one position: the state is not in memory a second time.
-pub fn in_slices(at: Followed, changes: impl Iterator<Item = Change>, mut take: impl FnMut(&Changes)) {
-    let (mut changes, mut slice) = (changes.fuse(), Changes::default());
-    loop {
-        slice.list().extend(changes.by_ref().take(SLICE));
-        if slice.is_empty() {
-            return;
-        }
-        slice.end(at);
-        take(&slice);
-        slice.clear();
-    }
 }

@@ -11,7 +11,7 @@ use super::refill::refill;
 use super::shadow::Shadow;
 use super::tap::Next;
 use super::{Progress, Source};
-use crate::replay::in_slices;
+use crate::batch::in_slices;
 
 /// What was applied is written after so many changes…
 const FLUSH_CHANGES: usize = 8_192;
