@@ -2,14 +2,18 @@
 //! are durable, and hands them to MQTT subscribers.
 //!
 //! - [`Broker`]: bind, run, figures; [`BrokerConfig`] with every limit
-//! - [`engines`](Engine): what serves MQTT; the gate is Tidegate's own
-//! - [`ListenerConfig`], [`Peer`]: the ways in, over TCP, TLS, WebSocket and Unix sockets, and who came
+//!
+//! The rooms, each of which uses only those before it:
+//!
 //! - [`Clock`]: the time, and which of it counts for what waits
+//! - `topics`: names and filters
+//! - `listeners`, [`ListenerConfig`], [`Peer`]: TCP, TLS, WebSocket and Unix sockets, and who came
+//! - `config`: what the edge is told
+//! - `sessions`, [`SessionStore`]: what outlives a connection, and what survives the program; the invariant is there
+//! - `routing`: who gets a publication, and the retained messages
 //! - `access`: who is let in, what they may do, and how much of it
 //! - `wire`: one connection as a pure state machine; the only room that names the protocol crate
-//! - `topics`: names and filters
-//! - `routing`: how subscriptions are found, and retained messages
-//! - `sessions`, [`SessionStore`]: what outlives a connection, and what survives the program; the invariant is there
+//! - `engines`, [`Engine`]: what serves MQTT; the gate is Tidegate's own
 
 mod access;
 mod broker;

@@ -1,6 +1,6 @@
 //! What serves MQTT. The gate is Tidegate's own edge; other engines can stand in its place.
 //!
-//! - [`Engine`]: what all of them do; [`EngineConfig`]: which one
+//! - [`Engine`]: what all of them do; [`crate::EngineConfig`]: which one
 //! - `gate`: Tidegate's own
 //! - `rumqttd`: the crate's server in this process; the only room that names it
 //! - `external`: a client of a broker elsewhere; the only room that names rumqttc

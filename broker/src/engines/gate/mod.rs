@@ -1,4 +1,13 @@
-//! Tidegate's own MQTT edge: any number of listeners, one task a connection.
+//! The gate, Tidegate's own MQTT server: any number of listeners, one task a connection.
+//!
+//! - [`Gate`]: binds, accepts and drains
+//! - `accept`: from a connection that was accepted to MQTT, within the limits
+//! - `connection`: one client's connection, the task around the state machine of `wire`
+//! - `state`: what all connections share
+//! - `clients`: who they are, for operators
+//! - `commits`: who waits for the disk; `turn`: what a connection does before others have theirs
+//! - `pauses`: when the program itself stood still; `linger`: the last bytes of a connection
+//! - `faithful`: all of it in one thread, led by numbers, against clients that hold it to its promises
 
 mod accept;
 mod clients;

@@ -63,7 +63,7 @@ pub(crate) struct GateState {
     pub(crate) log: Arc<dyn Log>,
     pub(crate) commits: Commits,
     pub(crate) metrics: Metrics,
-    pub(crate) context: QueueContext,
+    pub(crate) queues: QueueContext,
     pub(crate) store: SessionStore,
     inflight: Inflight,
     problems: Problems,
@@ -122,7 +122,7 @@ impl GateState {
             limits: Arc::new(limits),
             access: Access::new(&config),
             metrics: Metrics::new(),
-            context: QueueContext { store: store.clone(), bounds: Arc::new(bounds) },
+            queues: QueueContext { store: store.clone(), bounds: Arc::new(bounds) },
             inflight: Inflight::default(),
             next_session: AtomicU64::new(first_session),
             connections: Connections::default(),
@@ -195,7 +195,7 @@ impl GateState {
             retained,
             retained_bytes,
             inflight: self.inflight.now(),
-            queued_bytes: self.context.bounds.total_bytes.load(Ordering::Relaxed),
+            queued_bytes: self.queues.bounds.total_bytes.load(Ordering::Relaxed),
         }
     }
 }

@@ -190,7 +190,7 @@ impl GateState {
     }
 
     pub(in crate::engines::gate) fn queue(&self, session: &Arc<Session>, delivery: Delivery) {
-        match session.push(delivery, &self.context) {
+        match session.push(delivery, &self.queues) {
             Ok(()) => {}
             Err(NotQueued::Full) => metrics::dropped(Dropped::QueueFull, 1),
             Err(NotQueued::Offline) => metrics::dropped(Dropped::Offline, 1),

@@ -64,7 +64,7 @@ impl GateState {
         };
         admission.session = session.number();
         admission.received =
-            session.attach(&registration.handle, registration.number, &self.context).into_iter().collect();
+            session.attach(&registration.handle, registration.number, &self.queues).into_iter().collect();
         registration.session = Some(session);
         Admitted { admission, ticket }
     }
