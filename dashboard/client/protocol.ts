@@ -28,7 +28,14 @@ export interface Alert {
   device: string;
   group: string;
   metric: string | null;
+  /** What its rule says, for people: `Above 8.0 °C for 30 s`. */
   text: string;
+  /** `null` where an older program raised it, which kept no more than the text. */
+  condition: "above" | "below" | "no_reading" | null;
+  threshold: number | null;
+  for_ms: number | null;
+  /** Of the threshold and the values. */
+  unit: string | null;
   state: "raised" | "acknowledged" | "cleared";
   /** As `raised_value` while it holds, then as `cleared_value`. */
   value: number | null;

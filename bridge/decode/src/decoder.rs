@@ -1,12 +1,11 @@
 //! One publication at a time, by the format that is meant.
 
-use tidegate_telemetry::{Decoded, Entry, Position, Publication, Reason, Rejection};
+use tidegate_telemetry::{Decoded, Entry, Frozen, Position, Publication, Reason, Rejection};
 
 use crate::config::{DecodeConfig, FormatChoice, SameTime};
 use crate::format::{Format, FormatEntry, Input, StateError};
 use crate::formats::FORMATS;
 use crate::names::Names;
-use crate::sources::Frozen;
 use crate::topic;
 
 /// Turns publications into what they mean, in the order of the log.

@@ -5,11 +5,10 @@ use std::str::Utf8Error;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
-use tidegate_telemetry::{Decoded, Position, Reason, Rejection};
+use tidegate_telemetry::{Decoded, Frozen, Position, Reason, Rejection};
 
 use crate::config::DecodeConfig;
 use crate::names::Names;
-use crate::sources::Frozen;
 
 /// A format in the list of formats.
 #[derive(Debug, Clone, Copy)]

@@ -26,5 +26,5 @@ pub use config::{DecodeConfig, FormatChoice, SameTime, SourceConfig};
 pub use decoder::Decoder;
 pub use format::{Format, FormatEntry, Input, StateError};
 pub use formats::FORMATS;
-pub use sources::{Frozen, Sources};
-pub use tidegate_telemetry::Rejection;
+pub use sources::Sources;
+pub use tidegate_telemetry::{Frozen, Rejection};

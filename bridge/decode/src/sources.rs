@@ -1,12 +1,11 @@
 //! What a format remembers of each of its sources, bounded and cheap to copy.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use tidegate_telemetry::Position;
+use tidegate_telemetry::{Frozen, Position, record};
 
 use crate::format::StateError;
 
@@ -85,10 +84,12 @@ impl<T: Clone + Default + Serialize + DeserializeOwned + Send + Sync + 'static> 
     #[must_use]
     pub fn freeze(&self) -> Frozen {
         let parts = self.parts.clone();
-        Frozen(Box::new(move || {
+        Frozen::new(move || {
             let all: Vec<_> = parts.iter().flat_map(|part| part.iter()).collect();
-            postcard::to_allocvec(&all).expect("writing to a Vec never fails")
-        }))
+            let mut bytes = Vec::new();
+            record::write(&all, &mut bytes).expect("what formats remember is plain data");
+            bytes
+        })
     }
 
     /// Puts what [`Sources::freeze`] gave in the place of what there is.
@@ -96,31 +97,13 @@ impl<T: Clone + Default + Serialize + DeserializeOwned + Send + Sync + 'static> 
     /// # Errors
     /// [`StateError`] when the bytes are something else.
     pub fn restore(&mut self, state: &[u8]) -> Result<(), StateError> {
-        let all: Vec<(Arc<str>, Source<T>)> = postcard::from_bytes(state).map_err(|_| StateError)?;
+        let all: Vec<(Arc<str>, Source<T>)> = record::read(state).map_err(|_| StateError)?;
         *self = Sources::new(self.max);
         self.len = all.len();
         for (name, known) in all {
             Arc::make_mut(&mut self.parts[part_of(&name)]).insert(name, known);
         }
         Ok(())
-    }
-}
-
-/// What a format remembers as it was at one moment. It shares its memory with what goes on; what changes while it lives is
-/// copied then.
-pub struct Frozen(Box<dyn Fn() -> Vec<u8> + Send>);
-
-impl Frozen {
-    /// What [`Format::restore`](crate::Format::restore) takes.
-    #[must_use]
-    pub fn to_bytes(&self) -> Vec<u8> {
-        (self.0)()
-    }
-}
-
-impl fmt::Debug for Frozen {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Frozen")
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tidegate_decode::Decoder;
 use tidegate_follow::{Changes, Followed, Follower, Refused};
-use tidegate_process::{Output, Process, RestoreError};
+use tidegate_process::{Checkpoint, Output, Process, RestoreError, sources_of};
 use tidegate_telemetry::{Change, Entry, Position, Problem, ProblemSink};
 
 use crate::config::NodeConfig;
@@ -33,7 +33,18 @@ impl Stages {
     pub fn restore(config: &NodeConfig, state: &[u8]) -> Result<Stages, RestoreError> {
         let process = Process::restore(config.process.clone(), state)?;
         process.restore_notes().iter().for_each(|note| tracing::warn!("{note}"));
-        Ok(Stages { decoder: Decoder::new(config.decode.clone()), process })
+        let mut decoder = Decoder::new(config.decode.clone());
+        for (format, sources) in sources_of(state)? {
+            if !decoder.restore(&format, &sources).map_err(|_| RestoreError::Malformed)? {
+                tracing::warn!(%format, "the checkpoint has sources of a format that this program does not know");
+            }
+        }
+        Ok(Stages { decoder, process })
+    }
+
+    /// All of the state as it is now, to be written while it goes on.
+    pub fn freeze(&self) -> Checkpoint {
+        self.process.freeze().with_sources(self.decoder.freeze())
     }
 }
 

@@ -41,6 +41,9 @@ pub enum StartError {
     /// The log.
     #[error(transparent)]
     Log(#[from] tidegate_log::OpenError),
+    /// The rules of the configuration could not be put.
+    #[error("the log does not take the rules of the configuration")]
+    Rules(#[source] AppendError),
     /// The log cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),

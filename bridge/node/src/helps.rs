@@ -81,6 +81,7 @@ const COUNTERS: &[(&str, &str)] = &[
         "tidegate_process_readings_skewed_total",
         "Readings whose time was too far ahead: they count as of their receipt.",
     ),
+    ("tidegate_process_rules_rejected_total", "Rules that were not put: there are too many."),
     ("tidegate_process_ticks_total", "Ticks: entries that only bring the time."),
     ("tidegate_process_values_absent_total", "Metrics that devices named and had no value for."),
     ("tidegate_process_values_duplicate_total", "Values that a device had given for the same time before."),

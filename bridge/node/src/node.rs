@@ -8,8 +8,10 @@ use std::time::Duration;
 use tidegate_broker::{Broker, ListenAddress, Transport};
 use tidegate_follow::Followed;
 use tidegate_identity::Authority;
-use tidegate_log::Log;
+use tidegate_log::{AppendError, Log};
+use tidegate_process::Process;
 use tidegate_push::Hub;
+use tidegate_telemetry::{Entry, Position};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::task;
@@ -24,7 +26,7 @@ use crate::exposition::Metrics;
 use crate::flush::{FlushStatus, Flusher};
 use crate::intents::LogIntents;
 use crate::jumps::Jumps;
-use crate::operations::{Program, Rates, rule_of, ways_in};
+use crate::operations::{Program, Rates, ways_in};
 use crate::rooms::{Begun, Rooms};
 use crate::sinks::{Running, Sinks, Source};
 
@@ -84,6 +86,7 @@ impl Node {
         if let Some(jump) = jump {
             jumps.set(jump).map_err(StartError::Clock)?;
         }
+        let rules = change_rules(&pipeline.stages.process, rooms.log.as_ref()).map_err(StartError::Rules)?;
 
         let flush_status = Arc::new(FlushStatus::default());
         let (status, store) = (flush_status.clone(), rooms.store.clone());
@@ -97,6 +100,8 @@ impl Node {
                 }
             }
         })?;
+        // Who asks for them from now on finds them.
+        rooms.applied.clone().wait_for(|applied| *applied >= rules).await.map_err(std::io::Error::other)?;
         let (log, history) = (rooms.log.clone(), rooms.store.clone());
         let sinks = sinks.start(&Source { log, history, config: config.clone() })?;
         let program = Arc::new(Program {
@@ -111,7 +116,6 @@ impl Node {
             problems: rooms.problems,
             flush: flush_status,
             ages: age_figures,
-            rules: config.process.rules.iter().map(rule_of).collect(),
             reach,
             rates: Rates::default(),
         });
@@ -193,6 +197,16 @@ impl Node {
 fn flush_config(config: &NodeConfig) -> FlushConfig {
     let log_bytes = config.flush.log_bytes.min(config.log.replay_bytes_max / 2);
     FlushConfig { log_bytes, ..config.flush.clone() }
+}
+
+/// Has the log say in which rules the configuration differs from the state, and gives the position from which on they are
+/// the same.
+fn change_rules(process: &Process, log: &dyn Log) -> Result<Position, AppendError> {
+    let rules = process.rules_to_change(clock::now_ms());
+    if rules.is_empty() {
+        return Ok(Position::START);
+    }
+    log.append(&mut rules.into_iter().map(Entry::Intent).collect())
 }
 
 async fn each_second(program: Arc<Program>, metrics: Metrics, cancel: CancellationToken) {

@@ -11,13 +11,12 @@ use tidegate_broker::{Broker, EngineConfig};
 use tidegate_identity as identity;
 use tidegate_log::Log;
 use tidegate_process::Reach;
-use tidegate_process::config::{Condition, RuleConfig};
 use tidegate_push::{
     Anonymous, ClockStats, LogStats, MqttListener, MqttStats, MqttWays, OperationStats, Operations, Readiness,
-    ReadingStats, Rule, RuleCondition, RuleReach,
+    ReadingStats, RuleReach,
 };
 use tidegate_store::Store;
-use tidegate_telemetry::{History, Position, UNSET_BEFORE_MS};
+use tidegate_telemetry::{History, Position, Rule, UNSET_BEFORE_MS};
 use tokio::sync::watch;
 
 use crate::ages::AgeFigures;
@@ -55,30 +54,10 @@ pub struct Program {
     pub ages: Arc<AgeFigures>,
     /// How MQTT clients come in.
     pub ways: MqttWays,
-    /// What raises alerts.
-    pub rules: Vec<Rule>,
-    /// What each of them looks at.
+    /// What raises alerts, and what each looks at.
     pub reach: Arc<Reach>,
     /// Samples of the last seconds.
     pub rates: Rates,
-}
-
-/// A rule of the configuration, as it is shown.
-pub fn rule_of(config: &RuleConfig) -> Rule {
-    let (condition, for_ms) = match config.condition {
-        Condition::Above { threshold, hysteresis, for_ms } => (RuleCondition::Above { threshold, hysteresis }, for_ms),
-        Condition::Below { threshold, hysteresis, for_ms } => (RuleCondition::Below { threshold, hysteresis }, for_ms),
-        Condition::NoReading { for_ms } => (RuleCondition::NoReading, for_ms),
-    };
-    Rule {
-        name: config.name.clone(),
-        severity: config.severity,
-        metric: config.metric.clone(),
-        device: config.device.clone(),
-        group: config.group.clone(),
-        condition,
-        for_ms,
-    }
 }
 
 /// Where MQTT is spoken, and what has to be shown there.
@@ -126,13 +105,9 @@ impl Operations for Program {
         }
     }
 
-    fn rules(&self) -> &[Rule] {
-        &self.rules
-    }
-
-    fn reach(&self, rule: usize) -> RuleReach {
-        let tidegate_process::RuleReach { devices, series, texts } = self.reach.of(rule);
-        RuleReach { devices, series, texts }
+    fn rules(&self) -> Vec<(Arc<Rule>, RuleReach)> {
+        let shown = |tidegate_process::RuleReach { devices, series, texts }| RuleReach { devices, series, texts };
+        self.reach.rules().into_iter().map(|(rule, reach)| (rule, shown(reach))).collect()
     }
 
     fn ready(&self) -> Readiness {

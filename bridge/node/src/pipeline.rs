@@ -75,7 +75,7 @@ impl Pipeline {
         }
         let flushing = self.seal(batch.last);
         self.taps.close();
-        flusher.last(flushing, batch.last.position, self.stages.process.freeze());
+        flusher.last(flushing, batch.last.position, self.stages.freeze());
         Ok(())
     }
 
@@ -157,7 +157,7 @@ impl Pipeline {
             || flushed.is_wanted;
         if new && due && flusher.is_idle() {
             let flushing = self.seal(through);
-            flusher.start(flushing, last, self.stages.process.freeze());
+            flusher.start(flushing, last, self.stages.freeze());
             *flushed = Flushed { at: Instant::now(), through: last, is_wanted: false };
         }
     }
@@ -184,6 +184,7 @@ struct Meters {
     skewed: Counter,
     rebased: Counter,
     ticks: Counter,
+    rules_rejected: Counter,
     raised: Counter,
     cleared: Counter,
     devices_added: Counter,
@@ -209,6 +210,7 @@ impl Meters {
             skewed: counter!("tidegate_process_readings_skewed_total"),
             rebased: counter!("tidegate_process_clocks_rebased_total"),
             ticks: counter!("tidegate_process_ticks_total"),
+            rules_rejected: counter!("tidegate_process_rules_rejected_total"),
             raised: counter!("tidegate_process_alerts_raised_total"),
             cleared: counter!("tidegate_process_alerts_cleared_total"),
             devices_added: counter!("tidegate_process_devices_added_total"),
@@ -236,6 +238,7 @@ impl Meters {
             (&self.skewed, counts.readings_skewed),
             (&self.rebased, counts.clocks_rebased),
             (&self.ticks, counts.ticks),
+            (&self.rules_rejected, counts.rules_rejected),
             (&self.raised, counts.alerts_raised),
             (&self.cleared, counts.alerts_cleared),
             (&self.devices_added, counts.devices_added),

@@ -6,7 +6,7 @@ use tidegate_follow::{FlushError, Followed};
 use tidegate_log::{LogReader, ReadError};
 use tidegate_push::Hub;
 use tidegate_store::{Store, StoreError};
-use tidegate_telemetry::{Change, Entry};
+use tidegate_telemetry::{Change, Entry, Intent};
 use tokio::runtime::Runtime;
 
 pub use crate::batch::Batch;
@@ -75,7 +75,7 @@ impl Steps {
     pub fn flush(&mut self) -> Result<(), FlushError> {
         let through = self.batch.last;
         let flushing = self.pipeline.seal(through);
-        self.writer.write_now(flushing, through.position, self.pipeline.stages.process.freeze())
+        self.writer.write_now(flushing, through.position, self.pipeline.stages.freeze())
     }
 
     /// Closes hours and deletes what is old, as of `now_ms` (Unix ms), as long as there is time; `true`: there is more to do.
@@ -96,6 +96,12 @@ impl Steps {
     #[must_use]
     pub fn hub(&self) -> &Hub {
         &self.hub
+    }
+
+    /// What has to be appended, as of `received_ms` (Unix ms), for the rules of the configuration to hold: as a start does.
+    #[must_use]
+    pub fn rules_to_change(&self, received_ms: i64) -> Vec<Intent> {
+        self.pipeline.stages.process.rules_to_change(received_ms)
     }
 
     /// The names of all devices and metrics, as changes.

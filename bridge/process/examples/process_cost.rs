@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use tidegate_decode::{DecodeConfig, Decoder};
-use tidegate_process::{Condition, Output, Process, ProcessConfig, RuleConfig};
-use tidegate_telemetry::{Entry, Position, Publication, Qos, Severity};
+use tidegate_process::{Condition, Output, Process, ProcessConfig, Rule};
+use tidegate_telemetry::{Decoded, Entry, Position, Publication, Qos, Severity};
 
 const READINGS: usize = 200_000;
 const T0: i64 = 1_704_723_840_000;
@@ -24,7 +24,8 @@ fn main() {
     report("decode", started);
 
     let above = Condition::Above { threshold: 40.0, hysteresis: 1.0, for_ms: 30_000 };
-    let rule = |name: &str, metric: Option<&str>, condition| RuleConfig {
+    let rule = |name: &str, metric: Option<&str>, condition| Rule {
+        id: Rule::configured_id(name),
         name: name.into(),
         severity: Severity::Warning,
         metric: metric.map(Into::into),
@@ -36,6 +37,9 @@ fn main() {
         vec![rule("hot", Some("temperature"), above), rule("silent", None, Condition::NoReading { for_ms: 60_000 })];
     let mut process = Process::new(ProcessConfig { rules, ..ProcessConfig::default() });
     let mut output = Output::default();
+    for intent in process.rules_to_change(T0) {
+        process.apply(Position(0), &Entry::Intent(intent), &mut Decoded::default(), &mut output);
+    }
     let started = Instant::now();
     let mut changes = 0;
     for (place, entry) in entries.iter().enumerate() {

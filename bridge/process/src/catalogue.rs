@@ -138,9 +138,14 @@ impl Catalogue {
         Style { unit, guessed: false, decimals: said.and_then(|metric| metric.decimals) }
     }
 
+    /// Whether the configuration says the unit of a metric.
+    pub(crate) fn says_unit(&self, metric: &str) -> bool {
+        self.configured.get(metric).is_some_and(|metric| metric.unit.is_some())
+    }
+
     /// What the unit of a metric would be guessed to be; `None` where it is configured, or nothing suggests one.
     pub(crate) fn guess(&self, metric: &str) -> Option<Guess> {
-        let is_said = self.configured.get(metric).is_some_and(|metric| metric.unit.is_some());
+        let is_said = self.says_unit(metric);
         self.well_known(metric).filter(|_| !is_said).map(|(guess, _)| *guess)
     }
 

@@ -2,9 +2,10 @@ use std::collections::VecDeque;
 use std::io::{self, BufWriter, Write};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use tidegate_telemetry::{AlertChange, Sections, SectionsError, SectionsWriter};
+use tidegate_telemetry::{AlertChange, Frozen, Rule, Sections, SectionsError, SectionsWriter};
 
 use crate::alerts::{AlertKey, Alerts};
 use crate::commands::{Commands, CommandsThen};
@@ -14,7 +15,6 @@ use crate::fleet::Fleet;
 use crate::groups::{Group, Groups, GroupsThen, Rounds};
 use crate::older;
 use crate::redelivery::Redelivery;
-use crate::rules::RuleIdentity;
 use crate::shards::{Places, Shards};
 use crate::shelves::Shelves;
 use crate::unheard::Unheard;
@@ -27,7 +27,7 @@ const VERSION: u8 = 8;
 struct Kind(&'static str, u32, &'static str);
 
 const TIME: Kind = Kind("time", 1, "time goes on from when a device was last heard");
-const RULES: Kind = Kind("rules", 1, "rules look at every device anew, and alerts that hold are raised again");
+const RULES: Kind = Kind("rules", 2, "rules look at every device anew, and alerts that hold are raised again");
 const DEVICES: Kind = Kind("devices", 1, "devices appear as they report");
 const GROUPS: Kind = Kind("groups", 1, "groups are made of the devices, and their figures are summed up anew");
 const ROUNDS: Kind = Kind("rounds", 1, "groups are made of the devices, and their figures are summed up anew");
@@ -36,6 +36,9 @@ const CLEARED: Kind = Kind("cleared", 1, "cleared alerts are in the order of the
 const COMMANDS: Kind = Kind("commands", 1, "no command is known, nor which keys were used");
 const REDELIVERY: Kind = Kind("redelivery", 1, "a message that is sent again is taken for another one");
 const UNHEARD: Kind = Kind("unheard", 1, "rules begin to wait anew for devices that were never heard");
+
+/// Sections that begin so hold what formats remember of their sources; the rest of the name is the format's.
+const SOURCES: &str = "sources/";
 
 /// Everything that entries have led to; what is not in here follows from it and the configuration.
 #[derive(Debug)]
@@ -95,8 +98,9 @@ impl From<SectionsError> for RestoreError {
 /// to no cost, and written by whoever has time.
 #[derive(Debug)]
 pub struct Checkpoint {
-    pub(crate) rules: Arc<[RuleIdentity]>,
+    pub(crate) rules: Vec<Option<Arc<Rule>>>,
     pub(crate) state: Then,
+    pub(crate) sources: Vec<(&'static str, Frozen)>,
 }
 
 #[derive(Debug)]
@@ -135,6 +139,13 @@ impl State {
 const WRITE_BYTES: usize = 64 << 10;
 
 impl Checkpoint {
+    /// With what formats remember of their sources, by the names of the formats: decoding goes on from there as processing
+    /// does from the rest.
+    #[must_use]
+    pub fn with_sources(self, sources: Vec<(&'static str, Frozen)>) -> Self {
+        Checkpoint { sources, ..self }
+    }
+
     /// Writes it: a version byte, then sections. Rules are those that standings refer to by number.
     ///
     /// # Errors
@@ -155,6 +166,9 @@ impl Checkpoint {
         out.value(COMMANDS, commands)?;
         out.value(REDELIVERY, redelivery)?;
         out.value(UNHEARD, unheard)?;
+        for (format, sources) in &self.sources {
+            out.0.value(&format!("{SOURCES}{format}"), 1, &Bytes::from(sources.to_bytes()))?;
+        }
         out.0.finish()
     }
 
@@ -183,9 +197,25 @@ impl<W: Write> Sectioned<W> {
     }
 }
 
+/// What [`Checkpoint::with_sources`] put into a checkpoint. Those of earlier versions have nothing of it.
+///
+/// # Errors
+/// [`RestoreError`] when the bytes are not a checkpoint.
+pub fn sources_of(checkpoint: &[u8]) -> Result<Vec<(String, Bytes)>, RestoreError> {
+    let Some((&VERSION, rest)) = checkpoint.split_first() else { return Ok(Vec::new()) };
+    let mut sections = Sections::read(rest)?;
+    let names: Vec<&str> = sections.unread().filter(|name| name.starts_with(SOURCES)).collect();
+    let sources = names.into_iter().map(|name| {
+        let bytes = sections.value(name, 1)?.unwrap_or_default();
+        Ok((name[SOURCES.len()..].to_owned(), bytes))
+    });
+    sources.collect()
+}
+
 /// What a checkpoint held, and what it did not, for people.
 pub(crate) struct Restored {
-    pub(crate) rules: Vec<RuleIdentity>,
+    /// By the numbers that standings have.
+    pub(crate) rules: Vec<Option<Arc<Rule>>>,
     pub(crate) state: State,
     pub(crate) notes: Vec<String>,
 }
@@ -194,7 +224,7 @@ pub(crate) struct Restored {
 pub(crate) fn read(bytes: &[u8], config: &ProcessConfig) -> Result<Restored, RestoreError> {
     let mut restored = match bytes.split_first() {
         Some((&VERSION, rest)) => Reading::of(rest)?.all(config)?,
-        Some((&version, rest)) => older::read(version, rest)?,
+        Some((&version, rest)) => older::read(version, rest, config)?,
         None => return Err(RestoreError::Malformed),
     };
     let State { fleet, alerts, .. } = &mut restored.state;
@@ -238,7 +268,7 @@ impl<'a> Reading<'a> {
             Alerts::default()
         });
         let commands = Commands::of(self.or_default::<CommandsThen>(COMMANDS)?, now_ms);
-        let unknown = self.sections.unread().map(|name| {
+        let unknown = self.sections.unread().filter(|name| !name.starts_with(SOURCES)).map(|name| {
             format!("the checkpoint has a section {name:?} that this program does not know: the next one is without it")
         });
         let notes = self.notes.into_iter().chain(unknown).collect();

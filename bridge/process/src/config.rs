@@ -2,8 +2,7 @@
 
 use std::collections::HashMap;
 
-use tidegate_telemetry::Severity;
-use tidegate_telemetry::scope::glob_matches;
+use tidegate_telemetry::{Condition, Rule};
 
 use crate::conversion::Conversion;
 
@@ -56,8 +55,8 @@ pub struct ProcessConfig {
     pub commands: CommandsConfig,
     /// Units and decimals beyond, or other than, the well-known ones.
     pub metrics: Vec<MetricConfig>,
-    /// What raises alerts.
-    pub rules: Vec<RuleConfig>,
+    /// The rules of the configuration; [`crate::Process::rules_to_change`] brings the state to them.
+    pub rules: Vec<Rule>,
 }
 
 impl Default for ProcessConfig {
@@ -130,68 +129,6 @@ pub struct MetricConfig {
     pub by_device: Vec<(String, Conversion)>,
 }
 
-/// A rule: which condition, on which metric of which devices, raises an alert.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RuleConfig {
-    /// Name, unique among the rules. An alert belongs to its rule by this name, also over a restart.
-    pub name: String,
-    /// How grave its alerts are.
-    pub severity: Severity,
-    /// Metric name. `None`: the device as a whole for [`Condition::NoReading`], each of its metrics otherwise.
-    pub metric: Option<String>,
-    /// Device identifiers it is about; `*` stands for any text, `?` for any character. `None`: all.
-    pub device: Option<String>,
-    /// Group paths it is about, as `device`. `None`: all.
-    pub group: Option<String>,
-    /// What must hold.
-    pub condition: Condition,
-}
-
-/// What raises an alert.
-///
-/// Time counts twice, and the first count to reach `for_ms` raises: event time, from the reading that first met the
-/// condition to a later one that still does (so a backlog is judged by when it was measured); and received time since
-/// that first reading arrived (so a value that stays beyond the threshold raises also when no further reading comes).
-/// Late readings and repeated ones neither raise nor clear.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Condition {
-    /// The newest value is above `threshold`; over when it is at or below `threshold - hysteresis`.
-    Above {
-        /// In the metric's unit.
-        threshold: f64,
-        /// In the metric's unit, at least 0.
-        hysteresis: f64,
-        /// How long it must hold, ms; 0: at once.
-        for_ms: i64,
-    },
-    /// The newest value is below `threshold`; over when it is at or above `threshold + hysteresis`.
-    Below {
-        /// In the metric's unit.
-        threshold: f64,
-        /// In the metric's unit, at least 0.
-        hysteresis: f64,
-        /// How long it must hold, ms; 0: at once.
-        for_ms: i64,
-    },
-    /// Nothing was received for so long; over with the next reading.
-    NoReading {
-        /// How long, ms, of received time; more than 0.
-        for_ms: i64,
-    },
-}
-
-impl Condition {
-    /// How long it must hold, ms.
-    #[must_use]
-    pub fn for_ms(&self) -> i64 {
-        match *self {
-            Condition::Above { for_ms, .. } | Condition::Below { for_ms, .. } | Condition::NoReading { for_ms } => {
-                for_ms
-            }
-        }
-    }
-}
-
 /// Something that cannot be meant so.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mistake {
@@ -239,7 +176,7 @@ impl ProcessConfig {
         }
         let mut mistakes = Vec::new();
         for (number, rule) in self.rules.iter().enumerate() {
-            let mut found = rule.mistakes();
+            let mut found = mistakes_of(rule);
             if named[&*rule.name] > 1 {
                 found
                     .push((&["name"], format!("several rules are named {:?}: give each a name of its own", rule.name)));
@@ -260,44 +197,30 @@ const METRICS_MAX: usize = u16::MAX as usize;
 /// Rules are, too.
 const RULES_MAX: usize = 10_000;
 
-impl RuleConfig {
-    /// Whether it is about a device of this identifier and group path.
-    pub(crate) fn selects(&self, id: &str, group: &str) -> bool {
-        let is_about =
-            |pattern: &Option<String>, text: &str| pattern.as_deref().is_none_or(|pattern| glob_matches(pattern, text));
-        is_about(&self.device, id) && is_about(&self.group, group)
+/// What of a rule cannot be meant so, with the keys that say it.
+fn mistakes_of(rule: &Rule) -> Vec<(&'static [&'static str], String)> {
+    let mut mistakes: Vec<(&'static [&'static str], String)> = Vec::new();
+    let mut say = |keys: &'static [&'static str], what: &str| mistakes.push((keys, what.to_owned()));
+    if rule.name.is_empty() {
+        say(&["name"], "a rule needs a name");
     }
-
-    /// The one device whose silence it is about, heard or not.
-    pub(crate) fn awaits(&self) -> Option<&str> {
-        let is_about_silence = matches!(self.condition, Condition::NoReading { .. });
-        self.device.as_deref().filter(|device| is_about_silence && !device.contains(['*', '?']))
-    }
-
-    fn mistakes(&self) -> Vec<(&'static [&'static str], String)> {
-        let mut mistakes: Vec<(&'static [&'static str], String)> = Vec::new();
-        let mut say = |keys: &'static [&'static str], what: &str| mistakes.push((keys, what.to_owned()));
-        if self.name.is_empty() {
-            say(&["name"], "a rule needs a name");
-        }
-        match self.condition {
-            Condition::Above { threshold, hysteresis, for_ms } | Condition::Below { threshold, hysteresis, for_ms } => {
-                if !threshold.is_finite() {
-                    say(&["above", "below"], "the threshold must be a finite number");
-                }
-                if !hysteresis.is_finite() || hysteresis < 0.0 {
-                    say(&["hysteresis"], "must be 0 or more");
-                }
-                if for_ms < 0 {
-                    say(&["for"], "must be 0 or more");
-                }
+    match rule.condition {
+        Condition::Above { threshold, hysteresis, for_ms } | Condition::Below { threshold, hysteresis, for_ms } => {
+            if !threshold.is_finite() {
+                say(&["above", "below"], "the threshold must be a finite number");
             }
-            Condition::NoReading { for_ms } => {
-                if for_ms <= 0 {
-                    say(&["no_reading_for"], "must be more than 0");
-                }
+            if !hysteresis.is_finite() || hysteresis < 0.0 {
+                say(&["hysteresis"], "must be 0 or more");
+            }
+            if for_ms < 0 {
+                say(&["for"], "must be 0 or more");
             }
         }
-        mistakes
+        Condition::NoReading { for_ms } => {
+            if for_ms <= 0 {
+                say(&["no_reading_for"], "must be more than 0");
+            }
+        }
     }
+    mistakes
 }

@@ -202,6 +202,9 @@ pub(crate) struct Cell {
     /// A number came that cannot be one in that unit: it has none.
     #[serde(default)]
     pub(crate) is_misnamed: bool,
+    /// The unit that the device says it has; empty: none. Most say nothing.
+    #[serde(default)]
+    pub(crate) described: Option<Box<Arc<str>>>,
 }
 
 /// Where a metric's aggregates are.
@@ -240,7 +243,8 @@ impl Cell {
         let decimals = if is_known { catalogue::DECIMALS_LEARNT_MAX } else { catalogue::DECIMALS_UNKNOWN };
         let (given, guess) = (Given::first(ranked.origin), catalogue.guess(&name));
         let (time_ms, aggregate) = (ranked.time_ms, AggregateSlot::NotYet);
-        Cell { name, value, time_ms, given, heard_ms, baseline, decimals, aggregate, guess, is_misnamed: false }
+        let (is_misnamed, described) = (false, None);
+        Cell { name, value, time_ms, given, heard_ms, baseline, decimals, aggregate, guess, is_misnamed, described }
     }
 
     /// Takes a value if it is the newest; of two with the same time the one that came later is. Also says whether
@@ -294,7 +298,14 @@ impl Cell {
 
     /// How it is shown: as the catalogue says, or with the decimals that were learnt. Only numbers have a unit.
     pub(crate) fn style(&self, catalogue: &Catalogue) -> Style {
-        let style = if self.is_misnamed { catalogue.said(&self.name) } else { catalogue.style(&self.name) };
+        let style = match &self.described {
+            Some(unit) if !catalogue.says_unit(&self.name) => {
+                let (unit, decimals) = (Some(Arc::clone(unit)), catalogue.style(&self.name).decimals);
+                Style { unit: unit.filter(|unit| !unit.is_empty()), guessed: false, decimals }
+            }
+            _ if self.is_misnamed => catalogue.said(&self.name),
+            _ => catalogue.style(&self.name),
+        };
         let learnt = (self.decimals != catalogue::DECIMALS_UNKNOWN).then_some(self.decimals);
         let decimals = style.decimals.or(learnt);
         match self.value {

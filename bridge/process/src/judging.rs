@@ -1,6 +1,5 @@
 //! How readings meet the rules.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use tidegate_telemetry::{AlertChange, AlertState, DeviceIndex, MetricIndex};
@@ -8,13 +7,13 @@ use tidegate_telemetry::{AlertChange, AlertState, DeviceIndex, MetricIndex};
 use crate::alerts::AlertKey;
 use crate::catalogue::Style;
 use crate::checkpoint::State;
-use crate::config::Condition;
 use crate::deadlines::{Deadlines, Waiting};
 use crate::device::Device;
 use crate::news::News;
 use crate::output::Output;
 use crate::process::Process;
-use crate::rules::{RuleIdentity, Rules};
+use crate::rules::kind::Heard;
+use crate::rules::{Judged, Rules};
 use crate::watch::{Standing, Verdict, Watch};
 
 impl Process {
@@ -31,9 +30,9 @@ impl Process {
             if watch.metric.is_some_and(|metric| news.of(metric) == Some(true)) {
                 self.reach.saw(watch, value.is_none());
             }
-            let condition = self.rules.get(watch.rule).config.condition;
-            match watch.heard(&condition, value, time_ms, now_ms) {
-                Verdict::Nothing => self.hold(watch, &condition, value, output),
+            let kind = &self.rules.get(watch.rule).kind;
+            match kind.heard(&mut watch.standing, Heard { value, time_ms, received_ms: now_ms }) {
+                Verdict::Nothing => self.hold(watch, value, output),
                 Verdict::Raise => watch.standing = Standing::Active(self.raise(index, watch, now_ms, output)),
                 Verdict::Clear(alert) => self.end_alert(alert, value, now_ms, output),
             }
@@ -59,7 +58,7 @@ impl Process {
         let Device { watches, cells, .. } = device;
         for watch in watches.iter_mut() {
             let Some(metric) = watch.metric.filter(|metric| self.news.of(*metric).is_some()) else { continue };
-            watch.hold_off();
+            self.rules.get(watch.rule).kind.without_value(&mut watch.standing);
             let heard_ms = cells[usize::from(metric.0)].heard_ms;
             schedule(&mut self.deadlines, &self.rules, index, watch, heard_ms);
         }
@@ -90,8 +89,8 @@ impl Process {
         let mut watch = device.watches[place].clone();
         let heard_ms = heard_ms(device, watch.metric);
         watch.wake_ms = None;
-        let condition = self.rules.get(watch.rule).config.condition;
-        let is_due = watch.due_ms(&condition, heard_ms).is_some_and(|due_ms| due_ms <= at_ms);
+        let due_ms = self.rules.get(watch.rule).kind.due_ms(watch.standing, heard_ms);
+        let is_due = due_ms.is_some_and(|due_ms| due_ms <= at_ms);
         if is_due {
             watch.standing = Standing::Active(self.raise(index, &watch, at_ms, output));
         }
@@ -101,12 +100,11 @@ impl Process {
     }
 
     /// The alert of a watch, if there is one, goes on: perhaps further beyond its threshold than before.
-    fn hold(&mut self, watch: &Watch, condition: &Condition, value: Option<f64>, output: &mut Output) {
+    fn hold(&mut self, watch: &Watch, value: Option<f64>, output: &mut Output) {
         let (Some(alert), Some(value)) = (watch.alert(), value) else { return };
-        match condition {
-            Condition::Above { .. } => self.state.alerts.hold(alert, value, |value, peak| value > peak, output),
-            Condition::Below { .. } => self.state.alerts.hold(alert, value, |value, peak| value < peak, output),
-            Condition::NoReading { .. } => {}
+        let kind = &self.rules.get(watch.rule).kind;
+        if !kind.is_about_silence() {
+            self.state.alerts.hold(alert, value, |value, peak| kind.is_further(value, peak), output);
         }
     }
 
@@ -127,18 +125,21 @@ impl Process {
     /// Raises the alert of a watch.
     fn raise(&mut self, index: DeviceIndex, watch: &Watch, at_ms: i64, output: &mut Output) -> AlertKey {
         let device = self.state.fleet.get(index).expect("the caller has found it");
-        let rule = self.rules.get(watch.rule);
+        let Judged { rule, kind } = self.rules.get(watch.rule);
         let cell = watch.metric.map(|metric| &device.cells[usize::from(metric.0)]);
         let style = cell.map_or_else(Style::default, |cell| cell.style(&self.catalogue));
-        let value = if rule.is_about_silence() { None } else { cell.and_then(|cell| cell.value.as_number()) };
+        let value = if kind.is_about_silence() { None } else { cell.and_then(|cell| cell.value.as_number()) };
         let alert = AlertChange {
             id: "".into(),
             rule: rule.name.clone(),
-            severity: rule.config.severity,
+            severity: rule.severity,
             device_id: device.id.clone(),
             group: device.group.clone(),
             metric: cell.map(|cell| cell.name.clone()),
-            text: rule.text(cell.map(|cell| &*cell.name), &style).into(),
+            condition: Some(rule.condition),
+            unit: style.unit,
+            decimals: style.decimals,
+            words: Arc::default(),
             state: AlertState::Raised,
             value,
             raised_ms: at_ms,
@@ -222,29 +223,6 @@ impl Process {
         }
         device.watches = watches;
     }
-
-    /// After a restart: turns the numbers of the rules as they were then into those of now.
-    pub(crate) fn renumber_rules(&mut self, then: &[RuleIdentity]) {
-        let now = self.rules.identities();
-        let numbers: HashMap<&RuleIdentity, u16> = now.iter().zip(0u16..).collect();
-        let number_now: Vec<Option<u16>> = then.iter().map(|rule| numbers.get(rule).copied()).collect();
-        if number_now.iter().copied().eq((0u16..).take(then.len()).map(Some)) {
-            return;
-        }
-        let unheard = std::mem::take(&mut self.state.unheard).into_iter();
-        let renumbered = unheard.filter_map(|(rule, wait)| Some(((*number_now.get(usize::from(rule))?)?, wait)));
-        self.state.unheard = renumbered.collect();
-        self.state.fleet.each_mut(|device| {
-            device.watches.retain_mut(|watch| match number_now.get(usize::from(watch.rule)).copied().flatten() {
-                Some(number) => {
-                    watch.rule = number;
-                    true
-                }
-                None => false,
-            });
-            device.watches.sort_unstable_by_key(Watch::key);
-        });
-    }
 }
 
 /// Unix ms at which a metric, or the device as a whole, was last heard.
@@ -254,7 +232,7 @@ fn heard_ms(device: &Device, metric: Option<MetricIndex>) -> i64 {
 
 /// Sees to it that a watch comes up no later than it is due.
 fn schedule(deadlines: &mut Deadlines, rules: &Rules, index: DeviceIndex, watch: &mut Watch, heard_ms: i64) {
-    let due_ms = watch.due_ms(&rules.get(watch.rule).config.condition, heard_ms);
+    let due_ms = rules.get(watch.rule).kind.due_ms(watch.standing, heard_ms);
     if due_ms.is_some_and(|due_ms| watch.wake_ms.is_some_and(|wake_ms| wake_ms <= due_ms)) {
         return;
     }

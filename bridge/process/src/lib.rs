@@ -11,10 +11,10 @@
 //! - `clock`: which time a reading ranks by; `given`, `redelivery`: which readings came before;
 //!   `interval`, `liveness`: when a device is late or lost
 //! - `arrivals`: they come, move, and make room; `crowd`: which of them gives way when there are too many; `availability`:
-//!   they are said to be gone
+//!   they are said to be gone; `descriptions`: how they say that their metrics are shown
 //! - `groups`, `partial`: aggregates of every group and its ancestors; `names`: of which metrics
-//! - `rules`, `selection`, `watch`, `alerts`: what raises alerts, which of it may be meant for a device, where each rule
-//!   stands on each metric, the alerts; `judging`, `news`: how readings meet the rules
+//! - `rules`: what raises alerts, a file for each kind, and which of it may be meant for a device; `rule_changes`: they are
+//!   put and taken away; `watch`: where each stands on each metric; `alerts`; `judging`, `news`: how readings meet the rules
 //! - `unheard`: rules that wait for a device that never spoke; `reach`: what each rule looks at
 //! - `commands`: commands to devices, and where each stands
 //! - `deadlines`, `waiting`: what waits for time, and what happens then; `jumps`: the clock was set meanwhile
@@ -34,6 +34,7 @@ mod conversion;
 mod copies;
 mod crowd;
 mod deadlines;
+mod descriptions;
 mod device;
 mod figures;
 mod fleet;
@@ -52,8 +53,8 @@ pub mod process;
 mod reach;
 mod redelivery;
 mod refusals;
+mod rule_changes;
 mod rules;
-mod selection;
 mod shards;
 mod shelves;
 mod texts;
@@ -61,10 +62,11 @@ mod unheard;
 mod waiting;
 mod watch;
 
-pub use checkpoint::{Checkpoint, RestoreError};
-pub use config::{CommandsConfig, Condition, MetricConfig, ProcessConfig, RuleConfig};
+pub use checkpoint::{Checkpoint, RestoreError, sources_of};
+pub use config::{CommandsConfig, MetricConfig, ProcessConfig};
 pub use conversion::Conversion;
 pub use figures::DeviceFigures;
 pub use output::{CommandSteps, Counts, Output};
 pub use process::Process;
 pub use reach::{Reach, RuleReach};
+pub use tidegate_telemetry::{Condition, Rule};

@@ -60,6 +60,8 @@ pub struct Counts {
     pub devices_gave_way: u64,
     /// Metrics that came without getting figures by group, or lost them to others.
     pub metrics_without_figures: u64,
+    /// Rules that were not put: there are too many.
+    pub rules_rejected: u64,
     /// Alerts raised.
     pub alerts_raised: u64,
     /// Alerts cleared.

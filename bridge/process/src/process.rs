@@ -65,9 +65,8 @@ impl Process {
     /// # Errors
     /// [`RestoreError`] when the bytes are not a checkpoint of this version or an earlier one.
     pub fn restore(config: ProcessConfig, checkpoint: &[u8]) -> Result<Self, RestoreError> {
-        let Restored { rules: rules_then, state, notes } = checkpoint::read(checkpoint, &config)?;
-        let mut process = Process { restore_notes: notes, ..Process::with(config, state) };
-        process.renumber_rules(&rules_then);
+        let Restored { rules, state, notes } = checkpoint::read(checkpoint, &config)?;
+        let mut process = Process { restore_notes: notes, rules: Rules::of(rules), ..Process::with(config, state) };
         let mut watched = BTreeSet::new();
         for index in process.state.fleet.indexes() {
             process.choose_watches(index);
@@ -84,13 +83,12 @@ impl Process {
     }
 
     fn with(config: ProcessConfig, state: State) -> Self {
-        let rules = Rules::new(&config.rules);
         Process {
             catalogue: Catalogue::new(&config.metrics),
-            reach: Arc::new(Reach::new(&rules)),
+            reach: Arc::default(),
             waits_to_begin: Vec::new(),
             restore_notes: Vec::new(),
-            rules,
+            rules: Rules::default(),
             config,
             state,
             deadlines: Deadlines::default(),
@@ -108,7 +106,7 @@ impl Process {
     /// All of the state as it is now, to be written while it goes on.
     #[must_use]
     pub fn freeze(&self) -> Checkpoint {
-        Checkpoint { rules: self.rules.identities(), state: self.state.then() }
+        Checkpoint { rules: self.rules.all(), state: self.state.then(), sources: Vec::new() }
     }
 
     /// All of the state at once, for [`Process::restore`].
@@ -145,6 +143,8 @@ impl Process {
                 let id = CommandId(position);
                 self.state.commands.ask(id, by, request, is_known, now_ms, &self.config.commands, output);
             }
+            Entry::Intent(Intent::PutRule { rule, .. }) => self.put_rule(rule, now_ms, output),
+            Entry::Intent(Intent::RemoveRule { rule, .. }) => self.remove_rule(rule, now_ms, output),
             Entry::Tick(_) => output.counts.ticks += 1,
             Entry::Command(message) => self.state.commands.gone_out(message.command),
             Entry::CommandReport(report) => {
@@ -196,7 +196,7 @@ impl Process {
         self.state.commands.to_go_out(self.state.now_ms)
     }
 
-    /// What each rule looks at, for whoever wants to know; it goes on being counted.
+    /// The rules, and what each looks at, for whoever wants to know; it goes on being counted.
     #[must_use]
     pub fn reach(&self) -> Arc<Reach> {
         Arc::clone(&self.reach)
@@ -230,6 +230,9 @@ impl Process {
         let mut refusals = Refusals::default();
         for reading in decoded.readings.drain(..) {
             self.reading(sender, reading, now_ms, &mut refusals, output);
+        }
+        for description in decoded.descriptions.drain(..) {
+            self.description(sender, description, &mut refusals, output);
         }
         for availability in decoded.availability.drain(..) {
             self.availability(sender, &availability, now_ms, &mut refusals, output);

@@ -1,19 +1,17 @@
 //! What each rule looks at, for people who wonder why it never raises.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use tidegate_telemetry::Rule;
 
 use crate::fleet::Fleet;
 use crate::rules::Rules;
 use crate::watch::Watch;
 
-/// What each rule looks at just now; follows from the state. One thread counts, others may look.
-#[derive(Debug)]
-pub struct Reach {
-    rules: Box<[Counts]>,
-    /// The first rule about the same devices: it counts them.
-    scopes: Arc<[u16]>,
-}
+/// The rules, and what each looks at just now; follows from the state. One thread counts, others may look.
+#[derive(Debug, Default)]
+pub struct Reach(RwLock<Vec<Line>>);
 
 /// What one rule looks at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -26,83 +24,84 @@ pub struct RuleReach {
     pub texts: u32,
 }
 
-#[derive(Debug, Default)]
-struct Counts {
+#[derive(Debug)]
+struct Line {
+    /// `None`: it was taken away.
+    rule: Option<Arc<Rule>>,
+    /// The first rule about the same devices: it counts them.
+    scope: u16,
     devices: AtomicU32,
     series: AtomicU32,
     texts: AtomicU32,
 }
 
 impl Reach {
-    /// Of rules that look at nothing.
-    pub(crate) fn new(rules: &Rules) -> Self {
-        let scopes = rules.scopes();
-        Reach { rules: scopes.iter().map(|_| Counts::default()).collect(), scopes }
-    }
-
-    /// What the rule of this number, in the order of the configuration, looks at.
+    /// Every rule, in the order of their numbers, with what it looks at.
     #[must_use]
-    pub fn of(&self, rule: usize) -> RuleReach {
-        let Some((counts, scope)) = self.rules.get(rule).zip(self.scopes.get(rule)) else {
-            return RuleReach::default();
+    pub fn rules(&self) -> Vec<(Arc<Rule>, RuleReach)> {
+        let lines = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let of = |line: &Line| {
+            let devices = lines.get(usize::from(line.scope)).map_or(0, |scope| scope.devices.load(Relaxed));
+            let reach = RuleReach { devices, series: line.series.load(Relaxed), texts: line.texts.load(Relaxed) };
+            Some((Arc::clone(line.rule.as_ref()?), reach))
         };
-        let devices = self.rules[usize::from(*scope)].devices.load(Relaxed);
-        RuleReach { devices, series: counts.series.load(Relaxed), texts: counts.texts.load(Relaxed) }
+        lines.iter().filter_map(of).collect()
     }
 
     /// A device came to be of the scopes.
     pub(crate) fn add_device(&self, scopes: impl Iterator<Item = u16>) {
-        for scope in scopes {
-            self.rules[usize::from(scope)].devices.fetch_add(1, Relaxed);
-        }
+        self.each(scopes, |line| line.devices.fetch_add(1, Relaxed));
     }
 
     /// A device is no longer of the scopes.
     pub(crate) fn remove_device(&self, scopes: impl Iterator<Item = u16>) {
-        for scope in scopes {
-            self.rules[usize::from(scope)].devices.fetch_sub(1, Relaxed);
-        }
+        self.each(scopes, |line| line.devices.fetch_sub(1, Relaxed));
     }
 
     /// Rules look at more.
     pub(crate) fn add(&self, watches: &[Watch]) {
-        for watch in watches {
-            let counts = &self.rules[usize::from(watch.rule)];
-            counts.series.fetch_add(1, Relaxed);
-            counts.texts.fetch_add(u32::from(watch.is_text), Relaxed);
-        }
+        let texts = watches.iter().filter(|watch| watch.is_text).map(|watch| watch.rule);
+        self.each(watches.iter().map(|watch| watch.rule), |line| line.series.fetch_add(1, Relaxed));
+        self.each(texts, |line| line.texts.fetch_add(1, Relaxed));
     }
 
     /// Rules look at less.
     pub(crate) fn remove(&self, watches: &[Watch]) {
-        for watch in watches {
-            let counts = &self.rules[usize::from(watch.rule)];
-            counts.series.fetch_sub(1, Relaxed);
-            counts.texts.fetch_sub(u32::from(watch.is_text), Relaxed);
-        }
+        let texts = watches.iter().filter(|watch| watch.is_text).map(|watch| watch.rule);
+        self.each(watches.iter().map(|watch| watch.rule), |line| line.series.fetch_sub(1, Relaxed));
+        self.each(texts, |line| line.texts.fetch_sub(1, Relaxed));
     }
 
     /// The newest value that a watch looks at is a text, or is none.
     pub(crate) fn saw(&self, watch: &mut Watch, is_text: bool) {
         if watch.is_text != is_text {
             watch.is_text = is_text;
-            let texts = &self.rules[usize::from(watch.rule)].texts;
-            if is_text {
-                texts.fetch_add(1, Relaxed)
-            } else {
-                texts.fetch_sub(1, Relaxed)
-            };
+            self.each(std::iter::once(watch.rule), |line| match is_text {
+                true => line.texts.fetch_add(1, Relaxed),
+                false => line.texts.fetch_sub(1, Relaxed),
+            });
         }
     }
 
-    /// After a restart: all there is.
+    /// After a restart, or when rules changed: all there is.
     pub(crate) fn count(&self, rules: &Rules, fleet: &Fleet) {
-        for Counts { devices, series, texts } in &self.rules {
-            [devices, series, texts].into_iter().for_each(|count| count.store(0, Relaxed));
-        }
+        let line = |(rule, scope): (Option<Arc<Rule>>, &u16)| {
+            let [devices, series, texts] = [0; 3].map(AtomicU32::new);
+            Line { rule, scope: *scope, devices, series, texts }
+        };
+        let lines = rules.all().into_iter().zip(rules.scopes()).map(line).collect();
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = lines;
         for (_, device) in fleet.iter() {
             self.add_device(rules.scopes_of(device));
             self.add(&device.watches);
+        }
+    }
+
+    /// A rule that came with the entry at hand is counted once it has its line.
+    fn each(&self, rules: impl Iterator<Item = u16>, change: impl Fn(&Line) -> u32) {
+        let lines = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        for line in rules.filter_map(|rule| lines.get(usize::from(rule))) {
+            change(line);
         }
     }
 }

@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 use tidegate_telemetry::{AlertChange, AlertState, DeviceIndex};
 
 use crate::alerts::AlertKey;
-use crate::catalogue::Style;
 use crate::deadlines::Waiting;
 use crate::output::Output;
 use crate::process::Process;
@@ -100,28 +99,54 @@ impl Process {
 
     /// Whether a rule that names a device has nothing of it to look at.
     fn waits(&self, rule: u16) -> bool {
-        let config = &self.rules.get(rule).config;
-        let device = config.device.as_deref().and_then(|id| self.state.fleet.get(self.state.fleet.find(id)?));
+        let rule_now = &self.rules.get(rule).rule;
+        let device = rule_now.device.as_deref().and_then(|id| self.state.fleet.get(self.state.fleet.find(id)?));
         device.is_none_or(|device| {
-            config.selects(&device.id, &device.group) && !device.watches.iter().any(|watch| watch.rule == rule)
+            rule_now.selects(&device.id, &device.group) && !device.watches.iter().any(|watch| watch.rule == rule)
         })
     }
 
-    fn wait_from(&mut self, rule: u16, since_ms: i64) {
-        let Some(device) = self.rules.get(rule).config.device.as_deref() else { return };
-        let wait = Wait { device: device.into(), since_ms, alert: None };
-        self.wake_for(rule, &wait);
-        self.state.unheard.insert(rule, wait);
+    /// A rule waits no longer.
+    pub(crate) fn end_wait(&mut self, rule: u16, now_ms: i64, output: &mut Output) {
+        if let Some(alert) = self.take_wait(rule).and_then(|wait| wait.alert) {
+            self.end_alert(alert, None, now_ms, output);
+        }
     }
 
-    fn end_wait(&mut self, rule: u16, now_ms: i64, output: &mut Output) {
-        let Some(wait) = self.state.unheard.remove(&rule) else { return };
+    /// Takes a wait out, for [`Process::go_on_with_wait`] once another rule is in the place of this one.
+    pub(crate) fn take_wait(&mut self, rule: u16) -> Option<Wait> {
+        let wait = self.state.unheard.remove(&rule)?;
         if let Some(due_ms) = self.wait_is_over_ms(rule, &wait) {
             self.deadlines.remove(due_ms, DeviceIndex::NONE, Waiting::Unheard(rule));
         }
-        if let Some(alert) = wait.alert {
-            self.end_alert(alert, None, now_ms, output);
+        Some(wait)
+    }
+
+    /// A rule was put: it waits where there is nothing to look at of the device that it names, and has waited for as long as
+    /// the one in whose place it is, if that named the same.
+    pub(crate) fn go_on_with_wait(&mut self, rule: u16, wait: Option<Wait>, now_ms: i64, output: &mut Output) {
+        let awaited: Option<Arc<str>> = self.rules.get(rule).rule.awaits().map(Arc::from);
+        match (awaited.filter(|_| self.waits(rule)), wait) {
+            (Some(device), Some(wait)) if device == wait.device => {
+                self.wake_for(rule, &wait);
+                self.state.unheard.insert(rule, wait);
+            }
+            (awaited, wait) => {
+                if let Some(alert) = wait.and_then(|wait| wait.alert) {
+                    self.end_alert(alert, None, now_ms, output);
+                }
+                if awaited.is_some() {
+                    self.wait_from(rule, now_ms);
+                }
+            }
         }
+    }
+
+    fn wait_from(&mut self, rule: u16, since_ms: i64) {
+        let Some(device) = self.rules.get(rule).rule.device.as_deref() else { return };
+        let wait = Wait { device: device.into(), since_ms, alert: None };
+        self.wake_for(rule, &wait);
+        self.state.unheard.insert(rule, wait);
     }
 
     fn wake_for(&mut self, rule: u16, wait: &Wait) {
@@ -132,22 +157,25 @@ impl Process {
 
     /// When it raises, Unix ms; `None`: it has.
     fn wait_is_over_ms(&self, rule: u16, wait: &Wait) -> Option<i64> {
-        wait.alert.is_none().then(|| wait.since_ms.saturating_add(self.rules.get(rule).config.condition.for_ms()))
+        wait.alert.is_none().then(|| wait.since_ms.saturating_add(self.rules.get(rule).rule.condition.for_ms()))
     }
 
     fn alert_of_wait(&self, rule: u16, device_id: &Arc<str>, raised_ms: i64) -> AlertChange {
-        let rule = self.rules.get(rule);
+        let rule = &self.rules.get(rule).rule;
         let known = self.state.fleet.find(device_id);
         let group = known.and_then(|index| self.state.fleet.get(index)).map(|device| device.group.clone());
-        let metric = rule.config.metric.as_deref();
+        let metric = rule.metric.as_deref();
         AlertChange {
             id: "".into(),
             rule: rule.name.clone(),
-            severity: rule.config.severity,
+            severity: rule.severity,
             device_id: device_id.clone(),
             group: group.unwrap_or_else(|| group_by_name(device_id)),
             metric: metric.map(Arc::from),
-            text: rule.text(metric, &Style::default()).into(),
+            condition: Some(rule.condition),
+            unit: None,
+            decimals: None,
+            words: Arc::default(),
             state: AlertState::Raised,
             value: None,
             raised_ms,

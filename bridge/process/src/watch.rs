@@ -2,7 +2,6 @@ use serde::{Deserialize, Serialize};
 use tidegate_telemetry::MetricIndex;
 
 use crate::alerts::AlertKey;
-use crate::config::Condition;
 
 /// Where one rule stands on one device or metric.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -24,10 +23,19 @@ pub(crate) struct Watch {
 pub(crate) enum Standing {
     /// The condition does not hold.
     Quiet,
-    /// It holds, but not for long enough: since when by event time, and when it will have by received time.
-    Pending { since_ms: i64, due_ms: i64 },
+    /// It holds, but not for long enough.
+    Pending(Pending),
     /// There is an alert.
     Active(AlertKey),
+}
+
+/// The condition holds, but not for long enough.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Pending {
+    /// Since when, by event time, Unix ms.
+    pub(crate) since_ms: i64,
+    /// When it will have held for long enough by received time, Unix ms.
+    pub(crate) due_ms: i64,
 }
 
 /// What a watch makes of news.
@@ -63,66 +71,13 @@ impl Watch {
         }
     }
 
-    /// When time alone may change something, if nothing else does.
-    pub(crate) fn due_ms(&self, condition: &Condition, heard_ms: i64) -> Option<i64> {
-        match (self.standing, condition) {
-            (Standing::Pending { due_ms, .. }, _) => Some(due_ms),
-            (Standing::Quiet, Condition::NoReading { for_ms }) => Some(heard_ms.saturating_add(*for_ms)),
-            _ => None,
-        }
-    }
-
     /// The clock was set.
     pub(crate) fn set_clock(&mut self, by_ms: i64) {
-        if let Standing::Pending { since_ms, due_ms } = &mut self.standing {
+        if let Standing::Pending(Pending { since_ms, due_ms }) = &mut self.standing {
             // Times that follow may be of the clock that was set or of the device's own: by the latter it is due late.
             *since_ms = since_ms.saturating_add(by_ms);
             *due_ms = due_ms.saturating_add(by_ms);
         }
         self.wake_ms = None;
-    }
-
-    /// There is no value just now: a condition that held does not hold any more.
-    pub(crate) fn hold_off(&mut self) {
-        if let Standing::Pending { .. } = self.standing {
-            self.standing = Standing::Quiet;
-        }
-    }
-
-    /// The device or metric was heard; `value` is the new latest, if it has one that is a number.
-    pub(crate) fn heard(
-        &mut self,
-        condition: &Condition,
-        value: Option<f64>,
-        time_ms: i64,
-        received_ms: i64,
-    ) -> Verdict {
-        let (beyond, over, for_ms) = match (*condition, value) {
-            (Condition::NoReading { .. }, _) => (false, true, 0),
-            (_, None) => return Verdict::Nothing,
-            (Condition::Above { threshold, hysteresis, for_ms }, Some(value)) => {
-                (value > threshold, value <= threshold - hysteresis, for_ms)
-            }
-            (Condition::Below { threshold, hysteresis, for_ms }, Some(value)) => {
-                (value < threshold, value >= threshold + hysteresis, for_ms)
-            }
-        };
-        match self.standing {
-            Standing::Active(alert) if over => {
-                self.standing = Standing::Quiet;
-                Verdict::Clear(alert)
-            }
-            Standing::Active(_) => Verdict::Nothing,
-            _ if !beyond => {
-                self.standing = Standing::Quiet;
-                Verdict::Nothing
-            }
-            Standing::Pending { since_ms, .. } if time_ms - since_ms < for_ms => Verdict::Nothing,
-            Standing::Quiet if for_ms > 0 => {
-                self.standing = Standing::Pending { since_ms: time_ms, due_ms: received_ms.saturating_add(for_ms) };
-                Verdict::Nothing
-            }
-            _ => Verdict::Raise,
-        }
     }
 }

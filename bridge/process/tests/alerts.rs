@@ -4,8 +4,8 @@
 mod support;
 
 use support::{Fleet, T0, above, alerts, publication, rule};
-use tidegate_process::{Condition, Process, ProcessConfig, RuleConfig};
-use tidegate_telemetry::{AlertState, Change, Severity};
+use tidegate_process::{Condition, ProcessConfig, Rule};
+use tidegate_telemetry::{AlertState, Change, Severity, words};
 
 #[test]
 fn a_value_above_the_threshold_raises_at_once() {
@@ -14,7 +14,7 @@ fn a_value_above_the_threshold_raises_at_once() {
     let changes = fleet.feels("dev7", 1, 8.1).to_vec();
     let alert = alerts(&changes)[0];
     assert_eq!((&*alert.id, alert.state, alert.value), ("a-2-0", AlertState::Raised, Some(8.1)));
-    assert_eq!(&*alert.text, "Above 8.0 °C");
+    assert_eq!(&*words::of_alert(alert), "Above 8.0 °C");
     assert_eq!((&*alert.device_id, &*alert.group, alert.metric.as_deref()), ("dev7", "hall", Some("temperature")));
     assert_eq!((alert.severity, alert.raised_ms), (Severity::Warning, T0 + 1_000));
     assert!(alerts(fleet.feels("dev7", 2, 9.0)).is_empty(), "once");
@@ -38,7 +38,7 @@ fn below_is_above_upside_down() {
     let mut fleet = Fleet::with_rule(rule(Some("battery"), condition));
     let mut states = |value: i64, at_s: i64| {
         let changes = fleet.sends("dev7", at_s, at_s, &format!(r#""battery":{value}"#));
-        alerts(changes).first().map(|alert| (alert.text.to_string(), alert.state))
+        alerts(changes).first().map(|alert| (words::of_alert(alert), alert.state))
     };
     assert_eq!(states(20, 0), None);
     assert_eq!(states(19, 1), Some(("Below 20%".into(), AlertState::Raised)));
@@ -53,7 +53,7 @@ fn a_duration_counts_by_the_devices_own_time() {
     assert!(alerts(fleet.sends("dev7", 100, 0, r#""temperature":9"#)).is_empty());
     assert!(alerts(fleet.sends("dev7", 100, 29, r#""temperature":9"#)).is_empty());
     let changes = fleet.sends("dev7", 100, 30, r#""temperature":9"#).to_vec();
-    assert_eq!(&*alerts(&changes)[0].text, "Above 8.0 °C for 30 s");
+    assert_eq!(words::of_alert(alerts(&changes)[0]), "Above 8.0 °C for 30 s");
 }
 
 #[test]
@@ -155,7 +155,7 @@ fn silence_raises_and_the_next_reading_clears() {
     assert!(alerts(&changes).is_empty());
     let changes = fleet.wait(99 + 301);
     let alert = alerts(&changes)[0];
-    assert_eq!((&*alert.text, alert.raised_ms), ("No reading for 5 min", T0 + 399_000));
+    assert_eq!((&*words::of_alert(alert), alert.raised_ms), ("No reading for 5 min", T0 + 399_000));
     assert_eq!((alert.metric.clone(), alert.value), (None, None));
     let changes = fleet.feels("dev7", 500, 1.0).to_vec();
     assert_eq!(alerts(&changes)[0].state, AlertState::Cleared);
@@ -169,14 +169,14 @@ fn silence_of_one_metric_is_noticed_while_others_go_on() {
     fleet.sends("dev7", 0, 0, r#""temperature":1,"humidity":40"#);
     let mut raised = Vec::new();
     for at_s in 1..100 {
-        raised.extend(alerts(fleet.feels("dev7", at_s, 1.0)).iter().map(|alert| alert.text.to_string()));
+        raised.extend(alerts(fleet.feels("dev7", at_s, 1.0)).iter().map(|alert| words::of_alert(alert)));
     }
     assert_eq!(raised, ["No humidity for 1 min"]);
 }
 
 #[test]
 fn selectors_choose_devices_and_groups() {
-    let selective = RuleConfig { device: Some("fridge*".into()), group: Some("A*".into()), ..above(8.0, 0.0, 0) };
+    let selective = Rule { device: Some("fridge*".into()), group: Some("A*".into()), ..above(8.0, 0.0, 0) };
     let mut fleet = Fleet::with_rule(selective);
     for (device, location, raises) in
         [("fridge1", "A, 1", true), ("fridge2", "B, 1", false), ("oven1", "A, 1", false), ("fridge3", "A", true)]
@@ -190,14 +190,14 @@ fn selectors_choose_devices_and_groups() {
 
 #[test]
 fn after_a_restart_alerts_of_vanished_rules_are_cleared_and_the_others_go_on() {
-    let named = |name: &str| RuleConfig { name: name.into(), ..above(8.0, 0.0, 0) };
-    let config = |rules: Vec<RuleConfig>| ProcessConfig { rules, ..ProcessConfig::default() };
+    let named = |name: &str| support::named(name, above(8.0, 0.0, 0));
+    let config = |rules: Vec<Rule>| ProcessConfig { rules, ..ProcessConfig::default() };
     let mut fleet = Fleet::with(config(vec![named("gone"), named("kept")]));
     assert_eq!(alerts(fleet.feels("dev7", 0, 9.0)).len(), 2);
 
     let checkpoint = fleet.process.checkpoint();
-    fleet.process = Process::restore(config(vec![named("new"), named("kept")]), &checkpoint).unwrap();
-    let changes = fleet.feels("dev7", 1, 9.5).to_vec();
+    let changed = fleet.go_on(config(vec![named("new"), named("kept")]), &checkpoint);
+    let changes = [&changed, fleet.feels("dev7", 1, 9.5)].concat();
     let told: Vec<_> = alerts(&changes).iter().map(|alert| (alert.rule.to_string(), alert.state)).collect();
     assert_eq!(told, [("gone".to_owned(), AlertState::Cleared), ("new".to_owned(), AlertState::Raised)]);
     let changes = fleet.feels("dev7", 2, 1.0).to_vec();
@@ -218,7 +218,7 @@ fn the_snapshot_holds_active_alerts_and_recent_ones() {
 
 fn awaited(device: &str, metric: Option<&str>) -> ProcessConfig {
     let silent = rule(metric, Condition::NoReading { for_ms: 60_000 });
-    ProcessConfig { rules: vec![RuleConfig { device: Some(device.into()), ..silent }], ..ProcessConfig::default() }
+    ProcessConfig { rules: vec![Rule { device: Some(device.into()), ..silent }], ..ProcessConfig::default() }
 }
 
 #[test]
@@ -229,7 +229,10 @@ fn a_named_device_that_never_spoke_raises_its_silence_and_the_first_reading_clea
     assert!(alerts(&fleet.wait(59)).is_empty());
     let changes = fleet.wait(60);
     let alert = alerts(&changes)[0];
-    assert_eq!((&*alert.text, alert.raised_ms, alert.state), ("No reading for 1 min", T0 + 60_000, AlertState::Raised));
+    assert_eq!(
+        (&*words::of_alert(alert), alert.raised_ms, alert.state),
+        ("No reading for 1 min", T0 + 60_000, AlertState::Raised)
+    );
     assert_eq!((&*alert.device_id, &*alert.group), ("site/b/dev7", "site/b"));
     assert!(alerts(&fleet.wait(600)).is_empty(), "once");
     let id = alert.id.clone();
@@ -244,7 +247,7 @@ fn what_it_waited_counts_over_restarts_and_by_time_that_passed() {
     let mut fleet = Fleet::with(awaited("dev7", None));
     fleet.tick(0);
     for at_s in [20, 40] {
-        fleet.process = Process::restore(awaited("dev7", None), &fleet.process.checkpoint()).unwrap();
+        fleet.process = support::restore(awaited("dev7", None), &fleet.process.checkpoint());
         fleet.tick(at_s);
     }
     fleet.set_forward(50, 3_600);
@@ -252,10 +255,9 @@ fn what_it_waited_counts_over_restarts_and_by_time_that_passed() {
     let changes = fleet.wait(3_600 + 60);
     assert_eq!(alerts(&changes).len(), 1);
     let raised = alerts(&changes)[0].id.clone();
-    fleet.process = Process::restore(awaited("dev7", None), &fleet.process.checkpoint()).unwrap();
+    fleet.process = support::restore(awaited("dev7", None), &fleet.process.checkpoint());
     assert!(alerts(&fleet.wait(3_600 + 600)).is_empty(), "it stands");
-    fleet.process = Process::restore(awaited("dev8", None), &fleet.process.checkpoint()).unwrap();
-    let changes = fleet.wait(3_600 + 700);
+    let changes = [fleet.restart(awaited("dev8", None)), fleet.wait(3_600 + 700)].concat();
     let told: Vec<_> = alerts(&changes).iter().map(|alert| (&*alert.device_id, alert.state)).collect();
     assert_eq!(
         told,
@@ -305,10 +307,9 @@ fn a_checkpoint_from_before_rules_waited_is_read_and_they_begin_to() {
     let then = include_bytes!("checkpoints/version-6-silence");
     let config = awaited("dev7", None);
     let mut fleet = Fleet::with(config.clone());
-    fleet.process = Process::restore(config, then).unwrap();
+    let changed = fleet.go_on(config, then);
     assert_eq!(fleet.process.devices(), 2);
-    fleet.tick(100);
-    let raised: Vec<_> = fleet.wait(160);
+    let raised = [changed, fleet.tick(100).to_vec(), fleet.wait(160)].concat();
     assert_eq!(alerts(&raised).iter().filter(|alert| &*alert.device_id == "dev7").count(), 1);
 }
 
@@ -333,7 +334,7 @@ fn a_text_says_nothing_about_a_threshold() {
 
 #[test]
 fn every_mistake_of_the_configuration_is_named() {
-    let bad = |condition| RuleConfig { name: String::new(), ..rule(Some("t"), condition) };
+    let bad = |condition| Rule { name: "".into(), ..rule(Some("t"), condition) };
     let rules = vec![
         bad(Condition::Above { threshold: f64::NAN, hysteresis: -1.0, for_ms: -1 }),
         bad(Condition::NoReading { for_ms: 0 }),

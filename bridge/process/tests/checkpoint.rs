@@ -201,10 +201,10 @@ proptest! {
 
     #[test]
     fn a_restart_at_every_entry_changes_nothing(steps in prop::collection::vec(step(), 1..120)) {
-        let mut unbroken = Process::new(config());
-        let mut restarted = Process::new(config());
+        let mut unbroken = support::new(config());
+        let mut restarted = support::new(config());
         for (place, entry) in entries(steps).iter().enumerate() {
-            restarted = Process::restore(config(), &restarted.checkpoint()).unwrap();
+            restarted = support::restore(config(), &restarted.checkpoint());
             prop_assert_eq!(restarted.snapshot(), unbroken.snapshot());
             let (expected, got) = (apply(&mut unbroken, place, entry), apply(&mut restarted, place, entry));
             prop_assert_eq!(got.changes, expected.changes, "at entry {}", place + 1);
@@ -216,7 +216,7 @@ proptest! {
 
     #[test]
     fn a_frozen_state_stays_as_it_was_whatever_comes_after_it(steps in prop::collection::vec(step(), 1..120)) {
-        let mut process = Process::new(config());
+        let mut process = support::new(config());
         let mut frozen = Vec::new();
         for (place, entry) in entries(steps).iter().enumerate() {
             frozen.push((process.freeze(), process.checkpoint()));
@@ -229,7 +229,7 @@ proptest! {
 
     #[test]
     fn ticks_alone_never_run_in_circles(steps in prop::collection::vec(step(), 1..60)) {
-        let mut process = Process::new(config());
+        let mut process = support::new(config());
         let entries = entries(steps);
         for (place, entry) in entries.iter().enumerate() {
             apply(&mut process, place, entry);
@@ -255,7 +255,7 @@ fn the_random_steps_reach_what_they_are_meant_to_reach() {
     let mut commands = [0; 9];
     for _ in 0..100 {
         let steps = prop::collection::vec(step(), 120).new_tree(&mut runner).unwrap().current();
-        let mut process = Process::new(config());
+        let mut process = support::new(config());
         let mut names = HashMap::new();
         for (place, entry) in entries(steps).iter().enumerate() {
             let Output { counts, changes, .. } = apply(&mut process, place, entry);
@@ -292,7 +292,7 @@ fn cpu_ns() -> u64 {
 fn to_take_a_checkpoint_costs_next_to_nothing_beside_writing_it() {
     let silent = rule(None, Condition::NoReading { for_ms: 1_000 });
     let mut process =
-        Process::new(ProcessConfig { rules: vec![silent], due_per_entry_max: 5_000, ..ProcessConfig::default() });
+        support::new(ProcessConfig { rules: vec![silent], due_per_entry_max: 5_000, ..ProcessConfig::default() });
     for device in 0..5_000 {
         let payload = format!(r#"{{"deviceId":"d{device}","location":"{}","a":1,"b":2}}"#, device % 100);
         apply(&mut process, device, &publication(T0, "c1", "x", &payload));
@@ -320,13 +320,13 @@ fn a_checkpoint_says_what_kept_it_from_being_written() {
             Ok(())
         }
     }
-    let error = Process::new(config()).freeze().write(Full).unwrap_err();
+    let error = support::new(config()).freeze().write(Full).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);
 }
 
 #[test]
 fn a_checkpoint_of_another_version_or_a_damaged_one_is_refused() {
-    let checkpoint = Process::new(config()).checkpoint();
+    let checkpoint = support::new(config()).checkpoint();
     let restore = |bytes: &[u8]| Process::restore(config(), bytes).map(drop);
     assert_eq!(restore(&checkpoint), Ok(()));
     assert_eq!(restore(&[9, 1, 2]), Err(RestoreError::UnknownVersion(9)));
@@ -337,10 +337,10 @@ fn a_checkpoint_of_another_version_or_a_damaged_one_is_refused() {
 
 #[test]
 fn the_snapshot_of_a_restored_fleet_tells_everything() {
-    let mut process = Process::new(config());
+    let mut process = support::new(config());
     let payload = r#"{"deviceId":"a","location":"A","temperature":9,"b":"stuck"}"#;
     apply(&mut process, 0, &publication(T0, "c1", "x", payload));
-    let snapshot = Process::restore(config(), &process.checkpoint()).unwrap().snapshot();
+    let snapshot = support::restore(config(), &process.checkpoint()).snapshot();
     let told = |wanted: fn(&Change) -> bool| snapshot.iter().filter(|change| wanted(change)).count();
     assert_eq!(told(|change| matches!(change, Change::Device { .. })), 1);
     assert_eq!(told(|change| matches!(change, Change::Metric { .. })), 2);

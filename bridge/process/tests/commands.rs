@@ -208,6 +208,6 @@ fn what_waits_is_never_forgotten_and_the_rest_is_by_number_bytes_and_age() {
 fn a_checkpoint_of_before_there_were_commands_is_read() {
     let fleet = fleet(CommandsConfig::default());
     let before = include_bytes!("checkpoints/version-1");
-    let restored = tidegate_process::Process::restore(ProcessConfig::default(), before).unwrap();
+    let restored = support::restore(ProcessConfig::default(), before);
     assert_eq!(support::run::as_then(&restored), support::run::as_then(&fleet.process));
 }

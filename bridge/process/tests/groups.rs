@@ -4,7 +4,7 @@
 mod support;
 
 use support::{Fleet, T0};
-use tidegate_process::{Condition, Process, ProcessConfig, RuleConfig};
+use tidegate_process::{Condition, ProcessConfig, Rule};
 use tidegate_telemetry::{AggregateChange, Change, InAlert, Reason, Severity, StateCounts};
 
 fn aggregates(changes: &[Change], metric: &str) -> Vec<(String, AggregateChange)> {
@@ -70,7 +70,7 @@ fn the_extremes_of_a_group_name_their_devices() {
     let whole = fleet.process.snapshot();
     assert_eq!(names(&whole, ""), of_group("d", "c"));
     assert_eq!(names(&whole, "A"), of_group("a", "c"));
-    let restarted = Process::restore(ProcessConfig::default(), &fleet.process.checkpoint()).unwrap();
+    let restarted = support::restore(ProcessConfig::default(), &fleet.process.checkpoint());
     assert_eq!(restarted.snapshot(), whole);
 
     sends(&mut fleet, "b", 2, "A, 2", 62.2);
@@ -84,10 +84,9 @@ fn the_extremes_of_a_group_name_their_devices() {
 
 #[test]
 fn a_group_counts_its_devices_in_alert_by_the_gravest() {
-    let rule = |name: &str, severity: Severity, threshold: f64| RuleConfig {
-        name: name.into(),
+    let rule = |name: &str, severity: Severity, threshold: f64| Rule {
         severity,
-        ..support::rule(Some("t"), Condition::Above { threshold, hysteresis: 0.0, for_ms: 0 })
+        ..support::named(name, support::rule(Some("t"), Condition::Above { threshold, hysteresis: 0.0, for_ms: 0 }))
     };
     let rules = vec![rule("warm", Severity::Warning, 30.0), rule("hot", Severity::Critical, 60.0)];
     let mut fleet = Fleet::with(ProcessConfig { rules: rules.clone(), ..ProcessConfig::default() });
@@ -107,7 +106,7 @@ fn a_group_counts_its_devices_in_alert_by_the_gravest() {
     assert_eq!(found, [(1, 2, 0), (1, 2, 0), (1, 0, 0), (0, 2, 0), (0, 0, 0)].map(Some));
 
     let config = ProcessConfig { rules: vec![rules[0].clone()], ..ProcessConfig::default() };
-    fleet.process = Process::restore(config, &fleet.process.checkpoint()).unwrap();
+    fleet.process = support::restore(config, &fleet.process.checkpoint());
     sends(&mut fleet, "b", 2, "A, 2", 20.0);
     fleet.wait(4);
     let found = ["A", "A/1"].map(|group| in_alert(&fleet.process.snapshot(), group));

@@ -6,8 +6,8 @@ mod support;
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use support::{Fleet, T0, above, alerts, number, publication, rule, states};
-use tidegate_process::{CommandsConfig, Condition, ProcessConfig, RuleConfig};
+use support::{Fleet, T0, above, alerts, named, number, publication, rule, states};
+use tidegate_process::{CommandsConfig, Condition, ProcessConfig, Rule};
 use tidegate_telemetry::DeviceState::{Fresh, Late, Lost};
 use tidegate_telemetry::{
     AggregateChange, AlertChange, AlertState, AppliedReading, Change, Command, CommandRequest, CommandState, Entry,
@@ -17,7 +17,7 @@ use tidegate_telemetry::{
 const HOUR: i64 = 3_600;
 const YEARS: i64 = 56 * 365 * 86_400;
 
-fn silent(for_ms: i64) -> RuleConfig {
+fn silent(for_ms: i64) -> Rule {
     rule(None, Condition::NoReading { for_ms })
 }
 
@@ -222,9 +222,9 @@ proptest! {
         let config = || ProcessConfig {
             forget_after_ms: Some(900_000),
             rules: vec![
-                RuleConfig { name: "lasting".into(), ..above(2.0, 0.0, 20_000) },
-                RuleConfig { name: "silent".into(), ..silent(45_000) },
-                RuleConfig { name: "b silent".into(), ..rule(Some("b"), Condition::NoReading { for_ms: 90_000 }) },
+                named("lasting", above(2.0, 0.0, 20_000)),
+                named("silent", silent(45_000)),
+                named("b silent", rule(Some("b"), Condition::NoReading { for_ms: 90_000 })),
             ],
             ..ProcessConfig::default()
         };

@@ -5,7 +5,7 @@ mod support;
 
 use support::{Fleet, T0, above, alerts, number, publication, readings};
 use tidegate_decode::{DecodeConfig, FormatChoice, SameTime, SourceConfig};
-use tidegate_process::{Process, ProcessConfig};
+use tidegate_process::ProcessConfig;
 use tidegate_telemetry::{Change, DeliveryClass, DeviceIndex, DeviceState, Entry, MetricIndex, TimeOrigin};
 
 #[test]
@@ -270,7 +270,7 @@ fn a_copy_without_a_time_is_known_from_before_and_gives_way_to_whatever_comes() 
         assert_eq!(fleet.output.counts.readings_from_before, 1);
     }
     let config = ProcessConfig { rules: vec![above(30.0, 0.0, 0)], ..ProcessConfig::default() };
-    let restored = Process::restore(config, &fleet.process.checkpoint()).unwrap();
+    let restored = support::restore(config, &fleet.process.checkpoint());
     assert_eq!(restored.snapshot(), fleet.process.snapshot());
     let snapshot = fleet.process.snapshot();
     assert!(snapshot.iter().any(|change| matches!(change, Change::State { state: DeviceState::Late, .. })));

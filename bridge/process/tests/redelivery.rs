@@ -5,7 +5,7 @@ mod support;
 
 use bytes::Bytes;
 use support::{Fleet, T0, publication, readings};
-use tidegate_process::{Process, ProcessConfig};
+use tidegate_process::ProcessConfig;
 use tidegate_telemetry::{Entry, Publication, Qos};
 
 /// A value without a time as a client sends it, perhaps again.
@@ -27,7 +27,7 @@ fn taken(fleet: &mut Fleet, publication: &Publication) -> usize {
 fn two_hundred_messages_that_were_not_acknowledged_come_again_and_are_known() {
     let mut fleet = Fleet::new();
     assert!((1..=200).all(|id| taken(&mut fleet, &value("c1", id, "20", false)) == 1));
-    fleet.process = Process::restore(ProcessConfig::default(), &fleet.process.checkpoint()).unwrap();
+    fleet.process = support::restore(ProcessConfig::default(), &fleet.process.checkpoint());
     for _ in 0..2 {
         assert!((1..=200).all(|id| taken(&mut fleet, &value("c1", id, "20", true)) == 0));
     }

@@ -4,15 +4,15 @@
 mod support;
 
 use support::{Fleet, T0, above, alerts, publication, rule};
-use tidegate_process::{Condition, Process, ProcessConfig, RuleConfig};
+use tidegate_process::{Condition, Process, ProcessConfig, Rule};
 use tidegate_telemetry::Change;
 
-fn with_rules(rules: Vec<RuleConfig>) -> ProcessConfig {
+fn with_rules(rules: Vec<Rule>) -> ProcessConfig {
     ProcessConfig { rules, ..ProcessConfig::default() }
 }
 
-fn named(number: usize, rule: RuleConfig) -> RuleConfig {
-    RuleConfig { name: format!("rule {number}"), ..rule }
+fn named(number: usize, rule: Rule) -> Rule {
+    support::named(&format!("rule {number}"), rule)
 }
 
 fn says<'f>(fleet: &'f mut Fleet, payload: &str) -> &'f [Change] {
@@ -46,7 +46,7 @@ fn many_rules_on_a_metric_cost_each_as_much_as_few_when_metrics_come_and_at_a_re
             }
         });
         let checkpoint = fleet.process.checkpoint();
-        let restored = cost_ns(|| drop(Process::restore(config, &checkpoint).unwrap()));
+        let restored = cost_ns(|| drop(support::restore(config, &checkpoint)));
         [came, restored]
     };
     let (few, many) = (cost(500, 1_000), cost(10_000, 50));
@@ -61,8 +61,8 @@ fn rules_on_other_devices_groups_and_metrics_cost_nothing() {
         let about = |number: usize| {
             let pattern = Some(format!("site {number}/*"));
             match number % 3 {
-                0 => RuleConfig { device: pattern, ..above(1.0, 0.0, 0) },
-                1 => RuleConfig { group: pattern, ..rule(None, Condition::NoReading { for_ms: 1_000 }) },
+                0 => Rule { device: pattern, ..above(1.0, 0.0, 0) },
+                1 => Rule { group: pattern, ..rule(None, Condition::NoReading { for_ms: 1_000 }) },
                 _ => rule(Some(&format!("metric {number}")), Condition::NoReading { for_ms: 1_000 }),
             }
         };
@@ -86,7 +86,7 @@ fn patterns_choose_what_they_match_wherever_their_first_star_is() {
         (from..).zip(patterns).map(move |(number, pattern)| {
             let pattern = Some(pattern.to_owned());
             let (device, group) = if from == 0 { (pattern, None) } else { (None, pattern) };
-            named(number, RuleConfig { device, group, ..above(1.0, 0.0, 0) })
+            named(number, Rule { device, group, ..above(1.0, 0.0, 0) })
         })
     });
     let mut fleet = Fleet::with(with_rules(by_device.chain(by_group).collect()));
@@ -103,28 +103,23 @@ fn patterns_choose_what_they_match_wherever_their_first_star_is() {
 
 #[test]
 fn a_rule_tells_what_it_looks_at_whatever_comes_changes_moves_goes_and_restarts() {
-    let in_hall = |rule: RuleConfig| RuleConfig { group: Some("hall*".into()), ..rule };
+    let in_hall = |rule: Rule| Rule { group: Some("hall*".into()), ..rule };
     let config = || ProcessConfig {
         devices_max: 3,
         ..with_rules(vec![
             named(0, above(1.0, 0.0, 0)),
             named(1, in_hall(above(1.0, 0.0, 0))),
             named(2, in_hall(rule(None, Condition::NoReading { for_ms: 1_000_000 }))),
-            named(3, RuleConfig { device: Some("nobody".into()), ..above(1.0, 0.0, 0) }),
+            named(3, Rule { device: Some("nobody".into()), ..above(1.0, 0.0, 0) }),
             named(4, rule(Some("temprature"), Condition::NoReading { for_ms: 1_000_000 })),
         ])
     };
     let mut fleet = Fleet::with(config());
     let reach = |process: &Process| {
-        let of = |rule| {
-            let of = process.reach().of(rule);
-            [of.devices, of.series, of.texts]
-        };
-        let counted: Vec<_> = (0..5).map(of).collect();
-        let restored = Process::restore(config(), &process.checkpoint()).unwrap();
-        let again: Vec<_> = (0..5).map(|rule| restored.reach().of(rule)).collect();
-        assert_eq!(again, (0..5).map(|rule| process.reach().of(rule)).collect::<Vec<_>>(), "a restart counts the same");
-        counted
+        let restored = support::restore(config(), &process.checkpoint());
+        assert_eq!(restored.reach().rules(), process.reach().rules(), "a restart counts the same");
+        let rules = process.reach().rules();
+        rules.iter().map(|(_, of)| [of.devices, of.series, of.texts]).collect::<Vec<_>>()
     };
     let mut all = |payloads: &[&str]| {
         payloads.iter().for_each(|payload| {
@@ -148,7 +143,7 @@ fn a_rule_tells_what_it_looks_at_whatever_comes_changes_moves_goes_and_restarts(
     assert_eq!(told, [[3, 3, 1], [2, 2, 1], [2, 2, 0], [0, 0, 0], [3, 0, 0]]);
     let mut forgetful = ProcessConfig { forget_after_ms: Some(700_000), ..config() };
     forgetful.lost_after_min_ms = 60_000;
-    fleet.process = Process::restore(forgetful, &fleet.process.checkpoint()).unwrap();
+    fleet.process = support::restore(forgetful, &fleet.process.checkpoint());
     for at_s in (0..2_000).step_by(100) {
         fleet.tick(at_s);
     }

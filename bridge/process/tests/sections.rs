@@ -42,7 +42,7 @@ fn of_parts(parts: &[Part]) -> Vec<u8> {
 }
 
 fn after_history() -> Process {
-    let mut process = Process::new(config());
+    let mut process = support::new(config());
     for (place, entry) in history::entries().iter().enumerate() {
         apply(&mut process, place, entry);
     }

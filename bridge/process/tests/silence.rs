@@ -4,13 +4,13 @@
 mod support;
 
 use support::{Fleet, T0, alerts, rule, states};
-use tidegate_process::{Condition, Process, ProcessConfig, RuleConfig};
+use tidegate_process::{Condition, Process, ProcessConfig, Rule};
 use tidegate_telemetry::{AlertState, Change, DeviceState, Entry};
 
 const DEVICES: usize = 1_000;
 const AT_ONCE: usize = 32;
 
-fn silent() -> RuleConfig {
+fn silent() -> Rule {
     rule(None, Condition::NoReading { for_ms: 180_000 })
 }
 
@@ -91,7 +91,7 @@ fn going_on_from_a_checkpoint_in_its_midst_gives_the_same_changes() {
         fleet.feels(&format!("dev{n:04}"), 30, 21.0);
     }
     for step in 0..2 * DEVICES / AT_ONCE {
-        let restored = Process::restore(config(AT_ONCE), &fleet.process.checkpoint()).unwrap();
+        let restored = support::restore(config(AT_ONCE), &fleet.process.checkpoint());
         let mut other = Fleet { process: restored, position: fleet.position, ..Fleet::new() };
         let entry = Entry::Tick(T0 + 181_000 + 20_000 * i64::from(step > 20));
         assert_eq!(fleet.apply(&entry), other.apply(&entry), "step {step}");
@@ -103,7 +103,7 @@ fn alerts_of_a_rule_that_is_gone_are_cleared_a_part_at_a_time() {
     let mut fleet = fleet(usize::MAX);
     fleet.tick(181);
     let config = ProcessConfig { rules: Vec::new(), ..config(AT_ONCE) };
-    let process = Process::restore(config, &fleet.process.checkpoint()).unwrap();
+    let process = support::restore(config, &fleet.process.checkpoint());
     let mut fleet = Fleet { process, position: fleet.position, ..Fleet::new() };
     let mut cleared = 0;
     while fleet.process.next_deadline().is_some_and(|due_ms| due_ms <= T0 + 181_000) {

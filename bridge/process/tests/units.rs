@@ -3,9 +3,9 @@
 
 mod support;
 
-use support::{Fleet, alerts, number};
-use tidegate_process::{Condition, Conversion, MetricConfig, Process, ProcessConfig, RuleConfig};
-use tidegate_telemetry::Change;
+use support::{Fleet, T0, alerts, number, publication};
+use tidegate_process::{Condition, Conversion, MetricConfig, ProcessConfig, Rule};
+use tidegate_telemetry::{Change, Decoded, Description};
 
 /// The unit of a metric as it was told last, whether it is a guess, and its decimals.
 type Told = (Option<String>, bool, Option<u8>);
@@ -61,7 +61,7 @@ fn a_guess_is_taken_back_with_the_first_value_that_does_not_fit_and_stays_so_ove
     assert_eq!(told(fleet.sends("dev7", 2, 2, r#""voltage":5"#), "voltage"), None);
     let before = fleet.process.snapshot();
     assert_eq!(told(&before, "voltage"), Some((None, false, Some(1))));
-    let restarted = Process::restore(ProcessConfig::default(), &fleet.process.checkpoint()).unwrap();
+    let restarted = support::restore(ProcessConfig::default(), &fleet.process.checkpoint());
     assert_eq!(restarted.snapshot(), before);
 }
 
@@ -87,7 +87,7 @@ fn a_unit_that_is_said_is_no_guess_and_holds_whatever_the_value_is() {
 
 #[test]
 fn what_is_sent_in_another_unit_is_converted_before_anything_else_sees_it() {
-    let rule = RuleConfig {
+    let rule = Rule {
         metric: Some("voltage".into()),
         ..support::rule(None, Condition::Below { threshold: 2.5, hysteresis: 0.0, for_ms: 0 })
     };
@@ -111,5 +111,28 @@ fn two_devices_that_send_one_metric_in_different_units_are_kept_in_one() {
         let mut fleet = Fleet::with(config.clone());
         fleet.sends(device, 0, 0, &format!(r#""voltage":{sent}"#));
         assert_eq!(fleet.latest("voltage"), [(0, number(kept))], "{device}");
+    }
+}
+
+#[test]
+fn a_unit_that_the_device_says_counts_more_than_a_guess_and_less_than_the_configuration() {
+    let says = |device: &str, metric: &str, unit: &str| Decoded {
+        descriptions: vec![Description { device: device.into(), metric: metric.into(), unit: unit.into() }],
+        ..Decoded::default()
+    };
+    let by = publication(T0, "c1", "hall/telemetry", "-");
+    let mut fleet = Fleet::with(configured("pressure", Some("bar"), None, None));
+    fleet.sends("dev7", 0, 0, r#""temperature":300,"pressure":1,"battery":90"#);
+    let changes = fleet.means(&by, says("dev7", "temperature", "K")).to_vec();
+    assert_eq!(told(&changes, "temperature"), Some((unit("K"), false, Some(1))));
+    assert_eq!(fleet.means(&by, says("dev7", "temperature", "K")), [], "it is known");
+    fleet.means(&by, says("dev7", "pressure", "hPa"));
+    fleet.means(&by, says("dev7", "battery", ""));
+    assert_eq!(fleet.means(&by, says("dev7", "nothing", "K")), [], "it brings no metric in");
+    assert_eq!(fleet.means(&by, says("dev8", "temperature", "K")), [], "nor a device");
+    let restored = support::restore(configured("pressure", Some("bar"), None, None), &fleet.process.checkpoint());
+    for snapshot in [fleet.process.snapshot(), restored.snapshot()] {
+        let units = ["temperature", "pressure", "battery"].map(|metric| told(&snapshot, metric).unwrap().0);
+        assert_eq!(units, [unit("K"), unit("bar"), None]);
     }
 }

@@ -24,6 +24,6 @@ pub use hub::{Hub, ViewsFollower};
 pub use live::LiveConfig;
 pub use ports::{
     Anonymous, ClockStats, IntentError, Intents, LogStats, MqttListener, MqttStats, MqttWays, OperationStats,
-    Operations, Readiness, ReadingStats, Rule, RuleCondition, RuleReach,
+    Operations, Readiness, ReadingStats, RuleReach,
 };
 pub use rest::router;

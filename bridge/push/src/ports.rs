@@ -1,10 +1,11 @@
 //! What push asks of the rest of the program.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use serde::Serialize;
-use tidegate_telemetry::{Intent, Position, Severity};
+use tidegate_telemetry::{Intent, Position, Rule};
 
 /// Where what people do goes: into the log.
 pub trait Intents: Send + Sync + 'static {
@@ -33,36 +34,13 @@ pub trait Operations: Send + Sync + 'static {
     fn stats(&self) -> OperationStats;
 
     /// What raises alerts, in the order of the configuration.
-    fn rules(&self) -> &[Rule];
-
-    /// What the rule of this number, in that order, looks at.
-    fn reach(&self, rule: usize) -> RuleReach;
+    fn rules(&self) -> Vec<(Arc<Rule>, RuleReach)>;
 
     /// Whether readings are taken and viewers served.
     fn ready(&self) -> Readiness;
 
     /// Every counter and gauge, in the Prometheus text format.
     fn metrics_text(&self) -> String;
-}
-
-/// A rule that raises alerts.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Rule {
-    /// Unique among the rules; alerts name it.
-    pub name: String,
-    /// How grave its alerts are.
-    pub severity: Severity,
-    /// `None`: each metric; the device as a whole where nothing is read.
-    pub metric: Option<String>,
-    /// Device identifiers it is about: `*` stands for any text, `?` for any character. `None`: all.
-    pub device: Option<String>,
-    /// Group paths it is about, as `device`. `None`: all.
-    pub group: Option<String>,
-    /// What must hold.
-    #[serde(flatten)]
-    pub condition: RuleCondition,
-    /// For how long, ms; 0: at once.
-    pub for_ms: i64,
 }
 
 /// What a rule looks at just now.
@@ -74,28 +52,6 @@ pub struct RuleReach {
     pub series: u32,
     /// Of these, metrics whose newest value is a text: no threshold is above or below it.
     pub texts: u32,
-}
-
-/// What a rule looks for.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-#[serde(tag = "condition", rename_all = "snake_case")]
-pub enum RuleCondition {
-    /// The newest value is above the threshold.
-    Above {
-        /// In the metric's unit.
-        threshold: f64,
-        /// How far below the threshold it must come to be over.
-        hysteresis: f64,
-    },
-    /// The newest value is below the threshold.
-    Below {
-        /// In the metric's unit.
-        threshold: f64,
-        /// How far above the threshold it must come to be over.
-        hysteresis: f64,
-    },
-    /// Nothing was received.
-    NoReading,
 }
 
 /// Whether the program does its work.

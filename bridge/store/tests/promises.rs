@@ -12,8 +12,8 @@ use tidegate_buckets::Rung;
 use tidegate_store::{Aged, Store, StoreConfig, StoreError};
 use tidegate_telemetry::history::{ReadingsQuery, SeriesQuery};
 use tidegate_telemetry::{
-    AlertChange, AlertState, AppliedReading, Change, DeviceIndex, History, HistoryError, MetricIndex, Position,
-    Severity, Value,
+    AlertChange, AlertState, AppliedReading, Change, Condition, DeviceIndex, History, HistoryError, MetricIndex,
+    Position, Severity, Value,
 };
 
 const HOUR_MS: i64 = 3_600_000;
@@ -273,7 +273,10 @@ fn alert(id: &str, state: AlertState, raised_ms: i64) -> Change {
         device_id: DEVICE.into(),
         group: "".into(),
         metric: Some(METRIC.into()),
-        text: "Above 8.0 °C for 30 s".into(),
+        condition: Some(Condition::Above { threshold: 8.0, hysteresis: 0.5, for_ms: 30_000 }),
+        unit: Some("°C".into()),
+        decimals: Some(1),
+        words: "".into(),
         state,
         value: Some(8.25),
         raised_ms,

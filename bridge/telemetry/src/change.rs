@@ -7,6 +7,8 @@ use smallvec::SmallVec;
 
 use crate::command::{Command, CommandId};
 use crate::reading::{DeliveryClass, TimeOrigin, Value};
+use crate::rule::Condition;
+use crate::severity::Severity;
 
 /// Dense number of a device, assigned by processing and kept over restarts. After [`Change::Removed`] the number may be
 /// another device's.
@@ -34,18 +36,6 @@ pub enum DeviceState {
     Asleep,
     /// Overdue for so long that somebody should look.
     Lost,
-}
-
-/// How grave an alert is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    /// Good to know.
-    Info,
-    /// Look at it today.
-    Warning,
-    /// Look at it now.
-    Critical,
 }
 
 /// Where an alert stands.
@@ -105,8 +95,9 @@ pub struct AlertChange {
     pub group: Arc<str>,
     /// The metric's name; `None` when the rule is about the device as a whole.
     pub metric: Option<Arc<str>>,
-    /// What the rule says, for people: `Above 8.0 °C for 30 s`.
-    pub text: Arc<str>,
+    /// What an older program, which kept no facts, said of it: `Above 8.0 °C for 30 s`. Empty where there are facts.
+    #[serde(rename = "text", default)]
+    pub words: Arc<str>,
     /// Where it stands now.
     pub state: AlertState,
     /// Value that raised it, or the newest when it cleared; `None` for "no reading".
@@ -129,13 +120,59 @@ pub struct AlertChange {
     /// Unix ms and who, where an acknowledgement was taken back and none came since.
     #[serde(default)]
     pub unacknowledged: Option<(i64, Arc<str>)>,
+    /// What held. `None` where an older program wrote it, which kept no more than its words.
+    #[serde(default)]
+    pub condition: Option<Condition>,
+    /// Unit of its threshold and values, for people: `°C`.
+    #[serde(default)]
+    pub unit: Option<Arc<str>>,
+    /// Decimals to show of its threshold.
+    #[serde(default)]
+    pub decimals: Option<u8>,
+}
+
+/// The facts of an alert's rule, as they are shown beside its words; each is absent where there is none, and all but the unit
+/// where an older program raised it, which kept no more than the words.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct AlertFacts {
+    /// The kind of its condition.
+    pub condition: Option<&'static str>,
+    /// The threshold, where it is about one.
+    pub threshold: Option<f64>,
+    /// How long it had to hold, ms.
+    pub for_ms: Option<i64>,
+    /// Unit of the threshold and of the values.
+    pub unit: Option<Arc<str>>,
 }
 
 impl AlertChange {
+    /// The facts of its rule.
+    #[must_use]
+    pub fn facts(&self) -> AlertFacts {
+        AlertFacts {
+            condition: self.condition.as_ref().map(Condition::name),
+            threshold: self.condition.and_then(|condition| condition.threshold()),
+            for_ms: self.condition.map(|condition| condition.for_ms()),
+            unit: self.unit(),
+        }
+    }
+
     /// The value that cleared it; `None` while it holds, and where it ended for another reason than a value.
     #[must_use]
     pub fn cleared_value(&self) -> Option<f64> {
         self.value.filter(|_| self.state == AlertState::Cleared)
+    }
+
+    /// The unit of its values. An older program kept it in its words alone: behind the number, before the span.
+    #[must_use]
+    pub fn unit(&self) -> Option<Arc<str>> {
+        let in_words = |words: &str| -> Option<Arc<str>> {
+            let number = words.strip_prefix("Above ").or_else(|| words.strip_prefix("Below "))?;
+            let number = number.split(" for ").next()?;
+            let unit = number.trim_start_matches(|it: char| it.is_ascii_digit() || matches!(it, '-' | '.')).trim();
+            (!unit.is_empty()).then(|| unit.into())
+        };
+        self.unit.clone().or_else(|| in_words(&self.words))
     }
 
     /// When it came to stand as it does, Unix ms.

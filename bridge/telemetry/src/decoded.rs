@@ -14,7 +14,9 @@ use crate::reading::Reading;
 pub struct Decoded {
     /// What devices measured, in the order sent.
     pub readings: Vec<Reading>,
-    /// Devices that the publication says to be connected or gone. They count after the readings.
+    /// How metrics are to be shown, as their devices say. They count after the readings.
+    pub descriptions: Vec<Description>,
+    /// Devices that the publication says to be connected or gone. They count after that.
     pub availability: Vec<Availability>,
     /// Messages that the format asks the publisher with.
     pub effects: Vec<Effect>,
@@ -28,6 +30,7 @@ impl Decoded {
     /// Empties it, and keeps its memory.
     pub fn clear(&mut self) {
         self.readings.clear();
+        self.descriptions.clear();
         self.availability.clear();
         self.effects.clear();
         self.rejection = None;
@@ -37,8 +40,21 @@ impl Decoded {
     /// Whether the publication says nothing about any device, and that is no problem.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.readings.is_empty() && self.availability.is_empty() && self.rejection.is_none()
+        let said = self.readings.len() + self.descriptions.len() + self.availability.len();
+        said == 0 && self.rejection.is_none()
     }
+}
+
+/// How a metric is to be shown, as its device says. What the configuration says of the metric counts more, what its name
+/// suggests less.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Description {
+    /// Full identifier of the device.
+    pub device: Arc<str>,
+    /// Name of the metric. One that never had a value is not taken in for this.
+    pub metric: Arc<str>,
+    /// Unit for people: `°C`; empty: the metric has none.
+    pub unit: Arc<str>,
 }
 
 /// A publication says that a device came or went, as a certificate of birth or death does.

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::command::{CommandMessage, CommandReport, CommandRequest};
+use crate::rule::Rule;
 use crate::scope::DeviceScope;
 use crate::shares::Owner;
 
@@ -166,7 +167,7 @@ impl Publication {
 }
 
 /// What a person wants; enters the log like a publication so that the log decides the order.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Intent {
     /// Take an alert on; the first one in the log wins.
     AcknowledgeAlert {
@@ -198,6 +199,24 @@ pub enum Intent {
         /// Who takes it back.
         by: String,
     },
+    /// Have a rule hold, in the place of the one with its identifier if there is one.
+    PutRule {
+        /// Unix ms at which it was asked.
+        received_ms: i64,
+        /// Who asks.
+        by: String,
+        /// The rule.
+        rule: Box<Rule>,
+    },
+    /// Have a rule hold no longer; its alerts are cleared.
+    RemoveRule {
+        /// Unix ms at which it was asked.
+        received_ms: i64,
+        /// Who asks.
+        by: String,
+        /// The rule's identifier.
+        rule: String,
+    },
 }
 
 impl Intent {
@@ -205,7 +224,9 @@ impl Intent {
         match self {
             Intent::AcknowledgeAlert { received_ms, .. }
             | Intent::SendCommand { received_ms, .. }
-            | Intent::UnacknowledgeAlert { received_ms, .. } => *received_ms,
+            | Intent::UnacknowledgeAlert { received_ms, .. }
+            | Intent::PutRule { received_ms, .. }
+            | Intent::RemoveRule { received_ms, .. } => *received_ms,
         }
     }
 
@@ -213,13 +234,15 @@ impl Intent {
         match self {
             Intent::AcknowledgeAlert { received_ms, .. }
             | Intent::SendCommand { received_ms, .. }
-            | Intent::UnacknowledgeAlert { received_ms, .. } => received_ms,
+            | Intent::UnacknowledgeAlert { received_ms, .. }
+            | Intent::PutRule { received_ms, .. }
+            | Intent::RemoveRule { received_ms, .. } => received_ms,
         }
     }
 }
 
 /// One entry of the log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Entry {
     /// A device said something.
     Publication(Publication),
@@ -266,7 +289,9 @@ const CLOCKS: u8 = 4;
 /// Since then publications may have an address.
 const ADDRESSES: u8 = 5;
 /// Since then acknowledgements may have a comment and may be taken back.
-const CURRENT: u8 = 6;
+const COMMENTS: u8 = 6;
+/// Since then rules may be put and taken away.
+const CURRENT: u8 = 7;
 
 impl Entry {
     /// Unix ms at which the entry was received.
@@ -297,8 +322,9 @@ impl Entry {
 
     fn version(&self) -> u8 {
         match self {
+            Entry::Intent(Intent::PutRule { .. } | Intent::RemoveRule { .. }) => CURRENT,
             Entry::Intent(Intent::AcknowledgeAlert { comment: Some(_), .. } | Intent::UnacknowledgeAlert { .. }) => {
-                CURRENT
+                COMMENTS
             }
             Entry::Publication(Publication { address: Some(_), .. }) => ADDRESSES,
             Entry::Publication(Publication { scope: Some(_), .. }) => SCOPES,
@@ -338,7 +364,7 @@ impl Entry {
                 let (address, scope) = postcard::from_bytes(rest).map_err(|_| EntryError::Malformed)?;
                 (publication.address, publication.scope) = (Some(address), scope);
             }
-            Entry::Intent(Intent::AcknowledgeAlert { comment, .. }) if version == CURRENT => {
+            Entry::Intent(Intent::AcknowledgeAlert { comment, .. }) if version == COMMENTS => {
                 *comment = Some(postcard::from_bytes(rest).map_err(|_| EntryError::Malformed)?);
             }
             _ => {}
@@ -356,6 +382,8 @@ fn encode(value: &impl Serialize, out: &mut Vec<u8>) {
 mod tests {
     use super::*;
     use crate::command::{CommandId, CommandProgress};
+    use crate::rule::Condition;
+    use crate::severity::Severity;
 
     fn publication() -> Publication {
         Publication {
@@ -416,12 +444,19 @@ mod tests {
         };
         let back = Entry::Intent(Intent::UnacknowledgeAlert { received_ms: 1, alert: alert.clone(), by: by.clone() });
         let of_people = [acknowledge(Some("the door")), back].map(|entry| (entry, 6));
+        let (by, rule) = ("configuration".to_owned(), "configured/hot".to_owned());
+        let condition = Condition::Above { threshold: 8.0, hysteresis: 0.5, for_ms: 30_000 };
+        let (severity, metric, group) = (Severity::Critical, Some("temperature".to_owned()), Some("A/*".to_owned()));
+        let hot =
+            Rule { id: rule.as_str().into(), name: "hot".into(), severity, metric, device: None, group, condition };
+        let put = Entry::Intent(Intent::PutRule { received_ms: 1, by: by.clone(), rule: Box::new(hot) });
+        let rules = [put, Entry::Intent(Intent::RemoveRule { received_ms: 1, by, rule })].map(|entry| (entry, 7));
         let before = [Entry::Publication(publication()), acknowledge(None), Entry::Tick(-5)];
         let versions = before.map(|entry| (entry, 1)).into_iter().chain(commands().map(|entry| (entry, 2)));
         let set = Entry::ClockSet { at_ms: 1_704_723_845_000, by_ms: 3_600_000 };
         let placed = [placed(publication(), "192.0.2.7"), placed(scoped(), "2001:db8::")].map(|entry| (entry, 5));
         for (entry, version) in
-            versions.chain([(Entry::Publication(scoped()), 3), (set, 4)]).chain(placed).chain(of_people)
+            versions.chain([(Entry::Publication(scoped()), 3), (set, 4)]).chain(placed).chain(of_people).chain(rules)
         {
             let mut bytes = Vec::new();
             entry.encode_into(&mut bytes);

@@ -12,6 +12,7 @@
 //! - [`record`]: how structs that may grow are written; [`sections`]: a state of several rooms in one file
 //! - [`history`]: the questions a dashboard asks about the past, and the port that answers them
 //! - [`numbered`]: things that come and go, by number
+//! - [`rule`], [`severity`]: what raises alerts; [`words`]: what rules and alerts say
 //! - [`seldom`]: warnings about what goes on and on
 //! - [`shares`]: who holds how much of something that is bounded, and who gives way
 //! - [`unix`]: times in numbers, whatever their unit
@@ -26,29 +27,34 @@ pub mod numbered;
 pub mod problem;
 pub mod reading;
 pub mod record;
+pub mod rule;
 pub mod scope;
 pub mod sections;
 pub mod seldom;
 pub mod sender;
+pub mod severity;
 pub mod shares;
 pub mod unix;
+pub mod words;
 
 pub use change::{
-    AggregateChange, AlertChange, AlertState, AppliedCell, AppliedReading, Change, DeviceIndex, DeviceState, InAlert,
-    MetricIndex, Severity, StateCounts,
+    AggregateChange, AlertChange, AlertFacts, AlertState, AppliedCell, AppliedReading, Change, DeviceIndex,
+    DeviceState, InAlert, MetricIndex, StateCounts,
 };
 pub use command::{
     Command, CommandId, CommandMessage, CommandProgress, CommandRefusal, CommandReport, CommandRequest, CommandState,
 };
-pub use decoded::{Availability, Decoded, Effect};
+pub use decoded::{Availability, Decoded, Description, Effect};
 pub use entry::{Entry, EntryError, Intent, Position, Publication, PublishProperties, Qos, UNSET_BEFORE_MS};
 pub use history::{History, HistoryError};
 pub use numbered::Numbered;
 pub use problem::{Problem, ProblemSink, Reason, Rejection};
 pub use reading::{DeliveryClass, Reading, TimeOrigin, Value};
+pub use rule::{Condition, Rule};
 pub use scope::DeviceScope;
-pub use sections::{Sections, SectionsError, SectionsWriter};
+pub use sections::{Frozen, Sections, SectionsError, SectionsWriter};
 pub use seldom::Seldom;
 pub use sender::Sender;
+pub use severity::Severity;
 pub use shares::{Holder, Owner, Shares};
 pub use unix::unix_ms;

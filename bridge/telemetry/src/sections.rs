@@ -10,6 +10,7 @@
 //! for, and of unknown ones it is told ([`Sections::unread`]).
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::{self, Write};
 
 use serde::Serialize;
@@ -81,6 +82,29 @@ impl<W: Write> SectionsWriter<W> {
         self.out.write_all(&self.part)?;
         self.part.clear();
         Ok(())
+    }
+}
+
+/// The state of a room that somebody else writes, as it was at one moment. It shares its memory with the state that goes on;
+/// what changes while it lives is copied then.
+pub struct Frozen(Box<dyn Fn() -> Vec<u8> + Send>);
+
+impl Frozen {
+    /// A state that becomes bytes when it is written.
+    pub fn new(bytes: impl Fn() -> Vec<u8> + Send + 'static) -> Self {
+        Frozen(Box::new(bytes))
+    }
+
+    /// What the room reads again.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for Frozen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Frozen")
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use tidegate_telemetry::{
-    AggregateChange, AlertChange, AlertState, DeviceState, InAlert, Severity, StateCounts, Value,
+    AggregateChange, AlertChange, AlertFacts, AlertState, DeviceState, InAlert, Severity, StateCounts, Value, words,
 };
 
 use crate::directory::{Found, is_within};
@@ -167,7 +167,10 @@ pub struct AlertObject {
     /// Metric; `null` when it is about the device as a whole.
     pub metric: Option<Arc<str>>,
     /// What the rule says.
-    pub text: Arc<str>,
+    pub text: String,
+    /// The same as facts.
+    #[serde(flatten)]
+    pub facts: AlertFacts,
     /// Where it stands.
     pub state: AlertState,
     /// While it holds as `raised_value`, then as `cleared_value`.
@@ -401,7 +404,8 @@ impl From<&AlertChange> for AlertObject {
             device: Arc::clone(&change.device_id),
             group: Arc::clone(&change.group),
             metric: change.metric.clone(),
-            text: Arc::clone(&change.text),
+            text: words::of_alert(change),
+            facts: change.facts(),
             state: change.state,
             value: change.value,
             raised: change.raised_ms,

@@ -16,7 +16,7 @@ import {
 } from "../lib/format.js";
 import { now } from "../lib/live.js";
 import { href } from "../lib/router.js";
-import { alertTitle, lasted, thresholdUnit, valuesText } from "../lib/rules.js";
+import { alertTitle, lasted, valuesText } from "../lib/rules.js";
 import { unitOf } from "../lib/units.js";
 import { Act } from "./Act.js";
 import { Failure } from "../parts/Failure.js";
@@ -134,7 +134,7 @@ function Row(props: { alert: Alert }) {
       </td>
       <td class="where sub">{groupWords(alert().group)}</td>
       <td class="right value" title={valuesText(alert(), (value) => exactValue(value, null))}>
-        {formatValue(first(), digits())} <small>{thresholdUnit(alert().text)}</small>{" "}
+        {formatValue(first(), digits())} <small>{alert().unit}</small>{" "}
         <Show when={second()}>{(words) => <span class="sub">{words()}</span>}</Show>
       </td>
       <td

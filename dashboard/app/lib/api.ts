@@ -29,6 +29,8 @@ export interface ApiProblem {
 
 /** What raises alerts; `null` stands for every metric, device or group. */
 export interface Rule {
+  /** The same for as long as there is the rule. */
+  id: string;
   name: string;
   severity: Severity;
   metric: string | null;

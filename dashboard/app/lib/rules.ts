@@ -4,11 +4,6 @@ import type { Rule } from "./api.js";
 import { formatNumber, formatSpan, metricLabel } from "./format.js";
 import type { Unit } from "./units.js";
 
-const THRESHOLD_UNIT = /^(?:above|below)\s+[-−]?\d+(?:\.\d+)?\s?(\S+?)?(?:\s+for\s.*)?$/i;
-
-/** The unit of the number in an alert's text. */
-export const thresholdUnit = (text: string): string | null => THRESHOLD_UNIT.exec(text)?.[1] ?? null;
-
 /** An alert's text with its metric. */
 export function alertTitle(alert: Pick<Alert, "metric" | "text">): string {
   return alert.metric === null ? alert.text : `${metricLabel(alert.metric)} ${alert.text.charAt(0).toLowerCase()}${alert.text.slice(1)}`;
@@ -19,10 +14,10 @@ export const lasted = (alert: Pick<Alert, "raised" | "cleared">, now: number): n
 
 /** What an alert's values were, each with what it is: `9.5 °C when raised, peak 12.5 °C, 7.4 °C when cleared`. */
 export function valuesText(
-  alert: Pick<Alert, "raised_value" | "peak" | "cleared_value" | "text">,
+  alert: Pick<Alert, "raised_value" | "peak" | "cleared_value" | "unit">,
   write: (value: number) => string,
 ): string {
-  const unit = unitText(thresholdUnit(alert.text));
+  const unit = unitText(alert.unit);
   const named = (value: number | null, words: (number: string) => string): string[] =>
     value === null ? [] : [words(`${write(value)}${unit}`)];
   return [

@@ -43,6 +43,7 @@ test("ends stay while the values move within them, grow when they leave, and are
 
 test("rules of single devices and of other groups are not the colours'", () => {
   const rule = (more: Partial<Rule>): Rule => ({
+    id: "configured/r",
     name: "r",
     severity: "info",
     metric: "t",

@@ -14,7 +14,7 @@ use tidegate_decode::{DecodeConfig, FormatChoice, SameTime, SourceConfig};
 use tidegate_follow::Names;
 use tidegate_log::LogConfig;
 use tidegate_node::{Batch, NodeConfig, Steps};
-use tidegate_process::{Condition, ProcessConfig, RuleConfig};
+use tidegate_process::{Condition, ProcessConfig, Rule};
 use tidegate_push::Hub;
 use tidegate_store::{Store, StoreConfig};
 use tidegate_telemetry::{AlertState, Change, Entry, Intent, Position, Publication, Qos, Reason, Severity, TimeOrigin};
@@ -143,6 +143,7 @@ impl World {
             dice,
         };
         world.live();
+        world.put_rules();
         let World { node, viewers, .. } = &mut world;
         node.as_ref().expect("it lives").hub().write(|views| viewers.connect(views));
         world
@@ -166,6 +167,13 @@ impl World {
         let (config, clock) = (self.config.clone(), || NOW_MS.load(Ordering::Relaxed));
         let node = Steps::open(&config, self.now_ms, clock, &mut |batch| self.see(batch)).unwrap();
         self.node = Some(node);
+    }
+
+    /// As at each start of the program.
+    fn put_rules(&mut self) {
+        for intent in self.node().rules_to_change(self.now_ms) {
+            self.append(Entry::Intent(intent), None);
+        }
     }
 
     pub fn step(&mut self) {
@@ -367,6 +375,7 @@ impl World {
             judge_same(&groups, &before.1);
             judge_same(&alerts, &before.2);
         }
+        self.put_rules();
     }
 
     /// What people see of the state.
@@ -383,9 +392,10 @@ fn judge_same<T: PartialEq + Debug>(now: &[T], before: &[T]) {
     assert!(differs.is_none() && now.len() == before.len(), "a restart changes what is shown: {differs:#?}");
 }
 
-fn rules() -> Vec<RuleConfig> {
-    let rule = |name: &str, metric: Option<&str>, condition| RuleConfig {
-        name: name.to_owned(),
+fn rules() -> Vec<Rule> {
+    let rule = |name: &str, metric: Option<&str>, condition| Rule {
+        id: Rule::configured_id(name),
+        name: name.into(),
         severity: Severity::Warning,
         metric: metric.map(str::to_owned),
         device: None,

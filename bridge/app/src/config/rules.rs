@@ -2,7 +2,7 @@
 
 use jiff::tz::TimeZone;
 use tidegate_decode::{FormatChoice, SameTime, SourceConfig};
-use tidegate_process::{Condition, Conversion, MetricConfig, RuleConfig};
+use tidegate_process::{Condition, Conversion, MetricConfig, Rule};
 use tidegate_telemetry::Severity;
 
 use super::reader::{Reader, Section, number};
@@ -43,12 +43,12 @@ const SOURCE_SAMPLE: &str = r#"
 "#;
 
 /// The rules, and the section that each is written in.
-pub fn rules(reader: &mut Reader) -> (Vec<RuleConfig>, Vec<String>) {
+pub fn rules(reader: &mut Reader) -> (Vec<Rule>, Vec<String>) {
     let paths = reader.list("alert", ALERT_SAMPLE);
     paths.into_iter().filter_map(|path| Some((rule(&mut reader.at(&path))?, path))).unzip()
 }
 
-fn rule(section: &mut Section<'_>) -> Option<RuleConfig> {
+fn rule(section: &mut Section<'_>) -> Option<Rule> {
     let name = text(section, "name");
     let severity = section.optional("severity", |item| match item.as_str() {
         Some("info") => Ok(Severity::Info),
@@ -62,7 +62,8 @@ fn rule(section: &mut Section<'_>) -> Option<RuleConfig> {
         section.wrong("needs a name: name = \"…\"");
     }
     let severity = severity.unwrap_or(Severity::Warning);
-    Some(RuleConfig { name: name?, severity, metric, device, group, condition: condition? })
+    let (name, condition) = (name?, condition?);
+    Some(Rule { id: Rule::configured_id(&name), name: name.into(), severity, metric, device, group, condition })
 }
 
 fn condition(section: &mut Section<'_>) -> Option<Condition> {

@@ -7,6 +7,7 @@ mod types;
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use tidegate_telemetry::record::{Fields, RecordError, read_as};
@@ -15,6 +16,7 @@ use tidegate_telemetry::{AlertChange, DeviceIndex, MetricIndex};
 use crate::alerts::{AlertKey, Alerts};
 use crate::checkpoint::{RestoreError, Restored, State};
 use crate::commands::{Commands, CommandsThen};
+use crate::config::ProcessConfig;
 use crate::device::Device;
 use crate::fleet::Fleet;
 use crate::groups::{Group, Groups, Rounds};
@@ -62,7 +64,14 @@ type Rules = Vec<RuleIdentity>;
 type Addresses = Vec<(DeviceIndex, IpAddr)>;
 
 /// Reads a checkpoint of an older version, without the byte that says which.
-pub(crate) fn read(version: u8, bytes: &[u8]) -> Read<Restored> {
+pub(crate) fn read(version: u8, bytes: &[u8], config: &ProcessConfig) -> Read<Restored> {
+    let (rules, state) = read_blob(version, bytes)?;
+    // The configuration alone had the rules; what stood under one goes on where it still has it.
+    let rule = |then: &RuleIdentity| config.rules.iter().find(|rule| then.is_of(rule)).cloned().map(Arc::new);
+    Ok(Restored { rules: rules.iter().map(rule).collect(), state, notes: Vec::new() })
+}
+
+fn read_blob(version: u8, bytes: &[u8]) -> Read<(Rules, State)> {
     match version {
         ONE_BLOB => read_one_blob(bytes),
         WITH_NAMELESS_GROUPS => {
@@ -86,7 +95,7 @@ pub(crate) fn read(version: u8, bytes: &[u8]) -> Read<Restored> {
     }
 }
 
-fn read_one_blob(bytes: &[u8]) -> Read<Restored> {
+fn read_one_blob(bytes: &[u8]) -> Read<(Rules, State)> {
     type AllAlerts = (Shelves<AlertKey, AlertChange>, VecDeque<AlertKey>);
     type Then = (i64, Shards<Device>, (Shards<Group>, Rounds), AllAlerts, CommandsThen, Redelivery, Unheard);
     type All = (Rules, Then, Addresses, Vec<(DeviceIndex, MetricIndex)>);
@@ -98,7 +107,7 @@ fn read_one_blob(bytes: &[u8]) -> Read<Restored> {
     Ok(restored(rules, (now_ms, fleet, groups, alerts, commands, redelivery, unheard), addresses))
 }
 
-fn read_older<G: DeserializeOwned + Into<Groups>>(bytes: &[u8]) -> Read<Restored> {
+fn read_older<G: DeserializeOwned + Into<Groups>>(bytes: &[u8]) -> Read<(Rules, State)> {
     let (rules, then): (_, (i64, OlderFleet, G, OlderAlerts, CommandsThen)) = all(bytes)?;
     let (now_ms, devices, groups, alerts, commands) = then;
     let fleet = Fleet::of(devices.at(now_ms).map(Ok::<_, RecordError>)).map_err(|_| RestoreError::Malformed)?;
@@ -118,11 +127,10 @@ fn fleet(devices: Shards<Device>) -> Read<Fleet> {
 
 type Parts = (i64, Fleet, Groups, Alerts, CommandsThen, Redelivery, Unheard);
 
-fn restored(rules: Rules, parts: Parts, addresses: Addresses) -> Restored {
+fn restored(rules: Rules, parts: Parts, addresses: Addresses) -> (Rules, State) {
     let (now_ms, mut fleet, mut groups, alerts, commands, redelivery, unheard) = parts;
     fleet.set_addresses(addresses);
     groups.rebuild(&mut fleet);
     let commands = Commands::of(commands, now_ms);
-    let state = State { now_ms, fleet, groups, alerts, commands, redelivery, unheard };
-    Restored { rules, state, notes: Vec::new() }
+    (rules, State { now_ms, fleet, groups, alerts, commands, redelivery, unheard })
 }

@@ -93,7 +93,8 @@ impl OlderCell {
     fn given(self, given: Given) -> Cell {
         let OlderCell { name, value, time_ms, heard_ms, baseline, decimals, aggregate } = self;
         let (guess, is_misnamed) = (None, false);
-        Cell { name, value, time_ms, given, heard_ms, baseline, decimals, aggregate, guess, is_misnamed }
+        let described = None;
+        Cell { name, value, time_ms, given, heard_ms, baseline, decimals, aggregate, guess, is_misnamed, described }
     }
 }
 
@@ -140,7 +141,10 @@ impl OlderAlert {
             device_id: self.device_id,
             group: self.group,
             metric: self.metric,
-            text: self.text,
+            condition: None,
+            unit: None,
+            decimals: None,
+            words: self.text,
             state: self.state,
             value: self.value,
             raised_ms: self.raised_ms,

@@ -5,7 +5,7 @@ pub mod run;
 
 use bytes::Bytes;
 use tidegate_decode::{DecodeConfig, Decoder};
-use tidegate_process::{Condition, Output, Process, ProcessConfig, RuleConfig};
+use tidegate_process::{Condition, Output, Process, ProcessConfig, Rule};
 use tidegate_telemetry::{
     AlertChange, AppliedReading, Availability, Change, Decoded, DeviceState, Entry, Intent, Position, Publication, Qos,
     Reason, Severity, Value,
@@ -31,11 +31,24 @@ impl Fleet {
     }
 
     pub fn reading(decode: DecodeConfig, config: ProcessConfig) -> Self {
-        Fleet { decoder: Decoder::new(decode), process: Process::new(config), position: 0, output: Output::default() }
+        Fleet { decoder: Decoder::new(decode), process: new(config), position: 0, output: Output::default() }
     }
 
-    pub fn with_rule(rule: RuleConfig) -> Self {
+    pub fn with_rule(rule: Rule) -> Self {
         Fleet::with(ProcessConfig { rules: vec![rule], ..ProcessConfig::default() })
+    }
+
+    /// Restarts with another configuration: what its rules change.
+    pub fn restart(&mut self, config: ProcessConfig) -> Vec<Change> {
+        let checkpoint = self.process.checkpoint();
+        self.go_on(config, &checkpoint)
+    }
+
+    /// As [`Fleet::restart`], from a checkpoint.
+    pub fn go_on(&mut self, config: ProcessConfig, checkpoint: &[u8]) -> Vec<Change> {
+        self.process = Process::restore(config, checkpoint).unwrap();
+        let intents = self.process.rules_to_change(self.process.last_received_ms().unwrap_or(T0));
+        intents.into_iter().flat_map(|intent| self.apply(&Entry::Intent(intent)).to_vec()).collect()
     }
 
     /// Applies an entry; the output is of it alone.
@@ -49,12 +62,16 @@ impl Fleet {
 
     /// The publication says that a device is connected or gone.
     pub fn is_said(&mut self, by: &Entry, device: &str, is_connected: bool) -> &[Change] {
+        let availability = vec![Availability { device: device.into(), is_connected }];
+        self.means(by, Decoded { availability, ..Decoded::default() })
+    }
+
+    /// Applies a publication with this meaning.
+    pub fn means(&mut self, publication: &Entry, mut decoded: Decoded) -> &[Change] {
         self.position += 1;
         self.output.clear();
-        let availability = vec![Availability { device: device.into(), is_connected }];
-        let mut decoded = Decoded { availability, ..Decoded::default() };
-        self.process.apply(Position(self.position), by, &mut decoded, &mut self.output);
-        assert!(decoded.is_empty(), "it is taken out");
+        self.process.apply(Position(self.position), publication, &mut decoded, &mut self.output);
+        assert!(decoded.is_empty(), "all of it is taken");
         &self.output.changes
     }
 
@@ -132,6 +149,25 @@ impl Fleet {
     }
 }
 
+/// A fleet that has the rules of its configuration.
+pub fn new(config: ProcessConfig) -> Process {
+    with_its_rules(Process::new(config))
+}
+
+/// A fleet as it is after a restart: with the rules of its configuration, which may have changed.
+pub fn restore(config: ProcessConfig, checkpoint: &[u8]) -> Process {
+    with_its_rules(Process::restore(config, checkpoint).unwrap())
+}
+
+fn with_its_rules(mut process: Process) -> Process {
+    let received_ms = process.last_received_ms().unwrap_or(T0);
+    for intent in process.rules_to_change(received_ms) {
+        let entry = Entry::Intent(intent);
+        process.apply(Position(0), &entry, &mut Decoded::default(), &mut Output::default());
+    }
+    process
+}
+
 pub fn publication(received_ms: i64, client: &str, topic: &str, payload: &str) -> Entry {
     Entry::Publication(Publication {
         received_ms,
@@ -182,8 +218,9 @@ pub fn states(changes: &[Change]) -> Vec<(DeviceState, i64)> {
     changes.iter().filter_map(state).collect()
 }
 
-pub fn rule(metric: Option<&str>, condition: Condition) -> RuleConfig {
-    RuleConfig {
+pub fn rule(metric: Option<&str>, condition: Condition) -> Rule {
+    Rule {
+        id: Rule::configured_id("rule"),
         name: "rule".into(),
         severity: Severity::Warning,
         metric: metric.map(Into::into),
@@ -193,6 +230,11 @@ pub fn rule(metric: Option<&str>, condition: Condition) -> RuleConfig {
     }
 }
 
-pub fn above(threshold: f64, hysteresis: f64, for_ms: i64) -> RuleConfig {
+/// The rule by another name, and so another one.
+pub fn named(name: &str, rule: Rule) -> Rule {
+    Rule { id: Rule::configured_id(name), name: name.into(), ..rule }
+}
+
+pub fn above(threshold: f64, hysteresis: f64, for_ms: i64) -> Rule {
     rule(Some("temperature"), Condition::Above { threshold, hysteresis, for_ms })
 }

@@ -2,13 +2,12 @@
 #![allow(dead_code)]
 
 use tidegate_decode::{DecodeConfig, Decoder};
-use tidegate_process::{CommandsConfig, Condition, Output, Process, ProcessConfig, RuleConfig};
-use tidegate_telemetry::{AggregateChange, Change, CommandRequest, Entry, InAlert, Position, Qos};
+use tidegate_process::{CommandsConfig, Condition, Output, Process, ProcessConfig, Rule};
+use tidegate_telemetry::{AggregateChange, AlertChange, Change, CommandRequest, Entry, InAlert, Position, Qos, words};
 
-use super::{above, rule};
+use super::{above, named, rule};
 
 pub fn config() -> ProcessConfig {
-    let named = |name: &str, rule: RuleConfig| RuleConfig { name: name.into(), ..rule };
     ProcessConfig {
         devices_max: 6,
         metrics_per_device_max: 4,
@@ -26,11 +25,11 @@ pub fn config() -> ProcessConfig {
             named("lasting", above(2.0, 0.0, 20_000)),
             named("silent", rule(None, Condition::NoReading { for_ms: 45_000 })),
             named("metric silent", rule(Some("b"), Condition::NoReading { for_ms: 90_000 })),
-            RuleConfig {
+            Rule {
                 device: Some("d8".into()),
                 ..named("missed", rule(Some("b"), Condition::NoReading { for_ms: 70_000 }))
             },
-            RuleConfig {
+            Rule {
                 group: Some("A*".into()),
                 ..named("any low", rule(None, Condition::Below { threshold: 1.0, hysteresis: 0.5, for_ms: 5_000 }))
             },
@@ -66,5 +65,22 @@ pub fn as_then(process: &Process) -> Vec<Change> {
         Change::States { group, counts, .. } => Change::States { group, counts, in_alert: InAlert::default() },
         other => other,
     };
-    process.changes().map(then).collect()
+    told(process.changes()).into_iter().map(then).collect()
+}
+
+/// Changes with alerts in words, as all are that a program of before raised.
+pub fn told(changes: impl IntoIterator<Item = Change>) -> Vec<Change> {
+    let in_words = |alert: AlertChange| AlertChange {
+        words: words::of_alert(&alert).into(),
+        condition: None,
+        unit: None,
+        decimals: None,
+        ..alert
+    };
+    let told = changes.into_iter().map(|change| match change {
+        Change::Alert(alert) => Change::Alert(in_words(alert)),
+        Change::AlertPeak(alert) => Change::AlertPeak(in_words(alert)),
+        other => other,
+    });
+    told.collect()
 }

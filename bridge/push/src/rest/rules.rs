@@ -4,13 +4,13 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::Uri;
 use serde::Serialize;
-use tidegate_telemetry::scope::glob_matches;
+use tidegate_telemetry::{Condition, Rule, Severity};
 
 use super::Api;
 use super::devices::find;
 use super::error::ApiError;
 use super::parameters::Parameters;
-use crate::ports::{Rule, RuleCondition, RuleReach};
+use crate::ports::RuleReach;
 
 /// What raises alerts.
 #[derive(Debug, Serialize)]
@@ -21,8 +21,18 @@ pub struct Rules {
 /// A rule, how many of its alerts hold, and whether it can raise any.
 #[derive(Debug, Serialize)]
 struct Standing {
-    #[serde(flatten)]
-    rule: Rule,
+    id: Arc<str>,
+    name: Arc<str>,
+    severity: Severity,
+    metric: Option<String>,
+    device: Option<String>,
+    group: Option<String>,
+    condition: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    threshold: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hysteresis: Option<f64>,
+    for_ms: i64,
     active: usize,
     looks_at: RuleReach,
     /// Why there is nothing that could raise an alert, in words.
@@ -32,24 +42,43 @@ struct Standing {
 /// `GET /v1/rules`: all of them, or those that are about one device.
 pub async fn list(State(api): State<Arc<Api>>, uri: Uri) -> Result<Json<Rules>, ApiError> {
     let parameters = Parameters::of(&uri, &["device"])?;
-    let mut rules: Vec<(usize, Rule)> = api.operations.rules().iter().cloned().enumerate().collect();
+    let mut rules = api.operations.rules();
     if let Some(name) = parameters.text("device") {
         let device = api.hub.read(|views| find(views, name))?;
-        let fits = |pattern: &Option<String>, text: &str| pattern.as_ref().is_none_or(|it| glob_matches(it, text));
-        rules.retain(|(_, rule)| fits(&rule.device, &device.id) && fits(&rule.group, &device.group));
+        rules.retain(|(rule, _)| rule.selects(&device.id, &device.group));
     }
-    let standing = |(number, rule): (usize, Rule)| {
-        let active = api.hub.read(|views| views.active_alerts_of(&rule.name));
-        let looks_at = api.operations.reach(number);
-        Standing { active, looks_at, blind: blindness(&rule, looks_at), rule }
+    let standing = |(rule, looks_at): (Arc<Rule>, RuleReach)| Standing {
+        active: api.hub.read(|views| views.active_alerts_of(&rule.name)),
+        ..Standing::of(&rule, looks_at)
     };
     Ok(Json(Rules { rules: rules.into_iter().map(standing).collect() }))
+}
+
+impl Standing {
+    /// That of a rule of which no alert holds.
+    fn of(rule: &Rule, looks_at: RuleReach) -> Self {
+        Standing {
+            id: Arc::clone(&rule.id),
+            name: Arc::clone(&rule.name),
+            severity: rule.severity,
+            metric: rule.metric.clone(),
+            device: rule.device.clone(),
+            group: rule.group.clone(),
+            condition: rule.condition.name(),
+            threshold: rule.condition.threshold(),
+            hysteresis: rule.condition.hysteresis(),
+            for_ms: rule.condition.for_ms(),
+            active: 0,
+            looks_at,
+            blind: blindness(rule, looks_at),
+        }
+    }
 }
 
 /// Why a rule has nothing to look at that could raise an alert.
 fn blindness(rule: &Rule, RuleReach { devices, series, texts }: RuleReach) -> Option<String> {
     let metric = rule.metric.as_deref().unwrap_or("a metric");
-    let is_about_silence = matches!(rule.condition, RuleCondition::NoReading);
+    let is_about_silence = matches!(rule.condition, Condition::NoReading { .. });
     match (devices, series) {
         (0, _) => Some(nobody(rule)),
         (1, 0) => Some(format!("the device it is about has not sent {metric} yet")),
@@ -80,15 +109,15 @@ mod tests {
     #[test]
     fn why_a_rule_never_raises_is_said_in_words() {
         let rule = |metric: Option<&str>, device: Option<&str>, group: Option<&str>, condition| Rule {
-            name: "r".to_owned(),
-            severity: tidegate_telemetry::Severity::Warning,
+            id: "r".into(),
+            name: "r".into(),
+            severity: Severity::Warning,
             metric: metric.map(str::to_owned),
             device: device.map(str::to_owned),
             group: group.map(str::to_owned),
             condition,
-            for_ms: 0,
         };
-        let above = RuleCondition::Above { threshold: 1.0, hysteresis: 0.0 };
+        let above = Condition::Above { threshold: 1.0, hysteresis: 0.0, for_ms: 0 };
         let reach = |devices, series, texts| RuleReach { devices, series, texts };
         let hot = |device, group| rule(Some("temperature"), device, group, above);
         let said = |rule: &Rule, reach| blindness(rule, reach).unwrap_or_default();
@@ -111,7 +140,7 @@ mod tests {
         assert_eq!(said(&hot(None, None), reach(9, 1, 1)), "temperature is a text at the device that sends it");
         assert_eq!(said(&rule(None, None, None, above), reach(9, 4, 4)), "all that its devices send is texts");
         assert_eq!(said(&hot(None, None), reach(9, 3, 2)), "");
-        let silent = rule(Some("door"), None, None, RuleCondition::NoReading);
+        let silent = rule(Some("door"), None, None, Condition::NoReading { for_ms: 1 });
         assert_eq!(said(&silent, reach(3, 3, 3)), "", "a text is heard");
     }
 }

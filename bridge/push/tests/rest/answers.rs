@@ -219,8 +219,9 @@ async fn rules_are_listed_all_or_those_about_a_device() {
     let rules = site.get("/v1/rules").await.json()["rules"].clone();
     assert_eq!(
         rules[0],
-        json!({ "name": "too-warm", "severity": "critical", "metric": "temperature", "device": null, "group": "site/*",
-            "condition": "above", "threshold": 8.0, "hysteresis": 0.5, "for_ms": 30_000, "active": 2,
+        json!({ "id": "configured/too-warm", "name": "too-warm", "severity": "critical", "metric": "temperature",
+            "device": null, "group": "site/*", "condition": "above", "threshold": 8.0, "hysteresis": 0.5, "for_ms": 30_000,
+            "active": 2,
             "looks_at": { "devices": 4, "series": 4, "texts": 0 }, "blind": null })
     );
     let blind = "no device was heard in a group that matches \"site/b*\" yet";

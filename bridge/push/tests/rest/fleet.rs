@@ -6,15 +6,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tidegate_buckets::Bucket;
-use tidegate_push::{Rule, RuleCondition};
 use tidegate_telemetry::history::{
     AlertEvent, ProblemGroup, ReadingsCursor, ReadingsPage, ReadingsQuery, SeriesAnswer, SeriesQuery, StoreStats,
     Wanted,
 };
 use tidegate_telemetry::{
     AggregateChange, AlertChange, AlertState, AppliedCell, AppliedReading, Change, Command, CommandId, CommandRequest,
-    CommandState, DeliveryClass, DeviceIndex, DeviceState, History, HistoryError, InAlert, MetricIndex, Position, Qos,
-    Reason, Severity, StateCounts, TimeOrigin, Value,
+    CommandState, Condition, DeliveryClass, DeviceIndex, DeviceState, History, HistoryError, InAlert, MetricIndex,
+    Position, Qos, Reason, Rule, Severity, StateCounts, TimeOrigin, Value,
 };
 
 /// The reference reading's own time.
@@ -117,7 +116,10 @@ pub fn alert(id: &str, state: AlertState) -> AlertChange {
         device_id: "site/b/dev7".into(),
         group: "site/b".into(),
         metric: Some("temperature".into()),
-        text: "Above 8.0 °C for 30 s".into(),
+        condition: Some(Condition::Above { threshold: 8.0, hysteresis: 0.5, for_ms: 30_000 }),
+        unit: Some("°C".into()),
+        decimals: Some(1),
+        words: "".into(),
         state,
         value: Some(9.5),
         raised_ms: NOW_MS,
@@ -146,19 +148,19 @@ pub fn command(position: Position, by: &str, request: CommandRequest) -> Change 
 
 /// Rules about all of the fleet, about `site/b` alone, and about silence.
 pub fn rules() -> Vec<Rule> {
-    let rule = |name: &str, group: Option<&str>, condition, for_ms| Rule {
-        name: name.to_owned(),
+    let rule = |name: &str, group: Option<&str>, condition: Condition| Rule {
+        id: Rule::configured_id(name),
+        name: name.into(),
         severity: Severity::Critical,
-        metric: Some("temperature".to_owned()).filter(|_| condition != RuleCondition::NoReading),
+        metric: Some("temperature".to_owned()).filter(|_| condition.threshold().is_some()),
         device: None,
         group: group.map(str::to_owned),
         condition,
-        for_ms,
     };
     vec![
-        rule("too-warm", Some("site/*"), RuleCondition::Above { threshold: 8.0, hysteresis: 0.5 }, 30_000),
-        rule("only-b", Some("site/b*"), RuleCondition::Below { threshold: -1.0, hysteresis: 0.0 }, 0),
-        rule("silent", None, RuleCondition::NoReading, 600_000),
+        rule("too-warm", Some("site/*"), Condition::Above { threshold: 8.0, hysteresis: 0.5, for_ms: 30_000 }),
+        rule("only-b", Some("site/b*"), Condition::Below { threshold: -1.0, hysteresis: 0.0, for_ms: 0 }),
+        rule("silent", None, Condition::NoReading { for_ms: 600_000 }),
     ]
 }
 

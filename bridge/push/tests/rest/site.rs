@@ -9,10 +9,9 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tidegate_push::{
-    Hub, IntentError, Intents, LiveConfig, OperationStats, Operations, PushConfig, Readiness, Rule, RuleReach, router,
-    serve,
+    Hub, IntentError, Intents, LiveConfig, OperationStats, Operations, PushConfig, Readiness, RuleReach, router, serve,
 };
-use tidegate_telemetry::{AlertChange, AlertState, Change, Intent, Position};
+use tidegate_telemetry::{AlertChange, AlertState, Change, Intent, Position, Rule};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -118,6 +117,7 @@ impl Intents for FakeLog {
                 ..fleet::alert(&alert, AlertState::Raised)
             }),
             Intent::SendCommand { by, request, .. } => fleet::command(position, &by, *request),
+            Intent::PutRule { .. } | Intent::RemoveRule { .. } => unreachable!("nobody asks for that by REST"),
         };
         self.hub.apply(position, NOW_MS, &[change]);
         std::future::ready(Ok(position)).boxed()
@@ -134,14 +134,12 @@ impl Operations for FakeOperations {
         OperationStats { started: NOW_MS, refused: [("not_utf8", 3)].into(), ..OperationStats::default() }
     }
 
-    fn rules(&self) -> &[Rule] {
-        static RULES: OnceLock<Vec<Rule>> = OnceLock::new();
-        RULES.get_or_init(fleet::rules)
-    }
-
-    fn reach(&self, rule: usize) -> RuleReach {
-        let devices = if rule == 1 { 0 } else { 4 };
-        RuleReach { devices, series: devices, texts: 0 }
+    fn rules(&self) -> Vec<(Arc<Rule>, RuleReach)> {
+        let reach = |number| {
+            let devices = if number == 1 { 0 } else { 4 };
+            RuleReach { devices, series: devices, texts: 0 }
+        };
+        fleet::rules().into_iter().enumerate().map(|(number, rule)| (Arc::new(rule), reach(number))).collect()
     }
 
     fn ready(&self) -> Readiness {

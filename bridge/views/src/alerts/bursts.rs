@@ -2,7 +2,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
-use tidegate_telemetry::{AlertChange, Severity};
+use tidegate_telemetry::{AlertChange, Severity, words};
 
 use super::Alert;
 
@@ -20,7 +20,7 @@ pub(crate) struct BurstBounds {
 pub(crate) struct Burst {
     pub rule: Arc<str>,
     pub severity: Severity,
-    pub text: Arc<str>,
+    pub text: String,
     /// Unix ms at which the first and the last were raised.
     pub first_ms: i64,
     pub last_ms: i64,
@@ -115,7 +115,7 @@ impl Burst {
         Burst {
             rule: Arc::clone(&alert.rule),
             severity: alert.severity,
-            text: Arc::clone(&alert.text),
+            text: words::of_alert(alert),
             first_ms: alert.raised_ms,
             last_ms: alert.raised_ms,
             held: 0,

@@ -9,8 +9,8 @@ use bytes::Bytes;
 use tidegate_buckets::Bucket;
 use tidegate_telemetry::{
     AggregateChange, AlertChange, AlertState, AppliedCell, AppliedReading, Change, Command, CommandId, CommandRequest,
-    CommandState, DeliveryClass, DeviceIndex, DeviceState, History, InAlert, MetricIndex, Position, Qos, Severity,
-    StateCounts, TimeOrigin, Value as Measured,
+    CommandState, Condition, DeliveryClass, DeviceIndex, DeviceState, History, InAlert, MetricIndex, Position, Qos,
+    Severity, StateCounts, TimeOrigin, Value as Measured,
 };
 use tidegate_views::ViewsConfig;
 
@@ -179,7 +179,10 @@ fn hot(acknowledged: bool) -> AlertChange {
         device_id: "site/b/floor1/dev7".into(),
         group: "site/b/floor1".into(),
         metric: Some("temperature".into()),
-        text: "Above 8.0 °C for 30 s".into(),
+        condition: Some(Condition::Above { threshold: 8.0, hysteresis: 0.5, for_ms: 30_000 }),
+        unit: Some("°C".into()),
+        decimals: Some(1),
+        words: "".into(),
         state: if acknowledged { AlertState::Acknowledged } else { AlertState::Raised },
         value: Some(9.5),
         raised_ms: BASE_MS,

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use crate::config::RuleConfig;
+use tidegate_telemetry::Rule;
+
 use crate::device::Device;
 
 /// Numbers of rules, by what the identifiers or groups they are about begin with.
@@ -15,7 +16,7 @@ pub(crate) struct Selection {
 }
 
 impl Selection {
-    pub(crate) fn add(&mut self, number: u16, rule: &RuleConfig) {
+    pub(crate) fn add(&mut self, number: u16, rule: &Rule) {
         let (device, group) = (prefix(rule.device.as_deref()), prefix(rule.group.as_deref()));
         match (device, group) {
             ("", "") => self.rest.push(number),

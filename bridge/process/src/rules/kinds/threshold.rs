@@ -1,0 +1,85 @@
+//! The newest value is above a threshold, or below one, for as long as has to be.
+
+use crate::rules::kind::{Heard, Kind};
+use crate::watch::{Pending, Standing, Verdict};
+
+#[derive(Debug)]
+struct Threshold {
+    side: Side,
+    threshold: f64,
+    hysteresis: f64,
+    for_ms: i64,
+}
+
+#[derive(Debug)]
+enum Side {
+    Above,
+    Below,
+}
+
+pub(super) fn above(threshold: f64, hysteresis: f64, for_ms: i64) -> Box<dyn Kind> {
+    Box::new(Threshold { side: Side::Above, threshold, hysteresis, for_ms })
+}
+
+pub(super) fn below(threshold: f64, hysteresis: f64, for_ms: i64) -> Box<dyn Kind> {
+    Box::new(Threshold { side: Side::Below, threshold, hysteresis, for_ms })
+}
+
+impl Threshold {
+    fn is_beyond(&self, value: f64) -> bool {
+        self.is_further(value, self.threshold)
+    }
+
+    /// Whether a value is back behind the threshold by the hysteresis.
+    fn is_over(&self, value: f64) -> bool {
+        match self.side {
+            Side::Above => value <= self.threshold - self.hysteresis,
+            Side::Below => value >= self.threshold + self.hysteresis,
+        }
+    }
+}
+
+impl Kind for Threshold {
+    fn heard(&self, standing: &mut Standing, heard: Heard) -> Verdict {
+        let Some(value) = heard.value else { return Verdict::Nothing };
+        match *standing {
+            Standing::Active(alert) if self.is_over(value) => {
+                *standing = Standing::Quiet;
+                Verdict::Clear(alert)
+            }
+            Standing::Active(_) => Verdict::Nothing,
+            _ if !self.is_beyond(value) => {
+                *standing = Standing::Quiet;
+                Verdict::Nothing
+            }
+            Standing::Pending(Pending { since_ms, .. }) if heard.time_ms - since_ms < self.for_ms => Verdict::Nothing,
+            Standing::Quiet if self.for_ms > 0 => {
+                let due_ms = heard.received_ms.saturating_add(self.for_ms);
+                *standing = Standing::Pending(Pending { since_ms: heard.time_ms, due_ms });
+                Verdict::Nothing
+            }
+            _ => Verdict::Raise,
+        }
+    }
+
+    fn due_ms(&self, standing: Standing, _: i64) -> Option<i64> {
+        match standing {
+            Standing::Pending(Pending { due_ms, .. }) => Some(due_ms),
+            _ => None,
+        }
+    }
+
+    /// A condition that held does not hold any more; an alert stays, since nothing says that its reason has gone.
+    fn without_value(&self, standing: &mut Standing) {
+        if let Standing::Pending(_) = standing {
+            *standing = Standing::Quiet;
+        }
+    }
+
+    fn is_further(&self, value: f64, furthest: f64) -> bool {
+        match self.side {
+            Side::Above => value > furthest,
+            Side::Below => value < furthest,
+        }
+    }
+}
