@@ -26,7 +26,7 @@ pub struct Rows {
     /// Subscription number.
     pub id: u64,
     /// Position the map stands at; `None` until the snapshot is whole.
-    pub at: Option<u64>,
+    pub at: Option<String>,
     /// By row number: the descriptor of the snapshot, with the newest cells.
     pub rows: BTreeMap<u64, Value>,
     /// Deltas applied.
@@ -41,7 +41,7 @@ pub struct Cells<K> {
     /// Subscription number.
     pub id: u64,
     /// Position the map stands at; `None` until the snapshot is whole.
-    pub at: Option<u64>,
+    pub at: Option<String>,
     /// Cells as they came.
     pub cells: BTreeMap<K, Value>,
 }
@@ -89,7 +89,7 @@ impl Live {
         let (socket, _) =
             tokio_tungstenite::connect_async(format!("ws://{server}/v1/live")).await.expect("it upgrades");
         let mut live = Live { socket, welcome: Value::Null, bytes: 0, seen: 0 };
-        let mut message = json!({"type": "hello", "protocol": 1, "encoding": "json"});
+        let mut message = json!({"type": "hello", "protocol": 2, "encoding": "json"});
         for (key, value) in hello.as_object().into_iter().flatten() {
             message[key] = value.clone();
         }
@@ -168,9 +168,9 @@ impl Live {
 ///
 /// # Panics
 /// When it does not start there: the server broke its promise.
-fn stands_after(delta: &Value, at: Option<u64>) -> Option<u64> {
-    assert_eq!(delta["d"][1].as_u64(), at, "a delta starts where the map stands: {delta}");
-    if delta["more"] == true { at } else { delta["d"][2].as_u64() }
+fn stands_after(delta: &Value, at: Option<String>) -> Option<String> {
+    assert_eq!(delta["d"][1].as_str(), at.as_deref(), "a delta starts where the map stands: {delta}");
+    if delta["more"] == true { at } else { delta["d"][2].as_str().map(str::to_owned) }
 }
 
 impl<K: Key + std::fmt::Debug> Cells<K> {
@@ -207,11 +207,11 @@ impl<K: Key + std::fmt::Debug> Cells<K> {
                 self.cells.clear();
             }
             if message["last"] == true {
-                self.at = message["at"].as_u64();
+                self.at = message["at"].as_str().map(str::to_owned);
             }
             &message["rows"]
         } else if message["d"][0] == self.id {
-            self.at = stands_after(message, self.at);
+            self.at = stands_after(message, self.at.take());
             for gone in message["x"].as_array().into_iter().flatten() {
                 self.cells.remove(&K::gone(gone));
             }
@@ -246,10 +246,10 @@ impl Rows {
             }
             self.add(&message["rows"]);
             if message["last"] == true {
-                self.at = message["at"].as_u64();
+                self.at = message["at"].as_str().map(str::to_owned);
             }
         } else if message["d"][0] == self.id {
-            self.at = stands_after(message, self.at);
+            self.at = stands_after(message, self.at.take());
             self.deltas += usize::from(message["more"] != true);
             self.add(&message["a"]);
             for column in message["m"].as_array().into_iter().flatten() {

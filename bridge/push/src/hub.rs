@@ -74,8 +74,7 @@ impl Hub {
     #[must_use]
     pub fn new(views: ViewsConfig, config: LiveConfig, clock: fn() -> i64) -> Self {
         let now_ms = clock();
-        let name = RandomState::new().hash_one(now_ms) >> 16;
-        let epoch = Epoch { name: format!("{name:012x}").into(), time_base_ms: now_ms };
+        let epoch = Epoch::begun(RandomState::new().hash_one(now_ms), now_ms);
         let state = State { views: Views::new(epoch, views), wakers: Numbered::default() };
         Hub {
             state: RwLock::new(state),

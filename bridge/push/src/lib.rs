@@ -2,11 +2,14 @@
 //!
 //! - [`router`], [`serve`]: every path, and the server around it; limits and names in [`PushConfig`]
 //! - `rest`: the answers under `/v1`, described by `rest/openapi.json`
+//! - `api`: the shapes of these answers
 //! - `http`: whom the server answers, counts, the dashboard's files
-//! - [`Hub`], `live`: the state that viewers see, and their sessions on `/v1/live`; limits in [`LiveConfig`]; `pieces`: what is
+//! - [`Hub`], `live`: the state that viewers see, and their sessions on `/v1/live`; limits in [`LiveConfig`]; [`Json`]: how
+//!   what they get is written; `pieces`: what is
 //!   applied while the state is locked once
 //! - [`Intents`], [`Operations`], [`Clients`]: what push asks of the rest of the program
 
+mod api;
 mod archive;
 mod clients;
 mod config;
@@ -21,7 +24,7 @@ pub use clients::Clients;
 pub use config::{CommandsConfig, PushConfig};
 pub use http::server::serve;
 pub use hub::{Hub, ViewsFollower};
-pub use live::LiveConfig;
+pub use live::{Json, LiveConfig};
 pub use ports::{
     Anonymous, ClockStats, IntentError, Intents, LogStats, MqttListener, MqttStats, MqttWays, OperationStats,
     Operations, Readiness, ReadingStats, RuleReach,

@@ -165,11 +165,11 @@ pub struct ReadingStats {
 /// Figures of the log.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct LogStats {
-    /// Last position readers can see.
+    /// Number of the last entry readers can see.
     pub appended: Position,
-    /// Last position that survives a crash.
+    /// Number of the last entry that survives a crash.
     pub durable: Position,
-    /// Last position that the views show.
+    /// Number of the last entry that the views show.
     pub applied: Position,
     /// Bytes that a restart would replay.
     pub bytes: u64,

@@ -7,10 +7,14 @@
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
+use tidegate_push::Json;
 use tidegate_telemetry::{
     AppliedCell, AppliedReading, Change, DeliveryClass, DeviceIndex, MetricIndex, Position, TimeOrigin, Value,
 };
-use tidegate_views::{Epoch, Frame, Since, SubscriberId, Subscription, ViewSpec, Views, ViewsConfig};
+use tidegate_views::{Epoch, Frame, StreamPosition, SubscriberId, Subscription, ViewSpec, Views, ViewsConfig};
+
+/// Positions as numbers, to count with.
+const JSON: Json = Json::PROTOCOL_1;
 
 const BASE_MS: i64 = 1_704_700_000_000;
 const FRAME_BYTES_MAX: usize = 4_096;
@@ -228,7 +232,7 @@ fn longest_holds(spec: &ViewSpec, resumes: bool) -> [u64; 4] {
     let mut out = Vec::with_capacity(2 * FRAME_BYTES_MAX);
     loop {
         out.clear();
-        let (frame, ns) = cpu(|| site.views.frame(&mut cursor, &mut out, FRAME_BYTES_MAX));
+        let (frame, ns) = cpu(|| site.views.frame(&mut cursor, &JSON, &mut out, FRAME_BYTES_MAX));
         note(2, ns);
         match frame {
             Frame::Written => {}
@@ -290,7 +294,7 @@ impl Site {
     }
 
     fn open(&mut self, subscriber: u32, spec: &ViewSpec, at: Option<u64>) -> Subscription {
-        let since = at.map(|at| Since { position: Position(at), same_epoch: true });
+        let since = at.map(|at| StreamPosition { epoch: "e", version: at });
         self.views.open(SubscriberId(subscriber), 1, spec, since).unwrap()
     }
 
@@ -298,7 +302,7 @@ impl Site {
         let mut out = Vec::with_capacity(2 * FRAME_BYTES_MAX);
         loop {
             out.clear();
-            match self.views.frame(cursor, &mut out, FRAME_BYTES_MAX) {
+            match self.views.frame(cursor, &JSON, &mut out, FRAME_BYTES_MAX) {
                 Frame::Written => {}
                 Frame::MustFollow => self.views.follow(cursor),
                 _ => return,

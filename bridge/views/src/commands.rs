@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
-use serde::Serialize;
 use tidegate_telemetry::{Command, CommandId};
 
 use crate::views::Views;
@@ -96,17 +95,13 @@ impl Commands {
 }
 
 /// One page of a device's commands, the newest first.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct CommandsPage {
     /// The commands.
-    pub commands: Vec<CommandObject>,
-    /// Cursor of the next page; `null` at the end.
-    pub next: Option<Arc<str>>,
+    pub commands: Vec<Arc<Command>>,
+    /// Those of the next page came before this one; `None` at the end.
+    pub next: Option<CommandId>,
 }
-
-/// A command, as REST shows it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct CommandObject(pub Arc<Command>);
 
 impl Views {
     /// Commands of the device with this full identifier that came before `before`, the newest first.
@@ -116,20 +111,20 @@ impl Views {
         let mut rest = of_device.filter_map(|id| self.command(id));
         let commands: Vec<_> = rest.by_ref().take(limit).collect();
         let more = rest.next().is_some();
-        let next = commands.last().filter(|_| more).map(|last| last.0.id.to_string().into());
+        let next = commands.last().filter(|_| more).map(|last| last.id);
         CommandsPage { commands, next }
     }
 
     /// One command.
     #[must_use]
-    pub fn command(&self, id: CommandId) -> Option<CommandObject> {
-        self.commands.get(id).map(|cell| CommandObject(Arc::clone(&cell.command)))
+    pub fn command(&self, id: CommandId) -> Option<Arc<Command>> {
+        self.commands.get(id).map(|cell| Arc::clone(&cell.command))
     }
 
     /// The command of a device that was asked for with this key.
     #[must_use]
-    pub fn command_of_key(&self, device: &str, key: &str) -> Option<CommandObject> {
+    pub fn command_of_key(&self, device: &str, key: &str) -> Option<Arc<Command>> {
         let mut of_device = self.commands.newest(Some(device)).filter_map(|id| self.command(id));
-        of_device.find(|command| command.0.request.key.as_deref() == Some(key))
+        of_device.find(|command| command.request.key.as_deref() == Some(key))
     }
 }

@@ -1,14 +1,24 @@
 use std::sync::Arc;
 
 use crate::alerts::{Bounds, BurstBounds};
+use crate::position::name_of;
 
 /// One life of the state: positions and row numbers mean something within it only.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Epoch {
-    /// Its name; a new one with every start of the program.
+    /// Its name, three characters as [`StreamPosition`](crate::StreamPosition) has them; a new one with every start of the
+    /// program.
     pub name: Arc<str>,
     /// Unix ms that relative times in frames count from.
     pub time_base_ms: i64,
+}
+
+impl Epoch {
+    /// One that begins now, by a name made of a random number.
+    #[must_use]
+    pub fn begun(random: u64, time_base_ms: i64) -> Self {
+        Epoch { name: name_of(random), time_base_ms }
+    }
 }
 
 /// Bounds of what is remembered.

@@ -50,11 +50,14 @@ pub(crate) struct Envelope {
 
 /// Count and extremes of the values after a version.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Extremes {
+pub struct Extremes {
     /// Of these, and of no others. Else of some before them too.
     pub is_exact: bool,
+    /// How many numbers.
     pub count: u32,
+    /// The least.
     pub low: f64,
+    /// The greatest.
     pub high: f64,
     /// Event time of the first, Unix ms.
     pub first_ms: i64,

@@ -1,15 +1,17 @@
 //! The newest state of the fleet as keyed, versioned cells, and what changed in a view since a version.
 //!
 //! Pure: no clock, no threads, no I/O. One writer calls [`Views::apply`] for each entry of the log; any number of
-//! readers ask [`Views::frame`] what their [`Subscription`] is sent next. See `docs/protocol.md` for what frames say.
+//! readers ask [`Views::frame`] what their [`Subscription`] is sent next. What a frame consists of is decided here and said in
+//! words ([`message`]); how they are written is an [`Encoding`]'s, which the session brings. See `docs/protocol.md`.
 //!
 //! - [`Views`]: the state and how changes enter it; its parts are `rows`, `directory`, `groups`, `alerts`, `commands`, `charts`
-//! - `branches`: the tree of groups with their devices; `recency`: rows in the order of their last change
+//! - `branches`: the tree of groups with their devices; `recency`: rows in the order of their last change; `newest`: what
+//!   is written of one once
 //! - `bell`, `watchers`: who is woken
 //! - `envelope`: the extremes a slow viewer must not miss; `stands`: from where each is owed them; `sweep`: when they go
 //! - `mend`: buckets of charts that history has to say again
-//! - [`ViewSpec`], [`Subscription`], `open`, `frame`, `encode`: the way out to a client
-//! - [`read`]: answers for REST
+//! - [`ViewSpec`], [`Subscription`], `open`, `frame`: the way out to a client; [`StreamPosition`]: where it stands
+//! - [`read`]: answers about the newest state
 
 mod alerts;
 mod bell;
@@ -18,12 +20,15 @@ mod charts;
 mod commands;
 mod config;
 mod directory;
-mod encode;
+mod encoding;
 mod envelope;
 mod frame;
 mod groups;
 mod mend;
+pub mod message;
+mod newest;
 mod open;
+mod position;
 pub mod read;
 mod recency;
 mod rows;
@@ -34,11 +39,14 @@ mod sweep;
 mod views;
 mod watchers;
 
-pub use commands::{CommandObject, CommandsPage};
+pub use commands::CommandsPage;
 pub use config::{Epoch, ViewsConfig};
+pub use encoding::Encoding;
+pub use envelope::Extremes;
 pub use frame::Frame;
 pub use mend::UncertainBuckets;
-pub use open::{Seeded, Since};
+pub use open::Seeded;
+pub use position::{NotAPosition, StreamPosition};
 pub use spec::{SeriesSpec, UpdateSpec, ViewError, ViewSpec, WindowSpec};
 pub use subscription::Subscription;
 pub use views::{Lane, SubscriberId, Views};

@@ -1,11 +1,10 @@
-//! Answers for REST: plain structures that serialize to what the API documents. All times are Unix milliseconds.
+//! What questions about the newest state are answered with: facts, which push shows as REST documents them. All times are
+//! Unix milliseconds.
 
 use std::sync::Arc;
 
-use serde::ser::SerializeMap;
-use serde::{Serialize, Serializer};
 use tidegate_telemetry::{
-    AggregateChange, AlertChange, AlertFacts, AlertState, DeviceState, InAlert, Severity, StateCounts, Value, words,
+    AggregateChange, AlertChange, AlertState, DeviceState, InAlert, Severity, StateCounts, Value,
 };
 
 use crate::directory::{Found, is_within};
@@ -25,7 +24,7 @@ pub enum Lookup<T> {
 }
 
 /// A device and its newest values.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Device {
     /// Full identifier.
     pub id: Arc<str>,
@@ -42,10 +41,9 @@ pub struct Device {
 }
 
 /// The newest value of a metric.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Metric {
     /// Number, boolean or text; `null` before the first.
-    #[serde(serialize_with = "serialize_value")]
     pub value: Option<Value>,
     /// Event time, Unix ms; `null` before the first value.
     pub time: Option<i64>,
@@ -57,12 +55,12 @@ pub struct Metric {
     pub decimals: Option<u8>,
 }
 
-/// Named things in order; serializes as an object.
+/// Named things in order.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Named<T>(pub Vec<(Arc<str>, T)>);
 
 /// One page of devices, in order of their identifiers.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct DevicesPage {
     /// The devices.
     pub devices: Vec<Device>,
@@ -86,7 +84,7 @@ pub struct DevicesQuery<'a> {
 }
 
 /// A group and its aggregates, over itself and everything below it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Group {
     /// Path; empty for the whole fleet.
     pub path: Arc<str>,
@@ -99,7 +97,7 @@ pub struct Group {
 }
 
 /// Aggregate of the newest values of one metric.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Figures {
     /// Devices in the figures.
     pub count: u32,
@@ -146,71 +144,9 @@ pub struct AlertsQuery<'a> {
 #[derive(Debug, Clone, Default)]
 pub struct AlertsPart {
     /// They.
-    pub alerts: Vec<AlertObject>,
+    pub alerts: Vec<Arc<AlertChange>>,
     /// What to ask for those `before` next; `None` at the end.
     pub next: Option<(i64, Arc<str>)>,
-}
-
-/// An alert, as REST and the live protocol show it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct AlertObject {
-    /// Identifier.
-    pub id: Arc<str>,
-    /// Name of the rule.
-    pub rule: Arc<str>,
-    /// How grave.
-    pub severity: Severity,
-    /// Full identifier of the device.
-    pub device: Arc<str>,
-    /// Group path of the device.
-    pub group: Arc<str>,
-    /// Metric; `null` when it is about the device as a whole.
-    pub metric: Option<Arc<str>>,
-    /// What the rule says.
-    pub text: String,
-    /// The same as facts.
-    #[serde(flatten)]
-    pub facts: AlertFacts,
-    /// Where it stands.
-    pub state: AlertState,
-    /// While it holds as `raised_value`, then as `cleared_value`.
-    pub value: Option<f64>,
-    /// Value that raised it.
-    pub raised_value: Option<f64>,
-    /// Value furthest beyond the threshold so far.
-    pub peak: Option<f64>,
-    /// Value that cleared it.
-    pub cleared_value: Option<f64>,
-    /// Unix ms.
-    pub raised: i64,
-    /// When and by whom it was taken on, and what they had to say.
-    pub acknowledged: Option<Acknowledged>,
-    /// When and by whom an acknowledgement was taken back, if none came since.
-    pub unacknowledged: Option<Step>,
-    /// Unix ms.
-    pub cleared: Option<i64>,
-    /// How long it held, ms; `null` while it does.
-    pub duration_ms: Option<i64>,
-}
-
-/// Who did something to an alert.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Step {
-    /// Unix ms.
-    pub time: i64,
-    /// Who.
-    pub by: Arc<str>,
-}
-
-/// Who took an alert on.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Acknowledged {
-    /// Unix ms.
-    pub time: i64,
-    /// Who.
-    pub by: Arc<str>,
-    /// What they had to say.
-    pub comment: Option<Arc<str>>,
 }
 
 impl Views {
@@ -292,7 +228,7 @@ impl Views {
             }
             looked_at += 1;
             part.next = Some(key(&alert.change));
-            part.alerts.extend(wanted(&alert.change, alert.burst.as_ref()).then(|| AlertObject::from(&*alert.change)));
+            part.alerts.extend(wanted(&alert.change, alert.burst.as_ref()).then(|| Arc::clone(&alert.change)));
         }
         part.next = None;
         part
@@ -318,8 +254,8 @@ impl Views {
 
     /// One alert, while it holds and a while after.
     #[must_use]
-    pub fn alert(&self, id: &str) -> Option<AlertObject> {
-        self.alerts.get(id).map(|alert| AlertObject::from(&*alert.change))
+    pub fn alert(&self, id: &str) -> Option<Arc<AlertChange>> {
+        self.alerts.get(id).map(|alert| Arc::clone(&alert.change))
     }
 
     pub(crate) fn identifiers(&self, rows: &[u32]) -> Vec<Arc<str>> {
@@ -386,57 +322,6 @@ impl From<&AggregateChange> for Figures {
             min_device: change.min_device.clone(),
             max_device: change.max_device.clone(),
         }
-    }
-}
-
-impl From<&AlertChange> for AlertObject {
-    fn from(change: &AlertChange) -> Self {
-        let (comment, acknowledged) = (&change.comment, change.acknowledged.as_ref());
-        let acknowledged =
-            acknowledged.map(|(time, by)| Acknowledged { time: *time, by: Arc::clone(by), comment: comment.clone() });
-        let step = |(time, by): &(i64, Arc<str>)| Step { time: *time, by: Arc::clone(by) };
-        // An older program wrote one value alone.
-        let raised_value = change.raised_value.or(change.value.filter(|_| change.state != AlertState::Cleared));
-        AlertObject {
-            id: Arc::clone(&change.id),
-            rule: Arc::clone(&change.rule),
-            severity: change.severity,
-            device: Arc::clone(&change.device_id),
-            group: Arc::clone(&change.group),
-            metric: change.metric.clone(),
-            text: words::of_alert(change),
-            facts: change.facts(),
-            state: change.state,
-            value: change.value,
-            raised: change.raised_ms,
-            raised_value,
-            peak: change.peak.or(raised_value),
-            cleared_value: change.cleared_value(),
-            acknowledged,
-            unacknowledged: change.unacknowledged.as_ref().map(step),
-            cleared: change.cleared_ms,
-            duration_ms: change.cleared_ms.map(|cleared_ms| (cleared_ms - change.raised_ms).max(0)),
-        }
-    }
-}
-
-impl<T: Serialize> Serialize for Named<T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for (name, thing) in &self.0 {
-            map.serialize_entry(&**name, thing)?;
-        }
-        map.end()
-    }
-}
-
-#[allow(clippy::ref_option)] // serde gives a reference to the field
-fn serialize_value<S: Serializer>(value: &Option<Value>, serializer: S) -> Result<S::Ok, S::Error> {
-    match value {
-        None => serializer.serialize_none(),
-        Some(Value::Number(number)) => serializer.serialize_f64(*number),
-        Some(Value::Bool(on)) => serializer.serialize_bool(*on),
-        Some(Value::Text(text)) => serializer.serialize_str(text),
     }
 }
 

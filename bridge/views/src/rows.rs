@@ -1,6 +1,6 @@
 //! One row a device: its columns, their values, and the version of each.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use tidegate_telemetry::{
     AppliedReading, DeliveryClass, DeviceIndex, DeviceState, MetricIndex, Numbered, Severity, TimeOrigin, Value,
@@ -8,6 +8,7 @@ use tidegate_telemetry::{
 
 use crate::branches::ROOT;
 use crate::envelope::Envelope;
+use crate::newest::NewestChange;
 use crate::recency::Recency;
 use crate::watchers::Watchers;
 
@@ -55,8 +56,8 @@ pub(crate) struct Row {
     pub watchers: Watchers,
     /// Envelopes are kept until then though nobody watches, Unix ms.
     pub kept_until_ms: i64,
-    /// The newest change of values, encoded for everybody who stands right before it.
-    pub newest_change: OnceLock<Box<[u8]>>,
+    /// The newest change of values, written for everybody who stands right before it.
+    pub newest_change: NewestChange,
 }
 
 /// A metric of a device.
@@ -126,7 +127,7 @@ impl Rows {
         if !has_chart(number) {
             row.columns = Vec::new();
         }
-        row.newest_change.take();
+        row.newest_change.forget();
         Some(number)
     }
 
@@ -179,7 +180,7 @@ impl Row {
             columns_version: 0,
             watchers: Watchers::default(),
             kept_until_ms: i64::MIN,
-            newest_change: OnceLock::new(),
+            newest_change: NewestChange::default(),
         }
     }
 
@@ -242,7 +243,7 @@ impl Row {
             }
         }
         if changed {
-            self.newest_change.take();
+            self.newest_change.forget();
             if self.value_version != version {
                 self.previous_value_version = self.value_version;
                 self.value_version = version;

@@ -12,6 +12,8 @@ use tidegate_telemetry::{CommandId, Position};
 use crate::alerts::AlertScope;
 use crate::charts::ChartKey;
 use crate::groups::Subtree;
+use crate::message::GapReason;
+use crate::position::StreamPosition;
 use crate::stands::NOWHERE;
 use crate::views::{Lane, SubscriberId};
 
@@ -34,7 +36,7 @@ pub(crate) enum Phase {
     /// History is being read.
     Waiting { then: Box<Phase> },
     /// A receipt that says why a snapshot comes.
-    Gap { from: u64, reason: GapReason },
+    Gap { from: Reached, reason: GapReason },
     /// A snapshot, from a place on.
     Snapshot(Snapshot),
     /// The parts of a delta that did not fit into one frame.
@@ -43,11 +45,17 @@ pub(crate) enum Phase {
     Live,
 }
 
-/// Why a position could not be served.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum GapReason {
-    Epoch,
-    Horizon,
+/// A position that a client brought, which may be of another epoch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Reached {
+    pub epoch: Arc<str>,
+    pub version: u64,
+}
+
+impl Reached {
+    pub fn position(&self) -> StreamPosition<'_> {
+        StreamPosition { epoch: &self.epoch, version: self.version }
+    }
 }
 
 /// How far a snapshot has got.
@@ -204,9 +212,9 @@ pub(crate) struct GroupView {
     pub within: Subtree,
     /// In order.
     pub metrics: Option<Vec<Box<str>>>,
-    /// What the delta under way tells the client to drop, as keys. Which is decided when it begins: tombstones may be
-    /// forgotten between its parts.
-    pub leaving: VecDeque<Box<[u8]>>,
+    /// Group and metric of what the delta under way tells the client to drop; no metric stands for the devices by state.
+    /// Which is decided when it begins: tombstones may be forgotten between its parts.
+    pub leaving: VecDeque<(Arc<str>, Option<Arc<str>>)>,
     /// Numbers of the groups that the snapshot or delta under way gives; decided when it begins, so that each part goes on
     /// where the one before stopped.
     pub sending: Vec<u32>,

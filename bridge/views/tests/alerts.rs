@@ -6,10 +6,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use tidegate_push::Json;
 use tidegate_telemetry::{AlertChange, AlertState, Change, DeviceIndex, Position, Severity};
 use tidegate_testing::ClientView;
 use tidegate_views::read::AlertsQuery;
-use tidegate_views::{Epoch, Frame, Since, SubscriberId, Subscription, ViewSpec, Views, ViewsConfig};
+use tidegate_views::{Epoch, Frame, StreamPosition, SubscriberId, Subscription, ViewSpec, Views, ViewsConfig};
+
+/// Positions as numbers, to count with.
+const JSON: Json = Json::PROTOCOL_1;
 
 const T0: i64 = 1_704_723_840_000;
 const FRAME_BYTES: usize = 4_096;
@@ -45,16 +49,16 @@ impl World {
 
     fn open(&mut self, id: u32, spec: Value, since: Option<u64>) -> Viewer {
         let spec: ViewSpec = serde_json::from_value(spec).unwrap();
-        let since = since.map(|at| Since { position: Position(at), same_epoch: true });
+        let since = since.map(|at| StreamPosition { epoch: "e", version: at });
         let mut view = ClientView::new("alerts");
-        view.at = since.map(|since| since.position.0);
+        view.at = since.map(|since| since.version);
         Viewer { cursor: self.views.open(SubscriberId(id), 1, &spec, since).unwrap(), view, bytes: 0 }
     }
 
     fn serve(&mut self, viewer: &mut Viewer) {
         let mut out = Vec::new();
         viewer.bytes = 0;
-        while self.views.frame(&mut viewer.cursor, &mut out, FRAME_BYTES) == Frame::Written {
+        while self.views.frame(&mut viewer.cursor, &JSON, &mut out, FRAME_BYTES) == Frame::Written {
             viewer.bytes += out.len();
             viewer.view.apply(&serde_json::from_slice(&out).unwrap());
             out.clear();
@@ -66,7 +70,7 @@ impl World {
         loop {
             let before_this = before.as_ref().map(|(raised_ms, id)| (*raised_ms, &**id));
             let part = self.views.alerts(&AlertsQuery { before: before_this, ..*query });
-            ids.extend(part.alerts.into_iter().map(|alert| alert.id));
+            ids.extend(part.alerts.into_iter().map(|alert| alert.id.clone()));
             before = part.next;
             if before.is_none() {
                 return ids;

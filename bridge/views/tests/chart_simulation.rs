@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use smallvec::smallvec;
 use tidegate_buckets::{Bucket, Rung};
+use tidegate_push::Json;
 use tidegate_telemetry::history::{SeriesAnswer, SeriesQuery};
 use tidegate_telemetry::{
     AppliedCell, AppliedReading, Change, DeliveryClass, DeviceIndex, MetricIndex, Position, TimeOrigin,
@@ -16,8 +17,11 @@ use tidegate_telemetry::{
 };
 use tidegate_testing::{ClientView, Dice};
 use tidegate_views::{
-    Epoch, Frame, Seeded, Since, SubscriberId, Subscription, UncertainBuckets, ViewSpec, Views, ViewsConfig,
+    Epoch, Frame, Seeded, StreamPosition, SubscriberId, Subscription, UncertainBuckets, ViewSpec, Views, ViewsConfig,
 };
+
+/// Positions as numbers, to count with.
+const JSON: Json = Json::PROTOCOL_1;
 
 const BASE_MS: i64 = 1_704_723_840_000;
 const RUNG: Rung = Rung::TenSeconds;
@@ -170,7 +174,7 @@ impl World {
     }
 
     fn connect(&mut self, viewer: &mut Viewer) {
-        let since = viewer.view.at.map(|at| Since { position: Position(at), same_epoch: true });
+        let since = viewer.view.at.map(|at| StreamPosition { epoch: "e", version: at });
         viewer.view.parts.clear();
         let cursor = self.views.open(SubscriberId(1), 1, &viewer.spec, since).unwrap();
         viewer.asked = self.views.wanted_history(&cursor);
@@ -214,7 +218,7 @@ impl World {
     fn serve(&mut self, viewer: &mut Viewer) -> bool {
         let Some(cursor) = &mut viewer.cursor else { return false };
         let mut out = Vec::new();
-        if self.views.frame(cursor, &mut out, viewer.bytes_max) == Frame::Nothing {
+        if self.views.frame(cursor, &JSON, &mut out, viewer.bytes_max) == Frame::Nothing {
             return false;
         }
         viewer.view.apply(&serde_json::from_slice(&out).unwrap());

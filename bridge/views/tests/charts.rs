@@ -5,12 +5,16 @@
 use serde_json::json;
 use smallvec::smallvec;
 use tidegate_buckets::Bucket;
+use tidegate_push::Json;
 use tidegate_telemetry::history::SeriesAnswer;
 use tidegate_telemetry::{
     AppliedCell, AppliedReading, Change, DeliveryClass, DeviceIndex, MetricIndex, Position, TimeOrigin, Value,
 };
 use tidegate_testing::ClientView;
 use tidegate_views::{Epoch, Frame, Seeded, SubscriberId, ViewSpec, Views, ViewsConfig};
+
+/// Positions as numbers, to count with.
+const JSON: Json = Json::PROTOCOL_1;
 
 const NOW_MS: i64 = 1_704_723_840_000;
 
@@ -54,14 +58,14 @@ fn a_chart_counts_each_reading_once_across_the_seam_and_late_ones_too() {
 
     let mut client = ClientView::new("series");
     let mut out = Vec::new();
-    assert_eq!(views.frame(&mut cursor, &mut out, 16_384), Frame::Written);
+    assert_eq!(views.frame(&mut cursor, &JSON, &mut out, 16_384), Frame::Written);
     client.apply(&serde_json::from_slice(&out).unwrap());
     assert_eq!(client.map[&json!([0, NOW_MS]).to_string()], json!([0, NOW_MS, 2, 2.5, 2, 3, 3]));
 
     // A late reading is a changed cell of an old bucket.
     views.apply(Position(4), NOW_MS, &[reading(NOW_MS - 30_000, 9.0, false)], &mut |_, _| ());
     out.clear();
-    assert_eq!(views.frame(&mut cursor, &mut out, 16_384), Frame::Written);
+    assert_eq!(views.frame(&mut cursor, &JSON, &mut out, 16_384), Frame::Written);
     client.apply(&serde_json::from_slice(&out).unwrap());
     let start = NOW_MS - 60_000;
     assert_eq!(client.map[&json!([0, start]).to_string()], json!([0, start, 2, 5, 1, 9, 1]));
@@ -80,7 +84,7 @@ fn a_window_without_width_is_an_empty_chart_that_goes_on_being_empty() {
         assert_eq!(views.seed(&mut cursor, line, &query, &answer), Seeded::Done);
         views.apply(Position(position + 1), NOW_MS, &[reading(at, 7.0, true)], &mut |_, _| ());
         let mut out = Vec::new();
-        assert_eq!(views.frame(&mut cursor, &mut out, 16_384), Frame::Written);
+        assert_eq!(views.frame(&mut cursor, &JSON, &mut out, 16_384), Frame::Written);
         let snapshot: serde_json::Value = serde_json::from_slice(&out).unwrap();
         assert_eq!(snapshot["rows"], json!([]), "{snapshot}");
         views.close(cursor);

@@ -4,6 +4,7 @@
 
 use serde_json::Value;
 use smallvec::smallvec;
+use tidegate_push::Json;
 use tidegate_telemetry::history::SeriesAnswer;
 use tidegate_telemetry::{
     AppliedCell, AppliedReading, Change, DeliveryClass, DeviceIndex, InAlert, MetricIndex, Numbered, Position,
@@ -11,8 +12,12 @@ use tidegate_telemetry::{
 };
 use tidegate_testing::ClientView;
 use tidegate_views::{
-    Epoch, Frame, SeriesSpec, Since, SubscriberId, Subscription, UpdateSpec, ViewSpec, Views, ViewsConfig, WindowSpec,
+    Epoch, Frame, SeriesSpec, StreamPosition, SubscriberId, Subscription, UpdateSpec, ViewSpec, Views, ViewsConfig,
+    WindowSpec,
 };
+
+/// Positions as numbers, to count with.
+const JSON: Json = Json::PROTOCOL_1;
 
 const BASE_MS: i64 = 1_704_700_000_000;
 const MEMBERSHIP_ENTRIES_MAX: usize = 20;
@@ -78,14 +83,14 @@ impl Site {
     }
 
     fn open(&mut self, spec: &ViewSpec, at: Option<u64>) -> Subscription {
-        let since = at.map(|at| Since { position: Position(at), same_epoch: true });
+        let since = at.map(|at| StreamPosition { epoch: "e", version: at });
         self.views.open(SubscriberId(1), 1, spec, since).unwrap()
     }
 
     fn frame(&mut self, cursor: &mut Subscription, bytes_max: usize) -> Option<Value> {
         let mut out = Vec::new();
         loop {
-            match self.views.frame(cursor, &mut out, bytes_max) {
+            match self.views.frame(cursor, &JSON, &mut out, bytes_max) {
                 Frame::Written => return Some(serde_json::from_slice(&out).unwrap()),
                 Frame::MustFollow => self.views.follow(cursor),
                 _ => return None,

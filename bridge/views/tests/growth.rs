@@ -4,8 +4,12 @@
 
 use std::time::{Duration, Instant};
 
+use tidegate_push::Json;
 use tidegate_telemetry::{AggregateChange, Change, InAlert, Position, StateCounts};
-use tidegate_views::{Epoch, Frame, Since, SubscriberId, Subscription, ViewSpec, Views, ViewsConfig};
+use tidegate_views::{Epoch, Frame, StreamPosition, SubscriberId, Subscription, ViewSpec, Views, ViewsConfig};
+
+/// Positions as numbers, to count with.
+const JSON: Json = Json::PROTOCOL_1;
 
 const METRICS: [&str; 3] = ["humidity", "pressure", "temperature"];
 /// As a session sends them.
@@ -30,7 +34,7 @@ fn drain(views: &mut Views, cursor: &mut Subscription) -> usize {
     let (mut frames, mut out) = (0, Vec::new());
     loop {
         out.clear();
-        match views.frame(cursor, &mut out, FRAME_BYTES) {
+        match views.frame(cursor, &JSON, &mut out, FRAME_BYTES) {
             Frame::Written => frames += 1,
             Frame::MustFollow => views.follow(cursor),
             Frame::Nothing | Frame::WantsEvents { .. } => return frames,
@@ -125,7 +129,7 @@ fn the_figures_of_one_group_cost_the_same_however_many_changed_beside_it() {
         let (mut views, all) = (views(), groups(sites));
         views.apply(Position(1), 0, &all, &mut |_, _| ());
         views.apply(Position(2), 0, &all, &mut |_, _| ());
-        let since = Some(Since { position: Position(1), same_epoch: true });
+        let since = Some(StreamPosition { epoch: "e", version: 1 });
         least(|| {
             let begun = Instant::now();
             for _ in 0..50 {
@@ -175,11 +179,11 @@ fn a_change_of_a_group_wakes_those_whose_view_has_it() {
 fn a_delta_too_large_for_one_frame_goes_on_where_it_stopped_though_groups_change_and_go_meanwhile() {
     let mut views = views();
     views.apply(Position(1), 0, &groups(20), &mut |_, _| ());
-    let since = Some(Since { position: Position(1), same_epoch: true });
+    let since = Some(StreamPosition { epoch: "e", version: 1 });
     let mut cursor = views.open(SubscriberId(0), 1, &of_groups("", 8), since).unwrap();
     let (mut version, mut rows, mut out) = (2, 0, Vec::new());
     views.apply(Position(2), 0, &groups(20), &mut |_, _| ());
-    while views.frame(&mut cursor, &mut out, 600) == Frame::Written && cursor.has_more() {
+    while views.frame(&mut cursor, &JSON, &mut out, 600) == Frame::Written && cursor.has_more() {
         let frame: serde_json::Value = serde_json::from_slice(&out).unwrap();
         rows += frame["r"].as_array().map_or(0, Vec::len);
         out.clear();

@@ -8,7 +8,11 @@ mod site;
 use std::time::Duration;
 
 use site::{Site, all, device, fleet, list, page};
+use tidegate_push::Json;
 use tidegate_views::{Frame, SubscriberId};
+
+/// Positions as numbers, to count with.
+const JSON: Json = Json::PROTOCOL_1;
 
 /// Times that the larger size is the smaller one.
 const LARGER: u32 = 8;
@@ -168,7 +172,7 @@ fn nobody_waits_for_all_of_a_large_list() {
     let mut site = Site::with(8_000);
     for spec in [list(4_000..12_000), page("", 8_000)] {
         let (mut cursor, mut out, mut holds) = (site.open(&spec, None), Vec::new(), 1);
-        while site.views.frame(&mut cursor, &mut out, 4_096) == Frame::MustFollow {
+        while site.views.frame(&mut cursor, &JSON, &mut out, 4_096) == Frame::MustFollow {
             site.views.follow(&mut cursor);
             holds += 1;
         }

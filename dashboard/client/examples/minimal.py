@@ -23,7 +23,7 @@ class Devices:
     """A view of kind `devices`, and where it stands."""
 
     def __init__(self):
-        self.id, self.epoch, self.at = 0, None, None
+        self.id, self.at = 0, None
         self.rows, self.staged, self.parts = {}, {}, []
 
     def subscribe(self, say):
@@ -34,9 +34,7 @@ class Devices:
     def hear(self, frame, say):
         """Takes a frame; true when the map is another one now."""
         kind = frame["type"]
-        if kind == "welcome" and frame["epoch"] != self.epoch:
-            self.epoch, self.at = frame["epoch"], None
-        elif kind == "snapshot" and frame["id"] == self.id:
+        if kind == "snapshot" and frame["id"] == self.id:
             if frame["part"] == 0:
                 self.staged = {}
             self.staged.update((row["row"], join(row)) for row in frame["rows"])
@@ -100,7 +98,7 @@ def session(view):
         def say(**message):
             link.send(json.dumps(message))
 
-        say(type="hello", protocol=1, encoding="json", **({"epoch": view.epoch} if view.epoch else {}))
+        say(type="hello", protocol=2, encoding="json")
         view.subscribe(say)
         received = seen = 0
         heard = unseen_since = time.monotonic()

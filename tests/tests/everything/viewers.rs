@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use serde_json::Value;
-use tidegate_telemetry::Position;
-use tidegate_views::{Frame, Since, SubscriberId, Subscription, ViewSpec, Views};
+use tidegate_push::Json;
+use tidegate_views::{Frame, StreamPosition, SubscriberId, Subscription, ViewSpec, Views};
 
 use tidegate_testing::{ClientView, Dice};
+
+/// Positions as numbers, to count with.
+const JSON: Json = Json::PROTOCOL_1;
 
 /// One client and its view.
 pub struct Client {
@@ -96,9 +99,8 @@ impl Client {
         if self.cursor.is_some() {
             return;
         }
-        let now = &views.epoch().name;
         let since = self.reached.as_ref();
-        let since = since.map(|(at, epoch)| Since { position: Position(*at), same_epoch: epoch == now });
+        let since = since.map(|(at, epoch)| StreamPosition { epoch, version: *at });
         let (at, map) = (self.view.at, std::mem::take(&mut self.view.map));
         self.view = ClientView { at, map, ..ClientView::new(self.view.kind) };
         self.cursor = Some(views.open(SubscriberId(1), 1, &self.spec, since).unwrap());
@@ -115,7 +117,7 @@ impl Client {
         let Some(cursor) = &mut self.cursor else { return false };
         let mut out = Vec::new();
         loop {
-            match views.frame(cursor, &mut out, self.bytes_max) {
+            match views.frame(cursor, &JSON, &mut out, self.bytes_max) {
                 Frame::Nothing => return false,
                 Frame::MustFollow => views.follow(cursor),
                 Frame::WantsEvents { .. } => unreachable!("nobody looks at alerts"),

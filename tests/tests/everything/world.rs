@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
@@ -17,9 +18,11 @@ use tidegate_node::{Batch, NodeConfig, Steps};
 use tidegate_process::{Condition, ProcessConfig, Rule};
 use tidegate_push::Hub;
 use tidegate_store::{Store, StoreConfig};
-use tidegate_telemetry::{AlertState, Change, Entry, Intent, Position, Publication, Qos, Reason, Severity, TimeOrigin};
+use tidegate_telemetry::{
+    AlertChange, AlertState, Change, Entry, Intent, Position, Publication, Qos, Reason, Severity, TimeOrigin,
+};
 use tidegate_testing::Dice;
-use tidegate_views::read::{AlertObject, AlertsQuery, Device, DevicesQuery, Group};
+use tidegate_views::read::{AlertsQuery, Device, DevicesQuery, Group};
 
 use crate::devices::{Fleet, Meant, NAME_BYTES_MAX, Said, TEXT_BYTES_MAX};
 use crate::oracle::{History, Known, Limits, Oracle, Taken};
@@ -379,7 +382,7 @@ impl World {
     }
 
     /// What people see of the state.
-    fn shown(&self) -> (Vec<Device>, Vec<Group>, Vec<AlertObject>) {
+    fn shown(&self) -> (Vec<Device>, Vec<Group>, Vec<Arc<AlertChange>>) {
         let query = DevicesQuery { limit: usize::MAX, ..DevicesQuery::default() };
         let all = AlertsQuery { limit: usize::MAX, looked_at_max: usize::MAX, ..AlertsQuery::default() };
         self.hub()

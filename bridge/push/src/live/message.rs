@@ -1,10 +1,11 @@
 //! What clients say, and what the server says besides frames of views (docs/protocol.md).
 
-use serde::{Deserialize, Serialize};
-use tidegate_views::{UpdateSpec, ViewError, ViewSpec, WindowSpec};
+use std::fmt::Display;
 
-/// The protocol that this server speaks.
-pub(crate) const PROTOCOL: u32 = 1;
+use serde::{Deserialize, Serialize};
+use tidegate_views::{NotAPosition, StreamPosition, UpdateSpec, ViewError, ViewSpec, WindowSpec};
+
+use super::position::{PositionForm, ToldPosition};
 
 /// A message of a client.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -34,7 +35,8 @@ pub(crate) struct Subscribe {
     pub id: u32,
     /// Understood in a second step, so that a mistake in it is told as such.
     pub view: serde_json::Value,
-    pub since: Option<u64>,
+    /// So is this.
+    pub since: Option<serde_json::Value>,
     pub rate: Option<f64>,
 }
 
@@ -57,6 +59,24 @@ impl Subscribe {
     pub fn spec(&self) -> Result<ViewSpec, ErrorMessage> {
         ViewSpec::deserialize(&self.view)
             .map_err(|error| ErrorMessage::new(Code::View, Some(self.id), format!("`view` is not right: {error}")))
+    }
+
+    /// The position that the client brings, in the form in which it is told them. `epoch`: of numbers.
+    pub fn since<'a>(&'a self, form: PositionForm, epoch: &'a str) -> Result<Option<StreamPosition<'a>>, ErrorMessage> {
+        let Some(since) = &self.since else { return Ok(None) };
+        let wrong = |what: &dyn Display| {
+            ErrorMessage::new(Code::NotUnderstood, Some(self.id), format!("`since` ({since}) is {what}"))
+        };
+        match form {
+            PositionForm::Number => {
+                let version = since.as_u64().ok_or_else(|| wrong(&"no number that protocol 1 has for positions"))?;
+                Ok(Some(StreamPosition { epoch, version }))
+            }
+            PositionForm::Text => {
+                let text = since.as_str().ok_or(NotAPosition);
+                text.and_then(StreamPosition::parse).map(Some).map_err(|error| wrong(&error))
+            }
+        }
     }
 }
 
@@ -108,7 +128,7 @@ pub(crate) enum ServerMessage<'a> {
     },
     Pulse {
         time: i64,
-        at: u64,
+        at: ToldPosition<'a>,
         sent: u64,
     },
     Pong {
@@ -170,11 +190,5 @@ impl ErrorMessage {
             _ => Code::View,
         };
         ErrorMessage::new(code, Some(id), error.to_string())
-    }
-}
-
-impl ServerMessage<'_> {
-    pub fn to_json(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("these structures have text keys and finite numbers")
     }
 }

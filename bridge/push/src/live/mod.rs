@@ -1,18 +1,23 @@
 //! The live protocol (docs/protocol.md): one session type, generic over its transport.
 //!
 //! - [`session`]: what a viewer asked for and what may go out now; [`flow`], [`pace`], [`lateness`]: how much, and what is said about it
+//! - [`encoding`]: how messages are written; [`encodings`]: which there are, [`json`]: as JSON; [`position`]: how positions are told
 //! - [`message`]: messages besides frames of views; [`jobs`]: what is read from history; [`mending`]: what is read
 //!   again
 //! - [`waker`]: how the hub reaches a session; [`transport`], [`websocket`]: what it speaks through
 
 pub(crate) mod config;
+mod encoding;
+mod encodings;
 mod flow;
 mod jobs;
+mod json;
 mod lateness;
 pub(crate) mod mending;
 mod message;
 pub(crate) mod meters;
 mod pace;
+mod position;
 pub(crate) mod session;
 #[cfg(test)]
 mod tests;
@@ -21,4 +26,5 @@ pub(crate) mod waker;
 mod websocket;
 
 pub use config::LiveConfig;
+pub use json::Json;
 pub(crate) use websocket::{Live, upgrade};

@@ -2,8 +2,8 @@ use std::future::Future;
 
 /// What a session speaks through: whole messages in both ways. A WebSocket, or a pair of channels in a test.
 pub(crate) trait Transport: Send {
-    /// Sends one text message; waits while the link takes no more.
-    fn send(&mut self, message: Vec<u8>) -> impl Future<Output = Result<(), Gone>> + Send;
+    /// Sends one message, text or binary; waits while the link takes no more.
+    fn send(&mut self, message: Vec<u8>, is_text: bool) -> impl Future<Output = Result<(), Gone>> + Send;
 
     /// Says that the session ends, with the number of the error or of the WebSocket protocol and in words, and waits a
     /// moment for the other side to read it.

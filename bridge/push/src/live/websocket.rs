@@ -15,6 +15,7 @@ use rustc_hash::FxHashMap;
 use tidegate_telemetry::History;
 
 use crate::hub::Hub;
+use crate::live::encodings::ENCODINGS;
 use crate::live::session;
 use crate::live::transport::{Gone, Received, Transport};
 use crate::rest::error::{ApiError, Kind};
@@ -70,7 +71,7 @@ pub(crate) async fn upgrade(
         let hub = Arc::clone(&live.hub);
         let tasks = hub.tasks.clone();
         tasks.track_future(async move {
-            session::serve(hub, live.history, place, socket).await;
+            session::serve(hub, live.history, place, socket, ENCODINGS).await;
             drop(address);
         })
     }))
@@ -118,9 +119,13 @@ impl Drop for AddressPermit {
 }
 
 impl Transport for WebSocket {
-    async fn send(&mut self, message: Vec<u8>) -> Result<(), Gone> {
-        let text = Utf8Bytes::try_from(Bytes::from(message)).map_err(|_| Gone)?;
-        WebSocket::send(self, Message::Text(text)).await.map_err(|_| Gone)
+    async fn send(&mut self, message: Vec<u8>, is_text: bool) -> Result<(), Gone> {
+        let bytes = Bytes::from(message);
+        let message = match is_text {
+            true => Message::Text(Utf8Bytes::try_from(bytes).map_err(|_| Gone)?),
+            false => Message::Binary(bytes),
+        };
+        WebSocket::send(self, message).await.map_err(|_| Gone)
     }
 
     async fn close(&mut self, code: u16, reason: &str) {

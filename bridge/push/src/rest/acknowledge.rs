@@ -6,13 +6,15 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use tidegate_telemetry::{AlertState, Intent};
-use tidegate_views::read::AlertObject;
+use tidegate_telemetry::{AlertChange, AlertState, Intent};
 
 use super::error::{ApiError, Kind};
 use super::parameters::{Name, Parameters};
 use super::{Api, alert_history, intent};
+use crate::api;
 use crate::archive::Asker;
+
+type Alert = api::Alert<Arc<AlertChange>>;
 
 /// Who acknowledges, and what they have to say.
 #[derive(Debug, Default, Deserialize)]
@@ -44,7 +46,7 @@ pub async fn acknowledge(
     uri: Uri,
     headers: HeaderMap,
     body: Body,
-) -> Result<Json<AlertObject>, ApiError> {
+) -> Result<Json<Alert>, ApiError> {
     let asked: Acknowledge = wish(&api, &uri, &headers, body, EXPECTED).await?;
     let (by, comment) = (intent::name(asked.by, EXPECTED)?, comment(asked.comment)?);
     let wanted = Intent::AcknowledgeAlert { received_ms: api.hub.now_ms(), alert: id.clone(), by, comment };
@@ -61,7 +63,7 @@ pub async fn unacknowledge(
     uri: Uri,
     headers: HeaderMap,
     body: Body,
-) -> Result<Json<AlertObject>, ApiError> {
+) -> Result<Json<Alert>, ApiError> {
     let asked: Unacknowledge = wish(&api, &uri, &headers, body, EXPECTED_BACK).await?;
     let by = intent::name(asked.by, EXPECTED_BACK)?;
     let wanted = Intent::UnacknowledgeAlert { received_ms: api.hub.now_ms(), alert: id.clone(), by };
@@ -101,23 +103,23 @@ async fn bring_to(
     id: &str,
     state: AlertState,
     intent: Intent,
-) -> Result<Json<AlertObject>, ApiError> {
+) -> Result<Json<Alert>, ApiError> {
     let alert = holding(api, asker, id).await?;
     if alert.state == state {
-        return Ok(Json(alert));
+        return Ok(Json(api::Alert(alert)));
     }
     intent::submit(api, intent).await?;
-    holding(api, asker, id).await.map(Json)
+    holding(api, asker, id).await.map(api::Alert).map(Json)
 }
 
 /// The alert, if it holds.
-async fn holding(api: &Api, asker: Asker, id: &str) -> Result<AlertObject, ApiError> {
+async fn holding(api: &Api, asker: Asker, id: &str) -> Result<Arc<AlertChange>, ApiError> {
     let Some(alert) = api.hub.read(|views| views.alert(id)) else { return Err(gone(api, asker, id).await) };
     if alert.state != AlertState::Cleared {
         return Ok(alert);
     }
     let detail = format!("{id} holds no longer: there is nothing to take on");
-    let alert = serde_json::to_value(&alert).expect("an alert has no keys but strings");
+    let alert = serde_json::to_value(api::Alert(alert)).expect("an alert has no keys but strings");
     Err(ApiError::new(Kind::AlertCleared, detail).with("alert", alert))
 }
 

@@ -1,10 +1,12 @@
 //! Alerts that only history knows. Blocking: belongs into [`super::archive::Archive::ask`].
 
+use std::sync::Arc;
+
 use tidegate_telemetry::history::{AlertEvent, Wanted};
-use tidegate_telemetry::{AlertState, History, HistoryError, Position};
-use tidegate_views::read::AlertObject;
+use tidegate_telemetry::{AlertChange, AlertState, History, HistoryError, Position};
 
 use super::alerts::{Alerts, Cursor};
+use crate::api::Alert;
 
 /// Changes read from history at a time.
 const BATCH: usize = 512;
@@ -19,7 +21,7 @@ pub fn fill_with_cleared(
     page: &mut Alerts,
     start: Option<(Position, usize)>,
     limit: usize,
-    wanted: impl Fn(&AlertObject) -> bool,
+    wanted: impl Fn(&AlertChange) -> bool,
 ) -> Result<(), HistoryError> {
     let (mut at, mut seen_there) = (Position::START, 0);
     let mut scanned = 0;
@@ -37,7 +39,7 @@ pub fn fill_with_cleared(
         }
         scanned += 1;
         if event.alert.state == AlertState::Cleared {
-            page.alerts.extend(Some(AlertObject::from(&event.alert)).filter(&wanted));
+            page.alerts.extend(Some(event.alert).filter(&wanted).map(|alert| Alert(Arc::new(alert))));
         }
         true
     })
@@ -85,12 +87,10 @@ fn each_event(
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use std::sync::Arc;
-
+    use tidegate_telemetry::Severity;
     use tidegate_telemetry::history::{
         ProblemGroup, ReadingsPage, ReadingsQuery, SeriesAnswer, SeriesQuery, StoreStats,
     };
-    use tidegate_telemetry::{AlertChange, Severity};
 
     use super::*;
 

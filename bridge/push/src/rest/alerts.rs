@@ -7,21 +7,22 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::Uri;
 use serde::Serialize;
-use tidegate_telemetry::Position;
-use tidegate_views::read::{AlertObject, AlertsQuery};
+use tidegate_telemetry::{AlertChange, Position};
+use tidegate_views::read::AlertsQuery;
 
 use super::devices::find;
 use super::error::ApiError;
 use super::listing::{self, AT_A_TIME};
 use super::parameters::{Parameters, digits};
 use super::{Api, alert_history};
+use crate::api::Alert;
 use crate::archive::Asker;
 
 /// A page of alerts.
 #[derive(Debug, Default, Serialize)]
 pub struct Alerts {
     /// Newest first.
-    pub alerts: Vec<AlertObject>,
+    pub alerts: Vec<Alert<Arc<AlertChange>>>,
     /// Where the next page begins.
     pub next: Option<Cursor>,
 }
@@ -78,12 +79,18 @@ pub async fn list(State(api): State<Arc<Api>>, asker: Asker, uri: Uri) -> Result
     let page = api.archive.ask(asker, move |history, still| {
         let mut page = page;
         // What cleared a moment ago is on this page already, as it held.
-        let holding: HashSet<Arc<str>> = page.alerts.iter().map(|alert| Arc::clone(&alert.id)).collect();
-        let wanted = |alert: &AlertObject| wanted.has(alert) && !holding.contains(&alert.id);
+        let holding: HashSet<Arc<str>> = page.alerts.iter().map(|alert| Arc::clone(&alert.0.id)).collect();
+        let wanted = |alert: &AlertChange| wanted.has(alert) && !holding.contains(&alert.id);
         alert_history::fill_with_cleared((history, still), &mut page, start, limit, wanted)?;
         Ok(page)
     });
     page.await.map(Json)
+}
+
+impl Alerts {
+    fn of(alerts: Vec<Arc<AlertChange>>, next: Option<Cursor>) -> Self {
+        Alerts { alerts: alerts.into_iter().map(Alert).collect(), next }
+    }
 }
 
 impl Wanted {
@@ -102,9 +109,9 @@ impl Wanted {
         })
     }
 
-    fn has(&self, alert: &AlertObject) -> bool {
+    fn has(&self, alert: &AlertChange) -> bool {
         is_within(&alert.group, &self.group)
-            && self.device.as_ref().is_none_or(|device| alert.device == *device)
+            && self.device.as_ref().is_none_or(|device| alert.device_id == *device)
             && self.rule.as_ref().is_none_or(|rule| **rule == *alert.rule)
     }
 }
@@ -112,7 +119,7 @@ impl Wanted {
 /// A page of the alerts that the views hold; a few are looked at at a time, so that what devices say in between does not
 /// wait for it.
 async fn held(api: &Api, wanted: &Wanted, cleared: bool, mut before: Option<(i64, Arc<str>)>, limit: usize) -> Alerts {
-    let mut alerts = Vec::new();
+    let mut alerts: Vec<Arc<AlertChange>> = Vec::new();
     loop {
         let query = AlertsQuery {
             group: &wanted.group,
@@ -130,11 +137,11 @@ async fn held(api: &Api, wanted: &Wanted, cleared: bool, mut before: Option<(i64
         before = part.next;
         if alerts.len() > limit {
             alerts.truncate(limit);
-            let next = alerts.last().map(|last: &AlertObject| Cursor::Held(last.raised, Arc::clone(&last.id)));
-            return Alerts { alerts, next };
+            let next = alerts.last().map(|last| Cursor::Held(last.raised_ms, Arc::clone(&last.id)));
+            return Alerts::of(alerts, next);
         }
         if before.is_none() {
-            return Alerts { alerts, next: None };
+            return Alerts::of(alerts, None);
         }
         listing::pause().await;
     }

@@ -13,12 +13,13 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use tidegate_telemetry::{CommandId, CommandRequest, Intent, Qos};
+use tidegate_views::Views;
 use tidegate_views::read::Lookup;
-use tidegate_views::{CommandObject, CommandsPage, Views};
 
 use super::error::{ApiError, Kind};
 use super::parameters::{NO_TOPIC, Name, Parameters, is_topic};
 use super::{Api, devices, intent};
+use crate::api::Command;
 use crate::config::CommandsConfig;
 
 /// What to send.
@@ -39,8 +40,8 @@ struct Asked {
 /// Commands, and what the next one is when a request does not say.
 #[derive(Debug, Serialize)]
 pub struct Listed {
-    #[serde(flatten)]
-    page: CommandsPage,
+    commands: Vec<Command>,
+    next: Option<String>,
     defaults: Defaults,
 }
 
@@ -152,15 +153,19 @@ pub fn list(api: &Api, path: &str, uri: &Uri) -> Result<Json<Listed>, ApiError> 
     api.hub.read(|views| {
         let device = devices::find(views, device_of(path))?;
         let page = views.commands(&device.id, before, limit);
-        Ok(Json(Listed { page, defaults: Defaults::of(&device.id, &api.config.commands) }))
+        Ok(Json(Listed {
+            commands: page.commands.into_iter().map(Command).collect(),
+            next: page.next.map(|id| id.to_string()),
+            defaults: Defaults::of(&device.id, &api.config.commands),
+        }))
     })
 }
 
 /// `GET /v1/commands/{id}`
-pub async fn one(State(api): State<Arc<Api>>, Name(id): Name, uri: Uri) -> Result<Json<CommandObject>, ApiError> {
+pub async fn one(State(api): State<Arc<Api>>, Name(id): Name, uri: Uri) -> Result<Json<Command>, ApiError> {
     Parameters::of(&uri, &[])?;
     let command = CommandId::parse(&id).and_then(|id| api.hub.read(|views| views.command(id)));
-    command.map(Json).ok_or_else(|| {
+    command.map(Command).map(Json).ok_or_else(|| {
         let detail = format!("no command {id:?} is remembered: GET /v1/devices/{{id}}/commands lists those that are");
         ApiError::new(Kind::UnknownCommand, detail)
     })
@@ -183,21 +188,21 @@ fn device_of(path: &str) -> &str {
 }
 
 /// The command that was asked for with the request's key before.
-fn known(api: &Api, request: &CommandRequest) -> Result<Option<CommandObject>, ApiError> {
+fn known(api: &Api, request: &CommandRequest) -> Result<Option<Arc<tidegate_telemetry::Command>>, ApiError> {
     let Some(key) = &request.key else { return Ok(None) };
     let known = api.hub.read(|views| views.command_of_key(&request.device, key));
     match known {
-        Some(known) if known.0.request != *request => {
-            let detail = format!("the key {key:?} was used for another command ({}): take a new key", known.0.id);
-            Err(ApiError::new(Kind::KeyReused, detail).with("command", known.0.id.to_string()))
+        Some(known) if known.request != *request => {
+            let detail = format!("the key {key:?} was used for another command ({}): take a new key", known.id);
+            Err(ApiError::new(Kind::KeyReused, detail).with("command", known.id.to_string()))
         }
         known => Ok(known),
     }
 }
 
-fn accepted(command: CommandObject) -> Response {
-    let location = HeaderValue::try_from(format!("/v1/commands/{}", command.0.id)).expect("an identifier is ASCII");
-    (StatusCode::ACCEPTED, [(header::LOCATION, location)], Json(command)).into_response()
+fn accepted(command: Arc<tidegate_telemetry::Command>) -> Response {
+    let location = HeaderValue::try_from(format!("/v1/commands/{}", command.id)).expect("an identifier is ASCII");
+    (StatusCode::ACCEPTED, [(header::LOCATION, location)], Json(Command(command))).into_response()
 }
 
 fn request(api: &Api, device: Arc<str>, asked: Asked, header_key: Option<String>) -> Result<CommandRequest, ApiError> {

@@ -4,7 +4,6 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::Uri;
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
 use tidegate_telemetry::{DeviceState, Value};
 use tidegate_views::Views;
 use tidegate_views::read::{Device, DevicesQuery, Group, Lookup};
@@ -13,27 +12,18 @@ use super::error::{ApiError, Kind};
 use super::listing::{self, AT_A_TIME, Listing};
 use super::parameters::{Name, Parameters};
 use super::{Api, commands};
-
-/// A device, and what is to be known of its history.
-#[derive(Serialize)]
-struct Told<'a> {
-    #[serde(flatten)]
-    device: &'a Device,
-    not_kept: Option<&'static str>,
-}
+use crate::api;
 
 /// Why nothing of a device that is heard comes into history.
 const NOT_KEPT: &str = "its readings are older than what history keeps: the newest are shown here, and are in no chart; set its \
                         clock, or raise store.retention_age_days";
 
-impl<'a> Told<'a> {
-    fn of(device: &'a Device, api: &Api) -> Self {
-        let kept_from_ms = api.archive.kept_from_ms();
-        let mut times = device.metrics.0.iter().filter_map(|(_, metric)| metric.time).peekable();
-        let is_heard = device.state != DeviceState::Lost && times.peek().is_some();
-        let not_kept = (is_heard && times.all(|time_ms| time_ms < kept_from_ms)).then_some(NOT_KEPT);
-        Told { device, not_kept }
-    }
+fn shown<'a>(device: &'a Device, api: &Api) -> api::Device<'a> {
+    let kept_from_ms = api.archive.kept_from_ms();
+    let mut times = device.metrics.0.iter().filter_map(|(_, metric)| metric.time).peekable();
+    let is_heard = device.state != DeviceState::Lost && times.peek().is_some();
+    let not_kept = (is_heard && times.all(|time_ms| time_ms < kept_from_ms)).then_some(NOT_KEPT);
+    api::Device::of(device, not_kept)
 }
 
 /// `GET /v1/devices`
@@ -57,7 +47,7 @@ pub async fn list(State(api): State<Arc<Api>>, uri: Uri) -> Result<Response, Api
             if page.count == limit {
                 return Ok(page.end_with_next(last.as_deref()));
             }
-            page.push(&Told::of(&device, &api));
+            page.push(&shown(&device, &api));
             last = Some(device.id);
         }
         if part.next.is_none() {
@@ -81,7 +71,7 @@ fn named(api: &Api, id: &str, query: &DevicesQuery<'_>) -> Response {
     if let Lookup::Unique(device) = api.hub.read(|views| views.device(id))
         && fits(&device)
     {
-        page.push(&Told::of(&device, api));
+        page.push(&shown(&device, api));
     }
     page.end_with_next(None)
 }
@@ -92,7 +82,7 @@ pub async fn one(State(api): State<Arc<Api>>, Name(id): Name, uri: Uri) -> Resul
         return commands::list(&api, &id, &uri).map(IntoResponse::into_response);
     }
     Parameters::of(&uri, &[])?;
-    api.hub.read(|views| find(views, &id)).map(|device| Json(Told::of(&device, &api)).into_response())
+    api.hub.read(|views| find(views, &id)).map(|device| Json(shown(&device, &api)).into_response())
 }
 
 /// `GET /v1/groups`
@@ -111,7 +101,7 @@ pub async fn groups(State(api): State<Arc<Api>>, uri: Uri) -> Result<Response, A
     groups.sort_unstable_by(|one: &Group, other| one.path.cmp(&other.path));
     let mut all = Listing::of("groups");
     for part in groups.chunks(AT_A_TIME) {
-        part.iter().for_each(|group| all.push(group));
+        part.iter().for_each(|group| all.push(&api::Group::from(group)));
         listing::pause().await;
     }
     Ok(all.end())

@@ -5,8 +5,8 @@ use axum::extract::State;
 use axum::http::Uri;
 use serde::Serialize;
 use tidegate_buckets::Rung;
-use tidegate_telemetry::Position;
 use tidegate_telemetry::history::SeriesQuery;
+use tidegate_views::StreamPosition;
 
 use super::error::ApiError;
 use super::parameters::Parameters;
@@ -20,7 +20,8 @@ pub struct Series {
     metric: Arc<str>,
     rung_ms: i64,
     points: Vec<(i64, u64, f64, f64, f64, f64)>,
-    through: Position,
+    /// A position, as the live protocol has it.
+    through: String,
 }
 
 /// `GET /v1/series`
@@ -43,5 +44,7 @@ pub async fn chart(State(api): State<Arc<Api>>, asker: Asker, uri: Uri) -> Resul
     let answer = api.archive.ask(asker, move |history, wanted| history.series(&query, wanted)).await?;
     let points = answer.buckets.iter();
     let points = points.map(|(start, it)| (*start, it.count, it.mean(), it.min, it.max, it.last));
-    Ok(Json(Series { device, metric, rung_ms: rung.width_ms(), points: points.collect(), through: answer.through }))
+    let version = answer.through.0;
+    let through = api.hub.read(|views| StreamPosition { epoch: &views.epoch().name, version }.to_string());
+    Ok(Json(Series { device, metric, rung_ms: rung.width_ms(), points: points.collect(), through }))
 }

@@ -166,7 +166,8 @@ async fn a_chart_has_a_bucket_a_pixel_at_most_and_every_extreme() {
     for (width, rung_ms) in [(1, 3_600_000), (60, 60_000), (360, 10_000), (3_600, 1_000)] {
         let query = format!("/v1/series?device=site/a/dev7&metric=temperature&{HOUR}&width={width}");
         let chart = site.get(&query).await.json();
-        assert_eq!((chart["rung_ms"].as_i64(), chart["through"].as_u64()), (Some(rung_ms), Some(9)));
+        assert_eq!(chart["rung_ms"], rung_ms);
+        assert!(chart["through"].as_str().is_some_and(|position| position.ends_with('9')), "{chart}");
         let points = chart["points"].as_array().unwrap();
         assert!(points.len() <= width + 1, "{} buckets on {width} pixels", points.len());
         let lowest = points.iter().map(|point| point[3].as_f64().unwrap()).fold(f64::MAX, f64::min);

@@ -102,7 +102,7 @@ async fn a_download_that_nobody_reads_ends_and_a_live_session_that_sleeps_does_n
     let config = PushConfig { write_timeout_ms: 200, ..PushConfig::default() };
     let site = Site::with(config, FakeHistory { is_endless: true, ..FakeHistory::default() }).await;
     let (mut sleeping, _) = tokio_tungstenite::connect_async(format!("ws://{}/v1/live", site.address)).await.unwrap();
-    let hello = r#"{"type":"hello","protocol":1,"encoding":"json"}"#;
+    let hello = r#"{"type":"hello","protocol":2,"encoding":"json"}"#;
     sleeping.send(Message::text(hello)).await.unwrap();
 
     let mut unread = TcpStream::connect(site.address).await.unwrap();

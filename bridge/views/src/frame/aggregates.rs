@@ -4,7 +4,8 @@ use smallvec::smallvec;
 
 use super::Part;
 use crate::charts::BucketCell;
-use crate::encode::json::{self, List};
+use crate::encoding::Writer;
+use crate::message::{Element, List, ListName};
 use crate::subscription::{Place, SeriesView};
 use crate::views::Views;
 
@@ -14,7 +15,7 @@ impl Views {
         view: &mut SeriesView,
         since: Option<u64>,
         place: Place,
-        bytes_max: usize,
+        writer: &Writer<'_>,
     ) -> Part {
         let (first_line, first_ms) = match place {
             Place::Bucket(line, from_ms) => (line, from_ms),
@@ -32,40 +33,18 @@ impl Views {
             let Some(chart) = self.charts.get(&line.key) else { continue };
             let from_ms = if index == first_line { first_ms.max(view.from_ms) } else { view.from_ms };
             for cell in chart.from(from_ms).filter(|cell| is_news(cell)) {
-                if rows.len() + gone.len() > bytes_max.saturating_sub(160) {
+                if rows.len() + gone.len() > writer.bytes_max.saturating_sub(160) {
                     let next = Some(Place::Bucket(index, cell.start_ms));
-                    return Part { lists: smallvec![("x", gone), ("r", rows)], next };
+                    return Part { lists: smallvec![(ListName::Left, gone), (ListName::Rows, rows)], next };
                 }
                 if cell.is_empty() {
-                    write_key(gone.next(), index, cell.start_ms);
+                    writer.add(&mut gone, &Element::BucketLeft(index, cell.start_ms));
                 } else {
-                    write_bucket(rows.next(), index, cell);
+                    writer.add(&mut rows, &Element::Bucket(index, cell.start_ms, &cell.bucket));
                 }
             }
         }
         view.seen = view.seeing;
-        Part { lists: smallvec![("x", gone), ("r", rows)], next: None }
+        Part { lists: smallvec![(ListName::Left, gone), (ListName::Rows, rows)], next: None }
     }
-}
-
-fn write_key(out: &mut Vec<u8>, line: usize, start_ms: i64) {
-    out.push(b'[');
-    json::integer(out, line);
-    out.push(b',');
-    json::integer(out, start_ms);
-    out.push(b']');
-}
-
-fn write_bucket(out: &mut Vec<u8>, line: usize, cell: &BucketCell) {
-    out.push(b'[');
-    json::integer(out, line);
-    out.push(b',');
-    json::integer(out, cell.start_ms);
-    out.push(b',');
-    json::integer(out, cell.bucket.count);
-    for figure in [cell.bucket.mean(), cell.bucket.min, cell.bucket.max, cell.bucket.last] {
-        out.push(b',');
-        json::number(out, figure);
-    }
-    out.push(b']');
 }

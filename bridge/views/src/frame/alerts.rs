@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use rustc_hash::FxHashSet;
-use serde::Serialize;
 use smallvec::smallvec;
-use tidegate_telemetry::{AlertChange, Severity};
 
 use super::Part;
 use crate::alerts::{Counts, Line};
-use crate::encode::json::{self, List};
-use crate::read::AlertObject;
+use crate::encoding::Writer;
+use crate::message::{AlertCounts, BurstLine, BySeverity, Element, List, ListName};
+use crate::position::StreamPosition;
 use crate::subscription::{AlertsView, Place};
 use crate::views::Views;
 
@@ -25,34 +24,41 @@ impl Views {
         view: &mut AlertsView,
         since: Option<u64>,
         place: Place,
-        bytes_max: usize,
+        writer: &Writer<'_>,
     ) -> Part {
         let (mut counts, mut events, mut gone, mut rows) =
             (List::default(), List::default(), List::default(), List::default());
         if place == Place::Start {
             self.begin_alerts(view, since);
-            write_counts(&mut counts, &self.alerts.counts(&view.scope));
+            writer.add(&mut counts, &Element::Counts(self.alerts.counts(&view.scope).into()));
         }
         let mut next = None;
         let mut sent = if let Place::Row(sent) = place { Some(sent) } else { None };
         if sent.is_none() && since.is_some() {
-            next = self.alert_events(view, &place, &mut events, bytes_max);
+            next = self.alert_events(view, &place, &mut events, writer);
         }
         if next.is_none() {
-            let lines =
-                self.alert_lines(view, sent.take().unwrap_or(0), (&mut gone, &mut rows), bytes_max, events.len());
+            let sent = sent.take().unwrap_or(0);
+            let lines = self.alert_lines(view, sent, (&mut gone, &mut rows), writer, events.len());
             next = lines.map(Place::Row);
         }
         if next.is_none() {
             (view.leaving, view.sending) = (Vec::new(), Vec::new());
         }
-        Part { lists: smallvec![("n", counts), ("x", gone), ("r", rows), ("e", events)], next }
+        let lists = smallvec![
+            (ListName::Counts, counts),
+            (ListName::Left, gone),
+            (ListName::Rows, rows),
+            (ListName::Events, events)
+        ];
+        Part { lists, next }
     }
 
     /// Decides what a snapshot or delta that begins now consists of.
     fn begin_alerts(&self, view: &mut AlertsView, since: Option<u64>) {
         let wanted = self.alerts.window(&view.scope, view.limit);
         let had = std::mem::take(&mut view.has);
+        let is_snapshot = since.is_none();
         let since = since.filter(|_| !std::mem::take(&mut view.anew));
         if let Some(since) = since {
             let had: FxHashSet<&Arc<str>> = had.iter().collect();
@@ -64,7 +70,8 @@ impl Views {
             view.leaving = had.iter().filter(|id| !stays.contains(**id)).map(|id| Arc::clone(id)).collect();
             view.sending = wanted.iter().filter(is_news).map(Arc::clone).collect();
         } else {
-            (view.leaving, view.sending) = (vec![EVERY_LINE.into()], wanted.clone());
+            view.leaving = if is_snapshot { Vec::new() } else { vec![EVERY_LINE.into()] };
+            view.sending.clone_from(&wanted);
         }
         view.has = wanted;
     }
@@ -75,22 +82,23 @@ impl Views {
         view: &AlertsView,
         sent: usize,
         (gone, rows): (&mut List, &mut List),
-        bytes_max: usize,
+        writer: &Writer<'_>,
         bytes: usize,
     ) -> Option<usize> {
         let steps = view.leaving.iter().map(|id| (id, true)).chain(view.sending.iter().map(|id| (id, false)));
         for (index, (id, leaves)) in steps.enumerate().skip(sent) {
             let list = if leaves { &mut *gone } else { &mut *rows };
-            let before = list.len();
+            let before = list.mark();
             // What was forgotten since the first part is left out; the next delta says so.
             if leaves {
-                json::text(list.next(), id);
+                let is_all = **id == *EVERY_LINE;
+                writer.add(list, &if is_all { Element::AllLinesLeft } else { Element::LineLeft(id) });
             } else if let Some(line) = self.alerts.line(&view.scope, id) {
-                write_line(list.next(), &line);
+                writer.add(list, &element_of(&line));
             }
-            if (index > sent || bytes > 0) && bytes + gone.len() + rows.len() > bytes_max {
+            if (index > sent || bytes > 0) && bytes + gone.len() + rows.len() > writer.bytes_max {
                 let list = if leaves { gone } else { rows };
-                list.bytes.truncate(before);
+                list.truncate(before);
                 return Some(index);
             }
         }
@@ -98,12 +106,19 @@ impl Views {
     }
 
     /// Events that were not sent yet, those from the store first.
-    fn alert_events(&self, view: &mut AlertsView, place: &Place, events: &mut List, bytes_max: usize) -> Option<Place> {
+    fn alert_events(
+        &self,
+        view: &mut AlertsView,
+        place: &Place,
+        events: &mut List,
+        writer: &Writer<'_>,
+    ) -> Option<Place> {
+        let at = |version: u64| StreamPosition { epoch: &self.epoch.name, version };
         while let Some(event) = view.supplied.front() {
-            let before = events.len();
-            write_event(events.next(), (event.position.0, event.at_ms), &event.alert);
-            if before > 0 && events.len() > bytes_max {
-                events.bytes.truncate(before);
+            let before = events.mark();
+            writer.add(events, &Element::AlertEvent(at(event.position.0), event.at_ms, &event.alert));
+            if before.bytes > 0 && events.len() > writer.bytes_max {
+                events.truncate(before);
                 return Some(Place::Event(0, 0));
             }
             view.supplied.pop_front();
@@ -114,12 +129,12 @@ impl Views {
         }
         let (mut version, mut sent) = if let Place::Event(version, sent) = *place { (version, sent) } else { (0, 0) };
         for event in self.alerts.events_since(view.events_from).skip(sent) {
-            let before = events.len();
+            let before = events.mark();
             if view.scope.has(&event.change) {
-                write_event(events.next(), (event.version, event.at_ms), &event.change);
+                writer.add(events, &Element::AlertEvent(at(event.version), event.at_ms, &event.change));
             }
-            if before > 0 && events.len() > bytes_max {
-                events.bytes.truncate(before);
+            if before.bytes > 0 && events.len() > writer.bytes_max {
+                events.truncate(before);
                 // Of a version that is told in part the rest is found among all of it.
                 let (told, of_next) = if event.version == version { (version - 1, sent) } else { (version, 0) };
                 view.events_from = view.events_from.max(told);
@@ -133,56 +148,27 @@ impl Views {
     }
 }
 
-/// Alerts of one rule that came close to each other, as a line.
-#[derive(Serialize)]
-struct BurstObject<'a> {
-    id: &'a str,
-    rule: &'a str,
-    severity: Severity,
-    text: &'a str,
-    count: u32,
-    raised: u32,
-    acknowledged: u32,
-    /// Unix ms.
-    first: i64,
-    last: i64,
-}
-
-fn write_line(out: &mut Vec<u8>, line: &Line<'_>) {
-    match line {
-        Line::Alert(alert) => json::object(out, &AlertObject::from(&*alert.change)),
-        Line::Burst(id, burst, share) => json::object(
-            out,
-            &BurstObject {
-                id,
-                rule: &burst.rule,
-                severity: burst.severity,
-                text: &burst.text,
-                count: share.count,
-                raised: share.raised,
-                acknowledged: share.acknowledged,
-                first: share.first_ms,
-                last: share.last_ms,
-            },
-        ),
+fn element_of<'a>(line: &Line<'a>) -> Element<'a> {
+    match *line {
+        Line::Alert(alert) => Element::Alert(&alert.change),
+        Line::Burst(id, burst, share) => Element::Burst(BurstLine {
+            id,
+            rule: &burst.rule,
+            severity: burst.severity,
+            text: &burst.text,
+            count: share.count,
+            raised: share.raised,
+            acknowledged: share.acknowledged,
+            first_ms: share.first_ms,
+            last_ms: share.last_ms,
+        }),
     }
 }
 
-/// `[raised, acknowledged, cleared]`; those that hold as `[critical, warning, info]`.
-fn write_counts(list: &mut List, counts: &Counts) {
-    for by_severity in [&counts.raised, &counts.acknowledged] {
-        let [info, warning, critical] = *by_severity;
-        json::object(list.next(), &[critical, warning, info]);
+impl From<Counts> for AlertCounts {
+    fn from(counts: Counts) -> Self {
+        let by_severity = |[info, warning, critical]: [u32; 3]| BySeverity { critical, warning, info };
+        let (raised, acknowledged) = (by_severity(counts.raised), by_severity(counts.acknowledged));
+        AlertCounts { raised, acknowledged, cleared: counts.cleared }
     }
-    json::integer(list.next(), counts.cleared);
-}
-
-fn write_event(out: &mut Vec<u8>, (position, at_ms): (u64, i64), alert: &AlertChange) {
-    out.push(b'[');
-    json::integer(out, position);
-    out.push(b',');
-    json::integer(out, at_ms);
-    out.push(b',');
-    json::object(out, &AlertObject::from(alert));
-    out.push(b']');
 }

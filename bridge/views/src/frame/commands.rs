@@ -4,8 +4,8 @@ use smallvec::smallvec;
 use tidegate_telemetry::CommandId;
 
 use super::Part;
-use crate::encode::command::Brief;
-use crate::encode::json::{self, List};
+use crate::encoding::Writer;
+use crate::message::{Element, List, ListName};
 use crate::subscription::{CommandsView, Place};
 use crate::views::Views;
 
@@ -17,7 +17,7 @@ impl Views {
         view: &mut CommandsView,
         since: Option<u64>,
         place: &Place,
-        bytes_max: usize,
+        writer: &Writer<'_>,
     ) -> Part {
         let sent = match place {
             Place::Row(index) => *index,
@@ -31,16 +31,16 @@ impl Views {
         let steps = view.leaving.iter().map(|id| (id, true)).chain(view.sending.iter().map(|id| (id, false)));
         for (index, (&id, leaves)) in steps.enumerate().skip(sent) {
             let list = if leaves { &mut gone } else { &mut rows };
-            let before = list.len();
+            let before = list.mark();
             if leaves {
-                json::text(list.next(), &id.to_string());
+                writer.add(list, &Element::CommandLeft(id));
             } else if let Some(cell) = self.commands.get(id) {
-                json::object(list.next(), &Brief(&cell.command));
+                writer.add(list, &Element::Command(&cell.command));
             }
             // What was forgotten since the first part is left out; the next delta says so.
-            if index > sent && gone.len() + rows.len() > bytes_max {
+            if index > sent && gone.len() + rows.len() > writer.bytes_max {
                 let list = if leaves { &mut gone } else { &mut rows };
-                list.bytes.truncate(before);
+                list.truncate(before);
                 next = Some(Place::Row(index));
                 break;
             }
@@ -48,7 +48,7 @@ impl Views {
         if next.is_none() {
             (view.leaving, view.sending) = (Vec::new(), Vec::new());
         }
-        Part { lists: smallvec![("x", gone), ("r", rows)], next }
+        Part { lists: smallvec![(ListName::Left, gone), (ListName::Rows, rows)], next }
     }
 
     /// Decides what a snapshot or delta that begins now consists of.

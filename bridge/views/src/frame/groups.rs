@@ -3,14 +3,20 @@
 use smallvec::smallvec;
 
 use super::Part;
-use crate::encode::group::{self, AggregateCell};
-use crate::encode::json::List;
+use crate::encoding::Writer;
+use crate::message::{AggregateCell, Element, List, ListName, cells_of};
 use crate::subscription::{GroupView, Place};
 use crate::views::Views;
 
 impl Views {
     /// Figures that went, then those that are there and changed after `since` (all, when there is none).
-    pub(super) fn group_part(&self, view: &mut GroupView, since: Option<u64>, place: Place, bytes_max: usize) -> Part {
+    pub(super) fn group_part(
+        &self,
+        view: &mut GroupView,
+        since: Option<u64>,
+        place: Place,
+        writer: &Writer<'_>,
+    ) -> Part {
         let (mut index, mut after) = match place {
             Place::Group(index, after) => (index, after),
             _ => {
@@ -19,32 +25,31 @@ impl Views {
             }
         };
         let (mut gone, mut rows) = (List::default(), List::default());
-        while let Some(key) = view.leaving.pop_front() {
-            gone.next().extend_from_slice(&key);
-            if gone.len() > bytes_max {
-                return Part { lists: smallvec![("x", gone)], next: Some(Place::Group(index, after)) };
+        while let Some((group, metric)) = view.leaving.pop_front() {
+            writer.add(&mut gone, &Element::FiguresLeft(&group, metric.as_deref()));
+            if gone.len() > writer.bytes_max {
+                return Part { lists: smallvec![(ListName::Left, gone)], next: Some(Place::Group(index, after)) };
             }
         }
-        let is_news = |cell: &AggregateCell<'_>| !cell.is_gone() && since.is_none_or(|since| cell.version > since);
+        let is_news = |cell: &AggregateCell<'_>| !cell.is_gone() && since.is_none_or(|since| cell.version() > since);
         while let Some(&number) = view.sending.get(index) {
             let mut last = None;
             let group = self.groups.get_in(&view.within, number);
-            let cells =
-                group.into_iter().flat_map(|group| group::cells_of(group, view.metrics.as_deref(), after.as_deref()));
+            let cells = group.into_iter().flat_map(|group| cells_of(group, view.metrics.as_deref(), after.as_deref()));
             for cell in cells.filter(is_news) {
-                let before = rows.len();
-                cell.row(rows.next(), self.epoch.time_base_ms);
-                if before + gone.len() > 0 && rows.len() + gone.len() > bytes_max {
-                    rows.bytes.truncate(before);
+                let before = rows.mark();
+                writer.add(&mut rows, &Element::Figures(cell));
+                if before.bytes + gone.len() > 0 && rows.len() + gone.len() > writer.bytes_max {
+                    rows.truncate(before);
                     let next = Some(Place::Group(index, last.or_else(|| after.clone())));
-                    return Part { lists: smallvec![("x", gone), ("r", rows)], next };
+                    return Part { lists: smallvec![(ListName::Left, gone), (ListName::Rows, rows)], next };
                 }
-                last = Some(cell.metric.map_or_else(|| "".into(), std::sync::Arc::clone));
+                last = Some(cell.key().1.unwrap_or_default());
             }
             (index, after) = (index + 1, None);
         }
         view.sending = Vec::new();
-        Part { lists: smallvec![("x", gone), ("r", rows)], next: None }
+        Part { lists: smallvec![(ListName::Left, gone), (ListName::Rows, rows)], next: None }
     }
 
     /// Decides what a snapshot or delta that begins now consists of.
@@ -56,8 +61,8 @@ impl Views {
         };
         view.sending = self.groups.changed_within(&view.within, since);
         let groups = view.sending.iter().filter_map(|&number| self.groups.get_in(&view.within, number));
-        let cells = groups.flat_map(|group| group::cells_of(group, view.metrics.as_deref(), None));
-        let gone = cells.filter(|cell| cell.is_gone() && cell.version > since);
-        view.leaving = gone.map(|cell| cell.key().into()).collect();
+        let cells = groups.flat_map(|group| cells_of(group, view.metrics.as_deref(), None));
+        let gone = cells.filter(|cell| cell.is_gone() && cell.version() > since);
+        view.leaving = gone.map(|cell| cell.key()).collect();
     }
 }

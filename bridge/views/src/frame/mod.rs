@@ -13,11 +13,15 @@ mod commands;
 mod groups;
 mod rows;
 
+use std::sync::Arc;
+
 use smallvec::SmallVec;
 
 use self::changes::Due;
-use crate::encode::json::{self, List};
-use crate::subscription::{GapReason, Phase, Place, Selector, Snapshot, Subscription, View};
+use crate::encoding::{Encoding, Writer};
+use crate::message::{GapDone, GapReason, Head, List, ListName};
+use crate::position::StreamPosition;
+use crate::subscription::{Phase, Place, Reached, Selector, Snapshot, Subscription, View};
 use crate::views::Views;
 
 /// Room that the head and the tail of a frame take besides its rows.
@@ -45,16 +49,33 @@ pub enum Frame {
 /// What a part of a view wrote, and where the next one begins.
 #[derive(Debug, Default)]
 struct Part {
-    /// Lists in the order of the protocol: key and elements.
-    lists: SmallVec<[(&'static str, List); 5]>,
+    lists: SmallVec<[(ListName, List); 5]>,
     /// `None`: this part was the last.
     next: Option<Place>,
 }
 
+impl Part {
+    /// Writes the message that it is the content of.
+    fn write(&mut self, encoding: &dyn Encoding, head: &Head<'_>, out: &mut Vec<u8>) -> Frame {
+        self.lists.retain(|(_, list)| !list.is_empty());
+        encoding.message(out, head, &self.lists);
+        Frame::Written
+    }
+}
+
 impl Views {
-    /// Appends the next message of a subscription to `out`: at most about `bytes_max`, but always at least one row.
-    pub fn frame(&self, subscription: &mut Subscription, out: &mut Vec<u8>, bytes_max: usize) -> Frame {
-        let frame = self.next_frame(subscription, out, bytes_max);
+    /// Appends the next message of a subscription to `out`, as an encoding writes it: at most about `bytes_max`, but always
+    /// at least one row.
+    pub fn frame(
+        &self,
+        subscription: &mut Subscription,
+        encoding: &dyn Encoding,
+        out: &mut Vec<u8>,
+        bytes_max: usize,
+    ) -> Frame {
+        let bytes_max = bytes_max.saturating_sub(FRAME_MARGIN_BYTES);
+        let writer = Writer { encoding, base_ms: self.epoch.time_base_ms, bytes_max };
+        let frame = self.next_frame(subscription, &writer, out);
         if subscription.shows_values() {
             self.stands.note(subscription.subscriber, subscription.id, subscription.stands_at());
         }
@@ -75,30 +96,27 @@ impl Views {
         }
     }
 
-    fn next_frame(&self, subscription: &mut Subscription, out: &mut Vec<u8>, bytes_max: usize) -> Frame {
-        let rows_bytes_max = bytes_max.saturating_sub(FRAME_MARGIN_BYTES);
+    fn next_frame(&self, subscription: &mut Subscription, writer: &Writer<'_>, out: &mut Vec<u8>) -> Frame {
         loop {
             match &mut subscription.phase {
                 Phase::Waiting { .. } => return Frame::Nothing,
                 Phase::Gap { from, reason } => {
-                    let reason = match reason {
-                        GapReason::Epoch => "epoch",
-                        GapReason::Horizon => "horizon",
-                    };
-                    write_gap(out, subscription.id, (*from, self.version), reason, "snapshot");
+                    let (id, to, done) = (subscription.id, self.at(self.version), GapDone::Snapshot);
+                    let head = Head::Gap { id, from: from.position(), to, reason: *reason, done };
+                    let frame = Part::default().write(writer.encoding, &head, out);
                     subscription.phase = Phase::Snapshot(Snapshot::default());
-                    return Frame::Written;
+                    return frame;
                 }
-                Phase::Snapshot(_) => return self.snapshot_part(subscription, out, rows_bytes_max),
+                Phase::Snapshot(_) => return self.snapshot_part(subscription, writer, out),
                 Phase::Delta { to, place } => {
                     let (to, place) = (*to, std::mem::take(place));
-                    return self.delta_part(subscription, to, place, out, rows_bytes_max);
+                    return self.delta_part(subscription, (to, place), writer, out);
                 }
                 Phase::Live => match self.begin_delta(subscription) {
                     Some(frame) => return frame,
                     None if !matches!(subscription.phase, Phase::Live) => {}
                     None => {
-                        if let Some(frame) = self.receipt(subscription, out) {
+                        if let Some(frame) = self.receipt(subscription, writer, out) {
                             return frame;
                         }
                         subscription.phase = Phase::Delta { to: self.version, place: Place::Start };
@@ -117,7 +135,8 @@ impl Views {
                 Due::Delta => true,
                 Due::Follow => return Some(Frame::MustFollow),
                 Due::Anew => {
-                    subscription.phase = Phase::Gap { from: subscription.at, reason: GapReason::Horizon };
+                    let from = Reached { epoch: Arc::clone(&self.epoch.name), version: subscription.at };
+                    subscription.phase = Phase::Gap { from, reason: GapReason::Horizon };
                     return None;
                 }
             },
@@ -152,34 +171,39 @@ impl Views {
         None
     }
 
+    /// A version of the present epoch, as clients are told it.
+    pub(crate) fn at(&self, version: u64) -> StreamPosition<'_> {
+        StreamPosition { epoch: &self.epoch.name, version }
+    }
+
     /// Says that events come from the store.
-    fn receipt(&self, subscription: &mut Subscription, out: &mut Vec<u8>) -> Option<Frame> {
+    fn receipt(&self, subscription: &mut Subscription, writer: &Writer<'_>, out: &mut Vec<u8>) -> Option<Frame> {
         let View::Alerts(view) = &mut subscription.view else { return None };
-        let receipt = view.receipt.take()?;
-        write_gap(out, subscription.id, receipt, "horizon", "store");
+        let (from, to) = view.receipt.take()?;
+        let (from, to, reason, done) = (self.at(from), self.at(to), GapReason::Horizon, GapDone::Store);
+        let head = Head::Gap { id: subscription.id, from, to, reason, done };
         subscription.phase = Phase::Delta { to: self.version, place: Place::Start };
-        Some(Frame::Written)
+        Some(Part::default().write(writer.encoding, &head, out))
     }
 
     fn delta_part(
         &self,
         subscription: &mut Subscription,
-        to: u64,
-        place: Place,
+        (to, place): (u64, Place),
+        writer: &Writer<'_>,
         out: &mut Vec<u8>,
-        bytes_max: usize,
     ) -> Frame {
         let since = subscription.checked;
         let is_first = place == Place::Start;
-        let part = match &mut subscription.view {
-            View::Rows(view) => self.rows_delta(view, (since, to), bytes_max),
-            View::Group(view) => self.group_part(view, Some(since), place, bytes_max),
-            View::Series(view) => self.series_part(view, Some(since), place, bytes_max),
-            View::Alerts(view) => self.alerts_part(view, Some(since), place, bytes_max),
-            View::Commands(view) => self.commands_part(view, Some(since), &place, bytes_max),
+        let mut part = match &mut subscription.view {
+            View::Rows(view) => self.rows_delta(view, (since, to), writer),
+            View::Group(view) => self.group_part(view, Some(since), place, writer),
+            View::Series(view) => self.series_part(view, Some(since), place, writer),
+            View::Alerts(view) => self.alerts_part(view, Some(since), place, writer),
+            View::Commands(view) => self.commands_part(view, Some(since), &place, writer),
         };
         let from = subscription.at;
-        match part.next {
+        match part.next.take() {
             Some(next) => subscription.phase = Phase::Delta { to, place: next },
             None => {
                 subscription.phase = Phase::Live;
@@ -190,26 +214,14 @@ impl Views {
         if is_first && is_last && part.lists.iter().all(|(_, list)| list.is_empty()) {
             return Frame::Nothing;
         }
-        out.extend_from_slice(b"{\"type\":\"d\",\"d\":[");
-        json::integer(out, subscription.id);
-        out.push(b',');
-        json::integer(out, from);
-        out.push(b',');
-        json::integer(out, to);
-        out.push(b']');
         if is_last {
             subscription.at = to;
-        } else {
-            out.extend_from_slice(b",\"more\":true");
         }
-        for (key, list) in &part.lists {
-            list.finish(key, out);
-        }
-        out.push(b'}');
-        Frame::Written
+        let (id, from, to) = (subscription.id, self.at(from), self.at(to));
+        part.write(writer.encoding, &Head::Delta { id, from, to, more: !is_last }, out)
     }
 
-    fn snapshot_part(&self, subscription: &mut Subscription, out: &mut Vec<u8>, bytes_max: usize) -> Frame {
+    fn snapshot_part(&self, subscription: &mut Subscription, writer: &Writer<'_>, out: &mut Vec<u8>) -> Frame {
         if let View::Rows(view) = &mut subscription.view
             && matches!(&subscription.phase, Phase::Snapshot(Snapshot { at: None, .. }))
         {
@@ -225,78 +237,33 @@ impl Views {
         let mut rung_ms = None;
         let mut part = match &mut subscription.view {
             View::Rows(view) => {
-                let part = self.rows_snapshot(view, snapshot, (at, place), bytes_max);
+                let part = self.rows_snapshot(view, snapshot, (at, place), writer);
                 if part.next.is_none() {
                     missing = rows::missing_names(view);
                 }
                 part
             }
-            View::Group(view) => self.group_part(view, None, place, bytes_max),
+            View::Group(view) => self.group_part(view, None, place, writer),
             View::Series(view) => {
                 rung_ms = Some(view.rung.width_ms());
-                self.series_part(view, None, place, bytes_max)
+                self.series_part(view, None, place, writer)
             }
             View::Alerts(view) => {
                 view.events_from = at;
-                self.alerts_part(view, None, place, bytes_max)
+                self.alerts_part(view, None, place, writer)
             }
-            View::Commands(view) => self.commands_part(view, None, &place, bytes_max),
+            View::Commands(view) => self.commands_part(view, None, &place, writer),
         };
-        let is_last = part.next.is_none();
-        out.extend_from_slice(b"{\"type\":\"snapshot\",\"id\":");
-        json::integer(out, subscription.id);
-        out.extend_from_slice(b",\"part\":");
-        json::integer(out, snapshot.part);
-        out.extend_from_slice(b",\"at\":");
-        json::integer(out, at);
-        out.extend_from_slice(if is_last { b",\"last\":true" } else { b",\"last\":false" });
-        if let Some(rung_ms) = rung_ms {
-            out.extend_from_slice(b",\"rung_ms\":");
-            json::integer(out, rung_ms);
-        }
-        if !missing.is_empty() {
-            out.extend_from_slice(b",\"missing\":");
-            json::object(out, &missing.as_slice());
-        }
-        write_snapshot_rows(&mut part, out);
+        let (id, number, last) = (subscription.id, snapshot.part, part.next.is_none());
+        let head = Head::Snapshot { id, part: number, at: self.at(at), last, rung_ms, missing: &missing };
+        let frame = part.write(writer.encoding, &head, out);
         match part.next {
-            Some(next) => (snapshot.place, snapshot.part) = (next, snapshot.part + 1),
+            Some(next) => (snapshot.place, snapshot.part) = (next, number + 1),
             None => {
                 subscription.phase = Phase::Live;
                 (subscription.at, subscription.checked) = (at, at);
             }
         }
-        Frame::Written
+        frame
     }
-}
-
-fn write_gap(out: &mut Vec<u8>, id: u32, (from, to): (u64, u64), reason: &str, done: &str) {
-    out.extend_from_slice(b"{\"type\":\"gap\",\"id\":");
-    json::integer(out, id);
-    out.extend_from_slice(b",\"from\":");
-    json::integer(out, from);
-    out.extend_from_slice(b",\"to\":");
-    json::integer(out, to);
-    out.extend_from_slice(b",\"reason\":\"");
-    out.extend_from_slice(reason.as_bytes());
-    out.extend_from_slice(b"\",\"done\":\"");
-    out.extend_from_slice(done.as_bytes());
-    out.extend_from_slice(b"\"}");
-}
-
-/// Lists under the names that a snapshot has for them; `rows` is there even when it is empty.
-fn write_snapshot_rows(part: &mut Part, out: &mut Vec<u8>) {
-    for (key, list) in &part.lists {
-        match *key {
-            "groups" => list.finish("groups", out),
-            "n" => list.finish("counts", out),
-            "r" | "rows" => {
-                out.extend_from_slice(b",\"rows\":[");
-                out.extend_from_slice(&list.bytes);
-                out.push(b']');
-            }
-            _ => {}
-        }
-    }
-    out.push(b'}');
 }

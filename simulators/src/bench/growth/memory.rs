@@ -32,7 +32,7 @@ pub(super) async fn run(config: &BenchConfig, table: &mut Table) -> io::Result<(
 async fn opened_and_closed(config: &BenchConfig, times: usize) -> io::Result<f64> {
     let server = start(config, "").await?;
     source::hear(server.mqtt, 0..DEVICES_LOOKED_AT, source::plain).await?;
-    let mut watcher = Watcher::open(server.web, None).await?;
+    let mut watcher = Watcher::open(server.web).await?;
     for id in 1..=times as u64 {
         watcher.subscribe(id, &json!({"kind": "devices", "group": ""})).await?;
         watcher.say(&json!({"type": "unsubscribe", "id": id})).await?;

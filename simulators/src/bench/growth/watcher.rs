@@ -12,18 +12,15 @@ pub(super) struct Watcher {
     socket: Socket,
     bytes: u64,
     seen: u64,
-    /// Of the server's `welcome`.
-    pub epoch: String,
 }
 
 impl Watcher {
-    /// Opens a session; `epoch` is that of an earlier one.
-    pub async fn open(http: SocketAddr, epoch: Option<&str>) -> io::Result<Self> {
+    /// Opens a session.
+    pub async fn open(http: SocketAddr) -> io::Result<Self> {
         let socket = Socket::open(http, "/v1/live", None).await?;
-        let mut watcher = Watcher { socket, bytes: 0, seen: 0, epoch: String::new() };
-        watcher.say(&json!({"type": "hello", "protocol": 1, "encoding": "json", "epoch": epoch})).await?;
-        let welcome = watcher.until(|message| message["type"] == "welcome").await?;
-        watcher.epoch = welcome["epoch"].as_str().unwrap_or_default().to_owned();
+        let mut watcher = Watcher { socket, bytes: 0, seen: 0 };
+        watcher.say(&json!({"type": "hello", "protocol": 2, "encoding": "json"})).await?;
+        watcher.until(|message| message["type"] == "welcome").await?;
         Ok(watcher)
     }
 

@@ -15,23 +15,32 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tidegate_telemetry::History;
-use tidegate_views::Subscription;
+use tidegate_views::{StreamPosition, Subscription};
 use tokio::time::{Instant, sleep_until};
 
 pub(crate) use self::place::Place;
 use crate::archive::{Archive, Asker};
 use crate::hub::Hub;
+use crate::live::encoding::LiveEncoding;
 use crate::live::flow::{ByteLimit, Flow};
 use crate::live::jobs::{Jobs, Questions};
+use crate::live::json::Json;
 use crate::live::lateness::Lateness;
 use crate::live::message::{ClientMessage, Code, ErrorMessage, ServerMessage};
 use crate::live::pace::Pace;
+use crate::live::position::ToldPosition;
 use crate::live::transport::{Gone, Received, Transport};
 
 /// Serves one viewer until it goes, breaks the protocol, or the server closes.
-pub(crate) async fn serve<T: Transport>(hub: Arc<Hub>, history: Arc<dyn History>, place: Place, transport: T) {
+pub(crate) async fn serve<T: Transport>(
+    hub: Arc<Hub>,
+    history: Arc<dyn History>,
+    place: Place,
+    transport: T,
+    offered: &'static [&'static dyn LiveEncoding],
+) {
     let closed = hub.closed.clone();
-    let mut session = Session::new(hub, history, place, transport);
+    let mut session = Session::new(hub, history, place, transport, offered);
     tokio::select! {
         biased;
         _ended = session.run() => {}
@@ -45,7 +54,11 @@ struct Session<T> {
     transport: T,
     history: Arc<dyn History>,
     subscriptions: Vec<Open>,
-    same_epoch: bool,
+    offered: &'static [&'static dyn LiveEncoding],
+    encoding: &'static dyn LiveEncoding,
+    epoch: Arc<str>,
+    /// The epoch of positions that the client has as numbers; empty: of none.
+    epoch_of_numbers: Box<str>,
     max_rate: Option<f64>,
     paused: bool,
     flow: Flow,
@@ -85,9 +98,16 @@ enum Flowing {
 }
 
 impl<T: Transport> Session<T> {
-    fn new(hub: Arc<Hub>, history: Arc<dyn History>, place: Place, transport: T) -> Self {
+    fn new(
+        hub: Arc<Hub>,
+        history: Arc<dyn History>,
+        place: Place,
+        transport: T,
+        offered: &'static [&'static dyn LiveEncoding],
+    ) -> Self {
         let config = &hub.config;
         let now = Instant::now();
+        let epoch = hub.read(|views| Arc::clone(&views.epoch().name));
         Session {
             flow: Flow::new(config.bytes_in_flight_start, config.bytes_in_flight_max),
             jobs: Jobs::new(Archive::new(Arc::clone(&history), Arc::clone(&hub.turns)), Asker::Session(place.number)),
@@ -99,7 +119,10 @@ impl<T: Transport> Session<T> {
             place,
             transport,
             subscriptions: Vec::new(),
-            same_epoch: false,
+            offered,
+            encoding: offered.last().copied().unwrap_or(&Json::PROTOCOL_2),
+            epoch,
+            epoch_of_numbers: Box::default(),
             max_rate: None,
             paused: false,
             byte_limit: None,
@@ -167,7 +190,9 @@ impl<T: Transport> Session<T> {
         let config = &self.hub.config;
         let every_ms = if self.paused { config.pulse_paused_ms } else { config.pulse_ms };
         self.pulse_due = now + Duration::from_millis(every_ms);
-        let at = self.hub.read(|views| views.position().0);
+        let version = self.hub.read(|views| views.position().0);
+        let epoch = Arc::clone(&self.epoch);
+        let at = ToldPosition { position: StreamPosition { epoch: &epoch, version }, form: self.encoding.positions() };
         self.say(&ServerMessage::Pulse { time: self.hub.now_ms(), at, sent: self.flow.sent }).await
     }
 
@@ -184,7 +209,7 @@ impl<T: Transport> Session<T> {
     }
 
     async fn say(&mut self, message: &ServerMessage<'_>) -> Result<(), Gone> {
-        self.send(message.to_json()).await
+        self.send(self.encoding.say(message)).await
     }
 
     async fn send(&mut self, message: Vec<u8>) -> Result<(), Gone> {
@@ -195,7 +220,7 @@ impl<T: Transport> Session<T> {
         }
         self.hub.meters.frames.increment(1);
         self.hub.meters.bytes.increment(bytes as u64);
-        self.transport.send(message).await
+        self.transport.send(message, self.encoding.is_text()).await
     }
 
     /// Different for each session, so that not all come back at once.

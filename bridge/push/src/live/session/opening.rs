@@ -3,8 +3,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{BINARY, Flowing, Session, understand};
+use crate::live::encodings;
 use crate::live::flow::ByteLimit;
-use crate::live::message::{ClientMessage, Code, Hello, Limits, PROTOCOL, ServerMessage};
+use crate::live::message::{ClientMessage, Code, Hello, Limits, ServerMessage};
 use crate::live::transport::{Gone, Received, Transport};
 
 const FIRST: &str = "the first message must be a `hello`";
@@ -30,16 +31,16 @@ impl<T: Transport> Session<T> {
                 return self.refuse(Code::NoHello, message).await;
             }
         };
-        if hello.protocol != PROTOCOL || hello.encoding != "json" {
-            let message = format!("this server speaks protocol {PROTOCOL} with encoding \"json\"");
-            return self.refuse(Code::Unsupported, message).await;
-        }
+        let Some(encoding) = encodings::asked(self.offered, hello.protocol, &hello.encoding) else {
+            return self.refuse(Code::Unsupported, encodings::in_words(self.offered)).await;
+        };
+        self.encoding = encoding;
         self.welcome(&hello).await
     }
 
     async fn welcome(&mut self, hello: &Hello) -> Result<Flowing, Gone> {
         let epoch = self.hub.read(|views| views.epoch().clone());
-        self.same_epoch = hello.epoch.as_deref() == Some(&*epoch.name);
+        self.epoch_of_numbers = hello.epoch.as_deref().unwrap_or_default().into();
         self.max_rate = hello.max_rate.filter(|rate| *rate > 0.0);
         self.byte_limit = hello.max_bytes_per_second.map(|limit| ByteLimit::new(limit, Instant::now()));
         let config = &self.hub.config;
@@ -52,7 +53,7 @@ impl<T: Transport> Session<T> {
         };
         let session = format!("s-{}", self.place.number);
         let welcome = ServerMessage::Welcome {
-            protocol: PROTOCOL,
+            protocol: self.encoding.protocol(),
             session: &session,
             epoch: &epoch.name,
             time_base: epoch.time_base_ms,

@@ -78,7 +78,7 @@ impl<T: Transport> Session<T> {
             let mut out = Vec::with_capacity(128);
             let (frame, at) = loop {
                 let (frame, at) = self.hub.read(|views| {
-                    let frame = views.frame(&mut open.cursor, &mut out, bytes_max);
+                    let frame = views.frame(&mut open.cursor, self.encoding, &mut out, bytes_max);
                     (frame, views.position())
                 });
                 let Frame::MustFollow = frame else { break (frame, at) };

@@ -1,7 +1,6 @@
 use std::time::Duration;
 
-use tidegate_telemetry::Position;
-use tidegate_views::{Since, Subscription};
+use tidegate_views::Subscription;
 use tokio::time::Instant;
 
 use super::{Open, Session};
@@ -60,7 +59,7 @@ impl<T: Transport> Session<T> {
             let max = config.subscriptions_max;
             return refuse(Code::TooMany, format!("{max} subscriptions are open, more are not allowed"));
         }
-        let since = wish.since.map(|since| Since { position: Position(since), same_epoch: self.same_epoch });
+        let since = wish.since(self.encoding.positions(), &self.epoch_of_numbers)?;
         let spec = wish.spec()?;
         self.hub.check_names(spec.names()).map_err(|error| ErrorMessage::of_view(wish.id, &error))?;
         let cursor = self.hub.write(|views| views.open(self.place.subscriber, wish.id, &spec, since));

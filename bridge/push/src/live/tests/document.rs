@@ -247,12 +247,12 @@ async fn every_message_of_the_server_in_the_document_is_one_that_a_server_sends(
     scene.begin();
     let mut link = Link::open(&scene.hub, &scene.history);
     let limits = json!({"max_rate":5,"max_bytes_per_second":1_000_000});
-    let mut hello = json!({"type":"hello","protocol":1,"encoding":"json","epoch":"6f1c2a9b"});
+    let mut hello = json!({"type":"hello","protocol":2,"encoding":"json"});
     hello.as_object_mut().unwrap().extend(limits.as_object().unwrap().clone());
     scene.talk(&mut link, &[hello]).await;
     let subscribe = |id, view: Value| json!({"type":"subscribe","id":id,"view":view});
     let mut devices = subscribe(1, json!({"kind":"devices","group":"site/b"}));
-    devices["since"] = json!(1);
+    devices["since"] = json!("k3JRB84");
     let views = clients.iter().filter(|message| message["type"] == "subscribe" && message["id"] != 1);
     let views: Vec<Value> = views.cloned().collect();
     scene.happen(&[alert(true)]);
@@ -290,7 +290,7 @@ async fn every_message_of_the_server_in_the_document_is_one_that_a_server_sends(
     // Asks for no rate: it is never held back, and says so after a pause.
     let mut free = Link::open(&scene.hub, &scene.history);
     let watch = subscribe(1, json!({"kind":"device","device":"dev7"}));
-    scene.talk(&mut free, &[json!({"type":"hello","protocol":1,"encoding":"json"}), watch.clone()]).await;
+    scene.talk(&mut free, &[json!({"type":"hello","protocol":2,"encoding":"json"}), watch.clone()]).await;
     let update = json!({"type":"update","id":1,"rate":1});
     scene.talk(&mut free, &[update, json!({"type":"unsubscribe","id":1}), watch]).await;
     scene.talk(&mut free, &[json!({"type":"pause"})]).await;

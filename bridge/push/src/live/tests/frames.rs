@@ -38,7 +38,7 @@ impl Site {
         hub.apply(Position(1), BASE_MS, &changes);
         let history: Arc<dyn History> = Arc::new(Past::default());
         let link = Link::open(&hub, &history);
-        link.say(&json!({"type":"hello","protocol":1,"encoding":"json"}));
+        link.say(&json!({"type":"hello","protocol":2,"encoding":"json"}));
         link.say(&json!({"type":"subscribe","id":1,"view":{"kind":"device","device":"dev7"},"rate":rate}));
         let mut site = Site { hub, link, position: 1, heard: Vec::new(), bytes: 0 };
         site.pass(500).await;

@@ -6,6 +6,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::hub::Hub;
+use crate::live::encoding::LiveEncoding;
+use crate::live::encodings::ENCODINGS;
 use crate::live::session::{self, Place};
 use crate::live::transport::{Gone, Received, Transport};
 
@@ -16,7 +18,7 @@ struct ServerEnd {
 }
 
 impl Transport for ServerEnd {
-    async fn send(&mut self, message: Vec<u8>) -> Result<(), Gone> {
+    async fn send(&mut self, message: Vec<u8>, _: bool) -> Result<(), Gone> {
         self.out.send(message).await.map_err(|_| Gone)
     }
 
@@ -36,12 +38,21 @@ pub(super) struct Link {
 
 impl Link {
     pub fn open(hub: &Arc<Hub>, history: &Arc<dyn History>) -> Link {
+        Link::open_with(hub, history, ENCODINGS)
+    }
+
+    /// A session that may have one of these encodings.
+    pub fn open_with(
+        hub: &Arc<Hub>,
+        history: &Arc<dyn History>,
+        offered: &'static [&'static dyn LiveEncoding],
+    ) -> Link {
         let (to_viewer, from_server) = mpsc::channel(1);
         let (to_server, from_viewer) = mpsc::unbounded_channel();
         let entered = hub.enter().expect("there is room");
         let place = Place::new(Arc::clone(hub), entered);
         let end = ServerEnd { out: to_viewer, into: from_viewer };
-        let session = tokio::spawn(session::serve(Arc::clone(hub), Arc::clone(history), place, end));
+        let session = tokio::spawn(session::serve(Arc::clone(hub), Arc::clone(history), place, end, offered));
         Link { out: to_server, into: from_server, _session: session }
     }
 

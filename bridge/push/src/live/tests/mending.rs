@@ -73,7 +73,7 @@ impl Site {
         for second in 0..600 {
             site.measure(BASE_MS - second * 1_000, 20.0);
         }
-        site.link.say(&json!({"type":"hello","protocol":1,"encoding":"json"}));
+        site.link.say(&json!({"type":"hello","protocol":2,"encoding":"json"}));
         let view = json!({"kind":"series","series":[{"device":"dev7","metric":"t"}],"last":600_000,"width":60});
         site.link.say(&json!({"type":"subscribe","id":1,"view":view}));
         site.pass(100).await;

@@ -3,6 +3,7 @@
 //! - `promises`: sessions over real sockets
 //! - `protocol`: what is said when, and to whom it says something wrong; over real sockets
 //! - `document`: docs/protocol.md says what sessions say
+//! - `encodings`: one that is not JSON in its place; positions
 //! - `frames`: as few as it takes
 //! - `simulation`: whatever happens to a viewer's link, it ends at the truth
 //! - `mending`: an open chart becomes what history says
@@ -12,6 +13,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod document;
+mod encodings;
 mod frames;
 mod link;
 mod mending;

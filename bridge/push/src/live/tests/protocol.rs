@@ -53,15 +53,15 @@ async fn an_envelope_counts_what_came_since_the_last_value_and_nothing_twice() {
 async fn who_begins_wrong_hears_in_words_what_was_wrong() {
     let site = Site::new(1, LiveConfig { hello_timeout_ms: 300, ..LiveConfig::default() }).await;
     let large = format!("{{\"type\":\"hello\",\"filling\":\"{}\"}}", "x".repeat(70_000));
-    let hello = json!({"type":"hello","protocol":2,"encoding":"json"});
+    let hello = json!({"type":"hello","protocol":3,"encoding":"json"});
     for (first, code, words) in [
         (Some(Message::binary(vec![8, 1, 18, 4])), 4001, "binary"),
         (Some(Message::text("SUBSCRIBE dev1")), 4001, "not JSON"),
         (Some(Message::text("null")), 4001, "expected an object with a `type`"),
-        (Some(Message::text(r#"{"type":"hello","protocol":1}"#)), 4001, "missing field `encoding`"),
+        (Some(Message::text(r#"{"type":"hello","protocol":2}"#)), 4001, "missing field `encoding`"),
         (Some(Message::text(watch(1, None).to_string())), 4001, "the first message must be a `hello`"),
         (Some(Message::text(large)), 4003, "limits.message_bytes"),
-        (Some(Message::text(hello.to_string())), 4002, "protocol 1"),
+        (Some(Message::text(hello.to_string())), 4002, "protocol 2 with encoding \"json\""),
         (None, 4001, "none came within 300 ms"),
     ] {
         let mut client = site.dial().await;
@@ -100,7 +100,7 @@ async fn nobody_has_to_wait_for_the_welcome_and_fields_of_a_newer_client_are_pas
     let mut client = site.dial().await;
     let mut subscribe = watch(1, None);
     subscribe["colour"] = json!("blue");
-    client.say(json!({"type":"hello","protocol":1,"encoding":"json","max_rate":4,"compression":["zstd"]})).await;
+    client.say(json!({"type":"hello","protocol":2,"encoding":"json","max_rate":4,"compression":["zstd"]})).await;
     client.say(subscribe).await;
     client.say(json!({"type":"seen","bytes":0,"loss":0.1})).await;
     let welcome = client.hear().await;

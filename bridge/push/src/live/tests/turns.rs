@@ -65,7 +65,7 @@ impl Site {
         let read = Arc::clone(&self.past);
         let history: Arc<dyn History> = Arc::new(Past::of_charts(move |query, wanted| read.read(query, wanted)));
         let mut link = Link::open(&self.hub, &history);
-        link.say(&json!({"type":"hello","protocol":1,"encoding":"json"}));
+        link.say(&json!({"type":"hello","protocol":2,"encoding":"json"}));
         until(&mut link, |message| message["type"] == "welcome").await;
         link
     }

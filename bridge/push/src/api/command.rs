@@ -1,33 +1,39 @@
-//! Commands: the object that REST and the live protocol show.
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
-use tidegate_telemetry::{Command, CommandRefusal, CommandState};
-
-use crate::commands::CommandObject;
+use tidegate_telemetry::{CommandRefusal, CommandState};
 
 /// Bytes of a payload, and of an answer, that a frame shows: a command is sent again with each of its steps, to
 /// everybody who watches, and who wants all of a long one asks REST for it.
 const SHOWN_BYTES_MAX: usize = 1_024;
 
-/// A command, as frames show it.
-pub(crate) struct Brief<'a>(pub &'a Command);
+/// A command.
+#[derive(Debug)]
+pub struct Command(pub Arc<tidegate_telemetry::Command>);
 
-impl Serialize for Brief<'_> {
+/// A command, as frames show it.
+pub struct CommandInBrief<'a>(pub &'a tidegate_telemetry::Command);
+
+impl Serialize for CommandInBrief<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         write(self.0, SHOWN_BYTES_MAX, serializer)
     }
 }
 
-impl Serialize for CommandObject {
+impl Serialize for Command {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         write(&self.0, usize::MAX, serializer)
     }
 }
 
-fn write<S: Serializer>(command: &Command, shown_max: usize, serializer: S) -> Result<S::Ok, S::Error> {
+fn write<S: Serializer>(
+    command: &tidegate_telemetry::Command,
+    shown_max: usize,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     let request = &command.request;
     let payload = |bytes| Payload { bytes, shown_max };
     let mut map = serializer.serialize_map(Some(15))?;
