@@ -4,6 +4,7 @@ WORKDIR /src/dashboard
 COPY dashboard/package.json dashboard/package-lock.json ./
 RUN npm ci --no-audit --no-fund
 COPY dashboard/ ./
+COPY bridge/push/src/rest/openapi.json ../bridge/push/src/rest/
 RUN npm run build
 
 FROM rust:1-bookworm AS build

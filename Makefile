@@ -4,7 +4,7 @@
 .PHONY: run build test bench screenshots lint clean dashboard
 
 CARGO ?= cargo
-DASHBOARD_SOURCES = $(shell find dashboard/app dashboard/client -type f 2>/dev/null) $(wildcard dashboard/package*.json dashboard/*.ts dashboard/*.html)
+DASHBOARD_SOURCES = bridge/push/src/rest/openapi.json $(shell find dashboard/app dashboard/client -type f ! -name openapi.d.ts 2>/dev/null) $(wildcard dashboard/package*.json dashboard/*.ts dashboard/*.html)
 
 run: build
 	@scripts/demo

@@ -1,4 +1,4 @@
-import { createEffect, For, lazy, Match, Show, Suspense, Switch } from "solid-js";
+import { createEffect, For, lazy, Match, Show, Suspense, Switch, type Component } from "solid-js";
 import { raisedCount } from "./lib/alerts.js";
 import { help } from "./lib/keys.js";
 import { formatClock, formatExact } from "./lib/format.js";
@@ -18,6 +18,19 @@ import { Pill } from "./parts/Pill.js";
 
 // The charts come with their own library: only who looks at a device loads it.
 const Device = lazy(() => import("./pages/Device.js"));
+
+const PAGES: Record<Exclude<Page, "device">, Component> = {
+  fleet: Fleet,
+  alerts: Alerts,
+  clients: Clients,
+  problems: Problems,
+  status: Status,
+};
+
+function shown(): Component | null {
+  const { page } = route();
+  return page === "device" ? null : PAGES[page];
+}
 
 export function App() {
   createEffect(() => (document.title = titleOf(route(), raisedCount())));
@@ -65,9 +78,6 @@ export function App() {
           )}
         </Show>
         <Switch>
-          <Match when={route().page === "fleet"}>
-            <Fleet />
-          </Match>
           <Match when={route().page === "device" && route().name} keyed>
             {(id) => (
               <Suspense fallback={<div class="skeleton tall" />}>
@@ -75,17 +85,8 @@ export function App() {
               </Suspense>
             )}
           </Match>
-          <Match when={route().page === "alerts"}>
-            <Alerts />
-          </Match>
-          <Match when={route().page === "clients"}>
-            <Clients />
-          </Match>
-          <Match when={route().page === "problems"}>
-            <Problems />
-          </Match>
-          <Match when={route().page === "status"}>
-            <Status />
+          <Match when={shown()} keyed>
+            {(Shown) => <Shown />}
           </Match>
         </Switch>
       </main>

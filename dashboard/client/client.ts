@@ -35,7 +35,6 @@ export class LiveClient implements ViewHost {
   private link: Link | null = null;
   private generation = 0;
   private welcomed = false;
-  private epoch: string | null = null;
   private attempt = 0;
   private hidden = false;
   private pulses: Pulses = PULSES;
@@ -159,7 +158,7 @@ export class LiveClient implements ViewHost {
     this.opened = this.clock.now();
     this.received = this.acknowledged = 0;
     this.link = this.connect({
-      opened: () => current() && this.send({ type: "hello", protocol: 1, encoding: "json", ...(this.epoch ? { epoch: this.epoch } : {}) }),
+      opened: () => current() && this.send({ type: "hello", protocol: 2, encoding: "json" }),
       received: (text) => current() && this.receive(text),
       closed: () => current() && this.lost(),
     });
@@ -245,16 +244,11 @@ export class LiveClient implements ViewHost {
     this.welcomed = true;
     this.attempt = 0;
     this.message = null;
-    const isAnew = this.epoch !== null && this.epoch !== message.epoch;
-    this.epoch = message.epoch;
     this.base.time_base = message.time_base;
     this.pulses = { shown: message.pulse_ms ?? PULSES.shown, paused: message.pulse_paused_ms ?? PULSES.paused };
     this.offset = message.time - this.clock.now();
     if (this.hidden) this.send({ type: "pause" });
-    for (const view of this.views.values()) {
-      this.subscribe(view);
-      if (isAnew) view.leaveEpoch();
-    }
+    for (const view of this.views.values()) this.subscribe(view);
     this.ping();
     this.tell();
   }

@@ -1,8 +1,12 @@
-// Every message of docs/protocol.md, as types.
+// Every message of docs/protocol.md, as types. What REST shows too is of its description.
+import type { components } from "./openapi.js";
 
-export type State = "fresh" | "late" | "asleep" | "lost";
-export type Severity = "critical" | "warning" | "info";
-export type Scalar = number | boolean | string;
+export type Schemas = components["schemas"];
+export type State = Schemas["DeviceState"];
+export type Severity = Schemas["Severity"];
+export type Scalar = Schemas["Value"];
+/** Where a view stands: opaque text, to compare for equality and to hand back. */
+export type Position = Schemas["Position"];
 
 /** A value that says more than itself. Times are relative to `time_base`. */
 export interface Envelope {
@@ -21,36 +25,8 @@ export type WireCell = Scalar | Envelope | null;
 /** Name, unit, decimals, and `true` where the unit is guessed from the name. */
 export type WireMetric = [name: string, unit: string | null, decimals: number | null, guessed?: boolean];
 
-export interface Alert {
-  id: string;
-  rule: string;
-  severity: Severity;
-  device: string;
-  group: string;
-  metric: string | null;
-  /** What its rule says, for people: `Above 8.0 °C for 30 s`. */
-  text: string;
-  /** `null` where an older program raised it, which kept no more than the text. */
-  condition: "above" | "below" | "no_reading" | null;
-  threshold: number | null;
-  for_ms: number | null;
-  /** Of the threshold and the values. */
-  unit: string | null;
-  state: "raised" | "acknowledged" | "cleared";
-  /** As `raised_value` while it holds, then as `cleared_value`. */
-  value: number | null;
-  raised_value: number | null;
-  /** Furthest beyond the threshold so far. */
-  peak: number | null;
-  cleared_value: number | null;
-  raised: number;
-  acknowledged: { time: number; by: string; comment: string | null } | null;
-  /** Who took an acknowledgement back, until somebody takes the alert on again. */
-  unacknowledged: { time: number; by: string } | null;
-  cleared: number | null;
-  /** How long it held; `null` while it does. */
-  duration_ms: number | null;
-}
+/** As REST has it; times are Unix ms. */
+export type Alert = Schemas["Alert"];
 
 /** Alerts of one rule that came close to each other, as one line. Times are Unix ms. */
 export interface AlertBurst {
@@ -71,30 +47,13 @@ export type BySeverity = [critical: number, warning: number, info: number];
 export type AlertCounts = [raised: BySeverity, acknowledged: BySeverity, cleared: number];
 
 /** Bytes as text, or as base64 where they are none. `bytes` is how many there are when these are only the first of them. */
-export type Payload = ({ text: string } | { base64: string }) & { bytes?: number };
+export type Payload = Schemas["Payload"] & { bytes?: number };
 
-export type CommandState = "accepted" | "sent" | "delivered" | "answered" | "expired" | "refused";
-export type CommandRefusal = "no_subscriber" | "too_large" | "by_device" | "unsupported";
+export type CommandState = Schemas["CommandState"];
+export type CommandRefusal = NonNullable<Schemas["Command"]["refusal"]>;
 
-/** Times are Unix ms. */
-export interface Command {
-  id: string;
-  device: string;
-  state: CommandState;
-  /** Every state it was in; the last one is where it stands. */
-  steps: { state: CommandState; time: number }[];
-  deadline: number;
-  topic: string;
-  payload: Payload;
-  content_type: string | null;
-  qos: 0 | 1 | 2;
-  response_topic: string;
-  key: string | null;
-  by: string;
-  client: string | null;
-  refusal: CommandRefusal | null;
-  answer: Payload | null;
-}
+/** As REST has it, but that a long payload is only begun. */
+export type Command = Omit<Schemas["Command"], "payload" | "answer"> & { payload: Payload; answer: Payload | null };
 
 export interface SeriesName {
   device: string;
@@ -149,8 +108,8 @@ export interface CommandsSpec {
 export type ViewSpec = DeviceSpec | DevicesSpec | FleetSpec | GroupSpec | SeriesSpec | AlertsSpec | CommandsSpec;
 
 export type ClientMessage =
-  | { type: "hello"; protocol: 1; encoding: "json"; max_rate?: number; max_bytes_per_second?: number; epoch?: string }
-  | { type: "subscribe"; id: number; view: ViewSpec; since?: number; rate?: number }
+  | { type: "hello"; protocol: 2; encoding: "json"; max_rate?: number; max_bytes_per_second?: number }
+  | { type: "subscribe"; id: number; view: ViewSpec; since?: Position; rate?: number }
   | ({ type: "update"; id: number } & ViewUpdate)
   | { type: "unsubscribe"; id: number }
   | { type: "seen"; bytes: number }
@@ -188,7 +147,7 @@ export interface Snapshot {
   type: "snapshot";
   id: number;
   part: number;
-  at: number;
+  at: Position;
   last: boolean;
   rows: unknown[];
   groups?: string[];
@@ -215,14 +174,14 @@ export interface Unsubscribed {
 
 export interface Delta {
   type: "d";
-  d: [id: number, from: number, to: number];
+  d: [id: number, from: Position, to: Position];
   r?: unknown[];
   s?: [row: number, state: State, since: number, alert: Severity | null][];
   m?: [row: number, column: number, ...metric: WireMetric][];
   a?: unknown[];
   x?: unknown[];
   n?: AlertCounts;
-  e?: [position: number, time: number, alert: Alert][];
+  e?: [position: Position, time: number, alert: Alert][];
   /** A part of a delta too large for one frame; the part without it completes the delta. */
   more?: boolean;
 }
@@ -238,7 +197,7 @@ export interface Pace {
 export interface Pulse {
   type: "pulse";
   time: number;
-  at: number;
+  at: Position;
   sent: number;
 }
 export interface Pong {
@@ -249,8 +208,8 @@ export interface Pong {
 export interface Gap {
   type: "gap";
   id: number;
-  from: number;
-  to: number;
+  from: Position;
+  to: Position;
   reason: "epoch" | "horizon";
   done: "snapshot" | "store";
 }

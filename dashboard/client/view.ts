@@ -1,4 +1,4 @@
-import type { Delta, Gap, ProtocolError, Snapshot, ViewSpec, ViewUpdate } from "./protocol.js";
+import type { Delta, Gap, Position, ProtocolError, Snapshot, ViewSpec, ViewUpdate } from "./protocol.js";
 import { emptyTable, type AnyTable, type Tables } from "./tables/index.js";
 import type { Change, TimeBase } from "./tables/table.js";
 
@@ -24,7 +24,7 @@ export class View<Kind extends ViewSpec["kind"] = ViewSpec["kind"]> {
   /** Number on the wire; another after each fresh start. */
   id = 0;
   /** Position the table stands at; `null` before the first whole snapshot. */
-  at: number | null = null;
+  at: Position | null = null;
   private current: AnyTable | null = null;
   private staged: AnyTable | null = null;
   private parts: Delta[] = [];
@@ -78,18 +78,13 @@ export class View<Kind extends ViewSpec["kind"] = ViewSpec["kind"]> {
   }
 
   /** Where a new session may go on from; `null` when it needs the whole picture. */
-  get since(): number | null {
+  get since(): Position | null {
     return this.isMoved ? null : this.at;
   }
 
   /** Takes a new wish; the position belongs to the view before until an answer has shown the change. */
   move(spec: ViewSpec): void {
     this.spec = spec;
-    this.isMoved = true;
-  }
-
-  /** The position is of an epoch that is over: another link would take it for one of the new epoch. */
-  leaveEpoch(): void {
     this.isMoved = true;
   }
 

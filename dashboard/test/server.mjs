@@ -28,6 +28,8 @@ const INTERVAL_MS = 5000;
 const base = Date.now() - 3_600_000;
 const floors = count > 2000 ? 12 : 6;
 let position = 1;
+/** A position as clients are told it. */
+const told = (at) => `fake.${at}`;
 
 const devices = Array.from({ length: count }, (_, row) => {
   const floor = Math.floor((row * floors * 2) / count);
@@ -193,7 +195,9 @@ function delta({ view, at }) {
       return position % 10 === 0 ? { r: groupRows() } : {};
     case "alerts": {
       const news = ofView(view).filter((alert) => alert.at > at);
-      return news.length === 0 ? {} : { n: alertCounts(ofView(view)), r: news, e: news.map((alert) => [alert.at, Date.now(), alert]) };
+      return news.length === 0
+        ? {}
+        : { n: alertCounts(ofView(view)), r: news, e: news.map((alert) => [told(alert.at), Date.now(), alert]) };
     }
     case "commands":
       return { r: commands.changed(view, at) };
@@ -216,7 +220,7 @@ setInterval(() => {
     for (const sub of subs.values()) {
       const fields = delta(sub);
       if (!Object.values(fields).some((list) => list.length > 0)) continue;
-      send({ d: [sub.id, sub.at, position], ...fields });
+      send({ type: "d", d: [sub.id, told(sub.at), told(position)], ...fields });
       sub.at = position;
     }
 }, 100);
@@ -430,7 +434,7 @@ new WebSocketServer({ server, path: "/v1/live" }).on("connection", (socket) => {
   const send = (message) => socket.send(JSON.stringify(message));
   const session = { send, subs };
   const open = (sub) => {
-    send({ type: "snapshot", id: sub.id, part: 0, at: position, last: true, ...snapshot(sub) });
+    send({ type: "snapshot", id: sub.id, part: 0, at: told(position), last: true, ...snapshot(sub) });
     subs.set(sub.id, { ...sub, at: position });
   };
   socket.on("message", (text) => {
@@ -439,7 +443,7 @@ new WebSocketServer({ server, path: "/v1/live" }).on("connection", (socket) => {
       sessions.add(session);
       send({
         type: "welcome",
-        protocol: 1,
+        protocol: 2,
         session: "s-1",
         epoch: "fake",
         time_base: base,
@@ -457,7 +461,7 @@ new WebSocketServer({ server, path: "/v1/live" }).on("connection", (socket) => {
     } else if (message.type === "unsubscribe") subs.delete(message.id);
     else if (message.type === "ping") send({ type: "pong", n: message.n, time: Date.now() });
   });
-  const pulse = setInterval(() => send({ type: "pulse", time: Date.now(), at: position, sent: 0 }), 5000);
+  const pulse = setInterval(() => send({ type: "pulse", time: Date.now(), at: told(position), sent: 0 }), 5000);
   socket.on("close", () => (clearInterval(pulse), sessions.delete(session)));
 });
 server.listen(port, "127.0.0.1", () => console.log(`http://127.0.0.1:${server.address().port}`));

@@ -1,75 +1,11 @@
 import { createSignal, onCleanup, type Accessor } from "solid-js";
-import type { Alert, Scalar, Severity, State, StateCounts } from "../../client/index.js";
+import type { Schemas } from "../../client/index.js";
 
-export interface ApiDevice {
-  id: string;
-  group: string;
-  state: State;
-  since: number;
-  alert: Severity | null;
-  /** Why nothing of it comes into history though it is heard, in words. */
-  not_kept: string | null;
-  metrics: Record<
-    string,
-    { value: Scalar | null; time: number | null; unit: string | null; unit_guessed: boolean; decimals: number | null }
-  >;
-}
-
-export interface ApiProblem {
-  reason: string;
-  topic: string;
-  client: string;
-  detail: string;
-  count: number;
-  first: number;
-  last: number;
-  sample: string;
-  sample_hex?: string;
-}
-
-/** What raises alerts; `null` stands for every metric, device or group. */
-export interface Rule {
-  /** The same for as long as there is the rule. */
-  id: string;
-  name: string;
-  severity: Severity;
-  metric: string | null;
-  /** Patterns: `*` stands for any text, `?` for any character. */
-  device: string | null;
-  group: string | null;
-  condition: "above" | "below" | "no_reading";
-  threshold?: number;
-  hysteresis?: number;
-  for_ms: number;
-  /** How many of its alerts hold. */
-  active: number;
-  /** Of the series it looks at so many are texts, which no threshold is about. */
-  looks_at: { devices: number; series: number; texts: number };
-  /** Why nothing can raise an alert, in words. */
-  blind: string | null;
-}
-
-/** When a switch was on; times are Unix ms, `null` beyond the window. */
-export interface Periods {
-  count: number;
-  total_ms: number;
-  periods: { start: number | null; end: number | null; duration_ms: number }[];
-}
-
-export type Figures = { [name: string]: unknown };
+export type Rule = Schemas["Rule"];
+export type Periods = Schemas["Periods"];
+export type Stats = Schemas["Stats"];
 /** How MQTT clients come in. */
-export interface MqttWays {
-  listeners: { transport: "tcp" | "tls" | "websocket" | "wss" | "unix" | "broker"; address: string; certificate: boolean }[];
-  anonymous: "everywhere" | "loopback" | "never";
-  proofs: ("certificate" | "token" | "password")[];
-}
-
-export type Stats = Figures & {
-  devices?: StateCounts;
-  mqtt?: MqttWays;
-  readings?: { applied_per_second?: number };
-  store?: { kept_from?: number | null };
-};
+export type MqttWays = Pick<Stats["mqtt"], "listeners" | "anonymous" | "proofs">;
 
 /** What the server said was wrong, in its own words. */
 export class Problem extends Error {
@@ -94,37 +30,37 @@ export async function request<T>(path: string, init?: RequestInit): Promise<T> {
     throw new Error("The server does not answer. Check that it runs.");
   }
   if (response.ok) return (response.status === 204 ? undefined : await response.json()) as T;
-  const problem = (await response.json().catch(() => ({}))) as { type?: string; detail?: string; title?: string };
+  const problem = (await response.json().catch(() => ({}))) as Partial<Schemas["Problem"]>;
   throw new Problem(problem.detail ?? problem.title ?? `The server answered ${response.status}.`, problem.type ?? "");
 }
 
 export const api = {
-  devices: (query: string, limit: number) => request<{ devices: ApiDevice[] }>(`/v1/devices?q=${encodeURIComponent(query)}&limit=${limit}`),
-  device: async (id: string) => (await request<{ devices: ApiDevice[] }>(`/v1/devices?id=${encodeURIComponent(id)}`)).devices[0] ?? null,
+  devices: (query: string, limit: number) => request<Schemas["Devices"]>(`/v1/devices?q=${encodeURIComponent(query)}&limit=${limit}`),
+  device: async (id: string) => (await request<Schemas["Devices"]>(`/v1/devices?id=${encodeURIComponent(id)}`)).devices[0] ?? null,
   devicesOf: (group: string, limit: number, query = "") =>
-    request<{ devices: ApiDevice[] }>(
+    request<Schemas["Devices"]>(
       `/v1/devices?group=${encodeURIComponent(group)}${query === "" ? "" : `&q=${encodeURIComponent(query)}`}&limit=${limit}`,
     ),
   alerts: (which: { state: "active" | "cleared"; burst?: string | undefined }, limit: number, cursor: string | null) =>
-    request<{ alerts: Alert[]; next: string | null }>(
+    request<Schemas["Alerts"]>(
       `/v1/alerts?state=${which.state}${which.burst === undefined ? "" : `&burst=${encodeURIComponent(which.burst)}`}&limit=${limit}${cursor === null ? "" : `&cursor=${encodeURIComponent(cursor)}`}`,
     ),
   readings: (device: string, metric: string, from: number, to: number, limit: number, cursor: string | null) =>
-    request<{ points: [number, Scalar][]; next: string | null }>(
+    request<Schemas["Readings"]>(
       `/v1/readings?device=${encodeURIComponent(device)}&metric=${encodeURIComponent(metric)}&from=${from}&to=${to}&limit=${limit}${cursor === null ? "" : `&cursor=${encodeURIComponent(cursor)}`}`,
     ),
-  rules: (device?: string) => request<{ rules: Rule[] }>(`/v1/rules${device === undefined ? "" : `?device=${encodeURIComponent(device)}`}`),
+  rules: (device?: string) => request<Schemas["Rules"]>(`/v1/rules${device === undefined ? "" : `?device=${encodeURIComponent(device)}`}`),
   acknowledge: (id: string, comment: string) =>
-    request<Alert>(`/v1/alerts/${encodeURIComponent(id)}/acknowledge`, {
+    request<Schemas["Alert"]>(`/v1/alerts/${encodeURIComponent(id)}/acknowledge`, {
       method: "POST",
       ...(comment === "" ? {} : { body: JSON.stringify({ comment }) }),
     }),
-  unacknowledge: (id: string) => request<Alert>(`/v1/alerts/${encodeURIComponent(id)}/unacknowledge`, { method: "POST" }),
+  unacknowledge: (id: string) => request<Schemas["Alert"]>(`/v1/alerts/${encodeURIComponent(id)}/unacknowledge`, { method: "POST" }),
   periods: (device: string, metric: string, from: number, to: number, limit: number) =>
     request<Periods>(
       `/v1/periods?device=${encodeURIComponent(device)}&metric=${encodeURIComponent(metric)}&from=${from}&to=${to}&limit=${limit}`,
     ),
-  problems: () => request<{ problems: ApiProblem[]; dropped: number }>("/v1/problems"),
+  problems: () => request<Schemas["Problems"]>("/v1/problems"),
   stats: () => request<Stats>("/v1/stats"),
 };
 

@@ -1,92 +1,16 @@
 // MQTT clients as the broker sees them: what the server says, and how it is said to people.
+import type { Schemas } from "../../client/index.js";
 import { request } from "./api.js";
 
-export type ClientState = "connected" | "sleeping" | "gone";
-
-export interface ClientEnd {
-  time: number;
-  reason: string;
-  detail: string;
-  address: string | null;
-}
-
-/** What is not known (any more) is `null`: little of a client that is away. */
-export interface MqttClient {
-  id: string;
-  principal: string | null;
-  proof: string | null;
-  state: ClientState;
-  since: number | null;
-  version: string | null;
-  transport: string | null;
-  address: string | null;
-  keep_alive_s: number | null;
-  clean: boolean | null;
-  expiry_s: number | null;
-  expires: number | null;
-  heard: number | null;
-  subscriptions: number;
-  totals: { publications: number; publication_bytes: number; deliveries: number } | null;
-  rates: { publications_per_second: number; bytes_per_second: number; deliveries_per_second: number } | null;
-  in_flight: { in: number; out: number };
-  queued: { messages: number; bytes: number };
-  last_end: ClientEnd | null;
-}
-
-export interface Subscription {
-  filter: string;
-  qos: number;
-  no_local: boolean;
-  retain_as_published: boolean;
-  identifier: number | null;
-}
-
-export type ClientDetails = MqttClient & { filters: Subscription[] };
-
-export interface ClientsPage {
-  clients: MqttClient[];
-  next: string | null;
-  counts: { connected: number; sleeping: number };
-}
-
+export type ClientState = Schemas["ClientState"];
+export type ClientEnd = Schemas["ClientEnd"];
+export type MqttClient = Schemas["Client"];
+export type Subscription = Schemas["ClientSubscription"];
+export type ClientDetails = Schemas["ClientDetails"];
+export type ClientsPage = Schemas["Clients"];
 /** Refusals of one address for one reason. */
-export interface Refusal {
-  time: number;
-  first: number;
-  count: number;
-  address: string | null;
-  transport: string;
-  reason: string;
-  detail: string;
-  client: string | null;
-}
-
-export interface RefusalsPage {
-  refusals: Refusal[];
-  forgotten: number;
-}
-
-export type TraceLine =
-  | { kind: "begin"; time: number; state: ClientState | null }
-  | {
-      kind: "packet";
-      time: number;
-      direction: "in" | "out";
-      type: string;
-      bytes: number;
-      packet_id?: number;
-      qos?: number;
-      dup?: boolean;
-      retain?: boolean;
-      topic?: string;
-      topic_alias?: number;
-      payload_bytes?: number;
-      payload?: string;
-      codes?: number[];
-      detail?: string;
-    }
-  | ({ kind: "end" } & ClientEnd)
-  | { kind: "missed"; count: number };
+export type Refusal = Schemas["Refusal"];
+export type TraceLine = Schemas["TraceLine"];
 
 /** Which client: its identifier, and its principal where one is known. */
 export interface ClientName {
@@ -103,7 +27,7 @@ const path = (name: ClientName, tail = "", more: Record<string, string> = {}): s
 export const clients = {
   list: (q: string, state: string, limit: number) =>
     request<ClientsPage>(`/v1/clients?${new URLSearchParams({ q, state, limit: String(limit) })}`),
-  refusals: (q: string, limit: number) => request<RefusalsPage>(`/v1/refusals?${new URLSearchParams({ q, limit: String(limit) })}`),
+  refusals: (q: string, limit: number) => request<Schemas["Refusals"]>(`/v1/refusals?${new URLSearchParams({ q, limit: String(limit) })}`),
   one: (name: ClientName) => request<ClientDetails>(path(name)),
   disconnect: (name: ClientName, session: boolean) => request<void>(path(name, "", { session: String(session) }), { method: "DELETE" }),
 };
@@ -112,7 +36,7 @@ export const clients = {
 export async function followTrace(id: string, payloads: boolean, onLine: (line: TraceLine) => void, signal: AbortSignal): Promise<void> {
   const response = await fetch(path({ id, principal: null }, "/trace", { payloads: String(payloads) }), { signal });
   if (!response.ok || !response.body) {
-    const problem = (await response.json().catch(() => ({}))) as { detail?: string };
+    const problem = (await response.json().catch(() => ({}))) as Partial<Schemas["Problem"]>;
     throw new Error(problem.detail ?? `The server answered ${response.status}.`);
   }
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();

@@ -1,18 +1,11 @@
 // Commands to devices: how they are asked for, and how what became of them is said to people.
-import type { Command, CommandRefusal, CommandState, Payload } from "../../client/index.js";
+import type { Command, CommandRefusal, CommandState, Payload, Schemas } from "../../client/index.js";
 import { request } from "./api.js";
 import type { ClientsPage, MqttClient } from "./clients.js";
 import { formatBytes, formatClock, formatSpan, shortName } from "./format.js";
 
 /** What a command is when nothing else is said, and what it may be. */
-export interface CommandDefaults {
-  topic: string;
-  response_topic: string;
-  qos: 0 | 1 | 2;
-  expires_in_s: number;
-  expires_in_max_s: number;
-  payload_bytes_max: number;
-}
+export type CommandDefaults = Schemas["Commands"]["defaults"];
 
 /** What a person filled in. */
 export interface Wish {
@@ -25,7 +18,7 @@ export interface Wish {
 const path = (device: string): string => `/v1/devices/${device.split("/").map(encodeURIComponent).join("/")}/commands`;
 
 export const commands = {
-  defaults: async (device: string) => (await request<{ defaults: CommandDefaults }>(`${path(device)}?limit=1`)).defaults,
+  defaults: async (device: string) => (await request<Schemas["Commands"]>(`${path(device)}?limit=1`)).defaults,
   send: (device: string, wish: Wish, key: string) => request<Command>(path(device), { method: "POST", body: bodyOf(wish, key) }),
   /** Clients that would get what is published to the topic. */
   listeners: async (topic: string) =>

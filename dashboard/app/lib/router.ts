@@ -1,6 +1,7 @@
 import { createSignal } from "solid-js";
+import { PAGE_TITLES } from "./title.js";
 
-export type Page = "fleet" | "device" | "alerts" | "clients" | "problems" | "status";
+export type Page = (typeof PAGE_TITLES)[number][0] | "device";
 
 export interface Route {
   page: Page;
@@ -9,7 +10,7 @@ export interface Route {
   query: URLSearchParams;
 }
 
-const PAGES: readonly Page[] = ["fleet", "device", "alerts", "clients", "problems", "status"];
+const PAGES: readonly Page[] = ["device", ...PAGE_TITLES.map(([page]) => page)];
 
 /** A level of an address; one that is no encoded text stands for itself. */
 function decoded(level: string): string {

@@ -1,15 +1,15 @@
 // What the browser calls each page: its tabs, its history and a screen reader tell them apart by it.
 import { groupWords, shortName } from "./format.js";
-import type { Page, Route } from "./router.js";
+import type { Route } from "./router.js";
 
-/** Pages of the navigation. */
-export const PAGE_TITLES: readonly [Page, string][] = [
+/** Pages of the navigation: what the address begins with, and what it is called. `App.tsx` has what each shows. */
+export const PAGE_TITLES = [
   ["fleet", "Fleet"],
   ["alerts", "Alerts"],
   ["clients", "Clients"],
   ["problems", "Problems"],
   ["status", "Status"],
-];
+] as const;
 
 /** The most particular first; in front of all how many alerts wait. */
 export function titleOf({ page, name }: Pick<Route, "page" | "name">, raised: number): string {

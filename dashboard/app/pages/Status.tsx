@@ -1,5 +1,5 @@
 import { For, Show } from "solid-js";
-import { api, poll, type Figures } from "../lib/api.js";
+import { api, poll } from "../lib/api.js";
 import { formatBytes, formatDuration, formatExact, formatNumber, formatSpan, metricLabel } from "../lib/format.js";
 import { client, now, status } from "../lib/live.js";
 import { gapWords } from "../parts/Pill.js";
@@ -26,12 +26,14 @@ const WORDS: Record<string, string> = {
   ages_behind_ms: "History kept longer by",
 };
 
+type Figures = Record<string, unknown>;
+
 /** The program's own state: what came in, where it stands, who watches. */
 export function Status() {
   const stats = poll(api.stats, 2000);
-  const plain = () => Object.entries(stats.value() ?? {}).filter(([, value]) => typeof value !== "object" || value === null);
-  const nested = () =>
-    Object.entries(stats.value() ?? {}).filter((entry): entry is [string, Figures] => typeof entry[1] === "object" && entry[1] !== null);
+  const figures = () => Object.entries<unknown>(stats.value() ?? {});
+  const plain = () => figures().filter(([, value]) => typeof value !== "object" || value === null);
+  const nested = () => figures().filter((entry): entry is [string, Figures] => typeof entry[1] === "object" && entry[1] !== null);
   return (
     <>
       <div class="head">

@@ -1,9 +1,9 @@
-import type { Alert, AlertBurst, AlertCounts, BySeverity, Delta, Snapshot } from "../protocol.js";
+import type { Alert, AlertBurst, AlertCounts, BySeverity, Delta, Position, Snapshot } from "../protocol.js";
 import type { Change, Table } from "./table.js";
 
 /** One change of an alert, as it happened. */
 export interface AlertEvent {
-  position: number;
+  position: Position;
   /** Unix ms. */
   time: number;
   alert: Alert;

@@ -28,12 +28,12 @@ export function harness() {
     links,
     sent: () => newest().sent,
     receive: (frame: object) => newest().events.received(JSON.stringify(frame)),
-    welcome(epoch = "6f1c2a9b", pulses = { pulse_ms: 5_000, pulse_paused_ms: 30_000 }) {
+    welcome(epoch = "k3J", pulses = { pulse_ms: 5_000, pulse_paused_ms: 30_000 }) {
       newest().events.opened();
       newest().events.received(
         JSON.stringify({
           type: "welcome",
-          protocol: 1,
+          protocol: 2,
           session: "s-17",
           epoch,
           time_base: 1_704_700_000_000,

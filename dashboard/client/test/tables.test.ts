@@ -7,7 +7,7 @@ import { GroupTable } from "../tables/groups.js";
 import { SeriesTable } from "../tables/series.js";
 
 const base = { time_base: 1_000_000 };
-const part = (rows: unknown[], more: object = {}) => ({ type: "snapshot" as const, id: 1, part: 0, at: 1, last: true, rows, ...more });
+const part = (rows: unknown[], more: object = {}) => ({ type: "snapshot" as const, id: 1, part: 0, at: "e.1", last: true, rows, ...more });
 
 test("groups of a fleet are numbered on from the part before", () => {
   const fleet = new FleetTable(base);
@@ -18,7 +18,7 @@ test("groups of a fleet are numbered on from the part before", () => {
     ["b", "B", null],
   ]);
   expect(
-    fleet.apply({ type: "d", d: [1, 1, 2], x: [1], a: [[3, "c", "C", "fresh", null, 1, 1]], r: [[2, "fresh", "warning", 7, 9]] }),
+    fleet.apply({ type: "d", d: [1, "e.1", "e.2"], x: [1], a: [[3, "c", "C", "fresh", null, 1, 1]], r: [[2, "fresh", "warning", 7, 9]] }),
   ).toEqual({ structure: true, keys: [2] });
   expect([...fleet.cells.values()].map((cell) => cell.value)).toEqual([7, 1]);
 });
@@ -56,7 +56,7 @@ test("a late bucket lands in its place and an open one is replaced", () => {
   );
   series.apply({
     type: "d",
-    d: [1, 1, 2],
+    d: [1, "e.1", "e.2"],
     r: [
       [0, 2000, 1, 2, 2, 2, 2],
       [0, 3000, 2, 3.5, 3, 4, 4],
@@ -84,14 +84,14 @@ test("what came after newer readings were shown is late, what extends the newest
   );
   series.apply({
     type: "d",
-    d: [1, 1, 2],
+    d: [1, "e.1", "e.2"],
     r: [
       [0, 2000, 1, 2, 2, 2, 2],
       [0, 3000, 2, 3, 3, 3, 3],
       [0, 4000, 1, 4, 4, 4, 4],
     ],
   });
-  series.apply({ type: "d", d: [1, 2, 3], r: [[0, 4000, 2, 4, 4, 4, 4]] });
+  series.apply({ type: "d", d: [1, "e.2", "e.3"], r: [[0, 4000, 2, 4, 4, 4, 4]] });
   expect(series.lines[0]!.map((bucket) => bucket.late)).toEqual([false, true, false, false]);
 });
 
@@ -106,7 +106,7 @@ test("a bucket is replaced by what comes for its start, and goes when it has no 
       { rung_ms: 1000 },
     ),
   );
-  series.apply({ type: "d", d: [1, 5, 5], r: [[0, 1000, 1, 1, 1, 1, 1]] });
+  series.apply({ type: "d", d: [1, "e.5", "e.5"], r: [[0, 1000, 1, 1, 1, 1, 1]] });
   expect(series.lines[0]!.map((bucket) => [bucket.start, bucket.count, bucket.highest])).toEqual([
     [1000, 1, 1],
     [2000, 1, 2],
@@ -114,7 +114,7 @@ test("a bucket is replaced by what comes for its start, and goes when it has no 
   expect(
     series.apply({
       type: "d",
-      d: [1, 5, 5],
+      d: [1, "e.5", "e.5"],
       x: [
         [0, 2000],
         [0, 3000],
@@ -136,7 +136,7 @@ test("states and aggregates of a group are kept apart", () => {
   expect(groups.inAlert.get("A")).toEqual({ critical: 1, warning: 2, info: 0 });
   expect(groups.aggregates.get("A")!.get("temperature")).toMatchObject({ lowestOf: "A/cold", highestOf: "A/warm" });
   expect(groups.states.get("A")).toEqual({ fresh: 100, late: 5, asleep: 10, lost: 5 });
-  groups.apply({ type: "d", d: [1, 1, 2], x: [["A", "temperature"]] });
+  groups.apply({ type: "d", d: [1, "e.1", "e.2"], x: [["A", "temperature"]] });
   expect(groups.aggregates.get("A")!.has("temperature")).toBe(false);
   expect(groups.states.has("A")).toBe(true);
 });
@@ -149,8 +149,11 @@ test("a command is replaced as it gets on, and the newest comes first", () => {
       { id: "c-99", state: "accepted" },
     ]),
   );
-  expect(commands.apply({ type: "d", d: [1, 1, 2], r: [{ id: "c-99", state: "sent" }] })).toEqual({ structure: false, keys: ["c-99"] });
-  expect(commands.apply({ type: "d", d: [1, 2, 3], x: ["c-1000"], r: [{ id: "c-1001", state: "accepted" }] })).toEqual({
+  expect(commands.apply({ type: "d", d: [1, "e.1", "e.2"], r: [{ id: "c-99", state: "sent" }] })).toEqual({
+    structure: false,
+    keys: ["c-99"],
+  });
+  expect(commands.apply({ type: "d", d: [1, "e.2", "e.3"], x: ["c-1000"], r: [{ id: "c-1001", state: "accepted" }] })).toEqual({
     structure: true,
     keys: ["c-1001"],
   });
@@ -161,7 +164,7 @@ test("a command is replaced as it gets on, and the newest comes first", () => {
 });
 
 test("a command that left before it was here is nothing new", () => {
-  expect(new CommandTable().apply({ type: "d", d: [1, 1, 2], x: ["c-1"] })).toEqual({ structure: false, keys: [] });
+  expect(new CommandTable().apply({ type: "d", d: [1, "e.1", "e.2"], x: ["c-1"] })).toEqual({ structure: false, keys: [] });
 });
 
 test("alerts that a line stands for leave with its coming, and the counts are the server's", () => {
@@ -177,17 +180,17 @@ test("alerts that a line stands for leave with its coming, and the counts are th
   );
   expect([alerts.raised, alerts.acknowledged, alerts.counts[2]]).toEqual([2, 1, 7]);
   const burst = { id: "b-1-0", rule: "silent", severity: "critical", text: "", count: 3, raised: 3, acknowledged: 0, first: 1, last: 2 };
-  alerts.apply({ type: "d", d: [1, 1, 2], n: [[3, 0, 0], [1, 0, 0], 7], x: ["a-1-0", "a-2-0"], r: [burst] });
+  alerts.apply({ type: "d", d: [1, "e.1", "e.2"], n: [[3, 0, 0], [1, 0, 0], 7], x: ["a-1-0", "a-2-0"], r: [burst] });
   expect([[...alerts.alerts.keys()], [...alerts.bursts.keys()], alerts.begun.length, alerts.raised]).toEqual([[], ["b-1-0"], 1, 3]);
-  alerts.apply({ type: "d", d: [1, 2, 3], n: [[2, 0, 0], [1, 0, 0], 8], r: [{ ...burst, raised: 2 }] });
+  alerts.apply({ type: "d", d: [1, "e.2", "e.3"], n: [[2, 0, 0], [1, 0, 0], 8], r: [{ ...burst, raised: 2 }] });
   expect([alerts.begun.length, alerts.bursts.get("b-1-0")!.raised]).toEqual([0, 2]);
 });
 
 test("an event of an alert outside the window changes no row, and after a break every row is replaced", () => {
   const alerts = new AlertTable();
   alerts.load(part([{ id: "a-1-0", state: "raised" }]));
-  alerts.apply({ type: "d", d: [1, 1, 2], e: [[2, 5, { id: "a-9-0", state: "cleared" } as never]] });
+  alerts.apply({ type: "d", d: [1, "e.1", "e.2"], e: [["e.2", 5, { id: "a-9-0", state: "cleared" } as never]] });
   expect([[...alerts.alerts.keys()], alerts.events.length]).toEqual([["a-1-0"], 1]);
-  alerts.apply({ type: "d", d: [1, 2, 3], x: ["*"], r: [{ id: "a-3-0", state: "raised" }] });
+  alerts.apply({ type: "d", d: [1, "e.2", "e.3"], x: ["*"], r: [{ id: "a-3-0", state: "raised" }] });
   expect([...alerts.alerts.keys()]).toEqual(["a-3-0"]);
 });

@@ -4,7 +4,7 @@ import { DeviceWay } from "../way.js";
 const BASE = 1_704_700_000_000;
 const device = (...times: number[]) => ({
   type: "d",
-  d: [1, 1, 2] as [number, number, number],
+  d: [1, "e.1", "e.2"] as [number, string, string],
   r: times.map((time, row) => [row, time, 20]),
 });
 
@@ -21,8 +21,8 @@ test("late readings, wrong clocks and views without times say nothing about the 
   const way = new DeviceWay();
   way.take("device", device(1000), BASE, BASE + 60_000);
   way.take("device", device(60_000), BASE, BASE + 1000);
-  way.take("group", { type: "d", d: [1, 1, 2], r: [["Building A", "temperature", 1, 1, 20, 20, 20, 900]] }, BASE, BASE + 1000);
-  way.take("device", { type: "d", d: [1, 1, 2], s: [[1, "late", 5, null]] }, BASE, BASE + 1000);
+  way.take("group", { type: "d", d: [1, "e.1", "e.2"], r: [["Building A", "temperature", 1, 1, 20, 20, 20, 900]] }, BASE, BASE + 1000);
+  way.take("device", { type: "d", d: [1, "e.1", "e.2"], s: [[1, "late", 5, null]] }, BASE, BASE + 1000);
   expect(way.median()).toBeNull();
 });
 
@@ -32,7 +32,7 @@ test("a cell of the fleet tells its time in its last column", () => {
     "fleet",
     {
       type: "d",
-      d: [1, 1, 2],
+      d: [1, "e.1", "e.2"],
       r: [
         [342, "fresh", null, 20, 980],
         [343, "lost", null, null, null],
