@@ -6,6 +6,7 @@
 //! - [`live`]: a client of the live protocol that keeps the map a stranger would keep from docs/protocol.md
 //! - [`mqtt`]: a faithful MQTT client, which keeps its half of the session
 //! - [`Mosquitto`]: another broker
+//! - [`prometheus`]: a real Prometheus over given data
 //! - [`tool`]: other programs: mosquitto_pub, paho-mqtt, MQTT.js, the simulator, Chromium
 
 mod disk;
@@ -13,6 +14,7 @@ pub mod http;
 pub mod live;
 pub mod mosquitto;
 pub mod mqtt;
+pub mod prometheus;
 mod server;
 pub mod tool;
 

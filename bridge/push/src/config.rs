@@ -38,6 +38,32 @@ pub struct PushConfig {
     pub intent_timeout_ms: u64,
     /// What commands are when a request does not say.
     pub commands: CommandsConfig,
+    /// What questions in PromQL may use.
+    pub prometheus: PrometheusConfig,
+}
+
+/// Bounds of a question in PromQL.
+#[derive(Debug, Clone)]
+pub struct PrometheusConfig {
+    /// How long after its last point a series still has a value, ms, where the request does not say.
+    pub lookback_ms: i64,
+    /// Series that one selector may choose.
+    pub series_max: usize,
+    /// Points that one question may read, and look at in windows that overlap.
+    pub points_max: u64,
+    /// Values of one intermediate answer: its series by its steps.
+    pub values_max: usize,
+}
+
+impl Default for PrometheusConfig {
+    fn default() -> Self {
+        PrometheusConfig {
+            lookback_ms: 5 * 60_000,
+            series_max: 20_000,
+            points_max: 100_000_000,
+            values_max: 10_000_000,
+        }
+    }
 }
 
 /// Defaults and bounds of a command.
@@ -102,6 +128,7 @@ impl Default for PushConfig {
             history_wait_ms: 2_000,
             intent_timeout_ms: 5_000,
             commands: CommandsConfig::default(),
+            prometheus: PrometheusConfig::default(),
         }
     }
 }

@@ -21,7 +21,7 @@ mod ports;
 mod rest;
 
 pub use clients::Clients;
-pub use config::{CommandsConfig, PushConfig};
+pub use config::{CommandsConfig, PrometheusConfig, PushConfig};
 pub use http::server::serve;
 pub use hub::{Hub, ViewsFollower};
 pub use live::{Json, LiveConfig};

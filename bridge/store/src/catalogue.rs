@@ -132,6 +132,12 @@ impl Catalogue {
         device.metrics.iter().find(|(name, _)| &**name == metric).map(|(_, id)| *id)
     }
 
+    /// Every device, and its metrics.
+    pub(crate) fn names(&self) -> Vec<(Arc<str>, Vec<Arc<str>>)> {
+        let metrics = |device: &Device| device.metrics.iter().map(|(name, _)| name.clone()).collect();
+        self.devices.iter().map(|device| (device.name.clone(), metrics(device))).collect()
+    }
+
     /// How many series there are; every identifier is below.
     pub(crate) fn series_count(&self) -> u32 {
         self.series

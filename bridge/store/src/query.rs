@@ -1,6 +1,7 @@
 //! The questions of [`History`], answered from files and memory as of one moment.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use tidegate_buckets::{Bucket, Rung};
@@ -45,6 +46,28 @@ impl History for Store {
             }
         }
         Ok(SeriesAnswer { buckets, through })
+    }
+
+    fn numbers(
+        &self,
+        query: &SeriesQuery,
+        wanted: Wanted<'_>,
+        each: &mut dyn FnMut(i64, f64),
+    ) -> Result<(), HistoryError> {
+        let files = self.inner.files.read();
+        let Some(view) = View::take(self, &files, &query.device, &query.metric)?.0 else { return Ok(()) };
+        for hour in view.hours(query.from_ms, query.to_ms) {
+            check(wanted)?;
+            let mut run = view.hour(hour)?;
+            run.clip(query.from_ms, query.to_ms);
+            let numbers = run.points.iter().filter_map(|point| Some((point.time_ms(), point.sample.as_number()?)));
+            numbers.for_each(|(time_ms, number)| each(time_ms, number));
+        }
+        Ok(())
+    }
+
+    fn names(&self) -> Vec<(Arc<str>, Vec<Arc<str>>)> {
+        self.inner.memory.lock().catalogue.names()
     }
 
     fn alert_events(&self, before: Option<Position>, limit: usize) -> Result<Vec<AlertEvent>, HistoryError> {

@@ -165,6 +165,30 @@ pub trait History: Send + Sync + 'static {
     /// When a file cannot be read, or nobody wants the answer any more.
     fn series(&self, query: &SeriesQuery, wanted: Wanted<'_>) -> Result<SeriesAnswer, HistoryError>;
 
+    /// Hands over the numbers of a span, oldest first, whatever the rung; texts and truths are left out.
+    ///
+    /// # Errors
+    /// When a file cannot be read, or nobody wants the answer any more.
+    fn numbers(
+        &self,
+        query: &SeriesQuery,
+        wanted: Wanted<'_>,
+        each: &mut dyn FnMut(i64, f64),
+    ) -> Result<(), HistoryError> {
+        let SeriesQuery { device, metric, from_ms, to_ms, .. } = query.clone();
+        let mut page = ReadingsQuery { device, metric, from: from_ms.into(), to_ms, limit: 10_000 };
+        loop {
+            let ReadingsPage { points, next } = self.readings(&page, wanted)?;
+            let numbers = points.iter().filter_map(|(time_ms, value)| Some((*time_ms, value.as_number()?)));
+            numbers.for_each(|(time_ms, number)| each(time_ms, number));
+            let Some(next) = next else { return Ok(()) };
+            page.from = next;
+        }
+    }
+
+    /// Every series there is: the full identifiers of devices, and the metrics of each.
+    fn names(&self) -> Vec<(Arc<str>, Vec<Arc<str>>)>;
+
     /// Changes of alerts before `before` (`None`: from the newest), newest first.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use rustc_hash::FxHashMap;
 use tidegate_telemetry::{
     AggregateChange, AlertChange, AlertState, DeviceState, InAlert, Severity, StateCounts, Value,
 };
@@ -183,6 +184,21 @@ impl Views {
     #[must_use]
     pub fn devices_count(&self) -> usize {
         self.directory.len()
+    }
+
+    /// The group of each device, by full identifier.
+    #[must_use]
+    pub fn groups_by_device(&self) -> FxHashMap<Arc<str>, Arc<str>> {
+        let members = self.directory.branches.root().members.iter();
+        members.filter_map(|(id, row)| Some((Arc::clone(id), Arc::clone(&self.rows.get(*row)?.group)))).collect()
+    }
+
+    /// The unit of each metric; where devices have several, one of them.
+    #[must_use]
+    pub fn units(&self) -> FxHashMap<Arc<str>, Arc<str>> {
+        let rows = self.directory.branches.root().members.values().filter_map(|row| self.rows.get(*row));
+        let columns = rows.flat_map(|row| &row.columns);
+        columns.filter_map(|column| Some((Arc::clone(&column.name), Arc::clone(column.unit.as_ref()?)))).collect()
     }
 
     /// Groups that have devices, by level and path, after that of a path: those among the next `limit` that are known, and

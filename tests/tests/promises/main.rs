@@ -14,6 +14,7 @@ mod identity;
 mod live;
 mod operation;
 mod points;
+mod prometheus;
 mod tidy;
 mod time;
 mod transports;

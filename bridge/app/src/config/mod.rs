@@ -102,6 +102,7 @@ fn read(reader: &mut Reader) -> (NodeConfig, Vec<String>) {
         http,
         data,
     };
+    config.push.prometheus = viewers::prometheus(reader);
     (config.push.commands, config.process.commands) = commands::commands(reader);
     config.views.cleared_alerts_max = config.process.alerts_recent_max;
     (config, sections)

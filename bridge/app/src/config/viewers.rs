@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use tidegate_push::{LiveConfig, PushConfig};
+use tidegate_push::{LiveConfig, PrometheusConfig, PushConfig};
 use tidegate_views::ViewsConfig;
 
 use super::reader::Reader;
@@ -123,8 +123,28 @@ pub fn push(reader: &mut Reader) -> (SocketAddr, PushConfig) {
             "Time an acknowledgement or command may take; then 503.",
         )),
         commands: d.commands,
+        prometheus: d.prometheus,
     };
     (listen, push)
+}
+
+pub fn prometheus(reader: &mut Reader) -> PrometheusConfig {
+    let d = PrometheusConfig::default();
+    let mut s = reader.section("prometheus", "Questions in PromQL, as Grafana asks them, below /prometheus.");
+    PrometheusConfig {
+        lookback_ms: s.duration_ms(
+            "lookback",
+            d.lookback_ms,
+            "How long after its last point a series still has a value, where the request does not say.",
+        ),
+        series_max: s.count("series_max", d.series_max, "Series that one selector may choose."),
+        points_max: s.count(
+            "points_max",
+            d.points_max,
+            "Points that one question may read, and look at in windows that overlap.",
+        ),
+        values_max: s.count("values_max", d.values_max, "Values of one answer: its series by its steps."),
+    }
 }
 
 pub fn live(reader: &mut Reader) -> LiveConfig {

@@ -111,6 +111,10 @@ mod tests {
             unreachable!("only alerts are asked for")
         }
 
+        fn names(&self) -> Vec<(Arc<str>, Vec<Arc<str>>)> {
+            unreachable!("only alerts are asked for")
+        }
+
         fn problems(&self, _: usize) -> (Vec<ProblemGroup>, u64) {
             unreachable!("only alerts are asked for")
         }

@@ -126,7 +126,6 @@ impl ApiError {
     }
 
     /// The status it is answered with.
-    #[cfg(test)]
     pub fn status(&self) -> StatusCode {
         self.kind.describe().0
     }

@@ -3,7 +3,7 @@
 //! - [`error`]: problem documents; [`parameters`], [`instant`], [`csv`]: what requests say
 //! - [`archive`]: history, read where blocking is allowed
 //! - [`devices`], [`readings`], [`periods`], [`series`], [`alerts`], [`rules`], [`acknowledge`], [`clients`], [`commands`],
-//!   [`operations`]: the answers;
+//!   [`operations`]: the answers; [`prometheus`]: the same history as Grafana asks for it;
 //!   [`intent`]: what changes something; [`listing`]: long answers, part by part
 
 mod acknowledge;
@@ -21,6 +21,7 @@ mod listing;
 mod operations;
 mod parameters;
 mod periods;
+mod prometheus;
 mod readings;
 mod rules;
 mod series;
@@ -84,6 +85,7 @@ pub fn router(
         .route("/v1/problems", get(operations::problems))
         .route("/v1/stats", get(operations::stats))
         .route("/v1/openapi.json", get(operations::description))
+        .merge(prometheus::routes())
         .route("/v1/live", get(live::upgrade).with_state(sessions))
         .route("/healthz", get(operations::health))
         .route("/readyz", get(operations::readiness))

@@ -257,6 +257,11 @@ impl History for FakeHistory {
         Ok(cleared.chain(raised).filter(|event| event.position < before).take(limit).collect())
     }
 
+    fn names(&self) -> Vec<(Arc<str>, Vec<Arc<str>>)> {
+        let metrics = ["temperature", "soil moisture"].map(Arc::from).to_vec();
+        vec![("site/b/dev7".into(), metrics.clone()), ("gone/dev9".into(), metrics)]
+    }
+
     fn problems(&self, limit: usize) -> (Vec<ProblemGroup>, u64) {
         let group = ProblemGroup {
             reason: Reason::NotUtf8,

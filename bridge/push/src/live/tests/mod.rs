@@ -22,6 +22,7 @@ mod protocol;
 mod simulation;
 mod turns;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use parking_lot::Mutex;
@@ -72,6 +73,10 @@ impl History for Past {
         let events = self.events.lock();
         let wanted = events.iter().rev().filter(|event| before.is_none_or(|before| event.position < before));
         Ok(wanted.take(limit).cloned().collect())
+    }
+
+    fn names(&self) -> Vec<(Arc<str>, Vec<Arc<str>>)> {
+        Vec::new()
     }
 
     fn problems(&self, _: usize) -> (Vec<ProblemGroup>, u64) {

@@ -1,0 +1,145 @@
+//! Two sides of an operator.
+
+use rustc_hash::FxHashMap;
+
+use super::{ABSENT, Line, Value, distinct, is_absent};
+use crate::ast::{Binary, Matching, Operation};
+use crate::error::QueryError;
+use crate::labels::Labels;
+
+/// # Errors
+/// [`QueryError::Execution`] where a series matches more than one.
+pub(super) fn of(binary: &Binary, left: Value, right: Value) -> Result<Value, QueryError> {
+    match (left, right) {
+        (Value::Number(left), Value::Number(right)) => {
+            Ok(Value::Number(left.iter().zip(right).map(|(&left, right)| binary.operation.of(left, right)).collect()))
+        }
+        (Value::Series(lines), Value::Number(numbers)) => {
+            with_number(binary, lines, |value, step| (value, numbers[step])).map(Value::Series)
+        }
+        (Value::Number(numbers), Value::Series(lines)) => {
+            with_number(binary, lines, |value, step| (numbers[step], value)).map(Value::Series)
+        }
+        (Value::Series(left), Value::Series(right)) if binary.operation.is_of_sets() => {
+            Ok(Value::Series(of_sets(binary, left, right)))
+        }
+        (Value::Series(left), Value::Series(right)) => one_to_one(binary, left, &right).map(Value::Series),
+    }
+}
+
+/// What becomes of a value: the answer of an operation, or of a comparison the value where it holds.
+fn outcome(binary: &Binary, left: f64, right: f64, kept: f64) -> f64 {
+    let answer = binary.operation.of(left, right);
+    if !binary.operation.is_comparison() || binary.as_number {
+        return answer;
+    }
+    if answer == 0.0 { ABSENT } else { kept }
+}
+
+/// Whether the answer is still a value of the metric.
+fn keeps_name(binary: &Binary) -> bool {
+    binary.operation.is_comparison() && !binary.as_number
+}
+
+fn with_number(
+    binary: &Binary,
+    mut lines: Vec<Line>,
+    sides: impl Fn(f64, usize) -> (f64, f64),
+) -> Result<Vec<Line>, QueryError> {
+    for line in &mut lines {
+        let values = line.values.iter_mut().enumerate().filter(|(_, value)| !is_absent(**value));
+        for (step, value) in values {
+            let (left, right) = sides(*value, step);
+            *value = outcome(binary, left, right, *value);
+        }
+        if !keeps_name(binary) {
+            line.labels = line.labels.nameless();
+        }
+    }
+    distinct(lines)
+}
+
+impl Matching {
+    /// What has to be equal on both sides.
+    fn of(&self, labels: &Labels) -> Labels {
+        match self {
+            Matching::On(names) => labels.only(names),
+            Matching::Ignoring(names) => labels.without(names).nameless(),
+        }
+    }
+}
+
+fn by_match<'a>(matching: &Matching, lines: &'a [Line]) -> FxHashMap<Labels, Vec<&'a Line>> {
+    let mut by_match: FxHashMap<Labels, Vec<&Line>> = FxHashMap::default();
+    lines.iter().for_each(|line| by_match.entry(matching.of(&line.labels)).or_default().push(line));
+    by_match
+}
+
+fn of_sets(binary: &Binary, mut left: Vec<Line>, right: Vec<Line>) -> Vec<Line> {
+    let is_there = |lines: Option<&Vec<&Line>>, step: usize| {
+        lines.is_some_and(|lines| lines.iter().any(|line| !is_absent(line.values[step])))
+    };
+    let keep = |lines: &mut [Line], others: &FxHashMap<Labels, Vec<&Line>>, wanted: bool| {
+        for line in lines {
+            let matching = others.get(&binary.matching.of(&line.labels));
+            for (step, value) in line.values.iter_mut().enumerate() {
+                if is_there(matching, step) != wanted {
+                    *value = ABSENT;
+                }
+            }
+        }
+    };
+    if binary.operation != Operation::Or {
+        keep(&mut left, &by_match(&binary.matching, &right), binary.operation == Operation::And);
+        return left;
+    }
+    let mut added = right;
+    keep(&mut added, &by_match(&binary.matching, &left), false);
+    // A series of both sides is there once.
+    let places: FxHashMap<Labels, usize> =
+        left.iter().enumerate().map(|(place, line)| (line.labels.clone(), place)).collect();
+    for line in added {
+        match places.get(&line.labels) {
+            Some(&place) => {
+                let values = left[place].values.iter_mut().zip(line.values);
+                values.filter(|(known, _)| is_absent(**known)).for_each(|(known, value)| *known = value);
+            }
+            None => left.push(line),
+        }
+    }
+    left
+}
+
+fn one_to_one(binary: &Binary, left: Vec<Line>, right: &[Line]) -> Result<Vec<Line>, QueryError> {
+    let others = by_match(&binary.matching, right);
+    let mut answer = Vec::new();
+    for mut line in left {
+        let matched = binary.matching.of(&line.labels);
+        let Some(others) = others.get(&matched) else { continue };
+        for (step, value) in line.values.iter_mut().enumerate().filter(|(_, value)| !is_absent(**value)) {
+            let mut there = others.iter().map(|other| other.values[step]).filter(|value| !is_absent(*value));
+            *value = match (there.next(), there.next()) {
+                (None, _) => ABSENT,
+                (Some(other), None) => outcome(binary, *value, other, *value),
+                (Some(_), Some(_)) => return Err(ambiguous(&matched, "right")),
+            };
+        }
+        line.labels = match &binary.matching {
+            Matching::On(names) => line.labels.only(names),
+            Matching::Ignoring(names) if keeps_name(binary) => line.labels.without(names),
+            Matching::Ignoring(_) => matched,
+        };
+        answer.push(line);
+    }
+    distinct(answer).map_err(|_| QueryError::Execution(MANY_LEFT.to_owned()))
+}
+
+const MANY_LEFT: &str = "more than one series of the left side matches one of the right side: say by `on` or `ignoring` \
+                         which labels are to be equal, or take an aggregate first";
+
+fn ambiguous(labels: &Labels, side: &str) -> QueryError {
+    QueryError::Execution(format!(
+        "more than one series of the {side} side matches {labels}: say by `on` or `ignoring` which labels are to be equal, \
+         or take an aggregate first"
+    ))
+}
