@@ -14,8 +14,11 @@ const HOUR: i64 = 3_600_000;
 /// Series in memory; whether hours and days may be asked for.
 struct Memory(Vec<(Series, Vec<(i64, f64)>)>);
 
+/// Metric, device, and points.
+type Given<'a> = (&'a str, &'a str, &'a [(i64, f64)]);
+
 impl Memory {
-    fn of(series: &[(&str, &str, &[(i64, f64)])]) -> Self {
+    fn of(series: &[Given<'_>]) -> Self {
         let series = series.iter().map(|(metric, device, points)| {
             let label = |name: &str, value: &str| (Arc::from(name), Arc::from(value));
             let group = device.rsplit_once('/').map_or("", |(group, _)| group);
