@@ -3,14 +3,13 @@
 
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
 use tidegate_telemetry::{
     AggregateChange, AlertChange, AlertState, DeviceState, InAlert, Severity, StateCounts, Value,
 };
 
 use crate::directory::{Found, is_within};
 use crate::groups::Aggregate;
-use crate::rows::Row;
+use crate::rows::{Column, Row};
 use crate::views::Views;
 
 /// What a device name stands for.
@@ -150,6 +149,23 @@ pub struct AlertsPart {
     pub next: Option<(i64, Arc<str>)>,
 }
 
+/// What a device is called, and its metrics.
+#[derive(Debug, Clone, Copy)]
+pub struct Known<'a> {
+    /// Full identifier.
+    pub id: &'a Arc<str>,
+    /// Group path.
+    pub group: &'a Arc<str>,
+    columns: &'a [Column],
+}
+
+impl<'a> Known<'a> {
+    /// The metrics that have a unit, and the units.
+    pub fn units(self) -> impl Iterator<Item = (&'a Arc<str>, &'a Arc<str>)> {
+        self.columns.iter().filter_map(|column| Some((&column.name, column.unit.as_ref()?)))
+    }
+}
+
 impl Views {
     /// A device by full identifier, or by its last level while only one device has it.
     #[must_use]
@@ -186,19 +202,18 @@ impl Views {
         self.directory.len()
     }
 
-    /// The group of each device, by full identifier.
-    #[must_use]
-    pub fn groups_by_device(&self) -> FxHashMap<Arc<str>, Arc<str>> {
-        let members = self.directory.branches.root().members.iter();
-        members.filter_map(|(id, row)| Some((Arc::clone(id), Arc::clone(&self.rows.get(*row)?.group)))).collect()
-    }
-
-    /// The unit of each metric; where devices have several, one of them.
-    #[must_use]
-    pub fn units(&self) -> FxHashMap<Arc<str>, Arc<str>> {
-        let rows = self.directory.branches.root().members.values().filter_map(|row| self.rows.get(*row));
-        let columns = rows.flat_map(|row| &row.columns);
-        columns.filter_map(|column| Some((Arc::clone(&column.name), Arc::clone(column.unit.as_ref()?)))).collect()
+    /// Shows up to `limit` devices after an identifier, in order. Answers after which one to go on; `None` at the end.
+    pub fn each_device(&self, after: Option<&str>, limit: usize, mut look: impl FnMut(Known<'_>)) -> Option<Arc<str>> {
+        use std::ops::Bound::{Excluded, Unbounded};
+        let members = &self.directory.branches.root().members;
+        let mut last = None;
+        for (id, row) in members.range::<str, _>((after.map_or(Unbounded, Excluded), Unbounded)).take(limit) {
+            if let Some(row) = self.rows.get(*row) {
+                look(Known { id, group: &row.group, columns: &row.columns });
+            }
+            last = Some(id);
+        }
+        last.filter(|last| members.last_key_value().is_some_and(|(newest, _)| newest > *last)).map(Arc::clone)
     }
 
     /// Groups that have devices, by level and path, after that of a path: those among the next `limit` that are known, and

@@ -71,7 +71,7 @@ async fn range(State(api): State<Arc<Api>>, asker: Asker, asked: Asked) -> Resul
 async fn answered(api: &Api, asker: Asker, asked: &Asked, range: Range, at_once: bool) -> Result<Response, Refused> {
     let expression = parse(asked.required("query")?)?;
     let limits = limits(api, asked)?;
-    let groups = api.hub.read(tidegate_views::Views::groups_by_device);
+    let groups = names::groups(&api.hub);
     let answer = api.archive.ask(asker, move |history, wanted| {
         let names = Names::of(history, &groups);
         let answer = evaluate(&expression, &Readable { names: &names, history, wanted }, range, limits);
@@ -98,7 +98,7 @@ async fn of_series<T: Send + 'static>(
     look: impl FnOnce(&[&Series]) -> T + Send + 'static,
 ) -> Result<T, Refused> {
     let selectors: Vec<Vec<Matcher>> = asked.all("match[]").map(parse_selector).collect::<Result<_, _>>()?;
-    let groups = api.hub.read(tidegate_views::Views::groups_by_device);
+    let groups = names::groups(&api.hub);
     let question = move |history: &dyn History, _: Wanted<'_>| {
         let names = Names::of(history, &groups);
         let fits =
@@ -150,7 +150,7 @@ async fn label_values(
 
 /// `metadata`: the unit of each metric. Whether it is a counter nobody has said.
 async fn metadata(State(api): State<Arc<Api>>, asked: Asked) -> Response {
-    let units = api.hub.read(tidegate_views::Views::units);
+    let units = names::units(&api.hub);
     let wanted = asked.first("metric");
     let limit = asked.first("limit").and_then(|limit| limit.parse().ok()).unwrap_or(usize::MAX);
     let described: BTreeMap<String, _> = units

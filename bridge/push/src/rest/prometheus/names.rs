@@ -7,6 +7,40 @@ use tidegate_promql::labels::{Labels, Matcher, NAME};
 use tidegate_promql::source::{Series, Source};
 use tidegate_telemetry::history::{SeriesQuery, Wanted};
 use tidegate_telemetry::{History, HistoryError};
+use tidegate_views::read::Known;
+
+use crate::hub::Hub;
+
+/// Devices that are looked at before others have their turn at the views.
+const DEVICES_PER_LOCK: usize = 1_000;
+
+type Texts = FxHashMap<Arc<str>, Arc<str>>;
+
+/// The group of each device that lives, by full identifier.
+pub(super) fn groups(hub: &Hub) -> Texts {
+    let (mut groups, mut after) = (Texts::default(), None::<Arc<str>>);
+    loop {
+        let look = |device: Known<'_>| drop(groups.insert(Arc::clone(device.id), Arc::clone(device.group)));
+        after = hub.read(|views| views.each_device(after.as_deref(), DEVICES_PER_LOCK, look));
+        if after.is_none() {
+            return groups;
+        }
+    }
+}
+
+/// The unit of each metric; where devices have several, one of them.
+pub(super) fn units(hub: &Hub) -> Texts {
+    let (mut units, mut after) = (Texts::default(), None::<Arc<str>>);
+    loop {
+        let look = |device: Known<'_>| {
+            units.extend(device.units().map(|(metric, unit)| (Arc::clone(metric), Arc::clone(unit))));
+        };
+        after = hub.read(|views| views.each_device(after.as_deref(), DEVICES_PER_LOCK, look));
+        if after.is_none() {
+            return units;
+        }
+    }
+}
 
 /// Every series of the history, with its labels.
 pub(super) struct Names {
@@ -15,7 +49,7 @@ pub(super) struct Names {
 
 impl Names {
     /// The groups are those of devices that live; of others the levels above the last one of their name are.
-    pub fn of(history: &dyn History, groups: &FxHashMap<Arc<str>, Arc<str>>) -> Self {
+    pub fn of(history: &dyn History, groups: &Texts) -> Self {
         let label = |name: &str| -> Arc<str> { name.into() };
         let (name, device, group, metric) = (label(NAME), label("device"), label("group"), label("metric"));
         let mut as_label: FxHashMap<Arc<str>, Arc<str>> = FxHashMap::default();
