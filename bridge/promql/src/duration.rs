@@ -11,7 +11,11 @@ const UNITS: [(&str, i64); 7] = [
     ("ms", 1),
 ];
 
-/// Reads a duration, in ms. `None` when the text is none: units come once each, longest first, each with a whole number.
+/// Longer ones are beyond any time that is asked for, and sums of them stay far from the ends of 64 bits.
+const MS_MAX: i64 = 1_000 * 365 * 86_400_000;
+
+/// Reads a duration, in ms. `None` when the text is none: units come once each, longest first, each with a whole number,
+/// and 1,000 years are the longest.
 #[must_use]
 pub fn parse(text: &str) -> Option<i64> {
     let mut rest = text;
@@ -26,7 +30,7 @@ pub fn parse(text: &str) -> Option<i64> {
         sum_ms = sum_ms.checked_add(number.parse::<i64>().ok()?.checked_mul(*length_ms)?)?;
         rest = next;
     }
-    (!text.is_empty()).then_some(sum_ms)
+    (!text.is_empty() && sum_ms <= MS_MAX).then_some(sum_ms)
 }
 
 #[cfg(test)]
@@ -38,7 +42,7 @@ mod tests {
         assert_eq!(parse("5m"), Some(300_000));
         assert_eq!(parse("1h30m"), Some(5_400_000));
         assert_eq!(parse("1d12h250ms"), Some(129_600_250));
-        for wrong in ["", "5", "m", "5x", "30m1h", "1h1h", "1.5h", "-5m", "99999999999999999999y"] {
+        for wrong in ["", "5", "m", "5x", "30m1h", "1h1h", "1.5h", "-5m", "99999999999999999999y", "1001y"] {
             assert_eq!(parse(wrong), None, "{wrong}");
         }
     }

@@ -10,6 +10,10 @@ use crate::lexer::{Token, tokens};
 const TEXT_MAX: usize = 16_384;
 /// How deep parentheses, functions and operators may be nested.
 const DEPTH_MAX: usize = 64;
+/// Operators of a question: each is one more level of what is evaluated, also where nothing is nested.
+const OPERATORS_MAX: usize = 200;
+/// Regular expressions of a question: each takes time and memory to be compiled.
+const PATTERNS_MAX: usize = 16;
 
 /// Understands a question.
 ///
@@ -38,6 +42,8 @@ pub fn parse_selector(text: &str) -> Result<Vec<Matcher>, QueryError> {
 struct Parser {
     tokens: std::iter::Peekable<std::vec::IntoIter<(usize, Token)>>,
     depth: usize,
+    operators: usize,
+    patterns: usize,
 }
 
 impl Parser {
@@ -45,7 +51,7 @@ impl Parser {
         if text.len() > TEXT_MAX {
             return Err(QueryError::question(format!("the question has more than {TEXT_MAX} bytes")));
         }
-        Ok(Parser { tokens: tokens(text)?.into_iter().peekable(), depth: 0 })
+        Ok(Parser { tokens: tokens(text)?.into_iter().peekable(), depth: 0, operators: 0, patterns: 0 })
     }
 
     fn expression(&mut self, at_least: u8) -> Result<Node, QueryError> {
@@ -87,6 +93,10 @@ impl Parser {
     }
 
     fn binary(&mut self, operation: Operation, left: Node) -> Result<Node, QueryError> {
+        self.operators += 1;
+        if self.operators > OPERATORS_MAX {
+            return Err(QueryError::question(format!("the question has more than {OPERATORS_MAX} operators")));
+        }
         let as_number = self.takes_word("bool");
         if as_number && !operation.is_comparison() {
             return Err(QueryError::question("`bool` belongs behind a comparison"));
@@ -297,6 +307,10 @@ impl Parser {
             None => return Err(QueryError::question("the question ends inside of braces")),
         };
         self.tokens.next();
+        self.patterns += usize::from(operator.ends_with('~'));
+        if self.patterns > PATTERNS_MAX {
+            return Err(QueryError::question(format!("the question has more than {PATTERNS_MAX} regular expressions")));
+        }
         match self.tokens.next() {
             Some((_, Token::Text(value))) => Matcher::written(label, operator, value),
             Some((at, token)) => Err(unexpected(at, &token, "a text in quotes")),
@@ -430,6 +444,7 @@ mod tests {
             ("a b", "at character 2: `b` stands where an operator or the end should be"),
             ("sum(a", "ends where `,` is missing"),
             ("a[0s]", "a duration above zero"),
+            ("a offset 9000y", "is no number and no duration"),
             ("quantile(a, b)", "has to be a number written out"),
             ("", "the question ends where"),
         ] {
@@ -444,6 +459,9 @@ mod tests {
         assert!(error(&deep(5_000)).contains("nested more than"));
         assert!(error(&"-".repeat(9_000)).contains("nested more than"));
         assert!(error(&" ".repeat(20_000)).contains("bytes"));
+        assert!(parse(&format!("1{}", "+1".repeat(200))).is_ok());
+        assert!(error(&format!("1{}", "+1".repeat(7_000))).contains("more than 200 operators"));
+        assert!(error(&format!("a{{{}}}", r#"b=~"x","#.repeat(17))).contains("more than 16 regular expressions"));
     }
 
     proptest! {

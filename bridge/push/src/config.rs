@@ -51,7 +51,7 @@ pub struct PrometheusConfig {
     pub series_max: usize,
     /// Points that one question may read, and look at in windows that overlap.
     pub points_max: u64,
-    /// Values of one intermediate answer: its series by its steps.
+    /// Values of all series that its selectors choose, by steps; points of one series that are read at once.
     pub values_max: usize,
 }
 

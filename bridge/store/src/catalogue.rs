@@ -132,10 +132,11 @@ impl Catalogue {
         device.metrics.iter().find(|(name, _)| &**name == metric).map(|(_, id)| *id)
     }
 
-    /// Every device, and its metrics.
-    pub(crate) fn names(&self) -> Vec<(Arc<str>, Vec<Arc<str>>)> {
+    /// A page of devices in the order in which they came, and the metrics of each.
+    pub(crate) fn names(&self, before: usize, limit: usize) -> Vec<(Arc<str>, Vec<Arc<str>>)> {
         let metrics = |device: &Device| device.metrics.iter().map(|(name, _)| name.clone()).collect();
-        self.devices.iter().map(|device| (device.name.clone(), metrics(device))).collect()
+        let page = self.devices.iter().skip(before).take(limit);
+        page.map(|device| (device.name.clone(), metrics(device))).collect()
     }
 
     /// How many series there are; every identifier is below.
@@ -194,6 +195,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use std::collections::BTreeMap;
+    use tidegate_testing::cpu_ns;
 
     /// Processing names devices, each with one metric.
     fn tell(catalogue: &mut Catalogue, devices: &[(u32, &str)]) {
@@ -219,12 +221,6 @@ mod tests {
             (0u16..).zip(&names).for_each(|(index, name)| catalogue.metric(DeviceIndex(0), MetricIndex(index), name))
         };
         tell();
-        let cpu_ns = || {
-            // The system brings the figure up to date when it looks who is to run.
-            std::thread::yield_now();
-            let figures = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
-            figures.split(' ').next().unwrap().parse::<u64>().unwrap()
-        };
         let before = cpu_ns();
         (0..5_000_000 / u32::from(metrics) / 10).for_each(|_| tell());
         cpu_ns() - before

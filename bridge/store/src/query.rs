@@ -66,8 +66,8 @@ impl History for Store {
         Ok(())
     }
 
-    fn names(&self) -> Vec<(Arc<str>, Vec<Arc<str>>)> {
-        self.inner.memory.lock().catalogue.names()
+    fn names(&self, before: usize, limit: usize) -> Vec<(Arc<str>, Vec<Arc<str>>)> {
+        self.inner.memory.lock().catalogue.names(before, limit)
     }
 
     fn alert_events(&self, before: Option<Position>, limit: usize) -> Result<Vec<AlertEvent>, HistoryError> {

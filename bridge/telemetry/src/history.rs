@@ -186,8 +186,9 @@ pub trait History: Send + Sync + 'static {
         }
     }
 
-    /// Every series there is: the full identifiers of devices, and the metrics of each.
-    fn names(&self) -> Vec<(Arc<str>, Vec<Arc<str>>)>;
+    /// Up to `limit` devices that have series, those before left out by their count: full identifiers, and the metrics of
+    /// each. Devices keep their places; none: that was all.
+    fn names(&self, before: usize, limit: usize) -> Vec<(Arc<str>, Vec<Arc<str>>)>;
 
     /// Changes of alerts before `before` (`None`: from the newest), newest first.
     ///

@@ -9,7 +9,7 @@ use tidegate_telemetry::{
 
 use crate::directory::{Found, is_within};
 use crate::groups::Aggregate;
-use crate::rows::{Column, Row};
+use crate::rows::Row;
 use crate::views::Views;
 
 /// What a device name stands for.
@@ -149,22 +149,8 @@ pub struct AlertsPart {
     pub next: Option<(i64, Arc<str>)>,
 }
 
-/// What a device is called, and its metrics.
-#[derive(Debug, Clone, Copy)]
-pub struct Known<'a> {
-    /// Full identifier.
-    pub id: &'a Arc<str>,
-    /// Group path.
-    pub group: &'a Arc<str>,
-    columns: &'a [Column],
-}
-
-impl<'a> Known<'a> {
-    /// The metrics that have a unit, and the units.
-    pub fn units(self) -> impl Iterator<Item = (&'a Arc<str>, &'a Arc<str>)> {
-        self.columns.iter().filter_map(|column| Some((&column.name, column.unit.as_ref()?)))
-    }
-}
+/// Metrics and their units.
+pub type Units = Vec<(Arc<str>, Arc<str>)>;
 
 impl Views {
     /// A device by full identifier, or by its last level while only one device has it.
@@ -202,18 +188,27 @@ impl Views {
         self.directory.len()
     }
 
-    /// Shows up to `limit` devices after an identifier, in order. Answers after which one to go on; `None` at the end.
-    pub fn each_device(&self, after: Option<&str>, limit: usize, mut look: impl FnMut(Known<'_>)) -> Option<Arc<str>> {
+    /// The group path of a device.
+    #[must_use]
+    pub fn group_of(&self, id: &str) -> Option<&Arc<str>> {
+        self.directory.row_of(id).and_then(|row| self.rows.get(row)).map(|row| &row.group)
+    }
+
+    /// Metrics with a unit, and the units, of up to `limit` devices after an identifier, in order. Answers besides after
+    /// which one to go on; `None` at the end.
+    #[must_use]
+    pub fn units(&self, after: Option<&str>, limit: usize) -> (Units, Option<Arc<str>>) {
         use std::ops::Bound::{Excluded, Unbounded};
         let members = &self.directory.branches.root().members;
-        let mut last = None;
+        let (mut units, mut last) = (Vec::new(), None);
         for (id, row) in members.range::<str, _>((after.map_or(Unbounded, Excluded), Unbounded)).take(limit) {
-            if let Some(row) = self.rows.get(*row) {
-                look(Known { id, group: &row.group, columns: &row.columns });
-            }
+            let columns = self.rows.get(*row).into_iter().flat_map(|row| &row.columns);
+            let known = columns.filter_map(|column| Some((&column.name, column.unit.as_ref()?)));
+            units.extend(known.map(|(metric, unit)| (Arc::clone(metric), Arc::clone(unit))));
             last = Some(id);
         }
-        last.filter(|last| members.last_key_value().is_some_and(|(newest, _)| newest > *last)).map(Arc::clone)
+        let is_more = |last: &&Arc<str>| members.last_key_value().is_some_and(|(end, _)| end > *last);
+        (units, last.filter(is_more).map(Arc::clone))
     }
 
     /// Groups that have devices, by level and path, after that of a path: those among the next `limit` that are known, and

@@ -1,5 +1,6 @@
 //! What the simulations of several rooms share: a client of the live protocol as docs/protocol.md describes it (it keeps
-//! a map for each view and applies frames), commands that come, get on and are forgotten, and the dice.
+//! a map for each view and applies frames), commands that come, get on and are forgotten, and the dice; and what their tests
+//! begin with: a publication, and the CPU time of a thread.
 
 #![allow(clippy::unwrap_used, reason = "a test that finds something missing has failed")]
 
@@ -8,7 +9,36 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
-use tidegate_telemetry::{Change, Command, CommandId, CommandRequest, CommandState, Position, Qos};
+use tidegate_telemetry::{Change, Command, CommandId, CommandRequest, CommandState, Position, Publication, Qos};
+
+/// A publication with QoS 1 of the client `c1`, received at 2024-01-08 13:44:00 UTC; what a test is about it changes.
+#[must_use]
+pub fn publication(topic: &str, payload: impl Into<Vec<u8>>) -> Publication {
+    Publication {
+        received_ms: 1_704_723_840_000,
+        client: "c1".into(),
+        principal: "anonymous".into(),
+        session: 1,
+        packet_id: 1,
+        topic: topic.into(),
+        payload: Bytes::from(payload.into()),
+        qos: Qos::AtLeastOnce,
+        retain: false,
+        dup: false,
+        properties: None,
+        scope: None,
+        address: None,
+    }
+}
+
+/// CPU time of this thread so far, ns.
+#[must_use]
+pub fn cpu_ns() -> u64 {
+    // The system brings the figure up to date when it looks who is to run.
+    std::thread::yield_now();
+    let figures = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    figures.split(' ').next().unwrap().parse().unwrap()
+}
 
 /// A small generator (splitmix64): the seed is all there is.
 pub struct Dice(pub u64);

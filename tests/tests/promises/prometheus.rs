@@ -267,11 +267,21 @@ async fn promtool_reads_history_and_a_question_that_is_not_answered_says_why() {
     let metadata = server.get("/prometheus/api/v1/metadata?metric=temperature").await;
     assert_eq!(metadata["data"]["temperature"][0]["unit"], "°C");
 
+    // Operators side by side are as deep as parentheses.
+    let long = format!("query=1{}", "%2B1".repeat(4_000));
+    let refused = http::request(server.http, "POST", "/prometheus/api/v1/query", &form, &long).await;
+    assert!(refused.status == 400 && refused.json()["error"].as_str().unwrap().contains("more than 200 operators"));
+    let json = [("content-type", "application/json")];
+    let refused = http::request(server.http, "POST", "/prometheus/api/v1/query", &json, "{}").await.json();
+    assert!(refused["error"].as_str().unwrap().contains("send a form"), "{refused}");
+
     for (path, status, words) in [
         ("query?query=predict_linear(a[1h],1)", 400, "`predict_linear` is not answered here; these are: avg_over_time"),
         ("query?query=temperature%5B1h:5m%5D", 400, "subqueries"),
-        ("query?query=temperature", 422, "chooses 5 series, more than the 4 that one may (`prometheus.series_max`)"),
+        ("query?query=temperature", 422, "chooses more than the 4 series that one may (`prometheus.series_max`)"),
         ("query", 400, "query is missing: add query="),
+        ("query?query=%FF%00", 400, "has no meaning in a question"),
+        ("query?query=temperature%20offset%209000y", 400, "is no number and no duration"),
         ("query?query=1&time=yesterday", 400, "time=\"yesterday\" is no time"),
         ("query_range?query=1&start=0&end=20000&step=1", 400, "20001 steps are more than 11000"),
         ("query_range?query=1&start=1&end=0&step=1", 400, "end is before start"),

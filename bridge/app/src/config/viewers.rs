@@ -143,7 +143,11 @@ pub fn prometheus(reader: &mut Reader) -> PrometheusConfig {
             d.points_max,
             "Points that one question may read, and look at in windows that overlap.",
         ),
-        values_max: s.count("values_max", d.values_max, "Values of one answer: its series by its steps."),
+        values_max: s.count(
+            "values_max",
+            d.values_max,
+            "Values of all series that a question's selectors choose, by steps; points of one that are read at once.",
+        ),
     }
 }
 

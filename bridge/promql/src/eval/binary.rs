@@ -69,36 +69,48 @@ impl Matching {
     }
 }
 
-fn by_match<'a>(matching: &Matching, lines: &'a [Line]) -> FxHashMap<Labels, Vec<&'a Line>> {
-    let mut by_match: FxHashMap<Labels, Vec<&Line>> = FxHashMap::default();
-    lines.iter().for_each(|line| by_match.entry(matching.of(&line.labels)).or_default().push(line));
+/// Stands where more than one series of a side has a value.
+const SEVERAL: f64 = f64::from_bits(0x7ff0_0000_0000_0003);
+
+fn is_several(value: f64) -> bool {
+    value.to_bits() == SEVERAL.to_bits()
+}
+
+/// What a side has for each match, by step: so that each value is looked at once, however many series match.
+fn by_match(matching: &Matching, lines: &[Line]) -> FxHashMap<Labels, Vec<f64>> {
+    let mut by_match: FxHashMap<Labels, Vec<f64>> = FxHashMap::default();
+    for line in lines {
+        let known = by_match.entry(matching.of(&line.labels)).or_insert_with(|| vec![ABSENT; line.values.len()]);
+        for (known, value) in known.iter_mut().zip(&line.values).filter(|(_, value)| !is_absent(**value)) {
+            *known = if is_absent(*known) { *value } else { SEVERAL };
+        }
+    }
     by_match
 }
 
-fn of_sets(binary: &Binary, mut left: Vec<Line>, right: Vec<Line>) -> Vec<Line> {
-    let is_there = |lines: Option<&Vec<&Line>>, step: usize| {
-        lines.is_some_and(|lines| lines.iter().any(|line| !is_absent(line.values[step])))
-    };
-    let keep = |lines: &mut [Line], others: &FxHashMap<Labels, Vec<&Line>>, wanted: bool| {
-        for line in lines {
-            let matching = others.get(&binary.matching.of(&line.labels));
-            for (step, value) in line.values.iter_mut().enumerate() {
-                if is_there(matching, step) != wanted {
-                    *value = ABSENT;
-                }
+/// Keeps the values for which the other side has one, or those for which it has none.
+fn keep(matching: &Matching, lines: &mut [Line], others: &FxHashMap<Labels, Vec<f64>>, wanted: bool) {
+    for line in lines {
+        let others = others.get(&matching.of(&line.labels));
+        for (step, value) in line.values.iter_mut().enumerate() {
+            if others.is_some_and(|others| !is_absent(others[step])) != wanted {
+                *value = ABSENT;
             }
         }
-    };
+    }
+}
+
+fn of_sets(binary: &Binary, mut left: Vec<Line>, mut right: Vec<Line>) -> Vec<Line> {
+    let matching = &binary.matching;
     if binary.operation != Operation::Or {
-        keep(&mut left, &by_match(&binary.matching, &right), binary.operation == Operation::And);
+        keep(matching, &mut left, &by_match(matching, &right), binary.operation == Operation::And);
         return left;
     }
-    let mut added = right;
-    keep(&mut added, &by_match(&binary.matching, &left), false);
+    keep(matching, &mut right, &by_match(matching, &left), false);
     // A series of both sides is there once.
     let places: FxHashMap<Labels, usize> =
         left.iter().enumerate().map(|(place, line)| (line.labels.clone(), place)).collect();
-    for line in added {
+    for line in right {
         match places.get(&line.labels) {
             Some(&place) => {
                 let values = left[place].values.iter_mut().zip(line.values);
@@ -116,13 +128,12 @@ fn one_to_one(binary: &Binary, left: Vec<Line>, right: &[Line]) -> Result<Vec<Li
     for mut line in left {
         let matched = binary.matching.of(&line.labels);
         let Some(others) = others.get(&matched) else { continue };
-        for (step, value) in line.values.iter_mut().enumerate().filter(|(_, value)| !is_absent(**value)) {
-            let mut there = others.iter().map(|other| other.values[step]).filter(|value| !is_absent(*value));
-            *value = match (there.next(), there.next()) {
-                (None, _) => ABSENT,
-                (Some(other), None) => outcome(binary, *value, other, *value),
-                (Some(_), Some(_)) => return Err(ambiguous(&matched, "right")),
-            };
+        let values = line.values.iter_mut().zip(others).filter(|(value, _)| !is_absent(**value));
+        for (value, &other) in values {
+            if is_several(other) {
+                return Err(ambiguous("right", "left"));
+            }
+            *value = if is_absent(other) { ABSENT } else { outcome(binary, *value, other, *value) };
         }
         line.labels = match &binary.matching {
             Matching::On(names) => line.labels.only(names),
@@ -131,15 +142,12 @@ fn one_to_one(binary: &Binary, left: Vec<Line>, right: &[Line]) -> Result<Vec<Li
         };
         answer.push(line);
     }
-    distinct(answer).map_err(|_| QueryError::Execution(MANY_LEFT.to_owned()))
+    distinct(answer).map_err(|_| ambiguous("left", "right"))
 }
 
-const MANY_LEFT: &str = "more than one series of the left side matches one of the right side: say by `on` or `ignoring` \
-                         which labels are to be equal, or take an aggregate first";
-
-fn ambiguous(labels: &Labels, side: &str) -> QueryError {
+fn ambiguous(many: &str, one: &str) -> QueryError {
     QueryError::Execution(format!(
-        "more than one series of the {side} side matches {labels}: say by `on` or `ignoring` which labels are to be equal, \
-         or take an aggregate first"
+        "more than one series of the {many} side matches one of the {one} side: say by `on` or `ignoring` which labels are \
+         to be equal, or take an aggregate first"
     ))
 }

@@ -70,7 +70,7 @@ pub struct Limits {
     pub series_max: usize,
     /// Points that are read, and looked at in windows that overlap.
     pub points_max: u64,
-    /// Values of one intermediate answer: its series by its steps.
+    /// Values of all series that its selectors chose, by steps; and points of one series that are read at once.
     pub values_max: usize,
 }
 
@@ -120,7 +120,7 @@ pub fn evaluate(
     range: Range,
     limits: Limits,
 ) -> Result<Answer, QueryError> {
-    let evaluation = Evaluation { source, range, limits, points: Cell::new(0) };
+    let evaluation = Evaluation { source, range, limits, points: Cell::new(0), values: Cell::new(0) };
     if let Node::Selector(selector @ Selector { range_ms: Some(range_ms), .. }) = &expression.0 {
         return evaluation.all_points(selector, *range_ms);
     }
@@ -140,6 +140,8 @@ struct Evaluation<'a> {
     limits: Limits,
     /// Read and looked at so far.
     points: Cell<u64>,
+    /// Of lines so far.
+    values: Cell<usize>,
 }
 
 impl Evaluation<'_> {
@@ -241,7 +243,7 @@ impl Evaluation<'_> {
             let line = Line { labels: series.labels, values };
             if !line.is_empty() {
                 lines.push(line);
-                self.have_room((lines.len(), self.range.len()))?;
+                self.have_room()?;
             }
         }
         Ok(lines)
@@ -329,11 +331,11 @@ impl Evaluation<'_> {
     }
 
     fn select(&self, selector: &Selector) -> Result<Vec<Series>, QueryError> {
-        let series = self.source.select(&selector.matchers)?;
-        let (count, limit) = (series.len(), self.limits.series_max);
-        if count > limit {
+        let limit = self.limits.series_max;
+        let series = self.source.select(&selector.matchers, limit)?;
+        if series.len() > limit {
             return Err(QueryError::TooMuch(format!(
-                "a selector chooses {count} series, more than the {limit} that one may (`prometheus.series_max`): \
+                "a selector chooses more than the {limit} series that one may (`prometheus.series_max`): \
                  select fewer by their labels"
             )));
         }
@@ -343,7 +345,10 @@ impl Evaluation<'_> {
     /// The points after `after_ms` up to the last step.
     fn read(&self, series: &Series, after_ms: i64, steps: Range) -> Result<Vec<(i64, f64)>, QueryError> {
         let mut points = Vec::new();
-        self.source.points(series, after_ms.saturating_add(1), last_step(steps).saturating_add(1), &mut points)?;
+        let (from_ms, to_ms) = (after_ms.saturating_add(1), last_step(steps).saturating_add(1));
+        if !self.source.points(series, from_ms, to_ms, self.limits.values_max, &mut points)? {
+            return Err(self.too_many_values());
+        }
         self.look_at(points.len())?;
         Ok(points)
     }
@@ -360,14 +365,18 @@ impl Evaluation<'_> {
         Ok(())
     }
 
-    fn have_room(&self, (series, steps): (usize, usize)) -> Result<(), QueryError> {
-        let limit = self.limits.values_max;
-        if series.saturating_mul(steps) > limit {
-            return Err(QueryError::TooMuch(format!(
-                "the answer has more than {limit} values (`prometheus.values_max`): ask for longer steps or fewer series"
-            )));
-        }
-        Ok(())
+    /// There is one more line.
+    fn have_room(&self) -> Result<(), QueryError> {
+        self.values.set(self.values.get() + self.range.len());
+        if self.values.get() > self.limits.values_max { Err(self.too_many_values()) } else { Ok(()) }
+    }
+
+    fn too_many_values(&self) -> QueryError {
+        QueryError::TooMuch(format!(
+            "the question needs more than {} values at a time (`prometheus.values_max`): ask for longer steps, a shorter \
+             span or fewer series",
+            self.limits.values_max
+        ))
     }
 }
 

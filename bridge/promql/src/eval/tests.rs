@@ -35,15 +35,22 @@ impl Memory {
 }
 
 impl Source for Memory {
-    fn select(&self, matchers: &[Matcher]) -> Result<Vec<Series>, QueryError> {
+    fn select(&self, matchers: &[Matcher], _: usize) -> Result<Vec<Series>, QueryError> {
         let fits = |series: &Series| matchers.iter().all(|matcher| matcher.fits(series.labels.get(&matcher.label)));
         Ok(self.0.iter().map(|(series, _)| series).filter(|series| fits(series)).cloned().collect())
     }
 
-    fn points(&self, series: &Series, from_ms: i64, to_ms: i64, into: &mut Vec<(i64, f64)>) -> Result<(), QueryError> {
+    fn points(
+        &self,
+        series: &Series,
+        from_ms: i64,
+        to_ms: i64,
+        max: usize,
+        into: &mut Vec<(i64, f64)>,
+    ) -> Result<bool, QueryError> {
         let within = |(at_ms, _): &&(i64, f64)| (from_ms..to_ms).contains(at_ms);
         into.extend(self.points_of(series).iter().filter(within));
-        Ok(())
+        Ok(into.len() <= max)
     }
 
     fn buckets(&self, series: &Series, from_ms: i64, to_ms: i64, rung: Rung) -> Result<Vec<(i64, Bucket)>, QueryError> {
@@ -199,18 +206,30 @@ fn who_asks_for_too_much_is_told_what_to_do() {
     assert!(ask(Limits { series_max: 2, ..LIMITS }).contains("`prometheus.series_max`"));
     assert!(ask(Limits { points_max: 100, ..LIMITS }).contains("`prometheus.points_max`"));
     assert!(ask(Limits { values_max: 5_000, ..LIMITS }).contains("`prometheus.values_max`"));
+    let twice = parse("sum(temperature) + sum(temperature)").unwrap();
+    let room = |values_max: usize| evaluate(&twice, &fleet(), steps, Limits { values_max, ..LIMITS }).is_ok();
+    assert!(room(6 * 3_601) && !room(6 * 3_601 - 1), "what both sides need counts together");
+    let points = parse("count_over_time(temperature[1h])").unwrap();
+    assert!(evaluate(&points, &fleet(), Range::at(HOUR + 1), Limits { values_max: 2, ..LIMITS }).is_err());
 }
 
 /// A source whose hours and days must not be asked for.
 struct Raw<'a>(&'a Memory);
 
 impl Source for Raw<'_> {
-    fn select(&self, matchers: &[Matcher]) -> Result<Vec<Series>, QueryError> {
-        self.0.select(matchers)
+    fn select(&self, matchers: &[Matcher], max: usize) -> Result<Vec<Series>, QueryError> {
+        self.0.select(matchers, max)
     }
 
-    fn points(&self, series: &Series, from_ms: i64, to_ms: i64, into: &mut Vec<(i64, f64)>) -> Result<(), QueryError> {
-        self.0.points(series, from_ms, to_ms, into)
+    fn points(
+        &self,
+        series: &Series,
+        from_ms: i64,
+        to_ms: i64,
+        max: usize,
+        into: &mut Vec<(i64, f64)>,
+    ) -> Result<bool, QueryError> {
+        self.0.points(series, from_ms, to_ms, max, into)
     }
 
     fn buckets(&self, _: &Series, _: i64, _: i64, _: Rung) -> Result<Vec<(i64, Bucket)>, QueryError> {

@@ -111,7 +111,7 @@ mod tests {
             unreachable!("only alerts are asked for")
         }
 
-        fn names(&self) -> Vec<(Arc<str>, Vec<Arc<str>>)> {
+        fn names(&self, _: usize, _: usize) -> Vec<(Arc<str>, Vec<Arc<str>>)> {
             unreachable!("only alerts are asked for")
         }
 

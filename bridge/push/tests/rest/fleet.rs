@@ -257,9 +257,10 @@ impl History for FakeHistory {
         Ok(cleared.chain(raised).filter(|event| event.position < before).take(limit).collect())
     }
 
-    fn names(&self) -> Vec<(Arc<str>, Vec<Arc<str>>)> {
+    fn names(&self, before: usize, limit: usize) -> Vec<(Arc<str>, Vec<Arc<str>>)> {
         let metrics = ["temperature", "soil moisture"].map(Arc::from).to_vec();
-        vec![("site/b/dev7".into(), metrics.clone()), ("gone/dev9".into(), metrics)]
+        let devices = ["site/b/dev7", "gone/dev9"].map(|id| (Arc::from(id), metrics.clone()));
+        devices.into_iter().skip(before).take(limit).collect()
     }
 
     fn problems(&self, limit: usize) -> (Vec<ProblemGroup>, u64) {

@@ -75,7 +75,7 @@ impl History for Past {
         Ok(wanted.take(limit).cloned().collect())
     }
 
-    fn names(&self) -> Vec<(Arc<str>, Vec<Arc<str>>)> {
+    fn names(&self, _: usize, _: usize) -> Vec<(Arc<str>, Vec<Arc<str>>)> {
         Vec::new()
     }
 

@@ -65,11 +65,6 @@ impl IntoResponse for Refused {
     }
 }
 
-/// Labels as an object.
-pub(super) fn labels(labels: &Labels) -> impl Serialize + use<> {
-    serde_json::Map::from_iter(labels.iter().map(|(name, value)| (name.to_owned(), value.into())))
-}
-
 /// An answer to a question; of one moment where it was asked for one.
 pub(super) struct Evaluated<'a> {
     pub answer: &'a Answer,
@@ -110,7 +105,8 @@ impl Serialize for Evaluated<'_> {
     }
 }
 
-struct Named<'a>(&'a Labels);
+/// Labels as an object.
+pub(super) struct Named<'a>(pub &'a Labels);
 
 impl Serialize for Named<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -16,20 +16,22 @@ use axum::extract::State;
 use axum::response::Response;
 use axum::routing::get;
 use serde_json::json;
-use tidegate_promql::labels::Matcher;
+use tidegate_promql::labels::Labels;
 use tidegate_promql::source::Series;
 use tidegate_promql::{Limits, QueryError, Range, evaluate, parse, parse_selector};
-use tidegate_telemetry::History;
 use tidegate_telemetry::history::Wanted;
+use tidegate_telemetry::{History, HistoryError};
 
 use super::Api;
 use crate::archive::Asker;
-use answer::{Evaluated, Refused, success};
-use names::{Names, Readable};
+use answer::{Evaluated, Named, Refused, success};
+use names::Readable;
 use request::Asked;
 
 /// Steps of a range at most, as in Prometheus.
 const STEPS_MAX: usize = 11_000;
+/// Selectors of one request: each looks at all series.
+const SELECTORS_MAX: usize = 16;
 
 /// What stands below `/prometheus`.
 pub fn routes() -> Router<Arc<Api>> {
@@ -69,14 +71,15 @@ async fn range(State(api): State<Arc<Api>>, asker: Asker, asked: Asked) -> Resul
 }
 
 async fn answered(api: &Api, asker: Asker, asked: &Asked, range: Range, at_once: bool) -> Result<Response, Refused> {
-    let expression = parse(asked.required("query")?)?;
+    let question = asked.required("query")?.to_owned();
     let limits = limits(api, asked)?;
-    let groups = names::groups(&api.hub);
+    let hub = Arc::clone(&api.hub);
+    // Patterns take time to be compiled, so that is done in its turn too.
     let answer = api.archive.ask(asker, move |history, wanted| {
-        let names = Names::of(history, &groups);
-        let answer = evaluate(&expression, &Readable { names: &names, history, wanted }, range, limits);
+        let source = Readable { hub: &hub, history, wanted };
+        let answer = parse(&question).and_then(|expression| evaluate(&expression, &source, range, limits));
         match answer {
-            Err(QueryError::Withdrawn) => Err(tidegate_telemetry::HistoryError::Withdrawn),
+            Err(QueryError::Withdrawn) => Err(HistoryError::Withdrawn),
             answer => Ok(answer),
         }
     });
@@ -90,46 +93,61 @@ fn limits(api: &Api, asked: &Asked) -> Result<Limits, Refused> {
     Ok(Limits { lookback_ms, series_max, points_max, values_max })
 }
 
-/// Looks at the series that fit one of the request's selectors, all without one.
-async fn of_series<T: Send + 'static>(
+/// What a look at each series made of those that fit one of the request's selectors, or of all without one.
+async fn of_series<T: Default + Send + 'static>(
     api: &Api,
     asker: Asker,
     asked: &Asked,
-    look: impl FnOnce(&[&Series]) -> T + Send + 'static,
+    look: impl Fn(&mut T, Series) + Send + 'static,
 ) -> Result<T, Refused> {
-    let selectors: Vec<Vec<Matcher>> = asked.all("match[]").map(parse_selector).collect::<Result<_, _>>()?;
-    let groups = names::groups(&api.hub);
-    let question = move |history: &dyn History, _: Wanted<'_>| {
-        let names = Names::of(history, &groups);
-        let fits =
-            |series: &&Series| selectors.is_empty() || selectors.iter().any(|matchers| names::fits(series, matchers));
-        let chosen: Vec<&Series> = names.series.iter().filter(fits).collect();
-        Ok(look(&chosen))
+    let selectors: Vec<String> = asked.all("match[]").map(str::to_owned).collect();
+    if selectors.len() > SELECTORS_MAX {
+        return Err(Refused::parameter(format!("match[] is there more than {SELECTORS_MAX} times")));
+    }
+    let hub = Arc::clone(&api.hub);
+    let question = move |history: &dyn History, wanted: Wanted<'_>| {
+        let selectors: Result<Vec<_>, _> = selectors.iter().map(|selector| parse_selector(selector)).collect();
+        let mut selectors = match selectors {
+            Ok(selectors) => selectors,
+            Err(error) => return Ok(Err(error)),
+        };
+        if selectors.is_empty() {
+            selectors.push(Vec::new());
+        }
+        let mut made = T::default();
+        for matchers in &selectors {
+            Readable { hub: &hub, history, wanted }.each(matchers, |series| look(&mut made, series))?;
+        }
+        Ok(Ok(made))
     };
-    Ok(api.archive.ask(asker, question).await?)
+    Ok(api.archive.ask(asker, question).await??)
 }
 
 /// `series`: labels of each.
 async fn series(State(api): State<Arc<Api>>, asker: Asker, asked: Asked) -> Result<Response, Refused> {
     asked.required("match[]")?;
     let limit = api.config.prometheus.series_max;
-    let labels = |series: &[&Series]| series.iter().map(|series| answer::labels(&series.labels)).collect::<Vec<_>>();
-    let labels = of_series(&api, asker, &asked, labels).await?;
-    if labels.len() > limit {
-        let count = labels.len();
+    let labels = move |known: &mut BTreeSet<Labels>, series: Series| {
+        if known.len() <= limit {
+            known.insert(series.labels);
+        }
+    };
+    let known = of_series(&api, asker, &asked, labels).await?;
+    if known.len() > limit {
         return Err(Refused::parameter(format!(
-            "the selectors choose {count} series, more than the {limit} that one request may \
-             (`prometheus.series_max`): select fewer by their labels"
+            "the selectors choose more than the {limit} series that one request may (`prometheus.series_max`): select \
+             fewer by their labels"
         )));
     }
-    Ok(success(&labels))
+    Ok(success(&known.iter().map(Named).collect::<Vec<_>>()))
 }
 
 /// `labels`: which there are.
 async fn labels(State(api): State<Arc<Api>>, asker: Asker, asked: Asked) -> Result<Response, Refused> {
-    let names = |series: &[&Series]| {
-        let names = series.iter().flat_map(|series| series.labels.iter()).map(|(name, _)| name.to_owned());
-        names.collect::<BTreeSet<_>>()
+    let names = |names: &mut BTreeSet<String>, series: Series| {
+        for (name, _) in series.labels.iter().filter(|(name, _)| !names.contains(*name)).collect::<Vec<_>>() {
+            names.insert(name.to_owned());
+        }
     };
     Ok(success(&of_series(&api, asker, &asked, names).await?))
 }
@@ -141,9 +159,11 @@ async fn label_values(
     asker: Asker,
     asked: Asked,
 ) -> Result<Response, Refused> {
-    let values = move |series: &[&Series]| {
-        let values = series.iter().map(|series| series.labels.get(&label)).filter(|value| !value.is_empty());
-        values.map(str::to_owned).collect::<BTreeSet<_>>()
+    let values = move |values: &mut BTreeSet<String>, series: Series| {
+        let value = series.labels.get(&label);
+        if !value.is_empty() && !values.contains(value) {
+            values.insert(value.to_owned());
+        }
     };
     Ok(success(&of_series(&api, asker, &asked, values).await?))
 }

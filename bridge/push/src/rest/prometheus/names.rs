@@ -1,3 +1,5 @@
+use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
@@ -7,71 +9,22 @@ use tidegate_promql::labels::{Labels, Matcher, NAME};
 use tidegate_promql::source::{Series, Source};
 use tidegate_telemetry::history::{SeriesQuery, Wanted};
 use tidegate_telemetry::{History, HistoryError};
-use tidegate_views::read::Known;
 
 use crate::hub::Hub;
 
-/// Devices that are looked at before others have their turn at the views.
-const DEVICES_PER_LOCK: usize = 1_000;
-
-type Texts = FxHashMap<Arc<str>, Arc<str>>;
-
-/// The group of each device that lives, by full identifier.
-pub(super) fn groups(hub: &Hub) -> Texts {
-    let (mut groups, mut after) = (Texts::default(), None::<Arc<str>>);
-    loop {
-        let look = |device: Known<'_>| drop(groups.insert(Arc::clone(device.id), Arc::clone(device.group)));
-        after = hub.read(|views| views.each_device(after.as_deref(), DEVICES_PER_LOCK, look));
-        if after.is_none() {
-            return groups;
-        }
-    }
-}
+/// Devices that are looked at before others have their turn at the views, and at the store.
+const DEVICES_PER_LOCK: usize = 500;
 
 /// The unit of each metric; where devices have several, one of them.
-pub(super) fn units(hub: &Hub) -> Texts {
-    let (mut units, mut after) = (Texts::default(), None::<Arc<str>>);
+pub(super) fn units(hub: &Hub) -> BTreeMap<Arc<str>, Arc<str>> {
+    let (mut units, mut after) = (BTreeMap::new(), None::<Arc<str>>);
     loop {
-        let look = |device: Known<'_>| {
-            units.extend(device.units().map(|(metric, unit)| (Arc::clone(metric), Arc::clone(unit))));
-        };
-        after = hub.read(|views| views.each_device(after.as_deref(), DEVICES_PER_LOCK, look));
+        let (page, next) = hub.read(|views| views.units(after.as_deref(), DEVICES_PER_LOCK));
+        units.extend(page);
+        after = next;
         if after.is_none() {
             return units;
         }
-    }
-}
-
-/// Every series of the history, with its labels.
-pub(super) struct Names {
-    pub series: Vec<Series>,
-}
-
-impl Names {
-    /// The groups are those of devices that live; of others the levels above the last one of their name are.
-    pub fn of(history: &dyn History, groups: &Texts) -> Self {
-        let label = |name: &str| -> Arc<str> { name.into() };
-        let (name, device, group, metric) = (label(NAME), label("device"), label("group"), label("metric"));
-        let mut as_label: FxHashMap<Arc<str>, Arc<str>> = FxHashMap::default();
-        let mut series = Vec::new();
-        for (id, metrics) in history.names() {
-            let above = || Arc::from(id.rsplit_once('/').map_or("", |(above, _)| above.trim_matches('/')));
-            let group_of = groups.get(&id).map_or_else(above, Arc::clone);
-            for known in metrics {
-                let written = as_label.entry(Arc::clone(&known)).or_insert_with(|| sanitized(&known).into());
-                // Its own name, where that is another one.
-                let own = if **written == *known { Arc::from("") } else { Arc::clone(&known) };
-                let labels = [
-                    (Arc::clone(&name), Arc::clone(written)),
-                    (Arc::clone(&device), Arc::clone(&id)),
-                    (Arc::clone(&group), Arc::clone(&group_of)),
-                    (Arc::clone(&metric), own),
-                ];
-                let labels = labels.into_iter().collect::<Labels>();
-                series.push(Series { labels, device: Arc::clone(&id), metric: known });
-            }
-        }
-        Names { series }
     }
 }
 
@@ -85,36 +38,114 @@ pub(super) fn sanitized(metric: &str) -> String {
     name
 }
 
-/// Whether a series fits all matchers. Its metric goes by both of its names.
-pub(super) fn fits(series: &Series, matchers: &[Matcher]) -> bool {
-    let fits = |matcher: &Matcher| {
-        let is_own = || matcher.label == NAME && matcher.exactly() == Some(&*series.metric);
-        matcher.fits(series.labels.get(&matcher.label)) || is_own()
-    };
-    matchers.iter().all(fits)
-}
-
 /// The history as a question reads it.
 pub(super) struct Readable<'a> {
-    pub names: &'a Names,
+    pub hub: &'a Hub,
     pub history: &'a dyn History,
     pub wanted: Wanted<'a>,
 }
 
+/// What labels are made of.
+struct Labelled {
+    name: Arc<str>,
+    device: Arc<str>,
+    group: Arc<str>,
+    metric: Arc<str>,
+}
+
+impl Labelled {
+    fn fits(&self, matcher: &Matcher) -> bool {
+        match matcher.label.as_str() {
+            // A metric goes by both of its names.
+            NAME => matcher.fits(&self.name) || matcher.exactly() == Some(&*self.metric),
+            "device" => matcher.fits(&self.device),
+            "group" => matcher.fits(&self.group),
+            "metric" => matcher.fits(self.own()),
+            _ => matcher.fits(""),
+        }
+    }
+
+    /// Its own name, where that is another one.
+    fn own(&self) -> &str {
+        if self.name == self.metric { "" } else { &self.metric }
+    }
+
+    fn series(&self) -> Series {
+        let labels = [(NAME, &*self.name), ("device", &*self.device), ("group", &*self.group), ("metric", self.own())];
+        let labels = labels.into_iter().map(|(label, value)| (Arc::from(label), Arc::from(value)));
+        let labels = labels.collect::<Labels>();
+        Series { labels, device: Arc::clone(&self.device), metric: Arc::clone(&self.metric) }
+    }
+}
+
 impl Readable<'_> {
+    /// Shows each series that fits all matchers, as long as the answer is wanted.
+    pub fn each(&self, matchers: &[Matcher], mut look: impl FnMut(Series)) -> Result<(), HistoryError> {
+        let mut as_label: FxHashMap<Arc<str>, Arc<str>> = FxHashMap::default();
+        let mut looked_at = 0;
+        loop {
+            if !(self.wanted)() {
+                return Err(HistoryError::Withdrawn);
+            }
+            let page = self.history.names(looked_at, DEVICES_PER_LOCK);
+            if page.is_empty() {
+                return Ok(());
+            }
+            looked_at += page.len();
+            for ((device, metrics), group) in page.iter().zip(self.groups(&page)) {
+                for metric in metrics {
+                    let name = as_label.entry(Arc::clone(metric)).or_insert_with(|| sanitized(metric).into());
+                    let [name, device, group, metric] = [name, device, &group, metric].map(Arc::clone);
+                    let labelled = Labelled { name, device, group, metric };
+                    if matchers.iter().all(|matcher| labelled.fits(matcher)) {
+                        look(labelled.series());
+                    }
+                }
+            }
+        }
+    }
+
+    /// Groups of devices; of those that live no more the levels above the last one of their name.
+    fn groups(&self, page: &[(Arc<str>, Vec<Arc<str>>)]) -> Vec<Arc<str>> {
+        let above = |id: &str| Arc::from(id.rsplit_once('/').map_or("", |(above, _)| above.trim_matches('/')));
+        self.hub
+            .read(|views| page.iter().map(|(id, _)| views.group_of(id).map_or_else(|| above(id), Arc::clone)).collect())
+    }
+
     fn query(series: &Series, from_ms: i64, to_ms: i64, rung: Rung) -> SeriesQuery {
         SeriesQuery { device: Arc::clone(&series.device), metric: Arc::clone(&series.metric), from_ms, to_ms, rung }
     }
 }
 
 impl Source for Readable<'_> {
-    fn select(&self, matchers: &[Matcher]) -> Result<Vec<Series>, QueryError> {
-        Ok(self.names.series.iter().filter(|series| fits(series, matchers)).cloned().collect())
+    fn select(&self, matchers: &[Matcher], max: usize) -> Result<Vec<Series>, QueryError> {
+        let mut series = Vec::new();
+        // One more says that there are too many.
+        let take = |found| {
+            if series.len() <= max {
+                series.push(found)
+            }
+        };
+        self.each(matchers, take).map_err(unread)?;
+        Ok(series)
     }
 
-    fn points(&self, series: &Series, from_ms: i64, to_ms: i64, into: &mut Vec<(i64, f64)>) -> Result<(), QueryError> {
+    fn points(
+        &self,
+        series: &Series,
+        from_ms: i64,
+        to_ms: i64,
+        max: usize,
+        into: &mut Vec<(i64, f64)>,
+    ) -> Result<bool, QueryError> {
         let query = Self::query(series, from_ms, to_ms, Rung::Second);
-        self.history.numbers(&query, self.wanted, &mut |at_ms, value| into.push((at_ms, value))).map_err(unread)
+        let count = Cell::new(0);
+        let wanted = || (self.wanted)() && count.get() <= max;
+        let read = self.history.numbers(&query, &wanted, &mut |at_ms, value| {
+            count.set(count.get() + 1);
+            into.push((at_ms, value));
+        });
+        if count.get() > max { Ok(false) } else { read.map(|()| true).map_err(unread) }
     }
 
     fn buckets(&self, series: &Series, from_ms: i64, to_ms: i64, rung: Rung) -> Result<Vec<(i64, Bucket)>, QueryError> {
