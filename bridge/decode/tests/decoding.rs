@@ -3,28 +3,13 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
 use tidegate_decode::{DecodeConfig, Decoder, FormatChoice, Rejection, SameTime, SourceConfig};
-use tidegate_telemetry::{Position, Publication, Qos, Reading, Reason, Value};
+use tidegate_telemetry::{Position, Publication, Reading, Reason, Value};
 
 fn publication(topic: &str, payload: impl Into<Vec<u8>>) -> Publication {
-    Publication {
-        received_ms: 1_704_723_845_000,
-        client: "c1".into(),
-        principal: "anonymous".into(),
-        session: 1,
-        packet_id: 1,
-        topic: topic.into(),
-        payload: Bytes::from(payload.into()),
-        qos: Qos::AtLeastOnce,
-        retain: false,
-        dup: false,
-        properties: None,
-        scope: None,
-        address: None,
-    }
+    Publication { received_ms: 1_704_723_845_000, ..tidegate_testing::publication(topic, payload) }
 }
 
 fn decode_with(config: DecodeConfig, topic: &str, payload: impl Into<Vec<u8>>) -> (Vec<Reading>, Option<Rejection>) {

@@ -1,26 +1,12 @@
 //! A flaw costs only itself, and each is told.
 #![allow(clippy::unwrap_used)]
 
-use bytes::Bytes;
 use tidegate_decode::{DecodeConfig, Decoder};
-use tidegate_telemetry::{Decoded, Position, Publication, Qos, Reading, Reason, Value};
+use tidegate_telemetry::{Decoded, Position, Publication, Reading, Reason, Value};
+use tidegate_testing::publication;
 
 fn decode_with(config: DecodeConfig, payload: &[u8]) -> Decoded {
-    let publication = Publication {
-        received_ms: 1_704_723_845_000,
-        client: "c1".into(),
-        principal: "anonymous".into(),
-        session: 1,
-        packet_id: 1,
-        topic: "lab/dev7".into(),
-        payload: Bytes::copy_from_slice(payload),
-        qos: Qos::AtLeastOnce,
-        retain: false,
-        dup: false,
-        properties: None,
-        scope: None,
-        address: None,
-    };
+    let publication = Publication { received_ms: 1_704_723_845_000, ..publication("lab/dev7", payload) };
     std::mem::take(Decoder::new(config).decode(Position(1), &publication))
 }
 

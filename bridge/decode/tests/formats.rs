@@ -7,9 +7,8 @@ use tidegate_decode::{
     DecodeConfig, Decoder, FORMATS, Format, FormatChoice, FormatEntry, Frozen, Input, SameTime, SourceConfig, Sources,
     StateError,
 };
-use tidegate_telemetry::{
-    Availability, Decoded, Effect, Position, Publication, Qos, Reading, Reason, Rejection, Value,
-};
+use tidegate_telemetry::{Availability, Decoded, Effect, Position, Qos, Reading, Reason, Rejection, Value};
+use tidegate_testing::publication;
 
 /// Gateways that name a metric once (`1=temperature`) and say its number from then on (`1:23.5`), and `gone` when they end.
 #[derive(Debug)]
@@ -63,22 +62,7 @@ fn decoder(config: DecodeConfig) -> Decoder {
 }
 
 fn say(decoder: &mut Decoder, position: u64, topic: &str, payload: &'static str) -> Decoded {
-    let publication = Publication {
-        received_ms: 1_704_723_845_000,
-        client: "c1".into(),
-        principal: "anonymous".into(),
-        session: 1,
-        packet_id: 1,
-        topic: topic.into(),
-        payload: Bytes::from(payload),
-        qos: Qos::AtLeastOnce,
-        retain: false,
-        dup: false,
-        properties: None,
-        scope: None,
-        address: None,
-    };
-    std::mem::take(decoder.decode(Position(position), &publication))
+    std::mem::take(decoder.decode(Position(position), &publication(topic, payload)))
 }
 
 fn value(decoded: &Decoded) -> (&str, &Value) {

@@ -1,27 +1,13 @@
 //! Readings of many metrics: what they mean, and that their cost follows their number.
 #![allow(clippy::unwrap_used)]
 
-use bytes::Bytes;
 use proptest::prelude::*;
 use tidegate_decode::{DecodeConfig, Decoder};
-use tidegate_telemetry::{Position, Publication, Qos, Value};
+use tidegate_telemetry::{Position, Publication, Value};
+use tidegate_testing::cpu_ns;
 
 fn publication(payload: String) -> Publication {
-    Publication {
-        received_ms: 1_704_723_845_000,
-        client: "c1".into(),
-        principal: "anonymous".into(),
-        session: 1,
-        packet_id: 1,
-        topic: "site/dev7".into(),
-        payload: Bytes::from(payload),
-        qos: Qos::AtLeastOnce,
-        retain: false,
-        dup: false,
-        properties: None,
-        scope: None,
-        address: None,
-    }
+    tidegate_testing::publication("site/dev7", payload)
 }
 
 fn payload(names: impl IntoIterator<Item = usize>) -> String {
@@ -76,14 +62,6 @@ fn two_spellings_are_told_each_time_whatever_readings_came_between() {
     ]
     .map(|payload| decoder.decode(Position(1), &publication(payload.into())).rejection.is_some());
     assert_eq!(told, [false, true, true, false, true, false]);
-}
-
-/// CPU time of this thread so far, ns.
-fn cpu_ns() -> u64 {
-    // The system brings the figure up to date when it looks who is to run.
-    std::thread::yield_now();
-    let figures = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
-    figures.split(' ').next().unwrap().parse().unwrap()
 }
 
 /// CPU time of a hundred readings that alternate between two devices with different metrics, and of as many of one.

@@ -2,10 +2,10 @@
 //! counts. `cargo run --release --workspace --example decode_cost`
 #![allow(clippy::unwrap_used)]
 
-use bytes::Bytes;
 use tidegate_decode::{DecodeConfig, Decoder};
 use tidegate_process::{Output, Process, ProcessConfig};
-use tidegate_telemetry::{Entry, Position, Publication, Qos};
+use tidegate_telemetry::{Entry, Position, Publication};
+use tidegate_testing::{cpu_ns, publication};
 
 const DEVICES: usize = 1_000;
 const RUNS: usize = 7;
@@ -32,34 +32,14 @@ fn run_ns(entries: &[Entry]) -> u64 {
     cpu_ns() - before
 }
 
-/// CPU time of this thread so far, ns.
-fn cpu_ns() -> u64 {
-    // The system brings the figure up to date when it looks who is to run.
-    std::thread::yield_now();
-    let figures = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
-    figures.split(' ').next().unwrap().parse().unwrap()
-}
-
 fn entry(n: usize, metrics: usize) -> Entry {
     let (device, received_ms) = (n % DEVICES, 1_704_723_840_000 + n as i64);
     let values = (0..metrics).map(|metric| format!(r#""metric_{metric}":{:.1}"#, (n * 7 + metric) as f64 % 97.0 / 3.0));
     let values = values.collect::<Vec<_>>().join(",");
-    Entry::Publication(Publication {
-        received_ms,
-        client: format!("client_{device}"),
-        principal: "anonymous".into(),
-        session: 1,
-        packet_id: 1,
-        topic: format!("sensors/sensor_{device:05}/telemetry"),
-        payload: Bytes::from(format!(
-            r#"{{"deviceId":"sensor_{device:05}","timestamp":{},{values}}}"#,
-            received_ms - 20
-        )),
-        qos: Qos::AtLeastOnce,
-        retain: false,
-        dup: false,
-        properties: None,
-        scope: None,
-        address: None,
-    })
+    let topic = format!("sensors/sensor_{device:05}/telemetry");
+    let publication = publication(
+        &topic,
+        format!(r#"{{"deviceId":"sensor_{device:05}","timestamp":{},{values}}}"#, received_ms - 20),
+    );
+    Entry::Publication(Publication { received_ms, client: format!("client_{device}"), ..publication })
 }

@@ -4,10 +4,10 @@
 
 use std::time::Instant;
 
-use bytes::Bytes;
 use tidegate_decode::{DecodeConfig, Decoder};
 use tidegate_process::{Condition, Output, Process, ProcessConfig, Rule};
-use tidegate_telemetry::{Decoded, Entry, Position, Publication, Qos, Severity};
+use tidegate_telemetry::{Decoded, Entry, Position, Publication, Severity};
+use tidegate_testing::publication;
 
 const READINGS: usize = 200_000;
 const T0: i64 = 1_704_723_840_000;
@@ -89,21 +89,9 @@ fn entry(n: usize, devices: usize) -> Entry {
         device % 20,
         device / 20 % 10,
     );
-    Entry::Publication(Publication {
-        received_ms,
-        client: format!("client_{device}"),
-        principal: "anonymous".into(),
-        session: 1,
-        packet_id: 1,
-        topic: format!("sensors/sensor_{device:05}/telemetry"),
-        payload: Bytes::from(payload),
-        qos: Qos::AtLeastOnce,
-        retain: false,
-        dup: false,
-        properties: None,
-        scope: None,
-        address: None,
-    })
+    let topic = format!("sensors/sensor_{device:05}/telemetry");
+    let publication = publication(&topic, payload);
+    Entry::Publication(Publication { received_ms, client: format!("client_{device}"), ..publication })
 }
 
 fn report(what: &str, started: Instant) {

@@ -15,6 +15,7 @@ use tidegate_telemetry::{
     Change, CommandId, CommandMessage, CommandProgress, CommandRefusal, CommandReport, Entry, Intent, Position,
     Publication,
 };
+use tidegate_testing::cpu_ns;
 
 /// What happens, and how long after the entry before, in ms.
 #[derive(Debug, Clone)]
@@ -278,14 +279,6 @@ fn the_random_steps_reach_what_they_are_meant_to_reach() {
     let reached = [raised, acknowledged, late, duplicate, forgotten, reused, redelivered];
     assert!(reused > 300, "{reused} numbers were given to another device");
     assert!(reached.iter().chain(&commands).all(|&count| count > 10), "{reached:?} {commands:?}");
-}
-
-/// CPU time of this thread so far, ns.
-fn cpu_ns() -> u64 {
-    // The system brings the figure up to date when it looks who is to run.
-    std::thread::yield_now();
-    let figures = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
-    figures.split(' ').next().unwrap().parse().unwrap()
 }
 
 #[test]

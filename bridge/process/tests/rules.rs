@@ -6,6 +6,7 @@ mod support;
 use support::{Fleet, T0, above, alerts, publication, rule};
 use tidegate_process::{Condition, Process, ProcessConfig, Rule};
 use tidegate_telemetry::Change;
+use tidegate_testing::cpu_ns;
 
 fn with_rules(rules: Vec<Rule>) -> ProcessConfig {
     ProcessConfig { rules, ..ProcessConfig::default() }
@@ -18,14 +19,6 @@ fn named(number: usize, rule: Rule) -> Rule {
 fn says<'f>(fleet: &'f mut Fleet, payload: &str) -> &'f [Change] {
     let received_ms = T0 + fleet.position as i64 + 1;
     fleet.apply(&publication(received_ms, "c1", "x", payload))
-}
-
-/// CPU time of this thread so far, ns.
-fn cpu_ns() -> u64 {
-    // The system brings the figure up to date when it looks who is to run.
-    std::thread::yield_now();
-    let figures = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
-    figures.split(' ').next().unwrap().parse().unwrap()
 }
 
 fn cost_ns(work: impl FnOnce()) -> u64 {
