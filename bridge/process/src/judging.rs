@@ -214,6 +214,20 @@ impl Process {
         self.settle_waits(&device, now_ms, output);
     }
 
+    /// After a rule came that is about a device: watches what it is meant for.
+    pub(crate) fn watch_rule(&mut self, index: DeviceIndex, number: u16) {
+        let device = self.state.fleet.get_mut(index).expect("the caller has found it");
+        for key in self.rules.meant_by(number, device) {
+            let mut watch = Watch::new(key.0, key.1);
+            schedule(&mut self.deadlines, &self.rules, index, &mut watch, heard_ms(device, key.1));
+            let cell = key.1.and_then(|metric| device.cells.get(usize::from(metric.0)));
+            watch.is_text = cell.is_some_and(|cell| cell.value.as_number().is_none());
+            self.reach.add(std::slice::from_ref(&watch));
+            let place = device.watches.partition_point(|known| known.key() < key);
+            device.watches.insert(place, watch);
+        }
+    }
+
     /// Has every watch of a device looked at when it is due; nothing of them stands among the deadlines.
     pub(crate) fn schedule_watches(&mut self, index: DeviceIndex) {
         let device = self.state.fleet.get_mut(index).expect("the caller has found it");

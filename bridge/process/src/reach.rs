@@ -83,7 +83,18 @@ impl Reach {
         }
     }
 
-    /// After a restart, or when rules changed: all there is.
+    /// A rule came that nothing is watched for yet, about devices of the scope; so many are.
+    pub(crate) fn put(&self, number: u16, rule: Arc<Rule>, (scope, devices): (u16, usize)) {
+        let mut lines = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let devices = if scope == number { devices as u32 } else { 0 };
+        let line = Line { rule: Some(rule), scope, devices: devices.into(), series: 0.into(), texts: 0.into() };
+        match lines.get_mut(usize::from(number)) {
+            Some(free) => *free = line,
+            None => lines.push(line),
+        }
+    }
+
+    /// After a restart, or when rules were changed or taken away: all there is.
     pub(crate) fn count(&self, rules: &Rules, fleet: &Fleet) {
         let line = |(rule, scope): (Option<Arc<Rule>>, &u16)| {
             let [devices, series, texts] = [0; 3].map(AtomicU32::new);
@@ -97,7 +108,6 @@ impl Reach {
         }
     }
 
-    /// A rule that came with the entry at hand is counted once it has its line.
     fn each(&self, rules: impl Iterator<Item = u16>, change: impl Fn(&Line) -> u32) {
         let lines = self.0.read().unwrap_or_else(PoisonError::into_inner);
         for line in rules.filter_map(|rule| lines.get(usize::from(rule))) {

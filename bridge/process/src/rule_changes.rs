@@ -60,7 +60,12 @@ impl Process {
             output.counts.rules_rejected += 1;
             return;
         };
-        self.look_anew(|device| rule.selects(&device.id, &device.group));
+        let concerned = self.state.fleet.iter().filter(|(_, device)| rule.selects(&device.id, &device.group));
+        let concerned: Vec<DeviceIndex> = concerned.map(|(index, _)| index).collect();
+        self.reach.put(number, rule, (self.rules.scopes()[usize::from(number)], concerned.len()));
+        for index in concerned {
+            self.watch_rule(index, number);
+        }
         self.go_on_with_wait(number, None, now_ms, output);
     }
 

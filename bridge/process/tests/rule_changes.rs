@@ -6,6 +6,7 @@ mod support;
 use support::{Fleet, T0, above, alerts, named, restore, rule};
 use tidegate_process::{Condition, Process, ProcessConfig, Rule};
 use tidegate_telemetry::{AlertState, Change, Entry, Intent};
+use tidegate_testing::cpu_ns;
 
 fn put(fleet: &mut Fleet, at_s: i64, rule: Rule) -> Vec<Change> {
     let (received_ms, by, rule) = (T0 + at_s * 1_000, "ann".to_owned(), Box::new(rule));
@@ -98,4 +99,23 @@ fn a_rule_that_awaits_a_device_begins_to_when_it_is_put_and_goes_on_when_it_chan
     assert_eq!(told(&fleet.wait(190)), one("rule", AlertState::Raised));
     remove(&mut fleet, 200, "rule");
     assert_eq!(fleet.wait(1_000), []);
+}
+
+#[test]
+fn one_more_rule_costs_as_much_beside_many_as_beside_few() {
+    let cost = |rules: usize| {
+        let mut fleet = Fleet::new();
+        for device in 0..500 {
+            fleet.feels(&format!("d{device}"), 0, 1.0);
+        }
+        let before = cpu_ns();
+        for rule in 0..rules {
+            put(&mut fleet, 1, named(&format!("r{rule}"), above(1e9, 0.0, 0)));
+        }
+        let (cost, reach) = (cpu_ns() - before, fleet.process.reach().rules());
+        assert!(reach.iter().all(|(_, reach)| (reach.devices, reach.series) == (500, 500)));
+        cost
+    };
+    let (few, many) = (cost(50), cost(800));
+    assert!(many < 16 * 4 * few, "{many} ns for 800 rules, {few} ns for 50");
 }

@@ -147,6 +147,17 @@ impl Rules {
         meant
     }
 
+    /// What a rule is meant for of a device that it selects, in order.
+    pub(crate) fn meant_by(&self, number: u16, device: &Device) -> Vec<(u16, Option<MetricIndex>)> {
+        let rule = &self.get(number).rule;
+        if rule.metric.is_none() && matches!(rule.condition, Condition::NoReading { .. }) {
+            return vec![(number, None)];
+        }
+        let cells = (0u16..).zip(&device.cells);
+        let meant = cells.filter(|(_, cell)| rule.metric.as_deref().is_none_or(|metric| *metric == *cell.name));
+        meant.map(|(index, _)| (number, Some(MetricIndex(index)))).collect()
+    }
+
     /// Which rule is meant for which metric of a device from the one of this number on, in no order.
     pub(crate) fn meant_for_metrics(&self, device: &Device, from: usize) -> Vec<(u16, Option<MetricIndex>)> {
         let of_any_metric: Vec<u16> = self.about(&self.of_any_metric, device).collect();
