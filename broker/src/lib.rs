@@ -31,7 +31,7 @@ mod wire;
 
 pub use broker::Broker;
 pub use clock::Clock;
-pub use config::{Acknowledge, BrokerConfig, EngineConfig, ExternalConfig, ExternalTls, RumqttdConfig, Version};
+pub use config::{Acknowledge, BrokerConfig, EngineConfig, ExternalConfig, RumqttdConfig, Version};
 pub use engines::{BrokerError, BrokerStats, CommandError, Engine, ExternalError};
 pub use listeners::{
     BindError, CERTIFICATE_CHECK_INTERVAL, ListenAddress, ListenerConfig, Peer, SOCKET_MODE, TlsConfig, TlsError,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tidegate_node::Loss;
 
-use crate::config::parse_duration_ms;
+use tidegate_settings::parse_duration;
 
 /// Telemetry in over MQTT, live device views out to browsers.
 #[derive(Debug, Parser)]
@@ -103,11 +103,6 @@ pub struct Trace {
     #[arg(long)]
     pub payloads: bool,
     /// Ends after this time, such as 60s; without it: with Ctrl-C.
-    #[arg(long = "for", value_name = "TIME", value_parser = duration)]
+    #[arg(long = "for", value_name = "TIME", value_parser = parse_duration)]
     pub span: Option<Duration>,
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    let span_ms = parse_duration_ms(text)?;
-    Ok(Duration::from_millis(span_ms.unsigned_abs()))
 }

@@ -19,7 +19,7 @@ use tokio::runtime::Runtime;
 use tracing_subscriber::EnvFilter;
 
 use cli::{Cli, Command, Run};
-use config::Mistake;
+use tidegate_settings::Mistake;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -71,7 +71,7 @@ fn run(arguments: Run) -> Result<()> {
         config.keep_in(data);
     }
     config.broker.listen = arguments.mqtt.unwrap_or(config.broker.listen);
-    config.http = arguments.http.unwrap_or(config.http);
+    config.push.listen = arguments.http.unwrap_or(config.push.listen);
     config.clock.trusted = arguments.trust_clock;
     config.accepted = arguments.accept_loss.into_iter().map(Into::into).collect();
     servable(file, &config, &text, arguments.insecure_allow_anonymous)?;

@@ -1,83 +1,74 @@
 //! Limits of decoding, and what the keys of a payload mean.
 
 use jiff::tz::TimeZone;
+use tidegate_settings::{Reader, Section, chosen, section, text};
 
 use crate::formats::FORMATS;
 
-/// How payloads are read, and how large they may be. Every limit that is met has a [`tidegate_telemetry::Reason`].
-#[derive(Debug, Clone)]
-pub struct DecodeConfig {
-    /// Largest payload, bytes.
-    pub payload_bytes_max: usize,
-    /// Deepest nesting within one reading; 1 is a flat object.
-    pub depth_max: usize,
-    /// Most metrics of one reading.
-    pub metrics_max: usize,
-    /// Most readings of one publication.
-    pub readings_max: usize,
-    /// Longest text that counts as a value, bytes.
-    pub text_bytes_max: usize,
-    /// Longest device identifier, group path or metric name, bytes.
-    pub name_bytes_max: usize,
-    /// Names kept so that a repeated name costs no allocation; the cache starts anew when it is full.
-    pub names_cached_max: usize,
-    /// Keys of a JSON reading that name its device, the most trusted first.
-    pub identifier_keys: Vec<String>,
-    /// Keys of a JSON reading that hold its time, the most trusted first.
-    pub time_keys: Vec<String>,
-    /// Keys of a JSON reading that say where its device is (`Building A, Floor 3`), the most trusted first.
-    pub location_keys: Vec<String>,
-    /// Words in the name of a metric that make it a label: a text of digits stays a text there.
-    pub label_words: Vec<String>,
-    /// Most sources of which one format remembers something.
-    pub sources_max: usize,
-    /// Formats by topic; the first whose filter matches decides, [`FormatChoice::Auto`] when none does.
-    pub sources: Vec<SourceConfig>,
+section! {
+    /// How payloads are read, and how large they may be. Every limit that is met has a [`tidegate_telemetry::Reason`].
+    #[derive(Debug, Clone)]
+    pub struct DecodeConfig {
+        /// Most sources of which one format remembers something.
+        pub sources_max: usize = 10_000,
+        /// Formats by topic; the first whose filter matches decides, [`FormatChoice::Auto`] when none does.
+        pub sources: Vec<SourceConfig> = Vec::new(),
+    }
+    /// How payloads are read, and how large they may be.
+    [decode] {
+        /// Largest payload.
+        pub payload_bytes_max: usize = bytes(256 * 1024),
+        /// Deepest nesting within a reading; 1 is a flat object.
+        pub depth_max: usize = count(8),
+        /// Most metrics of one reading.
+        pub metrics_max: usize = count(256),
+        /// Most readings of one publication.
+        pub readings_max: usize = count(1_000),
+        /// Longest text that counts as a value.
+        pub text_bytes_max: usize = bytes(256),
+        /// Longest device identifier, group path or metric name.
+        pub name_bytes_max: usize = bytes(256),
+        /// Names kept so that a repeated one costs nothing.
+        ///
+        /// The cache starts anew when it is full.
+        pub names_cached_max: usize = count(65_536),
+        /// JSON keys that name the device, best first.
+        pub identifier_keys: Vec<String> = texts(keys(&["deviceId", "device_id", "deviceid"])),
+        /// JSON keys that hold the time, best first.
+        pub time_keys: Vec<String> = texts(keys(&["timestamp", "time", "ts", "Time"])),
+        /// JSON keys that say where the device is, best first.
+        ///
+        /// `Building A, Floor 3`.
+        pub location_keys: Vec<String> = texts(keys(&["location"])),
+        /// Words in the name of a metric that make it a label: its texts stay texts, even of digits.
+        pub label_words: Vec<String> = texts(keys(&[
+            "version", "firmware", "model", "serial", "identifier", "id", "uid", "uuid", "address", "ip", "mac", "ssid",
+            "bssid", "imei", "imsi", "iccid", "name", "host", "hostname", "code", "mode", "effect",
+        ])),
+    }
+    then DecodeConfig::read_on;
 }
 
-impl Default for DecodeConfig {
-    fn default() -> Self {
-        let keys = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
-        DecodeConfig {
-            payload_bytes_max: 256 * 1024,
-            depth_max: 8,
-            metrics_max: 256,
-            readings_max: 1_000,
-            text_bytes_max: 256,
-            name_bytes_max: 256,
-            names_cached_max: 65_536,
-            identifier_keys: keys(&["deviceId", "device_id", "deviceid"]),
-            time_keys: keys(&["timestamp", "time", "ts", "Time"]),
-            location_keys: keys(&["location"]),
-            label_words: keys(&[
-                "version",
-                "firmware",
-                "model",
-                "serial",
-                "identifier",
-                "id",
-                "uid",
-                "uuid",
-                "address",
-                "ip",
-                "mac",
-                "ssid",
-                "bssid",
-                "imei",
-                "imsi",
-                "iccid",
-                "name",
-                "host",
-                "hostname",
-                "code",
-                "mode",
-                "effect",
-            ]),
-            sources_max: 10_000,
-            sources: Vec::new(),
-        }
+impl DecodeConfig {
+    fn read_on(&mut self, reader: &mut Reader) {
+        let formats: Vec<_> = FormatChoice::all().map(|(name, meaning)| format!("{name:?} ({meaning})")).collect();
+        let paths = reader.list("source", &SOURCE_SAMPLE.replace("{formats}", &formats.join(", ")));
+        self.sources = paths.iter().filter_map(|path| SourceConfig::read(&mut reader.at(path))).collect();
     }
 }
+
+fn keys(names: &[&str]) -> Vec<String> {
+    names.iter().map(|&name| name.to_owned()).collect()
+}
+
+const SOURCE_SAMPLE: &str = r#"
+# How payloads are read, by topic; the first filter that fits decides. Everything but topic is optional.
+# [[source]]
+# topic = "factory/+/raw/#"
+# format = "plain"               # {formats}
+# timezone = "Europe/Berlin"     # where its clocks are, for times without an offset from UTC
+# same_time = "last"             # of values with one time of the device the last counts; default "each" does
+"#;
 
 /// The format of the publications on some topics.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,6 +81,29 @@ pub struct SourceConfig {
     pub timezone: Option<TimeZone>,
     /// What two values are to which the device gave the same time.
     pub same_time: SameTime,
+}
+
+impl SourceConfig {
+    fn read(section: &mut Section<'_>) -> Option<SourceConfig> {
+        let topic = section.optional("topic", text);
+        let format = section.optional("format", |item| {
+            item.as_str().and_then(FormatChoice::parse).ok_or_else(|| {
+                let names: Vec<_> = FormatChoice::all().map(|(name, _)| format!("{name:?}")).collect();
+                format!("is one of {}", names.join(", "))
+            })
+        });
+        let timezone = section.optional("timezone", |item| {
+            let zone = item.as_str().and_then(|name| TimeZone::get(name).ok());
+            zone.ok_or_else(|| "is a time zone of the IANA database, such as \"Europe/Berlin\" or \"UTC\"".into())
+        });
+        let same_times = [("each", SameTime::Each), ("last", SameTime::Last)];
+        let same_time = section.optional("same_time", |item| chosen(item, &same_times));
+        if topic.is_none() {
+            section.wrong("needs a topic");
+        }
+        let (format, same_time) = (format.unwrap_or(FormatChoice::Auto), same_time.unwrap_or_default());
+        Some(SourceConfig { topic: topic?, format, timezone, same_time })
+    }
 }
 
 /// What two different values are to which a device gave the same time.

@@ -1,93 +1,13 @@
 use std::net::IpAddr;
-use std::path::PathBuf;
-use std::time::Duration;
 
 use crate::certificate::{CertificateName, Certificates};
+use crate::config::{Anonymous, IdentityConfig};
 use crate::error::IdentityError;
-use crate::guard::{Guard, GuardConfig};
+use crate::guard::Guard;
 use crate::password::Passwords;
-use crate::rights::{Right, Rights, Subject};
-use crate::token::{TokenConfig, Tokens};
+use crate::rights::{Rights, Subject};
+use crate::token::Tokens;
 use crate::{Authenticator, Check, Credentials, Exposure, Identity, Now, Refusal, Refused};
-
-/// Who is let in, and what they may do.
-#[derive(Debug, Clone)]
-pub struct IdentityConfig {
-    /// What becomes of those who show nothing.
-    pub anonymous: Anonymous,
-    /// Password file.
-    pub password_file: Option<PathBuf>,
-    /// How long a verified password need not be verified again; zero: always verified.
-    pub password_cache: Duration,
-    /// How many verified passwords are remembered.
-    pub password_cache_max: usize,
-    /// Passwords verified at the same time; each takes a core and 19 MiB.
-    pub verify_concurrency: usize,
-    /// Passwords that wait for it; past it the client is told to come back (0x89).
-    pub verify_waiting_max: usize,
-    /// Which name of a client certificate says who it is.
-    pub certificate_name: CertificateName,
-    /// Signed tokens.
-    pub token: Option<TokenConfig>,
-    /// How guessing is slowed down.
-    pub guard: GuardConfig,
-    /// Rights; none: everybody who is let in may do everything.
-    pub rights: Vec<Right>,
-}
-
-impl Default for IdentityConfig {
-    fn default() -> Self {
-        IdentityConfig {
-            anonymous: Anonymous::Auto,
-            password_file: None,
-            password_cache: Duration::from_secs(3600),
-            password_cache_max: 100_000,
-            verify_concurrency: 2,
-            verify_waiting_max: 1000,
-            certificate_name: CertificateName::None,
-            token: None,
-            guard: GuardConfig::default(),
-            rights: Vec::new(),
-        }
-    }
-}
-
-impl IdentityConfig {
-    /// By what one may prove who one is.
-    #[must_use]
-    pub fn proofs(&self) -> Vec<&'static str> {
-        let ways = [
-            ("certificate", self.certificate_name != CertificateName::None),
-            ("token", self.token.is_some()),
-            ("password", self.password_file.is_some()),
-        ];
-        ways.into_iter().filter(|(_, is)| *is).map(|(way, _)| way).collect()
-    }
-
-    /// As [`Authority::exposure`], of an authority that is not open yet.
-    #[must_use]
-    pub fn exposure(&self, otherwise: Exposure) -> Exposure {
-        match self.anonymous {
-            Anonymous::Everywhere => Exposure::AnonymousAllowed,
-            Anonymous::Auto if self.proofs().is_empty() => otherwise,
-            Anonymous::Auto | Anonymous::Never | Anonymous::Loopback => Exposure::Identified,
-        }
-    }
-}
-
-/// What becomes of those who show neither user nor token nor certificate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Anonymous {
-    /// They are let in as long as there is no way to prove oneself, and not once there is one.
-    #[default]
-    Auto,
-    /// They are not let in.
-    Never,
-    /// They are let in from this machine.
-    Loopback,
-    /// They are let in.
-    Everywhere,
-}
 
 /// Decides who someone is, by every way that is configured, and holds what they may do. Brokers and viewers share one.
 pub struct Authority {
@@ -107,8 +27,8 @@ impl Authority {
         if config.certificate_name != CertificateName::None {
             ways.push(("certificate", Box::new(Certificates(config.certificate_name))));
         }
-        if let Some(token) = &config.token {
-            ways.push(("token", Box::new(Tokens::open(token.clone())?)));
+        if let Some(token) = config.token() {
+            ways.push(("token", Box::new(Tokens::open(token)?)));
         }
         if let Some(file) = &config.password_file {
             let passwords = Passwords::open(file.clone(), config.password_cache, config.password_cache_max)?;
@@ -239,7 +159,11 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use std::time::Instant;
 
+    use std::time::Duration;
+
     use super::*;
+    use crate::guard::GuardConfig;
+    use crate::rights::Right;
     use crate::set_password;
 
     const ELSEWHERE: Option<IpAddr> = Some(IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)));

@@ -7,35 +7,34 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
+use tidegate_settings::section;
 
-/// How guessing is slowed down.
-#[derive(Debug, Clone)]
-pub struct GuardConfig {
-    /// Wrong credentials of an address, or for a user, that cost nothing: people mistype.
-    pub failures_free: u32,
-    /// Time nothing is looked at after the first one past that; each further one doubles it.
-    pub failure_delay: Duration,
-    /// The longest it gets. A failure is forgotten when ten times as long passed without another.
-    pub failure_delay_max: Duration,
-    /// Addresses, and users, that are remembered; past it the one whose delay ends first is forgotten.
-    pub entries_max: usize,
-}
-
-impl Default for GuardConfig {
-    fn default() -> Self {
-        GuardConfig {
-            failures_free: 3,
-            failure_delay: Duration::from_secs(1),
-            failure_delay_max: Duration::from_secs(60),
-            entries_max: 10_000,
-        }
+section! {
+    /// How guessing is slowed down.
+    #[derive(Debug, Clone)]
+    pub struct GuardConfig {}
+    [identity] {
+        /// Wrong credentials of an address, or for a user, that cost nothing.
+        ///
+        /// People mistype.
+        pub failures_free: u32 = count(3),
+        /// Then nothing is looked at for this time; each further one doubles it…
+        pub failure_delay: Duration = duration(Duration::from_secs(1)),
+        /// …up to this time.
+        ///
+        /// A failure is forgotten when ten times as long passed without another.
+        pub failure_delay_max: Duration = duration(Duration::from_secs(60)),
+        /// Addresses, and users, whose failures are remembered.
+        ///
+        /// Past it the one whose delay ends first is forgotten.
+        pub failures_remembered_max: usize = count(10_000),
     }
 }
 
 impl GuardConfig {
     /// Users whose home is remembered: only those who came in have one, so there may be more of them.
     const fn homes_max(&self) -> usize {
-        self.entries_max.saturating_mul(10)
+        self.failures_remembered_max.saturating_mul(10)
     }
 }
 
@@ -123,9 +122,9 @@ impl Guard {
     }
 
     fn count<K: Eq + Hash + Clone>(&self, table: &mut FxHashMap<K, Failures>, key: K, now: Instant) {
-        if table.len() >= self.config.entries_max && !table.contains_key(&key) {
+        if table.len() >= self.config.failures_remembered_max && !table.contains_key(&key) {
             table.retain(|_, failures| failures.forget > now);
-            if table.len() >= self.config.entries_max {
+            if table.len() >= self.config.failures_remembered_max {
                 let first = table.iter().min_by_key(|(_, failures)| failures.until).map(|(key, _)| key.clone());
                 if let Some(first) = first {
                     table.remove(&first);
@@ -203,7 +202,7 @@ mod tests {
 
     #[test]
     fn the_table_is_bounded_and_a_v6_network_is_one_address() {
-        let guard = Guard::new(GuardConfig { failures_free: 0, entries_max: 8, ..GuardConfig::default() });
+        let guard = Guard::new(GuardConfig { failures_free: 0, failures_remembered_max: 8, ..GuardConfig::default() });
         let now = Instant::now();
         for n in 0..100_u8 {
             guard.failed(Some([10, 0, 0, n].into()), Some(&format!("u{n}")), now + Duration::from_millis(n.into()));

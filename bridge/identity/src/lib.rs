@@ -2,6 +2,7 @@
 //!
 //! - [`Authority`]: from [`Credentials`] to an [`Identity`], by every way that is set up, or a [`Refusal`]
 //! - [`Authenticator`]: one way: a password file, signed tokens, certificates
+//! - [`IdentityConfig`]: the sections `[identity]` and `[[right]]`
 //! - [`Rights`]: who may publish, retain and subscribe where
 //! - `guard`: slows guessing down, by address and by user
 //! - [`Principal`]: the name everything a client does is recorded under
@@ -10,6 +11,7 @@
 mod authenticator;
 mod authority;
 mod certificate;
+mod config;
 mod credentials;
 mod error;
 mod exposure;
@@ -21,8 +23,9 @@ mod token;
 mod watched;
 
 pub use authenticator::{Authenticator, Check};
-pub use authority::{Anonymous, Authority, IdentityConfig};
+pub use authority::Authority;
 pub use certificate::CertificateName;
+pub use config::{Anonymous, IdentityConfig};
 pub use credentials::{CertificateNames, Credentials, Now, Refusal, Refused};
 pub use error::IdentityError;
 pub use exposure::{Exposure, ExposureError};
@@ -30,4 +33,3 @@ pub use guard::{GuardConfig, network};
 pub use password::{hash_password, set_password};
 pub use principal::{Identity, NameError, Principal};
 pub use rights::{Right, RightError, Rights, Subject};
-pub use token::TokenConfig;

@@ -6,60 +6,59 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tidegate_settings::{Reader, section};
 use tidegate_telemetry::{EntryError, Position};
 
-/// Settings of the embedded log.
-#[derive(Debug, Clone)]
-pub struct LogConfig {
-    /// Folder of the segments; made when missing. One process at a time.
-    pub directory: PathBuf,
-    /// Size of a segment file, allocated at once; segments are deleted as a whole.
-    pub segment_bytes: u64,
-    /// A commit starts as soon as this many bytes wait.
-    pub commit_bytes: usize,
-    /// A commit starts this long after the one before it, unless the bytes start it earlier. An entry that finds none so
-    /// recent waits for nothing.
-    pub commit_interval: Duration,
-    /// Bytes of the disk that stay free: no segment is made that would leave fewer, and no publication is taken while
-    /// fewer are free. What writes history and sessions needs them to go on. 0 keeps none.
-    pub disk_reserve_bytes: u64,
-    /// Largest encoded entry.
-    pub record_bytes_max: usize,
-    /// Past this many appended but not yet durable bytes there is no room.
-    pub undurable_bytes_max: u64,
-    /// Past this many bytes not yet read by the slowest reader there is no room.
-    pub unread_bytes_max: u64,
-    /// Past this many bytes after the position that was trimmed last there is no room: about what a restart replays.
-    /// What was there when the log was opened does not count, so that there is room as soon as it is open.
-    pub replay_bytes_max: u64,
-    /// Encoded bytes of durable entries kept in memory for readers that are behind; further behind they read files.
-    pub tail_bytes_max: u64,
-    /// Entries a reader gets at once.
-    pub read_entries_max: usize,
-    /// An empty directory begins after this position: what the store already holds, when the log was set aside.
-    pub begin_after: Position,
-    /// What happens after a write or sync has failed.
-    pub on_failure: FailureAction,
-}
-
-impl Default for LogConfig {
-    fn default() -> Self {
-        Self {
-            directory: PathBuf::from("log"),
-            segment_bytes: 64 << 20,
-            commit_bytes: 64 << 10,
-            commit_interval: Duration::from_millis(2),
-            disk_reserve_bytes: 128 << 20,
-            record_bytes_max: 1 << 20,
-            undurable_bytes_max: 16 << 20,
-            unread_bytes_max: 64 << 20,
-            replay_bytes_max: 48 << 20,
-            tail_bytes_max: 8 << 20,
-            read_entries_max: 512,
-            begin_after: Position::START,
-            on_failure: FailureAction::default(),
-        }
+section! {
+    /// Settings of the embedded log.
+    #[derive(Debug, Clone)]
+    pub struct LogConfig {
+        /// Folder of the segments; made when missing. One process at a time.
+        pub directory: PathBuf = PathBuf::from("log"),
+        /// An empty directory begins after this position: what the store already holds, when the log was set aside.
+        pub begin_after: Position = Position::START,
+        /// What happens after a write or sync has failed.
+        pub on_failure: FailureAction = FailureAction::default(),
     }
+    /// The durable log: what is acknowledged is here first.
+    [log] {
+        /// Size of a segment file, allocated at once.
+        ///
+        /// Segments are deleted as a whole.
+        pub segment_bytes: u64 = bytes(64 << 20),
+        /// A commit starts as soon as this many bytes wait.
+        pub commit_bytes: usize = bytes(64 << 10),
+        /// And this long after the one before at the latest: what finds none so recent waits for the disk alone.
+        pub commit_interval: Duration = duration(Duration::from_millis(2)),
+        /// Bytes of the disk that stay free: below it publications are refused until there is room.
+        ///
+        /// No segment is made that would leave fewer. What writes history and sessions needs them to go on. 0 keeps none.
+        pub disk_reserve_bytes: u64 = bytes(128 << 20),
+        /// Largest entry.
+        ///
+        /// Encoded.
+        pub record_bytes_max: usize = bytes(1 << 20),
+        /// Bytes that may wait for the disk.
+        ///
+        /// Past it there is no room.
+        pub undurable_bytes_max: u64 = bytes(16 << 20),
+        /// Bytes that may wait for processing.
+        ///
+        /// Not yet read by the slowest reader; past it there is no room.
+        pub unread_bytes_max: u64 = bytes(64 << 20),
+        /// Bytes that may wait for history and mailboxes: about what a restart replays at most.
+        ///
+        /// After the position that was trimmed last; past it there is no room. What was there when the log was opened does
+        /// not count, so that there is room as soon as it is open.
+        pub replay_bytes_max: u64 = bytes(48 << 20),
+        /// Newest bytes kept in memory for readers that are behind.
+        ///
+        /// Encoded, of durable entries; further behind readers read files.
+        pub tail_bytes_max: u64 = bytes(8 << 20),
+        /// Entries processed in one pass.
+        pub read_entries_max: usize = count(512),
+    }
+    then LogConfig::read_on;
 }
 
 /// What happens after a write or sync has failed, when an ERROR line has been logged.
@@ -189,9 +188,14 @@ pub enum OpenError {
 }
 
 impl LogConfig {
+    fn read_on(&mut self, reader: &mut Reader) {
+        for (key, value, must) in self.mistakes() {
+            reader.at("log").wrong_key(key, &format!("is {value}, it must be {must}"));
+        }
+    }
+
     /// Limits that make no sense: key, value, and what it must be.
-    #[must_use]
-    pub fn mistakes(&self) -> Vec<(&'static str, u64, &'static str)> {
+    fn mistakes(&self) -> Vec<(&'static str, u64, &'static str)> {
         let record_bytes_max = self.record_bytes_max as u64;
         let wrong = [
             (self.segment_bytes < 4096, ("segment_bytes", self.segment_bytes, "at least 4096")),

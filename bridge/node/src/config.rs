@@ -1,6 +1,5 @@
 //! What a node is told.
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use tidegate_identity::IdentityConfig;
 use tidegate_log::LogConfig;
 use tidegate_process::ProcessConfig;
 use tidegate_push::{LiveConfig, PushConfig};
+use tidegate_settings::section;
 use tidegate_store::StoreConfig;
 use tidegate_views::ViewsConfig;
 
@@ -21,8 +21,6 @@ use crate::whole::Loss;
 pub struct NodeConfig {
     /// Folder of the log, the sessions, the store and the checkpoint.
     pub data: PathBuf,
-    /// Address of the HTTP listener.
-    pub http: SocketAddr,
     /// Who is let in, and what they may do.
     pub identity: IdentityConfig,
     /// The MQTT edge.
@@ -57,7 +55,6 @@ impl NodeConfig {
     pub fn new(data: PathBuf) -> NodeConfig {
         let mut config = NodeConfig {
             data: PathBuf::new(),
-            http: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
             identity: IdentityConfig::default(),
             broker: BrokerConfig::default(),
             sessions: SessionStoreConfig::default(),
@@ -85,17 +82,17 @@ impl NodeConfig {
     }
 }
 
-/// When the state of processing and the newest history are written to their files.
-#[derive(Debug, Clone)]
-pub struct FlushConfig {
-    /// Bytes of log after which they are.
-    pub log_bytes: u64,
-    /// Time after which they are in any case, if there is something to write.
-    pub interval: Duration,
-}
-
-impl Default for FlushConfig {
-    fn default() -> Self {
-        FlushConfig { log_bytes: 32 << 20, interval: Duration::from_secs(15 * 60) }
+section! {
+    /// When the state of processing and the newest history are written to their files.
+    #[derive(Debug, Clone)]
+    pub struct FlushConfig {}
+    /// When the newest history and the state of processing go to their files.
+    [flush] {
+        /// Bytes of log after which they do; at most half of log.replay_bytes_max counts.
+        pub log_bytes: u64 = bytes(32 << 20),
+        /// Time after which they do in any case.
+        ///
+        /// If there is something to write.
+        pub interval: Duration = duration(Duration::from_secs(15 * 60)),
     }
 }

@@ -68,8 +68,8 @@ impl Node {
         let Begun { jump, ages, age_figures } = rooms.begin_time(&config.clock);
         let jumps =
             Jumps { log: rooms.log.clone(), sessions: rooms.sessions.clone(), problems: rooms.problems.clone() };
-        let bound = viewers.spawn(TcpListener::bind(config.http)).await.map_err(std::io::Error::other)?;
-        let http = bound.map_err(|source| StartError::Http { address: config.http, source })?;
+        let bound = viewers.spawn(TcpListener::bind(config.push.listen)).await.map_err(std::io::Error::other)?;
+        let http = bound.map_err(|source| StartError::Http { address: config.push.listen, source })?;
         let replaying = task::spawn_blocking({
             let (mut pipeline, mut reader) = (rooms.pipeline, rooms.reader);
             let from = Followed { position: rooms.from, received_ms: clock::now_ms() };

@@ -2,6 +2,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use tidegate_settings::millis;
 use tidegate_telemetry::{AlertChange, AlertState, Change, Position, Severity};
 
 use crate::config::ProcessConfig;
@@ -149,7 +150,7 @@ impl Alerts {
 
     /// Every active alert, and those cleared lately, oldest first.
     pub(crate) fn changes(&self, now_ms: i64, config: &ProcessConfig) -> impl Iterator<Item = Change> {
-        let since_ms = now_ms.saturating_sub(config.alerts_recent_ms);
+        let since_ms = now_ms.saturating_sub(millis(config.alerts_recent));
         let alerts = self.alerts.iter().map(|(_, alert)| alert);
         let shown = alerts.filter(move |alert| alert.cleared_ms.is_none_or(|at_ms| at_ms >= since_ms));
         shown.cloned().map(Change::Alert)
@@ -162,7 +163,7 @@ impl Alerts {
     }
 
     fn forget_old(&mut self, now_ms: i64, config: &ProcessConfig) {
-        let since_ms = now_ms.saturating_sub(config.alerts_recent_ms);
+        let since_ms = now_ms.saturating_sub(millis(config.alerts_recent));
         while let Some(key) = self.cleared.front() {
             let old = self.alerts.get(key).and_then(|alert| alert.cleared_ms).is_none_or(|at_ms| at_ms < since_ms);
             if !old && self.cleared.len() <= config.alerts_recent_max {

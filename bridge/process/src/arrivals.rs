@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tidegate_settings::millis;
 use tidegate_telemetry::{Change, DeviceIndex, DeviceState, Reading, Reason, Sender};
 
 use crate::clock::Clock;
@@ -40,9 +41,9 @@ impl Process {
             address: sender.address(),
             cells: Vec::with_capacity(reading.metrics.len()),
             clock: Clock::default(),
-            known_after_ms: now_ms.saturating_add(self.config.future_max_ms),
+            known_after_ms: now_ms.saturating_add(millis(self.config.future_max)),
             interval: Interval::default(),
-            interval_ms: self.config.interval_default_ms,
+            interval_ms: millis(self.config.interval_default),
             heard_ms: now_ms,
             state,
             since_ms: now_ms,

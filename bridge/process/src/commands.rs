@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use tidegate_settings::millis;
 use tidegate_telemetry::{
     Change, Command, CommandId, CommandMessage, CommandProgress, CommandReport, CommandRequest, CommandState, Qos,
     Reason, Rejection, Sender,
@@ -193,7 +194,7 @@ impl Commands {
                 self.step(id, CommandState::Expired, at_ms, output, |_| {});
             }
         }
-        let before_ms = now_ms.saturating_sub(config.age_max_ms);
+        let before_ms = now_ms.saturating_sub(millis(config.age_max));
         while let Some(id) = self.index.finished.first().copied()
             && self.commands.get(&id).is_none_or(|command| self.jumps.by_now(command.accepted_ms()) < before_ms)
         {

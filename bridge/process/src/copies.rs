@@ -1,6 +1,7 @@
 //! What another broker had kept of a device, and hands over at a subscription: known from before.
 
 use smallvec::SmallVec;
+use tidegate_settings::millis;
 use tidegate_telemetry::{
     AppliedCell, AppliedReading, Change, DeliveryClass, DeviceIndex, MetricIndex, Reading, Reason, TimeOrigin,
 };
@@ -24,7 +25,8 @@ impl Process {
         output: &mut Output,
     ) {
         output.counts.readings_from_before += 1;
-        let own_ms = reading.time_ms.filter(|time_ms| *time_ms <= now_ms.saturating_add(self.config.future_max_ms));
+        let own_ms =
+            reading.time_ms.filter(|time_ms| *time_ms <= now_ms.saturating_add(millis(self.config.future_max)));
         let origin = match own_ms {
             None => TimeOrigin::Before,
             Some(_) if reading.corrects => TimeOrigin::Correction,

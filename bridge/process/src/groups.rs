@@ -2,6 +2,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use tidegate_settings::millis;
 use tidegate_telemetry::{AggregateChange, Change, DeviceIndex, DeviceState, InAlert, StateCounts};
 
 use crate::config::ProcessConfig;
@@ -178,7 +179,7 @@ impl Groups {
 
     /// When the next round is due, Unix ms; `None` while nothing moved.
     pub(crate) fn due_ms(&self, config: &ProcessConfig) -> Option<i64> {
-        (!self.marked.is_empty()).then(|| self.round_ms.saturating_add(config.aggregate_interval_ms))
+        (!self.marked.is_empty()).then(|| self.round_ms.saturating_add(millis(config.aggregate_interval)))
     }
 
     /// The clock was set.

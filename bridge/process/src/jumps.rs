@@ -1,6 +1,7 @@
 //! The clock was set. No time passed, so whatever an age is measured from moves with it.
 
 use serde::{Deserialize, Serialize};
+use tidegate_settings::millis;
 use tidegate_telemetry::Change;
 
 use crate::deadlines::Deadlines;
@@ -19,7 +20,7 @@ impl Process {
         for index in self.state.fleet.indexes() {
             let device = self.state.fleet.get_mut(index).expect("indexes() names devices that exist");
             device.set_clock(by_ms);
-            if by_ms < 0 && device.begin_anew(at_ms, self.config.future_max_ms) {
+            if by_ms < 0 && device.begin_anew(at_ms, millis(self.config.future_max)) {
                 output.changes.push(Change::State { device: index, state: device.state, since_ms: device.since_ms });
             }
             self.schedule_watches(index);

@@ -1,3 +1,4 @@
+use tidegate_settings::millis;
 use tidegate_telemetry::DeviceState;
 
 use crate::config::ProcessConfig;
@@ -17,14 +18,15 @@ pub(crate) enum Next {
 /// What becomes of a device in `state` that reports each `interval_ms` and was last heard at `heard_ms`, and when
 /// (Unix ms). `None`: it stays as it is until it is heard again.
 pub(crate) fn next(config: &ProcessConfig, state: DeviceState, interval_ms: i64, heard_ms: i64) -> Option<(i64, Next)> {
-    let late_ms = (interval_ms * i64::from(config.late_after_intervals)).max(config.late_after_min_ms);
-    let lost_ms = (interval_ms * i64::from(config.lost_after_intervals)).max(config.lost_after_min_ms).max(late_ms);
-    let sleeps = interval_ms >= config.sleeper_interval_ms && config.asleep_after_ms < late_ms;
+    let late_ms = (interval_ms * i64::from(config.late_after_intervals)).max(millis(config.late_after_min));
+    let lost_ms =
+        (interval_ms * i64::from(config.lost_after_intervals)).max(millis(config.lost_after_min)).max(late_ms);
+    let sleeps = interval_ms >= millis(config.sleeper_interval) && millis(config.asleep_after) < late_ms;
     let (after_ms, next) = match state {
-        DeviceState::Fresh if sleeps => (config.asleep_after_ms, Next::State(DeviceState::Asleep)),
+        DeviceState::Fresh if sleeps => (millis(config.asleep_after), Next::State(DeviceState::Asleep)),
         DeviceState::Fresh | DeviceState::Asleep => (late_ms, Next::State(DeviceState::Late)),
         DeviceState::Late => (lost_ms, Next::State(DeviceState::Lost)),
-        DeviceState::Lost => (config.forget_after_ms?.max(lost_ms), Next::Forgotten),
+        DeviceState::Lost => (millis(config.forget_after?).max(lost_ms), Next::Forgotten),
     };
     let due_ms = heard_ms.saturating_add(after_ms);
     Some((due_ms.saturating_add(GRID_MS - 1).div_euclid(GRID_MS) * GRID_MS, next))

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
+use tidegate_settings::millis;
 use tidegate_telemetry::{
     AppliedCell, AppliedReading, Change, CommandId, CommandMessage, Decoded, DeviceIndex, DeviceState, Entry, Intent,
     MetricIndex, Position, Reading, Reason, Sender, TimeOrigin, Value,
@@ -220,7 +221,7 @@ impl Process {
         if decoded.is_empty() {
             output.counts.publications_ignored += 1;
         }
-        let future_ms = now_ms.saturating_add(self.config.future_max_ms);
+        let future_ms = now_ms.saturating_add(millis(self.config.future_max));
         let is_undated = |reading: &Reading| {
             !reading.metrics.is_empty() && reading.time_ms.is_none_or(|time_ms| time_ms > future_ms)
         };
@@ -298,14 +299,14 @@ impl Process {
         let device = self.state.fleet.get_mut(index).expect("the caller has found it");
         let sent_as = if reading.corrects { TimeOrigin::Correction } else { TimeOrigin::Device };
         let newest_ms = device.clock.newest_ms();
-        let ranked = device.clock.rank(reading.time_ms, sent_as, now_ms, self.config.future_max_ms);
+        let ranked = device.clock.rank(reading.time_ms, sent_as, now_ms, millis(self.config.future_max));
         if ranked.rebased {
             device.known_after_ms = device.known_after_ms.max(newest_ms.unwrap_or(i64::MIN));
         }
         output.counts.readings_skewed += u64::from(ranked.skewed);
         output.counts.clocks_rebased += u64::from(ranked.rebased);
         if device.interval.learn(ranked.time_ms, now_ms, ranked.rebased) {
-            device.interval_ms = device.interval.ms(self.config.interval_default_ms);
+            device.interval_ms = device.interval.ms(millis(self.config.interval_default));
         }
         device.heard_ms = now_ms;
         self.enter(index, DeviceState::Fresh, now_ms, output);

@@ -114,7 +114,7 @@ pub(crate) fn time_ahead(reading: &Reading, now_ms: i64, config: &ProcessConfig)
         "the time of device {:?} is {ahead_s} s ahead of its receipt, and process.future_max allows {} s: set its clock, or \
          raise the key; the values count as of their receipt",
         reading.device,
-        config.future_max_ms / 1_000
+        config.future_max.as_secs()
     )
 }
 

@@ -3,6 +3,8 @@
 
 mod support;
 
+use std::time::Duration;
+
 use support::{Fleet, T0, above, alerts, publication, rule};
 use tidegate_process::{Condition, ProcessConfig, Rule};
 use tidegate_telemetry::{AlertState, Change, Severity, words};
@@ -269,7 +271,10 @@ fn what_it_waited_counts_over_restarts_and_by_time_that_passed() {
 
 #[test]
 fn a_metric_that_a_named_device_never_sent_and_a_device_that_was_forgotten_are_waited_for_too() {
-    let mut fleet = Fleet::with(ProcessConfig { forget_after_ms: Some(600_000), ..awaited("dev7", Some("humidity")) });
+    let mut fleet = Fleet::with(ProcessConfig {
+        forget_after: Some(Duration::from_secs(600)),
+        ..awaited("dev7", Some("humidity"))
+    });
     fleet.feels("dev7", 0, 20.0);
     let changes = fleet.wait(60);
     assert_eq!((alerts(&changes)[0].metric.as_deref(), &*alerts(&changes)[0].group), (Some("humidity"), "hall"));

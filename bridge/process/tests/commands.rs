@@ -4,6 +4,7 @@
 mod support;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use support::{Fleet, T0, by, publication};
@@ -184,7 +185,8 @@ fn an_answer_belongs_to_the_command_it_names_or_to_the_oldest_that_waits() {
 
 #[test]
 fn what_waits_is_never_forgotten_and_the_rest_is_by_number_bytes_and_age() {
-    let bounds = CommandsConfig { per_device_max: 2, total_max: 10, bytes_max: 100_000, age_max_ms: 120_000 };
+    let bounds =
+        CommandsConfig { per_device_max: 2, total_max: 10, bytes_max: 100_000, age_max: Duration::from_secs(120) };
     let mut fleet = fleet(bounds);
     let first = ask(&mut fleet, 1, request(Some("k")));
     ask(&mut fleet, 2, request(None));

@@ -3,6 +3,8 @@
 
 mod support;
 
+use std::time::Duration;
+
 use support::{Fleet, T0};
 use tidegate_process::{Condition, ProcessConfig, Rule};
 use tidegate_telemetry::{AggregateChange, Change, InAlert, Reason, Severity, StateCounts};
@@ -233,8 +235,11 @@ fn a_metric_that_has_no_figures_is_told_when_it_comes_and_when_it_loses_them() {
 
 #[test]
 fn a_name_whose_devices_are_gone_gives_its_figures_to_others() {
-    let config =
-        ProcessConfig { aggregate_metrics_max: 1, forget_after_ms: Some(3_600_000), ..ProcessConfig::default() };
+    let config = ProcessConfig {
+        aggregate_metrics_max: 1,
+        forget_after: Some(Duration::from_secs(3_600)),
+        ..ProcessConfig::default()
+    };
     let mut fleet = Fleet::with(config);
     fleet.sends("gone", 0, 0, r#""u":1"#);
     for at_s in (0..3_700).step_by(60) {
@@ -250,7 +255,7 @@ fn a_name_whose_devices_are_gone_gives_its_figures_to_others() {
 
 /// What stays of `count` names, each of a device that came and went.
 fn left_of(count: usize) -> (usize, usize) {
-    let config = ProcessConfig { forget_after_ms: Some(60_000), ..ProcessConfig::default() };
+    let config = ProcessConfig { forget_after: Some(Duration::from_secs(60)), ..ProcessConfig::default() };
     let mut fleet = Fleet::with(config);
     for n in 0..count {
         fleet.sends(&format!("d{n}"), 0, 0, &format!(r#""name{n}":1"#));
@@ -276,7 +281,8 @@ fn members(fleet: &Fleet, group: &str) -> u32 {
 
 #[test]
 fn groups_that_came_and_went_leave_their_places_to_others() {
-    let config = ProcessConfig { groups_max: 21, forget_after_ms: Some(3_600_000), ..ProcessConfig::default() };
+    let config =
+        ProcessConfig { groups_max: 21, forget_after: Some(Duration::from_secs(3_600)), ..ProcessConfig::default() };
     let mut fleet = Fleet::with(config);
     let mut checkpoints = Vec::new();
     for generation in 0..200 {

@@ -4,6 +4,7 @@
 mod support;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use proptest::prelude::*;
 use support::{Fleet, T0, above, alerts, named, number, publication, rule, states};
@@ -92,7 +93,7 @@ fn the_interval_of_a_device_is_not_taken_for_an_hour() {
     fleet.feels("dev7", 0, 1.0);
     fleet.set_forward(3, HOUR);
     fleet.sends("dev7", HOUR + 10, 10, r#""temperature":1"#);
-    let hardly_known = ProcessConfig::default().interval_default_ms;
+    let hardly_known = ProcessConfig::default().interval_default.as_millis() as i64;
     assert_eq!(interval(&fleet), hardly_known);
     for n in 2..8 {
         fleet.set_forward(HOUR * (n - 1) + n * 10 - 5, HOUR);
@@ -139,7 +140,7 @@ fn a_command_waits_the_seconds_it_was_given_and_its_deadline_is_told_anew() {
 
 #[test]
 fn a_key_is_remembered_as_long_as_before() {
-    let config = CommandsConfig { age_max_ms: 600_000, ..CommandsConfig::default() };
+    let config = CommandsConfig { age_max: Duration::from_secs(600), ..CommandsConfig::default() };
     let mut fleet = Fleet::with(ProcessConfig { commands: config, ..ProcessConfig::default() });
     fleet.feels("dev7", 0, 1.0);
     assert_eq!(ask(&mut fleet, 10, "k"), "accepted");
@@ -220,7 +221,7 @@ proptest! {
         by_s in prop_oneof![3..100i64, Just(HOUR), Just(YEARS)],
     ) {
         let config = || ProcessConfig {
-            forget_after_ms: Some(900_000),
+            forget_after: Some(Duration::from_secs(900)),
             rules: vec![
                 named("lasting", above(2.0, 0.0, 20_000)),
                 named("silent", silent(45_000)),
@@ -309,7 +310,7 @@ fn a_device_with_a_right_clock_of_its_own_is_not_told_by_one_that_nobody_set() {
 
 #[test]
 fn a_key_of_before_the_clock_was_set_back_is_forgotten_when_its_age_has_passed() {
-    let config = CommandsConfig { age_max_ms: 600_000, ..CommandsConfig::default() };
+    let config = CommandsConfig { age_max: Duration::from_secs(600), ..CommandsConfig::default() };
     let mut fleet = Fleet::with(ProcessConfig { commands: config, ..ProcessConfig::default() });
     fleet.feels("dev7", 0, 1.0);
     assert_eq!(ask(&mut fleet, 10, "k"), "accepted");
@@ -321,7 +322,7 @@ fn a_key_of_before_the_clock_was_set_back_is_forgotten_when_its_age_has_passed()
 
 #[test]
 fn there_and_back_is_as_if_the_clock_had_stood() {
-    let config = CommandsConfig { age_max_ms: 600_000, ..CommandsConfig::default() };
+    let config = CommandsConfig { age_max: Duration::from_secs(600), ..CommandsConfig::default() };
     let mut fleet = Fleet::with(ProcessConfig { commands: config, ..ProcessConfig::default() });
     reporting(&mut fleet);
     assert_eq!(ask(&mut fleet, 91, "k"), "accepted");

@@ -3,6 +3,8 @@
 
 mod support;
 
+use std::time::Duration;
+
 use support::{Fleet, T0, by, publication, states};
 use tidegate_process::ProcessConfig;
 use tidegate_telemetry::DeviceState::{Asleep, Fresh, Late, Lost};
@@ -93,7 +95,7 @@ fn metrics_that_come_one_by_one_are_one_report() {
 
 #[test]
 fn a_lost_device_is_forgotten_when_told_so_and_another_gets_its_number() {
-    let config = ProcessConfig { forget_after_ms: Some(3_600_000), ..ProcessConfig::default() };
+    let config = ProcessConfig { forget_after: Some(Duration::from_secs(3_600)), ..ProcessConfig::default() };
     let mut fleet = Fleet::with(config);
     fleet.feels("dev7", 0, 1.0);
     let changes = fleet.wait(10_000);
@@ -106,7 +108,7 @@ fn a_lost_device_is_forgotten_when_told_so_and_another_gets_its_number() {
 
 #[test]
 fn two_hundred_generations_of_devices_take_the_numbers_of_one() {
-    let config = ProcessConfig { forget_after_ms: Some(3_600_000), ..ProcessConfig::default() };
+    let config = ProcessConfig { forget_after: Some(Duration::from_secs(3_600)), ..ProcessConfig::default() };
     let mut fleet = Fleet::with(config);
     let mut checkpoints = Vec::new();
     for generation in 0..200 {

@@ -3,6 +3,8 @@
 
 mod support;
 
+use std::time::Duration;
+
 use support::{Fleet, T0, above, alerts, publication, rule};
 use tidegate_process::{Condition, Process, ProcessConfig, Rule};
 use tidegate_telemetry::Change;
@@ -134,8 +136,8 @@ fn a_rule_tells_what_it_looks_at_whatever_comes_changes_moves_goes_and_restarts(
         r#"{"deviceId":"d3","location":"hall","temperature":2}"#,
     ]);
     assert_eq!(told, [[3, 3, 1], [2, 2, 1], [2, 2, 0], [0, 0, 0], [3, 0, 0]]);
-    let mut forgetful = ProcessConfig { forget_after_ms: Some(700_000), ..config() };
-    forgetful.lost_after_min_ms = 60_000;
+    let mut forgetful = ProcessConfig { forget_after: Some(Duration::from_secs(700)), ..config() };
+    forgetful.lost_after_min = Duration::from_secs(60);
     fleet.process = support::restore(forgetful, &fleet.process.checkpoint());
     for at_s in (0..2_000).step_by(100) {
         fleet.tick(at_s);

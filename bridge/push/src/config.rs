@@ -1,87 +1,126 @@
-/// Limits and names of the HTTP server and of what it serves.
-#[derive(Debug, Clone)]
-pub struct PushConfig {
-    /// Host names under which the server may be asked, besides loopback names and addresses; without a port. A page
-    /// of another site that has its name point here (DNS rebinding) is refused.
-    pub hosts: Vec<String>,
-    /// Origins (`https://wall.example`) besides the server's own whose pages may open streams and change things.
-    pub origins: Vec<String>,
-    /// Open connections at most; more are answered 503.
-    pub connections_max: usize,
-    /// Time a client has to send all headers of a request, and to send the next request on an idle connection.
-    pub header_timeout_ms: u64,
-    /// Bytes of a request line and its headers at most.
-    pub header_bytes_max: usize,
-    /// Time a client has to send the body of a request.
-    pub body_timeout_ms: u64,
-    /// Bytes of a request's body at most.
-    pub body_bytes_max: usize,
-    /// Time a client that takes nothing of its answer is waited for.
-    pub write_timeout_ms: u64,
-    /// Whether texts that a spreadsheet would calculate stay as they are in CSV.
-    pub csv_formulas: bool,
-    /// Time requests under way get to end at shutdown.
-    pub drain_timeout_ms: u64,
-    /// Entries of a page when the request names no limit.
-    pub page_default: usize,
-    /// Entries of a page at most.
-    pub page_max: usize,
-    /// Width of a chart at most, in pixels.
-    pub width_max: u32,
-    /// Questions to the history answered at the same time.
-    pub history_concurrency: usize,
-    /// Questions to the history of one address that wait for their turn; more are answered 503.
-    pub history_waiting_max: usize,
-    /// Time a question waits for its turn before it is answered 503.
-    pub history_wait_ms: u64,
-    /// Time an acknowledgement or command may take to be on disk and applied before it is answered 503.
-    pub intent_timeout_ms: u64,
-    /// What commands are when a request does not say.
-    pub commands: CommandsConfig,
-    /// What questions in PromQL may use.
-    pub prometheus: PrometheusConfig,
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use tidegate_settings::{Reader, section};
+
+section! {
+    /// Limits and names of the HTTP server and of what it serves.
+    #[derive(Debug, Clone)]
+    pub struct PushConfig {
+        /// What commands are when a request does not say.
+        pub commands: CommandsConfig = CommandsConfig::default(),
+        /// What questions in PromQL may use.
+        pub prometheus: PrometheusConfig = PrometheusConfig::default(),
+    }
+    /// The dashboard, REST and the live protocol.
+    [http] {
+        /// Address of the listener; port 0 picks one; --http overrides it.
+        pub listen: SocketAddr = address(SocketAddr::from((Ipv4Addr::LOCALHOST, 8080))),
+        /// Host names besides loopback's under which the server may be asked.
+        ///
+        /// Besides addresses, too, and without a port. A page of another site that has its name point here (DNS rebinding)
+        /// is refused.
+        pub hosts: Vec<String> = texts(Vec::new()),
+        /// Origins besides its own whose pages may open streams and change things.
+        ///
+        /// Such as `https://wall.example`.
+        pub origins: Vec<String> = texts(Vec::new()),
+        /// Connections at one time; past it 503.
+        pub connections_max: usize = count(20_000),
+        /// Time to send a request's headers.
+        ///
+        /// Also to send the next request on an idle connection.
+        pub header_timeout: Duration = duration(Duration::from_secs(10)),
+        /// Bytes of a request's headers.
+        ///
+        /// With its request line.
+        pub header_bytes_max: usize = bytes(16 * 1024),
+        /// Time to send a request's body.
+        pub body_timeout: Duration = duration(Duration::from_secs(10)),
+        /// Bytes of a request's body.
+        pub body_bytes_max: usize = bytes(128 * 1024),
+        /// Time a client that takes nothing of its answer is waited for; live sessions are not meant.
+        pub write_timeout: Duration = duration(Duration::from_secs(30)),
+        /// Texts of CSV that a spreadsheet would take for formulas: with an apostrophe in front, or as they are.
+        pub csv_formulas: bool = choice(false, &[("harmless", false), ("as_they_are", true)]),
+        /// At shutdown: time for requests under way.
+        pub drain_timeout: Duration = duration(Duration::from_secs(5)),
+        /// Entries of a page when the request names no limit.
+        pub page_default: usize = count(1_000),
+        /// Entries of a page at most.
+        pub page_max: usize = count(10_000),
+        /// Width of a chart at most, pixels.
+        pub width_max: u32 = count(10_000),
+        /// Questions to the history at the same time.
+        pub history_concurrency: usize = count(4),
+        /// Questions to the history of one address that wait for their turn; past it 503.
+        pub history_waiting_max: usize = count(256),
+        /// Time a question waits for its turn; then 503.
+        pub history_wait: Duration = duration(Duration::from_secs(2)),
+        /// Time an acknowledgement or command may take; then 503.
+        ///
+        /// Until it is on disk and applied.
+        pub intent_timeout: Duration = duration(Duration::from_secs(5)),
+    }
+    then PushConfig::read_on;
 }
 
-/// Bounds of a question in PromQL.
-#[derive(Debug, Clone)]
-pub struct PrometheusConfig {
-    /// How long after its last point a series still has a value, ms, where the request does not say.
-    pub lookback_ms: i64,
-    /// Series that one selector may choose.
-    pub series_max: usize,
-    /// Points that one question may read, and look at in windows that overlap.
-    pub points_max: u64,
-    /// Values of all series that its selectors choose, by steps; points of one series that are read at once.
-    pub values_max: usize,
-}
-
-impl Default for PrometheusConfig {
-    fn default() -> Self {
-        PrometheusConfig {
-            lookback_ms: 5 * 60_000,
-            series_max: 20_000,
-            points_max: 100_000_000,
-            values_max: 10_000_000,
-        }
+impl PushConfig {
+    fn read_on(&mut self, reader: &mut Reader) {
+        self.prometheus = PrometheusConfig::read(reader);
+        self.commands = CommandsConfig::read(reader);
     }
 }
 
-/// Defaults and bounds of a command.
-#[derive(Debug, Clone)]
-pub struct CommandsConfig {
-    /// Where it is published; `%d` stands for the device's full identifier.
-    pub topic: String,
-    /// Where an answer is awaited.
-    pub response_topic: String,
-    /// Bytes of a payload at most; base64 in a body takes a third more.
-    pub payload_bytes_max: usize,
-    /// Seconds it waits for its device ...
-    pub expires_in_s: u32,
-    /// ... and at most, when a request says.
-    pub expires_in_max_s: u32,
+section! {
+    /// Bounds of a question in PromQL.
+    #[derive(Debug, Clone)]
+    pub struct PrometheusConfig {}
+    /// Questions in PromQL, as Grafana asks them, below /prometheus.
+    [prometheus] {
+        /// How long after its last point a series still has a value, where the request does not say.
+        pub lookback: Duration = duration(Duration::from_secs(5 * 60)),
+        /// Series that one selector may choose.
+        pub series_max: usize = count(20_000),
+        /// Points that one question may read, and look at in windows that overlap.
+        pub points_max: u64 = count(100_000_000),
+        /// Values of all series that a question's selectors choose, by steps; points of one that are read at once.
+        pub values_max: usize = count(10_000_000),
+    }
+}
+
+section! {
+    /// Defaults and bounds of a command.
+    #[derive(Debug, Clone)]
+    pub struct CommandsConfig {}
+    /// Commands to devices.
+    [commands] {
+        /// How long a command waits for its device when the request does not say.
+        pub expires_in: Duration = duration(Duration::from_secs(24 * 3_600)),
+        /// How long it may wait at most; sleepers get it only within sessions.mailbox_age_max.
+        pub expires_in_max: Duration = duration(Duration::from_secs(7 * 24 * 3_600)),
+        /// Topic when the request names none; %d is the device's full identifier.
+        pub topic: String = text("%d/command".into()),
+        /// Topic of answers when the request names none; what is published there is no telemetry.
+        pub response_topic: String = text("%d/response".into()),
+        /// Largest payload; the whole request is bounded by http.body_bytes_max.
+        ///
+        /// Base64 in a body takes a third more.
+        pub payload_bytes_max: usize = bytes(64 * 1024),
+    }
 }
 
 impl CommandsConfig {
+    /// Whole seconds that a command waits when the request does not say; at least one.
+    pub(crate) fn expires_in_s(&self) -> u32 {
+        whole_seconds(self.expires_in)
+    }
+
+    /// Whole seconds that a command waits at most; at least one.
+    pub(crate) fn expires_in_max_s(&self) -> u32 {
+        whole_seconds(self.expires_in_max)
+    }
+
     /// Where a command to a device is published.
     #[must_use]
     pub fn topic_of(&self, device: &str) -> String {
@@ -95,40 +134,6 @@ impl CommandsConfig {
     }
 }
 
-impl Default for CommandsConfig {
-    fn default() -> Self {
-        CommandsConfig {
-            topic: "%d/command".into(),
-            response_topic: "%d/response".into(),
-            payload_bytes_max: 64 * 1024,
-            expires_in_s: 24 * 3_600,
-            expires_in_max_s: 7 * 24 * 3_600,
-        }
-    }
-}
-
-impl Default for PushConfig {
-    fn default() -> Self {
-        PushConfig {
-            hosts: Vec::new(),
-            origins: Vec::new(),
-            connections_max: 20_000,
-            header_timeout_ms: 10_000,
-            header_bytes_max: 16 * 1024,
-            body_timeout_ms: 10_000,
-            body_bytes_max: 128 * 1024,
-            write_timeout_ms: 30_000,
-            csv_formulas: false,
-            drain_timeout_ms: 5_000,
-            page_default: 1_000,
-            page_max: 10_000,
-            width_max: 10_000,
-            history_concurrency: 4,
-            history_waiting_max: 256,
-            history_wait_ms: 2_000,
-            intent_timeout_ms: 5_000,
-            commands: CommandsConfig::default(),
-            prometheus: PrometheusConfig::default(),
-        }
-    }
+fn whole_seconds(duration: Duration) -> u32 {
+    u32::try_from(duration.as_secs()).unwrap_or(u32::MAX).max(1)
 }

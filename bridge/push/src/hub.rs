@@ -2,7 +2,6 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::time::Duration;
 
 use parking_lot::RwLock;
 use tidegate_follow::{Changes, Flushing, Followed, Follower, Refused};
@@ -156,7 +155,7 @@ impl Hub {
         self.read(Views::devices_count)
     }
 
-    /// Tells every session to go, with a spread over `reconnect_spread_ms`, and takes no new ones.
+    /// Tells every session to go, with a spread over `live.reconnect_spread`, and takes no new ones.
     pub fn goaway(&self) {
         self.closing.cancel();
         let wakers: Vec<_> = self.state.read().wakers.iter().map(|(_, waker)| Arc::clone(waker)).collect();
@@ -165,9 +164,9 @@ impl Hub {
     }
 
     /// Waits until every session has ended, after [`Hub::goaway`]; those that cannot be told within
-    /// `goaway_timeout_ms` are cut off.
+    /// `live.goaway_timeout` are cut off.
     pub async fn drained(&self) {
-        let timeout = Duration::from_millis(self.config.goaway_timeout_ms);
+        let timeout = self.config.goaway_timeout;
         if tokio::time::timeout(timeout, self.tasks.wait()).await.is_err() {
             self.closed.cancel();
             self.tasks.wait().await;

@@ -1,54 +1,62 @@
 use std::path::PathBuf;
+use std::time::Duration;
 
-/// Where the store is and how much it may hold. Every field is a key of the configuration.
-#[derive(Debug, Clone)]
-pub struct StoreConfig {
-    /// Directory of the store's files; made when it is missing.
-    pub directory: PathBuf,
-    /// Raw readings older than this many days are deleted, a file (a day of UTC) at a time. Readings that are older
-    /// when they arrive are refused and counted.
-    pub retention_age_days: u32,
-    /// Hourly summaries older than this many days are deleted, a file (a month) at a time.
-    pub rollup_retention_age_days: u32,
-    /// Bytes of all files together; past it the oldest days go first, then the oldest months of summaries. The
-    /// newest day stays whatever its size. Readings of days that went are refused and counted.
-    pub retention_bytes: u64,
-    /// Bytes of points in memory past which [`Store::wants_flush`](crate::Store::wants_flush) says so.
-    pub memory_bytes_max: usize,
-    /// Milliseconds after its end at which an hour is closed: its parts become one, its summary is written.
-    pub hour_close_delay_ms: i64,
-    /// Parts of a past hour at which late data is merged into it even while more keeps coming.
-    pub late_parts_max: usize,
-    /// Alert events kept; the oldest go first.
-    pub events_max: usize,
-    /// Alert events older than this many days are deleted.
-    pub events_age_days: u32,
-    /// Bytes of payloads in the quarantine; past it the problem goes that was quiet for longest of whoever has most.
-    pub quarantine_bytes_max: usize,
-    /// Problems (topic and reason) in the quarantine; past it, as for the bytes.
-    pub quarantine_groups_max: usize,
-    /// Payloads kept of one topic and reason; the newest stay, so that one device cannot push out the others'.
-    pub quarantine_payloads_per_group_max: usize,
-    /// Bytes kept of one payload.
-    pub quarantine_payload_bytes_max: usize,
-}
+use tidegate_settings::section;
 
-impl Default for StoreConfig {
-    fn default() -> Self {
-        StoreConfig {
-            directory: PathBuf::from("data/store"),
-            retention_age_days: 400,
-            rollup_retention_age_days: 731,
-            retention_bytes: 10 << 30,
-            memory_bytes_max: 64 << 20,
-            hour_close_delay_ms: 120_000,
-            late_parts_max: 16,
-            events_max: 100_000,
-            events_age_days: 366,
-            quarantine_bytes_max: 16 << 20,
-            quarantine_groups_max: 1_000,
-            quarantine_payloads_per_group_max: 16,
-            quarantine_payload_bytes_max: 4 << 10,
-        }
+section! {
+    /// Where the store is and how much it may hold.
+    #[derive(Debug, Clone)]
+    pub struct StoreConfig {
+        /// Directory of the store's files; made when it is missing.
+        pub directory: PathBuf = PathBuf::from("data/store"),
+    }
+    /// History: how much, for how long.
+    [store] {
+        /// Days that raw readings are kept.
+        ///
+        /// They are deleted a file (a day of UTC) at a time. Readings that are older when they arrive are refused and
+        /// counted.
+        pub retention_age_days: u32 = count(400),
+        /// Days that hourly summaries are kept.
+        ///
+        /// They are deleted a file (a month) at a time.
+        pub rollup_retention_age_days: u32 = count(731),
+        /// Bytes of all files; past it the oldest days go.
+        ///
+        /// Then the oldest months of summaries. The newest day stays whatever its size. Readings of days that went are
+        /// refused and counted.
+        pub retention_bytes: u64 = bytes(10 << 30),
+        /// Bytes of points in memory that ask for a flush.
+        ///
+        /// Then [`Store::wants_flush`](crate::Store::wants_flush) says so.
+        pub memory_bytes_max: usize = bytes(64 << 20),
+        /// Time after its end at which an hour is written for good.
+        ///
+        /// Its parts become one, its summary is written.
+        pub hour_close_delay: Duration = duration(Duration::from_secs(120)),
+        /// Parts of late data at which a past hour is merged.
+        ///
+        /// Even while more keeps coming.
+        pub late_parts_max: usize = count(16),
+        /// Alert events kept.
+        ///
+        /// The oldest go first.
+        pub events_max: usize = count(100_000),
+        /// Days that alert events are kept.
+        pub events_age_days: u32 = count(366),
+        /// Bytes of payloads not understood; past it whoever has most gives way.
+        ///
+        /// Of what it has, the problem goes that was quiet for longest.
+        pub quarantine_bytes_max: usize = bytes(16 << 20),
+        /// Problems (topic and reason) kept; past it whoever has most gives way.
+        ///
+        /// As for the bytes.
+        pub quarantine_groups_max: usize = count(1_000),
+        /// Payloads kept of one problem.
+        ///
+        /// The newest stay, so that one device cannot push out the others'.
+        pub quarantine_payloads_per_group_max: usize = count(16),
+        /// Bytes kept of one payload.
+        pub quarantine_payload_bytes_max: usize = bytes(4 << 10),
     }
 }

@@ -140,7 +140,9 @@ impl Maintenance {
         if !self.closing.is_empty() {
             return;
         }
-        let ended = |hour: &Hour| hour.end_ms().saturating_add(inner.config.hour_close_delay_ms) <= now_ms;
+        let ended = |hour: &Hour| {
+            hour.end_ms().saturating_add(tidegate_settings::millis(inner.config.hour_close_delay)) <= now_ms
+        };
         let past = files.parts.iter().filter(|(hour, _)| ended(hour));
         let newest_of = |parts: &[Part]| parts.last().map(|part| part.part);
         let due = past.clone().filter(|(hour, parts)| {

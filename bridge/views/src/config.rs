@@ -1,4 +1,7 @@
 use std::sync::Arc;
+use std::time::Duration;
+
+use tidegate_settings::{millis, section};
 
 use crate::alerts::{Bounds, BurstBounds};
 use crate::position::name_of;
@@ -21,58 +24,54 @@ impl Epoch {
     }
 }
 
-/// Bounds of what is remembered.
-#[derive(Debug, Clone)]
-pub struct ViewsConfig {
-    /// Appearances, moves and removals of devices, forgotten commands, and figures that groups have no more: so many of
-    /// each are remembered, so that a cursor can follow them.
-    pub membership_entries_max: usize,
-    /// Alert events that are remembered.
-    pub alert_events_max: usize,
-    /// Cleared alerts that are held, at most.
-    pub cleared_alerts_max: usize,
-    /// Lines of a view of alerts, at most: of those that hold, and of those that cleared.
-    pub alerts_shown_max: usize,
-    /// So many alerts of one rule ...
-    pub alert_burst_min: usize,
-    /// ... raised within this span, in milliseconds, are one line. 0 alerts: none ever are.
-    pub alert_burst_window_ms: i64,
-    /// How long a cleared alert stays in the `alerts` view, in milliseconds.
-    pub cleared_alert_ms: i64,
-    /// How long envelopes of a row that nobody watches any more are kept, so that a page may come back, in milliseconds.
-    pub envelope_linger_ms: i64,
-    /// Rows (devices, or buckets of charts) one subscription may have.
-    pub rows_max: usize,
-    /// Series one subscription may have.
-    pub series_max: usize,
-    /// Rows, names or moves that a list or a page looks at under one hold of the lock: at 1,024, half a millisecond.
-    pub rows_per_lock: usize,
-    /// Readings kept for one chart while its history is being read; past it the reading starts anew.
-    pub chart_recording_max: usize,
-}
-
-impl Default for ViewsConfig {
-    fn default() -> Self {
-        ViewsConfig {
-            membership_entries_max: 16_384,
-            alert_events_max: 1_024,
-            cleared_alerts_max: 1_000,
-            alerts_shown_max: 1_000,
-            alert_burst_min: 20,
-            alert_burst_window_ms: 10_000,
-            cleared_alert_ms: 3_600_000,
-            envelope_linger_ms: 120_000,
-            rows_max: 20_000,
-            series_max: 32,
-            rows_per_lock: 1_024,
-            chart_recording_max: 65_536,
-        }
+section! {
+    /// Bounds of what is remembered.
+    #[derive(Debug, Clone)]
+    pub struct ViewsConfig {
+        /// Cleared alerts that are held, at most: as many as processing remembers.
+        pub cleared_alerts_max: usize = 1_000,
+    }
+    /// What is remembered for viewers that come back.
+    [views] {
+        /// Comings, moves and removals of devices, forgotten commands, figures that groups no longer have: so many of each
+        /// a cursor can follow.
+        pub membership_entries_max: usize = count(16_384),
+        /// Alert events in memory.
+        pub alert_events_max: usize = count(1_024),
+        /// Lines of a view of alerts: of those that hold, and of those that cleared.
+        pub alerts_shown_max: usize = count(1_000),
+        /// So many alerts of one rule, raised within alert_burst_window, are shown as one line; 0: never.
+        pub alert_burst_min: usize = count(20),
+        /// The line goes on as long as so many come within this time.
+        pub alert_burst_window: Duration = duration(Duration::from_secs(10)),
+        /// Time a cleared alert stays in sight.
+        ///
+        /// In the `alerts` view.
+        pub cleared_alert_time: Duration = duration(Duration::from_secs(3_600)),
+        /// Time the extremes of a row nobody watches any more are kept.
+        ///
+        /// So that a page may come back.
+        pub envelope_linger: Duration = duration(Duration::from_secs(120)),
+        /// Rows one subscription may have.
+        ///
+        /// Devices, or buckets of charts.
+        pub rows_max: usize = count(20_000),
+        /// Series one chart may have.
+        pub series_max: usize = count(32),
+        /// Rows, names or moves that a list or a page looks at before others have their turn.
+        ///
+        /// At 1,024 the lock is held for half a millisecond.
+        pub rows_per_lock: usize = count(1_024),
+        /// Readings kept for a chart while its history is read.
+        ///
+        /// Past it the reading starts anew.
+        pub chart_recording_max: usize = count(65_536),
     }
 }
 
 impl ViewsConfig {
     pub(crate) fn alert_bounds(&self) -> Bounds {
-        let bursts = BurstBounds { alerts_min: self.alert_burst_min, window_ms: self.alert_burst_window_ms };
+        let bursts = BurstBounds { alerts_min: self.alert_burst_min, window_ms: millis(self.alert_burst_window) };
         Bounds { events_max: self.alert_events_max, cleared_max: self.cleared_alerts_max, bursts }
     }
 }

@@ -377,7 +377,7 @@ impl Views {
     }
 
     fn expire(&mut self, dirty: &mut impl FnMut(SubscriberId, Lane)) {
-        let cleared_before_ms = self.now_ms - self.config.cleared_alert_ms;
+        let cleared_before_ms = self.now_ms - tidegate_settings::millis(self.config.cleared_alert_time);
         self.alerts.expire(cleared_before_ms, self.version, &mut |watcher| dirty(watcher, Lane::Alerts));
         for row in self.sweep.step(self.now_ms, self.rows.end()) {
             let Some(row) = self.rows.get_any_mut(row) else { continue };

@@ -8,100 +8,145 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tidegate_identity::Authority;
+use tidegate_settings::{Reader, section};
 
 pub use self::engine::{EngineConfig, RumqttdConfig};
-pub use self::external::{ExternalConfig, ExternalTls, Version};
+pub(crate) use self::external::ExternalTls;
+pub use self::external::{ExternalConfig, Version};
 use crate::listeners::ListenerConfig;
 
-/// Settings and limits of the MQTT edge.
-#[derive(Debug, Clone)]
-pub struct BrokerConfig {
-    /// What serves MQTT. The limits below are the gate's; of the others each heeds those it can.
-    pub engine: EngineConfig,
-    /// Address of the MQTT listener (TCP); port 0 picks a free one.
-    pub listen: SocketAddr,
-    /// Listeners besides that one.
-    pub listeners: Vec<ListenerConfig>,
-    /// Connections the system may hold for each listener before the gate accepts them (listen(2)).
-    pub backlog: u32,
-    /// Connections at one time; a further one is told and closed.
-    pub connections_max: u32,
-    /// Connections past a limit that are kept until their CONNECT, for two seconds at most, so that the client can be
-    /// told why; further ones are closed at once.
-    pub connections_refused_waiting_max: u32,
-    /// Who is let in, and what they may do.
-    pub authority: Arc<Authority>,
-    /// Connections of one address (IPv6: of a /64) at one time, past it told and closed; 0: no limit.
-    pub connections_per_address_max: u32,
-    /// Connections an address may open a second, past its burst; a further one is told and closed. 0: no limit.
-    pub connect_rate_per_address: u32,
-    /// Connections an address may open at once.
-    pub connect_burst_per_address: u32,
-    /// Publications of one client a second; past it the client is not read for a while. 0: no limit.
-    pub publish_rate_max: u32,
-    /// Bytes of topics and payloads one client publishes a second; past it it is not read for a while. 0: no limit.
-    pub publish_bytes_rate_max: usize,
-    /// A connection that has not sent its CONNECT by then is closed; handshakes before it count.
-    pub connect_timeout: Duration,
-    /// A packet that has begun is whole by then, and a second later for each KiB of it that came; else the connection
-    /// ends.
-    pub packet_timeout: Duration,
-    /// Largest MQTT packet a client may send, its fixed header included.
-    pub packet_bytes_max: usize,
-    /// When PUBACK and PUBREC leave.
-    pub acknowledge: Acknowledge,
-    /// Longest client identifier.
-    pub client_id_bytes_max: usize,
-    /// Longest topic name or filter.
-    pub topic_bytes_max: usize,
-    /// Most levels of a topic name or filter.
-    pub topic_levels_max: usize,
-    /// Bytes of the properties of a publication or will.
-    pub properties_bytes_max: usize,
-    /// User properties of a publication or will.
-    pub user_properties_max: usize,
-    /// Whether a payload that says it is UTF-8 (payload format indicator 1) is refused where it is not.
-    pub check_payload_format: bool,
-    /// Topic aliases a client may set up (MQTT 5.0 section 3.2.2.3.8), and that are set up towards a client.
-    pub topic_alias_max: u16,
-    /// QoS 1 and 2 publications of one client that are not yet acknowledged: the MQTT 5 receive maximum. A 3.1.1
-    /// client past it is not read until acknowledgements went out.
-    pub receive_max: u16,
-    /// Payload bytes of one client that are not yet acknowledged; past it the client is not read.
-    pub inflight_bytes_max: usize,
-    /// QoS 1 and 2 messages on their way to one subscriber that it has not acknowledged.
-    pub delivery_inflight_max: u16,
-    /// Bytes queued for one subscriber; past it new messages for it are dropped and counted.
-    pub queue_bytes_max: usize,
-    /// Bytes queued for all subscribers together; past it new messages are dropped and counted.
-    pub queue_bytes_total_max: usize,
-    /// Subscriptions of one client.
-    pub subscriptions_per_client_max: usize,
-    /// Subscriptions of all clients together.
-    pub subscriptions_max: usize,
-    /// Retained messages.
-    pub retained_max: usize,
-    /// Bytes of topics and payloads of the retained messages.
-    pub retained_bytes_max: usize,
-    /// Sessions kept for clients that are away.
-    pub sessions_max: usize,
-    /// Longest time a session is kept for a client that is away; shortens what a client asks for.
-    pub session_expiry_max: Duration,
-    /// Longest keep-alive; an MQTT 5 client that asks for more, or for none, is told this one (section 3.2.2.3.14).
-    /// `ZERO`: whatever the client asks for.
-    pub keep_alive_max: Duration,
-    /// Clients that went, for which it is remembered why.
-    pub ends_max: usize,
-    /// Lines about connections that were refused, one for each address and reason.
-    pub refusals_max: usize,
-    /// Traces of clients at one time.
-    pub traces_max: usize,
-    /// How long a connection is read on after the server ended it, for a client that is still sending to read why.
-    pub linger: Duration,
-    /// Bytes that are read then at most.
-    pub linger_bytes_max: usize,
-    /// At shutdown: longest wait for publications to become durable and be acknowledged.
-    pub shutdown_grace: Duration,
+section! {
+    /// Settings and limits of the MQTT edge.
+    #[derive(Debug, Clone)]
+    pub struct BrokerConfig {
+        /// What serves MQTT. The limits below are the gate's; of the others each heeds those it can.
+        pub engine: EngineConfig = EngineConfig::Gate,
+        /// Listeners besides that one.
+        pub listeners: Vec<ListenerConfig> = Vec::new(),
+        /// Who is let in, and what they may do.
+        pub authority: Arc<Authority> = Arc::new(Authority::anybody()),
+    }
+    /// The MQTT listener and what a client may do.
+    [mqtt] {
+        /// Address of the listener; port 0 picks one; --mqtt overrides it.
+        pub listen: SocketAddr = address(SocketAddr::from((Ipv4Addr::LOCALHOST, 1883))),
+        /// Connections the system holds until they are accepted.
+        ///
+        /// For each listener; listen(2).
+        pub backlog: u32 = count(4096),
+        /// Connections at one time.
+        ///
+        /// A further one is told and closed.
+        pub connections_max: u32 = count(100_000),
+        /// Refused connections kept for up to 2 s to be told why; further ones are closed at once.
+        ///
+        /// Past a limit; until their CONNECT, to which they are answered.
+        pub connections_refused_waiting_max: u32 = count(256),
+        /// Connections of one address (IPv6: of a /64) at one time; 0: no limit.
+        ///
+        /// Past it told and closed.
+        pub connections_per_address_max: u32 = count(50_000),
+        /// Connections an address may open a second, past its burst; 0: no limit.
+        ///
+        /// A further one is told and closed.
+        pub connect_rate_per_address: u32 = count(2000),
+        /// Connections an address may open at once.
+        pub connect_burst_per_address: u32 = count(50_000),
+        /// Publications of one client a second; past it the client is read slower. 0: no limit.
+        pub publish_rate_max: u32 = count(200_000),
+        /// Bytes one client publishes a second; past it the client is read slower. 0: no limit.
+        ///
+        /// Of topics and payloads.
+        pub publish_bytes_rate_max: usize = bytes(128 * 1024 * 1024),
+        /// Time until a connection has to say CONNECT, handshakes included.
+        pub connect_timeout: Duration = timeout(Duration::from_secs(10)),
+        /// Time to send a packet, once begun, and a second more for each KiB of it; then the connection ends.
+        pub packet_timeout: Duration = timeout(Duration::from_secs(30)),
+        /// When PUBACK leaves. "durable": when the reading is on disk. "appended": at once; a crash loses what was not
+        /// committed yet.
+        pub acknowledge: Acknowledge = choice(Acknowledge::Durable, &[
+            ("durable", Acknowledge::Durable),
+            ("appended", Acknowledge::Appended),
+        ]),
+        /// Largest MQTT packet, its header included.
+        pub packet_bytes_max: usize = bytes(256 * 1024),
+        /// Longest client identifier.
+        pub client_id_bytes_max: usize = bytes(256),
+        /// Longest topic name or filter.
+        pub topic_bytes_max: usize = bytes(1024),
+        /// Most levels of a topic name or filter.
+        pub topic_levels_max: usize = count(32),
+        /// Bytes of the properties of a publication or will.
+        pub properties_bytes_max: usize = bytes(16 * 1024),
+        /// User properties of a publication or will.
+        pub user_properties_max: usize = count(64),
+        /// Whether a payload that says it is UTF-8 (MQTT 5) is refused where it is not.
+        pub payload_format: bool = choice(false, &[("trusted", false), ("checked", true)]),
+        /// Topic aliases of an MQTT 5 client, each way.
+        ///
+        /// MQTT 5.0 section 3.2.2.3.8.
+        pub topic_alias_max: u16 = count(64),
+        /// Publications of one client that wait for their acknowledgement.
+        ///
+        /// QoS 1 and 2: the MQTT 5 receive maximum. A 3.1.1 client past it is not read until acknowledgements went out.
+        pub receive_max: u16 = count(1024),
+        /// Bytes of one client that wait for it.
+        ///
+        /// Of payloads; past it the client is not read.
+        pub inflight_bytes_max: usize = bytes(1024 * 1024),
+        /// Messages on their way to one subscriber that it has not acknowledged.
+        pub delivery_inflight_max: u16 = count(128),
+        /// Bytes queued for one subscriber; past it dropped.
+        ///
+        /// What is dropped is what is new; it is counted.
+        pub queue_bytes_max: usize = bytes(1024 * 1024),
+        /// Bytes queued for all subscribers together; past it dropped.
+        ///
+        /// What is dropped is what is new; it is counted.
+        pub queue_bytes_total_max: usize = bytes(64 * 1024 * 1024),
+        /// Subscriptions of one client.
+        pub subscriptions_per_client_max: usize = count(1000),
+        /// Subscriptions of all clients together.
+        pub subscriptions_max: usize = count(1_000_000),
+        /// Retained messages; past it the oldest of whoever has most go.
+        pub retained_max: usize = count(100_000),
+        /// Bytes of the retained messages.
+        ///
+        /// Of topics and payloads.
+        pub retained_bytes_max: usize = bytes(32 * 1024 * 1024),
+        /// Sessions kept for clients that are away; past it whoever has most gives way.
+        pub sessions_max: usize = count(100_000),
+        /// Longest time such a session is kept.
+        ///
+        /// Shortens what a client asks for.
+        pub session_expiry_max: Duration = duration(Duration::from_secs(7 * 24 * 3600)),
+        /// Longest keep-alive of MQTT 5 clients, told to those that ask for more; "0 ms": as they ask.
+        ///
+        /// Also to those that ask for none (MQTT 5.0 section 3.2.2.3.14).
+        pub keep_alive_max: Duration = duration(Duration::ZERO),
+        /// Clients that went, for which it is remembered why.
+        pub ends_max: usize = count(10_000),
+        /// Refused connections that are remembered, by address and reason; past it the oldest of whoever has most go.
+        pub refusals_max: usize = count(1_000),
+        /// Traces of clients at one time; past it 503.
+        pub traces_max: usize = count(16),
+        /// How long a connection that the server ended is read on, so that its client reads why.
+        pub linger: Duration = duration(Duration::from_secs(2)),
+        /// Bytes that are read then at most.
+        pub linger_bytes_max: usize = bytes(4 * 1024 * 1024),
+        /// At shutdown: longest wait for acknowledgements.
+        ///
+        /// For publications to become durable and be acknowledged.
+        pub shutdown_grace: Duration = duration(Duration::from_secs(3)),
+    }
+    then BrokerConfig::read_on;
+}
+
+impl BrokerConfig {
+    fn read_on(&mut self, reader: &mut Reader) {
+        self.engine = EngineConfig::read(reader);
+        self.listeners = ListenerConfig::read_all(reader);
+    }
 }
 
 /// When a publication is acknowledged.
@@ -111,52 +156,4 @@ pub enum Acknowledge {
     Durable,
     /// When it is in order in memory: a crash loses what was not committed yet, though it was acknowledged.
     Appended,
-}
-
-impl Default for BrokerConfig {
-    fn default() -> Self {
-        BrokerConfig {
-            engine: EngineConfig::Gate,
-            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 1883)),
-            listeners: Vec::new(),
-            backlog: 4096,
-            connections_max: 100_000,
-            connections_refused_waiting_max: 256,
-            authority: Arc::new(Authority::anybody()),
-            connections_per_address_max: 50_000,
-            connect_rate_per_address: 2000,
-            connect_burst_per_address: 50_000,
-            publish_rate_max: 200_000,
-            publish_bytes_rate_max: 128 * 1024 * 1024,
-            connect_timeout: Duration::from_secs(10),
-            packet_timeout: Duration::from_secs(30),
-            packet_bytes_max: 256 * 1024,
-            acknowledge: Acknowledge::Durable,
-            client_id_bytes_max: 256,
-            topic_bytes_max: 1024,
-            topic_levels_max: 32,
-            properties_bytes_max: 16 * 1024,
-            user_properties_max: 64,
-            check_payload_format: false,
-            topic_alias_max: 64,
-            receive_max: 1024,
-            inflight_bytes_max: 1024 * 1024,
-            delivery_inflight_max: 128,
-            queue_bytes_max: 1024 * 1024,
-            queue_bytes_total_max: 64 * 1024 * 1024,
-            subscriptions_per_client_max: 1000,
-            subscriptions_max: 1_000_000,
-            retained_max: 100_000,
-            retained_bytes_max: 32 * 1024 * 1024,
-            sessions_max: 100_000,
-            session_expiry_max: Duration::from_secs(7 * 24 * 3600),
-            keep_alive_max: Duration::ZERO,
-            ends_max: 10_000,
-            refusals_max: 1_000,
-            traces_max: 16,
-            linger: Duration::from_secs(2),
-            linger_bytes_max: 4 * 1024 * 1024,
-            shutdown_grace: Duration::from_secs(3),
-        }
-    }
 }

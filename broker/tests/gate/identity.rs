@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::support::Served;
 use tempfile::TempDir;
-use tidegate_identity::{Authority, GuardConfig, IdentityConfig, Right, TokenConfig, set_password};
+use tidegate_identity::{Authority, GuardConfig, IdentityConfig, Right, set_password};
 use tidegate_telemetry::Reason;
 use tokio::process::Command;
 
@@ -227,9 +227,7 @@ fn hs256(sub: &str, ends_in_s: i64) -> String {
 const SECRET: &[u8] = b"a secret of thirty-two bytes or so";
 
 fn tokens(keys: &Path) -> IdentityConfig {
-    let (issuer, audience, leeway) = (String::new(), String::new(), Duration::ZERO);
-    let token = Some(TokenConfig { keys: keys.to_owned(), issuer, audience, leeway });
-    IdentityConfig { token, ..IdentityConfig::default() }
+    IdentityConfig { token_keys: Some(keys.to_owned()), token_leeway: Duration::ZERO, ..IdentityConfig::default() }
 }
 
 #[tokio::test]

@@ -112,7 +112,7 @@ impl World {
         let process = ProcessConfig {
             devices_max: limits.devices_max,
             metrics_per_device_max: limits.metrics_per_device_max,
-            forget_after_ms: dice.one_in(2).then_some(1_800_000),
+            forget_after: dice.one_in(2).then_some(Duration::from_secs(1_800)),
             rules: rules(),
             ..ProcessConfig::default()
         };

@@ -32,7 +32,7 @@ impl World {
     fn new() -> World {
         let folder = tempfile::tempdir().unwrap();
         let mut config = NodeConfig::new(folder.path().join("data"));
-        config.http = "127.0.0.1:0".parse().unwrap();
+        config.push.listen = "127.0.0.1:0".parse().unwrap();
         config.broker.listen = "127.0.0.1:0".parse().unwrap();
         config.log.disk_reserve_bytes = 0;
         World { folder, config, base_ms: now_ms() - 1_000_000, published: 0, is_down: Arc::default() }

@@ -21,7 +21,7 @@ use crate::{Authenticator, Check, Credentials, Identity, IdentityError, Now, Pri
 
 /// What tokens must say.
 #[derive(Debug, Clone)]
-pub struct TokenConfig {
+pub(crate) struct TokenConfig {
     /// JWKS file, or folder of keys.
     pub keys: PathBuf,
     /// `iss` they must have; empty: not looked at.

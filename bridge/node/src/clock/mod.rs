@@ -15,6 +15,7 @@ mod tests;
 use std::sync::LazyLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use tidegate_settings::{Reader, section};
 use tidegate_telemetry::UNSET_BEFORE_MS;
 
 use steady::SteadyClock;
@@ -24,30 +25,38 @@ static STEADY: LazyLock<SteadyClock> = LazyLock::new(|| SteadyClock::starting(wa
 /// A look that took longer than this may have seen the two times far apart.
 const LOOK_US_MAX: i64 = 100_000;
 
-/// What is believed of the system's clock; keys of the configuration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ClockConfig {
-    /// A clock that is set forward by more leaps: it is followed only when that has lasted. If the program seems to have been
-    /// down for more, nothing of that counts for what waits.
-    pub forward_max: Duration,
-    /// A clock that is set back by more leaps; up to it time goes on at half its speed until the two meet.
-    pub back_max: Duration,
-    /// How long the system's clock and the running time must agree until it counts as confirmed.
-    pub confirm_after: Duration,
-    /// How many times as fast as confirmed running time what is deleted by age may get older.
-    pub age_rate_max: u32,
-    /// A person says that the system's clock is right at this start; no key, an argument.
-    pub trusted: bool,
+section! {
+    /// What is believed of the system's clock.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub struct ClockConfig {
+        /// A person says that the system's clock is right at this start; no key, an argument.
+        pub trusted: bool = false,
+    }
+    /// What is believed of the system's clock.
+    [clock] {
+        /// It is followed when it is set forward by so much; more has to last first. A longer time in which the program was
+        /// down does not count for what waits.
+        pub forward_max: Duration = timeout(Duration::from_secs(24 * 3600)),
+        /// Set back by so much, time goes at half its speed until the two meet; more has to last first, then the time goes
+        /// back. 10 min or more.
+        pub back_max: Duration = timeout(Duration::from_secs(2 * 3600)),
+        /// How long it has to agree with the time that passed until it is confirmed. Nothing is deleted by age before, and
+        /// one that leaps from then on has to last as long.
+        pub confirm_after: Duration = timeout(Duration::from_secs(4 * 3600)),
+        /// How many times as fast as confirmed time passes history may get older, to make up for the time that the program
+        /// was down.
+        pub age_rate_max: u32 = count(10),
+    }
+    then ClockConfig::read_on;
 }
 
-impl Default for ClockConfig {
-    fn default() -> Self {
-        ClockConfig {
-            forward_max: Duration::from_secs(24 * 3600),
-            back_max: Duration::from_secs(2 * 3600),
-            confirm_after: Duration::from_secs(4 * 3600),
-            age_rate_max: 10,
-            trusted: false,
+/// A leap back has to be longer than who stamped an entry may take to append it.
+const BACK_MIN: Duration = Duration::from_secs(600);
+
+impl ClockConfig {
+    fn read_on(&mut self, reader: &mut Reader) {
+        if self.back_max < BACK_MIN {
+            reader.at("clock").wrong_key("back_max", "has to be 10 min or more");
         }
     }
 }

@@ -1,6 +1,8 @@
 //! A fleet with all kinds of rules and little room, entry by entry.
 #![allow(dead_code)]
 
+use std::time::Duration;
+
 use tidegate_decode::{DecodeConfig, Decoder};
 use tidegate_process::{CommandsConfig, Condition, Output, Process, ProcessConfig, Rule};
 use tidegate_telemetry::{AggregateChange, AlertChange, Change, CommandRequest, Entry, InAlert, Position, Qos, words};
@@ -15,9 +17,14 @@ pub fn config() -> ProcessConfig {
         aggregate_metrics_max: 2,
         late_after_intervals: 2,
         lost_after_intervals: 6,
-        forget_after_ms: Some(500_000),
+        forget_after: Some(Duration::from_secs(500)),
         alerts_recent_max: 3,
-        commands: CommandsConfig { per_device_max: 3, total_max: 6, bytes_max: 3_000, age_max_ms: 600_000 },
+        commands: CommandsConfig {
+            per_device_max: 3,
+            total_max: 6,
+            bytes_max: 3_000,
+            age_max: Duration::from_secs(600),
+        },
         redelivery_per_client_max: 8,
         redelivery_bytes_max: 350,
         rules: vec![

@@ -29,7 +29,7 @@ use crate::http::patience::Patience;
 const UNACCEPTED_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Serves HTTP/1.1 until `cancel`; a task of `tracker` for each connection, which ends within
-/// `http.drain_timeout_ms` after that. Handlers find the peer in [`ConnectInfo<SocketAddr>`].
+/// `http.drain_timeout` after that. Handlers find the peer in [`ConnectInfo<SocketAddr>`].
 ///
 /// A connection that became a WebSocket is no longer this function's: its session watches a token of its own.
 pub async fn serve(
@@ -42,8 +42,8 @@ pub async fn serve(
     let server = Arc::new(Server {
         http: protocol(config),
         router,
-        write_timeout: Duration::from_millis(config.write_timeout_ms),
-        drain_timeout: Duration::from_millis(config.drain_timeout_ms),
+        write_timeout: config.write_timeout,
+        drain_timeout: config.drain_timeout,
         cancel: cancel.clone(),
     });
     let room = Arc::new(Semaphore::new(config.connections_max));
@@ -112,7 +112,7 @@ impl Server {
 fn protocol(config: &PushConfig) -> http1::Builder {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
-        .header_read_timeout(Duration::from_millis(config.header_timeout_ms))
+        .header_read_timeout(config.header_timeout)
         .max_header_size(config.header_bytes_max)
         .max_buf_size(config.header_bytes_max.max(64 * 1024));
     http

@@ -3,7 +3,6 @@
 //! One task for all charts asks one question at a time, so that it takes little from those who open charts.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tidegate_telemetry::History;
 use tidegate_views::{Seeded, UncertainBuckets, Views};
@@ -25,7 +24,7 @@ pub(crate) async fn run(hub: Arc<Hub>, history: Arc<dyn History>) {
 
 /// Each chart once in a round. Between two rounds there is a pause, at least as long as the round was.
 async fn mend_all(hub: &Hub, archive: &Archive) {
-    let interval = Duration::from_millis(hub.config.chart_mend_interval_ms);
+    let interval = hub.config.chart_mend_interval;
     let mut is_told = false;
     loop {
         hub.uncertain.notified().await;

@@ -23,7 +23,7 @@ impl Archive {
     pub fn new(history: Arc<dyn History>, config: &PushConfig) -> Self {
         let turns = Turns::new("rest", config.history_concurrency, config.history_waiting_max);
         let archive = crate::archive::Archive::new(history, turns);
-        Archive { archive, wait: Duration::from_millis(config.history_wait_ms) }
+        Archive { archive, wait: config.history_wait }
     }
 
     /// Readings of before are not kept, Unix ms.

@@ -61,8 +61,8 @@ impl Defaults {
             topic: config.topic_of(device),
             response_topic: config.response_topic_of(device),
             qos: QOS_DEFAULT.level(),
-            expires_in_s: config.expires_in_s,
-            expires_in_max_s: config.expires_in_max_s,
+            expires_in_s: config.expires_in_s(),
+            expires_in_max_s: config.expires_in_max_s(),
             payload_bytes_max: config.payload_bytes_max,
         }
     }
@@ -232,9 +232,9 @@ fn request(api: &Api, device: Arc<str>, asked: Asked, header_key: Option<String>
     }
     let qos = asked.qos.map_or(Some(QOS_DEFAULT), |qos| Qos::from_level(u8::try_from(qos).ok()?));
     let qos = qos.ok_or_else(|| invalid("qos is 0, 1 or 2".to_owned()))?;
-    let expires_in_s = asked.expires_in_s.unwrap_or(config.expires_in_s);
-    if !(1..=config.expires_in_max_s).contains(&expires_in_s) {
-        return Err(invalid(format!("expires_in_s is from 1 to {}", config.expires_in_max_s)));
+    let expires_in_s = asked.expires_in_s.unwrap_or_else(|| config.expires_in_s());
+    if !(1..=config.expires_in_max_s()).contains(&expires_in_s) {
+        return Err(invalid(format!("expires_in_s is from 1 to {}", config.expires_in_max_s())));
     }
     let key = match (header_key, asked.key) {
         (Some(header), Some(field)) if header != field => {

@@ -1,7 +1,5 @@
 //! What requests that change something have in common.
 
-use std::time::Duration;
-
 use axum::body::Body;
 use axum::http::HeaderMap;
 use bytes::Bytes;
@@ -18,7 +16,7 @@ const KEY_MAX: usize = 255;
 
 /// The whole body, within its limits of size and time.
 pub async fn body(api: &Api, body: Body) -> Result<Bytes, ApiError> {
-    let wait = Duration::from_millis(api.config.body_timeout_ms);
+    let wait = api.config.body_timeout;
     match tokio::time::timeout(wait, axum::body::to_bytes(body, api.config.body_bytes_max)).await {
         Ok(Ok(body)) => Ok(body),
         Ok(Err(_)) => {
@@ -71,7 +69,7 @@ pub fn is_key(text: &str) -> bool {
 
 /// Has the log take it, and waits until it is on disk and applied.
 pub async fn submit(api: &Api, intent: Intent) -> Result<Position, ApiError> {
-    let wait = Duration::from_millis(api.config.intent_timeout_ms);
+    let wait = api.config.intent_timeout;
     match tokio::time::timeout(wait, api.intents.submit(intent)).await {
         Ok(applied) => Ok(applied?),
         Err(_) => {

@@ -53,7 +53,7 @@ fn describe(config: &PushConfig) -> String {
         ("/components/parameters/limit/schema/default", config.page_default as u64),
         ("/components/parameters/width/schema/maximum", u64::from(config.width_max)),
         ("/components/parameters/clients/schema/maximum", super::clients::PAGE_MAX.min(config.page_max) as u64),
-        ("/components/schemas/SendCommand/properties/expires_in_s/maximum", config.commands.expires_in_max_s.into()),
+        ("/components/schemas/SendCommand/properties/expires_in_s/maximum", config.commands.expires_in_max_s().into()),
     ];
     for (place, limit) in limits {
         *description.pointer_mut(place).expect("the description has it") = limit.into();

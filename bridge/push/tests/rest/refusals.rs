@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 use std::sync::mpsc;
+use std::time::Duration;
 
 use tidegate_push::PushConfig;
 
@@ -73,7 +74,7 @@ async fn an_alert_that_is_unknown_or_over_is_not_acknowledged() {
 
 #[tokio::test]
 async fn a_log_that_hangs_is_answered_in_time() {
-    let config = PushConfig { intent_timeout_ms: 50, ..PushConfig::default() };
+    let config = PushConfig { intent_timeout: Duration::from_millis(50), ..PushConfig::default() };
     let site = Site::with(config, FakeHistory::default()).await;
     site.log.is_stuck.store(true, Ordering::Relaxed);
     let answer = site.post(&format!("/v1/alerts/{COLD}/acknowledge"), "").await;
@@ -104,7 +105,8 @@ async fn questions_beyond_what_the_history_may_be_asked_at_once_are_told_to_come
     recorder();
     let (open, gate) = mpsc::channel();
     let history = FakeHistory { gate: Some(gate).into(), ..FakeHistory::default() };
-    let config = PushConfig { history_concurrency: 1, history_wait_ms: 50, ..PushConfig::default() };
+    let config =
+        PushConfig { history_concurrency: 1, history_wait: Duration::from_millis(50), ..PushConfig::default() };
     let site = Site::with(config, history).await;
     let slow = site.get("/v1/readings?device=quiet&metric=door.state");
     let refused = async {

@@ -14,7 +14,7 @@ use crate::site::Site;
 
 #[tokio::test]
 async fn a_client_that_never_ends_its_headers_is_cut_off() {
-    let config = PushConfig { header_timeout_ms: 100, ..PushConfig::default() };
+    let config = PushConfig { header_timeout: Duration::from_millis(100), ..PushConfig::default() };
     let site = Site::with(config, FakeHistory::default()).await;
     let mut slow = TcpStream::connect(site.address).await.unwrap();
     slow.write_all(b"GET /healthz HTTP/1.1\r\nhost: local").await.unwrap();
@@ -26,7 +26,8 @@ async fn a_client_that_never_ends_its_headers_is_cut_off() {
 
 #[tokio::test]
 async fn headers_and_bodies_beyond_their_limits_are_refused() {
-    let config = PushConfig { body_timeout_ms: 100, body_bytes_max: 16 * 1024, ..PushConfig::default() };
+    let config =
+        PushConfig { body_timeout: Duration::from_millis(100), body_bytes_max: 16 * 1024, ..PushConfig::default() };
     let site = Site::with(config, FakeHistory::default()).await;
     let long = "x".repeat(20_000);
     let head = [("host", "localhost"), ("x-long", long.as_str())];
@@ -67,7 +68,7 @@ async fn at_shutdown_idle_connections_end_at_once() {
 
 #[tokio::test]
 async fn at_shutdown_a_client_that_holds_its_request_back_is_not_waited_for() {
-    let config = PushConfig { drain_timeout_ms: 100, ..PushConfig::default() };
+    let config = PushConfig { drain_timeout: Duration::from_millis(100), ..PushConfig::default() };
     let site = Site::with(config, FakeHistory::default()).await;
     let mut slow = TcpStream::connect(site.address).await.unwrap();
     let head = format!("POST /v1/alerts/{COLD}/acknowledge HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n");
@@ -99,7 +100,7 @@ async fn a_live_session_opens_from_our_own_pages_only() {
 #[tokio::test]
 async fn a_download_that_nobody_reads_ends_and_a_live_session_that_sleeps_does_not() {
     crate::site::recorder();
-    let config = PushConfig { write_timeout_ms: 200, ..PushConfig::default() };
+    let config = PushConfig { write_timeout: Duration::from_millis(200), ..PushConfig::default() };
     let site = Site::with(config, FakeHistory { is_endless: true, ..FakeHistory::default() }).await;
     let (mut sleeping, _) = tokio_tungstenite::connect_async(format!("ws://{}/v1/live", site.address)).await.unwrap();
     let hello = r#"{"type":"hello","protocol":2,"encoding":"json"}"#;

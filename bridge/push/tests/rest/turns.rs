@@ -25,7 +25,7 @@ impl Slow {
         let (open, gate) = channel();
         let history = FakeHistory { gate: Some(gate).into(), ..FakeHistory::default() };
         let asked = Arc::clone(&history.asked);
-        let config = PushConfig { history_concurrency: 1, history_wait_ms: 60_000, ..config };
+        let config = PushConfig { history_concurrency: 1, history_wait: Duration::from_millis(60_000), ..config };
         Slow { site: Site::with(config, history).await, open, asked }
     }
 

@@ -56,7 +56,7 @@ impl Views {
 
     /// What nobody is owed any more from now on is kept until then, Unix ms, and freed by a sweep after it.
     pub(crate) fn keep_until_ms(&mut self) -> i64 {
-        let until_ms = self.now_ms.saturating_add(self.config.envelope_linger_ms);
+        let until_ms = self.now_ms.saturating_add(tidegate_settings::millis(self.config.envelope_linger));
         self.sweep.request(until_ms);
         until_ms
     }

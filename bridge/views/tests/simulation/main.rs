@@ -7,6 +7,7 @@ mod changes;
 mod counts;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use proptest::prelude::*;
 use serde_json::Value;
@@ -87,11 +88,11 @@ impl World {
         let config = ViewsConfig {
             membership_entries_max: 1 + dice.roll(32) as usize,
             alert_events_max: 4 + dice.roll(40) as usize,
-            cleared_alert_ms: 5_000,
+            cleared_alert_time: Duration::from_secs(5),
             cleared_alerts_max: 1 + dice.roll(12) as usize,
             alert_burst_min: [0, 2, 3, 5][dice.roll(4) as usize],
-            alert_burst_window_ms: dice.roll(8_000) as i64,
-            envelope_linger_ms: linger_ms,
+            alert_burst_window: Duration::from_millis(dice.roll(8_000)),
+            envelope_linger: Duration::from_millis(linger_ms.unsigned_abs()),
             rows_per_lock: 1 + dice.roll(6) as usize,
             ..ViewsConfig::default()
         };

@@ -65,7 +65,7 @@ const PACKET_BYTES_MAX: usize = 268_435_455;
 pub(super) fn prepare(config: &BrokerConfig, own: &ExternalConfig) -> Result<(Client, Connection), ExternalError> {
     let (host, port) = own.address.rsplit_once(':').unwrap_or((&own.address, "1883"));
     let port = port.parse().unwrap_or(1883);
-    let transport = match &own.tls {
+    let transport = match own.tls() {
         Some(files) => Transport::tls_with_config(TlsConfiguration::Rustls(tls::client_config(files)?)),
         None => Transport::tcp(),
     };

@@ -42,15 +42,15 @@ pub enum ExternalError {
 }
 
 /// What a connection offers and accepts.
-pub(super) fn client_config(files: &ExternalTls) -> Result<Arc<ClientConfig>, ExternalError> {
+pub(super) fn client_config(files: ExternalTls<'_>) -> Result<Arc<ClientConfig>, ExternalError> {
     let mut roots = RootCertStore::empty();
-    for certificate in certificates(&files.ca)? {
+    for certificate in certificates(files.ca)? {
         roots.add(certificate)?;
     }
     let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots);
-    let config = match &files.identity {
+    let config = match files.identity {
         None => builder.with_no_client_auth(),
         Some((certificate, key)) => {
             let private = PrivateKeyDer::from_pem_file(key).map_err(|source| unread(key, source))?;

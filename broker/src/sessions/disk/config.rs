@@ -2,35 +2,35 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use tidegate_settings::section;
+
 use super::schema::FILE_NAME;
 
-/// Where sessions are kept, and how much.
-#[derive(Debug, Clone)]
-pub struct SessionStoreConfig {
-    /// Directory of `sessions.sqlite`; made when it is missing. `None`: in memory, gone with the program.
-    pub directory: Option<PathBuf>,
-    /// Longest time a change waits that nobody waits for.
-    pub commit_interval: Duration,
-    /// Message bytes that may wait to be written; past it clients are not read until there is room.
-    pub unwritten_bytes_max: usize,
-    /// Bytes of one session's mailbox; past it its oldest messages are dropped and counted.
-    pub mailbox_bytes_max: u64,
-    /// Bytes of all mailboxes, each message counted for every session; past it the largest one's oldest are dropped.
-    pub mailbox_bytes_total_max: u64,
-    /// Age at which a message in a mailbox is dropped and counted.
-    pub mailbox_age_max: Duration,
-}
-
-impl Default for SessionStoreConfig {
-    fn default() -> Self {
-        SessionStoreConfig {
-            directory: None,
-            commit_interval: Duration::from_millis(50),
-            unwritten_bytes_max: 16 * 1024 * 1024,
-            mailbox_bytes_max: 16 * 1024 * 1024,
-            mailbox_bytes_total_max: 1024 * 1024 * 1024,
-            mailbox_age_max: Duration::from_secs(7 * 24 * 3600),
-        }
+section! {
+    /// Where sessions are kept, and how much.
+    #[derive(Debug, Clone)]
+    pub struct SessionStoreConfig {
+        /// Directory of `sessions.sqlite`; made when it is missing. `None`: in memory, gone with the program.
+        pub directory: Option<PathBuf> = None,
+    }
+    /// What survives a restart for MQTT clients: sessions, mailboxes, retained, wills.
+    [sessions] {
+        /// Longest wait of a change nobody waits for.
+        pub commit_interval: Duration = duration(Duration::from_millis(50)),
+        /// Message bytes that may wait for the disk; past it clients are read slower.
+        pub unwritten_bytes_max: usize = bytes(16 * 1024 * 1024),
+        /// Bytes kept for one client that is away; past it the oldest messages go.
+        ///
+        /// They are counted.
+        pub mailbox_bytes_max: u64 = bytes(16 * 1024 * 1024),
+        /// Bytes kept for all of them; past it the oldest of the largest go.
+        ///
+        /// Each message counts for every session.
+        pub mailbox_bytes_total_max: u64 = bytes(1024 * 1024 * 1024),
+        /// Age at which such a message goes.
+        ///
+        /// It is counted.
+        pub mailbox_age_max: Duration = duration(Duration::from_secs(7 * 24 * 3600)),
     }
 }
 

@@ -12,8 +12,8 @@ mod serving;
 mod wishes;
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use tidegate_settings::millis;
 use tidegate_telemetry::History;
 use tidegate_views::{StreamPosition, Subscription};
 use tokio::time::{Instant, sleep_until};
@@ -112,9 +112,9 @@ impl<T: Transport> Session<T> {
             flow: Flow::new(config.bytes_in_flight_start, config.bytes_in_flight_max),
             jobs: Jobs::new(Archive::new(Arc::clone(&history), Arc::clone(&hub.turns)), Asker::Session(place.number)),
             history,
-            pace: Pace::new(Duration::from_millis(config.pace_after_ms)),
+            pace: Pace::new(config.pace_after),
             lateness: Lateness::default(),
-            pulse_due: now + Duration::from_millis(config.pulse_ms),
+            pulse_due: now + config.pulse,
             hub,
             place,
             transport,
@@ -188,8 +188,7 @@ impl<T: Transport> Session<T> {
 
     async fn pulse(&mut self, now: Instant) -> Result<(), Gone> {
         let config = &self.hub.config;
-        let every_ms = if self.paused { config.pulse_paused_ms } else { config.pulse_ms };
-        self.pulse_due = now + Duration::from_millis(every_ms);
+        self.pulse_due = now + if self.paused { config.pulse_paused } else { config.pulse };
         let version = self.hub.read(|views| views.position().0);
         let epoch = Arc::clone(&self.epoch);
         let at = ToldPosition { position: StreamPosition { epoch: &epoch, version }, form: self.encoding.positions() };
@@ -225,8 +224,8 @@ impl<T: Transport> Session<T> {
 
     /// Different for each session, so that not all come back at once.
     fn reconnect_after_ms(&self) -> u64 {
-        let spread = self.hub.config.reconnect_spread_ms.max(1);
-        1_000 + self.place.number.wrapping_mul(0x9e37_79b9_7f4a_7c15) % spread
+        let spread_ms = millis(self.hub.config.reconnect_spread).unsigned_abs().max(1);
+        1_000 + self.place.number.wrapping_mul(0x9e37_79b9_7f4a_7c15) % spread_ms
     }
 }
 

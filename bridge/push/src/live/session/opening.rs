@@ -1,6 +1,6 @@
-use std::time::Duration;
-
 use tokio::time::Instant;
+
+use tidegate_settings::millis;
 
 use super::{BINARY, Flowing, Session, understand};
 use crate::live::encodings;
@@ -12,7 +12,7 @@ const FIRST: &str = "the first message must be a `hello`";
 
 impl<T: Transport> Session<T> {
     pub(super) async fn open(&mut self) -> Result<Flowing, Gone> {
-        let timeout = Duration::from_millis(self.hub.config.hello_timeout_ms);
+        let timeout = self.hub.config.hello_timeout;
         let first = tokio::time::timeout(timeout, self.transport.receive()).await;
         let hello = match first {
             Ok(Received::Gone) => return Ok(Flowing::Ended),
@@ -58,8 +58,8 @@ impl<T: Transport> Session<T> {
             epoch: &epoch.name,
             time_base: epoch.time_base_ms,
             time: self.hub.now_ms(),
-            pulse_ms: config.pulse_ms,
-            pulse_paused_ms: config.pulse_paused_ms,
+            pulse_ms: millis(config.pulse).unsigned_abs(),
+            pulse_paused_ms: millis(config.pulse_paused).unsigned_abs(),
             max_rate: self.max_rate,
             max_bytes_per_second: hello.max_bytes_per_second.map(|limit| limit.max(1)),
             limits,

@@ -53,10 +53,10 @@ impl<T: Transport> Session<T> {
     /// Where deltas are late, what is on the screen and not urgent waits a little for what comes next.
     fn rest_when_late(&mut self, late: Duration, now: Instant) {
         let config = &self.hub.config;
-        if !self.lateness.note(late, Duration::from_millis(config.late_after_ms)) {
+        if !self.lateness.note(late, config.late_after) {
             return;
         }
-        let due = now + Duration::from_millis(config.late_gap_ms);
+        let due = now + config.late_gap;
         let may_wait = |open: &&mut Open| open.cursor.lane() >= Lane::Views && !open.cursor.has_more();
         self.subscriptions.iter_mut().filter(may_wait).for_each(|open| open.due = open.due.max(due));
         self.hub.meters.held_late.increment(1);
@@ -202,13 +202,13 @@ impl<T: Transport> Session<T> {
 impl Open {
     /// Deltas a second at most: the least of what the subscription asks for, the session, and what its kind has.
     pub(super) fn rate_max(&self, config: &LiveConfig, max_rate: Option<f64>) -> Option<f64> {
-        let own_ms = match self.cursor.lane() {
-            Lane::Aggregates => config.group_interval_ms,
-            Lane::Views if self.cursor.is_fleet() => config.fleet_interval_ms,
-            Lane::Views | Lane::Commands => 0,
+        let own = match self.cursor.lane() {
+            Lane::Aggregates => config.group_interval,
+            Lane::Views if self.cursor.is_fleet() => config.fleet_interval,
+            Lane::Views | Lane::Commands => Duration::ZERO,
             Lane::Alerts => return None,
         };
-        let own = (own_ms > 0).then(|| 1.0 / Duration::from_millis(own_ms).as_secs_f64());
+        let own = (!own.is_zero()).then(|| 1.0 / own.as_secs_f64());
         let least = [own, self.rate, max_rate].into_iter().flatten().min_by(f64::total_cmp);
         least.map(|rate| rate.max(1.0 / LONGEST_INTERVAL.as_secs_f64()))
     }

@@ -1,5 +1,3 @@
-use std::time::Duration;
-
 use tidegate_views::Subscription;
 use tokio::time::Instant;
 
@@ -23,7 +21,7 @@ impl<T: Transport> Session<T> {
             ClientMessage::Ping { n } => Ok(ServerMessage::Pong { n, time: self.hub.now_ms() }),
             ClientMessage::Pause => {
                 self.paused = true;
-                self.pulse_due = Instant::now() + Duration::from_millis(self.hub.config.pulse_paused_ms);
+                self.pulse_due = Instant::now() + self.hub.config.pulse_paused;
                 return Ok(());
             }
             ClientMessage::Continue => {

@@ -51,7 +51,7 @@ async fn an_envelope_counts_what_came_since_the_last_value_and_nothing_twice() {
 
 #[tokio::test]
 async fn who_begins_wrong_hears_in_words_what_was_wrong() {
-    let site = Site::new(1, LiveConfig { hello_timeout_ms: 300, ..LiveConfig::default() }).await;
+    let site = Site::new(1, LiveConfig { hello_timeout: Duration::from_millis(300), ..LiveConfig::default() }).await;
     let large = format!("{{\"type\":\"hello\",\"filling\":\"{}\"}}", "x".repeat(70_000));
     let hello = json!({"type":"hello","protocol":3,"encoding":"json"});
     for (first, code, words) in [
@@ -165,7 +165,7 @@ async fn a_rate_that_is_met_is_told_of_its_subscription_until_it_is_taken_away()
 
 #[tokio::test]
 async fn who_forgets_to_say_what_it_saw_is_told_so_by_name() {
-    let mut site = Site::new(2, LiveConfig { pace_after_ms: 100, ..LiveConfig::default() }).await;
+    let mut site = Site::new(2, LiveConfig { pace_after: Duration::from_millis(100), ..LiveConfig::default() }).await;
     let mut client = site.connect().await;
     client.subscribe(watch(1, None)).await;
     let pace = loop {

@@ -19,6 +19,7 @@ use serde_json::json;
 use tidegate_promql::labels::Labels;
 use tidegate_promql::source::Series;
 use tidegate_promql::{Limits, QueryError, Range, evaluate, parse, parse_selector};
+use tidegate_settings::millis;
 use tidegate_telemetry::history::Wanted;
 use tidegate_telemetry::{History, HistoryError};
 
@@ -88,7 +89,7 @@ async fn answered(api: &Api, asker: Asker, asked: &Asked, range: Range, at_once:
 
 fn limits(api: &Api, asked: &Asked) -> Result<Limits, Refused> {
     let config = &api.config.prometheus;
-    let lookback_ms = asked.duration("lookback_delta")?.unwrap_or(config.lookback_ms);
+    let lookback_ms = asked.duration("lookback_delta")?.unwrap_or_else(|| millis(config.lookback));
     let (series_max, points_max, values_max) = (config.series_max, config.points_max, config.values_max);
     Ok(Limits { lookback_ms, series_max, points_max, values_max })
 }

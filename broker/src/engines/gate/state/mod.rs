@@ -106,7 +106,7 @@ impl GateState {
             properties: PropertyLimits {
                 bytes_max: config.properties_bytes_max,
                 user_max: config.user_properties_max,
-                checks_payload_format: config.check_payload_format,
+                checks_payload_format: config.payload_format,
             },
         };
         let bounds = QueueBounds {

@@ -1,14 +1,16 @@
-//! Reads a configuration document key by key. One call declares a key: its name, its default, its meaning. The same
-//! calls parse a file, report its mistakes, find unknown keys and write the sample file.
+//! A configuration document that is read section by section. The same calls parse a file, report its mistakes, find
+//! unknown keys and write the sample file.
 
 use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
 use std::net::SocketAddr;
 use std::ops::Range;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use toml_edit::{Document, Item, TableLike};
 
-use super::units;
+use crate::units;
 
 /// One mistake of a configuration file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +39,14 @@ pub struct Reader {
     root: Item,
     known: BTreeSet<String>,
     mistakes: Vec<Mistake>,
-    sample: String,
+    sample: Vec<Sample>,
+}
+
+/// A section as the sample file shows it.
+struct Sample {
+    name: &'static str,
+    heading: String,
+    keys: String,
 }
 
 impl Reader {
@@ -48,7 +57,7 @@ impl Reader {
             root: Item::Table(toml_edit::Table::new()),
             known: BTreeSet::new(),
             mistakes: Vec::new(),
-            sample: String::new(),
+            sample: Vec::new(),
         };
         match Document::parse(text.to_owned()) {
             Ok(document) => reader.root = document.as_item().clone(),
@@ -57,19 +66,29 @@ impl Reader {
         reader
     }
 
-    /// Opens a section: a table of keys.
+    /// Opens a section: a table of keys. With an empty meaning it goes on where it was left.
     pub fn section<'r>(&'r mut self, name: &'static str, meaning: &str) -> Section<'r> {
-        let _ = writeln!(self.sample, "\n# {meaning}\n[{name}]");
+        if !meaning.is_empty() {
+            self.sample_of(name).heading = format!("# {meaning}\n[{name}]\n");
+        }
         self.known.insert(name.to_owned());
         if let Some(item) = self.root.get(name).filter(|item| item.as_table_like().is_none()) {
             self.mistake(item.span(), name, format!("is a section: write [{name}] and its keys below it"));
         }
-        Section { reader: self, path: name.to_owned() }
+        Section { reader: self, path: name.to_owned(), sample: Some(name) }
+    }
+
+    fn sample_of(&mut self, name: &'static str) -> &mut Sample {
+        let at = self.sample.iter().position(|sample| sample.name == name).unwrap_or(self.sample.len());
+        if at == self.sample.len() {
+            self.sample.push(Sample { name, heading: format!("[{name}]\n"), keys: String::new() });
+        }
+        &mut self.sample[at]
     }
 
     /// The tables of `[[name]]`, each to be read as a section of its own.
     pub fn list(&mut self, name: &'static str, sample: &str) -> Vec<String> {
-        let _ = writeln!(self.sample, "\n{}", sample.trim());
+        self.sample_of(name).heading = format!("{}\n", sample.trim());
         self.known.insert(name.to_owned());
         match self.root.get(name) {
             None => Vec::new(),
@@ -83,7 +102,7 @@ impl Reader {
 
     /// The names below `[name.…]`, each to be read as a section of its own.
     pub fn named(&mut self, name: &'static str, sample: &str) -> Vec<(String, String)> {
-        let _ = writeln!(self.sample, "\n{}", sample.trim());
+        self.sample_of(name).heading = format!("{}\n", sample.trim());
         self.known.insert(name.to_owned());
         let Some(item) = self.root.get(name).cloned() else { return Vec::new() };
         let wrong = format!("is sections: write [{name}.NAME] and its keys below it");
@@ -107,7 +126,7 @@ impl Reader {
     /// A section found by [`Reader::list`] or [`Reader::named`]; not part of the sample.
     pub fn at<'r>(&'r mut self, path: &str) -> Section<'r> {
         self.known.insert(path.to_owned());
-        Section { reader: self, path: path.to_owned() }
+        Section { reader: self, path: path.to_owned(), sample: None }
     }
 
     /// Ends reading: unknown keys are mistakes too. Gives every mistake in order of line, and the sample's text.
@@ -117,7 +136,9 @@ impl Reader {
             self.find_unknown(table, "");
         }
         self.mistakes.sort_by_key(|mistake| mistake.line);
-        (self.mistakes, self.sample)
+        let sample = self.sample.iter().map(|Sample { heading, keys, .. }| format!("\n{heading}{keys}"));
+        let sample = sample.collect();
+        (self.mistakes, sample)
     }
 
     fn find_unknown(&mut self, table: &dyn TableLike, prefix: &str) {
@@ -183,6 +204,8 @@ fn level(key: &str) -> String {
 pub struct Section<'r> {
     reader: &'r mut Reader,
     path: String,
+    /// Where its keys are shown.
+    sample: Option<&'static str>,
 }
 
 impl Section<'_> {
@@ -208,30 +231,27 @@ impl Section<'_> {
         })
     }
 
-    /// A duration in milliseconds: `"2 ms"`, `"30 s"`, `"10 min"`, `"1 h"`, `"30 d"`.
-    pub fn duration_ms(&mut self, key: &str, default: i64, meaning: &str) -> i64 {
-        let shown = format!("\"{}\"", units::duration_text(default));
-        self.key(key, default, &shown, meaning, |item| {
+    /// A duration: `"2 ms"`, `"30 s"`, `"10 min"`, `"1 h"`, `"30 d"`.
+    pub fn duration(&mut self, key: &str, default: Duration, meaning: &str) -> Duration {
+        self.key(key, default, &shown(default), meaning, |item| {
             let text = item.as_str().ok_or("is a duration such as \"30 s\", \"10 min\" or \"30 d\"")?;
-            units::parse_duration_ms(text)
+            units::parse_duration(text)
         })
     }
 
-    /// The same as [`Section::duration_ms`], as a [`std::time::Duration`].
-    pub fn duration(&mut self, key: &str, default: std::time::Duration, meaning: &str) -> std::time::Duration {
-        let default_ms = i64::try_from(default.as_millis()).unwrap_or(i64::MAX);
-        std::time::Duration::from_millis(self.duration_ms(key, default_ms, meaning).unsigned_abs())
+    /// A [`Section::duration`] where `"0 ms"` stands for never.
+    pub fn duration_or_never(&mut self, key: &str, default: Option<Duration>, meaning: &str) -> Option<Duration> {
+        let given = self.duration(key, default.unwrap_or_default(), meaning);
+        (!given.is_zero()).then_some(given)
     }
 
     /// A [`Section::duration`] within which something has to happen.
-    pub fn timeout(&mut self, key: &str, default: std::time::Duration, meaning: &str) -> std::time::Duration {
-        let default_ms = i64::try_from(default.as_millis()).unwrap_or(i64::MAX);
-        let shown = format!("\"{}\"", units::duration_text(default_ms));
-        self.key(key, default, &shown, meaning, |item| {
+    pub fn timeout(&mut self, key: &str, default: Duration, meaning: &str) -> Duration {
+        self.key(key, default, &shown(default), meaning, |item| {
             let text = item.as_str().ok_or("is a duration such as \"30 s\" or \"10 min\"")?;
-            match units::parse_duration_ms(text)? {
-                0 => Err("has to be more than 0: nothing is ever done in no time".into()),
-                ms => Ok(std::time::Duration::from_millis(ms.unsigned_abs())),
+            match units::parse_duration(text)? {
+                Duration::ZERO => Err("has to be more than 0: nothing is ever done in no time".into()),
+                timeout => Ok(timeout),
             }
         })
     }
@@ -245,26 +265,29 @@ impl Section<'_> {
     }
 
     /// A text.
-    pub fn text(&mut self, key: &str, default: &str, meaning: &str) -> String {
+    pub fn text(&mut self, key: &str, default: String, meaning: &str) -> String {
         let shown = format!("{default:?}");
-        self.key(key, default.to_owned(), &shown, meaning, |item| {
+        self.key(key, default, &shown, meaning, |item| {
             item.as_str().map(str::to_owned).ok_or_else(|| "is a text in quotes".into())
         })
     }
 
     /// A list of texts.
-    pub fn texts(&mut self, key: &str, default: &[String], meaning: &str) -> Vec<String> {
-        self.key(key, default.to_vec(), &format!("{default:?}"), meaning, texts)
+    pub fn texts(&mut self, key: &str, default: Vec<String>, meaning: &str) -> Vec<String> {
+        let shown = format!("{default:?}");
+        self.key(key, default, &shown, meaning, texts)
     }
 
-    /// One word of a few; the first is the default.
-    pub fn choice<T: Copy>(&mut self, key: &str, choices: &[(&str, T)], meaning: &str) -> T {
-        let (word, default) = choices[0];
-        self.key(key, default, &format!("{word:?}"), meaning, |item| {
-            let named = choices.iter().find(|(name, _)| item.as_str() == Some(*name)).map(|(_, value)| *value);
-            let names = || choices.iter().map(|(name, _)| format!("{name:?}")).collect::<Vec<_>>().join(", ");
-            named.ok_or_else(|| format!("is one of {}", names()))
-        })
+    /// A path; an empty text stands for none.
+    pub fn path(&mut self, key: &str, default: Option<PathBuf>, meaning: &str) -> Option<PathBuf> {
+        let default = default.map_or_else(String::new, |path| path.to_string_lossy().into_owned());
+        Some(self.text(key, default, meaning)).filter(|path| !path.is_empty()).map(PathBuf::from)
+    }
+
+    /// One word of a few, each with what it stands for.
+    pub fn choice<T: Clone + PartialEq>(&mut self, key: &str, default: T, meaning: &str, choices: &[(&str, T)]) -> T {
+        let shown = choices.iter().find(|(_, value)| *value == default).map_or("", |(word, _)| word);
+        self.key(key, default, &format!("{shown:?}"), meaning, |item| chosen(item, choices))
     }
 
     /// A key without a default: `None` when it is absent.
@@ -337,19 +360,46 @@ impl Section<'_> {
         meaning: &str,
         parse: impl FnOnce(&Item) -> Result<T, String>,
     ) -> T {
-        let _ = writeln!(self.reader.sample, "# {meaning}\n{key} = {shown}");
+        if let Some(name) = self.sample {
+            let _ = writeln!(self.reader.sample_of(name).keys, "# {meaning}\n{key} = {shown}");
+        }
         self.optional(key, parse).unwrap_or(default)
     }
 }
 
-/// A TOML array of texts.
+fn shown(duration: Duration) -> String {
+    format!("\"{}\"", units::duration_text(duration))
+}
+
+/// A value that is one of a few words, as what it stands for.
+///
+/// # Errors
+/// What to write instead.
+pub fn chosen<T: Clone>(item: &Item, choices: &[(&str, T)]) -> Result<T, String> {
+    let named = choices.iter().find(|(word, _)| item.as_str() == Some(word)).map(|(_, value)| value.clone());
+    let words = || choices.iter().map(|(word, _)| format!("{word:?}")).collect::<Vec<_>>().join(", ");
+    named.ok_or_else(|| format!("is one of {}", words()))
+}
+
+/// A value that is a text of at least one character.
+///
+/// # Errors
+/// What to write instead.
+pub fn text(item: &Item) -> Result<String, String> {
+    item.as_str().filter(|text| !text.is_empty()).map(str::to_owned).ok_or_else(|| "is a text in quotes".into())
+}
+
+/// A value that is a list of texts.
+///
+/// # Errors
+/// What to write instead.
 pub fn texts(item: &Item) -> Result<Vec<String>, String> {
     let wrong = || "is a list of texts: [\"a\", \"b\"]".to_owned();
     let array = item.as_array().ok_or_else(wrong)?;
     array.iter().map(|value| value.as_str().map(str::to_owned).ok_or_else(wrong)).collect()
 }
 
-/// A TOML integer or float as a finite number.
+/// A value that is a finite number, whole or not.
 pub fn number(item: &Item) -> Option<f64> {
     #[allow(clippy::cast_precision_loss)] // a threshold beyond 2^53 has no use
     let number = item.as_float().or_else(|| item.as_integer().map(|whole| whole as f64))?;

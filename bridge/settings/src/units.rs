@@ -1,5 +1,7 @@
 //! Sizes and durations as people write them.
 
+use std::time::Duration;
+
 const SIZES: [(&str, u64); 8] = [
     ("TiB", 1 << 40),
     ("GiB", 1 << 30),
@@ -11,7 +13,7 @@ const SIZES: [(&str, u64); 8] = [
     ("B", 1),
 ];
 
-const DURATIONS: [(&str, i64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("ms", 1), ("s", 1_000)];
+const DURATIONS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1_000), ("ms", 1)];
 
 /// Bytes from `64 KiB`.
 pub fn parse_bytes(text: &str) -> Result<u64, String> {
@@ -23,14 +25,23 @@ pub fn parse_bytes(text: &str) -> Result<u64, String> {
     }
 }
 
-/// Milliseconds from `30 s`.
-pub fn parse_duration_ms(text: &str) -> Result<i64, String> {
+/// A duration from `30 s`.
+///
+/// # Errors
+/// What to write instead.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let (number, unit) = split(text);
     let factor = DURATIONS.iter().find(|(name, _)| *name == unit).map(|(_, factor)| *factor);
     match (number.parse::<u32>(), factor) {
-        (Ok(number), Some(factor)) => Ok(i64::from(number) * factor),
+        (Ok(number), Some(factor)) => Ok(Duration::from_millis(u64::from(number) * factor)),
         _ => Err(format!("{text:?} is not a duration such as \"30 s\" (ms, s, min, h, d)")),
     }
+}
+
+/// A duration of the configuration for arithmetic with times, in whole milliseconds.
+#[must_use]
+pub fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// The largest unit that divides a size.
@@ -41,14 +52,11 @@ pub fn bytes_text(bytes: u64) -> String {
 }
 
 /// The largest unit that divides a duration.
-pub fn duration_text(duration_ms: i64) -> String {
-    let mut units = DURATIONS;
-    units.sort_by_key(|(_, factor)| std::cmp::Reverse(*factor));
-    let fits = |(_, factor): &&(&str, i64)| duration_ms >= *factor && duration_ms % factor == 0;
-    units
-        .iter()
-        .find(fits)
-        .map_or_else(|| format!("{duration_ms} ms"), |(unit, factor)| format!("{} {unit}", duration_ms / factor))
+pub fn duration_text(duration: Duration) -> String {
+    let ms = duration.as_millis();
+    let fits = |(_, factor): &&(&str, u64)| ms >= u128::from(*factor) && ms.is_multiple_of(u128::from(*factor));
+    let (unit, factor) = DURATIONS.iter().find(fits).unwrap_or(&("ms", 1));
+    format!("{} {unit}", ms / u128::from(*factor))
 }
 
 fn split(text: &str) -> (&str, &str) {
@@ -67,7 +75,8 @@ mod tests {
             assert_eq!(parse_bytes(&bytes_text(bytes)), Ok(bytes));
         }
         for duration_ms in [0, 1, 2, 1_000, 1_500, 30_000, 60_000, 3_600_000, 30 * 86_400_000] {
-            assert_eq!(parse_duration_ms(&duration_text(duration_ms)), Ok(duration_ms));
+            let duration = Duration::from_millis(duration_ms);
+            assert_eq!(parse_duration(&duration_text(duration)), Ok(duration));
         }
     }
 
@@ -75,7 +84,7 @@ mod tests {
     fn nonsense_is_refused_with_an_example() {
         for text in ["", "ten", "5 parsecs", "-1 s", "1.5 s", "99999999999999999999 B"] {
             assert!(parse_bytes(text).is_err_and(|what| what.contains("such as")), "{text}");
-            assert!(parse_duration_ms(text).is_err_and(|what| what.contains("such as")), "{text}");
+            assert!(parse_duration(text).is_err_and(|what| what.contains("such as")), "{text}");
         }
     }
 }

@@ -1,38 +1,22 @@
-//! The configuration: every key with its default and meaning, in one place.
+//! The configuration of the program: the list of the rooms' sections, and what concerns several of them. The keys of a
+//! section (defaults, units, texts, checks) are declared in its room.
 //!
 //! - [`parse`]: from a file's text; every mistake at once
 //! - [`sample`]: the text of a configuration that holds every key with its default
-//! - `reader`, `units`: how keys are read; sizes and durations as people write them
-//! - `engine`: what serves MQTT
-//! - `listeners`: the ways in besides the plain listener
-//! - `identity`: who is let in, and rights
-//! - `mqtt`, `fleet`, `storage`, `viewers`: the limits of each room
-//! - `rules`: alert rules and the catalogue of metrics
-
-mod commands;
-mod engine;
-mod fleet;
-mod identity;
-mod listeners;
-mod mqtt;
-mod reader;
-mod rules;
-mod storage;
-mod units;
-mod viewers;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use tidegate_broker::{BrokerConfig, EngineConfig, ListenAddress, SessionStoreConfig};
+use tidegate_decode::DecodeConfig;
 use tidegate_identity::{Exposure, IdentityConfig};
 use tidegate_log::LogConfig;
-use tidegate_node::NodeConfig;
+use tidegate_node::{ClockConfig, FlushConfig, NodeConfig};
+use tidegate_process::ProcessConfig;
+use tidegate_push::{LiveConfig, PushConfig};
+use tidegate_settings::{Mistake, Reader};
 use tidegate_store::StoreConfig;
-
-pub use reader::Mistake;
-use reader::Reader;
-pub use units::parse_duration_ms;
+use tidegate_views::ViewsConfig;
 
 /// Reads a configuration file's text.
 ///
@@ -40,14 +24,7 @@ pub use units::parse_duration_ms;
 /// Every mistake of the file, in order of line.
 pub fn parse(text: &str) -> Result<NodeConfig, Vec<Mistake>> {
     let mut reader = Reader::new(text);
-    let (config, rules) = read(&mut reader);
-    for mistake in config.process.mistakes() {
-        let section = mistake.rule.and_then(|rule| rules.get(rule)).map_or("process", String::as_str);
-        reader.at(section).wrong_keys(mistake.keys, &mistake.what);
-    }
-    for (key, value, must) in config.log.mistakes() {
-        reader.at("log").wrong_key(key, &format!("is {value}, it must be {must}"));
-    }
+    let config = read(&mut reader);
     for (section, what) in without_the_gate(&config) {
         reader.at(section).wrong(what);
     }
@@ -66,46 +43,29 @@ pub fn sample() -> String {
     )
 }
 
-/// The configuration, and the section of each rule.
-fn read(reader: &mut Reader) -> (NodeConfig, Vec<String>) {
-    let mut section = reader.section("data", "Where everything is kept.");
-    let data = section.text(
-        "directory",
-        "data",
-        "Folder of the log, the sessions, the store and the checkpoint; --data overrides it.",
-    );
-    let data = PathBuf::from(data);
-    let (http, push) = viewers::push(reader);
-    let sections;
+/// Every section, in the order of the sample.
+fn read(reader: &mut Reader) -> NodeConfig {
+    let folder = "Folder of the log, the sessions, the store and the checkpoint; --data overrides it.";
+    let data = reader.section("data", "Where everything is kept.").text("directory", "data".into(), folder);
     let mut config = NodeConfig {
-        broker: BrokerConfig {
-            engine: engine::engine(reader),
-            listeners: listeners::listeners(reader),
-            ..mqtt::broker(reader)
-        },
-        identity: identity::identity(reader),
-        sessions: SessionStoreConfig { directory: Some(data.join("sessions")), ..mqtt::sessions(reader) },
-        log: LogConfig { directory: data.join("log"), ..storage::log(reader) },
-        store: StoreConfig { directory: data.join("store"), ..storage::store(reader) },
-        decode: fleet::decode(reader),
-        process: {
-            let process;
-            (process, sections) = fleet::process(reader);
-            process
-        },
-        views: viewers::views(reader),
-        live: viewers::live(reader),
-        flush: storage::flush(reader),
-        clock: fleet::clock(reader),
+        push: PushConfig::read(reader),
+        broker: BrokerConfig::read(reader),
+        identity: IdentityConfig::read(reader),
+        sessions: SessionStoreConfig::read(reader),
+        log: LogConfig::read(reader),
+        store: StoreConfig::read(reader),
+        decode: DecodeConfig::read(reader),
+        process: ProcessConfig::read(reader),
+        views: ViewsConfig::read(reader),
+        live: LiveConfig::read(reader),
+        flush: FlushConfig::read(reader),
+        clock: ClockConfig::read(reader),
+        data: PathBuf::new(),
         accepted: Vec::new(),
-        push,
-        http,
-        data,
     };
-    config.push.prometheus = viewers::prometheus(reader);
-    (config.push.commands, config.process.commands) = commands::commands(reader);
     config.views.cleared_alerts_max = config.process.alerts_recent_max;
-    (config, sections)
+    config.keep_in(PathBuf::from(data));
+    config
 }
 
 /// What only the gate does and is asked of another engine: nobody shall believe that it is done.
@@ -114,7 +74,7 @@ fn without_the_gate(config: &NodeConfig) -> impl Iterator<Item = (&'static str, 
     let default = IdentityConfig::default();
     let identity = &config.identity;
     let has_identity = identity.password_file.is_some()
-        || identity.token.is_some()
+        || identity.token_keys.is_some()
         || identity.certificate_name != default.certificate_name
         || identity.anonymous != default.anonymous;
     let asked = [
@@ -155,7 +115,7 @@ fn listened_on(config: &NodeConfig, otherwise: Exposure) -> Vec<(String, &'stati
         EngineConfig::Rumqttd(own) => vec![mqtt, of("rumqttd.listen_v5", own.listen_v5, asking)],
         EngineConfig::External(_) => Vec::new(),
     };
-    all.push(of("http.listen", config.http, otherwise));
+    all.push(of("http.listen", config.push.listen, otherwise));
     for (number, listener) in config.broker.listeners.iter().enumerate() {
         // A certificate that is required says who connects.
         let is_asked = listener.tls.as_ref().is_some_and(|tls| tls.require_certificate);
@@ -281,5 +241,17 @@ mod tests {
     fn text_that_is_not_toml_is_one_mistake_with_its_line() {
         let mistakes = parse("[mqtt]\nlisten = \n").unwrap_err();
         assert_eq!((mistakes.len(), mistakes[0].line), (1, 2), "{mistakes:?}");
+    }
+
+    #[test]
+    fn what_only_the_gate_does_is_refused_with_another_engine() {
+        for more in [
+            "[[listener]]\nkind = \"websocket\"\naddress = \"127.0.0.1:1\"\n",
+            "[identity]\npassword_file = \"users\"\n",
+            "[[right]]\nuser = \"*\"\ntopic = \"a\"\npublish = true\n",
+        ] {
+            let found = parse(&format!("[broker]\nengine = \"rumqttd\"\n{more}")).unwrap_err();
+            assert!(found.iter().any(|mistake| mistake.what.contains("engine = \"gate\"")), "{more}: {found:?}");
+        }
     }
 }
