@@ -1,9 +1,9 @@
 /// Declares a section of the configuration: a struct with its defaults and a function that reads it from a file.
 ///
-/// A key is a field behind the section's name: its own name is the key, the first paragraph of its documentation is the text of the sample file,
-/// the method of [`Section`](crate::Section) says how it is written (which is its unit), the first argument is the default.
-/// Further paragraphs are for who reads the code. The section's own documentation stands above it in the sample file; a section
-/// without one goes on where another declaration of the same section stopped, for parts with a struct of their own.
+/// A key is a field behind the section's name: its own name is the key, the first paragraph of its documentation is the text of
+/// the sample file, the method of [`Section`](crate::Section) says how it is written (which is its unit), and its first argument
+/// is the default. Further paragraphs are for who reads the code. The section's own documentation stands above it in the sample
+/// file; a section without one goes on with the section of that name, for parts that have a struct of their own.
 ///
 /// Fields in braces before it are no keys. `then` names a method that is called when all keys are read, with the
 /// [`Reader`](crate::Reader): it says what does not go together, or reads what belongs to it.
