@@ -78,7 +78,7 @@ fn latency(directory: &Path, rate: u32) {
             while delays.len() < count {
                 reader.read(PATIENCE, &mut out).expect("a sound log");
                 let now = now_ns();
-                delays.extend(out.drain(..).map(|(_, entry)| now.saturating_sub(sent_ns(&entry))));
+                delays.extend(out.drain(..).map(|(_, entry)| now.saturating_sub(sent_ns(&entry.entry))));
             }
             delays
         });

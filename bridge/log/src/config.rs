@@ -17,6 +17,9 @@ section! {
         pub directory: PathBuf = PathBuf::from("log"),
         /// An empty directory begins after this position: what the store already holds, when the log was set aside.
         pub begin_after: Position = Position::START,
+        /// In an empty directory times of receipt are so far ahead of the time that has passed, ms: as they were in the log that
+        /// was set aside.
+        pub begin_ahead_ms: i64 = 0,
         /// What happens after a write or sync has failed.
         pub on_failure: FailureAction = FailureAction::default(),
     }

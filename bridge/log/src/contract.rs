@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tidegate_telemetry::{Entry, Position, Publication, Qos};
+use tidegate_telemetry::{Entry, LogEntry, Position, Publication, Qos};
 
 use crate::{AppendError, Log, LogReader, ReadError};
 
@@ -40,6 +40,7 @@ macro_rules! contract_tests {
             a_batch_with_a_too_large_entry_leaves_nothing,
             received_times_never_step_back_even_over_a_restart,
             a_clock_that_is_set_back_begins_anew_even_for_what_was_stamped_before_it,
+            time_that_passes_is_counted_whatever_the_clock_is_set_to_and_over_a_restart,
             a_reader_starts_where_it_is_told_and_not_beyond_the_end,
             a_reader_waits_no_longer_than_told_and_is_woken_at_once,
             bytes_after_shrinks_towards_the_end,
@@ -107,7 +108,7 @@ pub fn wait_durable(log: &dyn Log, position: Position) {
 pub fn read_through(log: &dyn Log, after: Position, through: Position) -> Vec<Entry> {
     let mut reader = log.reader(after).expect("a reader");
     let entries = read_up_to(reader.as_mut(), after, through);
-    entries.into_iter().map(|entry| Entry::clone(&entry)).collect()
+    entries.into_iter().map(|entry| entry.entry.clone()).collect()
 }
 
 /// A log appends in order, and a reader sees that order.
@@ -248,6 +249,31 @@ pub fn a_clock_that_is_set_back_begins_anew_even_for_what_was_stamped_before_it(
     assert_eq!(times, [&[AHEAD_MS + 5_000, 6_000, 6_500, 6_500, 6_500], &ahead[..], &[6_600, 6_600, 7_000]].concat());
 }
 
+/// Ages are measured by it.
+pub fn time_that_passes_is_counted_whatever_the_clock_is_set_to_and_over_a_restart(fixture: &dyn Fixture) {
+    const HOUR_MS: i64 = 3_600_000;
+    let log = fixture.open();
+    let before = log.appended();
+    let forward = Entry::ClockSet { at_ms: 6_000 + HOUR_MS, by_ms: HOUR_MS };
+    append(log.as_ref(), &mut vec![Entry::Tick(5_000), Entry::Tick(4_900), forward, Entry::Tick(7_000 + HOUR_MS)]);
+    let refused =
+        log.append(&mut vec![Entry::ClockSet { at_ms: 1, by_ms: -9 }, publication(3, fixture.record_bytes_max() + 1)]);
+    assert!(refused.is_err(), "and leaves no trace");
+    append(log.as_ref(), &mut vec![Entry::ClockSet { at_ms: 7_500, by_ms: -HOUR_MS }]);
+    append(
+        log.as_ref(),
+        &mut vec![Entry::Tick(7_000 + HOUR_MS), Entry::ClockSet { at_ms: 8_000 - HOUR_MS, by_ms: -HOUR_MS }],
+    );
+    log.close();
+    drop(log);
+    let log = fixture.open();
+    let last = append(log.as_ref(), &mut vec![Entry::Tick(10_000 - HOUR_MS)]);
+    let mut reader = log.reader(before).expect("a reader");
+    let entries = read_up_to(reader.as_mut(), before, last);
+    let elapsed: Vec<i64> = entries.iter().filter_map(|entry| entry.elapsed_ms).map(|ms| ms - 5_000).collect();
+    assert_eq!(elapsed, [0, 0, 1_000, 2_000, 2_500, 2_500, 3_000, 5_000]);
+}
+
 /// Any position up to the last one is a start.
 pub fn a_reader_starts_where_it_is_told_and_not_beyond_the_end(fixture: &dyn Fixture) {
     let log = fixture.open();
@@ -370,7 +396,7 @@ fn append(log: &dyn Log, entries: &mut Vec<Entry>) -> Position {
     log.append(entries).expect("an open log takes entries")
 }
 
-fn read_up_to(reader: &mut dyn LogReader, after: Position, through: Position) -> Vec<Arc<Entry>> {
+fn read_up_to(reader: &mut dyn LogReader, after: Position, through: Position) -> Vec<Arc<LogEntry>> {
     let started = Instant::now();
     let mut out = Vec::new();
     while out.last().map_or(after, |(position, _)| *position) < through {

@@ -47,7 +47,7 @@ impl EmbeddedLog {
         std::fs::create_dir_all(&directory).map_err(|source| io_error("make", &directory, source))?;
         let lock = lock(&config)?;
         let recovered = recovery::recover(&config)?;
-        let state = State::new(recovered.last, recovered.bytes, recovered.received_ms);
+        let state = State::new(recovered.last, recovered.bytes, recovered.times);
         let segments = Segments::new(directory.clone(), recovered.segments.clone());
         let shared = Arc::new(Shared::new(config, state, segments));
         shared.meters.segments.set(shared.segments.len() as f64);
@@ -80,6 +80,10 @@ impl Log for EmbeddedLog {
 
     fn has_room(&self) -> bool {
         self.shared.has_room()
+    }
+
+    fn ahead_ms(&self) -> i64 {
+        self.shared.state.lock().ahead_ms()
     }
 
     fn is_disk_full(&self) -> bool {

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tidegate_telemetry::{Entry, Position};
+use tidegate_telemetry::{LogEntry, Position};
 
 use crate::frame::{self, Header, LENGTH_BYTES};
 use crate::seam::ReadError;
@@ -24,7 +24,7 @@ pub(crate) struct FileCursor {
 }
 
 /// An entry as read, with the bytes of all entries up to it.
-pub(crate) type ReadEntry = (Position, Arc<Entry>, u64);
+pub(crate) type ReadEntry = (Position, Arc<LogEntry>, u64);
 
 impl FileCursor {
     pub(crate) fn open(located: Located) -> Result<Self, ReadError> {
@@ -55,7 +55,7 @@ impl FileCursor {
             for record in frame::records(body) {
                 bytes += (LENGTH_BYTES + record.len()) as u64;
                 if position > after {
-                    let entry = Entry::decode(record).map_err(|error| self.damaged(&error.to_string()))?;
+                    let entry = LogEntry::decode(record).map_err(|error| self.damaged(&error.to_string()))?;
                     out.extend([(position, Arc::new(entry), bytes)]);
                 }
                 position = position.next();

@@ -12,9 +12,10 @@
 //! The header's checksum starts from its segment's random salt, so neither a stale frame of a reused block nor bytes
 //! that a device publishes can pass for a header.
 
-use tidegate_telemetry::{Entry, Position};
+use tidegate_telemetry::{LogEntry, Position};
 
 use crate::seam::AppendError;
+use crate::times::Last;
 
 /// Bytes before the body.
 pub(crate) const HEADER_BYTES: usize = 32;
@@ -27,21 +28,21 @@ const MAGIC: u32 = u32::from_le_bytes(*b"TGFR");
 pub(crate) struct Frame {
     bytes: Vec<u8>,
     first: Position,
-    received_before_ms: i64,
+    before: Last,
     entries: u32,
 }
 
 impl Frame {
-    /// An empty frame whose first entry will be `first`, after one received at `received_before_ms`.
+    /// An empty frame whose first entry will be `first`, after one with the times `before`.
     /// Uses the memory of `buffer`.
-    pub(crate) fn begin(first: Position, received_before_ms: i64, mut buffer: Vec<u8>) -> Self {
+    pub(crate) fn begin(first: Position, before: Last, mut buffer: Vec<u8>) -> Self {
         buffer.clear();
         buffer.resize(HEADER_BYTES, 0);
-        Self { bytes: buffer, first, received_before_ms, entries: 0 }
+        Self { bytes: buffer, first, before, entries: 0 }
     }
 
     /// Adds an entry; returns the bytes it takes. A refused one leaves nothing.
-    pub(crate) fn push(&mut self, entry: &Entry, record_bytes_max: usize) -> Result<usize, AppendError> {
+    pub(crate) fn push(&mut self, entry: &LogEntry, record_bytes_max: usize) -> Result<usize, AppendError> {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(&[0; LENGTH_BYTES]);
         entry.encode_into(&mut self.bytes);
@@ -82,9 +83,9 @@ impl Frame {
         self.first
     }
 
-    /// Unix ms of the entry before the first.
-    pub(crate) fn received_before_ms(&self) -> i64 {
-        self.received_before_ms
+    /// Times of the entry before the first.
+    pub(crate) fn before(&self) -> Last {
+        self.before
     }
 
     /// Position of the last entry; the one before the first for an empty frame.

@@ -2,6 +2,7 @@
 //!
 //! - [`Log`], [`LogReader`]: the seam; one contract suite runs against every implementation
 //! - [`EmbeddedLog`]: the log in files of this machine
+//!   - `times`: when entries count as received, and how much time had passed then
 //!   - `shared`, `state`, `tail`: what threads share; pending entries and the newest ones in memory
 //!   - `writer`: the thread that commits
 //!   - `space`, `storage`: whether the disk has room, and the segments on it that the writer fills
@@ -29,6 +30,7 @@ mod storage;
 mod tail;
 #[cfg(test)]
 mod tests;
+mod times;
 mod window;
 mod writer;
 

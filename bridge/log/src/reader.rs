@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tidegate_telemetry::{Entry, Position};
+use tidegate_telemetry::{LogEntry, Position};
 
 use crate::file_cursor::{FileCursor, ReadEntry};
 use crate::seam::{LogReader, ReadError};
@@ -43,7 +43,7 @@ impl EmbeddedReader {
     fn read_memory(
         &mut self,
         wait: Duration,
-        out: &mut Vec<(Position, Arc<Entry>)>,
+        out: &mut Vec<(Position, Arc<LogEntry>)>,
     ) -> Option<Result<bool, ReadError>> {
         let shared = Arc::clone(&self.shared);
         let mut deadline = None;
@@ -99,7 +99,7 @@ impl EmbeddedReader {
     }
 
     /// Moves a batch of what was read from files to `out`.
-    fn hand_out(&mut self, out: &mut Vec<(Position, Arc<Entry>)>) {
+    fn hand_out(&mut self, out: &mut Vec<(Position, Arc<LogEntry>)>) {
         let count = self.ready.len().min(self.shared.config.read_entries_max);
         for (position, entry, bytes) in self.ready.drain(..count) {
             self.mark = ReadMark { position, bytes };
@@ -116,7 +116,7 @@ impl EmbeddedReader {
 }
 
 impl LogReader for EmbeddedReader {
-    fn read(&mut self, wait: Duration, out: &mut Vec<(Position, Arc<Entry>)>) -> Result<bool, ReadError> {
+    fn read(&mut self, wait: Duration, out: &mut Vec<(Position, Arc<LogEntry>)>) -> Result<bool, ReadError> {
         if self.ready.is_empty() {
             if let Some(result) = self.read_memory(wait, out) {
                 return result;

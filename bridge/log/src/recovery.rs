@@ -6,12 +6,13 @@ use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use tidegate_telemetry::{Entry, Position};
+use tidegate_telemetry::{LogEntry, Position};
 
 use crate::config::{LogConfig, OpenError};
 use crate::frame::{self, Header};
 use crate::segment::{self, SEGMENT_HEADER_BYTES, SegmentHeader};
 use crate::segments::{Index, Segment, SegmentLocation};
+use crate::times::Last;
 use crate::window::{WINDOW_BYTES, Window};
 
 /// What was found, and the newest segment to go on with.
@@ -28,8 +29,8 @@ pub(crate) struct Recovered {
     pub(crate) last: Position,
     /// Bytes of all entries.
     pub(crate) bytes: u64,
-    /// Unix ms of the last entry.
-    pub(crate) received_ms: i64,
+    /// Times of the last entry.
+    pub(crate) times: Last,
     /// Bytes of an incomplete commit that were cut off.
     pub(crate) torn_bytes: u64,
 }
@@ -54,7 +55,7 @@ pub(crate) fn recover(config: &LogConfig) -> Result<Recovered, OpenError> {
     }
 
     let (header, scan, mut window) = scan_file(newest, expected, bytes)?;
-    let received_ms = last_received_ms(newest, &header, &scan, &mut window)?;
+    let times = last_times(newest, &header, &scan, &mut window)?;
     let file = OpenOptions::new().read(true).write(true).open(newest);
     let file = file.map_err(|source| io_error("open", newest, source))?;
     let torn_bytes = match scan.end {
@@ -78,14 +79,14 @@ pub(crate) fn recover(config: &LogConfig) -> Result<Recovered, OpenError> {
         ended: scan.ended,
         last: Position(scan.next.0 - 1),
         bytes: scan.bytes,
-        received_ms,
+        times,
         torn_bytes,
     })
 }
 
 /// Makes the first segment of an empty directory.
 fn begin(config: &LogConfig) -> Result<Recovered, OpenError> {
-    let header = SegmentHeader::new(config.begin_after.next(), i64::MIN);
+    let header = SegmentHeader::new(config.begin_after.next(), Last::none(config.begin_ahead_ms));
     let file = segment::allocate(&config.directory, config.segment_bytes);
     let file = file.and_then(|file| segment::begin(&file, &config.directory, &header).map(|()| file));
     let file = file.map_err(|source| io_error("make the first log segment in", &config.directory, source))?;
@@ -97,7 +98,7 @@ fn begin(config: &LogConfig) -> Result<Recovered, OpenError> {
         ended: false,
         last: config.begin_after,
         bytes: 0,
-        received_ms: i64::MIN,
+        times: Last::none(config.begin_ahead_ms),
         torn_bytes: 0,
     })
 }
@@ -221,13 +222,13 @@ fn bytes_before_zeros(bytes: &[u8]) -> usize {
     bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1)
 }
 
-fn last_received_ms(path: &Path, header: &SegmentHeader, scan: &Scan, window: &mut Window) -> Result<i64, OpenError> {
-    let Some((offset, last)) = &scan.last_frame else { return Ok(header.received_before_ms) };
+fn last_times(path: &Path, header: &SegmentHeader, scan: &Scan, window: &mut Window) -> Result<Last, OpenError> {
+    let Some((offset, last)) = &scan.last_frame else { return Ok(header.before) };
     let read = window.frame(*offset, last.first, header.salt).map_err(|source| io_error("read", path, source))?;
     let last_record = read.and_then(|frame| frame::records(window.body(*offset, &frame)).last());
-    let Some(record) = last_record else { return Ok(header.received_before_ms) };
-    let entry = Entry::decode(record).map_err(|source| OpenError::Entry { path: path.to_owned(), source })?;
-    Ok(entry.received_ms())
+    let Some(record) = last_record else { return Ok(header.before) };
+    let entry = LogEntry::decode(record).map_err(|source| OpenError::Entry { path: path.to_owned(), source })?;
+    Ok(Last::of(&entry))
 }
 
 pub(crate) fn io_error(action: &'static str, path: &Path, source: io::Error) -> OpenError {

@@ -3,7 +3,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidegate_telemetry::{Entry, Position};
+use tidegate_telemetry::{Entry, LogEntry, Position};
 use tokio::sync::watch;
 
 /// Why an entry was not appended. Nothing of it was kept.
@@ -71,6 +71,7 @@ pub trait Log: Send + Sync + 'static {
     /// Appends entries in order, without waiting for the disk, and returns the position of the last one.
     /// Received times are raised to that of the entry before, so that they never step back; with an [`Entry::ClockSet`] that
     /// sets the clock back they begin anew at its time, also for what was stamped just before it and comes just after.
+    /// With each the log notes how much time has passed ([`LogEntry::elapsed_ms`]).
     /// `entries` is drained in any case; on error none was appended.
     ///
     /// # Errors
@@ -86,6 +87,11 @@ pub trait Log: Send + Sync + 'static {
     /// `true` while a writer may go on; `false` when the bytes not yet durable, not yet read by the slowest reader, or
     /// not yet trimmed are past their limit. Of what was there when the log was opened nothing counts as untrimmed.
     fn has_room(&self) -> bool;
+
+    /// By how much times of receipt are ahead of the time that has passed, ms: what the clock was set by since the log was begun.
+    fn ahead_ms(&self) -> i64 {
+        0
+    }
 
     /// Whether publications are refused with [`AppendError::DiskFull`] for now.
     fn is_disk_full(&self) -> bool {
@@ -132,5 +138,5 @@ pub trait LogReader: Send {
     ///
     /// # Errors
     /// [`ReadError::Storage`]; [`ReadError::Trimmed`] when entries it has yet to read were trimmed.
-    fn read(&mut self, wait: Duration, out: &mut Vec<(Position, Arc<Entry>)>) -> Result<bool, ReadError>;
+    fn read(&mut self, wait: Duration, out: &mut Vec<(Position, Arc<LogEntry>)>) -> Result<bool, ReadError>;
 }

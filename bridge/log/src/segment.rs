@@ -1,9 +1,11 @@
 //! A segment: one preallocated file of frames, named by its first position.
 //!
 //! ```text
-//! "TIDELOG\0" | format version u32 | checksum u32 | first position u64 | salt u64 | last time received i64 | 0 to 64 bytes
+//! "TIDELOG\0" | format version u32 | checksum u32 | first position u64 | salt u64 | last time received i64
+//!     | by how much that is ahead of the time that has passed i64 | 0 to 64 bytes
 //! ```
-//! The header holds the time of the last entry before it, so that times stay monotone when older segments are gone.
+//! The header holds the times of the last entry before it, so that times stay monotone when older segments are gone. Programs
+//! that counted no elapsed time left 0 there.
 
 use std::fs::{File, OpenOptions};
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -17,6 +19,7 @@ use rustix::io::Errno;
 use tidegate_telemetry::Position;
 
 use crate::config::{FORMAT_VERSION, OpenError};
+use crate::times::Last;
 
 /// Where the first frame begins.
 pub(crate) const SEGMENT_HEADER_BYTES: usize = 64;
@@ -32,13 +35,13 @@ pub(crate) struct SegmentHeader {
     pub(crate) first: Position,
     /// Random; see [`crate::frame`].
     pub(crate) salt: u64,
-    /// Unix ms of the last entry before `first`.
-    pub(crate) received_before_ms: i64,
+    /// Times of the last entry before `first`.
+    pub(crate) before: Last,
 }
 
 impl SegmentHeader {
-    pub(crate) fn new(first: Position, received_before_ms: i64) -> Self {
-        Self { first, salt: RandomState::new().build_hasher().finish(), received_before_ms }
+    pub(crate) fn new(first: Position, before: Last) -> Self {
+        Self { first, salt: RandomState::new().build_hasher().finish(), before }
     }
 
     fn encode(&self) -> [u8; SEGMENT_HEADER_BYTES] {
@@ -47,7 +50,8 @@ impl SegmentHeader {
         out[8..12].copy_from_slice(&FORMAT_VERSION.to_le_bytes());
         out[16..24].copy_from_slice(&self.first.0.to_le_bytes());
         out[24..32].copy_from_slice(&self.salt.to_le_bytes());
-        out[32..40].copy_from_slice(&self.received_before_ms.to_le_bytes());
+        out[32..40].copy_from_slice(&self.before.received_ms.to_le_bytes());
+        out[40..48].copy_from_slice(&self.before.ahead_ms.to_le_bytes());
         let checksum = crc32c::crc32c(&out[16..]);
         out[12..16].copy_from_slice(&checksum.to_le_bytes());
         out
@@ -68,7 +72,8 @@ impl SegmentHeader {
             return Err(not_a_segment());
         }
         let number = |at: usize| u64::from_le_bytes(std::array::from_fn(|i| bytes[at + i]));
-        Ok(Self { first: Position(number(16)), salt: number(24), received_before_ms: number(32).cast_signed() })
+        let before = Last { received_ms: number(32).cast_signed(), ahead_ms: number(40).cast_signed() };
+        Ok(Self { first: Position(number(16)), salt: number(24), before })
     }
 }
 

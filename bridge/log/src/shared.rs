@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::{Condvar, Mutex};
-use tidegate_telemetry::{Entry, Position};
+use tidegate_telemetry::{Entry, LogEntry, Position};
 use tokio::sync::{Notify, watch};
 
 use crate::config::LogConfig;
@@ -171,7 +171,7 @@ impl Shared {
     }
 
     /// A reader is further, or gone.
-    pub(crate) fn readers_moved(&self, state: &mut State) -> Vec<Arc<Entry>> {
+    pub(crate) fn readers_moved(&self, state: &mut State) -> Vec<Arc<LogEntry>> {
         let bytes = state.readers.slowest().map_or(u64::MAX, |mark| mark.bytes);
         self.read_bytes.store(bytes, Ordering::Release);
         self.release(state)
@@ -182,7 +182,7 @@ impl Shared {
         self.room.notify_waiters();
     }
 
-    fn release(&self, state: &mut State) -> Vec<Arc<Entry>> {
+    fn release(&self, state: &mut State) -> Vec<Arc<LogEntry>> {
         let read = state.readers.slowest().map_or(Position(u64::MAX), |ReadMark { position, .. }| position);
         let durable = state.durable;
         state.tail.release(durable, read, self.config.tail_bytes_max)

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tidegate_telemetry::{Entry, Intent, Position};
 
@@ -10,14 +10,12 @@ use crate::frame::{self, Frame};
 use crate::seam::AppendError;
 use crate::space::Space;
 use crate::tail::Tail;
+use crate::times::{Last, Times};
 
 /// A frame takes no more entries past this size, so that a reader needs little memory for one.
 const FRAME_BYTES_MAX: usize = 1 << 20;
 /// Larger buffers are given back instead of being used again.
 const SPARE_BYTES_MAX: usize = 2 * FRAME_BYTES_MAX;
-
-/// How long after the clock was set back an entry may come that was stamped before.
-const STAMPED_BEFORE_MAX: Duration = Duration::from_secs(60);
 
 /// The mutable part of the log.
 #[derive(Debug)]
@@ -28,8 +26,7 @@ pub(crate) struct State {
     pending_bytes: usize,
     pending_since: Option<Instant>,
     spare: Vec<u8>,
-    received_ms: i64,
-    set_back: Option<SetBack>,
+    times: Times,
     pub(crate) space: Space,
     pub(crate) durable: Position,
     pub(crate) readers: Readers,
@@ -39,14 +36,6 @@ pub(crate) struct State {
     pub(crate) closed: bool,
     /// A commit failed; what is after `durable` may be lost.
     pub(crate) failed: bool,
-}
-
-/// The clock was set back just now.
-#[derive(Debug, Clone, Copy)]
-struct SetBack {
-    when: Instant,
-    /// Halfway between the two times, Unix ms: what is stamped after it was stamped by the time before.
-    halfway_ms: i64,
 }
 
 /// What the writer waits for, so that it is woken only when that happens.
@@ -61,15 +50,14 @@ pub(crate) enum WriterWait {
 }
 
 impl State {
-    pub(crate) fn new(last: Position, bytes: u64, received_ms: i64) -> Self {
+    pub(crate) fn new(last: Position, bytes: u64, times: Last) -> Self {
         Self {
             tail: Tail::new(last, bytes),
             pending: VecDeque::new(),
             pending_bytes: 0,
             pending_since: None,
             spare: Vec::new(),
-            received_ms,
-            set_back: None,
+            times: Times::after(times),
             space: Space::default(),
             durable: last,
             readers: Readers::default(),
@@ -82,7 +70,7 @@ impl State {
 
     /// Appends all entries, or none. `entries` is empty afterwards.
     pub(crate) fn append(&mut self, entries: &mut Vec<Entry>, record_bytes_max: usize) -> Result<(), AppendError> {
-        let (received_before, tail_before) = ((self.received_ms, self.set_back), self.tail.len());
+        let (times_before, tail_before) = (self.times, self.tail.len());
         self.open_frame();
         let frame = self.pending.back_mut().expect("a frame was opened just now");
         let mark = frame.mark();
@@ -105,7 +93,7 @@ impl State {
             Err(error) => {
                 self.pending.back_mut().expect("it was there before").rewind(mark);
                 self.tail.truncate(tail_before);
-                (self.received_ms, self.set_back) = received_before;
+                self.times = times_before;
                 Err(error)
             }
         }
@@ -115,9 +103,8 @@ impl State {
     fn push_all(&mut self, entries: &mut Vec<Entry>, record_bytes_max: usize) -> Result<usize, AppendError> {
         let frame = self.pending.back_mut().expect("the caller opened one");
         let mut added = 0;
-        for mut entry in entries.drain(..) {
-            self.received_ms = in_order(&entry, self.received_ms, &mut self.set_back);
-            entry.set_received_ms(self.received_ms);
+        for entry in entries.drain(..) {
+            let entry = self.times.stamp(entry);
             let bytes = frame.push(&entry, record_bytes_max)?;
             self.tail.push(Arc::new(entry), bytes);
             added += bytes;
@@ -129,8 +116,13 @@ impl State {
     fn open_frame(&mut self) {
         if self.pending.back().is_none_or(|frame| frame.body_bytes() >= FRAME_BYTES_MAX) {
             let buffer = std::mem::take(&mut self.spare);
-            self.pending.push_back(Frame::begin(self.tail.last().next(), self.received_ms, buffer));
+            self.pending.push_back(Frame::begin(self.tail.last().next(), self.times.last(), buffer));
         }
+    }
+
+    /// By how much times of receipt are ahead of the time that has passed, ms.
+    pub(crate) fn ahead_ms(&self) -> i64 {
+        self.times.set_by_ms()
     }
 
     pub(crate) fn pending_bytes(&self) -> usize {
@@ -163,7 +155,7 @@ impl State {
 
     /// An empty frame: the mark that everything before it was written in an orderly way.
     pub(crate) fn end_mark(&self) -> Frame {
-        Frame::begin(self.tail.last().next(), self.received_ms, Vec::new())
+        Frame::begin(self.tail.last().next(), self.times.last(), Vec::new())
     }
 
     /// Takes the memory of a committed frame back.
@@ -173,23 +165,6 @@ impl State {
             self.spare = buffer;
         }
     }
-}
-
-/// When an entry counts as received after one of `before_ms`: not before it, unless it says that the clock was set back.
-/// Who stamped an entry just before that may append it just after: it counts as received then.
-fn in_order(entry: &Entry, before_ms: i64, set_back: &mut Option<SetBack>) -> i64 {
-    let received_ms = entry.received_ms();
-    if let Entry::ClockSet { at_ms, by_ms } = *entry {
-        let back = SetBack { when: Instant::now(), halfway_ms: at_ms.saturating_sub(by_ms / 2) };
-        *set_back = (by_ms < 0).then_some(back);
-        return if by_ms < 0 { at_ms } else { at_ms.max(before_ms) };
-    }
-    match set_back {
-        Some(back) if back.when.elapsed() > STAMPED_BEFORE_MAX => *set_back = None,
-        Some(back) if received_ms > back.halfway_ms => return before_ms,
-        _ => {}
-    }
-    received_ms.max(before_ms)
 }
 
 /// How far each live reader is.

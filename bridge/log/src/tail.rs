@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use tidegate_telemetry::{Entry, Position};
+use tidegate_telemetry::{LogEntry, Position};
 
 /// An unbroken run of entries that ends with the last one appended.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub(crate) struct Tail {
 
 #[derive(Debug)]
 struct Kept {
-    entry: Arc<Entry>,
+    entry: Arc<LogEntry>,
     bytes_through: u64,
 }
 
@@ -27,7 +27,7 @@ impl Tail {
         Self { entries: VecDeque::new(), before: last, bytes_before: bytes }
     }
 
-    pub(crate) fn push(&mut self, entry: Arc<Entry>, bytes: usize) {
+    pub(crate) fn push(&mut self, entry: Arc<LogEntry>, bytes: usize) {
         let bytes_through = self.bytes_through() + bytes as u64;
         self.entries.push_back(Kept { entry, bytes_through });
     }
@@ -60,7 +60,7 @@ impl Tail {
     }
 
     /// Moves up to `max` entries after `after` to `out`; `false` when the next one is only on disk.
-    pub(crate) fn read(&self, after: Position, max: usize, out: &mut Vec<(Position, Arc<Entry>)>) -> bool {
+    pub(crate) fn read(&self, after: Position, max: usize, out: &mut Vec<(Position, Arc<LogEntry>)>) -> bool {
         let Some(skip) = after.0.checked_sub(self.before.0) else { return false };
         let skip = usize::try_from(skip).unwrap_or(usize::MAX).min(self.entries.len());
         let batch = self.entries.range(skip..).take(max);
@@ -70,7 +70,7 @@ impl Tail {
 
     /// Takes out the oldest entries that may go: up to `through` at most (later ones are not on disk), and of these
     /// only what all readers have (`read`) or what exceeds `bytes_max`.
-    pub(crate) fn release(&mut self, through: Position, read: Position, bytes_max: u64) -> Vec<Arc<Entry>> {
+    pub(crate) fn release(&mut self, through: Position, read: Position, bytes_max: u64) -> Vec<Arc<LogEntry>> {
         let floor = self.bytes_through().saturating_sub(bytes_max);
         let on_disk = usize::try_from(through.0.saturating_sub(self.before.0)).unwrap_or(usize::MAX);
         let read = usize::try_from(read.0.saturating_sub(self.before.0)).unwrap_or(usize::MAX);

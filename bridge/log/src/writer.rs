@@ -184,7 +184,7 @@ impl Writer {
     /// Goes on in a new segment that begins with `frame`.
     fn roll(&mut self, frame: &Frame, frame_bytes: u64) -> io::Result<()> {
         let segments = &self.shared.segments;
-        let header = SegmentHeader::new(frame.first(), frame.received_before_ms());
+        let header = SegmentHeader::new(frame.first(), frame.before());
         let config = &self.shared.config;
         let file_bytes = config.segment_bytes.max(SEGMENT_HEADER_BYTES as u64 + frame_bytes);
         let storage = &mut self.storage;

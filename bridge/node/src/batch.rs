@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tidegate_decode::Decoder;
 use tidegate_follow::{Changes, Followed, Follower, Refused};
 use tidegate_process::{Checkpoint, Output, Process, RestoreError, sources_of};
-use tidegate_telemetry::{Change, Entry, Position, Problem, ProblemSink};
+use tidegate_telemetry::{Change, Entry, LogEntry, Position, Problem, ProblemSink};
 
 use crate::config::NodeConfig;
 
@@ -51,7 +51,7 @@ impl Stages {
 /// One pass: the entries that were there, and what they led to.
 pub struct Batch {
     /// What was read.
-    pub entries: Vec<(Position, Arc<Entry>)>,
+    pub entries: Vec<(Position, Arc<LogEntry>)>,
     /// What they changed, each at its own position: a follower skips entries it already has, and a chart goes on live
     /// right behind the entry its history ends with.
     pub changes: Changes,
@@ -78,14 +78,14 @@ impl Batch {
         self.is_set_back = false;
         for (position, entry) in &self.entries {
             std::mem::swap(self.changes.list(), &mut self.output.changes);
-            let decoded = decoder.entry(*position, entry);
+            let decoded = decoder.entry(*position, &entry.entry);
             // They go out where the caller sends commands: not from a replay.
             let effects = decoded.effects.drain(..).map(|effect| effect.into_message(*position, entry.received_ms()));
             self.output.commands.extend(effects);
             process.apply(*position, entry, decoded, &mut self.output);
             std::mem::swap(self.changes.list(), &mut self.output.changes);
             self.last = Followed { position: *position, received_ms: entry.received_ms() };
-            self.is_set_back |= matches!(**entry, Entry::ClockSet { by_ms: ..0, .. });
+            self.is_set_back |= matches!(entry.entry, Entry::ClockSet { by_ms: ..0, .. });
             self.changes.end(self.last);
         }
     }
@@ -99,7 +99,7 @@ impl Batch {
 
     fn problem(&self, refused: Refused) -> Option<Problem> {
         let place = self.entries.binary_search_by_key(&refused.position, |(position, _)| *position).ok()?;
-        let Entry::Publication(publication) = &*self.entries[place].1 else { return None };
+        let Entry::Publication(publication) = &self.entries[place].1.entry else { return None };
         Some(Problem::of(publication, refused.reason, refused.detail))
     }
 }

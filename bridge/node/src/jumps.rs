@@ -1,12 +1,12 @@
-//! When the system's clock is set: who measures time is told, then the new time counts. One that leaps is doubted first.
+//! When the system's clock is set: the log is told, then the new time counts. What waits is measured in time that passed, and
+//! does not notice. A clock that leaps is doubted first.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::counter;
-use tidegate_broker::SessionStore;
 use tidegate_log::{AppendError, Log};
-use tidegate_telemetry::ProblemSink;
+use tidegate_telemetry::{Entry, ProblemSink};
 use tokio_util::sync::CancellationToken;
 
 use crate::ages::problem;
@@ -19,8 +19,6 @@ const INTERVAL: Duration = Duration::from_millis(250);
 pub struct Jumps {
     /// Where it stands.
     pub log: Arc<dyn Log>,
-    /// What waits there is kept from it.
-    pub sessions: SessionStore,
     /// Where people see it.
     pub problems: Arc<dyn ProblemSink>,
 }
@@ -47,7 +45,8 @@ impl Jumps {
     /// # Errors
     /// When the log does not take it: nothing is changed.
     pub fn set(&self, jump: Jump) -> Result<(), AppendError> {
-        let position = self.sessions.set_clock(self.log.as_ref(), jump.at_ms, jump.by_ms)?;
+        let set = Entry::ClockSet { at_ms: jump.at_ms, by_ms: jump.by_ms };
+        let position = self.log.append(&mut vec![set])?;
         clock::follow(jump);
         let by = span(jump.by_ms);
         if jump.by_ms < 0 {

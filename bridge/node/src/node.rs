@@ -66,8 +66,7 @@ impl Node {
         let sinks = sinks.prepare();
         let rooms = Rooms::open(&config, clock::now_ms, &sinks)?;
         let Begun { jump, ages, age_figures } = rooms.begin_time(&config.clock);
-        let jumps =
-            Jumps { log: rooms.log.clone(), sessions: rooms.sessions.clone(), problems: rooms.problems.clone() };
+        let jumps = Jumps { log: rooms.log.clone(), problems: rooms.problems.clone() };
         let bound = viewers.spawn(TcpListener::bind(config.push.listen)).await.map_err(std::io::Error::other)?;
         let http = bound.map_err(|source| StartError::Http { address: config.push.listen, source })?;
         let replaying = task::spawn_blocking({
@@ -76,7 +75,7 @@ impl Node {
             move || pipeline.replay(reader.as_mut(), from, &mut |_| ()).map(|()| (pipeline, reader))
         });
         // Mailboxes get what the log has for them while the state is restored.
-        let time = tidegate_broker::Clock { now_ms: clock::now_ms, waiting_at: clock::waiting_at };
+        let time = tidegate_broker::Clock { now_ms: clock::now_ms, elapsed_at: clock::elapsed_at };
         let (log, problems) = (rooms.log.clone(), rooms.problems.clone());
         let broker = Broker::bind(config.broker.clone(), log, rooms.sessions.clone(), problems, time)?;
         let http_address = http.local_addr()?;

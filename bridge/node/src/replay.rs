@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tidegate_follow::{Changes, Followed, Follower};
 use tidegate_log::{LogReader, ReadError};
-use tidegate_telemetry::{Change, Entry, Position};
+use tidegate_telemetry::{Change, LogEntry, Position};
 
 use crate::batch::{Batch, in_slices};
 use crate::pipeline::{Pipeline, Seen};
@@ -18,7 +18,7 @@ const BATCHES_AHEAD: usize = 2;
 /// Nothing waits in a log that nobody writes to yet.
 const WAIT: Duration = Duration::from_millis(100);
 
-type Entries = Vec<(Position, Arc<Entry>)>;
+type Entries = Vec<(Position, Arc<LogEntry>)>;
 
 impl Pipeline {
     /// Applies what the log holds beyond the checkpoint, at `from`, to state and followers; those that keep nothing are

@@ -71,21 +71,20 @@ impl Rooms {
     /// What cannot be opened, and what to do.
     pub fn open(config: &NodeConfig, now_ms: fn() -> i64, sinks: &Prepared) -> Result<Rooms, StartError> {
         let store = Store::open(config.store.clone())?;
-        let begin_after = store.flushed();
-        let log: Arc<dyn Log> =
-            Arc::new(EmbeddedLog::open(tidegate_log::LogConfig { begin_after, ..config.log.clone() })?);
         let checkpoint = CheckpointFile::new(&config.data);
-        let loaded = checkpoint.load()?;
-        let checkpoint_at = loaded.as_ref().map(|(position, _)| *position);
+        let (checkpoint_at, stages) = match checkpoint.load()? {
+            Some((position, state)) => (Some(position), Stages::restore(config, &state)?),
+            None => (None, Stages::new(config)),
+        };
+        let (begin_after, begin_ahead_ms) = (store.flushed(), stages.process.ahead_ms());
+        let log = tidegate_log::LogConfig { begin_after, begin_ahead_ms, ..config.log.clone() };
+        let log: Arc<dyn Log> = Arc::new(EmbeddedLog::open(log)?);
         let known = Known::of(log.as_ref(), checkpoint_at)?;
         known.check_history(store.flushed(), store.directory(), &config.accepted)?;
         known.check_sessions(config.sessions.is_empty(), &config.accepted)?;
         let sessions = SessionStore::open(config.sessions.clone())?;
-        let (from, stages) = match loaded {
-            Some((position, state)) => (position, Stages::restore(config, &state)?),
-            None => (Position::START, Stages::new(config)),
-        };
         let last_ms = last_received_ms(log.as_ref())?.or_else(|| stages.process.last_received_ms());
+        let from = checkpoint_at.unwrap_or(Position::START);
         let (from, reader) = reader(log.as_ref(), from, store.flushed())?;
         let hub = Arc::new(Hub::new(config.views.clone(), config.live.clone(), now_ms));
         let problems = Arc::new(Ledger::new(store.clone()));
@@ -110,7 +109,7 @@ impl Rooms {
     /// The time goes on after that of an earlier run, by the system's clock.
     pub fn begin_time(&self, config: &ClockConfig) -> Begun {
         clock::configure(config, self.store.aged().and_then(|aged| aged.surely_ms).unwrap_or(i64::MIN));
-        let jump = self.last_ms.and_then(clock::go_on_after);
+        let jump = self.last_ms.and_then(|last_ms| clock::go_on_after(last_ms, self.log.ahead_ms()));
         if config.trusted {
             clock::trust();
         }

@@ -4,7 +4,7 @@
 
 use tidegate_decode::{DecodeConfig, Decoder};
 use tidegate_process::{Output, Process, ProcessConfig};
-use tidegate_telemetry::{Entry, Position, Publication};
+use tidegate_telemetry::{Entry, LogEntry, Position, Publication};
 use tidegate_testing::{cpu_ns, publication};
 
 const DEVICES: usize = 1_000;
@@ -14,20 +14,20 @@ const METRICS: usize = 400_000;
 
 fn main() {
     for metrics in [5, 50, 200] {
-        let entries: Vec<Entry> = (0..METRICS / metrics).map(|n| entry(n, metrics)).collect();
+        let entries: Vec<LogEntry> = (0..METRICS / metrics).map(|n| entry(n, metrics).into()).collect();
         let fastest_ns = (0..RUNS).map(|_| run_ns(&entries)).min().unwrap();
         println!("{metrics} metrics: {:.2} us a publication", fastest_ns as f64 / 1e3 / entries.len() as f64);
     }
 }
 
-fn run_ns(entries: &[Entry]) -> u64 {
+fn run_ns(entries: &[LogEntry]) -> u64 {
     let (mut process, mut output) = (Process::new(ProcessConfig::default()), Output::default());
     let mut decoder = Decoder::new(DecodeConfig::default());
     let before = cpu_ns();
     for (place, entry) in entries.iter().enumerate() {
         output.clear();
         let position = Position(place as u64 + 1);
-        process.apply(position, entry, decoder.entry(position, entry), &mut output);
+        process.apply(position, entry, decoder.entry(position, &entry.entry), &mut output);
     }
     cpu_ns() - before
 }

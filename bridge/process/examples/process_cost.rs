@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use tidegate_decode::{DecodeConfig, Decoder};
 use tidegate_process::{Condition, Output, Process, ProcessConfig, Rule};
-use tidegate_telemetry::{Decoded, Entry, Position, Publication, Severity};
+use tidegate_telemetry::{Decoded, Entry, LogEntry, Position, Publication, Severity};
 use tidegate_testing::publication;
 
 const READINGS: usize = 200_000;
@@ -14,12 +14,12 @@ const T0: i64 = 1_704_723_840_000;
 
 fn main() {
     let devices = std::env::args().nth(1).map_or(10_000, |devices| devices.parse().unwrap());
-    let entries: Vec<Entry> = (0..READINGS).map(|n| entry(n, devices)).collect();
+    let entries: Vec<LogEntry> = (0..READINGS).map(|n| entry(n, devices).into()).collect();
 
     let mut decoder = Decoder::new(DecodeConfig::default());
     let started = Instant::now();
     for entry in &entries {
-        assert_eq!(decoder.entry(Position(1), entry).rejection, None);
+        assert_eq!(decoder.entry(Position(1), &entry.entry).rejection, None);
     }
     report("decode", started);
 
@@ -38,14 +38,14 @@ fn main() {
     let mut process = Process::new(ProcessConfig { rules, ..ProcessConfig::default() });
     let mut output = Output::default();
     for intent in process.rules_to_change(T0) {
-        process.apply(Position(0), &Entry::Intent(intent), &mut Decoded::default(), &mut output);
+        process.apply(Position(0), &Entry::Intent(intent).into(), &mut Decoded::default(), &mut output);
     }
     let started = Instant::now();
     let mut changes = 0;
     for (place, entry) in entries.iter().enumerate() {
         output.clear();
         let position = Position(place as u64 + 1);
-        process.apply(position, entry, decoder.entry(position, entry), &mut output);
+        process.apply(position, entry, decoder.entry(position, &entry.entry), &mut output);
         changes += output.changes.len();
     }
     report("decode and apply", started);
@@ -58,7 +58,7 @@ fn main() {
     for (place, entry) in entries.iter().enumerate().take(READINGS / 10) {
         output.clear();
         let position = Position((READINGS + place) as u64 + 1);
-        process.apply(position, entry, decoder.entry(position, entry), &mut output);
+        process.apply(position, entry, decoder.entry(position, &entry.entry), &mut output);
     }
     let each_us = started.elapsed().as_secs_f64() * 1e7 / READINGS as f64;
     println!("decode and apply while it lives: {each_us:.2} us a reading");

@@ -8,6 +8,7 @@ use tidegate_telemetry::{AlertChange, AlertState, Change, Position, Severity};
 use crate::config::ProcessConfig;
 use crate::output::Output;
 use crate::shelves::Shelves;
+use crate::time::{Moment, Time};
 
 /// Identity of an alert: the entry that raised it, and its number among those raised there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -16,12 +17,32 @@ pub(crate) struct AlertKey {
     number: u32,
 }
 
+/// An alert that is cleared. In checkpoints the beginning of it is the alert's key.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct Cleared {
+    position: u64,
+    number: u32,
+    /// When; programs that did not count the time that passed said it in the alert alone.
+    #[serde(default)]
+    at: Option<Moment>,
+}
+
+impl Cleared {
+    pub(crate) fn new(AlertKey { position, number }: AlertKey, at: Moment) -> Self {
+        Cleared { position, number, at: Some(at) }
+    }
+
+    fn key(self) -> AlertKey {
+        AlertKey { position: self.position, number: self.number }
+    }
+}
+
 /// Active and recent alerts.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Alerts {
     alerts: Shelves<AlertKey, AlertChange>,
     /// Those that are cleared, in that order.
-    cleared: VecDeque<AlertKey>,
+    cleared: VecDeque<Cleared>,
     next: Option<AlertKey>,
 }
 
@@ -39,12 +60,15 @@ impl AlertKey {
 
 impl Alerts {
     /// As a checkpoint had them.
-    pub(crate) fn of(alerts: Shelves<AlertKey, AlertChange>, cleared: VecDeque<AlertKey>) -> Self {
+    pub(crate) fn of(alerts: Shelves<AlertKey, AlertChange>, mut cleared: VecDeque<Cleared>) -> Self {
+        for cleared in cleared.iter_mut().filter(|cleared| cleared.at.is_none()) {
+            cleared.at = alerts.get(&cleared.key()).and_then(|alert| alert.cleared_ms).map(Moment);
+        }
         Alerts { alerts, cleared, next: None }
     }
 
     /// All of them, and those that are cleared in that order: what a checkpoint has.
-    pub(crate) fn parts(&self) -> (&Shelves<AlertKey, AlertChange>, &VecDeque<AlertKey>) {
+    pub(crate) fn parts(&self) -> (&Shelves<AlertKey, AlertChange>, &VecDeque<Cleared>) {
         (&self.alerts, &self.cleared)
     }
 
@@ -88,6 +112,7 @@ impl Alerts {
         key: AlertKey,
         value: Option<f64>,
         at_ms: i64,
+        time: &Time,
         config: &ProcessConfig,
         output: &mut Output,
     ) -> Option<(Arc<str>, Severity)> {
@@ -98,8 +123,9 @@ impl Alerts {
         alert.value = value;
         output.changes.push(Change::Alert(alert.clone()));
         output.counts.alerts_cleared += 1;
-        self.cleared.push_back(key);
-        self.forget_old(at_ms, config);
+        let at = time.moment_at(at_ms);
+        self.cleared.push_back(Cleared::new(key, at));
+        self.forget_old(at, config);
         Some(whose)
     }
 
@@ -140,20 +166,21 @@ impl Alerts {
         active.map(|(_, alert)| (&alert.device_id, alert.severity))
     }
 
-    /// The clock was set back to `at_ms` (Unix ms): what is cleared was by then.
-    pub(crate) fn cleared_by(&mut self, at_ms: i64) {
-        for key in &self.cleared {
-            let cleared_ms = self.alerts.get_mut(key).and_then(|alert| alert.cleared_ms.as_mut());
+    /// What is cleared was so by `at_ms` (Unix ms) at the latest.
+    pub(crate) fn show_none_cleared_after(&mut self, at_ms: i64) {
+        for cleared in &self.cleared {
+            let cleared_ms = self.alerts.get_mut(&cleared.key()).and_then(|alert| alert.cleared_ms.as_mut());
             cleared_ms.into_iter().for_each(|cleared_ms| *cleared_ms = at_ms.min(*cleared_ms));
         }
     }
 
     /// Every active alert, and those cleared lately, oldest first.
-    pub(crate) fn changes(&self, now_ms: i64, config: &ProcessConfig) -> impl Iterator<Item = Change> {
-        let since_ms = now_ms.saturating_sub(millis(config.alerts_recent));
-        let alerts = self.alerts.iter().map(|(_, alert)| alert);
-        let shown = alerts.filter(move |alert| alert.cleared_ms.is_none_or(|at_ms| at_ms >= since_ms));
-        shown.cloned().map(Change::Alert)
+    pub(crate) fn changes(&self, now: Moment, config: &ProcessConfig) -> impl Iterator<Item = Change> {
+        let since = now.minus(millis(config.alerts_recent));
+        let old: BTreeSet<AlertKey> =
+            self.cleared.iter().filter(|cleared| cleared.at.is_none_or(|at| at < since)).map(|of| of.key()).collect();
+        let shown = self.alerts.iter().filter(move |(key, _)| !old.contains(key));
+        shown.map(|(_, alert)| Change::Alert(alert.clone()))
     }
 
     /// Active alerts that are none of `watched`: their rule is gone.
@@ -162,14 +189,14 @@ impl Alerts {
         active.map(|(key, _)| *key).filter(|key| !watched.contains(key)).collect()
     }
 
-    fn forget_old(&mut self, now_ms: i64, config: &ProcessConfig) {
-        let since_ms = now_ms.saturating_sub(millis(config.alerts_recent));
-        while let Some(key) = self.cleared.front() {
-            let old = self.alerts.get(key).and_then(|alert| alert.cleared_ms).is_none_or(|at_ms| at_ms < since_ms);
+    fn forget_old(&mut self, now: Moment, config: &ProcessConfig) {
+        let since = now.minus(millis(config.alerts_recent));
+        while let Some(cleared) = self.cleared.front() {
+            let old = cleared.at.is_none_or(|at| at < since);
             if !old && self.cleared.len() <= config.alerts_recent_max {
                 return;
             }
-            self.alerts.remove(key);
+            self.alerts.remove(&cleared.key());
             self.cleared.pop_front();
         }
     }

@@ -44,10 +44,10 @@ impl Process {
             known_after_ms: now_ms.saturating_add(millis(self.config.future_max)),
             interval: Interval::default(),
             interval_ms: millis(self.config.interval_default),
-            heard_ms: now_ms,
+            heard: self.state.time.moment(),
             state,
             since_ms: now_ms,
-            wake_ms: None,
+            wake: None,
             watches: Vec::new(),
             alerts: self.alerts_of_newcomer(&reading.device),
         };
@@ -80,7 +80,7 @@ impl Process {
         let id = device.id.clone();
         self.count_in_its_group(index);
         output.changes.push(Change::Device { device: index, id, group });
-        self.rewatch(index, self.state.now_ms, output);
+        self.rewatch(index, self.state.time.now_ms(), output);
     }
 
     /// Has a device count in its group, or as near to it as there is room.

@@ -1,5 +1,6 @@
 //! A device is said to be connected, or gone.
 
+use tidegate_settings::millis;
 use tidegate_telemetry::{Availability, Change, DeviceIndex, DeviceState, Sender};
 
 use crate::output::Output;
@@ -22,7 +23,7 @@ impl Process {
         if is_old || !may_speak_for(sender, &said.device, refusals) {
             return;
         }
-        self.catch_up(&said.device, now_ms, output);
+        self.catch_up(&said.device, output);
         let Some(index) = self.state.fleet.find(&said.device) else { return };
         let standing = self.state.fleet.standing(index);
         let Some(device) = self.state.fleet.get_mut(index) else { return };
@@ -30,7 +31,7 @@ impl Process {
             return;
         }
         if said.is_connected {
-            device.heard_ms = now_ms;
+            device.is_heard(&self.state.time, millis(self.config.future_max));
         }
         let state = if said.is_connected { DeviceState::Fresh } else { DeviceState::Lost };
         self.enter(index, state, now_ms, output);

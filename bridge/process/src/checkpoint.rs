@@ -3,11 +3,11 @@ use std::io::{self, BufWriter, Write};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use tidegate_telemetry::{AlertChange, Frozen, Rule, Sections, SectionsError, SectionsWriter};
 
-use crate::alerts::{AlertKey, Alerts};
+use crate::alerts::{AlertKey, Alerts, Cleared};
 use crate::commands::{Commands, CommandsThen};
 use crate::config::ProcessConfig;
 use crate::device::Device;
@@ -17,6 +17,7 @@ use crate::older;
 use crate::redelivery::Redelivery;
 use crate::shards::{Places, Shards};
 use crate::shelves::Shelves;
+use crate::time::{Moment, Time};
 use crate::unheard::Unheard;
 
 /// First byte of a checkpoint: what follows is in [sections](tidegate_telemetry::sections). Earlier versions are blobs.
@@ -43,8 +44,7 @@ const SOURCES: &str = "sources/";
 /// Everything that entries have led to; what is not in here follows from it and the configuration.
 #[derive(Debug)]
 pub(crate) struct State {
-    /// Received time of the last entry, Unix ms.
-    pub(crate) now_ms: i64,
+    pub(crate) time: Time,
     pub(crate) fleet: Fleet,
     pub(crate) groups: Groups,
     pub(crate) alerts: Alerts,
@@ -105,7 +105,7 @@ pub struct Checkpoint {
 
 #[derive(Debug)]
 pub(crate) struct Then {
-    now_ms: i64,
+    time: Time,
     fleet: Places<Device>,
     groups: GroupsThen,
     alerts: Alerts,
@@ -114,17 +114,11 @@ pub(crate) struct Then {
     unheard: Unheard,
 }
 
-/// When the checkpoint was taken.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-struct Time {
-    now_ms: i64,
-}
-
 impl State {
     /// As it is now.
     pub(crate) fn then(&self) -> Then {
         Then {
-            now_ms: self.now_ms,
+            time: self.time.clone(),
             fleet: self.fleet.places(),
             groups: self.groups.then(),
             alerts: self.alerts.clone(),
@@ -153,10 +147,10 @@ impl Checkpoint {
     pub fn write(&self, out: impl Write) -> io::Result<()> {
         let mut out = BufWriter::with_capacity(WRITE_BYTES, out);
         out.write_all(&[VERSION])?;
-        let Then { now_ms, fleet, groups, alerts, commands, redelivery, unheard } = &self.state;
+        let Then { time, fleet, groups, alerts, commands, redelivery, unheard } = &self.state;
         let (alerts, cleared) = alerts.parts();
         let mut out = Sectioned(SectionsWriter::new(out));
-        out.value(TIME, &Time { now_ms: *now_ms })?;
+        out.value(TIME, time)?;
         out.list(RULES, self.rules.iter())?;
         out.list(DEVICES, fleet.iter())?;
         out.list(GROUPS, groups.groups.iter())?;
@@ -251,7 +245,7 @@ impl<'a> Reading<'a> {
         let devices = self.noted(DEVICES, devices);
         // Groups name devices by their numbers, and those are given anew.
         let (has_devices, mut fleet) = (devices.is_some(), devices.unwrap_or_default());
-        let now_ms = time.map_or_else(|| newest_ms(&fleet), |time| time.now_ms);
+        let time = time.unwrap_or_else(|| Time::after(newest_ms(&fleet)));
         let groups = (self.list::<Option<Group>, Shards<Group>>(GROUPS)?, self.value::<Rounds>(ROUNDS)?);
         let groups = match groups {
             (Some(groups), Some(rounds)) if has_devices => {
@@ -267,17 +261,17 @@ impl<'a> Reading<'a> {
             unheard.values_mut().for_each(|wait| wait.forget_alert());
             Alerts::default()
         });
-        let commands = Commands::of(self.or_default::<CommandsThen>(COMMANDS)?, now_ms);
+        let commands = Commands::of(self.or_default::<CommandsThen>(COMMANDS)?, time.moment());
         let unknown = self.sections.unread().filter(|name| !name.starts_with(SOURCES)).map(|name| {
             format!("the checkpoint has a section {name:?} that this program does not know: the next one is without it")
         });
         let notes = self.notes.into_iter().chain(unknown).collect();
-        Ok(Restored { rules, state: State { now_ms, fleet, groups, alerts, commands, redelivery, unheard }, notes })
+        Ok(Restored { rules, state: State { time, fleet, groups, alerts, commands, redelivery, unheard }, notes })
     }
 
     fn alerts(&mut self) -> Read<Option<Alerts>> {
         let alerts: Option<Vec<(AlertKey, AlertChange)>> = self.list(ALERTS)?;
-        let cleared: Option<VecDeque<AlertKey>> = self.list(CLEARED)?;
+        let cleared: Option<VecDeque<Cleared>> = self.list(CLEARED)?;
         let Some(alerts) = alerts else { return Ok(None) };
         if !alerts.is_sorted_by(|(key, _), (next, _)| key < next) {
             return Err(RestoreError::Malformed);
@@ -285,7 +279,7 @@ impl<'a> Reading<'a> {
         let by_time = || {
             let mut times: Vec<_> = alerts.iter().filter_map(|(key, alert)| Some((alert.cleared_ms?, *key))).collect();
             times.sort_unstable();
-            times.into_iter().map(|(_, key)| key).collect()
+            times.into_iter().map(|(at_ms, key)| Cleared::new(key, Moment(at_ms))).collect()
         };
         let cleared = cleared.unwrap_or_else(by_time);
         let mut shelves = Shelves::default();
@@ -316,7 +310,7 @@ impl<'a> Reading<'a> {
     }
 }
 
-/// When a device was last heard, Unix ms.
+/// When a device was last heard, Unix ms as if the clock had never been set.
 fn newest_ms(fleet: &Fleet) -> i64 {
-    fleet.iter().map(|(_, device)| device.heard_ms).max().unwrap_or(i64::MIN)
+    fleet.iter().map(|(_, device)| device.heard).max().unwrap_or(Moment::START).0
 }

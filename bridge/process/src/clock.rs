@@ -1,6 +1,8 @@
 use serde::{Deserialize, Serialize};
 use tidegate_telemetry::{TimeOrigin, UNSET_BEFORE_MS};
 
+use crate::time::{Moment, Time};
+
 /// Readings in a row that must be behind before a clock counts as stepped back.
 const STEPPED_BACK_AFTER: u8 = 3;
 /// Readings that arrive closer together than this are one witness: a batch says once where the clock stands.
@@ -15,8 +17,9 @@ pub(crate) struct Clock {
     newest_ms: Option<i64>,
     /// Grows when the clock stepped back for good: times of another baseline do not compare.
     pub(crate) baseline: u32,
-    /// Smoothed difference of the device's time to the receipt, ms; positive when it is ahead. `None` without times.
-    pub(crate) skew_ms: Option<i64>,
+    /// Smoothed difference of the device's time to the moment of the receipt, ms; positive when it is ahead. `None` without
+    /// times.
+    skew_ms: Option<i64>,
     behind: Option<Behind>,
 }
 
@@ -25,7 +28,7 @@ pub(crate) struct Clock {
 struct Behind {
     count: u8,
     time_ms: i64,
-    received_ms: i64,
+    heard: Moment,
 }
 
 /// The time a reading ranks by.
@@ -40,17 +43,26 @@ pub(crate) struct Ranked {
     pub(crate) rebased: bool,
 }
 
+impl Ranked {
+    /// The time on a scale on which it is seen how long something lasts, whatever the clock is set to: the device's own, or
+    /// the moment of the receipt where it has that.
+    pub(crate) fn lasting_ms(&self, heard: Moment) -> i64 {
+        if self.origin == TimeOrigin::Receipt { heard.0 } else { self.time_ms }
+    }
+}
+
 impl Clock {
     /// Ranks a reading by the time it sent, or by its receipt. `sent_as` says whose time the one that it sent is.
     pub(crate) fn rank(
         &mut self,
         sent_ms: Option<i64>,
         sent_as: TimeOrigin,
-        received_ms: i64,
+        time: &Time,
         future_max_ms: i64,
     ) -> Ranked {
+        let (received_ms, heard) = (time.now_ms(), time.moment());
         if let Some(sent_ms) = sent_ms {
-            self.measure(sent_ms - received_ms);
+            self.measure(sent_ms.saturating_sub(heard.0));
         }
         // As long as nobody has set the clock here, the device's is the better one.
         let is_set = received_ms >= UNSET_BEFORE_MS;
@@ -58,7 +70,7 @@ impl Clock {
         let own_ms = sent_ms.filter(|_| !skewed);
         let (time_ms, origin) = own_ms.map_or((received_ms, TimeOrigin::Receipt), |own_ms| (own_ms, sent_as));
         let behind = self.newest_ms.is_some_and(|newest_ms| time_ms < newest_ms);
-        let rebased = behind && self.has_stepped_back(time_ms, received_ms);
+        let rebased = behind && self.has_stepped_back(time_ms, heard);
         if !behind || rebased {
             self.newest_ms = Some(time_ms);
             self.behind = None;
@@ -67,21 +79,23 @@ impl Clock {
         Ranked { time_ms, origin, skewed, rebased }
     }
 
+    /// Whether it sent any time.
+    pub(crate) fn has_times(&self) -> bool {
+        self.skew_ms.is_some()
+    }
+
+    /// How far it is ahead of the receipts, by the clock as it is set now, ms.
+    pub(crate) fn skew_ms(&self, time: &Time) -> Option<i64> {
+        self.skew_ms.map(|skew_ms| skew_ms.saturating_sub(time.ahead_ms()))
+    }
+
     /// Event time of the newest reading, Unix ms.
     pub(crate) fn newest_ms(&self) -> Option<i64> {
         self.newest_ms
     }
 
-    /// The clock of the receipts was set.
-    pub(crate) fn set(&mut self, by_ms: i64) {
-        self.skew_ms = self.skew_ms.map(|skew_ms| skew_ms.saturating_sub(by_ms));
-        if let Some(behind) = &mut self.behind {
-            behind.received_ms = behind.received_ms.saturating_add(by_ms);
-        }
-    }
-
-    /// Times after `latest_ms` (Unix ms) do not compare to those that come.
-    pub(crate) fn begin_anew(&mut self, latest_ms: i64) {
+    /// Times after `latest_ms` (Unix ms) were stamped by a clock that was set back since: they do not compare to those that come.
+    pub(crate) fn compare_none_after(&mut self, latest_ms: i64) {
         if self.newest_ms.is_some_and(|newest_ms| newest_ms > latest_ms) {
             (self.newest_ms, self.behind) = (None, None);
             self.baseline += 1;
@@ -96,10 +110,10 @@ impl Clock {
     ///
     /// A clock advances as fast as the receipts do. A backlog is behind, too, and each of its readings newer than the
     /// last, but it arrives faster than it was measured: it must not count, or "latest" would move backwards.
-    fn has_stepped_back(&mut self, time_ms: i64, received_ms: i64) -> bool {
+    fn has_stepped_back(&mut self, time_ms: i64, heard: Moment) -> bool {
         let mut count = 1;
         if let Some(last) = &self.behind {
-            let waited_ms = received_ms - last.received_ms;
+            let waited_ms = heard.since(last.heard);
             if waited_ms < WITNESS_GAP_MS {
                 return false;
             }
@@ -108,7 +122,7 @@ impl Clock {
                 count = last.count + 1;
             }
         }
-        self.behind = Some(Behind { count, time_ms, received_ms });
+        self.behind = Some(Behind { count, time_ms, heard });
         count >= STEPPED_BACK_AFTER
     }
 }

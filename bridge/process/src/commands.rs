@@ -9,9 +9,10 @@ use tidegate_telemetry::{
 };
 
 use crate::config::CommandsConfig;
-use crate::jumps::Jumps;
+use crate::older::Jumps;
 use crate::output::Output;
 use crate::refusals::answered_by_another;
+use crate::time::{Moment, Time};
 
 /// Commands, and where each stands.
 ///
@@ -20,11 +21,23 @@ use crate::refusals::answered_by_another;
 /// those to go out, so that a crash in between neither loses nor doubles it.
 #[derive(Debug, Default)]
 pub(crate) struct Commands {
-    commands: BTreeMap<CommandId, Arc<Command>>,
+    commands: BTreeMap<CommandId, Kept>,
     to_go_out: BTreeSet<CommandId>,
-    /// Since the oldest of them.
-    jumps: Jumps,
     index: Index,
+}
+
+/// A command with what its age and its waiting are measured from.
+#[derive(Debug)]
+struct Kept {
+    command: Arc<Command>,
+    moments: Moments,
+}
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Moments {
+    accepted: Moment,
+    /// After it the command is not sent any more.
+    deadline: Moment,
 }
 
 /// Commands as they are at one moment: as a checkpoint has them.
@@ -32,7 +45,10 @@ pub(crate) struct Commands {
 pub(crate) struct CommandsThen {
     commands: BTreeMap<CommandId, Arc<Command>>,
     to_go_out: BTreeSet<CommandId>,
+    /// Of programs that did not count the time that passed; empty since.
     jumps: Jumps,
+    #[serde(default)]
+    moments: BTreeMap<CommandId, Moments>,
 }
 
 /// What follows from the commands.
@@ -41,19 +57,28 @@ struct Index {
     by_device: HashMap<Arc<str>, BTreeSet<CommandId>>,
     by_key: HashMap<(Arc<str>, Arc<str>), CommandId>,
     by_response_topic: HashMap<Arc<str>, BTreeSet<CommandId>>,
-    /// Those that wait for their device, by deadline (Unix ms).
-    waiting: BTreeSet<(i64, CommandId)>,
+    /// Those that wait for their device, by deadline.
+    waiting: BTreeSet<(Moment, CommandId)>,
     /// The others: they may be forgotten.
     finished: BTreeSet<CommandId>,
     bytes: usize,
 }
 
 impl Commands {
-    /// As a checkpoint of `now_ms` (Unix ms) has them.
-    pub(crate) fn of(CommandsThen { commands, to_go_out, jumps }: CommandsThen, now_ms: i64) -> Self {
-        let mut index = Index::default();
-        commands.values().for_each(|command| index.add(command, now_ms));
-        Commands { commands, to_go_out, jumps, index }
+    /// As a checkpoint of the moment `now` has them.
+    pub(crate) fn of(then: CommandsThen, now: Moment) -> Self {
+        let CommandsThen { commands, to_go_out, jumps, moments } = then;
+        let mut kept = Commands { to_go_out, ..Commands::default() };
+        for (id, command) in commands {
+            let moments = moments.get(&id).copied().unwrap_or_else(|| Moments {
+                accepted: Moment(jumps.by_now(command.accepted_ms())),
+                deadline: Moment(command.deadline_ms),
+            });
+            let command = Kept { command, moments };
+            kept.index.add(&command, now);
+            kept.commands.insert(id, command);
+        }
+        kept
     }
 
     /// Somebody asks for a command.
@@ -64,7 +89,7 @@ impl Commands {
         by: &str,
         request: &CommandRequest,
         is_known: bool,
-        now_ms: i64,
+        time: &Time,
         config: &CommandsConfig,
         output: &mut Output,
     ) {
@@ -72,12 +97,13 @@ impl Commands {
             output.counts.commands_repeated += 1;
             return;
         }
-        let deadline_ms = now_ms.saturating_add(i64::from(request.expires_in_s) * 1_000);
+        let (now_ms, accepted) = (time.now_ms(), time.moment());
+        let waits_ms = i64::from(request.expires_in_s) * 1_000;
         let command = Command {
             id,
             request: request.clone(),
             by: by.into(),
-            deadline_ms,
+            deadline_ms: now_ms.saturating_add(waits_ms),
             steps: [(CommandState::Accepted, now_ms)].into_iter().collect(),
             client: None,
             refusal: None,
@@ -89,11 +115,12 @@ impl Commands {
         }
         output.counts.commands_accepted += 1;
         output.commands.push(CommandMessage::of(&command, now_ms));
-        self.index.add(&command, now_ms);
         self.to_go_out.insert(id);
         let command = Arc::new(command);
         output.changes.push(Change::Command(Arc::clone(&command)));
-        self.commands.insert(id, command);
+        let kept = Kept { command, moments: Moments { accepted, deadline: accepted.plus(waits_ms) } };
+        self.index.add(&kept, accepted);
+        self.commands.insert(id, kept);
     }
 
     /// The command stands in the log as going out.
@@ -103,7 +130,7 @@ impl Commands {
 
     /// What is to go out, as of `now_ms`.
     pub(crate) fn to_go_out(&self, now_ms: i64) -> Vec<CommandMessage> {
-        let commands = self.to_go_out.iter().filter_map(|id| self.commands.get(id));
+        let commands = self.to_go_out.iter().filter_map(|id| Some(&self.commands.get(id)?.command));
         let commands = commands.filter(|command| command.state() == CommandState::Accepted);
         commands.map(|command| CommandMessage::of(command, now_ms)).collect()
     }
@@ -116,23 +143,25 @@ impl Commands {
         &mut self,
         report: &CommandReport,
         client_of: impl FnOnce(&str) -> Option<&'a str>,
-        now_ms: i64,
+        time: &Time,
         output: &mut Output,
     ) {
-        let Some(command) = self.commands.get(&report.command) else { return };
+        let Some(Kept { command, .. }) = self.commands.get(&report.command) else { return };
+        let now = time.moment();
         let is_own = client_of(&command.request.device) == Some(&*report.client);
         let is_addressee = is_own || command.client.as_deref() == Some(&*report.client);
         match report.progress {
             CommandProgress::Sent { by_name } if is_own || (by_name && command.client.is_none()) => {
                 let client = Arc::from(report.client.as_str());
-                self.step(report.command, CommandState::Sent, now_ms, output, |command| command.client = Some(client));
+                let send = |command: &mut Command| command.client = Some(client);
+                self.step(report.command, CommandState::Sent, time, now, output, send);
             }
             CommandProgress::Delivered if is_addressee => {
-                self.step(report.command, CommandState::Delivered, now_ms, output, |_| {});
+                self.step(report.command, CommandState::Delivered, time, now, output, |_| {});
             }
             CommandProgress::Refused(refusal) if is_addressee || report.client.is_empty() => {
                 let refuse = |command: &mut Command| command.refusal = Some(refusal);
-                self.step(report.command, CommandState::Refused, now_ms, output, refuse);
+                self.step(report.command, CommandState::Refused, time, now, output, refuse);
             }
             _ => {}
         }
@@ -146,13 +175,13 @@ impl Commands {
         &mut self,
         sender: Sender<'_>,
         is_own: impl Fn(&str) -> bool,
-        now_ms: i64,
+        time: &Time,
         config: &CommandsConfig,
         output: &mut Output,
     ) -> bool {
         let Some(awaiting) = self.index.by_response_topic.get(sender.topic()) else { return false };
         let is_from_addressee = |id: &CommandId| {
-            let is_its = |command: &Arc<Command>| {
+            let is_its = |Kept { command, .. }: &Kept| {
                 command.client.as_deref() == Some(sender.client()) || is_own(&command.request.device)
             };
             self.commands.get(id).is_some_and(is_its)
@@ -163,69 +192,60 @@ impl Commands {
                 id.filter(|id| awaiting.contains(id))
             }
             None => awaiting.iter().copied().find(|id| {
-                let state = self.commands.get(id).map(|command| command.state());
+                let state = self.commands.get(id).map(|kept| kept.command.state());
                 matches!(state, Some(CommandState::Sent | CommandState::Delivered)) && is_from_addressee(id)
             }),
         };
         let Some(id) = answered else { return false };
         if !is_from_addressee(&id) {
             output.counts.commands_answered_by_others += 1;
-            let device = &self.commands[&id].request.device;
+            let device = &self.commands[&id].command.request.device;
             let rejection = Rejection::new(Reason::NotItsDevice, answered_by_another(sender, device));
             output.problems.push(sender.problem(rejection));
             return false;
         }
-        self.step(id, CommandState::Answered, now_ms, output, |command| command.answer = Some(sender.answer()));
+        let answer = |command: &mut Command| command.answer = Some(sender.answer());
+        self.step(id, CommandState::Answered, time, time.moment(), output, answer);
         while self.index.bytes > config.bytes_max && self.forget_oldest(output) {}
         true
     }
 
-    /// When the next deadline is, Unix ms.
-    pub(crate) fn due_ms(&self) -> Option<i64> {
-        self.index.waiting.first().map(|&(at_ms, _)| at_ms)
+    /// When the next deadline is.
+    pub(crate) fn due(&self) -> Option<Moment> {
+        self.index.waiting.first().map(|&(at, _)| at)
     }
 
     /// Lets deadlines pass, and forgets what is old.
-    pub(crate) fn expire(&mut self, now_ms: i64, config: &CommandsConfig, output: &mut Output) {
-        while let Some(&(at_ms, id)) = self.index.waiting.first().filter(|&&(at_ms, _)| at_ms <= now_ms) {
+    pub(crate) fn expire(&mut self, time: &Time, config: &CommandsConfig, output: &mut Output) {
+        let now = time.moment();
+        while let Some(&(at, id)) = self.index.waiting.first().filter(|&&(at, _)| at <= now) {
             self.index.waiting.pop_first();
             self.index.finished.insert(id);
-            if self.commands.get(&id).is_some_and(|command| command.state() == CommandState::Accepted) {
-                self.step(id, CommandState::Expired, at_ms, output, |_| {});
+            if self.commands.get(&id).is_some_and(|kept| kept.command.state() == CommandState::Accepted) {
+                self.step(id, CommandState::Expired, time, at, output, |_| {});
             }
         }
-        let before_ms = now_ms.saturating_sub(millis(config.age_max));
+        let before = now.minus(millis(config.age_max));
         while let Some(id) = self.index.finished.first().copied()
-            && self.commands.get(&id).is_none_or(|command| self.jumps.by_now(command.accepted_ms()) < before_ms)
+            && self.commands.get(&id).is_none_or(|kept| kept.moments.accepted < before)
         {
             self.forget(id, output);
         }
     }
 
-    /// The clock was set: those that wait for their device wait as long as before.
-    pub(crate) fn set_clock(&mut self, at_ms: i64, by_ms: i64, output: &mut Output) {
-        let Some(oldest) = self.commands.values().next() else {
-            self.jumps = Jumps::default();
-            return;
-        };
-        self.jumps.add(at_ms, by_ms, oldest.accepted_ms());
-        if by_ms < 0 {
-            self.nothing_after(at_ms, output);
-        }
-        for (deadline_ms, id) in std::mem::take(&mut self.index.waiting) {
-            let shared = self.commands.get_mut(&id).expect("what waits is remembered");
-            let command = Arc::make_mut(shared);
-            command.deadline_ms = deadline_ms.saturating_add(by_ms);
-            self.index.waiting.insert((command.deadline_ms, id));
-            output.changes.push(Change::Command(Arc::clone(shared)));
+    /// The clock was set: when those that wait for their device end is told anew.
+    pub(crate) fn show_deadlines(&mut self, time: &Time, output: &mut Output) {
+        for &(deadline, id) in &self.index.waiting {
+            let kept = self.commands.get_mut(&id).expect("what waits is remembered");
+            Arc::make_mut(&mut kept.command).deadline_ms = time.shown_ms(deadline);
+            output.changes.push(Change::Command(Arc::clone(&kept.command)));
         }
     }
 
-    /// What was stamped ahead of `at_ms` (Unix ms) counts as of then, or its age would be none for as long as it was ahead;
-    /// and a deadline that has passed stays so.
-    fn nothing_after(&mut self, at_ms: i64, output: &mut Output) {
+    /// What was stamped ahead of `at_ms` (Unix ms) is shown as of then, and a deadline that has passed stays so.
+    pub(crate) fn show_nothing_after(&mut self, at_ms: i64, output: &mut Output) {
         let Commands { commands, index, .. } = self;
-        for (id, shared) in commands {
+        for (id, Kept { command: shared, .. }) in commands {
             let is_stamped_ahead = shared.steps.iter().any(|step| step.1 > at_ms);
             let has_passed = index.finished.contains(id) && shared.deadline_ms > at_ms;
             if !is_stamped_ahead && !has_passed {
@@ -242,13 +262,14 @@ impl Commands {
 
     /// Every command that is remembered, oldest first.
     pub(crate) fn changes(&self) -> impl Iterator<Item = Change> {
-        self.commands.values().cloned().map(Change::Command)
+        self.commands.values().map(|kept| Change::Command(Arc::clone(&kept.command)))
     }
 
     /// As they are now, for a checkpoint.
     pub(crate) fn then(&self) -> CommandsThen {
-        let Commands { commands, to_go_out, jumps, .. } = self;
-        CommandsThen { commands: commands.clone(), to_go_out: to_go_out.clone(), jumps: jumps.clone() }
+        let commands = self.commands.iter().map(|(id, kept)| (*id, Arc::clone(&kept.command))).collect();
+        let moments = self.commands.iter().map(|(id, kept)| (*id, kept.moments)).collect();
+        CommandsThen { commands, to_go_out: self.to_go_out.clone(), jumps: Jumps::default(), moments }
     }
 
     /// Brings a command to a further state.
@@ -256,22 +277,23 @@ impl Commands {
         &mut self,
         id: CommandId,
         state: CommandState,
-        at_ms: i64,
+        time: &Time,
+        at: Moment,
         output: &mut Output,
         change: impl FnOnce(&mut Command),
     ) {
-        let Some(shared) = self.commands.get_mut(&id).filter(|command| may_come_to(command, state)) else { return };
-        let bytes_before = shared.bytes();
-        let command = Arc::make_mut(shared);
+        let Some(kept) = self.commands.get_mut(&id).filter(|kept| may_come_to(&kept.command, state)) else { return };
+        let bytes_before = kept.command.bytes();
+        let command = Arc::make_mut(&mut kept.command);
         // Sent in time, and told only after the deadline: it did not expire.
         command.steps.retain(|(before, _)| *before != CommandState::Expired);
         let place = command.steps.partition_point(|(before, _)| *before < state);
-        command.steps.insert(place, (state, at_ms));
+        command.steps.insert(place, (state, time.shown_ms(at)));
         change(command);
         self.index.bytes = self.index.bytes + command.bytes() - bytes_before;
-        self.index.settle(command, at_ms);
+        self.index.settle(kept, at);
         output.counts.command_steps.count(state);
-        output.changes.push(Change::Command(Arc::clone(shared)));
+        output.changes.push(Change::Command(Arc::clone(&kept.command)));
     }
 
     /// Forgets old commands until there is room for one more; `false` when only waiting ones are left.
@@ -298,8 +320,8 @@ impl Commands {
     fn forget(&mut self, id: CommandId, output: &mut Output) {
         self.to_go_out.remove(&id);
         self.index.finished.remove(&id);
-        if let Some(command) = self.commands.remove(&id) {
-            self.index.remove(&command);
+        if let Some(kept) = self.commands.remove(&id) {
+            self.index.remove(&kept.command);
             output.counts.commands_forgotten += 1;
             output.changes.push(Change::CommandForgotten(id));
         }
@@ -307,7 +329,8 @@ impl Commands {
 }
 
 impl Index {
-    fn add(&mut self, command: &Command, now_ms: i64) {
+    fn add(&mut self, kept: &Kept, now: Moment) {
+        let command = &kept.command;
         let (id, request) = (command.id, &command.request);
         self.by_device.entry(Arc::clone(&request.device)).or_default().insert(id);
         self.by_response_topic.entry(Arc::clone(&request.response_topic)).or_default().insert(id);
@@ -315,7 +338,7 @@ impl Index {
             self.by_key.insert((Arc::clone(&request.device), Arc::clone(key)), id);
         }
         self.bytes += command.bytes();
-        self.settle(command, now_ms);
+        self.settle(kept, now);
     }
 
     fn remove(&mut self, command: &Command) {
@@ -334,17 +357,17 @@ impl Index {
     }
 
     /// Puts a command among those that wait, or that may be forgotten.
-    fn settle(&mut self, command: &Command, now_ms: i64) {
+    fn settle(&mut self, Kept { command, moments: Moments { deadline, .. } }: &Kept, now: Moment) {
         let is_open = match command.state() {
             CommandState::Accepted => true,
             CommandState::Sent => command.request.qos != Qos::AtMostOnce,
             _ => false,
         };
-        if is_open && command.deadline_ms > now_ms {
+        if is_open && *deadline > now {
             self.finished.remove(&command.id);
-            self.waiting.insert((command.deadline_ms, command.id));
+            self.waiting.insert((*deadline, command.id));
         } else {
-            self.waiting.remove(&(command.deadline_ms, command.id));
+            self.waiting.remove(&(*deadline, command.id));
             self.finished.insert(command.id);
         }
     }

@@ -33,7 +33,9 @@ impl Process {
             Some(_) => TimeOrigin::Device,
         };
         let ranked = Ranked { time_ms: own_ms.unwrap_or(now_ms), origin, skewed: false, rebased: false };
+        let heard = self.state.time.moment();
         let device = self.state.fleet.get_mut(index).expect("the caller has found it");
+        device.heed_set_backs(&self.state.time, millis(self.config.future_max));
         let (baseline, cells_before) = (device.clock.baseline, device.cells.len());
         let mut cells = SmallVec::new();
         for (name, value) in reading.metrics {
@@ -42,7 +44,7 @@ impl Process {
                 Some(_) if own_ms.is_none() => continue,
                 Some(place) => {
                     let (cell, metric) = (&mut device.cells[place], MetricIndex(place as u16));
-                    let (standing, is_new) = cell.offer(&value, ranked, cell.heard_ms, baseline);
+                    let (standing, is_new) = cell.offer(&value, ranked, cell.heard, baseline);
                     if standing != Place::Duplicate {
                         let is_new = is_new && ranked.time_ms > device.known_after_ms;
                         cells.push(AppliedCell { metric, value, latest: standing == Place::Latest, is_new });
@@ -56,7 +58,7 @@ impl Process {
                 }
             };
             let metric = MetricIndex(place as u16);
-            let mut cell = Cell::new(name, value.clone(), &self.catalogue, ranked, now_ms, baseline);
+            let mut cell = Cell::new(name, value.clone(), &self.catalogue, ranked, heard, baseline);
             cell.learn(false);
             output.changes.push(cell.change(index, metric, &self.catalogue));
             device.cells.push(cell);

@@ -3,6 +3,7 @@ use std::collections::BTreeSet;
 use tidegate_telemetry::{DeviceIndex, Holder, Shares};
 
 use crate::device::Device;
+use crate::time::Moment;
 
 /// Which device gives way to a newcomer when there are as many as there may be.
 ///
@@ -14,7 +15,7 @@ pub(crate) struct Crowd {
     /// Of these the devices that may give way.
     spare: Shares,
     /// Who was silent for longest comes first.
-    in_turn: BTreeSet<(Holder, i64, DeviceIndex)>,
+    in_turn: BTreeSet<(Holder, Moment, DeviceIndex)>,
     /// It is no longer kept below so many devices.
     devices_min: usize,
 }
@@ -36,29 +37,29 @@ impl Crowd {
 
     pub(crate) fn remove(&mut self, index: DeviceIndex, device: &Device) {
         self.held.remove(&device.holder(), 1);
-        if let Some(heard_ms) = device.spare_since() {
-            self.unspare(index, device, heard_ms);
+        if let Some(heard) = device.spare_since() {
+            self.unspare(index, device, heard);
         }
     }
 
     /// A device stands otherwise than `before`, which is what [`Device::spare_since`] was.
-    pub(crate) fn settle(&mut self, index: DeviceIndex, device: &Device, before: Option<i64>) {
+    pub(crate) fn settle(&mut self, index: DeviceIndex, device: &Device, before: Option<Moment>) {
         let now = device.spare_since();
         if before == now {
             return;
         }
-        if let Some(heard_ms) = before {
-            self.unspare(index, device, heard_ms);
+        if let Some(heard) = before {
+            self.unspare(index, device, heard);
         }
-        if let Some(heard_ms) = now {
+        if let Some(heard) = now {
             self.spare.add(&device.holder(), 1);
-            self.in_turn.insert((device.holder(), heard_ms, index));
+            self.in_turn.insert((device.holder(), heard, index));
         }
     }
 
-    fn unspare(&mut self, index: DeviceIndex, device: &Device, heard_ms: i64) {
+    fn unspare(&mut self, index: DeviceIndex, device: &Device, heard: Moment) {
         self.spare.remove(&device.holder(), 1);
-        self.in_turn.remove(&(device.holder(), heard_ms, index));
+        self.in_turn.remove(&(device.holder(), heard, index));
     }
 
     /// The device that gives way to one more of this holder.
@@ -66,7 +67,7 @@ impl Crowd {
         let owner = self.held.gives_way_to(newcomer)?;
         let client = self.spare.largest_of(&owner)?;
         let holder = (owner, client);
-        let first = self.in_turn.range((holder.clone(), i64::MIN, DeviceIndex(0))..).next();
+        let first = self.in_turn.range((holder.clone(), Moment::START, DeviceIndex(0))..).next();
         first.filter(|_| holder != *newcomer).map(|(.., index)| *index)
     }
 }

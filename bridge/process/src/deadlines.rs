@@ -2,6 +2,8 @@ use std::collections::BTreeSet;
 
 use tidegate_telemetry::{DeviceIndex, MetricIndex};
 
+use crate::time::Moment;
+
 /// What waits for time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Waiting {
@@ -20,25 +22,25 @@ pub(crate) enum Waiting {
 /// since none is ever too late, the order of what truly happens does not depend on how stale a deadline was.
 #[derive(Debug, Default)]
 pub(crate) struct Deadlines {
-    queue: BTreeSet<(i64, DeviceIndex, Waiting)>,
+    queue: BTreeSet<(Moment, DeviceIndex, Waiting)>,
 }
 
 impl Deadlines {
-    pub(crate) fn insert(&mut self, at_ms: i64, device: DeviceIndex, waiting: Waiting) {
-        self.queue.insert((at_ms, device, waiting));
+    pub(crate) fn insert(&mut self, at: Moment, device: DeviceIndex, waiting: Waiting) {
+        self.queue.insert((at, device, waiting));
     }
 
-    pub(crate) fn remove(&mut self, at_ms: i64, device: DeviceIndex, waiting: Waiting) {
-        self.queue.remove(&(at_ms, device, waiting));
+    pub(crate) fn remove(&mut self, at: Moment, device: DeviceIndex, waiting: Waiting) {
+        self.queue.remove(&(at, device, waiting));
     }
 
-    pub(crate) fn first_ms(&self) -> Option<i64> {
-        self.queue.first().map(|&(at_ms, ..)| at_ms)
+    pub(crate) fn first(&self) -> Option<Moment> {
+        self.queue.first().map(|&(at, ..)| at)
     }
 
-    /// Takes the first deadline at or before `now_ms`.
-    pub(crate) fn pop_due(&mut self, now_ms: i64) -> Option<(i64, DeviceIndex, Waiting)> {
-        if self.first_ms()? > now_ms {
+    /// Takes the first deadline at or before `now`.
+    pub(crate) fn pop_due(&mut self, now: Moment) -> Option<(Moment, DeviceIndex, Waiting)> {
+        if self.first()? > now {
             return None;
         }
         self.queue.pop_first()

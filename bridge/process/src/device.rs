@@ -15,6 +15,7 @@ use crate::groups::GroupIndex;
 use crate::interval::Interval;
 use crate::names::{NameIndex, vote};
 use crate::texts::Texts;
+use crate::time::{Moment, Time};
 use crate::watch::Watch;
 
 /// What is known of one device. It stands in checkpoints as a [record](tidegate_telemetry::record): a new field comes last,
@@ -38,13 +39,14 @@ pub(crate) struct Device {
     pub(crate) interval: Interval,
     /// The interval as last learnt, ms.
     pub(crate) interval_ms: i64,
-    /// Unix ms of receipt of its last reading, by the clock as it is set now.
-    pub(crate) heard_ms: i64,
+    /// When its last reading was received.
+    pub(crate) heard: Moment,
     pub(crate) state: DeviceState,
+    /// Since when it is in that state, Unix ms.
     pub(crate) since_ms: i64,
     /// When its state is looked at again, at or before it is due; `None`: never. Follows from the rest.
     #[serde(skip)]
-    pub(crate) wake_ms: Option<i64>,
+    pub(crate) wake: Option<Moment>,
     /// Where the rules stand on it, by rule and metric.
     pub(crate) watches: Vec<Watch>,
     /// Its alerts that hold, by severity. Follows from the alerts.
@@ -61,10 +63,10 @@ impl Device {
         (Owner::of(&self.principal, self.address), self.client.clone())
     }
 
-    /// Whether it may give way to others, and since when it was silent (Unix ms): it reported once and never again, or is
+    /// Whether it may give way to others, and since when it was silent: it reported once and never again, or is
     /// lost.
-    pub(crate) fn spare_since(&self) -> Option<i64> {
-        (self.interval.is_unknown() || self.state == DeviceState::Lost).then_some(self.heard_ms)
+    pub(crate) fn spare_since(&self) -> Option<Moment> {
+        (self.interval.is_unknown() || self.state == DeviceState::Lost).then_some(self.heard)
     }
 
     /// What each of its metrics has of its vote on which metrics have figures by group.
@@ -114,31 +116,37 @@ impl Device {
     }
 
     /// All of it as changes.
-    pub(crate) fn changes(&self, device: DeviceIndex, catalogue: &Catalogue) -> impl Iterator<Item = Change> {
+    pub(crate) fn changes(
+        &self,
+        device: DeviceIndex,
+        catalogue: &Catalogue,
+        time: &Time,
+    ) -> impl Iterator<Item = Change> {
         let state = Change::State { device, state: self.state, since_ms: self.since_ms };
-        let latest = self.latest(device).into_iter().map(Change::Reading);
+        let latest = self.latest(device, time).into_iter().map(Change::Reading);
         self.names(device, catalogue).chain(latest).chain(std::iter::once(state))
     }
 
     /// Its newest values as readings: one for each time.
-    fn latest(&self, device: DeviceIndex) -> Vec<AppliedReading> {
+    fn latest(&self, device: DeviceIndex, time: &Time) -> Vec<AppliedReading> {
         let mut readings: Vec<AppliedReading> = Vec::new();
         for (metric, cell) in (0u16..).map(MetricIndex).zip(&self.cells) {
             // What is known already is in history.
+            let received_ms = time.shown_ms(cell.heard);
             let applied = AppliedCell { metric, value: cell.value.clone(), latest: true, is_new: false };
             let origin = if cell.given == Given::Before { TimeOrigin::Before } else { TimeOrigin::Device };
             let has_its_time =
                 |reading: &&mut AppliedReading| (reading.time_ms, reading.origin) == (cell.time_ms, origin);
             match readings.iter_mut().find(has_its_time) {
                 Some(reading) => {
-                    reading.received_ms = reading.received_ms.max(cell.heard_ms);
+                    reading.received_ms = reading.received_ms.max(received_ms);
                     reading.cells.push(applied);
                 }
                 None => readings.push(AppliedReading {
                     device,
                     time_ms: cell.time_ms,
                     origin,
-                    received_ms: cell.heard_ms,
+                    received_ms,
                     class: DeliveryClass::Latest,
                     cells: smallvec![applied],
                 }),
@@ -147,25 +155,17 @@ impl Device {
         readings
     }
 
-    /// The clock of the receipts was set; what waits for the device is to be scheduled anew.
-    pub(crate) fn set_clock(&mut self, by_ms: i64) {
-        self.heard_ms = self.heard_ms.saturating_add(by_ms);
-        for cell in &mut self.cells {
-            cell.heard_ms = cell.heard_ms.saturating_add(by_ms);
-        }
-        self.clock.set(by_ms);
-        self.interval.set_clock(by_ms, self.clock.skew_ms.is_some());
-        self.watches.iter_mut().for_each(|watch| watch.set_clock(by_ms));
-        self.wake_ms = None;
+    /// Something of it was received just now.
+    pub(crate) fn is_heard(&mut self, time: &Time, future_max_ms: i64) {
+        self.heed_set_backs(time, future_max_ms);
+        self.heard = time.moment();
     }
 
-    /// The clock of the receipts was set back to `at_ms` (Unix ms): what is ahead of it was stamped by the time before.
-    /// `true` when its state is since another time now.
-    pub(crate) fn begin_anew(&mut self, at_ms: i64, future_max_ms: i64) -> bool {
-        self.clock.begin_anew(at_ms.saturating_add(future_max_ms));
-        let is_ahead = self.since_ms > at_ms;
-        self.since_ms = self.since_ms.min(at_ms);
-        is_ahead
+    /// What it was heard of by a clock that was set back since does not compare to what comes.
+    pub(crate) fn heed_set_backs(&mut self, time: &Time, future_max_ms: i64) {
+        if let Some(at_ms) = time.set_back_since(self.heard) {
+            self.clock.compare_none_after(at_ms.saturating_add(future_max_ms));
+        }
     }
 
     /// The gravest alert that holds.
@@ -189,8 +189,8 @@ pub(crate) struct Cell {
     pub(crate) time_ms: i64,
     /// What the device gave for that time.
     pub(crate) given: Given,
-    /// Unix ms at which anything of this metric was last received, by the clock as it is set now.
-    pub(crate) heard_ms: i64,
+    /// When anything of this metric was last received.
+    pub(crate) heard: Moment,
     /// The clock's baseline that `time_ms` belongs to.
     pub(crate) baseline: u32,
     /// Decimals learnt from the values; [`catalogue::DECIMALS_UNKNOWN`] before the first number.
@@ -235,7 +235,7 @@ impl Cell {
         value: Value,
         catalogue: &Catalogue,
         ranked: Ranked,
-        heard_ms: i64,
+        heard: Moment,
         baseline: u32,
     ) -> Self {
         // Where the catalogue knows the decimals there is nothing to learn.
@@ -244,13 +244,13 @@ impl Cell {
         let (given, guess) = (Given::first(ranked.origin), catalogue.guess(&name));
         let (time_ms, aggregate) = (ranked.time_ms, AggregateSlot::NotYet);
         let (is_misnamed, described) = (false, None);
-        Cell { name, value, time_ms, given, heard_ms, baseline, decimals, aggregate, guess, is_misnamed, described }
+        Cell { name, value, time_ms, given, heard, baseline, decimals, aggregate, guess, is_misnamed, described }
     }
 
     /// Takes a value if it is the newest; of two with the same time the one that came later is. Also says whether
     /// nothing of its time came before that it could repeat or replace.
-    pub(crate) fn offer(&mut self, value: &Value, ranked: Ranked, heard_ms: i64, baseline: u32) -> (Place, bool) {
-        self.heard_ms = heard_ms;
+    pub(crate) fn offer(&mut self, value: &Value, ranked: Ranked, heard: Moment, baseline: u32) -> (Place, bool) {
+        self.heard = heard;
         let Ranked { time_ms, origin, .. } = ranked;
         let is_dated = self.given != Given::Before;
         let has_time = is_dated && time_ms == self.time_ms;

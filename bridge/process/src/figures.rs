@@ -25,7 +25,13 @@ impl Process {
     /// When the last entry was received, Unix ms; `None` before the first.
     #[must_use]
     pub fn last_received_ms(&self) -> Option<i64> {
-        Some(self.state.now_ms).filter(|now_ms| *now_ms != i64::MIN)
+        Some(self.state.time.now_ms()).filter(|now_ms| *now_ms != i64::MIN)
+    }
+
+    /// By how much the clock is ahead of the time that passed, ms: what it was set by.
+    #[must_use]
+    pub fn ahead_ms(&self) -> i64 {
+        self.state.time.ahead_ms()
     }
 
     /// Number of devices.
@@ -44,7 +50,8 @@ impl Process {
     #[must_use]
     pub fn device_figures(&self, id: &str) -> Option<DeviceFigures> {
         let device = self.state.fleet.get(self.state.fleet.find(id)?)?;
-        let Device { clock, interval_ms, heard_ms, .. } = device;
-        Some(DeviceFigures { skew_ms: clock.skew_ms, interval_ms: *interval_ms, heard_ms: *heard_ms })
+        let (Device { clock, interval_ms, heard, .. }, time) = (device, &self.state.time);
+        let (skew_ms, heard_ms) = (clock.skew_ms(time), time.shown_ms(*heard));
+        Some(DeviceFigures { skew_ms, interval_ms: *interval_ms, heard_ms })
     }
 }

@@ -10,6 +10,7 @@ use crate::crowd::Crowd;
 use crate::device::Device;
 use crate::shards::{Places, Shards};
 use crate::texts::Texts;
+use crate::time::Moment;
 
 /// The key of a limit that is met, and its value.
 pub(crate) type Full = (&'static str, usize);
@@ -123,20 +124,15 @@ impl Fleet {
     }
 
     /// How a device stands among those that may give way, for [`Fleet::settle`].
-    pub(crate) fn standing(&self, index: DeviceIndex) -> Option<i64> {
+    pub(crate) fn standing(&self, index: DeviceIndex) -> Option<Moment> {
         self.crowd.as_ref().and_then(|_| self.get(index)?.spare_since())
     }
 
     /// A device was changed since it stood so.
-    pub(crate) fn settle(&mut self, index: DeviceIndex, before: Option<i64>) {
+    pub(crate) fn settle(&mut self, index: DeviceIndex, before: Option<Moment>) {
         if let (Some(crowd), Some(device)) = (&mut self.crowd, self.devices.get(index.0)) {
             crowd.settle(index, device, before);
         }
-    }
-
-    /// All devices were changed.
-    pub(crate) fn settle_all(&mut self) {
-        self.crowd = None;
     }
 
     /// Says where clients that proved nothing were when they brought devices in.

@@ -11,6 +11,7 @@ use crate::fleet::Fleet;
 use crate::names::{Figures, Names};
 use crate::partial::{Partial, Partials, Summing};
 use crate::shards::{Places, Shards};
+use crate::time::Moment;
 
 /// Number of a group. Of one that is gone it may be given to another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -29,8 +30,8 @@ pub(crate) struct Groups {
     names: Names,
     /// Groups to sum up, in the order they were marked.
     marked: Vec<GroupIndex>,
-    /// Unix ms of the last round.
-    round_ms: i64,
+    /// When the last round was.
+    round: Moment,
     by_path: HashMap<Arc<str>, GroupIndex>,
     summing: Summing,
 }
@@ -48,7 +49,7 @@ pub(crate) struct Rounds {
     /// Which metrics have figures, by place.
     pub(crate) figures: Vec<Figures>,
     pub(crate) marked: Vec<GroupIndex>,
-    pub(crate) round_ms: i64,
+    pub(crate) round: Moment,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -75,14 +76,14 @@ pub(crate) struct Sums {
 impl Groups {
     pub(crate) fn new() -> Self {
         let root = [Some(Group::new("".into(), None))].into_iter().collect();
-        Groups::of(root, Rounds { figures: Vec::new(), marked: Vec::new(), round_ms: i64::MIN })
+        Groups::of(root, Rounds { figures: Vec::new(), marked: Vec::new(), round: Moment::START })
     }
 
     /// As a checkpoint has them; to be [rebuilt](Groups::rebuild).
     pub(crate) fn of(groups: Shards<Group>, rounds: Rounds) -> Self {
-        let Rounds { figures, marked, round_ms } = rounds;
+        let Rounds { figures, marked, round } = rounds;
         let (by_path, summing) = Default::default();
-        let mut groups = Groups { groups, names: Names::new(figures), marked, round_ms, by_path, summing };
+        let mut groups = Groups { groups, names: Names::new(figures), marked, round, by_path, summing };
         groups.find_paths();
         groups
     }
@@ -177,28 +178,23 @@ impl Groups {
         &mut self.names
     }
 
-    /// When the next round is due, Unix ms; `None` while nothing moved.
-    pub(crate) fn due_ms(&self, config: &ProcessConfig) -> Option<i64> {
-        (!self.marked.is_empty()).then(|| self.round_ms.saturating_add(millis(config.aggregate_interval)))
-    }
-
-    /// The clock was set.
-    pub(crate) fn set_clock(&mut self, by_ms: i64) {
-        self.round_ms = self.round_ms.saturating_add(by_ms);
+    /// When the next round is due; `None` while nothing moved.
+    pub(crate) fn due(&self, config: &ProcessConfig) -> Option<Moment> {
+        (!self.marked.is_empty()).then(|| self.round.plus(millis(config.aggregate_interval)))
     }
 
     /// Sums up what moved, if a round is due. Returns the metrics that lost their figures to others.
     pub(crate) fn round(
         &mut self,
-        now_ms: i64,
+        now: Moment,
         config: &ProcessConfig,
         fleet: &Fleet,
         changes: &mut Vec<Change>,
     ) -> Vec<Arc<str>> {
-        if self.due_ms(config).is_none_or(|due_ms| now_ms < due_ms) {
+        if self.due(config).is_none_or(|due| now < due) {
             return Vec::new();
         }
-        self.round_ms = now_ms;
+        self.round = now;
         let lost = self.names.contest(config.aggregate_metrics_max);
         if !lost.is_empty() {
             self.mark_ending();
@@ -253,8 +249,8 @@ impl Groups {
 
     /// As they are now, for a checkpoint.
     pub(crate) fn then(&self) -> GroupsThen {
-        let Groups { names, marked, round_ms, .. } = self;
-        let rounds = Rounds { figures: names.figures().to_vec(), marked: marked.clone(), round_ms: *round_ms };
+        let Groups { names, marked, round, .. } = self;
+        let rounds = Rounds { figures: names.figures().to_vec(), marked: marked.clone(), round: *round };
         GroupsThen { groups: self.groups.places(), rounds }
     }
 

@@ -1,5 +1,7 @@
 use serde::{Deserialize, Serialize};
 
+use crate::time::Moment;
+
 /// Readings that arrive closer together than this are one report.
 const REPORT_GAP_MS: i64 = 500;
 /// Gaps kept; their median forgets an outage, and follows a new interval after four reports.
@@ -20,7 +22,8 @@ pub(crate) struct Interval {
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Report {
-    received_ms: i64,
+    heard: Moment,
+    /// Event time, on the scale of [`Ranked::lasting_ms`](crate::clock::Ranked::lasting_ms).
     time_ms: i64,
 }
 
@@ -29,13 +32,13 @@ impl Interval {
     ///
     /// The gap between receipts is what counts, since that is what "overdue" is measured by. A backlog arrives faster
     /// than it was measured and says nothing about it; nor do late readings.
-    pub(crate) fn learn(&mut self, time_ms: i64, received_ms: i64, rebased: bool) -> bool {
-        let report = Report { received_ms, time_ms };
+    pub(crate) fn learn(&mut self, time_ms: i64, heard: Moment, rebased: bool) -> bool {
+        let report = Report { heard, time_ms };
         let Some(last) = &self.last else {
             self.last = Some(report);
             return false;
         };
-        let gap_ms = received_ms - last.received_ms;
+        let gap_ms = heard.since(last.heard);
         let measured_ms = time_ms - last.time_ms;
         if gap_ms < REPORT_GAP_MS || (measured_ms <= 0 && !rebased) {
             return false;
@@ -48,14 +51,6 @@ impl Interval {
         self.next = (self.next + 1) % GAPS as u8;
         self.known = (self.known + 1).min(GAPS as u8);
         true
-    }
-
-    /// The clock of the receipts was set; that of the readings too, where they have no times of their own.
-    pub(crate) fn set_clock(&mut self, by_ms: i64, has_times: bool) {
-        if let Some(last) = &mut self.last {
-            last.received_ms = last.received_ms.saturating_add(by_ms);
-            last.time_ms = last.time_ms.saturating_add(if has_times { 0 } else { by_ms });
-        }
     }
 
     /// Whether it reported once at most.

@@ -7,6 +7,7 @@ use tidegate_telemetry::{AlertChange, AlertState, DeviceIndex, MetricIndex};
 use crate::alerts::AlertKey;
 use crate::catalogue::Style;
 use crate::checkpoint::State;
+use crate::clock::Ranked;
 use crate::deadlines::{Deadlines, Waiting};
 use crate::device::Device;
 use crate::news::News;
@@ -14,29 +15,32 @@ use crate::output::Output;
 use crate::process::Process;
 use crate::rules::kind::Heard;
 use crate::rules::{Judged, Rules};
+use crate::time::Moment;
 use crate::watch::{Standing, Verdict, Watch};
 
 impl Process {
     /// Lets the rules look at the reading at hand.
-    pub(crate) fn judge(&mut self, index: DeviceIndex, time_ms: i64, now_ms: i64, output: &mut Output) {
+    pub(crate) fn judge(&mut self, index: DeviceIndex, ranked: Ranked, output: &mut Output) {
         if self.state.fleet.get(index).expect("the caller has found it").watches.is_empty() {
             return;
         }
         let device = self.state.fleet.get_mut(index).expect("the caller has found it");
         let mut watches = std::mem::take(&mut device.watches);
         let news = std::mem::take(&mut self.news);
+        let (now_ms, now) = (self.state.time.now_ms(), self.state.time.moment());
+        let time_ms = ranked.lasting_ms(now);
         for watch in &mut watches {
             let Some(value) = self.said(&news, index, watch.metric) else { continue };
             if watch.metric.is_some_and(|metric| news.of(metric) == Some(true)) {
                 self.reach.saw(watch, value.is_none());
             }
             let kind = &self.rules.get(watch.rule).kind;
-            match kind.heard(&mut watch.standing, Heard { value, time_ms, received_ms: now_ms }) {
+            match kind.heard(&mut watch.standing, Heard { value, time_ms, at: now }) {
                 Verdict::Nothing => self.hold(watch, value, output),
                 Verdict::Raise => watch.standing = Standing::Active(self.raise(index, watch, now_ms, output)),
                 Verdict::Clear(alert) => self.end_alert(alert, value, now_ms, output),
             }
-            schedule(&mut self.deadlines, &self.rules, index, watch, now_ms);
+            schedule(&mut self.deadlines, &self.rules, index, watch, now);
         }
         self.state.fleet.get_mut(index).expect("the caller has found it").watches = watches;
         self.news = news;
@@ -59,8 +63,8 @@ impl Process {
         for watch in watches.iter_mut() {
             let Some(metric) = watch.metric.filter(|metric| self.news.of(*metric).is_some()) else { continue };
             self.rules.get(watch.rule).kind.without_value(&mut watch.standing);
-            let heard_ms = cells[usize::from(metric.0)].heard_ms;
-            schedule(&mut self.deadlines, &self.rules, index, watch, heard_ms);
+            let heard = cells[usize::from(metric.0)].heard;
+            schedule(&mut self.deadlines, &self.rules, index, watch, heard);
         }
     }
 
@@ -79,7 +83,7 @@ impl Process {
     /// The deadline of a watch came up: raises if it is due, else waits on. Whether it raised.
     pub(crate) fn fire_watch(
         &mut self,
-        at_ms: i64,
+        at: Moment,
         index: DeviceIndex,
         key: (u16, Option<MetricIndex>),
         output: &mut Output,
@@ -87,14 +91,15 @@ impl Process {
         let Some(device) = self.state.fleet.get_mut(index) else { return false };
         let Ok(place) = device.watches.binary_search_by_key(&key, Watch::key) else { return false };
         let mut watch = device.watches[place].clone();
-        let heard_ms = heard_ms(device, watch.metric);
-        watch.wake_ms = None;
-        let due_ms = self.rules.get(watch.rule).kind.due_ms(watch.standing, heard_ms);
-        let is_due = due_ms.is_some_and(|due_ms| due_ms <= at_ms);
+        let heard = heard(device, watch.metric);
+        watch.wake = None;
+        let due = self.rules.get(watch.rule).kind.due(watch.standing, heard);
+        let is_due = due.is_some_and(|due| due <= at);
         if is_due {
+            let at_ms = self.state.time.shown_ms(at);
             watch.standing = Standing::Active(self.raise(index, &watch, at_ms, output));
         }
-        schedule(&mut self.deadlines, &self.rules, index, &mut watch, heard_ms);
+        schedule(&mut self.deadlines, &self.rules, index, &mut watch, heard);
         self.state.fleet.get_mut(index).expect("it was there a moment ago").watches[place] = watch;
         is_due
     }
@@ -110,8 +115,8 @@ impl Process {
 
     /// An alert holds no longer; `value` cleared it, if one did.
     pub(crate) fn end_alert(&mut self, alert: AlertKey, value: Option<f64>, now_ms: i64, output: &mut Output) {
-        let State { alerts, fleet, groups, .. } = &mut self.state;
-        let ended = alerts.clear(alert, value, now_ms, &self.config, output);
+        let State { alerts, fleet, groups, time, .. } = &mut self.state;
+        let ended = alerts.clear(alert, value, now_ms, time, &self.config, output);
         // It may have outlasted its device.
         if let Some((id, severity)) = ended
             && let Some(device) = fleet.find(&id).and_then(|index| fleet.get_mut(index))
@@ -189,7 +194,7 @@ impl Process {
                 ended.extend(gone.alert());
             }
             let mut watch = before.next_if(|watch| watch.key() == key).unwrap_or_else(|| Watch::new(key.0, key.1));
-            schedule(&mut self.deadlines, &self.rules, index, &mut watch, heard_ms(device, key.1));
+            schedule(&mut self.deadlines, &self.rules, index, &mut watch, heard(device, key.1));
             let cell = key.1.and_then(|metric| device.cells.get(usize::from(metric.0)));
             watch.is_text = cell.is_some_and(|cell| cell.value.as_number().is_none());
             device.watches.push(watch);
@@ -205,7 +210,7 @@ impl Process {
         let before = device.watches.len();
         for (rule, metric) in self.rules.meant_for_metrics(device, from) {
             let mut watch = Watch::new(rule, metric);
-            schedule(&mut self.deadlines, &self.rules, index, &mut watch, heard_ms(device, metric));
+            schedule(&mut self.deadlines, &self.rules, index, &mut watch, heard(device, metric));
             device.watches.push(watch);
         }
         self.reach.add(&device.watches[before..]);
@@ -219,7 +224,7 @@ impl Process {
         let device = self.state.fleet.get_mut(index).expect("the caller has found it");
         for key in self.rules.meant_by(number, device) {
             let mut watch = Watch::new(key.0, key.1);
-            schedule(&mut self.deadlines, &self.rules, index, &mut watch, heard_ms(device, key.1));
+            schedule(&mut self.deadlines, &self.rules, index, &mut watch, heard(device, key.1));
             let cell = key.1.and_then(|metric| device.cells.get(usize::from(metric.0)));
             watch.is_text = cell.is_some_and(|cell| cell.value.as_number().is_none());
             self.reach.add(std::slice::from_ref(&watch));
@@ -227,44 +232,34 @@ impl Process {
             device.watches.insert(place, watch);
         }
     }
-
-    /// Has every watch of a device looked at when it is due; nothing of them stands among the deadlines.
-    pub(crate) fn schedule_watches(&mut self, index: DeviceIndex) {
-        let device = self.state.fleet.get_mut(index).expect("the caller has found it");
-        let mut watches = std::mem::take(&mut device.watches);
-        for watch in &mut watches {
-            schedule(&mut self.deadlines, &self.rules, index, watch, heard_ms(device, watch.metric));
-        }
-        device.watches = watches;
-    }
 }
 
-/// Unix ms at which a metric, or the device as a whole, was last heard.
-fn heard_ms(device: &Device, metric: Option<MetricIndex>) -> i64 {
-    metric.and_then(|metric| device.cells.get(usize::from(metric.0))).map_or(device.heard_ms, |cell| cell.heard_ms)
+/// When a metric, or the device as a whole, was last heard.
+fn heard(device: &Device, metric: Option<MetricIndex>) -> Moment {
+    metric.and_then(|metric| device.cells.get(usize::from(metric.0))).map_or(device.heard, |cell| cell.heard)
 }
 
 /// Sees to it that a watch comes up no later than it is due.
-fn schedule(deadlines: &mut Deadlines, rules: &Rules, index: DeviceIndex, watch: &mut Watch, heard_ms: i64) {
-    let due_ms = rules.get(watch.rule).kind.due_ms(watch.standing, heard_ms);
-    if due_ms.is_some_and(|due_ms| watch.wake_ms.is_some_and(|wake_ms| wake_ms <= due_ms)) {
+fn schedule(deadlines: &mut Deadlines, rules: &Rules, index: DeviceIndex, watch: &mut Watch, heard: Moment) {
+    let due = rules.get(watch.rule).kind.due(watch.standing, heard);
+    if due.is_some_and(|due| watch.wake.is_some_and(|wake| wake <= due)) {
         return;
     }
     let waiting = Waiting::Watch(watch.rule, watch.metric);
-    if let Some(wake_ms) = watch.wake_ms {
-        deadlines.remove(wake_ms, index, waiting);
+    if let Some(wake) = watch.wake {
+        deadlines.remove(wake, index, waiting);
     }
-    watch.wake_ms = due_ms;
-    if let Some(due_ms) = due_ms {
-        deadlines.insert(due_ms, index, waiting);
+    watch.wake = due;
+    if let Some(due) = due {
+        deadlines.insert(due, index, waiting);
     }
 }
 
 /// Takes back the deadlines of watches.
 pub(crate) fn unschedule(deadlines: &mut Deadlines, index: DeviceIndex, watches: &mut [Watch]) {
     for watch in watches {
-        if let Some(wake_ms) = watch.wake_ms.take() {
-            deadlines.remove(wake_ms, index, Waiting::Watch(watch.rule, watch.metric));
+        if let Some(wake) = watch.wake.take() {
+            deadlines.remove(wake, index, Waiting::Watch(watch.rule, watch.metric));
         }
     }
 }

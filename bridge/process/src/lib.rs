@@ -1,6 +1,6 @@
 //! Turns log entries, decoded, into changes of the fleet: latest values, device states, group aggregates, alerts.
 //!
-//! Pure: the state is a function of the log. Time is that of the entries; waiting is done by
+//! Pure: the state is a function of the log. Time is that of the entries, and ages are counted in what passed of it; waiting is done by
 //! [`Process::next_deadline`], which says when a tick is wanted. A checkpoint holds all of the state, and going on
 //! from it gives the same changes as an unbroken run.
 //!
@@ -17,7 +17,8 @@
 //!   put and taken away; `watch`: where each stands on each metric; `alerts`; `judging`, `news`: how readings meet the rules
 //! - `unheard`: rules that wait for a device that never spoke; `reach`: what each rule looks at
 //! - `commands`: commands to devices, and where each stands
-//! - `deadlines`, `waiting`: what waits for time, and what happens then; `jumps`: the clock was set meanwhile
+//! - `time`: what time it is and how much has passed; `clock_set`: what is shown is put right when the clock was set
+//! - `deadlines`, `waiting`: what waits for time, and what happens then
 //! - `catalogue`, `conversion`: units and decimals; `figures`: what operators ask for; `refusals`: what is not applied
 //! - `checkpoint`: the state as bytes, in sections; `older`: as programs before wrote it
 //! - `shards`, `shelves`: a copy of the state costs next to nothing; `texts`: one in memory for many
@@ -28,6 +29,7 @@ mod availability;
 mod catalogue;
 mod checkpoint;
 mod clock;
+mod clock_set;
 mod commands;
 pub mod config;
 mod conversion;
@@ -42,7 +44,6 @@ mod given;
 mod groups;
 mod interval;
 mod judging;
-mod jumps;
 mod liveness;
 mod names;
 mod news;
@@ -58,6 +59,7 @@ mod rules;
 mod shards;
 mod shelves;
 mod texts;
+mod time;
 mod unheard;
 mod waiting;
 mod watch;

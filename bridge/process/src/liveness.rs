@@ -2,6 +2,7 @@ use tidegate_settings::millis;
 use tidegate_telemetry::DeviceState;
 
 use crate::config::ProcessConfig;
+use crate::time::Moment;
 
 /// State deadlines fall on whole seconds, so that many devices share one tick.
 const GRID_MS: i64 = 1_000;
@@ -15,9 +16,14 @@ pub(crate) enum Next {
     Forgotten,
 }
 
-/// What becomes of a device in `state` that reports each `interval_ms` and was last heard at `heard_ms`, and when
-/// (Unix ms). `None`: it stays as it is until it is heard again.
-pub(crate) fn next(config: &ProcessConfig, state: DeviceState, interval_ms: i64, heard_ms: i64) -> Option<(i64, Next)> {
+/// What becomes of a device in `state` that reports each `interval_ms` and was last heard at `heard`, and when. `None`: it
+/// stays as it is until it is heard again.
+pub(crate) fn next(
+    config: &ProcessConfig,
+    state: DeviceState,
+    interval_ms: i64,
+    heard: Moment,
+) -> Option<(Moment, Next)> {
     let late_ms = (interval_ms * i64::from(config.late_after_intervals)).max(millis(config.late_after_min));
     let lost_ms =
         (interval_ms * i64::from(config.lost_after_intervals)).max(millis(config.lost_after_min)).max(late_ms);
@@ -28,6 +34,6 @@ pub(crate) fn next(config: &ProcessConfig, state: DeviceState, interval_ms: i64,
         DeviceState::Late => (lost_ms, Next::State(DeviceState::Lost)),
         DeviceState::Lost => (millis(config.forget_after?).max(lost_ms), Next::Forgotten),
     };
-    let due_ms = heard_ms.saturating_add(after_ms);
-    Some((due_ms.saturating_add(GRID_MS - 1).div_euclid(GRID_MS) * GRID_MS, next))
+    let Moment(due_ms) = heard.plus(after_ms);
+    Some((Moment(due_ms.saturating_add(GRID_MS - 1).div_euclid(GRID_MS) * GRID_MS), next))
 }

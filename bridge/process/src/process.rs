@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use tidegate_settings::millis;
 use tidegate_telemetry::{
     AppliedCell, AppliedReading, Change, CommandId, CommandMessage, Decoded, DeviceIndex, DeviceState, Entry, Intent,
-    MetricIndex, Position, Reading, Reason, Sender, TimeOrigin, Value,
+    LogEntry, MetricIndex, Position, Reading, Reason, Sender, TimeOrigin, Value,
 };
 
 use crate::alerts::{AlertKey, Alerts};
@@ -26,6 +26,7 @@ use crate::reach::Reach;
 use crate::redelivery::Redelivery;
 use crate::refusals::{Refusals, is_its, may_speak_for, outvoted, time_ahead, too_many_metrics, without_figures};
 use crate::rules::Rules;
+use crate::time::Time;
 use crate::unheard::{Unheard, Wait};
 use crate::watch::Watch;
 
@@ -54,7 +55,7 @@ impl Process {
         let fleet = Fleet::default();
         let (alerts, commands) = (Alerts::default(), Commands::default());
         let (redelivery, unheard) = (Redelivery::default(), Unheard::new());
-        let state = State { now_ms: i64::MIN, fleet, groups: Groups::new(), alerts, commands, redelivery, unheard };
+        let state = State { time: Time::new(), fleet, groups: Groups::new(), alerts, commands, redelivery, unheard };
         let mut process = Process::with(config, state);
         process.go_on_waiting();
         process
@@ -116,61 +117,56 @@ impl Process {
         self.freeze().to_bytes()
     }
 
-    /// Applies the entry at `position`, and adds what it led to. What was due before it was received comes first. `decoded`
-    /// is what a publication means; it is empty for other entries, and afterwards.
-    pub fn apply(&mut self, position: Position, entry: &Entry, decoded: &mut Decoded, output: &mut Output) {
-        // What was due before the clock was set was so by the time before.
-        let set_by_ms = if let Entry::ClockSet { by_ms, .. } = entry { *by_ms } else { 0 };
-        let now_ms = entry.received_ms().saturating_sub(set_by_ms).max(self.state.now_ms);
-        self.state.now_ms = now_ms;
+    /// Applies the entry at `position`, and adds what it led to. What was due before it was received comes first; if with it
+    /// the clock is set, by the time before. `decoded` is what a publication means; it is empty for other entries, and
+    /// afterwards.
+    pub fn apply(&mut self, position: Position, entry: &LogEntry, decoded: &mut Decoded, output: &mut Output) {
+        self.state.time.pass(entry);
+        let now_ms = self.state.time.now_ms();
         self.state.alerts.begin(position);
         let orphans = self.orphans.drain(..self.orphans.len().min(self.config.due_per_entry_max));
         for orphan in orphans.collect::<Vec<_>>() {
             self.end_alert(orphan, None, now_ms, output);
         }
-        self.begin_to_wait(now_ms);
-        self.fire_due(now_ms, output);
-        self.state.commands.expire(now_ms, &self.config.commands, output);
-        match entry {
+        self.begin_to_wait();
+        self.fire_due(output);
+        let State { commands, fleet, time, alerts, .. } = &mut self.state;
+        commands.expire(time, &self.config.commands, output);
+        match &entry.entry {
             Entry::Publication(publication) => self.publication(publication.sender(), decoded, now_ms, output),
             Entry::Intent(Intent::AcknowledgeAlert { alert, by, comment, .. }) => {
-                self.state.alerts.acknowledge(alert, by, comment.as_deref(), now_ms, output);
+                alerts.acknowledge(alert, by, comment.as_deref(), now_ms, output);
             }
             Entry::Intent(Intent::UnacknowledgeAlert { alert, by, .. }) => {
-                self.state.alerts.unacknowledge(alert, by, now_ms, output);
+                alerts.unacknowledge(alert, by, now_ms, output);
             }
             Entry::Intent(Intent::SendCommand { by, request, .. }) => {
-                let is_known = self.state.fleet.find(&request.device).is_some();
-                let id = CommandId(position);
-                self.state.commands.ask(id, by, request, is_known, now_ms, &self.config.commands, output);
+                let is_known = fleet.find(&request.device).is_some();
+                commands.ask(CommandId(position), by, request, is_known, time, &self.config.commands, output);
             }
             Entry::Intent(Intent::PutRule { rule, .. }) => self.put_rule(rule, now_ms, output),
             Entry::Intent(Intent::RemoveRule { rule, .. }) => self.remove_rule(rule, now_ms, output),
             Entry::Tick(_) => output.counts.ticks += 1,
-            Entry::Command(message) => self.state.commands.gone_out(message.command),
+            Entry::Command(message) => commands.gone_out(message.command),
             Entry::CommandReport(report) => {
-                let State { commands, fleet, .. } = &mut self.state;
                 let client = |device: &str| fleet.find(device).and_then(|index| fleet.get(index)).map(|of| &*of.client);
-                commands.report(report, client, now_ms, output);
+                commands.report(report, client, time, output);
             }
-            Entry::ClockSet { at_ms, by_ms } => {
-                self.state.now_ms = if *by_ms < 0 { *at_ms } else { now_ms.max(*at_ms) };
-                self.set_clock(*at_ms, *by_ms, output);
-            }
+            Entry::ClockSet { at_ms, by_ms } => self.clock_was_set(*at_ms, *by_ms, output),
         }
-        let State { groups, fleet, now_ms, .. } = &mut self.state;
-        let lost = groups.round(*now_ms, &self.config, fleet, &mut output.changes);
+        let State { groups, fleet, time, .. } = &mut self.state;
+        let lost = groups.round(time.moment(), &self.config, fleet, &mut output.changes);
         output.counts.metrics_without_figures += lost.len() as u64;
-        output.problems.extend(lost.iter().map(|metric| outvoted(metric, *now_ms, &self.config)));
+        output.problems.extend(lost.iter().map(|metric| outvoted(metric, time.now_ms(), &self.config)));
     }
 
     /// When something waits for time, Unix ms: a tick is wanted then, unless another entry is received first.
     #[must_use]
     pub fn next_deadline(&self) -> Option<i64> {
-        let round_ms = self.state.groups.due_ms(&self.config);
-        let at_once_ms = (!self.orphans.is_empty() || !self.waits_to_begin.is_empty()).then_some(self.state.now_ms);
-        let due_ms = [self.deadlines.first_ms(), round_ms, self.state.commands.due_ms(), at_once_ms];
-        due_ms.into_iter().flatten().min()
+        let State { time, groups, commands, .. } = &self.state;
+        let at_once = (!self.orphans.is_empty() || !self.waits_to_begin.is_empty()).then_some(time.moment());
+        let due = [self.deadlines.first(), groups.due(&self.config), commands.due(), at_once];
+        due.into_iter().flatten().min().map(|due| time.shown_ms(due))
     }
 
     /// The whole state as changes: what views need to begin with.
@@ -181,9 +177,10 @@ impl Process {
 
     /// Those of [`Process::snapshot`] one after the other, so that they need not be in memory all at once.
     pub fn changes(&self) -> impl Iterator<Item = Change> {
-        let State { now_ms, fleet, groups, alerts, commands, .. } = &self.state;
-        let devices = fleet.iter().flat_map(|(index, device)| device.changes(index, &self.catalogue));
-        devices.chain(groups.changes(fleet)).chain(alerts.changes(*now_ms, &self.config)).chain(commands.changes())
+        let State { time, fleet, groups, alerts, commands, .. } = &self.state;
+        let devices = fleet.iter().flat_map(|(index, device)| device.changes(index, &self.catalogue, time));
+        let alerts = alerts.changes(time.moment(), &self.config);
+        devices.chain(groups.changes(fleet)).chain(alerts).chain(commands.changes())
     }
 
     /// The names of devices and metrics as changes: what history needs before their first reading.
@@ -194,7 +191,7 @@ impl Process {
     /// Commands that were accepted and are not in the log as going out: after a restart they are to go out.
     #[must_use]
     pub fn commands_due(&self) -> Vec<CommandMessage> {
-        self.state.commands.to_go_out(self.state.now_ms)
+        self.state.commands.to_go_out(self.state.time.now_ms())
     }
 
     /// The rules, and what each looks at, for whoever wants to know; it goes on being counted.
@@ -205,12 +202,12 @@ impl Process {
 
     fn publication(&mut self, sender: Sender<'_>, decoded: &mut Decoded, now_ms: i64, output: &mut Output) {
         output.counts.publications += 1;
-        let State { commands, fleet, .. } = &mut self.state;
+        let State { commands, fleet, time, .. } = &mut self.state;
         let is_own = |device: &str| {
             let device = fleet.find(device).and_then(|index| fleet.get(index));
             device.is_some_and(|of| *of.client == *sender.client() && *of.principal == *sender.principal())
         };
-        if commands.answer(sender, is_own, now_ms, &self.config.commands, output) {
+        if commands.answer(sender, is_own, time, &self.config.commands, output) {
             output.counts.publications_ignored += 1;
             return decoded.clear();
         }
@@ -226,7 +223,7 @@ impl Process {
             !reading.metrics.is_empty() && reading.time_ms.is_none_or(|time_ms| time_ms > future_ms)
         };
         if decoded.readings.iter().any(is_undated) {
-            self.state.redelivery.remember(sender, now_ms, &self.config);
+            self.state.redelivery.remember(sender, self.state.time.moment(), &self.config);
         }
         let mut refusals = Refusals::default();
         for reading in decoded.readings.drain(..) {
@@ -254,7 +251,7 @@ impl Process {
             return;
         }
         output.counts.values_absent += reading.without_value.len() as u64;
-        self.catch_up(&reading.device, now_ms, output);
+        self.catch_up(&reading.device, output);
         let index = match self.state.fleet.find(&reading.device) {
             Some(index) => index,
             None if reading.metrics.is_empty() => return,
@@ -281,15 +278,15 @@ impl Process {
         }
         self.hold_off(index, &reading.without_value);
         self.apply_metrics(index, sender, reading, ranked, now_ms, refusals, output);
-        self.judge(index, ranked.time_ms, now_ms, output);
+        self.judge(index, ranked, output);
     }
 
     /// Has what is due for a device happen before it is heard again.
-    pub(crate) fn catch_up(&mut self, device: &str, now_ms: i64, output: &mut Output) {
-        if self.is_behind(now_ms)
+    pub(crate) fn catch_up(&mut self, device: &str, output: &mut Output) {
+        if self.is_behind()
             && let Some(index) = self.state.fleet.find(device)
         {
-            self.fire_due_of(index, now_ms, output);
+            self.fire_due_of(index, output);
         }
     }
 
@@ -298,17 +295,18 @@ impl Process {
         let standing = self.state.fleet.standing(index);
         let device = self.state.fleet.get_mut(index).expect("the caller has found it");
         let sent_as = if reading.corrects { TimeOrigin::Correction } else { TimeOrigin::Device };
+        let (time, heard) = (&self.state.time, self.state.time.moment());
+        device.is_heard(time, millis(self.config.future_max));
         let newest_ms = device.clock.newest_ms();
-        let ranked = device.clock.rank(reading.time_ms, sent_as, now_ms, millis(self.config.future_max));
+        let ranked = device.clock.rank(reading.time_ms, sent_as, time, millis(self.config.future_max));
         if ranked.rebased {
             device.known_after_ms = device.known_after_ms.max(newest_ms.unwrap_or(i64::MIN));
         }
         output.counts.readings_skewed += u64::from(ranked.skewed);
         output.counts.clocks_rebased += u64::from(ranked.rebased);
-        if device.interval.learn(ranked.time_ms, now_ms, ranked.rebased) {
+        if device.interval.learn(ranked.lasting_ms(heard), heard, ranked.rebased) {
             device.interval_ms = device.interval.ms(millis(self.config.interval_default));
         }
-        device.heard_ms = now_ms;
         self.enter(index, DeviceState::Fresh, now_ms, output);
         self.state.fleet.settle(index, standing);
         self.wake_later(index);
@@ -327,6 +325,7 @@ impl Process {
         refusals: &mut Refusals,
         output: &mut Output,
     ) {
+        let heard = self.state.time.moment();
         let device = self.state.fleet.get_mut(index).expect("the caller has found it");
         let (cells_before, vote_before) = (device.cells.len(), device.vote());
         let (mut cells, mut joined) = (SmallVec::new(), SmallVec::<[_; 6]>::new());
@@ -338,7 +337,7 @@ impl Process {
                 Some(place) => (place, true),
                 None if device.cells.len() < self.config.metrics_per_device_max => {
                     let baseline = device.clock.baseline;
-                    let cell = Cell::new(name, value.clone(), &self.catalogue, ranked, now_ms, baseline);
+                    let cell = Cell::new(name, value.clone(), &self.catalogue, ranked, heard, baseline);
                     device.cells.push(cell);
                     (device.cells.len() - 1, false)
                 }
@@ -352,7 +351,7 @@ impl Process {
             let metric = MetricIndex(place as u16);
             let was_number = matches!(cell.value, Value::Number(_));
             let (standing, is_new) = match known {
-                true => cell.offer(&value, ranked, now_ms, device.clock.baseline),
+                true => cell.offer(&value, ranked, heard, device.clock.baseline),
                 false => (Place::Latest, true),
             };
             let is_new = ranked.origin == TimeOrigin::Receipt || (is_new && ranked.time_ms > device.known_after_ms);

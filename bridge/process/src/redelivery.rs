@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use tidegate_telemetry::{Qos, Sender};
 
 use crate::config::ProcessConfig;
+use crate::time::Moment;
 
 /// Who was quiet for so long is forgotten first.
 const QUIET_MS: i64 = 86_400_000;
@@ -30,8 +31,8 @@ pub(crate) struct Redelivery {
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Sent {
-    /// Unix ms of receipt of the newest.
-    heard_ms: i64,
+    /// When the newest was received.
+    heard: Moment,
     /// Oldest first.
     messages: VecDeque<Message>,
 }
@@ -57,7 +58,7 @@ impl Redelivery {
     }
 
     /// Remembers a message that only its packet identifier would tell from another with the same words.
-    pub(crate) fn remember(&mut self, sender: Sender<'_>, now_ms: i64, config: &ProcessConfig) {
+    pub(crate) fn remember(&mut self, sender: Sender<'_>, now: Moment, config: &ProcessConfig) {
         // Engines that are not told who publishes leave the client empty.
         if sender.qos() != Qos::AtLeastOnce || sender.client().is_empty() {
             return;
@@ -65,12 +66,12 @@ impl Redelivery {
         self.parts.resize_with(PARTS, Arc::default);
         let part = Arc::make_mut(&mut self.parts[part_of(sender.client())]);
         if !part.contains_key(sender.client()) {
-            let sent = Sent { heard_ms: now_ms, messages: VecDeque::new() };
+            let sent = Sent { heard: now, messages: VecDeque::new() };
             part.insert(sender.client().into(), sent);
             self.clients += 1;
         }
         let sent = part.get_mut(sender.client()).expect("it is there or was just added");
-        sent.heard_ms = now_ms;
+        sent.heard = now;
         sent.messages.push_back(Message { packet_id: sender.packet_id(), fingerprint: sender.fingerprint() });
         self.messages += 1;
         if sent.messages.len() > config.redelivery_per_client_max {
@@ -78,7 +79,7 @@ impl Redelivery {
             self.messages -= 1;
         }
         if self.bytes() > config.redelivery_bytes_max {
-            self.shrink(now_ms, config);
+            self.shrink(now, config);
         }
     }
 
@@ -88,8 +89,8 @@ impl Redelivery {
     }
 
     /// Makes room for a while: those who were quiet for long go, then the oldest of those who sent most.
-    fn shrink(&mut self, now_ms: i64, config: &ProcessConfig) {
-        self.retain(|sent| sent.heard_ms > now_ms.saturating_sub(QUIET_MS));
+    fn shrink(&mut self, now: Moment, config: &ProcessConfig) {
+        self.retain(|sent| sent.heard > now.minus(QUIET_MS));
         let mut most = config.redelivery_per_client_max;
         while self.bytes() > config.redelivery_bytes_max / 4 * 3 {
             most /= 2;

@@ -10,6 +10,7 @@ use crate::alerts::AlertKey;
 use crate::deadlines::Waiting;
 use crate::output::Output;
 use crate::process::Process;
+use crate::time::Moment;
 
 /// The rules that wait, by number.
 pub(crate) type Unheard = BTreeMap<u16, Wait>;
@@ -19,8 +20,8 @@ pub(crate) type Unheard = BTreeMap<u16, Wait>;
 pub(crate) struct Wait {
     /// After a restart the rule may name another one.
     device: Arc<str>,
-    /// Unix ms, by the clock as it is set now: when the rule came, or the device was forgotten.
-    since_ms: i64,
+    /// When the rule came, or the device was forgotten.
+    since: Moment,
     /// Raised by it.
     alert: Option<AlertKey>,
 }
@@ -49,9 +50,9 @@ impl Process {
     }
 
     /// Rules that came with this start begin to wait.
-    pub(crate) fn begin_to_wait(&mut self, now_ms: i64) {
+    pub(crate) fn begin_to_wait(&mut self) {
         for rule in std::mem::take(&mut self.waits_to_begin) {
-            self.wait_from(rule, now_ms);
+            self.wait_from(rule, self.state.time.moment());
         }
     }
 
@@ -59,7 +60,7 @@ impl Process {
     pub(crate) fn settle_waits(&mut self, device: &str, now_ms: i64, output: &mut Output) {
         for rule in self.rules.naming(device) {
             match (self.waits(rule), self.state.unheard.contains_key(&rule)) {
-                (true, false) => self.wait_from(rule, now_ms),
+                (true, false) => self.wait_from(rule, self.state.time.moment_at(now_ms)),
                 (false, true) => self.end_wait(rule, now_ms, output),
                 _ => {}
             }
@@ -67,24 +68,14 @@ impl Process {
     }
 
     /// A rule has waited for long enough; whether it raised.
-    pub(crate) fn fire_wait(&mut self, at_ms: i64, rule: u16, output: &mut Output) -> bool {
+    pub(crate) fn fire_wait(&mut self, at: Moment, rule: u16, output: &mut Output) -> bool {
         let Some(wait) = self.state.unheard.get(&rule).filter(|wait| wait.alert.is_none()) else { return false };
-        let alert = self.alert_of_wait(rule, &wait.device, at_ms);
+        let alert = self.alert_of_wait(rule, &wait.device, self.state.time.shown_ms(at));
         let key = self.begin_alert(alert, output);
         if let Some(wait) = self.state.unheard.get_mut(&rule) {
             wait.alert = Some(key);
         }
         true
-    }
-
-    /// The clock was set; nothing of it stands among the deadlines.
-    pub(crate) fn set_clock_of_waits(&mut self, by_ms: i64) {
-        let mut unheard = std::mem::take(&mut self.state.unheard);
-        for (rule, wait) in &mut unheard {
-            wait.since_ms = wait.since_ms.saturating_add(by_ms);
-            self.wake_for(*rule, wait);
-        }
-        self.state.unheard = unheard;
     }
 
     /// How many alerts hold for a device that comes, by severity: rules waited for it, or its rule is gone.
@@ -116,8 +107,8 @@ impl Process {
     /// Takes a wait out, for [`Process::go_on_with_wait`] once another rule is in the place of this one.
     pub(crate) fn take_wait(&mut self, rule: u16) -> Option<Wait> {
         let wait = self.state.unheard.remove(&rule)?;
-        if let Some(due_ms) = self.wait_is_over_ms(rule, &wait) {
-            self.deadlines.remove(due_ms, DeviceIndex::NONE, Waiting::Unheard(rule));
+        if let Some(due) = self.wait_is_over(rule, &wait) {
+            self.deadlines.remove(due, DeviceIndex::NONE, Waiting::Unheard(rule));
         }
         Some(wait)
     }
@@ -136,28 +127,28 @@ impl Process {
                     self.end_alert(alert, None, now_ms, output);
                 }
                 if awaited.is_some() {
-                    self.wait_from(rule, now_ms);
+                    self.wait_from(rule, self.state.time.moment());
                 }
             }
         }
     }
 
-    fn wait_from(&mut self, rule: u16, since_ms: i64) {
+    fn wait_from(&mut self, rule: u16, since: Moment) {
         let Some(device) = self.rules.get(rule).rule.device.as_deref() else { return };
-        let wait = Wait { device: device.into(), since_ms, alert: None };
+        let wait = Wait { device: device.into(), since, alert: None };
         self.wake_for(rule, &wait);
         self.state.unheard.insert(rule, wait);
     }
 
     fn wake_for(&mut self, rule: u16, wait: &Wait) {
-        if let Some(due_ms) = self.wait_is_over_ms(rule, wait) {
-            self.deadlines.insert(due_ms, DeviceIndex::NONE, Waiting::Unheard(rule));
+        if let Some(due) = self.wait_is_over(rule, wait) {
+            self.deadlines.insert(due, DeviceIndex::NONE, Waiting::Unheard(rule));
         }
     }
 
-    /// When it raises, Unix ms; `None`: it has.
-    fn wait_is_over_ms(&self, rule: u16, wait: &Wait) -> Option<i64> {
-        wait.alert.is_none().then(|| wait.since_ms.saturating_add(self.rules.get(rule).rule.condition.for_ms()))
+    /// When it raises; `None`: it has.
+    fn wait_is_over(&self, rule: u16, wait: &Wait) -> Option<Moment> {
+        wait.alert.is_none().then(|| wait.since.plus(self.rules.get(rule).rule.condition.for_ms()))
     }
 
     fn alert_of_wait(&self, rule: u16, device_id: &Arc<str>, raised_ms: i64) -> AlertChange {

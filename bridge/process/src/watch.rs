@@ -2,6 +2,7 @@ use serde::{Deserialize, Serialize};
 use tidegate_telemetry::MetricIndex;
 
 use crate::alerts::AlertKey;
+use crate::time::Moment;
 
 /// Where one rule stands on one device or metric.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -13,7 +14,7 @@ pub(crate) struct Watch {
     pub(crate) standing: Standing,
     /// When it is looked at again, at or before it is due; follows from the rest.
     #[serde(skip)]
-    pub(crate) wake_ms: Option<i64>,
+    pub(crate) wake: Option<Moment>,
     /// The newest value of its metric is a text; follows from the rest.
     #[serde(skip)]
     pub(crate) is_text: bool,
@@ -32,10 +33,10 @@ pub(crate) enum Standing {
 /// The condition holds, but not for long enough.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Pending {
-    /// Since when, by event time, Unix ms.
+    /// Since when, by event time ([`Ranked::lasting_ms`](crate::clock::Ranked::lasting_ms)).
     pub(crate) since_ms: i64,
-    /// When it will have held for long enough by received time, Unix ms.
-    pub(crate) due_ms: i64,
+    /// When it will have held for long enough if nothing is heard.
+    pub(crate) due: Moment,
 }
 
 /// What a watch makes of news.
@@ -48,7 +49,7 @@ pub(crate) enum Verdict {
 
 impl Watch {
     pub(crate) fn new(rule: u16, metric: Option<MetricIndex>) -> Self {
-        Watch { rule, metric, standing: Standing::Quiet, wake_ms: None, is_text: false }
+        Watch { rule, metric, standing: Standing::Quiet, wake: None, is_text: false }
     }
 
     /// What it is a watch of; watches of a device stand in this order.
@@ -69,15 +70,5 @@ impl Watch {
         if self.alert().is_some() {
             self.standing = Standing::Quiet;
         }
-    }
-
-    /// The clock was set.
-    pub(crate) fn set_clock(&mut self, by_ms: i64) {
-        if let Standing::Pending(Pending { since_ms, due_ms }) = &mut self.standing {
-            // Times that follow may be of the clock that was set or of the device's own: by the latter it is due late.
-            *since_ms = since_ms.saturating_add(by_ms);
-            *due_ms = due_ms.saturating_add(by_ms);
-        }
-        self.wake_ms = None;
     }
 }

@@ -1,4 +1,4 @@
-//! What the log holds, and how it is written down.
+//! What the log holds; how it is written down says [`crate::log_entry`].
 
 use std::fmt;
 use std::net::IpAddr;
@@ -125,12 +125,12 @@ pub struct Publication {
     pub dup: bool,
     /// MQTT 5 properties; `None` when there were none (always for 3.1.1).
     pub properties: Option<Box<PublishProperties>>,
-    /// The devices it may name, as the rights stood when it came in; `None`: any. Most have none, so it is written
-    /// behind the rest ([`Publication::encode_scope_into`]).
+    /// The devices it may name, as the rights stood when it came in; `None`: any. Most have none, so it is no part of its
+    /// bytes ([`Publication::encode_scope_into`]).
     #[serde(skip)]
     pub scope: Option<DeviceScope>,
     /// Where a client is that proved nothing, for its share of what is bounded; an IPv6 address stands for its /64.
-    /// Written behind the rest, with the scope.
+    /// No part of its bytes, as the scope.
     #[serde(skip)]
     pub address: Option<IpAddr>,
 }
@@ -177,7 +177,7 @@ pub enum Intent {
         alert: String,
         /// Who acknowledges.
         by: String,
-        /// What they have to say. Most have nothing, so it is written behind the rest.
+        /// What they have to say. Most have nothing, so it is no part of its bytes.
         #[serde(skip)]
         comment: Option<String>,
     },
@@ -270,28 +270,30 @@ pub enum Entry {
 pub enum EntryError {
     /// Written by a newer program.
     #[error(
-        "the entry has format version {0}, this program reads up to {CURRENT}: start the newer program that wrote it"
+        "the entry has format version {0}, this program reads up to {WITH_HEAD}: start the newer program that wrote it"
     )]
     UnknownVersion(u8),
+    /// Written by a newer program, which knows more kinds.
+    #[error("the entry is of kind {0}, which this program does not know: start the newer program that wrote it")]
+    UnknownKind(u8),
     /// The bytes do not hold an entry.
     #[error("the bytes do not hold a log entry; the log was damaged or is not a Tidegate log")]
     Malformed,
 }
 
-/// First byte of an encoded entry: the oldest version that has it. Fields are only ever added with a new version.
+/// First byte of an entry with a [head](crate::log_entry).
+pub(crate) const WITH_HEAD: u8 = 8;
+/// Before entries had a [head](crate::log_entry) their first byte said the oldest version that had it, and what came with a
+/// later one hung behind the rest.
 const FIRST: u8 = 1;
-/// Since then there are commands.
-const COMMANDS: u8 = 2;
 /// Since then publications may have a scope.
 const SCOPES: u8 = 3;
-/// Since then the clock may be set.
-const CLOCKS: u8 = 4;
 /// Since then publications may have an address.
 const ADDRESSES: u8 = 5;
 /// Since then acknowledgements may have a comment and may be taken back.
 const COMMENTS: u8 = 6;
 /// Since then rules may be put and taken away.
-const CURRENT: u8 = 7;
+const RULES: u8 = 7;
 
 impl Entry {
     /// Unix ms at which the entry was received.
@@ -320,162 +322,28 @@ impl Entry {
         *at_ms = unix_ms;
     }
 
-    fn version(&self) -> u8 {
-        match self {
-            Entry::Intent(Intent::PutRule { .. } | Intent::RemoveRule { .. }) => CURRENT,
-            Entry::Intent(Intent::AcknowledgeAlert { comment: Some(_), .. } | Intent::UnacknowledgeAlert { .. }) => {
-                COMMENTS
-            }
-            Entry::Publication(Publication { address: Some(_), .. }) => ADDRESSES,
-            Entry::Publication(Publication { scope: Some(_), .. }) => SCOPES,
-            Entry::Publication(_) | Entry::Intent(Intent::AcknowledgeAlert { .. }) | Entry::Tick(_) => FIRST,
-            Entry::Intent(Intent::SendCommand { .. }) | Entry::Command(_) | Entry::CommandReport(_) => COMMANDS,
-            Entry::ClockSet { .. } => CLOCKS,
+    /// Reads what programs wrote that had no heads; `None` for bytes that are not of a version that they had.
+    pub(crate) fn decode_bare(version: u8, bytes: &[u8]) -> Option<Entry> {
+        if !(FIRST..=RULES).contains(&version) {
+            return None;
         }
-    }
-
-    /// Appends the entry's bytes (a version byte, then postcard) to `out`.
-    pub fn encode_into(&self, out: &mut Vec<u8>) {
-        out.push(self.version());
-        encode(self, out);
-        match self {
-            Entry::Publication(publication) => match publication.address {
-                Some(address) => encode(&(address, &publication.scope), out),
-                None => publication.encode_scope_into(out),
-            },
-            Entry::Intent(Intent::AcknowledgeAlert { comment: Some(comment), .. }) => encode(comment, out),
-            _ => {}
-        }
-    }
-
-    /// Reads back what [`Entry::encode_into`] wrote.
-    ///
-    /// # Errors
-    /// [`EntryError::UnknownVersion`] for a newer format, [`EntryError::Malformed`] for anything else.
-    pub fn decode(bytes: &[u8]) -> Result<Entry, EntryError> {
-        let (&version, bytes) = bytes.split_first().ok_or(EntryError::Malformed)?;
-        if !(FIRST..=CURRENT).contains(&version) {
-            return Err(EntryError::UnknownVersion(version));
-        }
-        let (mut entry, rest) = postcard::take_from_bytes(bytes).map_err(|_| EntryError::Malformed)?;
+        let (mut entry, rest) = postcard::take_from_bytes(bytes).ok()?;
         match &mut entry {
-            Entry::Publication(publication) if version == SCOPES => publication.decode_scope(rest)?,
+            Entry::Publication(publication) if version == SCOPES => publication.decode_scope(rest).ok()?,
             Entry::Publication(publication) if version == ADDRESSES => {
-                let (address, scope) = postcard::from_bytes(rest).map_err(|_| EntryError::Malformed)?;
+                let (address, scope) = postcard::from_bytes(rest).ok()?;
                 (publication.address, publication.scope) = (Some(address), scope);
             }
             Entry::Intent(Intent::AcknowledgeAlert { comment, .. }) if version == COMMENTS => {
-                *comment = Some(postcard::from_bytes(rest).map_err(|_| EntryError::Malformed)?);
+                *comment = Some(postcard::from_bytes(rest).ok()?);
             }
             _ => {}
         }
-        Ok(entry)
+        Some(entry)
     }
 }
 
 fn encode(value: &impl Serialize, out: &mut Vec<u8>) {
     let buffer = std::mem::take(out);
     *out = postcard::to_extend(value, buffer).expect("writing to a Vec never fails, and entries hold no unsized maps");
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::command::{CommandId, CommandProgress};
-    use crate::rule::Condition;
-    use crate::severity::Severity;
-
-    fn publication() -> Publication {
-        Publication {
-            received_ms: 1_704_723_845_000,
-            client: "c1".into(),
-            principal: "anonymous".into(),
-            session: 7,
-            packet_id: 65_535,
-            topic: "site/b/floor1/dev7/temperature".into(),
-            payload: Bytes::from_static(b"23.5"),
-            qos: Qos::ExactlyOnce,
-            retain: true,
-            dup: false,
-            properties: Some(Box::new(PublishProperties {
-                content_type: Some("text/plain".into()),
-                user_properties: vec![("a".into(), "b".into())],
-                ..PublishProperties::default()
-            })),
-            scope: None,
-            address: None,
-        }
-    }
-
-    fn placed(entry: Publication, address: &str) -> Entry {
-        Entry::Publication(Publication { address: address.parse().ok(), ..entry })
-    }
-
-    fn scoped() -> Publication {
-        Publication { scope: Some(DeviceScope::new(["truck-7".into(), "gw1-*".into()])), ..publication() }
-    }
-
-    fn commands() -> [Entry; 3] {
-        let request = CommandRequest {
-            device: "site/b/dev7".into(),
-            topic: "site/b/dev7/command".into(),
-            payload: Bytes::from_static(b"on"),
-            content_type: Some("text/plain".into()),
-            qos: Qos::AtLeastOnce,
-            response_topic: "site/b/dev7/response".into(),
-            expires_in_s: 60,
-            key: Some("k".into()),
-        };
-        let command = CommandId(Position(17));
-        let (progress, client) = (CommandProgress::Sent { by_name: true }, "c1".to_owned());
-        [
-            Entry::Intent(Intent::SendCommand { received_ms: 1, by: "ann".into(), request: Box::new(request) }),
-            Entry::Command(CommandMessage { command, deadline_ms: 9, publication: publication() }),
-            Entry::CommandReport(CommandReport { received_ms: 2, command, client, session: 7, progress }),
-        ]
-    }
-
-    #[test]
-    fn an_entry_comes_back_as_it_was_written() {
-        let (alert, by) = ("a".to_owned(), "b".to_owned());
-        let acknowledge = |comment: Option<&str>| {
-            let (alert, by, comment) = (alert.clone(), by.clone(), comment.map(Into::into));
-            Entry::Intent(Intent::AcknowledgeAlert { received_ms: 1, alert, by, comment })
-        };
-        let back = Entry::Intent(Intent::UnacknowledgeAlert { received_ms: 1, alert: alert.clone(), by: by.clone() });
-        let of_people = [acknowledge(Some("the door")), back].map(|entry| (entry, 6));
-        let (by, rule) = ("configuration".to_owned(), "configured/hot".to_owned());
-        let condition = Condition::Above { threshold: 8.0, hysteresis: 0.5, for_ms: 30_000 };
-        let (severity, metric, group) = (Severity::Critical, Some("temperature".to_owned()), Some("A/*".to_owned()));
-        let hot =
-            Rule { id: rule.as_str().into(), name: "hot".into(), severity, metric, device: None, group, condition };
-        let put = Entry::Intent(Intent::PutRule { received_ms: 1, by: by.clone(), rule: Box::new(hot) });
-        let rules = [put, Entry::Intent(Intent::RemoveRule { received_ms: 1, by, rule })].map(|entry| (entry, 7));
-        let before = [Entry::Publication(publication()), acknowledge(None), Entry::Tick(-5)];
-        let versions = before.map(|entry| (entry, 1)).into_iter().chain(commands().map(|entry| (entry, 2)));
-        let set = Entry::ClockSet { at_ms: 1_704_723_845_000, by_ms: 3_600_000 };
-        let placed = [placed(publication(), "192.0.2.7"), placed(scoped(), "2001:db8::")].map(|entry| (entry, 5));
-        for (entry, version) in
-            versions.chain([(Entry::Publication(scoped()), 3), (set, 4)]).chain(placed).chain(of_people).chain(rules)
-        {
-            let mut bytes = Vec::new();
-            entry.encode_into(&mut bytes);
-            assert_eq!(bytes[0], version, "an older program reads what it knows");
-            assert_eq!(Entry::decode(&bytes), Ok(entry));
-        }
-    }
-
-    #[test]
-    fn a_newer_format_is_named_and_a_cut_one_is_refused() {
-        assert_eq!(Entry::decode(&[9, 0]), Err(EntryError::UnknownVersion(9)));
-        assert_eq!(Entry::decode(&[]), Err(EntryError::Malformed));
-        let written = [publication(), scoped()].map(Entry::Publication);
-        for entry in written.into_iter().chain([placed(publication(), "192.0.2.7"), placed(scoped(), "2001:db8::")]) {
-            let mut bytes = Vec::new();
-            entry.encode_into(&mut bytes);
-            for cut in 0..bytes.len() {
-                assert!(Entry::decode(&bytes[..cut]).is_err(), "cut at {cut}");
-            }
-        }
-    }
 }

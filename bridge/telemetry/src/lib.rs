@@ -2,7 +2,8 @@
 //!
 //! No I/O, no clock, no threads.
 //!
-//! - [`entry`]: what the log holds ([`Entry`]: [`Publication`], [`Intent`], tick) and its encoding
+//! - [`entry`]: what the log holds ([`Entry`]: [`Publication`], [`Intent`], tick); [`log_entry`]: how it stands there, with the
+//!   time that passed
 //! - [`scope`]: for which devices a publication may speak
 //! - [`reading`], [`decoded`]: what a publication means once decoded; [`sender`]: who sent it, and how it came
 //! - [`command`]: what people ask devices to do, and what became of it
@@ -23,6 +24,7 @@ pub mod command;
 pub mod decoded;
 pub mod entry;
 pub mod history;
+pub mod log_entry;
 pub mod numbered;
 pub mod problem;
 pub mod reading;
@@ -47,6 +49,7 @@ pub use command::{
 pub use decoded::{Availability, Decoded, Description, Effect};
 pub use entry::{Entry, EntryError, Intent, Position, Publication, PublishProperties, Qos, UNSET_BEFORE_MS};
 pub use history::{History, HistoryError};
+pub use log_entry::{Elapsed, LogEntry};
 pub use numbered::Numbered;
 pub use problem::{Problem, ProblemSink, Reason, Rejection};
 pub use reading::{DeliveryClass, Reading, TimeOrigin, Value};

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use tidegate_log::{AppendError, Log, LogReader, ReadError, Room};
-use tidegate_telemetry::{Entry, Position};
+use tidegate_telemetry::{Entry, LogEntry, Position};
 use tokio::sync::watch;
 
 /// A log in which nothing ever stands, for a session store by itself.
@@ -44,7 +44,7 @@ impl Log for SilentLog {
 struct Nothing;
 
 impl LogReader for Nothing {
-    fn read(&mut self, _: Duration, _: &mut Vec<(Position, std::sync::Arc<Entry>)>) -> Result<bool, ReadError> {
+    fn read(&mut self, _: Duration, _: &mut Vec<(Position, std::sync::Arc<LogEntry>)>) -> Result<bool, ReadError> {
         Ok(false)
     }
 }

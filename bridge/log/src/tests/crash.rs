@@ -84,8 +84,8 @@ fn a_frame_of_another_segment_behind_the_end_is_never_taken_for_an_entry() {
     let (start, header) = *frames(&segment).last().unwrap();
     let end = start + header.frame_bytes();
     for distance in [0, 1, 500] {
-        let mut stale = Frame::begin(Position(4), 0, Vec::new());
-        stale.push(&publication(666, 20), 8 << 10).unwrap();
+        let mut stale = Frame::begin(Position(4), Last::none(0), Vec::new());
+        stale.push(&publication(666, 20).into(), 8 << 10).unwrap();
         let stale = stale.seal(12_345).to_vec();
         change(&segment, |bytes| bytes[end + distance..][..stale.len()].copy_from_slice(&stale));
         let log = EmbeddedLog::open(small(directory.path())).unwrap();

@@ -53,7 +53,8 @@ fn a_frame_behind_a_large_damaged_one_is_found_wherever_the_pieces_meet_that_are
         let log = EmbeddedLog::open(config(directory.path())).unwrap();
         let wanted = WINDOW_BYTES - before_the_seam;
         let overhead =
-            Frame::begin(Position(1), 0, Vec::new()).push(&publication(0, wanted), 1 << 20).unwrap() - wanted;
+            Frame::begin(Position(1), Last::none(0), Vec::new()).push(&publication(0, wanted).into(), 1 << 20).unwrap()
+                - wanted;
         commit(&log, [publication(0, wanted - overhead - FRAME_HEADER)]);
         commit(&log, [publication(1, 20)]);
         log.close();

@@ -16,6 +16,7 @@ use tidegate_telemetry::{Entry, Position};
 use crate::contract::{Fixture, number, publication, read_through, wait_durable};
 use crate::frame::{HEADER_BYTES, Header};
 use crate::segment::{SEGMENT_HEADER_BYTES, SegmentHeader};
+use crate::times::Last;
 use crate::{EmbeddedLog, Log, LogConfig};
 
 struct Embedded {

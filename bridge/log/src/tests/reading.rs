@@ -174,7 +174,7 @@ fn who_only_follows_holds_nobody_back_and_reads_what_is_kept_for_it() {
     while kept.len() < 900 {
         assert!(reader.read(Duration::from_secs(5), &mut kept).unwrap());
     }
-    assert!(kept.iter().map(|(_, entry)| number(entry)).eq(600..1_500));
+    assert!(kept.iter().map(|(_, entry)| number(&entry.entry)).eq(600..1_500));
     let before = segments(directory.path()).len();
     log.keep(None);
     log.trim(Position(1_500));

@@ -68,9 +68,9 @@ pub fn now_ms() -> i64 {
     STEADY.now_us(wall_us, running_us()) / 1000
 }
 
-/// What a result of [`now_ms`] counts as for what waits: without what the clock was set by until then.
-pub fn waiting_at(unix_ms: i64) -> i64 {
-    STEADY.waiting_at(unix_ms)
+/// How much time had passed at a result of [`now_ms`], as the log counts it: without what the clock was set by until then.
+pub fn elapsed_at(unix_ms: i64) -> i64 {
+    STEADY.elapsed_at(unix_ms)
 }
 
 /// What is believed of the system's clock. One that is behind `surely_ms` (Unix ms), which an earlier run knows to have
@@ -79,9 +79,11 @@ pub fn configure(config: &ClockConfig, surely_ms: i64) {
     STEADY.configure(config, surely_ms.saturating_mul(1000));
 }
 
-/// Goes on after an earlier run, whose last entry was received at `last_ms` (Unix ms). The jump is to be told and followed
-/// before anything is stamped; none: the system's clock goes on where that run ended, or is not believed.
-pub fn go_on_after(last_ms: i64) -> Option<Jump> {
+/// Goes on after an earlier run, whose last entry was received at `last_ms` (Unix ms), which was `ahead_ms` more than had
+/// passed. The jump is to be told and followed before anything is stamped; none: the system's clock goes on where that run
+/// ended, or is not believed.
+pub fn go_on_after(last_ms: i64, ahead_ms: i64) -> Option<Jump> {
+    STEADY.count_from(ahead_ms);
     STEADY.go_on_after(last_ms.saturating_mul(1000), wall_us(), running_us())
 }
 

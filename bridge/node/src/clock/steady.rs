@@ -111,7 +111,12 @@ impl SteadyClock {
         self.offset_us.fetch_add(jump.by_ms.saturating_mul(1000), Ordering::AcqRel);
     }
 
-    pub(super) fn waiting_at(&self, unix_ms: i64) -> i64 {
+    /// The time is ahead of what has passed by so much, before any jump of this run.
+    pub(super) fn count_from(&self, ahead_ms: i64) {
+        *self.jumps.write() = Jumps { latest: Vec::new(), before_ms: ahead_ms };
+    }
+
+    pub(super) fn elapsed_at(&self, unix_ms: i64) -> i64 {
         let jumps = self.jumps.read();
         let until = jumps.latest.iter().filter(|jump| jump.at_ms <= unix_ms);
         unix_ms - jumps.before_ms - until.map(|jump| jump.by_ms).sum::<i64>()

@@ -10,7 +10,7 @@ fn started() -> SteadyClock {
 }
 
 fn waiting_us(clock: &SteadyClock, now_us: i64) -> i64 {
-    clock.waiting_at(now_us / 1000) * 1000
+    clock.elapsed_at(now_us / 1000) * 1000
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tidegate_follow::{Changes, FlushError, Followed};
 use tidegate_log::{LogReader, ReadError};
-use tidegate_telemetry::{Change, Entry, Position};
+use tidegate_telemetry::{Change, LogEntry, Position};
 
 use super::Source;
 use super::kept::{folder, state_of};
@@ -22,7 +22,7 @@ pub struct Shadow {
     reader: Box<dyn LogReader>,
     batch: Batch,
     /// What was read and not yet processed.
-    rest: VecDeque<(Position, Arc<Entry>)>,
+    rest: VecDeque<(Position, Arc<LogEntry>)>,
 }
 
 impl Shadow {

@@ -3,6 +3,7 @@
 //! What structs had then is the beginning of what they have now, so they are read as they are now, up to [`fields`]. No
 //! field is added there: whatever comes later has its default.
 
+mod jumps;
 mod types;
 
 use std::collections::VecDeque;
@@ -13,7 +14,7 @@ use serde::de::DeserializeOwned;
 use tidegate_telemetry::record::{Fields, RecordError, read_as};
 use tidegate_telemetry::{AlertChange, DeviceIndex, MetricIndex};
 
-use crate::alerts::{AlertKey, Alerts};
+use crate::alerts::{AlertKey, Alerts, Cleared};
 use crate::checkpoint::{RestoreError, Restored, State};
 use crate::commands::{Commands, CommandsThen};
 use crate::config::ProcessConfig;
@@ -24,7 +25,9 @@ use crate::redelivery::Redelivery;
 use crate::rules::RuleIdentity;
 use crate::shards::Shards;
 use crate::shelves::Shelves;
+use crate::time::Time;
 use crate::unheard::Unheard;
+pub(crate) use jumps::Jumps;
 use types::{LastingGroups, LastingNames, NamelessGroups, OlderAlerts, OlderFleet};
 
 /// Everything was in one blob.
@@ -53,7 +56,7 @@ fn fields(name: &str) -> Option<usize> {
         "Clock" | "Interval" | "StateCounts" => 4,
         "Behind" | "CommandsThen" | "InAlert" | "Redelivery" | "Rounds" | "RuleIdentity" => 3,
         "Sums" | "Wait" | "Watch" => 3,
-        "AlertKey" | "Message" | "Report" | "Sent" => 2,
+        "AlertKey" | "Cleared" | "Message" | "Report" | "Sent" => 2,
         _ => return None,
     })
 }
@@ -96,7 +99,7 @@ fn read_blob(version: u8, bytes: &[u8]) -> Read<(Rules, State)> {
 }
 
 fn read_one_blob(bytes: &[u8]) -> Read<(Rules, State)> {
-    type AllAlerts = (Shelves<AlertKey, AlertChange>, VecDeque<AlertKey>);
+    type AllAlerts = (Shelves<AlertKey, AlertChange>, VecDeque<Cleared>);
     type Then = (i64, Shards<Device>, (Shards<Group>, Rounds), AllAlerts, CommandsThen, Redelivery, Unheard);
     type All = (Rules, Then, Addresses, Vec<(DeviceIndex, MetricIndex)>);
     let (rules, then, addresses, misnamed): All = all(bytes)?;
@@ -131,6 +134,7 @@ fn restored(rules: Rules, parts: Parts, addresses: Addresses) -> (Rules, State) 
     let (now_ms, mut fleet, mut groups, alerts, commands, redelivery, unheard) = parts;
     fleet.set_addresses(addresses);
     groups.rebuild(&mut fleet);
-    let commands = Commands::of(commands, now_ms);
-    (rules, State { now_ms, fleet, groups, alerts, commands, redelivery, unheard })
+    let time = Time::after(now_ms);
+    let commands = Commands::of(commands, time.moment());
+    (rules, State { time, fleet, groups, alerts, commands, redelivery, unheard })
 }

@@ -8,7 +8,7 @@ use tidegate_telemetry::{
     AlertChange, AlertState, DeviceIndex, DeviceState, InAlert, Severity, StateCounts, TimeOrigin, Value,
 };
 
-use crate::alerts::{AlertKey, Alerts};
+use crate::alerts::{AlertKey, Alerts, Cleared};
 use crate::clock::Clock;
 use crate::device::{AggregateSlot, Cell, Device};
 use crate::given::Given;
@@ -18,6 +18,7 @@ use crate::names::Figures;
 use crate::partial::{NO_DEVICE, Partial};
 use crate::shards::Shards;
 use crate::shelves::Shelves;
+use crate::time::Moment;
 use crate::watch::Watch;
 
 /// No time that a device gave lies further ahead of its receipt.
@@ -65,7 +66,7 @@ impl OlderFleet {
 
 impl OlderDevice {
     fn known_after(self, known_after_ms: i64) -> Device {
-        let has_times = self.clock.skew_ms.is_some();
+        let has_times = self.clock.has_times();
         let origin = if has_times { TimeOrigin::Device } else { TimeOrigin::Receipt };
         Device {
             id: self.id,
@@ -79,10 +80,10 @@ impl OlderDevice {
             known_after_ms,
             interval: self.interval,
             interval_ms: self.interval_ms,
-            heard_ms: self.heard_ms,
+            heard: Moment(self.heard_ms),
             state: self.state,
             since_ms: self.since_ms,
-            wake_ms: None,
+            wake: None,
             watches: self.watches,
             alerts: [0; 3],
         }
@@ -92,9 +93,8 @@ impl OlderDevice {
 impl OlderCell {
     fn given(self, given: Given) -> Cell {
         let OlderCell { name, value, time_ms, heard_ms, baseline, decimals, aggregate } = self;
-        let (guess, is_misnamed) = (None, false);
-        let described = None;
-        Cell { name, value, time_ms, given, heard_ms, baseline, decimals, aggregate, guess, is_misnamed, described }
+        let (guess, is_misnamed, described, heard) = (None, false, None, Moment(heard_ms));
+        Cell { name, value, time_ms, given, heard, baseline, decimals, aggregate, guess, is_misnamed, described }
     }
 }
 
@@ -102,7 +102,7 @@ impl OlderCell {
 #[derive(Debug, Deserialize)]
 pub(crate) struct OlderAlerts {
     alerts: Shelves<AlertKey, OlderAlert>,
-    cleared: VecDeque<AlertKey>,
+    cleared: VecDeque<Cleared>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -251,7 +251,7 @@ impl From<LastingNames> for Groups {
 impl From<NamelessGroups> for Groups {
     /// The next round finds whose the extremes are.
     fn from(NamelessGroups { groups, figures, marked, round_ms }: NamelessGroups) -> Self {
-        let mut groups = Groups::of(groups.map(OlderGroup::now), Rounds { figures, marked, round_ms });
+        let mut groups = Groups::of(groups.map(OlderGroup::now), Rounds { figures, marked, round: Moment(round_ms) });
         groups.mark_all();
         groups
     }

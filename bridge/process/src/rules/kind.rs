@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 
+use crate::time::Moment;
 use crate::watch::{Standing, Verdict};
 
 /// How rules of one kind judge a metric, or a device as a whole.
@@ -11,8 +12,8 @@ pub(crate) trait Kind: Debug + Send {
     /// The metric or device was heard.
     fn heard(&self, standing: &mut Standing, heard: Heard) -> Verdict;
 
-    /// When time alone raises, Unix ms, if nothing is heard before. `heard_ms`: when it was last heard, Unix ms.
-    fn due_ms(&self, standing: Standing, heard_ms: i64) -> Option<i64>;
+    /// When time alone raises, if nothing is heard before. `heard`: when it was last heard.
+    fn due(&self, standing: Standing, heard: Moment) -> Option<Moment>;
 
     /// The device says that it has no value just now.
     fn without_value(&self, _standing: &mut Standing) {}
@@ -33,8 +34,8 @@ pub(crate) trait Kind: Debug + Send {
 pub(crate) struct Heard {
     /// The newest value, if it is a number.
     pub(crate) value: Option<f64>,
-    /// Event time, Unix ms.
+    /// Event time, ms, on the scale of what lasts ([`Ranked::lasting_ms`](crate::clock::Ranked::lasting_ms)).
     pub(crate) time_ms: i64,
-    /// Time of receipt, Unix ms.
-    pub(crate) received_ms: i64,
+    /// When it was received.
+    pub(crate) at: Moment,
 }

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use tidegate_decode::{DecodeConfig, Decoder};
 use tidegate_process::{Condition, Output, Process, ProcessConfig, Rule};
 use tidegate_telemetry::{
-    AlertChange, AppliedReading, Availability, Change, Decoded, DeviceState, Entry, Intent, Position, Publication, Qos,
-    Reason, Severity, Value,
+    AlertChange, AppliedReading, Availability, Change, Decoded, DeviceState, Entry, Intent, LogEntry, Position,
+    Publication, Qos, Reason, Severity, Value,
 };
 
 /// Where the tests' time begins, Unix ms; a whole second.
@@ -53,9 +53,14 @@ impl Fleet {
 
     /// Applies an entry; the output is of it alone.
     pub fn apply(&mut self, entry: &Entry) -> &[Change] {
+        self.apply_logged(&entry.clone().into())
+    }
+
+    /// As [`Fleet::apply`], an entry with which the log says how much time had passed.
+    pub fn apply_logged(&mut self, entry: &LogEntry) -> &[Change] {
         self.position += 1;
         self.output.clear();
-        let decoded = self.decoder.entry(Position(self.position), entry);
+        let decoded = self.decoder.entry(Position(self.position), &entry.entry);
         self.process.apply(Position(self.position), entry, decoded, &mut self.output);
         &self.output.changes
     }
@@ -70,7 +75,7 @@ impl Fleet {
     pub fn means(&mut self, publication: &Entry, mut decoded: Decoded) -> &[Change] {
         self.position += 1;
         self.output.clear();
-        self.process.apply(Position(self.position), publication, &mut decoded, &mut self.output);
+        self.process.apply(Position(self.position), &publication.clone().into(), &mut decoded, &mut self.output);
         assert!(decoded.is_empty(), "all of it is taken");
         &self.output.changes
     }
@@ -163,7 +168,7 @@ fn with_its_rules(mut process: Process) -> Process {
     let received_ms = process.last_received_ms().unwrap_or(T0);
     for intent in process.rules_to_change(received_ms) {
         let entry = Entry::Intent(intent);
-        process.apply(Position(0), &entry, &mut Decoded::default(), &mut Output::default());
+        process.apply(Position(0), &entry.into(), &mut Decoded::default(), &mut Output::default());
     }
     process
 }

@@ -61,7 +61,7 @@ pub fn request(device: u8, key: u8, expires_in_s: u32) -> CommandRequest {
 pub fn apply(process: &mut Process, place: usize, entry: &Entry) -> Output {
     let (position, mut output) = (Position(place as u64 + 1), Output::default());
     let mut decoder = Decoder::new(DecodeConfig::default());
-    process.apply(position, entry, decoder.entry(position, entry), &mut output);
+    process.apply(position, &entry.clone().into(), decoder.entry(position, entry), &mut output);
     output
 }
 

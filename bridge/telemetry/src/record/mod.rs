@@ -87,6 +87,22 @@ pub fn write_varint(mut number: u64, out: &mut Vec<u8>) {
     out.push(number as u8);
 }
 
+/// Puts the length of what stands behind the byte at `start` in the place of that byte, as [`write_varint`] does.
+pub fn put_length(out: &mut Vec<u8>, start: usize) {
+    let begin = start + 1;
+    let length = out.len() - begin;
+    if length < 0x80 {
+        out[start] = length as u8;
+        return;
+    }
+    let mut prefix = Vec::with_capacity(10);
+    write_varint(length as u64, &mut prefix);
+    let more = prefix.len() - 1;
+    out.resize(out.len() + more, 0);
+    out.copy_within(begin..begin + length, begin + more);
+    out[start..=start + more].copy_from_slice(&prefix);
+}
+
 /// Reads what [`write_varint`] wrote; `None` where there is none.
 pub fn read_varint(bytes: &mut &[u8]) -> Option<u64> {
     let mut number = 0;

@@ -3,7 +3,7 @@ use serde::ser::{
     SerializeTupleStruct, SerializeTupleVariant, Serializer,
 };
 
-use super::{RecordError, write_varint, zigzag};
+use super::{RecordError, put_length, write_varint, zigzag};
 
 /// Appends values to bytes.
 pub(super) struct Writer<'a> {
@@ -46,18 +46,7 @@ impl<'a, 'b> FieldsWriter<'a, 'b> {
     }
 
     fn finish(self) {
-        let (out, begin) = (&mut *self.writer.out, self.start + 1);
-        let length = out.len() - begin;
-        if length < 0x80 {
-            out[self.start] = length as u8;
-            return;
-        }
-        let mut prefix = Vec::with_capacity(10);
-        write_varint(length as u64, &mut prefix);
-        let more = prefix.len() - 1;
-        out.resize(out.len() + more, 0);
-        out.copy_within(begin..begin + length, begin + more);
-        out[self.start..=self.start + more].copy_from_slice(&prefix);
+        put_length(self.writer.out, self.start);
     }
 }
 

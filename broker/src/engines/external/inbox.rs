@@ -48,7 +48,7 @@ impl Inbox {
         while at < end && reader.read(READ_WAIT, &mut entries)? {
             for (position, entry) in entries.drain(..) {
                 at = position;
-                if let Entry::Publication(publication) = &*entry
+                if let Entry::Publication(publication) = &entry.entry
                     && publication.qos == Qos::ExactlyOnce
                 {
                     let message = (publication.topic.clone(), publication.payload.clone());

@@ -23,15 +23,21 @@ pub(super) struct Shared {
     /// Ticket up to which changes are on disk.
     pub stored: watch::Sender<u64>,
     pub complete: AtomicU64,
-    /// What the clock was set forward by before this run, ms.
+    /// By how much times in the file are behind the time that passed as the log counts it, ms: what the clock was set by as
+    /// long as the log did not count.
     pub set_forward_ms: AtomicI64,
     pub database: Mutex<Option<Database>>,
     pub thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Shared {
+    /// Time that passed, as the file has it.
+    pub(super) fn waiting_of(&self, elapsed_ms: i64) -> i64 {
+        elapsed_ms.saturating_sub(self.set_forward_ms.load(Ordering::Acquire))
+    }
+
     pub(super) fn waiting_at(&self, clock: Clock, unix_ms: i64) -> i64 {
-        (clock.waiting_at)(unix_ms).saturating_sub(self.set_forward_ms.load(Ordering::Acquire))
+        self.waiting_of((clock.elapsed_at)(unix_ms))
     }
 }
 

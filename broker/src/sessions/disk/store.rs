@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use parking_lot::{Condvar, Mutex, RwLock, RwLockReadGuard};
-use tidegate_log::{AppendError, Log};
-use tidegate_telemetry::{Entry, Position};
+use tidegate_log::Log;
+use tidegate_telemetry::Position;
 use tokio::sync::{oneshot, watch};
 
 use super::batch::SessionChange;
@@ -58,19 +58,7 @@ impl SessionStore {
         self.shared.complete.store(u64::MAX, Ordering::Release);
     }
 
-    /// Appends to the log that the system's clock was set forward by `by_ms` and stands at `at_ms` (Unix ms) now. What
-    /// waits here does not get older by it, in this run by what [`Clock`] says, in later ones by what is written here.
-    ///
-    /// # Errors
-    /// As [`Log::append`]; nothing of it was kept.
-    pub fn set_clock(&self, log: &dyn Log, at_ms: i64, by_ms: i64) -> Result<Position, AppendError> {
-        let _routing = self.routing();
-        let position = log.append(&mut vec![Entry::ClockSet { at_ms, by_ms }])?;
-        self.change(SessionChange::ClockSet { by_ms });
-        Ok(position)
-    }
-
-    /// The log says after `complete` that the clock was set in the run before.
+    /// The log says after `complete` that the clock was set, in an entry of a program that did not count the time that passed.
     pub(crate) fn found_clock_set(&self, by_ms: i64) {
         self.shared.set_forward_ms.fetch_add(by_ms, Ordering::AcqRel);
         self.note(SessionChange::ClockSet { by_ms });
@@ -79,6 +67,11 @@ impl SessionStore {
     /// The time that waiting counts in, ms.
     pub(crate) fn waiting_ms(&self, clock: Clock) -> i64 {
         self.shared.waiting_at(clock, (clock.now_ms)())
+    }
+
+    /// What it was when so much time had passed.
+    pub(crate) fn waiting_of(&self, elapsed_ms: i64) -> i64 {
+        self.shared.waiting_of(elapsed_ms)
     }
 
     /// What it was at `unix_ms`.

@@ -217,7 +217,7 @@ mod tests {
     /// Set forward by years right after `BEGIN_MS`.
     const CLOCK: Clock = Clock {
         now_ms: || NOW_MS.get(),
-        waiting_at: |unix_ms| if unix_ms > BEGIN_MS { unix_ms - YEARS_MS } else { unix_ms },
+        elapsed_at: |unix_ms| if unix_ms > BEGIN_MS { unix_ms - YEARS_MS } else { unix_ms },
     };
 
     fn write(writer: &mut Writer) {

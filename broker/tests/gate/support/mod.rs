@@ -13,7 +13,7 @@ use std::time::Duration;
 use std::sync::{Mutex, OnceLock};
 use tidegate_broker::{Broker, BrokerConfig, BrokerStats, Clock, SessionStore, SessionStoreConfig};
 use tidegate_log::{AppendError, Log, LogReader, ReadError, Room};
-use tidegate_telemetry::{Entry, Position, Problem, ProblemSink, Publication, Reason};
+use tidegate_telemetry::{Entry, LogEntry, Position, Problem, ProblemSink, Publication, Reason};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, watch};
@@ -173,10 +173,10 @@ struct MemoryReader {
 }
 
 impl LogReader for MemoryReader {
-    fn read(&mut self, _: Duration, out: &mut Vec<(Position, Arc<Entry>)>) -> Result<bool, ReadError> {
+    fn read(&mut self, _: Duration, out: &mut Vec<(Position, Arc<LogEntry>)>) -> Result<bool, ReadError> {
         for entry in self.entries.drain(..) {
             self.after = self.after.next();
-            out.push((self.after, Arc::new(entry)));
+            out.push((self.after, Arc::new(entry.into())));
         }
         Ok(true)
     }
@@ -310,9 +310,9 @@ thread_local! {
     static JUMPS: RefCell<Vec<(i64, i64)>> = const { RefCell::new(Vec::new()) };
 }
 
-const CLOCK: Clock = Clock { now_ms, waiting_at };
+const CLOCK: Clock = Clock { now_ms, elapsed_at };
 
-fn waiting_at(unix_ms: i64) -> i64 {
+fn elapsed_at(unix_ms: i64) -> i64 {
     let before =
         |jumps: &Vec<(i64, i64)>| jumps.iter().filter(|jump| jump.0 <= unix_ms).map(|jump| jump.1).sum::<i64>();
     unix_ms - JUMPS.with_borrow(before)
@@ -326,12 +326,12 @@ pub fn pass(seconds: i64) {
 /// Sets the clock of this test's brokers forward.
 pub fn set_forward(served: &Served, seconds: i64) {
     let (at_ms, by_ms) = (now_ms() + seconds * 1000, seconds * 1000);
-    served.sessions.set_clock(&*served.log, at_ms, by_ms).unwrap();
+    served.log.append(&mut vec![Entry::ClockSet { at_ms, by_ms }]).unwrap();
     JUMPS.with_borrow_mut(|jumps| jumps.push((at_ms, by_ms)));
     pass(seconds);
 }
 
-/// A program that starts knows only what it keeps.
+/// The log does not know of them.
 pub fn forget_jumps() {
     JUMPS.with_borrow_mut(Vec::clear);
 }

@@ -261,7 +261,7 @@ pub fn publications(data: &Path) -> Vec<Publication> {
         reader.read(Duration::from_secs(1), &mut entries).unwrap();
         for (position, entry) in entries.drain(..) {
             at = position;
-            if let Entry::Publication(publication) = &*entry {
+            if let Entry::Publication(publication) = &entry.entry {
                 all.push(publication.clone());
             }
         }

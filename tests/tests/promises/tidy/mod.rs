@@ -28,7 +28,7 @@ const CIRCLES_THAT_STAY: [(&str, &[&str], &str); 10] = [
     ),
     (
         "bridge/process/src/",
-        &["checkpoint", "commands", "jumps", "older", "process", "unheard"],
+        &["checkpoint", "commands", "older", "process", "unheard"],
         "the methods of `Process` stand in a file a subject beside it",
     ),
     (

@@ -1,6 +1,7 @@
 //! Nothing was heard for too long. It remembers nothing: when it was last heard stands with the device and the metric.
 
 use crate::rules::kind::{Heard, Kind};
+use crate::time::Moment;
 use crate::watch::{Standing, Verdict};
 
 #[derive(Debug)]
@@ -16,8 +17,8 @@ impl Kind for Silence {
         }
     }
 
-    fn due_ms(&self, standing: Standing, heard_ms: i64) -> Option<i64> {
-        (standing == Standing::Quiet).then(|| heard_ms.saturating_add(self.for_ms))
+    fn due(&self, standing: Standing, heard: Moment) -> Option<Moment> {
+        (standing == Standing::Quiet).then(|| heard.plus(self.for_ms))
     }
 
     fn is_about_silence(&self) -> bool {

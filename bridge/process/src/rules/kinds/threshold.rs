@@ -1,6 +1,7 @@
 //! The newest value is above a threshold, or below one, for as long as has to be.
 
 use crate::rules::kind::{Heard, Kind};
+use crate::time::Moment;
 use crate::watch::{Pending, Standing, Verdict};
 
 #[derive(Debug)]
@@ -54,17 +55,17 @@ impl Kind for Threshold {
             }
             Standing::Pending(Pending { since_ms, .. }) if heard.time_ms - since_ms < self.for_ms => Verdict::Nothing,
             Standing::Quiet if self.for_ms > 0 => {
-                let due_ms = heard.received_ms.saturating_add(self.for_ms);
-                *standing = Standing::Pending(Pending { since_ms: heard.time_ms, due_ms });
+                let due = heard.at.plus(self.for_ms);
+                *standing = Standing::Pending(Pending { since_ms: heard.time_ms, due });
                 Verdict::Nothing
             }
             _ => Verdict::Raise,
         }
     }
 
-    fn due_ms(&self, standing: Standing, _: i64) -> Option<i64> {
+    fn due(&self, standing: Standing, _: Moment) -> Option<Moment> {
         match standing {
-            Standing::Pending(Pending { due_ms, .. }) => Some(due_ms),
+            Standing::Pending(Pending { due, .. }) => Some(due),
             _ => None,
         }
     }

@@ -3,12 +3,14 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tidegate_log::{AppendError, Log, LogReader, ReadError, Room};
-use tidegate_telemetry::{Entry, Position, Publication};
+use tidegate_telemetry::{Entry, LogEntry, Position, Publication};
 use tokio::sync::watch;
+
+use super::world::CLOCK;
 
 /// A log in memory that becomes durable when it is told to, and no further.
 pub(super) struct HandLog {
-    entries: Mutex<Vec<Entry>>,
+    entries: Mutex<Vec<LogEntry>>,
     durable: watch::Sender<Position>,
 }
 
@@ -17,7 +19,7 @@ impl HandLog {
         HandLog::holding(Vec::new())
     }
 
-    fn holding(entries: Vec<Entry>) -> Arc<HandLog> {
+    fn holding(entries: Vec<LogEntry>) -> Arc<HandLog> {
         let durable = watch::Sender::new(Position(entries.len() as u64));
         Arc::new(HandLog { entries: Mutex::new(entries), durable })
     }
@@ -44,17 +46,24 @@ impl HandLog {
     /// Hands on the publications after `after`, with their positions.
     pub(super) fn for_each_after(&self, after: Position, mut each: impl FnMut(Position, &Publication)) {
         for (index, entry) in self.entries.lock().iter().enumerate().skip(after.0 as usize) {
-            if let Entry::Publication(publication) = entry {
+            if let Entry::Publication(publication) = &entry.entry {
                 each(Position(index as u64 + 1), publication);
             }
         }
     }
 }
 
+/// An entry with the time that had passed, without what the clock was set by with it.
+fn counted(entry: Entry) -> LogEntry {
+    let set_by_ms = if let Entry::ClockSet { by_ms, .. } = entry { by_ms } else { 0 };
+    let elapsed_ms = (CLOCK.elapsed_at)(entry.received_ms() - set_by_ms);
+    LogEntry::new(entry, elapsed_ms)
+}
+
 impl Log for HandLog {
     fn append(&self, new: &mut Vec<Entry>) -> Result<Position, AppendError> {
         let mut entries = self.entries.lock();
-        entries.append(new);
+        entries.extend(new.drain(..).map(counted));
         Ok(Position(entries.len() as u64))
     }
 
@@ -91,11 +100,11 @@ impl Log for HandLog {
 /// Reads what was there when it was made.
 struct Rest {
     after: Position,
-    entries: Vec<Entry>,
+    entries: Vec<LogEntry>,
 }
 
 impl LogReader for Rest {
-    fn read(&mut self, _: Duration, out: &mut Vec<(Position, Arc<Entry>)>) -> Result<bool, ReadError> {
+    fn read(&mut self, _: Duration, out: &mut Vec<(Position, Arc<LogEntry>)>) -> Result<bool, ReadError> {
         for entry in self.entries.drain(..) {
             self.after = self.after.next();
             out.push((self.after, Arc::new(entry)));

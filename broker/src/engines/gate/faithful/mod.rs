@@ -95,7 +95,10 @@ fn a_broker_that_breaks_a_rule_is_caught() {
         ("keep mailboxes", tampered("DELETE FROM mailbox")),
         ("keep subscriptions", tampered("DELETE FROM subscriptions")),
         ("keep sessions", tampered("DELETE FROM sessions")),
-        ("keep what the clock was set by", tampered("DELETE FROM clock")),
+        (
+            "count on from the time that had passed",
+            tampered("DELETE FROM clock; INSERT INTO clock VALUES(-2592000000)"),
+        ),
         ("say no more than is complete", tampered("UPDATE progress SET complete = complete + 5")),
         ("go on with what is left to send", Nature { forgets_what_is_left: true, ..Nature::default() }),
     ] {

@@ -7,7 +7,8 @@ use std::task::{Context, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use tidegate_telemetry::{Position, Problem, ProblemSink};
+use tidegate_log::Log;
+use tidegate_telemetry::{Entry, Position, Problem, ProblemSink};
 use tokio::runtime::Runtime;
 
 use super::client::{Client, Ghost};
@@ -144,7 +145,7 @@ const JUMP_MS: i64 = 30 * 24 * 3600 * 1000;
 
 thread_local! {
     static NOW_MS: Cell<i64> = const { Cell::new(BEGIN_MS) };
-    /// When this run of the broker saw the clock set forward: by the new time, and in the log.
+    /// When the clock was set forward: by the new time, and in the log.
     static JUMPS: RefCell<Vec<(i64, Position)>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -152,7 +153,7 @@ thread_local! {
 /// thread.
 pub(super) const CLOCK: Clock = Clock {
     now_ms: || NOW_MS.replace(NOW_MS.get() + 1),
-    waiting_at: |unix_ms| {
+    elapsed_at: |unix_ms| {
         let jumps = JUMPS.with_borrow(|jumps| jumps.iter().filter(|(at_ms, _)| *at_ms <= unix_ms).count());
         unix_ms - JUMP_MS * jumps as i64
     },
@@ -334,8 +335,7 @@ impl World {
     fn set_clock(&mut self) {
         self.told.jumps += 1;
         let at_ms = NOW_MS.get() + JUMP_MS;
-        let log = Arc::clone(&self.log);
-        let set = self.alive().gate.store.set_clock(log.as_ref(), at_ms, JUMP_MS);
+        let set = self.log.append(&mut vec![Entry::ClockSet { at_ms, by_ms: JUMP_MS }]);
         JUMPS.with_borrow_mut(|jumps| jumps.push((at_ms, set.expect("this log takes anything"))));
         NOW_MS.set(at_ms);
     }
@@ -345,7 +345,7 @@ impl World {
         self.told.crashes += 1;
         let left = self.log.after_crash();
         // A jump that the log has lost is still to come: nobody could tell it from time in which the broker was down.
-        let lost = JUMPS.take().into_iter().filter(|(_, position)| !left.is_durable(*position)).count();
+        let lost = JUMPS.with_borrow_mut(|jumps| jumps.extract_if(.., |(_, at)| !left.is_durable(*at)).count());
         NOW_MS.set(NOW_MS.get() - JUMP_MS * lost as i64);
         {
             let _timers = self.runtime.enter();

@@ -14,7 +14,7 @@ impl GateState {
     /// Appends a command and hands it to subscribers. Unlike a publication it goes out only when it is durable: a
     /// command that a crash takes back is sent again, and must not have reached the device before.
     pub(crate) fn send_command(&self, message: CommandMessage) -> Result<(), AppendError> {
-        let routed = self.route_command(&message);
+        let routed = self.route_command(&message, self.waiting_at(message.publication.received_ms));
         let (command, received_ms) = (message.command, message.publication.received_ms);
         let mut entries = vec![Entry::Command(message)];
         if routed.is_empty() {
@@ -27,13 +27,18 @@ impl GateState {
         Ok(())
     }
 
-    /// Routes a command that stands in the log at `position` to the mailboxes.
-    pub(in crate::engines::gate) fn route_command_again(&self, position: Position, message: &CommandMessage) {
-        self.hand_out_command(position, self.route_command(message));
+    /// Routes a command that stands in the log at `position` to the mailboxes; `received_ms` as [`GateState::waiting_ms`] was then.
+    pub(in crate::engines::gate) fn route_command_again(
+        &self,
+        position: Position,
+        message: &CommandMessage,
+        received_ms: i64,
+    ) {
+        self.hand_out_command(position, self.route_command(message, received_ms));
     }
 
-    fn route_command(&self, message: &CommandMessage) -> Routed {
-        let received_ms = self.waiting_at(message.publication.received_ms);
+    /// `received_ms` as [`GateState::waiting_ms`] was then.
+    fn route_command(&self, message: &CommandMessage, received_ms: i64) -> Routed {
         let (mut routed, shared) = (Vec::new(), Arc::new(Message::of_command(message, received_ms)));
         self.routes.route(&message.publication, || Arc::clone(&shared), &mut routed);
         routed

@@ -165,7 +165,7 @@ impl GateState {
         Now { instant: Instant::now(), unix_ms: (self.clock.now_ms)() }
     }
 
-    /// The time by which what waits is measured, ms: Unix time less all that the clock was ever set forward by.
+    /// The time by which what waits is measured, ms: time that passed, as the sessions' file has it.
     pub(crate) fn waiting_ms(&self) -> i64 {
         self.store.waiting_ms(self.clock)
     }

@@ -75,7 +75,7 @@ impl GateState {
             self.metrics.publications[usize::from(publication.qos.level())].increment(1);
             self.metrics.publication_bytes.increment(publication.payload.len() as u64);
             if anybody || publication.retain {
-                self.route(publication, &mut routed, &mut retain);
+                self.route(publication, self.waiting_at(publication.received_ms), &mut routed, &mut retain);
             }
             if from.keeps && publication.qos == Qos::ExactlyOnce {
                 received.push(publication.packet_id);
@@ -107,10 +107,11 @@ impl GateState {
         self.problems.report(Reason::DiskFull, detail, of, topic, Bytes::new());
     }
 
-    /// Finds what a publication makes: deliveries, and a retained message.
+    /// Finds what a publication makes: deliveries, and a retained message. `received_ms` as [`GateState::waiting_ms`] was then.
     pub(in crate::engines::gate) fn route(
         &self,
         publication: &Publication,
+        received_ms: i64,
         routed: &mut Routed,
         retain: &mut Vec<Arc<Message>>,
     ) {
@@ -118,7 +119,7 @@ impl GateState {
         let mut shared = || {
             let new = || {
                 let id = self.next_message.fetch_add(1, Ordering::Relaxed);
-                Arc::new(Message::of(publication, id, self.waiting_at(publication.received_ms)))
+                Arc::new(Message::of(publication, id, received_ms))
             };
             Arc::clone(message.get_or_insert_with(new))
         };

@@ -96,21 +96,23 @@ impl GateState {
         while at < end && reader.read(READ_WAIT, &mut entries).map_err(unread)? {
             for (position, entry) in entries.drain(..).filter(|(position, _)| *position <= end) {
                 at = position;
-                match &*entry {
-                    Entry::Publication(publication) => self.route_again(position, publication),
-                    Entry::Command(message) => self.route_command_again(position, message),
+                let elapsed_ms = entry.elapsed_ms.unwrap_or_else(|| entry.received_ms());
+                let received_ms = self.store.waiting_of(elapsed_ms);
+                match &entry.entry {
+                    Entry::Publication(publication) => self.route_again(position, publication, received_ms),
+                    Entry::Command(message) => self.route_command_again(position, message, received_ms),
                     Entry::CommandReport(report) => self.settle_command_again(report),
-                    Entry::ClockSet { by_ms, .. } => self.store.found_clock_set(*by_ms),
-                    Entry::Intent(_) | Entry::Tick(_) => {}
+                    Entry::ClockSet { by_ms, .. } if entry.elapsed_ms.is_none() => self.store.found_clock_set(*by_ms),
+                    Entry::ClockSet { .. } | Entry::Intent(_) | Entry::Tick(_) => {}
                 }
             }
         }
         Ok(())
     }
 
-    fn route_again(&self, position: Position, publication: &Publication) {
+    fn route_again(&self, position: Position, publication: &Publication, received_ms: i64) {
         let (mut routed, mut retain) = (Vec::new(), Vec::new());
-        self.route(publication, &mut routed, &mut retain);
+        self.route(publication, received_ms, &mut routed, &mut retain);
         let key = session_key(&publication.client, &publication.principal);
         if publication.qos == Qos::ExactlyOnce && self.parked.receive(&key, publication) {
             self.store.note(SessionChange::Receive { session: publication.session, packet_id: publication.packet_id });
