@@ -13,7 +13,7 @@ use tidegate_telemetry::{Elapsed, Entry, LogEntry, Position};
 /// The log as it was left by a program that did not count how much time passed.
 fn log_then() -> TempDir {
     let directory = tempfile::tempdir().unwrap();
-    for file in std::fs::read_dir("tests/logs/version-6").unwrap() {
+    for file in std::fs::read_dir("tests/logs/version-7").unwrap() {
         let file = file.unwrap();
         std::fs::copy(file.path(), directory.path().join(file.file_name())).unwrap();
     }
@@ -59,7 +59,7 @@ fn every_entry_of_an_older_log_is_read_and_the_log_goes_on_with_time_that_is_cou
     assert_eq!(elapsed, [1_000, 2_000, 3_000]);
     let mut elapsed = Elapsed::default();
     let passed: Vec<i64> = entries.iter().map(|entry| elapsed.pass(entry)).collect();
-    let one_by_one = [0, 1_000, 1_000, 100, 100, 800, 1_000, 6_000, 1_000, 1_000, 1_000, 1_000, 1_000];
+    let one_by_one = [0, 1_000, 1_000, 100, 100, 800, 1_000, 6_000, 1_000, 1_000, 1_000, 1_000, 1_000, 1_000, 1_000];
     assert_eq!(passed[..counted], one_by_one, "of them it follows from when they were received");
     assert_eq!(passed[counted..], [1_000; 3]);
 }

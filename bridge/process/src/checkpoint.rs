@@ -21,7 +21,9 @@ use crate::time::{Moment, Time};
 use crate::unheard::Unheard;
 
 /// First byte of a checkpoint: what follows is in [sections](tidegate_telemetry::sections). Earlier versions are blobs.
-const VERSION: u8 = 8;
+const VERSION: u8 = 9;
+/// Ages were counted in Unix ms that were moved when the clock was set; as they stand they are [`Moment`]s.
+const WITHOUT_MOMENTS: u8 = 8;
 
 /// A section of the checkpoint: its name, the newest version that can be read, and what is done without it, for people.
 #[derive(Debug, Clone, Copy)]
@@ -196,7 +198,7 @@ impl<W: Write> Sectioned<W> {
 /// # Errors
 /// [`RestoreError`] when the bytes are not a checkpoint.
 pub fn sources_of(checkpoint: &[u8]) -> Result<Vec<(String, Bytes)>, RestoreError> {
-    let Some((&VERSION, rest)) = checkpoint.split_first() else { return Ok(Vec::new()) };
+    let Some((&(VERSION | WITHOUT_MOMENTS), rest)) = checkpoint.split_first() else { return Ok(Vec::new()) };
     let mut sections = Sections::read(rest)?;
     let names: Vec<&str> = sections.unread().filter(|name| name.starts_with(SOURCES)).collect();
     let sources = names.into_iter().map(|name| {
@@ -217,7 +219,7 @@ pub(crate) struct Restored {
 /// Reads a checkpoint. What it does not hold is made of the rest, as `config` says.
 pub(crate) fn read(bytes: &[u8], config: &ProcessConfig) -> Result<Restored, RestoreError> {
     let mut restored = match bytes.split_first() {
-        Some((&VERSION, rest)) => Reading::of(rest)?.all(config)?,
+        Some((&(VERSION | WITHOUT_MOMENTS), rest)) => Reading::of(rest)?.all(config)?,
         Some((&version, rest)) => older::read(version, rest, config)?,
         None => return Err(RestoreError::Malformed),
     };

@@ -322,7 +322,7 @@ fn a_checkpoint_of_another_version_or_a_damaged_one_is_refused() {
     let checkpoint = support::new(config()).checkpoint();
     let restore = |bytes: &[u8]| Process::restore(config(), bytes).map(drop);
     assert_eq!(restore(&checkpoint), Ok(()));
-    assert_eq!(restore(&[9, 1, 2]), Err(RestoreError::UnknownVersion(9)));
+    assert_eq!(restore(&[10, 1, 2]), Err(RestoreError::UnknownVersion(10)));
     for cut in 0..checkpoint.len() {
         assert_eq!(restore(&checkpoint[..cut]), Err(RestoreError::Malformed));
     }

@@ -144,14 +144,26 @@ fn a_checkpoint_from_before_figures_named_their_devices_is_read_and_the_next_rou
 /// What a program wrote whose checkpoints were one blob, after [`history::entries`].
 const ONE_BLOB: &[u8] = include_bytes!("checkpoints/version-7");
 
+/// What a program wrote that did not count the time that passed, after the same.
+const WITHOUT_MOMENTS: &[u8] = include_bytes!("checkpoints/version-8");
+
 #[test]
 fn a_checkpoint_that_was_one_blob_is_read_and_goes_on_as_if_nothing_had_been() {
+    goes_on_as_if_nothing_had_been(ONE_BLOB);
+}
+
+#[test]
+fn a_checkpoint_from_before_time_was_counted_is_read_and_goes_on_as_if_nothing_had_been() {
+    goes_on_as_if_nothing_had_been(WITHOUT_MOMENTS);
+}
+
+fn goes_on_as_if_nothing_had_been(checkpoint: &[u8]) {
     let mut process = support::new(config());
     let entries = history::entries();
     for (place, entry) in entries.iter().enumerate() {
         apply(&mut process, place, entry);
     }
-    let mut restored = support::restore(config(), ONE_BLOB);
+    let mut restored = support::restore(config(), checkpoint);
     assert_eq!(told(restored.snapshot()), told(process.snapshot()));
     assert_eq!(restored.reach().rules(), process.reach().rules());
     assert_eq!(restored.restore_notes(), [""; 0]);

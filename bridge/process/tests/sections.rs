@@ -29,7 +29,7 @@ fn parts(checkpoint: &[u8]) -> Vec<Part> {
 }
 
 fn of_parts(parts: &[Part]) -> Vec<u8> {
-    let mut checkpoint = vec![8];
+    let mut checkpoint = vec![9];
     for (name, version, bytes) in parts {
         checkpoint.push(name.len().try_into().unwrap());
         checkpoint.extend_from_slice(name.as_bytes());

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use tidegate_telemetry::{
-    CommandId, CommandMessage, CommandProgress, CommandReport, CommandRequest, DeviceScope, Entry, Intent, Position,
-    Publication, PublishProperties, Qos,
+    CommandId, CommandMessage, CommandProgress, CommandReport, CommandRequest, Condition, DeviceScope, Entry, Intent,
+    Position, Publication, PublishProperties, Qos, Rule, Severity,
 };
 
 const T0: i64 = 1_795_000_000_000;
@@ -23,6 +23,18 @@ fn publication(received_ms: i64) -> Publication {
         properties: None,
         scope: None,
         address: None,
+    }
+}
+
+fn rule() -> Rule {
+    Rule {
+        id: "configured/hot".into(),
+        name: "hot".into(),
+        severity: Severity::Critical,
+        metric: Some("temperature".into()),
+        device: None,
+        group: Some("A/*".into()),
+        condition: Condition::Above { threshold: 8.0, hysteresis: 0.5, for_ms: 30_000 },
     }
 }
 
@@ -89,6 +101,16 @@ pub fn batches() -> Vec<Vec<Entry>> {
             received_ms: T0 + 15_000 + back_ms,
             alert: "a-1-0".into(),
             by: "bob".into(),
+        }),
+        Entry::Intent(Intent::PutRule {
+            received_ms: T0 + 16_000 + back_ms,
+            by: "configuration".into(),
+            rule: Box::new(rule()),
+        }),
+        Entry::Intent(Intent::RemoveRule {
+            received_ms: T0 + 17_000 + back_ms,
+            by: "configuration".into(),
+            rule: "configured/hot".into(),
         }),
     ];
     vec![first, second]
