@@ -12,6 +12,7 @@ mod engines;
 mod figures;
 mod identity;
 mod live;
+mod older;
 mod operation;
 mod points;
 mod prometheus;
