@@ -85,7 +85,7 @@ fn is_page(name: &str, headers: &HeaderMap) -> bool {
 
 /// Whether no page or file of the dashboard can be at a path.
 pub fn belongs_to_a_program(path: &str) -> bool {
-    matches!(path.split('/').nth(1), Some("v1" | "healthz" | "readyz" | "metrics"))
+    matches!(path.split('/').nth(1), Some("v1" | "prometheus" | "healthz" | "readyz" | "metrics"))
 }
 
 fn unknown(path: &str) -> Response {

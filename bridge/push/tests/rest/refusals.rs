@@ -24,6 +24,7 @@ async fn every_mistake_in_a_question_is_named() {
     let series = "/v1/series?device=quiet&metric=temperature";
     for (target, status, names) in [
         ("/v1/nothing", 404, "openapi.json"),
+        ("/prometheus/api/v1/nothing", 404, "openapi.json"),
         ("/healthz/x", 404, "openapi.json"),
         ("/v1/devices?form=1", 400, "group, q, limit, cursor"),
         ("/v1/groups?x", 400, "takes none"),
@@ -188,10 +189,20 @@ async fn other_names_and_other_origins_are_refused_and_counted() {
     }
 }
 
-/// Every operation of the description, and what the description leaves to docs/protocol.md; with a path of each.
+/// Where routes are named.
+const ROUTES: &str = include_str!("../../src/rest/mod.rs");
+const PROMETHEUS_ROUTES: &str = include_str!("../../src/rest/prometheus/mod.rs");
+
+/// Every operation of the description, and what the description leaves to docs/protocol.md and docs/grafana.md; with a path
+/// of each.
 fn everything() -> Vec<(String, String)> {
     let mut everything = description::paths();
     everything.push(("GET".to_owned(), "/v1/live".to_owned()));
+    for route in PROMETHEUS_ROUTES.lines().filter_map(|line| line.trim().strip_prefix(".route(\"")) {
+        let (path, methods) = route.split_once('"').unwrap();
+        let methods = [("GET", "get("), ("POST", ".post(")].into_iter().filter(|(_, call)| methods.contains(call));
+        everything.extend(methods.map(|(method, _)| (method.to_owned(), path.replace("{name}", "device"))));
+    }
     for (_, path) in &mut everything {
         *path = path.replace("{id}", "x");
     }
@@ -229,7 +240,7 @@ async fn nothing_is_answered_to_a_page_of_another_site_on_any_path() {
 
 #[tokio::test]
 async fn the_walk_over_all_paths_knows_every_route() {
-    let routes = include_str!("../../src/rest/mod.rs").matches("        .route(").count();
+    let routes: usize = [ROUTES, PROMETHEUS_ROUTES].map(|text| text.matches("        .route(").count()).iter().sum();
     let mut paths: Vec<String> = everything().into_iter().map(|(_, path)| path).collect();
     paths.sort();
     paths.dedup();
