@@ -3,12 +3,11 @@
 
 pub mod run;
 
-use bytes::Bytes;
 use tidegate_decode::{DecodeConfig, Decoder};
 use tidegate_process::{Condition, Output, Process, ProcessConfig, Rule};
 use tidegate_telemetry::{
     AlertChange, AppliedReading, Availability, Change, Decoded, DeviceState, Entry, Intent, LogEntry, Position,
-    Publication, Qos, Reason, Severity, Value,
+    Publication, Reason, Severity, Value,
 };
 
 /// Where the tests' time begins, Unix ms; a whole second.
@@ -177,17 +176,7 @@ pub fn publication(received_ms: i64, client: &str, topic: &str, payload: &str) -
     Entry::Publication(Publication {
         received_ms,
         client: client.into(),
-        principal: "anonymous".into(),
-        session: 1,
-        packet_id: 1,
-        topic: topic.into(),
-        payload: Bytes::from(payload.to_owned()),
-        qos: Qos::AtLeastOnce,
-        retain: false,
-        dup: false,
-        properties: None,
-        scope: None,
-        address: None,
+        ..tidegate_testing::publication(topic, payload)
     })
 }
 
