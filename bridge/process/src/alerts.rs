@@ -183,10 +183,10 @@ impl Alerts {
         shown.map(|(_, alert)| Change::Alert(alert.clone()))
     }
 
-    /// Active alerts that are none of `watched`: their rule is gone.
-    pub(crate) fn orphans(&self, watched: &BTreeSet<AlertKey>) -> Vec<AlertKey> {
+    /// Active alerts that are none of `known`: their rule is gone.
+    pub(crate) fn orphans(&self, known: &BTreeSet<AlertKey>) -> Vec<AlertKey> {
         let active = self.alerts.iter().filter(|(_, alert)| alert.cleared_ms.is_none());
-        active.map(|(key, _)| *key).filter(|key| !watched.contains(key)).collect()
+        active.map(|(key, _)| *key).filter(|key| !known.contains(key)).collect()
     }
 
     fn forget_old(&mut self, now: Moment, config: &ProcessConfig) {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use tidegate_settings::millis;
 use tidegate_telemetry::{Change, DeviceIndex, DeviceState, Reading, Reason, Sender};
 
-use crate::clock::Clock;
 use crate::device::Device;
+use crate::device_clock::DeviceClock;
 use crate::interval::Interval;
 use crate::output::Output;
 use crate::process::Process;
@@ -40,7 +40,7 @@ impl Process {
             principal: sender.principal().into(),
             address: sender.address(),
             cells: Vec::with_capacity(reading.metrics.len()),
-            clock: Clock::default(),
+            clock: DeviceClock::default(),
             known_after_ms: now_ms.saturating_add(millis(self.config.future_max)),
             interval: Interval::default(),
             interval_ms: millis(self.config.interval_default),
@@ -48,7 +48,7 @@ impl Process {
             state,
             since_ms: now_ms,
             wake: None,
-            watches: Vec::new(),
+            rule_states: Vec::new(),
             alerts: self.alerts_of_newcomer(&reading.device),
         };
         let (id, group, counted_in) = (device.id.clone(), device.group.clone(), device.counted_in);
@@ -59,7 +59,7 @@ impl Process {
         output.changes.push(Change::State { device: index, state, since_ms: now_ms });
         output.counts.devices_added += 1;
         self.wake_later(index);
-        self.rewatch(index, now_ms, output);
+        self.reselect_rules(index, now_ms, output);
         Some(index)
     }
 
@@ -80,7 +80,7 @@ impl Process {
         let id = device.id.clone();
         self.count_in_its_group(index);
         output.changes.push(Change::Device { device: index, id, group });
-        self.rewatch(index, self.state.time.now_ms(), output);
+        self.reselect_rules(index, self.state.time.now_ms(), output);
     }
 
     /// Has a device count in its group, or as near to it as there is room.

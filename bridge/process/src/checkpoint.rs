@@ -27,18 +27,21 @@ const WITHOUT_MOMENTS: u8 = 8;
 
 /// A section of the checkpoint: its name, the newest version that can be read, and what is done without it, for people.
 #[derive(Debug, Clone, Copy)]
-struct Kind(&'static str, u32, &'static str);
+struct SectionKind(&'static str, u32, &'static str);
 
-const TIME: Kind = Kind("time", 1, "time goes on from when a device was last heard");
-const RULES: Kind = Kind("rules", 2, "rules look at every device anew, and alerts that hold are raised again");
-const DEVICES: Kind = Kind("devices", 1, "devices appear as they report");
-const GROUPS: Kind = Kind("groups", 1, "groups are made of the devices, and their figures are summed up anew");
-const ROUNDS: Kind = Kind("rounds", 1, "groups are made of the devices, and their figures are summed up anew");
-const ALERTS: Kind = Kind("alerts", 1, "no alert is known; those whose condition holds are raised again");
-const CLEARED: Kind = Kind("cleared", 1, "cleared alerts are in the order of their times");
-const COMMANDS: Kind = Kind("commands", 1, "no command is known, nor which keys were used");
-const REDELIVERY: Kind = Kind("redelivery", 1, "a message that is sent again is taken for another one");
-const UNHEARD: Kind = Kind("unheard", 1, "rules begin to wait anew for devices that were never heard");
+const TIME: SectionKind = SectionKind("time", 1, "time goes on from when a device was last heard");
+const RULES: SectionKind =
+    SectionKind("rules", 2, "rules look at every device anew, and alerts that hold are raised again");
+const DEVICES: SectionKind = SectionKind("devices", 1, "devices appear as they report");
+const GROUPS: SectionKind =
+    SectionKind("groups", 1, "groups are made of the devices, and their figures are summed up anew");
+const ROUNDS: SectionKind =
+    SectionKind("rounds", 1, "groups are made of the devices, and their figures are summed up anew");
+const ALERTS: SectionKind = SectionKind("alerts", 1, "no alert is known; those whose condition holds are raised again");
+const CLEARED: SectionKind = SectionKind("cleared", 1, "cleared alerts are in the order of their times");
+const COMMANDS: SectionKind = SectionKind("commands", 1, "no command is known, nor which keys were used");
+const REDELIVERY: SectionKind = SectionKind("redelivery", 1, "a message that is sent again is taken for another one");
+const UNHEARD: SectionKind = SectionKind("unheard", 1, "rules begin to wait anew for devices that were never heard");
 
 /// Sections that begin so hold what formats remember of their sources; the rest of the name is the format's.
 const SOURCES: &str = "sources/";
@@ -180,13 +183,13 @@ impl Checkpoint {
 struct Sectioned<W>(SectionsWriter<W>);
 
 impl<W: Write> Sectioned<W> {
-    fn value(&mut self, Kind(name, version, _): Kind, value: &impl Serialize) -> io::Result<()> {
+    fn value(&mut self, SectionKind(name, version, _): SectionKind, value: &impl Serialize) -> io::Result<()> {
         self.0.value(name, version, value)
     }
 
     fn list<T: Serialize>(
         &mut self,
-        Kind(name, version, _): Kind,
+        SectionKind(name, version, _): SectionKind,
         values: impl IntoIterator<Item = T>,
     ) -> io::Result<()> {
         self.0.list(name, version, values)
@@ -219,7 +222,7 @@ pub(crate) struct Restored {
 /// Reads a checkpoint. What it does not hold is made of the rest, as `config` says.
 pub(crate) fn read(bytes: &[u8], config: &ProcessConfig) -> Result<Restored, RestoreError> {
     let mut restored = match bytes.split_first() {
-        Some((&(VERSION | WITHOUT_MOMENTS), rest)) => Reading::of(rest)?.all(config)?,
+        Some((&(VERSION | WITHOUT_MOMENTS), rest)) => SectionsReader::of(rest)?.all(config)?,
         Some((&version, rest)) => older::read(version, rest, config)?,
         None => return Err(RestoreError::Malformed),
     };
@@ -229,16 +232,16 @@ pub(crate) fn read(bytes: &[u8], config: &ProcessConfig) -> Result<Restored, Res
 }
 
 /// Sections of a checkpoint, and what was found about them.
-struct Reading<'a> {
+struct SectionsReader<'a> {
     sections: Sections<'a>,
     notes: Vec<String>,
 }
 
 type Read<T> = Result<T, RestoreError>;
 
-impl<'a> Reading<'a> {
+impl<'a> SectionsReader<'a> {
     fn of(bytes: &'a [u8]) -> Read<Self> {
-        Ok(Reading { sections: Sections::read(bytes)?, notes: Vec::new() })
+        Ok(SectionsReader { sections: Sections::read(bytes)?, notes: Vec::new() })
     }
 
     fn all(mut self, config: &ProcessConfig) -> Read<Restored> {
@@ -259,7 +262,7 @@ impl<'a> Reading<'a> {
         };
         let (redelivery, mut unheard) = (self.or_default(REDELIVERY)?, self.or_default::<Unheard>(UNHEARD)?);
         let alerts = self.alerts()?.unwrap_or_else(|| {
-            fleet.each_mut(|device| device.watches.iter_mut().for_each(|watch| watch.forget_alert()));
+            fleet.each_mut(|device| device.rule_states.iter_mut().for_each(|rule_state| rule_state.forget_alert()));
             unheard.values_mut().for_each(|wait| wait.forget_alert());
             Alerts::default()
         });
@@ -289,22 +292,22 @@ impl<'a> Reading<'a> {
         Ok(Some(Alerts::of(shelves, cleared)))
     }
 
-    fn value<T: DeserializeOwned>(&mut self, kind: Kind) -> Read<Option<T>> {
+    fn value<T: DeserializeOwned>(&mut self, kind: SectionKind) -> Read<Option<T>> {
         let value = self.sections.value(kind.0, kind.1)?;
         Ok(self.noted(kind, value))
     }
 
-    fn or_default<T: DeserializeOwned + Default>(&mut self, kind: Kind) -> Read<T> {
+    fn or_default<T: DeserializeOwned + Default>(&mut self, kind: SectionKind) -> Read<T> {
         self.value(kind).map(Option::unwrap_or_default)
     }
 
-    fn list<T: DeserializeOwned, C: FromIterator<T>>(&mut self, kind: Kind) -> Read<Option<C>> {
+    fn list<T: DeserializeOwned, C: FromIterator<T>>(&mut self, kind: SectionKind) -> Read<Option<C>> {
         let list = self.sections.list(kind.0, kind.1)?;
         let list = list.map(|list| list.collect::<Result<C, SectionsError>>()).transpose()?;
         Ok(self.noted(kind, list))
     }
 
-    fn noted<T>(&mut self, Kind(name, _, instead): Kind, section: Option<T>) -> Option<T> {
+    fn noted<T>(&mut self, SectionKind(name, _, instead): SectionKind, section: Option<T>) -> Option<T> {
         if section.is_none() {
             self.notes.push(format!("the checkpoint has no section {name:?}: {instead}"));
         }

@@ -6,8 +6,8 @@ use tidegate_telemetry::{
     AppliedCell, AppliedReading, Change, DeliveryClass, DeviceIndex, MetricIndex, Reading, Reason, TimeOrigin,
 };
 
-use crate::clock::Ranked;
-use crate::device::{Cell, Place};
+use crate::device::{Cell, ValueOutcome};
+use crate::device_clock::Ranked;
 use crate::output::Output;
 use crate::process::Process;
 use crate::refusals::{Refusals, too_many_metrics};
@@ -44,10 +44,10 @@ impl Process {
                 Some(_) if own_ms.is_none() => continue,
                 Some(place) => {
                     let (cell, metric) = (&mut device.cells[place], MetricIndex(place as u16));
-                    let (standing, is_new) = cell.offer(&value, ranked, cell.heard, baseline);
-                    if standing != Place::Duplicate {
+                    let (outcome, is_new) = cell.offer(&value, ranked, cell.heard, baseline);
+                    if outcome != ValueOutcome::Duplicate {
                         let is_new = is_new && ranked.time_ms > device.known_after_ms;
-                        cells.push(AppliedCell { metric, value, latest: standing == Place::Latest, is_new });
+                        cells.push(AppliedCell { metric, value, latest: outcome == ValueOutcome::Latest, is_new });
                     }
                     continue;
                 }
@@ -75,7 +75,7 @@ impl Process {
             }));
         }
         if self.state.fleet.get(index).is_some_and(|device| device.cells.len() > cells_before) {
-            self.watch_metrics(index, cells_before, now_ms, output);
+            self.add_rule_states_of_metrics(index, cells_before, now_ms, output);
         }
     }
 }

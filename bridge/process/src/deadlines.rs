@@ -8,7 +8,7 @@ use crate::time::Moment;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Waiting {
     /// A rule, on the device or one of its metrics.
-    Watch(u16, Option<MetricIndex>),
+    Rule(u16, Option<MetricIndex>),
     /// The device's next state.
     State,
     /// A rule of silence, on a device that was never heard.

@@ -9,14 +9,14 @@ use tidegate_telemetry::{
 };
 
 use crate::catalogue::{self, Catalogue, Guess, Style};
-use crate::clock::{Clock, Ranked};
+use crate::device_clock::{DeviceClock, Ranked};
 use crate::given::Given;
 use crate::groups::GroupIndex;
 use crate::interval::Interval;
 use crate::names::{NameIndex, vote};
+use crate::rule_state::RuleState;
 use crate::texts::Texts;
 use crate::time::{Moment, Time};
-use crate::watch::Watch;
 
 /// What is known of one device. It stands in checkpoints as a [record](tidegate_telemetry::record): a new field comes last,
 /// and has a default.
@@ -32,7 +32,7 @@ pub(crate) struct Device {
     /// Whose device it is.
     pub(crate) principal: Arc<str>,
     pub(crate) cells: Vec<Cell>,
-    pub(crate) clock: Clock,
+    pub(crate) clock: DeviceClock,
     /// Of what it says of later times nothing can have come before it did so here: no device that had its name, and no
     /// clock of its own that was ahead. Unix ms.
     pub(crate) known_after_ms: i64,
@@ -48,7 +48,7 @@ pub(crate) struct Device {
     #[serde(skip)]
     pub(crate) wake: Option<Moment>,
     /// Where the rules stand on it, by rule and metric.
-    pub(crate) watches: Vec<Watch>,
+    pub(crate) rule_states: Vec<RuleState>,
     /// Its alerts that hold, by severity. Follows from the alerts.
     #[serde(skip)]
     pub(crate) alerts: [u32; 3],
@@ -220,7 +220,7 @@ pub(crate) enum AggregateSlot {
 
 /// How a value compares to what is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum ValueOutcome {
     /// It is the newest now.
     Latest,
     /// There is a newer one.
@@ -249,16 +249,22 @@ impl Cell {
 
     /// Takes a value if it is the newest; of two with the same time the one that came later is. Also says whether
     /// nothing of its time came before that it could repeat or replace.
-    pub(crate) fn offer(&mut self, value: &Value, ranked: Ranked, heard: Moment, baseline: u32) -> (Place, bool) {
+    pub(crate) fn offer(
+        &mut self,
+        value: &Value,
+        ranked: Ranked,
+        heard: Moment,
+        baseline: u32,
+    ) -> (ValueOutcome, bool) {
         self.heard = heard;
         let Ranked { time_ms, origin, .. } = ranked;
         let is_dated = self.given != Given::Before;
         let has_time = is_dated && time_ms == self.time_ms;
         if has_time && self.given.is_repeated(&self.value, value, origin) {
-            return (Place::Duplicate, false);
+            return (ValueOutcome::Duplicate, false);
         }
         if is_dated && self.baseline == baseline && time_ms < self.time_ms {
-            return (Place::Late, false);
+            return (ValueOutcome::Late, false);
         }
         let mut is_new = true;
         if has_time {
@@ -269,7 +275,7 @@ impl Cell {
         self.value.clone_from(value);
         self.time_ms = time_ms;
         self.baseline = baseline;
-        (Place::Latest, is_new)
+        (ValueOutcome::Latest, is_new)
     }
 
     /// Learns from the value how it is shown; `true` when that is otherwise now. `was_number`: the value before was one.

@@ -23,7 +23,7 @@ pub(crate) struct Interval {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Report {
     heard: Moment,
-    /// Event time, on the scale of [`Ranked::lasting_ms`](crate::clock::Ranked::lasting_ms).
+    /// Event time, on the scale of [`Ranked::lasting_ms`](crate::device_clock::Ranked::lasting_ms).
     time_ms: i64,
 }
 

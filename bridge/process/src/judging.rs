@@ -7,42 +7,42 @@ use tidegate_telemetry::{AlertChange, AlertState, DeviceIndex, MetricIndex};
 use crate::alerts::AlertKey;
 use crate::catalogue::Style;
 use crate::checkpoint::State;
-use crate::clock::Ranked;
 use crate::deadlines::{Deadlines, Waiting};
 use crate::device::Device;
+use crate::device_clock::Ranked;
 use crate::news::News;
 use crate::output::Output;
 use crate::process::Process;
+use crate::rule_state::{RulePhase, RuleState, Verdict};
 use crate::rules::kind::Heard;
 use crate::rules::{Judged, Rules};
 use crate::time::Moment;
-use crate::watch::{Standing, Verdict, Watch};
 
 impl Process {
     /// Lets the rules look at the reading at hand.
     pub(crate) fn judge(&mut self, index: DeviceIndex, ranked: Ranked, output: &mut Output) {
-        if self.state.fleet.get(index).expect("the caller has found it").watches.is_empty() {
+        if self.state.fleet.get(index).expect("the caller has found it").rule_states.is_empty() {
             return;
         }
         let device = self.state.fleet.get_mut(index).expect("the caller has found it");
-        let mut watches = std::mem::take(&mut device.watches);
+        let mut rule_states = std::mem::take(&mut device.rule_states);
         let news = std::mem::take(&mut self.news);
         let (now_ms, now) = (self.state.time.now_ms(), self.state.time.moment());
         let time_ms = ranked.lasting_ms(now);
-        for watch in &mut watches {
-            let Some(value) = self.said(&news, index, watch.metric) else { continue };
-            if watch.metric.is_some_and(|metric| news.of(metric) == Some(true)) {
-                self.reach.saw(watch, value.is_none());
+        for rule_state in &mut rule_states {
+            let Some(value) = self.said(&news, index, rule_state.metric) else { continue };
+            if rule_state.metric.is_some_and(|metric| news.of(metric) == Some(true)) {
+                self.reach.saw(rule_state, value.is_none());
             }
-            let kind = &self.rules.get(watch.rule).kind;
-            match kind.heard(&mut watch.standing, Heard { value, time_ms, at: now }) {
-                Verdict::Nothing => self.hold(watch, value, output),
-                Verdict::Raise => watch.standing = Standing::Active(self.raise(index, watch, now_ms, output)),
+            let kind = &self.rules.get(rule_state.rule).kind;
+            match kind.heard(&mut rule_state.phase, Heard { value, time_ms, at: now }) {
+                Verdict::Nothing => self.hold(rule_state, value, output),
+                Verdict::Raise => rule_state.phase = RulePhase::Active(self.raise(index, rule_state, now_ms, output)),
                 Verdict::Clear(alert) => self.end_alert(alert, value, now_ms, output),
             }
-            schedule(&mut self.deadlines, &self.rules, index, watch, now);
+            schedule(&mut self.deadlines, &self.rules, index, rule_state, now);
         }
-        self.state.fleet.get_mut(index).expect("the caller has found it").watches = watches;
+        self.state.fleet.get_mut(index).expect("the caller has found it").rule_states = rule_states;
         self.news = news;
     }
 
@@ -59,12 +59,12 @@ impl Process {
         {
             self.news.add(MetricIndex(place as u16), false);
         }
-        let Device { watches, cells, .. } = device;
-        for watch in watches.iter_mut() {
-            let Some(metric) = watch.metric.filter(|metric| self.news.of(*metric).is_some()) else { continue };
-            self.rules.get(watch.rule).kind.without_value(&mut watch.standing);
+        let Device { rule_states, cells, .. } = device;
+        for rule_state in rule_states.iter_mut() {
+            let Some(metric) = rule_state.metric.filter(|metric| self.news.of(*metric).is_some()) else { continue };
+            self.rules.get(rule_state.rule).kind.without_value(&mut rule_state.phase);
             let heard = cells[usize::from(metric.0)].heard;
-            schedule(&mut self.deadlines, &self.rules, index, watch, heard);
+            schedule(&mut self.deadlines, &self.rules, index, rule_state, heard);
         }
     }
 
@@ -80,8 +80,8 @@ impl Process {
         self.state.fleet.get(index)?.cells.get(usize::from(metric.0))?.value.as_number()
     }
 
-    /// The deadline of a watch came up: raises if it is due, else waits on. Whether it raised.
-    pub(crate) fn fire_watch(
+    /// The deadline of a rule state came up: raises if it is due, else waits on. Whether it raised.
+    pub(crate) fn fire_rule(
         &mut self,
         at: Moment,
         index: DeviceIndex,
@@ -89,25 +89,25 @@ impl Process {
         output: &mut Output,
     ) -> bool {
         let Some(device) = self.state.fleet.get_mut(index) else { return false };
-        let Ok(place) = device.watches.binary_search_by_key(&key, Watch::key) else { return false };
-        let mut watch = device.watches[place].clone();
-        let heard = heard(device, watch.metric);
-        watch.wake = None;
-        let due = self.rules.get(watch.rule).kind.due(watch.standing, heard);
+        let Ok(place) = device.rule_states.binary_search_by_key(&key, RuleState::key) else { return false };
+        let mut rule_state = device.rule_states[place].clone();
+        let heard = heard(device, rule_state.metric);
+        rule_state.wake = None;
+        let due = self.rules.get(rule_state.rule).kind.due(rule_state.phase, heard);
         let is_due = due.is_some_and(|due| due <= at);
         if is_due {
             let at_ms = self.state.time.shown_ms(at);
-            watch.standing = Standing::Active(self.raise(index, &watch, at_ms, output));
+            rule_state.phase = RulePhase::Active(self.raise(index, &rule_state, at_ms, output));
         }
-        schedule(&mut self.deadlines, &self.rules, index, &mut watch, heard);
-        self.state.fleet.get_mut(index).expect("it was there a moment ago").watches[place] = watch;
+        schedule(&mut self.deadlines, &self.rules, index, &mut rule_state, heard);
+        self.state.fleet.get_mut(index).expect("it was there a moment ago").rule_states[place] = rule_state;
         is_due
     }
 
-    /// The alert of a watch, if there is one, goes on: perhaps further beyond its threshold than before.
-    fn hold(&mut self, watch: &Watch, value: Option<f64>, output: &mut Output) {
-        let (Some(alert), Some(value)) = (watch.alert(), value) else { return };
-        let kind = &self.rules.get(watch.rule).kind;
+    /// The alert of a rule state, if there is one, goes on: perhaps further beyond its threshold than before.
+    fn hold(&mut self, rule_state: &RuleState, value: Option<f64>, output: &mut Output) {
+        let (Some(alert), Some(value)) = (rule_state.alert(), value) else { return };
+        let kind = &self.rules.get(rule_state.rule).kind;
         if !kind.is_about_silence() {
             self.state.alerts.hold(alert, value, |value, peak| kind.is_further(value, peak), output);
         }
@@ -127,11 +127,11 @@ impl Process {
         }
     }
 
-    /// Raises the alert of a watch.
-    fn raise(&mut self, index: DeviceIndex, watch: &Watch, at_ms: i64, output: &mut Output) -> AlertKey {
+    /// Raises the alert of a rule state.
+    fn raise(&mut self, index: DeviceIndex, rule_state: &RuleState, at_ms: i64, output: &mut Output) -> AlertKey {
         let device = self.state.fleet.get(index).expect("the caller has found it");
-        let Judged { rule, kind } = self.rules.get(watch.rule);
-        let cell = watch.metric.map(|metric| &device.cells[usize::from(metric.0)]);
+        let Judged { rule, kind } = self.rules.get(rule_state.rule);
+        let cell = rule_state.metric.map(|metric| &device.cells[usize::from(metric.0)]);
         let style = cell.map_or_else(Style::default, |cell| cell.style(&self.catalogue));
         let value = if kind.is_about_silence() { None } else { cell.and_then(|cell| cell.value.as_number()) };
         let alert = AlertChange {
@@ -169,8 +169,8 @@ impl Process {
     }
 
     /// After a device came or moved: other rules may be meant for it. Alerts of those that no longer are end.
-    pub(crate) fn rewatch(&mut self, index: DeviceIndex, now_ms: i64, output: &mut Output) {
-        for ended in self.choose_watches(index) {
+    pub(crate) fn reselect_rules(&mut self, index: DeviceIndex, now_ms: i64, output: &mut Output) {
+        for ended in self.select_rules(index) {
             self.end_alert(ended, None, now_ms, output);
         }
         let device = self.state.fleet.get(index).expect("the caller has found it").id.clone();
@@ -179,57 +179,64 @@ impl Process {
 
     /// Chooses the rules meant for a device, keeps where those stand that were so before, and names the alerts of those
     /// that are not any more.
-    pub(crate) fn choose_watches(&mut self, index: DeviceIndex) -> Vec<AlertKey> {
+    pub(crate) fn select_rules(&mut self, index: DeviceIndex) -> Vec<AlertKey> {
         let device = self.state.fleet.get_mut(index).expect("the caller has found it");
-        if self.rules.is_empty() && device.watches.is_empty() {
+        if self.rules.is_empty() && device.rule_states.is_empty() {
             return Vec::new();
         }
-        let mut before = std::mem::take(&mut device.watches);
+        let mut before = std::mem::take(&mut device.rule_states);
         self.reach.remove(&before);
         unschedule(&mut self.deadlines, index, &mut before);
         let (mut before, mut ended) = (before.into_iter().peekable(), Vec::new());
         for key in self.rules.meant_for(device) {
             // Both are in order.
-            while let Some(gone) = before.next_if(|watch| watch.key() < key) {
+            while let Some(gone) = before.next_if(|rule_state| rule_state.key() < key) {
                 ended.extend(gone.alert());
             }
-            let mut watch = before.next_if(|watch| watch.key() == key).unwrap_or_else(|| Watch::new(key.0, key.1));
-            schedule(&mut self.deadlines, &self.rules, index, &mut watch, heard(device, key.1));
+            let mut rule_state =
+                before.next_if(|rule_state| rule_state.key() == key).unwrap_or_else(|| RuleState::new(key.0, key.1));
+            schedule(&mut self.deadlines, &self.rules, index, &mut rule_state, heard(device, key.1));
             let cell = key.1.and_then(|metric| device.cells.get(usize::from(metric.0)));
-            watch.is_text = cell.is_some_and(|cell| cell.value.as_number().is_none());
-            device.watches.push(watch);
+            rule_state.is_text = cell.is_some_and(|cell| cell.value.as_number().is_none());
+            device.rule_states.push(rule_state);
         }
-        self.reach.add(&device.watches);
-        ended.extend(before.filter_map(|watch| watch.alert()));
+        self.reach.add(&device.rule_states);
+        ended.extend(before.filter_map(|rule_state| rule_state.alert()));
         ended
     }
 
     /// After a device got metrics, from the one of this number on: adds the rules meant for them.
-    pub(crate) fn watch_metrics(&mut self, index: DeviceIndex, from: usize, now_ms: i64, output: &mut Output) {
+    pub(crate) fn add_rule_states_of_metrics(
+        &mut self,
+        index: DeviceIndex,
+        from: usize,
+        now_ms: i64,
+        output: &mut Output,
+    ) {
         let device = self.state.fleet.get_mut(index).expect("the caller has found it");
-        let before = device.watches.len();
+        let before = device.rule_states.len();
         for (rule, metric) in self.rules.meant_for_metrics(device, from) {
-            let mut watch = Watch::new(rule, metric);
-            schedule(&mut self.deadlines, &self.rules, index, &mut watch, heard(device, metric));
-            device.watches.push(watch);
+            let mut rule_state = RuleState::new(rule, metric);
+            schedule(&mut self.deadlines, &self.rules, index, &mut rule_state, heard(device, metric));
+            device.rule_states.push(rule_state);
         }
-        self.reach.add(&device.watches[before..]);
-        device.watches.sort_by_key(Watch::key);
+        self.reach.add(&device.rule_states[before..]);
+        device.rule_states.sort_by_key(RuleState::key);
         let device = device.id.clone();
         self.settle_waits(&device, now_ms, output);
     }
 
-    /// After a rule came that is about a device: watches what it is meant for.
-    pub(crate) fn watch_rule(&mut self, index: DeviceIndex, number: u16) {
+    /// After a rule came that is about a device: it has a state for each thing it is meant for.
+    pub(crate) fn add_rule_states(&mut self, index: DeviceIndex, number: u16) {
         let device = self.state.fleet.get_mut(index).expect("the caller has found it");
         for key in self.rules.meant_by(number, device) {
-            let mut watch = Watch::new(key.0, key.1);
-            schedule(&mut self.deadlines, &self.rules, index, &mut watch, heard(device, key.1));
+            let mut rule_state = RuleState::new(key.0, key.1);
+            schedule(&mut self.deadlines, &self.rules, index, &mut rule_state, heard(device, key.1));
             let cell = key.1.and_then(|metric| device.cells.get(usize::from(metric.0)));
-            watch.is_text = cell.is_some_and(|cell| cell.value.as_number().is_none());
-            self.reach.add(std::slice::from_ref(&watch));
-            let place = device.watches.partition_point(|known| known.key() < key);
-            device.watches.insert(place, watch);
+            rule_state.is_text = cell.is_some_and(|cell| cell.value.as_number().is_none());
+            self.reach.add(std::slice::from_ref(&rule_state));
+            let place = device.rule_states.partition_point(|known| known.key() < key);
+            device.rule_states.insert(place, rule_state);
         }
     }
 }
@@ -239,27 +246,27 @@ fn heard(device: &Device, metric: Option<MetricIndex>) -> Moment {
     metric.and_then(|metric| device.cells.get(usize::from(metric.0))).map_or(device.heard, |cell| cell.heard)
 }
 
-/// Sees to it that a watch comes up no later than it is due.
-fn schedule(deadlines: &mut Deadlines, rules: &Rules, index: DeviceIndex, watch: &mut Watch, heard: Moment) {
-    let due = rules.get(watch.rule).kind.due(watch.standing, heard);
-    if due.is_some_and(|due| watch.wake.is_some_and(|wake| wake <= due)) {
+/// Sees to it that a rule state comes up no later than it is due.
+fn schedule(deadlines: &mut Deadlines, rules: &Rules, index: DeviceIndex, rule_state: &mut RuleState, heard: Moment) {
+    let due = rules.get(rule_state.rule).kind.due(rule_state.phase, heard);
+    if due.is_some_and(|due| rule_state.wake.is_some_and(|wake| wake <= due)) {
         return;
     }
-    let waiting = Waiting::Watch(watch.rule, watch.metric);
-    if let Some(wake) = watch.wake {
+    let waiting = Waiting::Rule(rule_state.rule, rule_state.metric);
+    if let Some(wake) = rule_state.wake {
         deadlines.remove(wake, index, waiting);
     }
-    watch.wake = due;
+    rule_state.wake = due;
     if let Some(due) = due {
         deadlines.insert(due, index, waiting);
     }
 }
 
-/// Takes back the deadlines of watches.
-pub(crate) fn unschedule(deadlines: &mut Deadlines, index: DeviceIndex, watches: &mut [Watch]) {
-    for watch in watches {
-        if let Some(wake) = watch.wake.take() {
-            deadlines.remove(wake, index, Waiting::Watch(watch.rule, watch.metric));
+/// Takes back the deadlines of rule states.
+pub(crate) fn unschedule(deadlines: &mut Deadlines, index: DeviceIndex, rule_states: &mut [RuleState]) {
+    for rule_state in rule_states {
+        if let Some(wake) = rule_state.wake.take() {
+            deadlines.remove(wake, index, Waiting::Rule(rule_state.rule, rule_state.metric));
         }
     }
 }

@@ -8,13 +8,13 @@
 //! - [`config`]: limits, time spans, rules
 //! - [`output`]: what an entry led to
 //! - `fleet`, `device`: the devices and the newest value of each metric
-//! - `clock`: which time a reading ranks by; `given`, `redelivery`: which readings came before;
+//! - `device_clock`: which time a reading ranks by; `given`, `redelivery`: which readings came before;
 //!   `interval`, `liveness`: when a device is late or lost
 //! - `arrivals`: they come, move, and make room; `crowd`: which of them gives way when there are too many; `availability`:
 //!   they are said to be gone; `descriptions`: how they say that their metrics are shown
 //! - `groups`, `partial`: aggregates of every group and its ancestors; `names`: of which metrics
 //! - `rules`: what raises alerts, a file for each kind, and which of it may be meant for a device; `rule_changes`: they are
-//!   put and taken away; `watch`: where each stands on each metric; `alerts`; `judging`, `news`: how readings meet the rules
+//!   put and taken away; `rule_state`: where each stands on each metric; `alerts`; `judging`, `news`: how readings meet the rules
 //! - `unheard`: rules that wait for a device that never spoke; `reach`: what each rule looks at
 //! - `commands`: commands to devices, and where each stands
 //! - `time`: what time it is and how much has passed; `clock_set`: what is shown is put right when the clock was set
@@ -28,7 +28,6 @@ mod arrivals;
 mod availability;
 mod catalogue;
 mod checkpoint;
-mod clock;
 mod clock_set;
 mod commands;
 pub mod config;
@@ -38,6 +37,7 @@ mod crowd;
 mod deadlines;
 mod descriptions;
 mod device;
+mod device_clock;
 mod figures;
 mod fleet;
 mod given;
@@ -55,6 +55,7 @@ mod reach;
 mod redelivery;
 mod refusals;
 mod rule_changes;
+mod rule_state;
 mod rules;
 mod shards;
 mod shelves;
@@ -62,7 +63,6 @@ mod texts;
 mod time;
 mod unheard;
 mod waiting;
-mod watch;
 
 pub use checkpoint::{Checkpoint, RestoreError, sources_of};
 pub use config::{CommandsConfig, MetricConfig, ProcessConfig};

@@ -13,11 +13,11 @@ use tidegate_telemetry::{
 use crate::alerts::{AlertKey, Alerts};
 use crate::catalogue::Catalogue;
 use crate::checkpoint::{self, Checkpoint, RestoreError, Restored, State};
-use crate::clock::Ranked;
 use crate::commands::Commands;
 use crate::config::ProcessConfig;
 use crate::deadlines::Deadlines;
-use crate::device::{AggregateSlot, Cell, Place};
+use crate::device::{AggregateSlot, Cell, ValueOutcome};
+use crate::device_clock::Ranked;
 use crate::fleet::Fleet;
 use crate::groups::Groups;
 use crate::news::News;
@@ -25,10 +25,10 @@ use crate::output::Output;
 use crate::reach::Reach;
 use crate::redelivery::Redelivery;
 use crate::refusals::{Refusals, is_its, may_speak_for, outvoted, time_ahead, too_many_metrics, without_figures};
+use crate::rule_state::RuleState;
 use crate::rules::Rules;
 use crate::time::Time;
 use crate::unheard::{Unheard, Wait};
-use crate::watch::Watch;
 
 /// The state of the fleet, as the entries of the log have made it.
 #[derive(Debug)]
@@ -69,17 +69,17 @@ impl Process {
     pub fn restore(config: ProcessConfig, checkpoint: &[u8]) -> Result<Self, RestoreError> {
         let Restored { rules, state, notes } = checkpoint::read(checkpoint, &config)?;
         let mut process = Process { restore_notes: notes, rules: Rules::of(rules), ..Process::with(config, state) };
-        let mut watched = BTreeSet::new();
+        let mut known = BTreeSet::new();
         for index in process.state.fleet.indexes() {
-            process.choose_watches(index);
+            process.select_rules(index);
             process.wake_later(index);
             let device = process.state.fleet.get_mut(index).expect("indexes() names devices that exist");
             device.cells.iter_mut().for_each(|cell| cell.guess = process.catalogue.guess(&cell.name));
-            watched.extend(device.watches.iter().filter_map(Watch::alert));
+            known.extend(device.rule_states.iter().filter_map(RuleState::alert));
         }
         process.go_on_waiting();
-        watched.extend(process.state.unheard.values().filter_map(Wait::alert));
-        process.orphans = process.state.alerts.orphans(&watched);
+        known.extend(process.state.unheard.values().filter_map(Wait::alert));
+        process.orphans = process.state.alerts.orphans(&known);
         process.reach.count(&process.rules, &process.state.fleet);
         Ok(process)
     }
@@ -350,19 +350,19 @@ impl Process {
             let cell = &mut device.cells[place];
             let metric = MetricIndex(place as u16);
             let was_number = matches!(cell.value, Value::Number(_));
-            let (standing, is_new) = match known {
+            let (outcome, is_new) = match known {
                 true => cell.offer(&value, ranked, heard, device.clock.baseline),
-                false => (Place::Latest, true),
+                false => (ValueOutcome::Latest, true),
             };
             let is_new = ranked.origin == TimeOrigin::Receipt || (is_new && ranked.time_ms > device.known_after_ms);
-            self.news.add(metric, standing == Place::Latest);
-            match standing {
-                Place::Duplicate => {
+            self.news.add(metric, outcome == ValueOutcome::Latest);
+            match outcome {
+                ValueOutcome::Duplicate => {
                     output.counts.values_duplicate += 1;
                     continue;
                 }
-                Place::Late => output.counts.values_late += 1,
-                Place::Latest => {
+                ValueOutcome::Late => output.counts.values_late += 1,
+                ValueOutcome::Latest => {
                     if cell.aggregate == AggregateSlot::NotYet && value.as_number().is_some() {
                         let (names, max) = (self.state.groups.names_mut(), self.config.aggregate_metrics_max);
                         let number = names.join(&cell.name, vote_before, max);
@@ -374,7 +374,7 @@ impl Process {
                     }
                 }
             }
-            cells.push(AppliedCell { metric, value, latest: standing == Place::Latest, is_new });
+            cells.push(AppliedCell { metric, value, latest: outcome == ValueOutcome::Latest, is_new });
         }
         if cells.iter().any(|cell: &AppliedCell| cell.latest) {
             self.state.groups.mark(device.counted_in);
@@ -401,7 +401,7 @@ impl Process {
             refusals.add(Reason::MetricLimit, || without_figures(&device.cells[place].name, &self.config));
         }
         if device.cells.len() > cells_before {
-            self.watch_metrics(index, cells_before, now_ms, output);
+            self.add_rule_states_of_metrics(index, cells_before, now_ms, output);
         }
     }
 }

@@ -6,8 +6,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use tidegate_telemetry::Rule;
 
 use crate::fleet::Fleet;
+use crate::rule_state::RuleState;
 use crate::rules::Rules;
-use crate::watch::Watch;
 
 /// The rules, and what each looks at just now; follows from the state. One thread counts, others may look.
 #[derive(Debug, Default)]
@@ -59,31 +59,31 @@ impl Reach {
     }
 
     /// Rules look at more.
-    pub(crate) fn add(&self, watches: &[Watch]) {
-        let texts = watches.iter().filter(|watch| watch.is_text).map(|watch| watch.rule);
-        self.each(watches.iter().map(|watch| watch.rule), |line| line.series.fetch_add(1, Relaxed));
+    pub(crate) fn add(&self, rule_states: &[RuleState]) {
+        let texts = rule_states.iter().filter(|rule_state| rule_state.is_text).map(|rule_state| rule_state.rule);
+        self.each(rule_states.iter().map(|rule_state| rule_state.rule), |line| line.series.fetch_add(1, Relaxed));
         self.each(texts, |line| line.texts.fetch_add(1, Relaxed));
     }
 
     /// Rules look at less.
-    pub(crate) fn remove(&self, watches: &[Watch]) {
-        let texts = watches.iter().filter(|watch| watch.is_text).map(|watch| watch.rule);
-        self.each(watches.iter().map(|watch| watch.rule), |line| line.series.fetch_sub(1, Relaxed));
+    pub(crate) fn remove(&self, rule_states: &[RuleState]) {
+        let texts = rule_states.iter().filter(|rule_state| rule_state.is_text).map(|rule_state| rule_state.rule);
+        self.each(rule_states.iter().map(|rule_state| rule_state.rule), |line| line.series.fetch_sub(1, Relaxed));
         self.each(texts, |line| line.texts.fetch_sub(1, Relaxed));
     }
 
-    /// The newest value that a watch looks at is a text, or is none.
-    pub(crate) fn saw(&self, watch: &mut Watch, is_text: bool) {
-        if watch.is_text != is_text {
-            watch.is_text = is_text;
-            self.each(std::iter::once(watch.rule), |line| match is_text {
+    /// The newest value that a rule state looks at is a text, or is none.
+    pub(crate) fn saw(&self, rule_state: &mut RuleState, is_text: bool) {
+        if rule_state.is_text != is_text {
+            rule_state.is_text = is_text;
+            self.each(std::iter::once(rule_state.rule), |line| match is_text {
                 true => line.texts.fetch_add(1, Relaxed),
                 false => line.texts.fetch_sub(1, Relaxed),
             });
         }
     }
 
-    /// A rule came that nothing is watched for yet, about devices of the scope; so many are.
+    /// A rule came that has no state anywhere yet, about devices of the scope; so many are.
     pub(crate) fn put(&self, number: u16, rule: Arc<Rule>, (scope, devices): (u16, usize)) {
         let mut lines = self.0.write().unwrap_or_else(PoisonError::into_inner);
         let devices = if scope == number { devices as u32 } else { 0 };
@@ -104,7 +104,7 @@ impl Reach {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = lines;
         for (_, device) in fleet.iter() {
             self.add_device(rules.scopes_of(device));
-            self.add(&device.watches);
+            self.add(&device.rule_states);
         }
     }
 

@@ -52,7 +52,7 @@ impl Process {
         let Some(number) = self.rules.number_of(id) else { return };
         self.end_wait(number, now_ms, output);
         self.rules.replace(number, None);
-        self.look_anew(|device| device.watches.iter().any(|watch| watch.rule == number));
+        self.look_anew(|device| device.rule_states.iter().any(|rule_state| rule_state.rule == number));
     }
 
     fn add_rule(&mut self, rule: Arc<Rule>, now_ms: i64, output: &mut Output) {
@@ -64,7 +64,7 @@ impl Process {
         let concerned: Vec<DeviceIndex> = concerned.map(|(index, _)| index).collect();
         self.reach.put(number, rule, (self.rules.scopes()[usize::from(number)], concerned.len()));
         for index in concerned {
-            self.watch_rule(index, number);
+            self.add_rule_states(index, number);
         }
         self.go_on_with_wait(number, None, now_ms, output);
     }
@@ -73,7 +73,7 @@ impl Process {
     fn look_anew(&mut self, is_concerned: impl Fn(&Device) -> bool) {
         let concerned = self.state.fleet.iter().filter(|(_, device)| is_concerned(device));
         for index in concerned.map(|(index, _)| index).collect::<Vec<DeviceIndex>>() {
-            let ended = self.choose_watches(index);
+            let ended = self.select_rules(index);
             self.orphans.extend(ended);
         }
         // A restart finds them in this order.

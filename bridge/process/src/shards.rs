@@ -166,13 +166,13 @@ impl<T: Clone> FromIterator<Option<T>> for Shards<T> {
 
 impl<'de, T: Clone + Deserialize<'de>> Deserialize<'de> for Shards<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_seq(Reading(PhantomData))
+        deserializer.deserialize_seq(ShardsVisitor(PhantomData))
     }
 }
 
-struct Reading<T>(PhantomData<T>);
+struct ShardsVisitor<T>(PhantomData<T>);
 
-impl<'de, T: Clone + Deserialize<'de>> Visitor<'de> for Reading<T> {
+impl<'de, T: Clone + Deserialize<'de>> Visitor<'de> for ShardsVisitor<T> {
     type Value = Shards<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

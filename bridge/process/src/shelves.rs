@@ -66,13 +66,13 @@ impl<K: Ord + Copy, V: Clone> Shelves<K, V> {
 
 impl<'de, K: Ord + Copy + Deserialize<'de>, V: Clone + Deserialize<'de>> Deserialize<'de> for Shelves<K, V> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(Reading(PhantomData))
+        deserializer.deserialize_map(ShelvesVisitor(PhantomData))
     }
 }
 
-struct Reading<K, V>(PhantomData<(K, V)>);
+struct ShelvesVisitor<K, V>(PhantomData<(K, V)>);
 
-impl<'de, K: Ord + Copy + Deserialize<'de>, V: Clone + Deserialize<'de>> Visitor<'de> for Reading<K, V> {
+impl<'de, K: Ord + Copy + Deserialize<'de>, V: Clone + Deserialize<'de>> Visitor<'de> for ShelvesVisitor<K, V> {
     type Value = Shelves<K, V>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -93,7 +93,8 @@ impl Process {
         let rule_now = &self.rules.get(rule).rule;
         let device = rule_now.device.as_deref().and_then(|id| self.state.fleet.get(self.state.fleet.find(id)?));
         device.is_none_or(|device| {
-            rule_now.selects(&device.id, &device.group) && !device.watches.iter().any(|watch| watch.rule == rule)
+            rule_now.selects(&device.id, &device.group)
+                && !device.rule_states.iter().any(|rule_state| rule_state.rule == rule)
         })
     }
 

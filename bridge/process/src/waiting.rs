@@ -7,8 +7,8 @@ use crate::judging::unschedule;
 use crate::liveness::{self, Next};
 use crate::output::Output;
 use crate::process::Process;
+use crate::rule_state::RuleState;
 use crate::time::Moment;
-use crate::watch::Watch;
 
 impl Process {
     /// Lets happen what is due, in the order in which it came due, up to `due_per_entry_max`: the rest with the next entry,
@@ -38,15 +38,18 @@ impl Process {
 
     fn first_due_of(&self, index: DeviceIndex) -> Option<(Moment, Waiting)> {
         let (now, device) = (self.state.time.moment(), self.state.fleet.get(index)?);
-        let watches = device.watches.iter().map(|watch| (watch.wake, Waiting::Watch(watch.rule, watch.metric)));
-        let all = watches.chain([(device.wake, Waiting::State)]);
+        let rule_states = device
+            .rule_states
+            .iter()
+            .map(|rule_state| (rule_state.wake, Waiting::Rule(rule_state.rule, rule_state.metric)));
+        let all = rule_states.chain([(device.wake, Waiting::State)]);
         all.filter_map(|(at, waiting)| Some((at.filter(|at| *at <= now)?, waiting))).min()
     }
 
     /// A deadline came up; whether anything happened.
     fn fire(&mut self, at: Moment, index: DeviceIndex, waiting: Waiting, output: &mut Output) -> bool {
         match waiting {
-            Waiting::Watch(rule, metric) => self.fire_watch(at, index, (rule, metric), output),
+            Waiting::Rule(rule, metric) => self.fire_rule(at, index, (rule, metric), output),
             Waiting::State => self.fire_state(at, index, output),
             Waiting::Unheard(rule) => self.fire_wait(at, rule, output),
         }
@@ -96,10 +99,10 @@ impl Process {
 
     pub(crate) fn forget(&mut self, index: DeviceIndex, at_ms: i64, output: &mut Output) {
         let Some(mut device) = self.state.fleet.remove(index) else { return };
-        unschedule(&mut self.deadlines, index, &mut device.watches);
-        self.reach.remove(&device.watches);
+        unschedule(&mut self.deadlines, index, &mut device.rule_states);
+        self.reach.remove(&device.rule_states);
         self.reach.remove_device(self.rules.scopes_of(&device));
-        for alert in device.watches.iter().filter_map(Watch::alert) {
+        for alert in device.rule_states.iter().filter_map(RuleState::alert) {
             // Whoever may have its number next has none of them.
             self.state.alerts.clear(alert, None, at_ms, &self.state.time, &self.config, output);
         }

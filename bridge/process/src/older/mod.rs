@@ -53,16 +53,16 @@ fn fields(name: &str) -> Option<usize> {
         "AlertChange" => 16,
         "Cell" | "Command" | "CommandRequest" | "Partial" => 8,
         "Group" => 7,
-        "Clock" | "Interval" | "StateCounts" => 4,
+        "DeviceClock" | "Interval" | "StateCounts" => 4,
         "Behind" | "CommandsThen" | "InAlert" | "Redelivery" | "Rounds" | "RuleIdentity" => 3,
-        "Sums" | "Wait" | "Watch" => 3,
+        "Sums" | "Wait" | "RuleState" => 3,
         "AlertKey" | "Cleared" | "Message" | "Report" | "Sent" => 2,
         _ => return None,
     })
 }
 
 type Read<T> = Result<T, RestoreError>;
-type Rules = Vec<RuleIdentity>;
+type OlderRules = Vec<RuleIdentity>;
 /// Where clients that proved nothing were when they brought devices in.
 type Addresses = Vec<(DeviceIndex, IpAddr)>;
 
@@ -74,7 +74,7 @@ pub(crate) fn read(version: u8, bytes: &[u8], config: &ProcessConfig) -> Read<Re
     Ok(Restored { rules: rules.iter().map(rule).collect(), state, notes: Vec::new() })
 }
 
-fn read_blob(version: u8, bytes: &[u8]) -> Read<(Rules, State)> {
+fn read_blob(version: u8, bytes: &[u8]) -> Read<(OlderRules, State)> {
     match version {
         ONE_BLOB => read_one_blob(bytes),
         WITH_NAMELESS_GROUPS => {
@@ -98,10 +98,10 @@ fn read_blob(version: u8, bytes: &[u8]) -> Read<(Rules, State)> {
     }
 }
 
-fn read_one_blob(bytes: &[u8]) -> Read<(Rules, State)> {
+fn read_one_blob(bytes: &[u8]) -> Read<(OlderRules, State)> {
     type AllAlerts = (Shelves<AlertKey, AlertChange>, VecDeque<Cleared>);
     type Then = (i64, Shards<Device>, (Shards<Group>, Rounds), AllAlerts, CommandsThen, Redelivery, Unheard);
-    type All = (Rules, Then, Addresses, Vec<(DeviceIndex, MetricIndex)>);
+    type All = (OlderRules, Then, Addresses, Vec<(DeviceIndex, MetricIndex)>);
     let (rules, then, addresses, misnamed): All = all(bytes)?;
     let (now_ms, devices, (groups, rounds), (alerts, cleared), commands, redelivery, unheard) = then;
     let mut fleet = fleet(devices)?;
@@ -110,7 +110,7 @@ fn read_one_blob(bytes: &[u8]) -> Read<(Rules, State)> {
     Ok(restored(rules, (now_ms, fleet, groups, alerts, commands, redelivery, unheard), addresses))
 }
 
-fn read_older<G: DeserializeOwned + Into<Groups>>(bytes: &[u8]) -> Read<(Rules, State)> {
+fn read_older<G: DeserializeOwned + Into<Groups>>(bytes: &[u8]) -> Read<(OlderRules, State)> {
     let (rules, then): (_, (i64, OlderFleet, G, OlderAlerts, CommandsThen)) = all(bytes)?;
     let (now_ms, devices, groups, alerts, commands) = then;
     let fleet = Fleet::of(devices.at(now_ms).map(Ok::<_, RecordError>)).map_err(|_| RestoreError::Malformed)?;
@@ -130,7 +130,7 @@ fn fleet(devices: Shards<Device>) -> Read<Fleet> {
 
 type Parts = (i64, Fleet, Groups, Alerts, CommandsThen, Redelivery, Unheard);
 
-fn restored(rules: Rules, parts: Parts, addresses: Addresses) -> (Rules, State) {
+fn restored(rules: OlderRules, parts: Parts, addresses: Addresses) -> (OlderRules, State) {
     let (now_ms, mut fleet, mut groups, alerts, commands, redelivery, unheard) = parts;
     fleet.set_addresses(addresses);
     groups.rebuild(&mut fleet);

@@ -9,17 +9,17 @@ use tidegate_telemetry::{
 };
 
 use crate::alerts::{AlertKey, Alerts, Cleared};
-use crate::clock::Clock;
 use crate::device::{AggregateSlot, Cell, Device};
+use crate::device_clock::DeviceClock;
 use crate::given::Given;
 use crate::groups::{Group, GroupIndex, Groups, Rounds, Sums};
 use crate::interval::Interval;
 use crate::names::Figures;
 use crate::partial::{NO_DEVICE, Partial};
+use crate::rule_state::RuleState;
 use crate::shards::Shards;
 use crate::shelves::Shelves;
 use crate::time::Moment;
-use crate::watch::Watch;
 
 /// No time that a device gave lies further ahead of its receipt.
 const AHEAD_MAX_MS: i64 = 86_400_000;
@@ -36,13 +36,13 @@ struct OlderDevice {
     client: Arc<str>,
     principal: Arc<str>,
     cells: Vec<OlderCell>,
-    clock: Clock,
+    clock: DeviceClock,
     interval: Interval,
     interval_ms: i64,
     heard_ms: i64,
     state: DeviceState,
     since_ms: i64,
-    watches: Vec<Watch>,
+    rule_states: Vec<RuleState>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -84,7 +84,7 @@ impl OlderDevice {
             state: self.state,
             since_ms: self.since_ms,
             wake: None,
-            watches: self.watches,
+            rule_states: self.rule_states,
             alerts: [0; 3],
         }
     }

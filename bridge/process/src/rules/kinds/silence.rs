@@ -1,8 +1,8 @@
 //! Nothing was heard for too long. It remembers nothing: when it was last heard stands with the device and the metric.
 
+use crate::rule_state::{RulePhase, Verdict};
 use crate::rules::kind::{Heard, Kind};
 use crate::time::Moment;
-use crate::watch::{Standing, Verdict};
 
 #[derive(Debug)]
 pub(super) struct Silence {
@@ -10,15 +10,15 @@ pub(super) struct Silence {
 }
 
 impl Kind for Silence {
-    fn heard(&self, standing: &mut Standing, _: Heard) -> Verdict {
-        match std::mem::replace(standing, Standing::Quiet) {
-            Standing::Active(alert) => Verdict::Clear(alert),
+    fn heard(&self, phase: &mut RulePhase, _: Heard) -> Verdict {
+        match std::mem::replace(phase, RulePhase::Inactive) {
+            RulePhase::Active(alert) => Verdict::Clear(alert),
             _ => Verdict::Nothing,
         }
     }
 
-    fn due(&self, standing: Standing, heard: Moment) -> Option<Moment> {
-        (standing == Standing::Quiet).then(|| heard.plus(self.for_ms))
+    fn due(&self, phase: RulePhase, heard: Moment) -> Option<Moment> {
+        (phase == RulePhase::Inactive).then(|| heard.plus(self.for_ms))
     }
 
     fn is_about_silence(&self) -> bool {

@@ -1,8 +1,8 @@
 //! The newest value is above a threshold, or below one, for as long as has to be.
 
+use crate::rule_state::{Pending, RulePhase, Verdict};
 use crate::rules::kind::{Heard, Kind};
 use crate::time::Moment;
-use crate::watch::{Pending, Standing, Verdict};
 
 #[derive(Debug)]
 struct Threshold {
@@ -41,39 +41,39 @@ impl Threshold {
 }
 
 impl Kind for Threshold {
-    fn heard(&self, standing: &mut Standing, heard: Heard) -> Verdict {
+    fn heard(&self, phase: &mut RulePhase, heard: Heard) -> Verdict {
         let Some(value) = heard.value else { return Verdict::Nothing };
-        match *standing {
-            Standing::Active(alert) if self.is_over(value) => {
-                *standing = Standing::Quiet;
+        match *phase {
+            RulePhase::Active(alert) if self.is_over(value) => {
+                *phase = RulePhase::Inactive;
                 Verdict::Clear(alert)
             }
-            Standing::Active(_) => Verdict::Nothing,
+            RulePhase::Active(_) => Verdict::Nothing,
             _ if !self.is_beyond(value) => {
-                *standing = Standing::Quiet;
+                *phase = RulePhase::Inactive;
                 Verdict::Nothing
             }
-            Standing::Pending(Pending { since_ms, .. }) if heard.time_ms - since_ms < self.for_ms => Verdict::Nothing,
-            Standing::Quiet if self.for_ms > 0 => {
+            RulePhase::Pending(Pending { since_ms, .. }) if heard.time_ms - since_ms < self.for_ms => Verdict::Nothing,
+            RulePhase::Inactive if self.for_ms > 0 => {
                 let due = heard.at.plus(self.for_ms);
-                *standing = Standing::Pending(Pending { since_ms: heard.time_ms, due });
+                *phase = RulePhase::Pending(Pending { since_ms: heard.time_ms, due });
                 Verdict::Nothing
             }
             _ => Verdict::Raise,
         }
     }
 
-    fn due(&self, standing: Standing, _: Moment) -> Option<Moment> {
-        match standing {
-            Standing::Pending(Pending { due, .. }) => Some(due),
+    fn due(&self, phase: RulePhase, _: Moment) -> Option<Moment> {
+        match phase {
+            RulePhase::Pending(Pending { due, .. }) => Some(due),
             _ => None,
         }
     }
 
     /// A condition that held does not hold any more; an alert stays, since nothing says that its reason has gone.
-    fn without_value(&self, standing: &mut Standing) {
-        if let Standing::Pending(_) = standing {
-            *standing = Standing::Quiet;
+    fn without_value(&self, phase: &mut RulePhase) {
+        if let RulePhase::Pending(_) = phase {
+            *phase = RulePhase::Inactive;
         }
     }
 

@@ -12,7 +12,7 @@ const DRIFT_MS: i64 = 2_000;
 
 /// A device's clock: which time its readings rank by.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub(crate) struct Clock {
+pub(crate) struct DeviceClock {
     /// Event time of the newest reading, Unix ms.
     newest_ms: Option<i64>,
     /// Grows when the clock stepped back for good: times of another baseline do not compare.
@@ -51,7 +51,7 @@ impl Ranked {
     }
 }
 
-impl Clock {
+impl DeviceClock {
     /// Ranks a reading by the time it sent, or by its receipt. `sent_as` says whose time the one that it sent is.
     pub(crate) fn rank(
         &mut self,

@@ -6,12 +6,12 @@ use crate::time::Moment;
 
 /// Where one rule stands on one device or metric.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Watch {
+pub(crate) struct RuleState {
     /// Number of the rule.
     pub(crate) rule: u16,
     /// `None`: the device as a whole.
     pub(crate) metric: Option<MetricIndex>,
-    pub(crate) standing: Standing,
+    pub(crate) phase: RulePhase,
     /// When it is looked at again, at or before it is due; follows from the rest.
     #[serde(skip)]
     pub(crate) wake: Option<Moment>,
@@ -20,10 +20,11 @@ pub(crate) struct Watch {
     pub(crate) is_text: bool,
 }
 
+/// From a condition that does not hold to an alert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Standing {
+pub(crate) enum RulePhase {
     /// The condition does not hold.
-    Quiet,
+    Inactive,
     /// It holds, but not for long enough.
     Pending(Pending),
     /// There is an alert.
@@ -33,13 +34,13 @@ pub(crate) enum Standing {
 /// The condition holds, but not for long enough.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Pending {
-    /// Since when, by event time ([`Ranked::lasting_ms`](crate::clock::Ranked::lasting_ms)).
+    /// Since when, by event time ([`Ranked::lasting_ms`](crate::device_clock::Ranked::lasting_ms)).
     pub(crate) since_ms: i64,
     /// When it will have held for long enough if nothing is heard.
     pub(crate) due: Moment,
 }
 
-/// What a watch makes of news.
+/// What follows from news.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Nothing,
@@ -47,20 +48,20 @@ pub(crate) enum Verdict {
     Clear(AlertKey),
 }
 
-impl Watch {
+impl RuleState {
     pub(crate) fn new(rule: u16, metric: Option<MetricIndex>) -> Self {
-        Watch { rule, metric, standing: Standing::Quiet, wake: None, is_text: false }
+        RuleState { rule, metric, phase: RulePhase::Inactive, wake: None, is_text: false }
     }
 
-    /// What it is a watch of; watches of a device stand in this order.
+    /// Rule and metric; the rule states of a device stand in this order.
     pub(crate) fn key(&self) -> (u16, Option<MetricIndex>) {
         (self.rule, self.metric)
     }
 
     /// Its alert, while there is one.
     pub(crate) fn alert(&self) -> Option<AlertKey> {
-        match self.standing {
-            Standing::Active(alert) => Some(alert),
+        match self.phase {
+            RulePhase::Active(alert) => Some(alert),
             _ => None,
         }
     }
@@ -68,7 +69,7 @@ impl Watch {
     /// Its alert is not known any more.
     pub(crate) fn forget_alert(&mut self) {
         if self.alert().is_some() {
-            self.standing = Standing::Quiet;
+            self.phase = RulePhase::Inactive;
         }
     }
 }
