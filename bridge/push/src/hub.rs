@@ -12,8 +12,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::archive::Turns;
+use crate::live::chart_refresh;
 use crate::live::config::LiveConfig;
-use crate::live::mending;
 use crate::live::meters::Meters;
 use crate::live::waker::Waker;
 use crate::pieces::{Piece, Pieces};
@@ -38,7 +38,7 @@ pub struct Hub {
     /// There are charts with buckets to be read again.
     pub(crate) uncertain: Notify,
     /// Somebody waits for that.
-    mends: AtomicBool,
+    refreshes_charts: AtomicBool,
     sessions: AtomicUsize,
     sessions_begun: AtomicU64,
 }
@@ -86,7 +86,7 @@ impl Hub {
             closing: CancellationToken::new(),
             closed: CancellationToken::new(),
             uncertain: Notify::new(),
-            mends: AtomicBool::new(false),
+            refreshes_charts: AtomicBool::new(false),
             sessions: AtomicUsize::new(0),
             sessions_begun: AtomicU64::new(0),
         }
@@ -183,10 +183,10 @@ impl Hub {
     }
 
     /// Ends a subscription, some rows at a time: others get between.
-    pub(crate) fn close(&self, cursor: Subscription) {
-        let mut rest = Some(cursor);
-        while let Some(cursor) = rest {
-            rest = self.write(|views| views.close_some(cursor));
+    pub(crate) fn close(&self, subscription: Subscription) {
+        let mut rest = Some(subscription);
+        while let Some(subscription) = rest {
+            rest = self.write(|views| views.close_some(subscription));
         }
     }
 
@@ -197,9 +197,9 @@ impl Hub {
     }
 
     /// From now on what readings alone cannot keep right of open charts is read from history again.
-    pub(crate) fn mend_charts(self: &Arc<Self>, history: &Arc<dyn History>) {
-        if !self.mends.swap(true, Ordering::SeqCst) {
-            self.tasks.spawn(mending::run(Arc::clone(self), Arc::clone(history)));
+    pub(crate) fn refresh_charts(self: &Arc<Self>, history: &Arc<dyn History>) {
+        if !self.refreshes_charts.swap(true, Ordering::SeqCst) {
+            self.tasks.spawn(chart_refresh::run(Arc::clone(self), Arc::clone(history)));
         }
     }
 
@@ -253,7 +253,7 @@ impl Follower for ViewsFollower {
     }
 }
 
-/// A session's place in the hub.
+/// What the hub knows a session by.
 #[derive(Debug)]
 pub(crate) struct Entered {
     pub subscriber: SubscriberId,

@@ -24,7 +24,7 @@ fn main() {
     type Scenario = (&'static str, fn());
     let scenarios: [Scenario; 10] = [
         ("appear", viewers_first_then_devices_appear),
-        ("bells", fleet_views_that_nobody_reads),
+        ("sleeping-views", fleet_views_that_nobody_reads),
         ("page", devices_appear_outside_of_a_page),
         ("large_page", a_page_is_opened_and_followed),
         ("missing", others_come_beside_a_list_of_names_that_are_missing),
@@ -47,13 +47,13 @@ fn viewers_first_then_devices_appear() {
         let mut site = Site::new();
         site.appear(0..1);
         let specs = [fleet(), page("", 100), device("dev00000")];
-        let mut cursors: Vec<_> = (0..60).map(|n| site.open(n, &specs[n as usize % 3], None)).collect();
-        cursors.iter_mut().for_each(|cursor| site.drain(cursor));
+        let mut subscriptions: Vec<_> = (0..60).map(|n| site.open(n, &specs[n as usize % 3], None)).collect();
+        subscriptions.iter_mut().for_each(|subscription| site.drain(subscription));
         let ((), appear_ns) = cpu(|| {
             for n in 1..devices {
                 site.appear(n..n + 1);
                 if n % 10 == 0 {
-                    cursors.iter_mut().for_each(|cursor| site.drain(cursor));
+                    subscriptions.iter_mut().for_each(|subscription| site.drain(subscription));
                 }
             }
         });
@@ -65,8 +65,8 @@ fn fleet_views_that_nobody_reads() {
     println!("fleet views that nobody reads while 16,000 devices appear; ms in all, and wake-ups");
     for viewers in [125, 250, 500, 1_000] {
         let mut site = Site::new();
-        let mut cursors: Vec<_> = (0..viewers).map(|n| site.open(n, &fleet(), None)).collect();
-        cursors.iter_mut().for_each(|cursor| site.drain(cursor));
+        let mut subscriptions: Vec<_> = (0..viewers).map(|n| site.open(n, &fleet(), None)).collect();
+        subscriptions.iter_mut().for_each(|subscription| site.drain(subscription));
         let ((), ns) = cpu(|| (0..16_000).for_each(|n| site.appear(n..n + 1)));
         println!("  {viewers:>6} viewers {:>8.1}, {:>8}", us(ns) / 1e3, site.woken);
     }
@@ -77,12 +77,12 @@ fn devices_appear_outside_of_a_page() {
     for limit in [625, 1_250, 2_500, 5_000] {
         let mut site = Site::new();
         site.appear(0..limit);
-        let mut cursor = site.open(0, &page("", limit as usize), None);
-        site.drain(&mut cursor);
+        let mut subscription = site.open(0, &page("", limit as usize), None);
+        site.drain(&mut subscription);
         let ((), ns) = cpu(|| {
             for n in limit..limit + 1_000 {
                 site.appear(n..n + 1);
-                site.drain(&mut cursor);
+                site.drain(&mut subscription);
             }
         });
         println!("  limit {limit:>6} {:>8.1}", us(ns) / 1e3);
@@ -95,11 +95,11 @@ fn a_page_is_opened_and_followed() {
         let mut site = Site::new();
         site.appear(0..limit + 100);
         let ((), ns) = cpu(|| {
-            let mut cursor = site.open(0, &page("", limit as usize), None);
-            site.drain(&mut cursor);
+            let mut subscription = site.open(0, &page("", limit as usize), None);
+            site.drain(&mut subscription);
             site.apply(&[Change::Removed { device: DeviceIndex(0) }]);
-            site.drain(&mut cursor);
-            site.views.close(cursor);
+            site.drain(&mut subscription);
+            site.views.close(subscription);
         });
         println!("  limit {limit:>6} {:>8.1}", us(ns) / 1e3);
     }
@@ -111,11 +111,11 @@ fn others_come_beside_a_list_of_names_that_are_missing() {
         let mut site = Site::new();
         let devices = Some((0..names).map(|n| format!("site/nobody{n}")).collect());
         let list = ViewSpec::Devices { devices, group: None, metrics: None, after: None, limit: None };
-        let mut cursor = site.open(0, &list, None);
-        site.drain(&mut cursor);
+        let mut subscription = site.open(0, &list, None);
+        site.drain(&mut subscription);
         let ((), ns) = cpu(|| {
             site.appear(0..8_000);
-            site.drain(&mut cursor);
+            site.drain(&mut subscription);
         });
         println!("  {names:>6} names {:>8.1}", us(ns) / 1e3);
     }
@@ -128,9 +128,9 @@ fn fleet_viewers_come_back() {
         site.appear(0..1_000);
         let at = site.version;
         (1_000..1_000 + devices).for_each(|n| site.appear(n..n + 1));
-        let (mut cursors, opened_ns) =
+        let (mut subscriptions, opened_ns) =
             cpu(|| (0..20).map(|n| site.open(n, &fleet(), Some(at))).collect::<Vec<Subscription>>());
-        let ((), read_ns) = cpu(|| cursors.iter_mut().for_each(|cursor| site.drain(cursor)));
+        let ((), read_ns) = cpu(|| subscriptions.iter_mut().for_each(|subscription| site.drain(subscription)));
         println!("  {devices:>6} devices: opened {:>8.1}, read {:>8.1}", us(opened_ns) / 1e3, us(read_ns) / 1e3);
     }
 }
@@ -144,9 +144,9 @@ fn one_device_is_subscribed_to_after_many_came() {
         (1..devices).for_each(|n| site.appear(n..n + 1));
         let ((), ns) = cpu(|| {
             for _ in 0..10 {
-                let mut cursor = site.open(0, &device("dev00000"), Some(at));
-                site.drain(&mut cursor);
-                site.views.close(cursor);
+                let mut subscription = site.open(0, &device("dev00000"), Some(at));
+                site.drain(&mut subscription);
+                site.views.close(subscription);
             }
         });
         println!("  {devices:>6} came {:>8.1}", us(ns) / 10.0);
@@ -163,8 +163,8 @@ fn views_are_opened_and_closed() {
             ViewSpec::Devices { devices: None, group: Some("site".into()), metrics: None, after: None, limit: None };
         let ((), ns) = cpu(|| {
             for _ in 0..times {
-                let cursor = site.open(0, &all, None);
-                site.views.close(cursor);
+                let subscription = site.open(0, &all, None);
+                site.views.close(subscription);
             }
         });
         let kept = resident_kib().saturating_sub(before) as f64 / 1024.0;
@@ -205,15 +205,17 @@ fn readings_of_devices_that_are_watched() {
         (0..100).for_each(|n| site.define(n));
         let all =
             ViewSpec::Devices { devices: None, group: Some("site".into()), metrics: None, after: None, limit: None };
-        let mut cursors: Vec<_> = (0..viewers).map(|n| site.open(n, &all, None)).collect();
-        cursors.iter_mut().for_each(|cursor| site.drain(cursor));
+        let mut subscriptions: Vec<_> = (0..viewers).map(|n| site.open(n, &all, None)).collect();
+        subscriptions.iter_mut().for_each(|subscription| site.drain(subscription));
         let mut reading_ns = 0;
         for n in 0..20_000_u32 {
             reading_ns += cpu(|| site.measure(n % 100)).1;
-            let served =
-                cursors.iter_mut().enumerate().filter(|(viewer, _)| (*viewer as u32 + n / 100).is_multiple_of(32));
+            let served = subscriptions
+                .iter_mut()
+                .enumerate()
+                .filter(|(viewer, _)| (*viewer as u32 + n / 100).is_multiple_of(32));
             if n % 100 == 0 {
-                served.for_each(|(_, cursor)| site.drain(cursor));
+                served.for_each(|(_, subscription)| site.drain(subscription));
             }
         }
         println!("  {viewers:>6} viewers {:>8.2}", us(reading_ns) / 20_000.0);
@@ -227,23 +229,23 @@ fn longest_holds(spec: &ViewSpec, resumes: bool) -> [u64; 4] {
     site.appear(4_000..20_000);
     let mut longest = [0; 4];
     let mut note = |kind: usize, ns: u64| longest[kind] = longest[kind].max(ns);
-    let (mut cursor, ns) = cpu(|| site.open(0, spec, at));
+    let (mut subscription, ns) = cpu(|| site.open(0, spec, at));
     note(0, ns);
     let mut out = Vec::with_capacity(2 * FRAME_BYTES_MAX);
     loop {
         out.clear();
-        let (frame, ns) = cpu(|| site.views.frame(&mut cursor, &JSON, &mut out, FRAME_BYTES_MAX));
+        let (frame, ns) = cpu(|| site.views.frame(&mut subscription, &JSON, &mut out, FRAME_BYTES_MAX));
         note(2, ns);
         match frame {
             Frame::Written => {}
-            Frame::MustFollow => note(1, cpu(|| site.views.follow(&mut cursor)).1),
+            Frame::MustFollow => note(1, cpu(|| site.views.follow(&mut subscription)).1),
             _ => break,
         }
     }
-    let mut rest = Some(cursor);
-    while let Some(cursor) = rest {
+    let mut rest = Some(subscription);
+    while let Some(subscription) = rest {
         let ns;
-        (rest, ns) = cpu(|| site.views.close_some(cursor));
+        (rest, ns) = cpu(|| site.views.close_some(subscription));
         note(3, ns);
     }
     longest
@@ -298,13 +300,13 @@ impl Site {
         self.views.open(SubscriberId(subscriber), 1, spec, since).unwrap()
     }
 
-    fn drain(&mut self, cursor: &mut Subscription) {
+    fn drain(&mut self, subscription: &mut Subscription) {
         let mut out = Vec::with_capacity(2 * FRAME_BYTES_MAX);
         loop {
             out.clear();
-            match self.views.frame(cursor, &JSON, &mut out, FRAME_BYTES_MAX) {
+            match self.views.frame(subscription, &JSON, &mut out, FRAME_BYTES_MAX) {
                 Frame::Written => {}
-                Frame::MustFollow => self.views.follow(cursor),
+                Frame::MustFollow => self.views.follow(subscription),
                 _ => return,
             }
         }

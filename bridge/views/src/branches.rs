@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use tidegate_telemetry::Numbered;
 
-use crate::bell::Bell;
 use crate::views::SubscriberId;
+use crate::wait_list::WaitList;
 use crate::watchers::Watchers;
 
 /// The branch of all devices, which is always there.
@@ -38,9 +38,9 @@ pub(crate) struct Branch {
     /// ... and at which one last came, went, or got another group.
     pub moved: u64,
     /// Rung for the one ...
-    pub changes: Bell,
+    pub changes: WaitList,
     /// ... and for the other.
-    pub moves: Bell,
+    pub moves: WaitList,
     /// Views of it; those of them that are owed the extremes of every member; and how many of those who come.
     views: u32,
     owed: Watchers,

@@ -24,13 +24,13 @@ impl Views {
         self.charts.uncertain()
     }
 
-    /// The chart that has waited longest, to be answered by [`Views::mend`] or [`Views::leave_uncertain`] before another
+    /// The chart that has waited longest, to be answered by [`Views::refresh`] or [`Views::leave_uncertain`] before another
     /// is asked for.
     pub fn next_uncertain(&mut self) -> Option<UncertainBuckets> {
         while let Some(key) = self.charts.next_uncertain() {
             let Some(row) = self.rows.get_any(key.row) else { continue };
             let Some(column) = row.columns.get(usize::from(key.column)) else { continue };
-            let Some(span) = self.charts.begin_mending(key, self.version) else { continue };
+            let Some(span) = self.charts.begin_refresh(key, self.version) else { continue };
             let end_ms = span.last_ms.saturating_add(key.rung.width_ms());
             let query = SeriesQuery {
                 device: Arc::clone(&row.id),
@@ -45,7 +45,7 @@ impl Views {
     }
 
     /// Puts what history answered in their place, and names whom that concerns.
-    pub fn mend(
+    pub fn refresh(
         &mut self,
         buckets: &UncertainBuckets,
         answer: &SeriesAnswer,
@@ -55,8 +55,8 @@ impl Views {
             return Seeded::ViewsBehind;
         }
         let now = (self.version, self.now_ms);
-        let mended = self.charts.mend(buckets.key, answer, now, &mut |watcher| dirty(watcher, Lane::Views));
-        if mended { Seeded::Done } else { Seeded::HistoryBehind }
+        let refreshed = self.charts.refresh(buckets.key, answer, now, &mut |watcher| dirty(watcher, Lane::Views));
+        if refreshed { Seeded::Done } else { Seeded::HistoryBehind }
     }
 
     /// History could not be read: they are asked for again.

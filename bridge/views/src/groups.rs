@@ -19,7 +19,7 @@ pub(crate) struct Groups {
     levels: Vec<BTreeMap<Arc<str>, u32>>,
     /// Every group by the version at which it last changed.
     changed: BTreeSet<(u64, u32)>,
-    watchers: Watchers,
+    watchers: PathWatchers,
     gone: VecDeque<Gone>,
     /// Figures that went at or below this version are forgotten.
     pub gone_horizon: u64,
@@ -28,7 +28,7 @@ pub(crate) struct Groups {
 }
 
 /// Whom to wake, by the path of their view, and how deep each looks.
-type Watchers = FxHashMap<Box<str>, SmallVec<[(usize, SubscriberId); 2]>>;
+type PathWatchers = FxHashMap<Box<str>, SmallVec<[(usize, SubscriberId); 2]>>;
 
 /// A group and what lies below it, so many levels deep.
 #[derive(Debug)]
@@ -261,7 +261,7 @@ impl Groups {
 }
 
 /// Wakes who watches a group, or one above it deep enough.
-fn wake_above(watchers: &Watchers, path: &str, wake: &mut impl FnMut(SubscriberId)) {
+fn wake_above(watchers: &PathWatchers, path: &str, wake: &mut impl FnMut(SubscriberId)) {
     if watchers.is_empty() {
         return;
     }

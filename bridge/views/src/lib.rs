@@ -7,15 +7,16 @@
 //! - [`Views`]: the state and how changes enter it; its parts are `rows`, `directory`, `groups`, `alerts`, `commands`, `charts`
 //! - `branches`: the tree of groups with their devices; `recency`: rows in the order of their last change; `newest`: what
 //!   is written of one once
-//! - `bell`, `watchers`: who is woken
+//! - `wait_list`, `watchers`: who is woken
 //! - `envelope`: the extremes a slow viewer must not miss; `stands`: from where each is owed them; `sweep`: when they go
-//! - `mend`: buckets of charts that history has to say again
+//! - `chart_refresh`: buckets of charts that history has to say again
 //! - [`ViewSpec`], [`Subscription`], `open`, `frame`: the way out to a client; [`StreamPosition`]: where it stands
 //! - [`read`]: answers about the newest state
 
 mod alerts;
-mod bell;
+
 mod branches;
+mod chart_refresh;
 mod charts;
 mod commands;
 mod config;
@@ -24,7 +25,7 @@ mod encoding;
 mod envelope;
 mod frame;
 mod groups;
-mod mend;
+
 pub mod message;
 mod newest;
 mod open;
@@ -37,14 +38,15 @@ mod stands;
 mod subscription;
 mod sweep;
 mod views;
+mod wait_list;
 mod watchers;
 
+pub use chart_refresh::UncertainBuckets;
 pub use commands::CommandsPage;
 pub use config::{Epoch, ViewsConfig};
 pub use encoding::Encoding;
 pub use envelope::Extremes;
 pub use frame::Frame;
-pub use mend::UncertainBuckets;
 pub use open::Seeded;
 pub use position::{NotAPosition, StreamPosition};
 pub use spec::{SeriesSpec, UpdateSpec, ViewError, ViewSpec, WindowSpec};

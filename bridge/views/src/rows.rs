@@ -194,7 +194,7 @@ impl Row {
         self.columns.iter().enumerate().find(|(_, column)| &*column.name == name)
     }
 
-    /// Adds or mends a column. Processing numbers them without holes; a hole would only mean columns without a name.
+    /// Adds or corrects a column. Processing numbers them without holes; a hole would only mean columns without a name.
     pub fn define_column(
         &mut self,
         metric: MetricIndex,

@@ -37,10 +37,10 @@ pub(crate) enum Phase {
     Waiting { then: Box<Phase> },
     /// A receipt that says why a snapshot comes.
     Gap { from: Reached, reason: GapReason },
-    /// A snapshot, from a place on.
+    /// A snapshot, from a cursor on.
     Snapshot(Snapshot),
     /// The parts of a delta that did not fit into one frame.
-    Delta { to: u64, place: Place },
+    Delta { to: u64, cursor: Cursor },
     /// Up to date but for what changed since.
     Live,
 }
@@ -64,14 +64,14 @@ pub(crate) struct Snapshot {
     /// Version of its first part; `None` before that.
     pub at: Option<u64>,
     pub part: u32,
-    pub place: Place,
+    pub cursor: Cursor,
     /// Numbers of the groups named so far (`fleet`).
     pub groups: FxHashMap<Arc<str>, usize>,
 }
 
-/// A place within a view, where the next part begins.
+/// Where in a view the next part begins.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) enum Place {
+pub(crate) enum Cursor {
     #[default]
     Start,
     /// Lines or commands that leave, and those that are sent, before this index were sent.
@@ -224,19 +224,19 @@ pub(crate) struct GroupView {
 #[derive(Debug)]
 pub(crate) struct SeriesView {
     /// Row, column and names, as asked for.
-    pub lines: Vec<Line>,
+    pub lines: Vec<SeriesLine>,
     pub window: crate::spec::WindowSpec,
     pub rung: Rung,
     pub from_ms: i64,
     pub to_ms: i64,
-    /// The client has what history changed in open charts up to this mend; once it has what is being sent, up to the next.
+    /// The client has what history changed in open charts up to this refresh; once it has what is being sent, up to the next.
     pub seen: u64,
     pub seeing: u64,
 }
 
 /// One line of a chart.
 #[derive(Debug)]
-pub(crate) struct Line {
+pub(crate) struct SeriesLine {
     pub key: ChartKey,
     /// Its history was asked for and has not come.
     pub waiting: bool,

@@ -54,17 +54,12 @@ pub struct Views {
     pub(crate) alerts: Alerts,
     pub(crate) commands: Commands,
     pub(crate) charts: Charts,
-    pub(crate) watchers: Watchers,
+    /// Sessions that wait for what becomes of commands, one entry for each view.
+    pub(crate) command_watchers: SmallVec<[SubscriberId; 4]>,
     /// Whom figures concern that are here before their entry.
     figures_ahead: FxHashSet<SubscriberId>,
     pub(crate) sweep: Sweep,
     pub(crate) stands: Stands,
-}
-
-/// Sessions that wait for more than rows.
-#[derive(Debug, Default)]
-pub(crate) struct Watchers {
-    pub commands: SmallVec<[SubscriberId; 4]>,
 }
 
 impl Views {
@@ -84,7 +79,7 @@ impl Views {
             alerts: Alerts::default(),
             commands: Commands::default(),
             charts: Charts::default(),
-            watchers: Watchers::default(),
+            command_watchers: SmallVec::new(),
             figures_ahead: FxHashSet::default(),
             sweep: Sweep::default(),
             stands: Stands::default(),
@@ -166,11 +161,11 @@ impl Views {
             }
             Change::Command(command) => {
                 self.commands.take(command, self.version);
-                wake(&self.watchers.commands, Lane::Commands, dirty);
+                wake(&self.command_watchers, Lane::Commands, dirty);
             }
             Change::CommandForgotten(id) => {
                 self.commands.forget(*id, self.version, self.config.membership_entries_max);
-                wake(&self.watchers.commands, Lane::Commands, dirty);
+                wake(&self.command_watchers, Lane::Commands, dirty);
             }
             Change::Removed { device } => self.apply_removed(*device, dirty),
         }
@@ -243,8 +238,8 @@ impl Views {
         let version = self.version;
         self.directory.branches.each_above(branch, |branch| {
             (branch.moved, branch.changed) = (version, version);
-            branch.moves.ring(|subscriber| dirty(subscriber, Lane::Views));
-            branch.changes.ring(|subscriber| dirty(subscriber, Lane::Views));
+            branch.moves.wake_all(|subscriber| dirty(subscriber, Lane::Views));
+            branch.changes.wake_all(|subscriber| dirty(subscriber, Lane::Views));
         });
     }
 
@@ -367,7 +362,7 @@ impl Views {
         row.watchers.iter().for_each(|subscriber| dirty(subscriber, Lane::Views));
         self.directory.branches.each_above(row.branch, |branch| {
             branch.changed = version;
-            branch.changes.ring(|subscriber| dirty(subscriber, Lane::Views));
+            branch.changes.wake_all(|subscriber| dirty(subscriber, Lane::Views));
         });
     }
 

@@ -9,18 +9,18 @@ use crate::views::SubscriberId;
 /// Sessions that have seen everything so far and wait for the next change. Ringing empties it: a session that has not looked
 /// since it was rung for costs the next change nothing, so that a change costs by those who wait, and each wait one frame.
 #[derive(Debug, Default)]
-pub(crate) struct Bell {
+pub(crate) struct WaitList {
     waiting: Mutex<FxHashSet<SubscriberId>>,
 }
 
-impl Bell {
+impl WaitList {
     /// The session has seen everything: it waits. Once a session, however many of its views wait.
     pub fn wait(&self, subscriber: SubscriberId) {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).insert(subscriber);
     }
 
     /// Wakes who waits.
-    pub fn ring(&mut self, mut wake: impl FnMut(SubscriberId)) {
+    pub fn wake_all(&mut self, mut wake: impl FnMut(SubscriberId)) {
         self.waiting_mut().drain().for_each(&mut wake);
     }
 
@@ -46,18 +46,18 @@ mod tests {
 
     #[test]
     fn who_has_not_looked_since_is_not_rung_for_again() {
-        let mut bell = Bell::default();
+        let mut list = WaitList::default();
         let mut rung = Vec::new();
         for session in [1, 2, 2] {
-            bell.wait(SubscriberId(session));
+            list.wait(SubscriberId(session));
         }
-        bell.ring(|session| rung.push(session.0));
+        list.wake_all(|session| rung.push(session.0));
         rung.sort_unstable();
         assert_eq!(rung, [1, 2]);
-        bell.wait(SubscriberId(2));
+        list.wait(SubscriberId(2));
         rung.clear();
-        bell.ring(|session| rung.push(session.0));
-        bell.ring(|session| rung.push(session.0));
+        list.wake_all(|session| rung.push(session.0));
+        list.wake_all(|session| rung.push(session.0));
         assert_eq!(rung, [2]);
     }
 }

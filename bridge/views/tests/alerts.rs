@@ -27,7 +27,7 @@ struct World {
 
 /// One viewer.
 struct Viewer {
-    cursor: Subscription,
+    subscription: Subscription,
     view: ClientView,
     bytes: usize,
 }
@@ -52,13 +52,13 @@ impl World {
         let since = since.map(|at| StreamPosition { epoch: "e", version: at });
         let mut view = ClientView::new("alerts");
         view.at = since.map(|since| since.version);
-        Viewer { cursor: self.views.open(SubscriberId(id), 1, &spec, since).unwrap(), view, bytes: 0 }
+        Viewer { subscription: self.views.open(SubscriberId(id), 1, &spec, since).unwrap(), view, bytes: 0 }
     }
 
     fn serve(&mut self, viewer: &mut Viewer) {
         let mut out = Vec::new();
         viewer.bytes = 0;
-        while self.views.frame(&mut viewer.cursor, &JSON, &mut out, FRAME_BYTES) == Frame::Written {
+        while self.views.frame(&mut viewer.subscription, &JSON, &mut out, FRAME_BYTES) == Frame::Written {
             viewer.bytes += out.len();
             viewer.view.apply(&serde_json::from_slice(&out).unwrap());
             out.clear();
@@ -259,12 +259,12 @@ fn a_viewer_that_comes_back_has_what_a_newcomer_sees_and_each_event_since() {
     world.apply(&(0..9).map(|number| change(number, AlertState::Raised, T0)).collect::<Vec<_>>());
     world.serve(&mut viewer);
     let (at, had) = (viewer.view.at, viewer.view.map.clone());
-    world.views.close(viewer.cursor);
+    world.views.close(viewer.subscription);
     // Nothing happened: nothing is sent.
     let mut again = world.open(0, spec.clone(), at);
     world.serve(&mut again);
     assert_eq!(again.bytes, 0);
-    world.views.close(again.cursor);
+    world.views.close(again.subscription);
     world.apply(&[change(8, AlertState::Cleared, T0), change(7, AlertState::Acknowledged, T0)]);
     let mut again = world.open(0, spec.clone(), at);
     again.view.map = had;
@@ -292,7 +292,7 @@ fn an_alert_wakes_those_whose_view_has_it() {
     assert_eq!(world.woken, [1, 0, 3]);
     world.apply(&[change(13, AlertState::Raised, T0)]);
     assert_eq!(world.woken, [1, 0]);
-    viewers.into_iter().for_each(|viewer| world.views.close(viewer.cursor));
+    viewers.into_iter().for_each(|viewer| world.views.close(viewer.subscription));
     world.apply(&[change(23, AlertState::Raised, T0)]);
     assert_eq!(world.woken, [0_u32; 0]);
 }

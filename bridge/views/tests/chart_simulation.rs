@@ -76,7 +76,7 @@ struct Viewer {
     view: ClientView,
     spec: ViewSpec,
     last_ms: i64,
-    cursor: Option<Subscription>,
+    subscription: Option<Subscription>,
     asked: Vec<(usize, SeriesQuery)>,
     bytes_max: usize,
 }
@@ -88,9 +88,9 @@ struct World {
     now_ms: i64,
     told: Told,
     points: Points,
-    mending: Option<UncertainBuckets>,
+    refreshing: Option<UncertainBuckets>,
     /// Times that history was read for open charts.
-    mends: usize,
+    refreshes: usize,
 }
 
 impl World {
@@ -111,8 +111,8 @@ impl World {
             now_ms: BASE_MS,
             told: Told::new(),
             points: Points::new(),
-            mending: None,
-            mends: 0,
+            refreshing: None,
+            refreshes: 0,
         }
     }
 
@@ -167,7 +167,7 @@ impl World {
             view: ClientView::new("series"),
             spec: serde_json::from_value(view).unwrap(),
             last_ms,
-            cursor: None,
+            subscription: None,
             asked: Vec::new(),
             bytes_max: [500, 16_384][self.dice.roll(2) as usize],
         }
@@ -176,49 +176,49 @@ impl World {
     fn connect(&mut self, viewer: &mut Viewer) {
         let since = viewer.view.at.map(|at| StreamPosition { epoch: "e", version: at });
         viewer.view.parts.clear();
-        let cursor = self.views.open(SubscriberId(1), 1, &viewer.spec, since).unwrap();
-        viewer.asked = self.views.wanted_history(&cursor);
-        viewer.cursor = Some(cursor);
+        let subscription = self.views.open(SubscriberId(1), 1, &viewer.spec, since).unwrap();
+        viewer.asked = self.views.wanted_history(&subscription);
+        viewer.subscription = Some(subscription);
     }
 
     fn leave(&mut self, viewer: &mut Viewer) {
-        if let Some(cursor) = viewer.cursor.take() {
-            self.views.close(cursor);
+        if let Some(subscription) = viewer.subscription.take() {
+            self.views.close(subscription);
         }
     }
 
     /// History answers a viewer who waits for it.
     fn answer(&mut self, viewer: &mut Viewer) {
         let through = self.through();
-        let Some(cursor) = &mut viewer.cursor else { return };
+        let Some(subscription) = &mut viewer.subscription else { return };
         viewer.asked.retain(|(line, query)| {
             assert_eq!(query.rung, RUNG);
-            self.views.seed(cursor, *line, query, &history(&self.told, query, through)) != Seeded::Done
+            self.views.seed(subscription, *line, query, &history(&self.told, query, through)) != Seeded::Done
         });
     }
 
-    /// The one who mends begins, or has an answer, or gives up.
-    fn mend(&mut self) {
+    /// The refresh begins, or has an answer, or gives up.
+    fn refresh(&mut self) {
         let through = self.through();
-        let Some(buckets) = self.mending.take() else {
-            self.mending = self.views.next_uncertain();
+        let Some(buckets) = self.refreshing.take() else {
+            self.refreshing = self.views.next_uncertain();
             return;
         };
         if self.dice.one_in(6) {
             return self.views.leave_uncertain(&buckets);
         }
-        self.mends += 1;
+        self.refreshes += 1;
         let answer = history(&self.told, &buckets.query, through);
-        if self.views.mend(&buckets, &answer, &mut |_, _| ()) != Seeded::Done {
-            self.mending = Some(buckets);
+        if self.views.refresh(&buckets, &answer, &mut |_, _| ()) != Seeded::Done {
+            self.refreshing = Some(buckets);
         }
     }
 
     /// Sends one message; `false` when there is none.
     fn serve(&mut self, viewer: &mut Viewer) -> bool {
-        let Some(cursor) = &mut viewer.cursor else { return false };
+        let Some(subscription) = &mut viewer.subscription else { return false };
         let mut out = Vec::new();
-        if self.views.frame(cursor, &JSON, &mut out, viewer.bytes_max) == Frame::Nothing {
+        if self.views.frame(subscription, &JSON, &mut out, viewer.bytes_max) == Frame::Nothing {
             return false;
         }
         viewer.view.apply(&serde_json::from_slice(&out).unwrap());
@@ -228,7 +228,7 @@ impl World {
     fn step(&mut self, viewer: &mut Viewer) {
         match self.dice.roll(12) {
             0 => self.leave(viewer),
-            1 | 2 if viewer.cursor.is_none() => self.connect(viewer),
+            1 | 2 if viewer.subscription.is_none() => self.connect(viewer),
             3..=5 => self.answer(viewer),
             6..=9 => drop(self.serve(viewer)),
             _ => {}
@@ -238,7 +238,7 @@ impl World {
     /// Nothing happens any more.
     fn settle(&mut self, viewers: &mut [Viewer]) {
         for viewer in viewers.iter_mut() {
-            if viewer.cursor.is_none() {
+            if viewer.subscription.is_none() {
                 self.connect(viewer);
             }
             while !viewer.asked.is_empty() {
@@ -246,10 +246,10 @@ impl World {
             }
         }
         for _ in 0..1_000 {
-            if self.mending.is_none() && self.views.uncertain_charts() == 0 {
+            if self.refreshing.is_none() && self.views.uncertain_charts() == 0 {
                 break;
             }
-            self.mend();
+            self.refresh();
         }
         assert_eq!(self.views.uncertain_charts(), 0, "history is read again and again");
         for viewer in viewers {
@@ -282,7 +282,7 @@ fn simulate(seed: u64) -> usize {
         world.happen();
         viewers.iter_mut().for_each(|viewer| world.step(viewer));
         if world.dice.one_in(2) {
-            world.mend();
+            world.refresh();
         }
     }
     world.settle(&mut viewers);
@@ -290,7 +290,7 @@ fn simulate(seed: u64) -> usize {
     let mut newcomer = world.viewer();
     world.settle(std::slice::from_mut(&mut newcomer));
     world.compare(&newcomer);
-    world.mends
+    world.refreshes
 }
 
 proptest! {

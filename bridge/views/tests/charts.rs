@@ -40,36 +40,36 @@ fn a_chart_counts_each_reading_once_across_the_seam_and_late_ones_too() {
     let mut views = site();
     let view = json!({"kind":"series","series":[{"device":"dev7","metric":"t"}],"last":900_000,"width":15});
     let spec: ViewSpec = serde_json::from_value(view).unwrap();
-    let mut cursor = views.open(SubscriberId(0), 1, &spec, None).unwrap();
-    let (line, query) = views.wanted_history(&cursor).remove(0);
+    let mut subscription = views.open(SubscriberId(0), 1, &spec, None).unwrap();
+    let (line, query) = views.wanted_history(&subscription).remove(0);
 
     // Two readings arrive while history is read; history holds the first of them and knows nothing of the second.
     views.apply(Position(2), NOW_MS, &[reading(NOW_MS, 2.0, true)], &mut |_, _| ());
     views.apply(Position(3), NOW_MS, &[reading(NOW_MS + 1, 3.0, true)], &mut |_, _| ());
     let mut bucket = Bucket::of(NOW_MS - 1, 1.0);
     let early = SeriesAnswer { buckets: vec![(NOW_MS - 60_000, bucket)], through: Position(0) };
-    assert_eq!(views.seed(&mut cursor, line, &query, &early), Seeded::HistoryBehind);
+    assert_eq!(views.seed(&mut subscription, line, &query, &early), Seeded::HistoryBehind);
     let ahead = SeriesAnswer { buckets: Vec::new(), through: Position(9) };
-    assert_eq!(views.seed(&mut cursor, line, &query, &ahead), Seeded::ViewsBehind);
+    assert_eq!(views.seed(&mut subscription, line, &query, &ahead), Seeded::ViewsBehind);
     bucket = Bucket::of(NOW_MS, 2.0);
     let old = Bucket::of(NOW_MS - 1, 1.0);
     let answer = SeriesAnswer { buckets: vec![(NOW_MS - 60_000, old), (NOW_MS, bucket)], through: Position(2) };
-    assert_eq!(views.seed(&mut cursor, line, &query, &answer), Seeded::Done);
+    assert_eq!(views.seed(&mut subscription, line, &query, &answer), Seeded::Done);
 
     let mut client = ClientView::new("series");
     let mut out = Vec::new();
-    assert_eq!(views.frame(&mut cursor, &JSON, &mut out, 16_384), Frame::Written);
+    assert_eq!(views.frame(&mut subscription, &JSON, &mut out, 16_384), Frame::Written);
     client.apply(&serde_json::from_slice(&out).unwrap());
     assert_eq!(client.map[&json!([0, NOW_MS]).to_string()], json!([0, NOW_MS, 2, 2.5, 2, 3, 3]));
 
     // A late reading is a changed cell of an old bucket.
     views.apply(Position(4), NOW_MS, &[reading(NOW_MS - 30_000, 9.0, false)], &mut |_, _| ());
     out.clear();
-    assert_eq!(views.frame(&mut cursor, &JSON, &mut out, 16_384), Frame::Written);
+    assert_eq!(views.frame(&mut subscription, &JSON, &mut out, 16_384), Frame::Written);
     client.apply(&serde_json::from_slice(&out).unwrap());
     let start = NOW_MS - 60_000;
     assert_eq!(client.map[&json!([0, start]).to_string()], json!([0, start, 2, 5, 1, 9, 1]));
-    views.close(cursor);
+    views.close(subscription);
 }
 
 #[test]
@@ -77,17 +77,17 @@ fn a_window_without_width_is_an_empty_chart_that_goes_on_being_empty() {
     let mut views = site();
     for (at, position) in [(NOW_MS - 5_000, 1), (NOW_MS, 2), (NOW_MS + 60_000, 3)] {
         let view = json!({"kind":"series","series":[{"device":"dev7","metric":"t"}],"from":at,"to":at,"width":100});
-        let mut cursor = views.open(SubscriberId(0), 1, &serde_json::from_value(view).unwrap(), None).unwrap();
-        let (line, query) = views.wanted_history(&cursor).remove(0);
+        let mut subscription = views.open(SubscriberId(0), 1, &serde_json::from_value(view).unwrap(), None).unwrap();
+        let (line, query) = views.wanted_history(&subscription).remove(0);
         assert_eq!((query.from_ms, query.to_ms), (at, at));
         let answer = SeriesAnswer { through: Position(position), buckets: Vec::new() };
-        assert_eq!(views.seed(&mut cursor, line, &query, &answer), Seeded::Done);
+        assert_eq!(views.seed(&mut subscription, line, &query, &answer), Seeded::Done);
         views.apply(Position(position + 1), NOW_MS, &[reading(at, 7.0, true)], &mut |_, _| ());
         let mut out = Vec::new();
-        assert_eq!(views.frame(&mut cursor, &JSON, &mut out, 16_384), Frame::Written);
+        assert_eq!(views.frame(&mut subscription, &JSON, &mut out, 16_384), Frame::Written);
         let snapshot: serde_json::Value = serde_json::from_slice(&out).unwrap();
         assert_eq!(snapshot["rows"], json!([]), "{snapshot}");
-        views.close(cursor);
+        views.close(subscription);
     }
 }
 
@@ -96,9 +96,9 @@ fn a_window_in_seconds_is_that_window() {
     let mut views = site();
     let mut asked = |from: i64, to: i64| {
         let view = json!({"kind":"series","series":[{"device":"dev7","metric":"t"}],"from":from,"to":to,"width":100});
-        let cursor = views.open(SubscriberId(0), 1, &serde_json::from_value(view).unwrap(), None).unwrap();
-        let (_, query) = views.wanted_history(&cursor).remove(0);
-        views.close(cursor);
+        let subscription = views.open(SubscriberId(0), 1, &serde_json::from_value(view).unwrap(), None).unwrap();
+        let (_, query) = views.wanted_history(&subscription).remove(0);
+        views.close(subscription);
         (query.from_ms, query.to_ms)
     };
     let in_ms = asked(NOW_MS - 600_000, NOW_MS);

@@ -87,19 +87,19 @@ impl Site {
         self.views.open(SubscriberId(1), 1, spec, since).unwrap()
     }
 
-    fn frame(&mut self, cursor: &mut Subscription, bytes_max: usize) -> Option<Value> {
+    fn frame(&mut self, subscription: &mut Subscription, bytes_max: usize) -> Option<Value> {
         let mut out = Vec::new();
         loop {
-            match self.views.frame(cursor, &JSON, &mut out, bytes_max) {
+            match self.views.frame(subscription, &JSON, &mut out, bytes_max) {
                 Frame::Written => return Some(serde_json::from_slice(&out).unwrap()),
-                Frame::MustFollow => self.views.follow(cursor),
+                Frame::MustFollow => self.views.follow(subscription),
                 _ => return None,
             }
         }
     }
 
-    fn settle(&mut self, cursor: &mut Subscription, client: &mut ClientView) -> Vec<Value> {
-        let messages: Vec<Value> = std::iter::from_fn(|| self.frame(cursor, 1 << 20)).collect();
+    fn settle(&mut self, subscription: &mut Subscription, client: &mut ClientView) -> Vec<Value> {
+        let messages: Vec<Value> = std::iter::from_fn(|| self.frame(subscription, 1 << 20)).collect();
         for message in &messages {
             client.apply(message);
         }
@@ -107,10 +107,10 @@ impl Site {
     }
 
     /// Answers what a chart asks of history, which is empty.
-    fn read_history(&mut self, cursor: &mut Subscription) {
-        for (line, query) in self.views.wanted_history(cursor) {
+    fn read_history(&mut self, subscription: &mut Subscription) {
+        for (line, query) in self.views.wanted_history(subscription) {
             let answer = SeriesAnswer { through: Position(self.version), buckets: Vec::new() };
-            self.views.seed(cursor, line, &query, &answer);
+            self.views.seed(subscription, line, &query, &answer);
         }
     }
 }
@@ -142,10 +142,10 @@ fn ids(client: &ClientView) -> Vec<(u64, String)> {
 #[test]
 fn two_hundred_generations_of_devices_take_the_rows_of_one_and_of_what_is_remembered() {
     let mut site = Site::new();
-    let (mut highest, mut cursor, mut client) = (0, None, ClientView::new("fleet"));
+    let (mut highest, mut subscription, mut client) = (0, None, ClientView::new("fleet"));
     for generation in 0..200 {
         (0..100).for_each(|n| site.come(&format!("g{generation}-{n}"), 1.0));
-        let open = cursor.get_or_insert_with(|| site.open(&fleet(), None));
+        let open = subscription.get_or_insert_with(|| site.open(&fleet(), None));
         site.settle(open, &mut client);
         highest = highest.max(ids(&client).iter().map(|(row, _)| *row).max().unwrap());
         (0..100).for_each(|n| site.go(&format!("g{generation}-{n}")));
@@ -159,16 +159,16 @@ fn who_slept_is_told_of_the_removal_though_another_has_the_number() {
         let mut site = Site::new();
         site.come("old", 1.0);
         let mut client = ClientView::new(if spec == fleet() { "fleet" } else { "devices" });
-        let mut cursor = site.open(&spec, None);
-        site.settle(&mut cursor, &mut client);
+        let mut subscription = site.open(&spec, None);
+        site.settle(&mut subscription, &mut client);
         assert_eq!(ids(&client), [(0, "old".into())]);
         let at = client.at;
-        site.views.close(cursor);
+        site.views.close(subscription);
         site.go("old");
         site.others_move();
         site.come("new", 2.0);
-        let mut cursor = site.open(&spec, at);
-        site.settle(&mut cursor, &mut client);
+        let mut subscription = site.open(&spec, at);
+        site.settle(&mut subscription, &mut client);
         let shown = if spec == list(&["old"]) { vec![] } else { vec![(0, "new".into())] };
         assert_eq!(ids(&client), shown, "{spec:?}");
     }
@@ -178,19 +178,19 @@ fn who_slept_is_told_of_the_removal_though_another_has_the_number() {
 fn a_list_that_was_not_read_keeps_the_row_and_still_knows_the_name() {
     let mut site = Site::new();
     site.come("old", 1.0);
-    let (mut client, mut cursor) = (ClientView::new("devices"), site.open(&list(&["old"]), None));
-    site.settle(&mut cursor, &mut client);
+    let (mut client, mut subscription) = (ClientView::new("devices"), site.open(&list(&["old"]), None));
+    site.settle(&mut subscription, &mut client);
     site.go("old");
     site.others_move();
     site.come("new", 2.0);
-    site.settle(&mut cursor, &mut client);
+    site.settle(&mut subscription, &mut client);
     assert_eq!(
         (ids(&client), client.gaps.len()),
         (vec![], 0),
         "what it holds tells that it went, though that is forgotten"
     );
     site.come("old", 3.0);
-    site.settle(&mut cursor, &mut client);
+    site.settle(&mut subscription, &mut client);
     assert_eq!(ids(&client), [(0, "old".into())], "the row that was held is free once it has left");
     assert_eq!(client.map["0"]["cells"]["0"][0], 3.0);
 }
@@ -199,10 +199,10 @@ fn a_list_that_was_not_read_keeps_the_row_and_still_knows_the_name() {
 fn a_delta_under_way_shows_no_device_as_the_one_that_had_its_row_before() {
     let mut site = Site::new();
     (0..40).for_each(|n| site.come(&format!("a-rather-long-name-{n}"), 1.0));
-    let (mut client, mut cursor) = (ClientView::new("fleet"), site.open(&fleet(), None));
-    site.settle(&mut cursor, &mut client);
+    let (mut client, mut subscription) = (ClientView::new("fleet"), site.open(&fleet(), None));
+    site.settle(&mut subscription, &mut client);
     (0..40).for_each(|n| site.says(&format!("a-rather-long-name-{n}"), 2.0));
-    let first = site.frame(&mut cursor, 400).unwrap();
+    let first = site.frame(&mut subscription, 400).unwrap();
     assert_eq!(first["more"], true);
     client.apply(&first);
     site.go("a-rather-long-name-39");
@@ -212,14 +212,14 @@ fn a_delta_under_way_shows_no_device_as_the_one_that_had_its_row_before() {
     site.settle(&mut whole, &mut all);
     assert!(ids(&all).contains(&(39, "new".into())), "{:?}", ids(&all));
     loop {
-        let message = site.frame(&mut cursor, 400).unwrap();
+        let message = site.frame(&mut subscription, 400).unwrap();
         client.apply(&message);
         if message.get("more").is_none() {
             break;
         }
     }
     assert_eq!((&client.map["39"][1], &client.map["39"][5]), (&"a-rather-long-name-39".into(), &1.into()));
-    site.settle(&mut cursor, &mut client);
+    site.settle(&mut subscription, &mut client);
     assert_eq!((&client.map["39"][1], &client.map["39"][5]), (&"new".into(), &99.into()));
     assert_eq!(client.map, all.map);
 }
@@ -230,20 +230,20 @@ fn the_chart_of_a_forgotten_device_takes_nothing_of_another() {
     site.come("old", 1.0);
     let series = vec![SeriesSpec { device: "old".into(), metric: "t".into() }];
     let window = WindowSpec { last: Some(3_600_000), width: Some(600), ..WindowSpec::default() };
-    let mut cursor = site.open(&ViewSpec::Series { series, window }, None);
-    site.read_history(&mut cursor);
+    let mut subscription = site.open(&ViewSpec::Series { series, window }, None);
+    site.read_history(&mut subscription);
     let mut client = ClientView::new("series");
-    site.settle(&mut cursor, &mut client);
+    site.settle(&mut subscription, &mut client);
     site.go("old");
     site.others_move();
     site.come("new", 5.0);
     site.says("new", 6.0);
-    assert_eq!(site.settle(&mut cursor, &mut client), Vec::<Value>::new());
+    assert_eq!(site.settle(&mut subscription, &mut client), Vec::<Value>::new());
     let window = WindowSpec { last: Some(7_200_000), ..WindowSpec::default() };
-    site.views.update(&mut cursor, &UpdateSpec { window: Some(window), ..UpdateSpec::default() }).unwrap();
-    site.read_history(&mut cursor);
-    assert!(!site.settle(&mut cursor, &mut client).is_empty(), "its history is there for another window");
-    site.views.close(cursor);
+    site.views.update(&mut subscription, &UpdateSpec { window: Some(window), ..UpdateSpec::default() }).unwrap();
+    site.read_history(&mut subscription);
+    assert!(!site.settle(&mut subscription, &mut client).is_empty(), "its history is there for another window");
+    site.views.close(subscription);
     site.come("third", 7.0);
     let (mut all, mut whole) = (ClientView::new("fleet"), site.open(&fleet(), None));
     site.settle(&mut whole, &mut all);
@@ -260,17 +260,17 @@ fn who_slept_while_a_group_went_and_that_was_forgotten_begins_anew() {
         };
         site.apply(&[states("old", 1), states("stays", 1)]);
         let spec = ViewSpec::Group { group: String::new(), depth: 1, metrics: None };
-        let (mut client, mut cursor) = (ClientView::new("group"), site.open(&spec, None));
-        site.settle(&mut cursor, &mut client);
+        let (mut client, mut subscription) = (ClientView::new("group"), site.open(&spec, None));
+        site.settle(&mut subscription, &mut client);
         site.apply(&[states("old", 0)]);
         for n in 0..=MEMBERSHIP_ENTRIES_MAX {
             site.apply(&[states(&format!("other{n}"), 1), states(&format!("other{n}"), 0)]);
         }
         if sleeps {
             let resumed = site.open(&spec, client.at);
-            site.views.close(std::mem::replace(&mut cursor, resumed));
+            site.views.close(std::mem::replace(&mut subscription, resumed));
         }
-        site.settle(&mut cursor, &mut client);
+        site.settle(&mut subscription, &mut client);
         assert_eq!(client.map.keys().collect::<Vec<_>>(), [r#"["stays",null]"#], "sleeps: {sleeps}");
     }
 }

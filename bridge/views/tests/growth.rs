@@ -30,13 +30,13 @@ fn ratio(large: Duration, small: Duration) -> f64 {
 }
 
 /// Everything that is due; how many frames it was.
-fn drain(views: &mut Views, cursor: &mut Subscription) -> usize {
+fn drain(views: &mut Views, subscription: &mut Subscription) -> usize {
     let (mut frames, mut out) = (0, Vec::new());
     loop {
         out.clear();
-        match views.frame(cursor, &JSON, &mut out, FRAME_BYTES) {
+        match views.frame(subscription, &JSON, &mut out, FRAME_BYTES) {
             Frame::Written => frames += 1,
-            Frame::MustFollow => views.follow(cursor),
+            Frame::MustFollow => views.follow(subscription),
             Frame::Nothing | Frame::WantsEvents { .. } => return frames,
         }
     }
@@ -84,11 +84,11 @@ fn a_snapshot_of_ten_times_the_groups_costs_about_ten_times_as_much() {
         let mut views = views();
         views.apply(Position(1), 0, &groups(sites), &mut |_, _| ());
         least(|| {
-            let mut cursor = views.open(SubscriberId(0), 1, &of_groups("", 8), None).unwrap();
+            let mut subscription = views.open(SubscriberId(0), 1, &of_groups("", 8), None).unwrap();
             let begun = Instant::now();
-            drain(&mut views, &mut cursor);
+            drain(&mut views, &mut subscription);
             let took = begun.elapsed();
-            views.close(cursor);
+            views.close(subscription);
             took
         })
     };
@@ -103,8 +103,8 @@ fn a_delta_of_one_group_costs_the_same_however_many_there_are() {
     let cost = |sites: usize| {
         let mut views = views();
         views.apply(Position(1), 0, &groups(sites), &mut |_, _| ());
-        let mut cursor = views.open(SubscriberId(0), 1, &of_groups("", 8), None).unwrap();
-        drain(&mut views, &mut cursor);
+        let mut subscription = views.open(SubscriberId(0), 1, &of_groups("", 8), None).unwrap();
+        drain(&mut views, &mut subscription);
         let mut version = 1;
         least(|| {
             let mut took = Duration::ZERO;
@@ -112,7 +112,7 @@ fn a_delta_of_one_group_costs_the_same_however_many_there_are() {
                 version += 1;
                 views.apply(Position(version), 0, &group("site0005/floor5", version as f64), &mut |_, _| ());
                 let begun = Instant::now();
-                assert_eq!(drain(&mut views, &mut cursor), 1);
+                assert_eq!(drain(&mut views, &mut subscription), 1);
                 took += begun.elapsed();
             }
             took
@@ -133,9 +133,9 @@ fn the_figures_of_one_group_cost_the_same_however_many_changed_beside_it() {
         least(|| {
             let begun = Instant::now();
             for _ in 0..50 {
-                let mut cursor = views.open(SubscriberId(0), 1, &of_groups("", 0), since).unwrap();
-                assert_eq!(drain(&mut views, &mut cursor), 1);
-                views.close(cursor);
+                let mut subscription = views.open(SubscriberId(0), 1, &of_groups("", 0), since).unwrap();
+                assert_eq!(drain(&mut views, &mut subscription), 1);
+                views.close(subscription);
             }
             begun.elapsed()
         })
@@ -153,7 +153,7 @@ fn a_change_of_a_group_wakes_those_whose_view_has_it() {
     let open = |views: &mut Views, (id, (group, depth)): (u32, (&str, usize))| {
         views.open(SubscriberId(id), 1, &of_groups(group, depth), None).unwrap()
     };
-    let cursors: Vec<Subscription> = (0..).zip(shown).map(|it| open(&mut views, it)).collect();
+    let subscriptions: Vec<Subscription> = (0..).zip(shown).map(|it| open(&mut views, it)).collect();
     let mut woken_by = |version: u64, path: &str| {
         let mut woken = Vec::new();
         let changes = group(path, version as f64);
@@ -167,8 +167,8 @@ fn a_change_of_a_group_wakes_those_whose_view_has_it() {
     assert_eq!(woken_by(4, ""), [0, 1, 2]);
     assert_eq!(woken_by(5, "site0002"), [1, 2]);
     assert_eq!(woken_by(6, "site0001/floor5/shelf"), [5]);
-    for cursor in cursors {
-        views.close(cursor);
+    for subscription in subscriptions {
+        views.close(subscription);
     }
     let mut woken = 0;
     views.apply(Position(7), 0, &group("site0001/floor5", 7.0), &mut |_, _| woken += 1);
@@ -180,10 +180,10 @@ fn a_delta_too_large_for_one_frame_goes_on_where_it_stopped_though_groups_change
     let mut views = views();
     views.apply(Position(1), 0, &groups(20), &mut |_, _| ());
     let since = Some(StreamPosition { epoch: "e", version: 1 });
-    let mut cursor = views.open(SubscriberId(0), 1, &of_groups("", 8), since).unwrap();
+    let mut subscription = views.open(SubscriberId(0), 1, &of_groups("", 8), since).unwrap();
     let (mut version, mut rows, mut out) = (2, 0, Vec::new());
     views.apply(Position(2), 0, &groups(20), &mut |_, _| ());
-    while views.frame(&mut cursor, &JSON, &mut out, 600) == Frame::Written && cursor.has_more() {
+    while views.frame(&mut subscription, &JSON, &mut out, 600) == Frame::Written && subscription.has_more() {
         let frame: serde_json::Value = serde_json::from_slice(&out).unwrap();
         rows += frame["r"].as_array().map_or(0, Vec::len);
         out.clear();

@@ -13,8 +13,8 @@ fn views_that_are_closed_leave_no_memory() {
     let mut open_and_close = |times: u32| {
         for spec in &specs {
             for subscriber in 0..times {
-                let cursor = site.open_as(spec, None, subscriber);
-                site.views.close(cursor);
+                let subscription = site.open_as(spec, None, subscriber);
+                site.views.close(subscription);
             }
         }
     };

@@ -18,9 +18,9 @@ fn a_position_that_nobody_can_have_reached_is_of_another_epoch_and_told_as_it_wa
     let positions = [("eee", 39, false), ("eee", 42, false), ("abc", 40, false), ("eee", 40, true), ("eee", 41, true)];
     for (epoch, version, is_known) in positions {
         let since = StreamPosition { epoch, version };
-        let mut cursor = views.open(SubscriberId(0), 1, &spec, Some(since)).unwrap();
+        let mut subscription = views.open(SubscriberId(0), 1, &spec, Some(since)).unwrap();
         let mut out = Vec::new();
-        let frame = views.frame(&mut cursor, &JSON, &mut out, 1_000);
+        let frame = views.frame(&mut subscription, &JSON, &mut out, 1_000);
         let told = String::from_utf8(out).unwrap();
         if is_known {
             assert_eq!((frame, &*told), (Frame::Nothing, ""), "{since}");

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Asker {
     /// What open charts have to read again.
-    Mending,
+    ChartRefresh,
     /// A live session, by its number.
     Session(u64),
     /// A client of REST.

@@ -12,18 +12,18 @@ use super::jobs::{ATTEMPTS_MAX, RETRY_AFTER};
 use crate::archive::{Archive, Asker};
 use crate::hub::Hub;
 
-/// Mends until sessions are told to go.
+/// Runs until sessions are told to go.
 pub(crate) async fn run(hub: Arc<Hub>, history: Arc<dyn History>) {
     let archive = Archive::new(history, Arc::clone(&hub.turns));
     tokio::select! {
         biased;
         () = hub.closing.cancelled() => {}
-        () = mend_all(&hub, &archive) => {}
+        () = refresh_all(&hub, &archive) => {}
     }
 }
 
 /// Each chart once in a round. Between two rounds there is a pause, at least as long as the round was.
-async fn mend_all(hub: &Hub, archive: &Archive) {
+async fn refresh_all(hub: &Hub, archive: &Archive) {
     let interval = hub.config.chart_mend_interval;
     let mut is_told = false;
     loop {
@@ -32,9 +32,9 @@ async fn mend_all(hub: &Hub, archive: &Archive) {
         let charts = hub.read(Views::uncertain_charts);
         for _ in 0..charts {
             let Some(buckets) = hub.write(Views::next_uncertain) else { break };
-            if let Err(why) = mend(hub, archive, &buckets).await {
+            if let Err(why) = refresh(hub, archive, &buckets).await {
                 hub.write(|views| views.leave_uncertain(&buckets));
-                hub.meters.chart_mend_failures.increment(1);
+                hub.meters.chart_refresh_failures.increment(1);
                 fails = true;
                 if !std::mem::replace(&mut is_told, true) {
                     let device = &*buckets.query.device;
@@ -49,19 +49,19 @@ async fn mend_all(hub: &Hub, archive: &Archive) {
     }
 }
 
-async fn mend(hub: &Hub, archive: &Archive, buckets: &UncertainBuckets) -> Result<(), String> {
+async fn refresh(hub: &Hub, archive: &Archive, buckets: &UncertainBuckets) -> Result<(), String> {
     for _ in 0..ATTEMPTS_MAX {
         let query = buckets.query.clone();
-        let answer = archive.ask(Asker::Mending, move |history, wanted| history.series(&query, wanted)).await;
+        let answer = archive.ask(Asker::ChartRefresh, move |history, wanted| history.series(&query, wanted)).await;
         let answer = answer.map_err(|error| error.to_string())?;
         let now_ms = hub.now_ms();
-        let mended = hub.change(|views, marks| {
+        let refreshed = hub.change(|views, marks| {
             let mut mark = |subscriber, lane| marks.mark(subscriber, lane, now_ms);
-            views.mend(buckets, &answer, &mut mark)
+            views.refresh(buckets, &answer, &mut mark)
         });
-        match mended {
+        match refreshed {
             Seeded::Done => {
-                hub.meters.chart_mends.increment(1);
+                hub.meters.chart_refreshes.increment(1);
                 return Ok(());
             }
             Seeded::HistoryBehind | Seeded::ViewsBehind => sleep(RETRY_AFTER).await,

@@ -16,8 +16,8 @@ pub(crate) struct Meters {
     pub held_rate_limit: Counter,
     pub held_paused: Counter,
     pub held_late: Counter,
-    pub chart_mends: Counter,
-    pub chart_mend_failures: Counter,
+    pub chart_refreshes: Counter,
+    pub chart_refresh_failures: Counter,
     /// Cleared alerts that made room for others before their time.
     pub cleared_alerts_crowded_out: Counter,
 }
@@ -38,8 +38,8 @@ impl Meters {
             held_rate_limit: held("rate_limit"),
             held_paused: held("paused"),
             held_late: held("late"),
-            chart_mends: counter!("tidegate_live_chart_mends_total"),
-            chart_mend_failures: counter!("tidegate_live_chart_mend_failures_total"),
+            chart_refreshes: counter!("tidegate_live_chart_mends_total"),
+            chart_refresh_failures: counter!("tidegate_live_chart_mend_failures_total"),
             cleared_alerts_crowded_out: counter!("tidegate_live_cleared_alerts_crowded_out_total"),
         }
     }

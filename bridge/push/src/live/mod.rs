@@ -2,10 +2,11 @@
 //!
 //! - [`session`]: what a viewer asked for and what may go out now; [`flow`], [`pace`], [`lateness`]: how much, and what is said about it
 //! - [`encoding`]: how messages are written; [`encodings`]: which there are, [`json`]: as JSON; [`position`]: how positions are told
-//! - [`message`]: messages besides frames of views; [`jobs`]: what is read from history; [`mending`]: what is read
+//! - [`message`]: messages besides frames of views; [`jobs`]: what is read from history; [`chart_refresh`]: what is read
 //!   again
 //! - [`waker`]: how the hub reaches a session; [`transport`], [`websocket`]: what it speaks through
 
+pub(crate) mod chart_refresh;
 pub(crate) mod config;
 mod encoding;
 mod encodings;
@@ -13,7 +14,6 @@ mod flow;
 mod jobs;
 mod json;
 mod lateness;
-pub(crate) mod mending;
 mod message;
 pub(crate) mod meters;
 mod pace;

@@ -55,12 +55,12 @@ pub(crate) async fn upgrade(
     let Some(address) = Addresses::enter(&live.addresses, peer.ip()) else {
         return Err(refuse("address", "too many live sessions are open from your address: close some"));
     };
-    let Some(place) = live.hub.enter() else {
+    let Some(entered) = live.hub.enter() else {
         return Err(refuse("full", "no more live sessions are taken now: try again later"));
     };
     // What a client sends is small; one larger than the limit by little is told so, the rest is cut off.
     let bytes_max = live.hub.config.message_bytes_max.saturating_mul(2);
-    let place = session::Place::new(Arc::clone(&live.hub), place);
+    let guard = session::HubGuard::new(Arc::clone(&live.hub), entered);
     let request = request
         .read_buffer_size(READ_BUFFER_BYTES)
         .write_buffer_size(0)
@@ -71,7 +71,7 @@ pub(crate) async fn upgrade(
         let hub = Arc::clone(&live.hub);
         let tasks = hub.tasks.clone();
         tasks.track_future(async move {
-            session::serve(hub, live.history, place, socket, ENCODINGS).await;
+            session::serve(hub, live.history, guard, socket, ENCODINGS).await;
             drop(address);
         })
     }))

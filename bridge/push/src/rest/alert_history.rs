@@ -1,4 +1,4 @@
-//! Alerts that only history knows. Blocking: belongs into [`super::archive::Archive::ask`].
+//! Alerts that only history knows. Blocking: belongs into [`super::archive::RequestArchive::ask`].
 
 use std::sync::Arc;
 

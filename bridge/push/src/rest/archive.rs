@@ -8,22 +8,22 @@ use tidegate_telemetry::{History, HistoryError};
 use tracing::error;
 
 use super::error::{ApiError, Kind};
-use crate::archive::{Asker, Turns, Unanswered};
+use crate::archive::{Archive, Asker, Turns, Unanswered};
 use crate::config::PushConfig;
 use crate::http::security::refused;
 
 /// The history, for requests.
 #[derive(Clone)]
-pub struct Archive {
-    archive: crate::archive::Archive,
+pub struct RequestArchive {
+    archive: Archive,
     wait: Duration,
 }
 
-impl Archive {
+impl RequestArchive {
     pub fn new(history: Arc<dyn History>, config: &PushConfig) -> Self {
         let turns = Turns::new("rest", config.history_concurrency, config.history_waiting_max);
-        let archive = crate::archive::Archive::new(history, turns);
-        Archive { archive, wait: config.history_wait }
+        let archive = Archive::new(history, turns);
+        RequestArchive { archive, wait: config.history_wait }
     }
 
     /// Readings of before are not kept, Unix ms.

@@ -41,14 +41,14 @@ use crate::http::{compression, dashboard, requests, security};
 use crate::hub::Hub;
 use crate::live::{self, Live};
 use crate::ports::{Intents, Operations};
-use archive::Archive;
+use archive::RequestArchive;
 use error::{ApiError, Kind};
 
 /// What the answers are made from.
 struct Api {
     config: PushConfig,
     hub: Arc<Hub>,
-    archive: Archive,
+    archive: RequestArchive,
     intents: Arc<dyn Intents>,
     operations: Arc<dyn Operations>,
     clients: Arc<dyn Clients>,
@@ -65,7 +65,7 @@ pub fn router(
 ) -> Router {
     let gatekeeper = Arc::new(security::Gatekeeper::new(&config));
     let sessions = Live::new(Arc::clone(&hub), Arc::clone(&history));
-    let archive = Archive::new(history, &config);
+    let archive = RequestArchive::new(history, &config);
     Router::new()
         .route("/v1/devices", get(devices::list))
         .route("/v1/devices/{*id}", get(devices::one).post(commands::send))

@@ -14,7 +14,7 @@ use serde::{Serialize, Serializer};
 use tidegate_telemetry::Value;
 use tidegate_telemetry::history::{ReadingsCursor, ReadingsPage, ReadingsQuery};
 
-use super::archive::Archive;
+use super::archive::RequestArchive;
 use super::csv::{self, Times};
 use super::error::ApiError;
 use super::parameters::{Parameters, digits};
@@ -110,7 +110,7 @@ async fn stream_csv(api: &Api, asker: Asker, query: ReadingsQuery, times: Times)
 
 /// What is still to be read.
 struct Rest {
-    archive: Archive,
+    archive: RequestArchive,
     asker: Asker,
     query: Option<ReadingsQuery>,
     page_points: usize,

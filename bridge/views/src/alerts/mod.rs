@@ -71,7 +71,7 @@ pub(crate) enum AlertScope {
 }
 
 /// A line of a view.
-pub(crate) enum Line<'a> {
+pub(crate) enum AlertLine<'a> {
     Alert(&'a Alert),
     Burst(&'a Arc<str>, &'a Burst, &'a Share),
 }
@@ -118,11 +118,11 @@ impl Alert {
     }
 }
 
-impl Line<'_> {
+impl AlertLine<'_> {
     pub fn version(&self) -> u64 {
         match self {
-            Line::Alert(alert) => alert.version,
-            Line::Burst(_, _, share) => share.version,
+            AlertLine::Alert(alert) => alert.version,
+            AlertLine::Burst(_, _, share) => share.version,
         }
     }
 }
@@ -238,12 +238,12 @@ impl Alerts {
     }
 
     /// The line of an identifier.
-    pub fn line<'a>(&'a self, scope: &AlertScope, id: &'a Arc<str>) -> Option<Line<'a>> {
+    pub fn line<'a>(&'a self, scope: &AlertScope, id: &'a Arc<str>) -> Option<AlertLine<'a>> {
         if let Some(alert) = self.alerts.get(id) {
-            return Some(Line::Alert(alert));
+            return Some(AlertLine::Alert(alert));
         }
         let AlertScope::Group(group) = scope else { return None };
-        Some(Line::Burst(id, self.bursts.get(id)?, self.groups.get(group)?.share(id)?))
+        Some(AlertLine::Burst(id, self.bursts.get(id)?, self.groups.get(group)?.share(id)?))
     }
 
     pub fn counts(&self, scope: &AlertScope) -> Counts {

@@ -26,13 +26,13 @@ pub(super) struct Scope {
 /// How many alerts there are, by severity where they hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Counts {
-    pub raised: BySeverity,
-    pub acknowledged: BySeverity,
+    pub raised: SeverityCounts,
+    pub acknowledged: SeverityCounts,
     pub cleared: u32,
 }
 
 /// Info, warning, critical.
-type BySeverity = [u32; 3];
+type SeverityCounts = [u32; 3];
 
 /// What a group has of a burst.
 #[derive(Debug)]

@@ -11,7 +11,7 @@ pub(crate) struct BucketCell {
     /// Position of the entry that changed it.
     pub version: u64,
     /// Which of the times that history took the place of buckets changed it last; 0: none.
-    pub mend: u64,
+    pub refresh: u64,
 }
 
 /// What became of a bucket.
@@ -30,7 +30,7 @@ const EMPTY: Bucket = Bucket { count: 0, sum: 0.0, min: 0.0, max: 0.0, first: 0.
 impl BucketCell {
     pub fn of(rung: Rung, sample: Sample, value: f64) -> Self {
         let (bucket, version) = (Bucket::of(sample.time_ms, value), sample.version);
-        BucketCell { start_ms: rung.start_ms(sample.time_ms), bucket, version, mend: 0 }
+        BucketCell { start_ms: rung.start_ms(sample.time_ms), bucket, version, refresh: 0 }
     }
 
     pub fn emptied(self) -> Self {
@@ -41,10 +41,10 @@ impl BucketCell {
         self.bucket.count == 0
     }
 
-    /// Whether a viewer who stands at `since`, and has seen what history changed up to the mend `seen`, lacks it: history
+    /// Whether a viewer who stands at `since`, and has seen what history changed up to the refresh `seen`, lacks it: history
     /// may change it when no entry has come since then.
     pub fn is_news(&self, since: u64, seen: u64) -> bool {
-        self.version > since || (self.mend > seen && self.version >= since)
+        self.version > since || (self.refresh > seen && self.version >= since)
     }
 
     /// Takes one more value. Outside of its first and last time no point can be in it: the value is new.

@@ -17,8 +17,8 @@ pub(crate) struct Chart {
     keep_ms: i64,
     /// The newest of its buckets' ...
     pub version: u64,
-    /// ... and when history changed one of them last; see [`BucketCell::mend`].
-    pub mend: u64,
+    /// ... and when history changed one of them last; see [`BucketCell::refresh`].
+    pub refresh: u64,
     /// Version at which somebody opened it: of buckets that were emptied before nothing is known.
     pub opened_at: u64,
     pub watchers: SmallVec<[SubscriberId; 2]>,
@@ -30,7 +30,7 @@ pub(crate) struct Chart {
     /// Among these are buckets that are not what history says ...
     uncertain: Option<Span>,
     /// ... and these are being read.
-    mending: Option<Span>,
+    refreshing: Option<Span>,
 }
 
 /// One value of a series.
@@ -126,7 +126,7 @@ impl Chart {
             let older = answer.buckets.iter().filter(|(start, _)| *start < until_ms && *start >= from_ms);
             let version = answer.through.0;
             let mut merged: VecDeque<BucketCell> =
-                older.map(|&(start_ms, bucket)| BucketCell { start_ms, bucket, version, mend: 0 }).collect();
+                older.map(|&(start_ms, bucket)| BucketCell { start_ms, bucket, version, refresh: 0 }).collect();
             merged.append(&mut self.buckets);
             self.buckets = merged;
             self.covered_from_ms = Some(from_ms);
@@ -137,29 +137,34 @@ impl Chart {
     }
 
     /// The span of buckets to be read again. Readings are recorded from now on.
-    pub(super) fn begin_mending(&mut self, now: u64) -> Option<Span> {
+    pub(super) fn begin_refresh(&mut self, now: u64) -> Option<Span> {
         let span = self.uncertain.take()?;
-        self.mending = Some(span);
+        self.refreshing = Some(span);
         self.begin_reading(now);
         Some(span)
     }
 
     /// The span that is being read stays uncertain.
     pub(super) fn leave_uncertain(&mut self) {
-        if let Some(span) = self.mending.take() {
+        if let Some(span) = self.refreshing.take() {
             self.uncertain = Some(span.with(self.uncertain));
             self.end_reading();
         }
     }
 
     /// Puts history in place of the span that was read; as [`Chart::seed`]. `now` is the newest version.
-    pub(super) fn mend(&mut self, rung: Rung, answer: &SeriesAnswer, (mend, now, now_ms): (u64, u64, i64)) -> bool {
-        // Another chart of the same name, which was opened meanwhile, has nothing to mend.
-        let Some(span) = self.mending else { return true };
+    pub(super) fn refresh(
+        &mut self,
+        rung: Rung,
+        answer: &SeriesAnswer,
+        (refresh, now, now_ms): (u64, u64, i64),
+    ) -> bool {
+        // Another chart of the same name, which was opened meanwhile, has nothing to refresh.
+        let Some(span) = self.refreshing else { return true };
         if answer.through.0 < self.recorded_from {
             return false;
         }
-        self.mending = None;
+        self.refreshing = None;
         let before = self.put_history(span, answer);
         self.replay(answer.through.0, |start_ms| span.contains(start_ms), rung, now_ms);
         self.end_reading();
@@ -169,8 +174,8 @@ impl Chart {
             match known.map(|at| before[at]) {
                 Ok(known) if known.bucket == cell.bucket => *cell = known,
                 _ => {
-                    (cell.version, cell.mend) = (now, mend);
-                    self.mend = mend;
+                    (cell.version, cell.refresh) = (now, refresh);
+                    self.refresh = refresh;
                 }
             }
         }
@@ -187,7 +192,7 @@ impl Chart {
         let version = answer.through.0;
         let held = answer.buckets.iter().filter(|(start, _)| span.contains(*start) && self.covers(*start));
         let mut fresh: Vec<BucketCell> =
-            held.map(|&(start_ms, bucket)| BucketCell { start_ms, bucket, version, mend: 0 }).collect();
+            held.map(|&(start_ms, bucket)| BucketCell { start_ms, bucket, version, refresh: 0 }).collect();
         let has = |start_ms: i64| answer.buckets.binary_search_by_key(&start_ms, |(start, _)| *start).is_ok();
         fresh.extend(before.iter().filter(|cell| !has(cell.start_ms)).map(|cell| cell.emptied()));
         fresh.sort_unstable_by_key(|cell| cell.start_ms);

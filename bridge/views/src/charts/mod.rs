@@ -38,7 +38,7 @@ pub(crate) struct Charts {
     /// Charts with uncertain buckets, each once, the one that waits longest first.
     uncertain: VecDeque<ChartKey>,
     /// How often history took the place of buckets.
-    pub mends: u64,
+    pub refreshes: u64,
 }
 
 impl Charts {
@@ -116,26 +116,27 @@ impl Charts {
         self.uncertain.pop_front()
     }
 
-    /// The span of buckets of a chart whose history must be read, and [`Charts::mend`] or [`Charts::leave_uncertain`] be
+    /// The span of buckets of a chart whose history must be read, and [`Charts::refresh`] or [`Charts::leave_uncertain`] be
     /// called then. Readings are recorded from now on, `now` being the newest version.
-    pub fn begin_mending(&mut self, key: ChartKey, now: u64) -> Option<Span> {
-        self.charts.get_mut(&key)?.begin_mending(now)
+    pub fn begin_refresh(&mut self, key: ChartKey, now: u64) -> Option<Span> {
+        self.charts.get_mut(&key)?.begin_refresh(now)
     }
 
-    /// Puts history in place of the span that [`Charts::begin_mending`] gave; see [`Chart::mend`].
-    pub fn mend(
+    /// Puts history in place of the span that [`Charts::begin_refresh`] gave; see [`Chart::refresh`].
+    pub fn refresh(
         &mut self,
         key: ChartKey,
         answer: &SeriesAnswer,
         (now, now_ms): (u64, i64),
         wake: &mut impl FnMut(SubscriberId),
     ) -> bool {
-        self.mends += 1;
-        let mend = self.mends;
-        let mended = self.change(key, |chart| chart.mend(key.rung, answer, (mend, now, now_ms))).unwrap_or(true);
-        let chart = self.charts.get(&key).filter(|chart| chart.mend == mend);
+        self.refreshes += 1;
+        let refresh = self.refreshes;
+        let refreshed =
+            self.change(key, |chart| chart.refresh(key.rung, answer, (refresh, now, now_ms))).unwrap_or(true);
+        let chart = self.charts.get(&key).filter(|chart| chart.refresh == refresh);
         chart.into_iter().flat_map(|chart| &chart.watchers).copied().for_each(wake);
-        mended
+        refreshed
     }
 
     /// History could not be read: the span is as uncertain as it was.

@@ -6,7 +6,7 @@ use super::Part;
 use crate::charts::BucketCell;
 use crate::encoding::Writer;
 use crate::message::{Element, List, ListName};
-use crate::subscription::{Place, SeriesView};
+use crate::subscription::{Cursor, SeriesView};
 use crate::views::Views;
 
 impl Views {
@@ -14,13 +14,13 @@ impl Views {
         &self,
         view: &mut SeriesView,
         since: Option<u64>,
-        place: Place,
+        cursor: Cursor,
         writer: &Writer<'_>,
     ) -> Part {
-        let (first_line, first_ms) = match place {
-            Place::Bucket(line, from_ms) => (line, from_ms),
+        let (first_line, first_ms) = match cursor {
+            Cursor::Bucket(line, from_ms) => (line, from_ms),
             _ => {
-                view.seeing = self.charts.mends;
+                view.seeing = self.charts.refreshes;
                 (0, i64::MIN)
             }
         };
@@ -34,7 +34,7 @@ impl Views {
             let from_ms = if index == first_line { first_ms.max(view.from_ms) } else { view.from_ms };
             for cell in chart.from(from_ms).filter(|cell| is_news(cell)) {
                 if rows.len() + gone.len() > writer.bytes_max.saturating_sub(160) {
-                    let next = Some(Place::Bucket(index, cell.start_ms));
+                    let next = Some(Cursor::Bucket(index, cell.start_ms));
                     return Part { lists: smallvec![(ListName::Left, gone), (ListName::Rows, rows)], next };
                 }
                 if cell.is_empty() {

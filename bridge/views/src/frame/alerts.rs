@@ -6,11 +6,11 @@ use rustc_hash::FxHashSet;
 use smallvec::smallvec;
 
 use super::Part;
-use crate::alerts::{Counts, Line};
+use crate::alerts::{AlertLine, Counts};
 use crate::encoding::Writer;
 use crate::message::{AlertCounts, BurstLine, BySeverity, Element, List, ListName};
 use crate::position::StreamPosition;
-use crate::subscription::{AlertsView, Place};
+use crate::subscription::{AlertsView, Cursor};
 use crate::views::Views;
 
 /// In place of an identifier: every line.
@@ -23,24 +23,24 @@ impl Views {
         &self,
         view: &mut AlertsView,
         since: Option<u64>,
-        place: Place,
+        cursor: Cursor,
         writer: &Writer<'_>,
     ) -> Part {
         let (mut counts, mut events, mut gone, mut rows) =
             (List::default(), List::default(), List::default(), List::default());
-        if place == Place::Start {
+        if cursor == Cursor::Start {
             self.begin_alerts(view, since);
             writer.add(&mut counts, &Element::Counts(self.alerts.counts(&view.scope).into()));
         }
         let mut next = None;
-        let mut sent = if let Place::Row(sent) = place { Some(sent) } else { None };
+        let mut sent = if let Cursor::Row(sent) = cursor { Some(sent) } else { None };
         if sent.is_none() && since.is_some() {
-            next = self.alert_events(view, &place, &mut events, writer);
+            next = self.alert_events(view, &cursor, &mut events, writer);
         }
         if next.is_none() {
             let sent = sent.take().unwrap_or(0);
             let lines = self.alert_lines(view, sent, (&mut gone, &mut rows), writer, events.len());
-            next = lines.map(Place::Row);
+            next = lines.map(Cursor::Row);
         }
         if next.is_none() {
             (view.leaving, view.sending) = (Vec::new(), Vec::new());
@@ -109,17 +109,17 @@ impl Views {
     fn alert_events(
         &self,
         view: &mut AlertsView,
-        place: &Place,
+        cursor: &Cursor,
         events: &mut List,
         writer: &Writer<'_>,
-    ) -> Option<Place> {
+    ) -> Option<Cursor> {
         let at = |version: u64| StreamPosition { epoch: &self.epoch.name, version };
         while let Some(event) = view.supplied.front() {
             let before = events.mark();
             writer.add(events, &Element::AlertEvent(at(event.position.0), event.at_ms, &event.alert));
             if before.bytes > 0 && events.len() > writer.bytes_max {
                 events.truncate(before);
-                return Some(Place::Event(0, 0));
+                return Some(Cursor::Event(0, 0));
             }
             view.supplied.pop_front();
         }
@@ -127,7 +127,7 @@ impl Views {
             // Forgotten since the last part: the next delta begins with reading them from the store.
             return None;
         }
-        let (mut version, mut sent) = if let Place::Event(version, sent) = *place { (version, sent) } else { (0, 0) };
+        let (mut version, mut sent) = if let Cursor::Event(version, sent) = *cursor { (version, sent) } else { (0, 0) };
         for event in self.alerts.events_since(view.events_from).skip(sent) {
             let before = events.mark();
             if view.scope.has(&event.change) {
@@ -138,7 +138,7 @@ impl Views {
                 // Of a version that is told in part the rest is found among all of it.
                 let (told, of_next) = if event.version == version { (version - 1, sent) } else { (version, 0) };
                 view.events_from = view.events_from.max(told);
-                return Some(Place::Event(version, of_next));
+                return Some(Cursor::Event(version, of_next));
             }
             sent = if event.version == version { sent + 1 } else { 1 };
             version = event.version;
@@ -148,10 +148,10 @@ impl Views {
     }
 }
 
-fn element_of<'a>(line: &Line<'a>) -> Element<'a> {
+fn element_of<'a>(line: &AlertLine<'a>) -> Element<'a> {
     match *line {
-        Line::Alert(alert) => Element::Alert(&alert.change),
-        Line::Burst(id, burst, share) => Element::Burst(BurstLine {
+        AlertLine::Alert(alert) => Element::Alert(&alert.change),
+        AlertLine::Burst(id, burst, share) => Element::Burst(BurstLine {
             id,
             rule: &burst.rule,
             severity: burst.severity,

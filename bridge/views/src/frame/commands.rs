@@ -6,7 +6,7 @@ use tidegate_telemetry::CommandId;
 use super::Part;
 use crate::encoding::Writer;
 use crate::message::{Element, List, ListName};
-use crate::subscription::{CommandsView, Place};
+use crate::subscription::{CommandsView, Cursor};
 use crate::views::Views;
 
 impl Views {
@@ -16,11 +16,11 @@ impl Views {
         &self,
         view: &mut CommandsView,
         since: Option<u64>,
-        place: &Place,
+        cursor: &Cursor,
         writer: &Writer<'_>,
     ) -> Part {
-        let sent = match place {
-            Place::Row(index) => *index,
+        let sent = match cursor {
+            Cursor::Row(index) => *index,
             _ => {
                 self.begin_commands(view, since);
                 0
@@ -41,7 +41,7 @@ impl Views {
             if index > sent && gone.len() + rows.len() > writer.bytes_max {
                 let list = if leaves { &mut gone } else { &mut rows };
                 list.truncate(before);
-                next = Some(Place::Row(index));
+                next = Some(Cursor::Row(index));
                 break;
             }
         }

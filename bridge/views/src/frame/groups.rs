@@ -5,7 +5,7 @@ use smallvec::smallvec;
 use super::Part;
 use crate::encoding::Writer;
 use crate::message::{AggregateCell, Element, List, ListName, cells_of};
-use crate::subscription::{GroupView, Place};
+use crate::subscription::{Cursor, GroupView};
 use crate::views::Views;
 
 impl Views {
@@ -14,11 +14,11 @@ impl Views {
         &self,
         view: &mut GroupView,
         since: Option<u64>,
-        place: Place,
+        cursor: Cursor,
         writer: &Writer<'_>,
     ) -> Part {
-        let (mut index, mut after) = match place {
-            Place::Group(index, after) => (index, after),
+        let (mut index, mut after) = match cursor {
+            Cursor::Group(index, after) => (index, after),
             _ => {
                 self.begin_group(view, since);
                 (0, None)
@@ -28,7 +28,7 @@ impl Views {
         while let Some((group, metric)) = view.leaving.pop_front() {
             writer.add(&mut gone, &Element::FiguresLeft(&group, metric.as_deref()));
             if gone.len() > writer.bytes_max {
-                return Part { lists: smallvec![(ListName::Left, gone)], next: Some(Place::Group(index, after)) };
+                return Part { lists: smallvec![(ListName::Left, gone)], next: Some(Cursor::Group(index, after)) };
             }
         }
         let is_news = |cell: &AggregateCell<'_>| !cell.is_gone() && since.is_none_or(|since| cell.version() > since);
@@ -41,7 +41,7 @@ impl Views {
                 writer.add(&mut rows, &Element::Figures(cell));
                 if before.bytes + gone.len() > 0 && rows.len() + gone.len() > writer.bytes_max {
                     rows.truncate(before);
-                    let next = Some(Place::Group(index, last.or_else(|| after.clone())));
+                    let next = Some(Cursor::Group(index, last.or_else(|| after.clone())));
                     return Part { lists: smallvec![(ListName::Left, gone), (ListName::Rows, rows)], next };
                 }
                 last = Some(cell.key().1.unwrap_or_default());

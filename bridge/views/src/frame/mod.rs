@@ -21,7 +21,7 @@ use self::changes::Due;
 use crate::encoding::{Encoding, Writer};
 use crate::message::{GapDone, GapReason, Head, List, ListName};
 use crate::position::StreamPosition;
-use crate::subscription::{Phase, Place, Reached, Selector, Snapshot, Subscription, View};
+use crate::subscription::{Cursor, Phase, Reached, Selector, Snapshot, Subscription, View};
 use crate::views::Views;
 
 /// Room that the head and the tail of a frame take besides its rows.
@@ -51,7 +51,7 @@ pub enum Frame {
 struct Part {
     lists: SmallVec<[(ListName, List); 5]>,
     /// `None`: this part was the last.
-    next: Option<Place>,
+    next: Option<Cursor>,
 }
 
 impl Part {
@@ -108,9 +108,9 @@ impl Views {
                     return frame;
                 }
                 Phase::Snapshot(_) => return self.snapshot_part(subscription, writer, out),
-                Phase::Delta { to, place } => {
-                    let (to, place) = (*to, std::mem::take(place));
-                    return self.delta_part(subscription, (to, place), writer, out);
+                Phase::Delta { to, cursor } => {
+                    let (to, cursor) = (*to, std::mem::take(cursor));
+                    return self.delta_part(subscription, (to, cursor), writer, out);
                 }
                 Phase::Live => match self.begin_delta(subscription) {
                     Some(frame) => return frame,
@@ -119,7 +119,7 @@ impl Views {
                         if let Some(frame) = self.receipt(subscription, writer, out) {
                             return frame;
                         }
-                        subscription.phase = Phase::Delta { to: self.version, place: Place::Start };
+                        subscription.phase = Phase::Delta { to: self.version, cursor: Cursor::Start };
                     }
                 },
             }
@@ -149,7 +149,7 @@ impl Views {
             }
             View::Series(view) => {
                 let mut charts = view.lines.iter().filter_map(|line| self.charts.get(&line.key));
-                charts.any(|chart| chart.version > checked || chart.mend > view.seen)
+                charts.any(|chart| chart.version > checked || chart.refresh > view.seen)
             }
             View::Alerts(view) => {
                 let (newest, horizon) = self.alerts.versions(&view.scope);
@@ -182,29 +182,29 @@ impl Views {
         let (from, to) = view.receipt.take()?;
         let (from, to, reason, done) = (self.at(from), self.at(to), GapReason::Horizon, GapDone::Store);
         let head = Head::Gap { id: subscription.id, from, to, reason, done };
-        subscription.phase = Phase::Delta { to: self.version, place: Place::Start };
+        subscription.phase = Phase::Delta { to: self.version, cursor: Cursor::Start };
         Some(Part::default().write(writer.encoding, &head, out))
     }
 
     fn delta_part(
         &self,
         subscription: &mut Subscription,
-        (to, place): (u64, Place),
+        (to, cursor): (u64, Cursor),
         writer: &Writer<'_>,
         out: &mut Vec<u8>,
     ) -> Frame {
         let since = subscription.checked;
-        let is_first = place == Place::Start;
+        let is_first = cursor == Cursor::Start;
         let mut part = match &mut subscription.view {
             View::Rows(view) => self.rows_delta(view, (since, to), writer),
-            View::Group(view) => self.group_part(view, Some(since), place, writer),
-            View::Series(view) => self.series_part(view, Some(since), place, writer),
-            View::Alerts(view) => self.alerts_part(view, Some(since), place, writer),
-            View::Commands(view) => self.commands_part(view, Some(since), &place, writer),
+            View::Group(view) => self.group_part(view, Some(since), cursor, writer),
+            View::Series(view) => self.series_part(view, Some(since), cursor, writer),
+            View::Alerts(view) => self.alerts_part(view, Some(since), cursor, writer),
+            View::Commands(view) => self.commands_part(view, Some(since), &cursor, writer),
         };
         let from = subscription.at;
         match part.next.take() {
-            Some(next) => subscription.phase = Phase::Delta { to, place: next },
+            Some(next) => subscription.phase = Phase::Delta { to, cursor: next },
             None => {
                 subscription.phase = Phase::Live;
                 subscription.checked = to;
@@ -232,33 +232,33 @@ impl Views {
         }
         let Phase::Snapshot(snapshot) = &mut subscription.phase else { return Frame::Nothing };
         let at = *snapshot.at.get_or_insert(self.version);
-        let place = std::mem::take(&mut snapshot.place);
+        let cursor = std::mem::take(&mut snapshot.cursor);
         let mut missing: SmallVec<[&str; 4]> = SmallVec::new();
         let mut rung_ms = None;
         let mut part = match &mut subscription.view {
             View::Rows(view) => {
-                let part = self.rows_snapshot(view, snapshot, (at, place), writer);
+                let part = self.rows_snapshot(view, snapshot, (at, cursor), writer);
                 if part.next.is_none() {
                     missing = rows::missing_names(view);
                 }
                 part
             }
-            View::Group(view) => self.group_part(view, None, place, writer),
+            View::Group(view) => self.group_part(view, None, cursor, writer),
             View::Series(view) => {
                 rung_ms = Some(view.rung.width_ms());
-                self.series_part(view, None, place, writer)
+                self.series_part(view, None, cursor, writer)
             }
             View::Alerts(view) => {
                 view.events_from = at;
-                self.alerts_part(view, None, place, writer)
+                self.alerts_part(view, None, cursor, writer)
             }
-            View::Commands(view) => self.commands_part(view, None, &place, writer),
+            View::Commands(view) => self.commands_part(view, None, &cursor, writer),
         };
         let (id, number, last) = (subscription.id, snapshot.part, part.next.is_none());
         let head = Head::Snapshot { id, part: number, at: self.at(at), last, rung_ms, missing: &missing };
         let frame = part.write(writer.encoding, &head, out);
         match part.next {
-            Some(next) => (snapshot.place, snapshot.part) = (next, number + 1),
+            Some(next) => (snapshot.cursor, snapshot.part) = (next, number + 1),
             None => {
                 subscription.phase = Phase::Live;
                 (subscription.at, subscription.checked) = (at, at);

@@ -9,7 +9,7 @@ use super::Part;
 use crate::encoding::Writer;
 use crate::message::{DeviceRow, Element, FleetRow, GroupRef, List, ListName, Mark, Told};
 use crate::rows::Row;
-use crate::subscription::{Cells, Place, RowsView, Selector, Sending, Snapshot};
+use crate::subscription::{Cells, Cursor, RowsView, Selector, Sending, Snapshot};
 use crate::views::Views;
 
 impl Views {
@@ -63,7 +63,7 @@ impl Views {
             sending.joined.pop();
             note(number);
         }
-        let next = (!sending.is_empty()).then_some(Place::Sending);
+        let next = (!sending.is_empty()).then_some(Cursor::Sending);
         if next.is_none() {
             *sending = Sending::default();
             *known = FxHashMap::default();
@@ -91,14 +91,14 @@ impl Views {
         &self,
         view: &mut RowsView,
         snapshot: &mut Snapshot,
-        (at, place): (u64, Place),
+        (at, cursor): (u64, Cursor),
         writer: &Writer<'_>,
     ) -> Part {
         let mut ahead = std::mem::take(&mut view.ahead);
         let (mut rows, mut groups) = (List::default(), List::default());
         let mut next = None;
-        let mut last = place.clone();
-        for (number, row) in self.rows_from(view, &place) {
+        let mut last = cursor.clone();
+        for (number, row) in self.rows_from(view, &cursor) {
             if row.moved > at {
                 continue;
             }
@@ -119,24 +119,28 @@ impl Views {
             }
             self.note_ahead(&mut ahead, number, at);
             last = match view.selector {
-                Selector::Group => Place::Member(Arc::clone(&row.id)),
-                Selector::Names | Selector::Page { .. } => Place::Held(number),
+                Selector::Group => Cursor::Member(Arc::clone(&row.id)),
+                Selector::Names | Selector::Page { .. } => Cursor::Held(number),
             };
         }
         view.ahead = ahead;
         Part { lists: smallvec![(ListName::Groups, groups), (ListName::Rows, rows)], next }
     }
 
-    /// Rows of a view behind a place, each behind the one before.
-    fn rows_from<'a>(&'a self, view: &'a RowsView, place: &'a Place) -> Box<dyn Iterator<Item = (u32, &'a Row)> + 'a> {
+    /// Rows of a view behind a cursor, each behind the one before.
+    fn rows_from<'a>(
+        &'a self,
+        view: &'a RowsView,
+        cursor: &'a Cursor,
+    ) -> Box<dyn Iterator<Item = (u32, &'a Row)> + 'a> {
         let there = |number: u32| Some((number, self.rows.get(number)?));
         if let Selector::Group = view.selector {
-            let after = if let Place::Member(id) = place { Some(&**id) } else { None };
+            let after = if let Cursor::Member(id) = cursor { Some(&**id) } else { None };
             let branch = self.directory.branches.get(view.branch);
             let members = branch.into_iter().flat_map(move |branch| self.members(branch, &view.group, after, None));
             return Box::new(members.filter_map(move |(_, row)| there(row)));
         }
-        let first = if let Place::Held(number) = place { number + 1 } else { 0 };
+        let first = if let Cursor::Held(number) = cursor { number + 1 } else { 0 };
         Box::new(view.held.rows.range(first..).filter_map(move |&row| there(row)))
     }
 }

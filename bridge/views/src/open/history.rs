@@ -6,7 +6,7 @@ use tidegate_telemetry::AlertState;
 use tidegate_telemetry::history::{AlertEvent, SeriesAnswer, SeriesQuery};
 
 use super::Seeded;
-use crate::subscription::{Line, Subscription, View};
+use crate::subscription::{SeriesLine, Subscription, View};
 use crate::views::Views;
 
 impl Views {
@@ -15,7 +15,7 @@ impl Views {
     pub fn wanted_history(&self, subscription: &Subscription) -> Vec<(usize, SeriesQuery)> {
         let View::Series(view) = &subscription.view else { return Vec::new() };
         let waiting = view.lines.iter().enumerate().filter(|(_, line)| line.waiting);
-        let query = |line: &Line| {
+        let query = |line: &SeriesLine| {
             let row = self.rows.get_any(line.key.row)?;
             let metric = &row.columns.get(usize::from(line.key.column))?.name;
             Some(SeriesQuery {

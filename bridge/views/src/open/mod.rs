@@ -21,8 +21,8 @@ use crate::message::GapReason;
 use crate::position::StreamPosition;
 use crate::spec::{UpdateSpec, ViewError, ViewSpec, WindowSpec};
 use crate::subscription::{
-    AlertsView, Cells, CommandsView, GroupView, Line, Phase, Reached, RowsView, Sending, Shown, Snapshot, Subscription,
-    View,
+    AlertsView, Cells, CommandsView, GroupView, Phase, Reached, RowsView, Sending, SeriesLine, Shown, Snapshot,
+    Subscription, View,
 };
 use crate::views::{SubscriberId, Views};
 
@@ -135,7 +135,7 @@ impl Views {
             View::Group(view) => self.groups.unwatch(&view.within, subscriber),
             View::Series(view) => self.leave_charts(view, subscriber),
             View::Alerts(view) => self.alerts.unwatch(&view.scope, subscriber),
-            View::Commands(_) => drop_one(&mut self.watchers.commands, subscriber),
+            View::Commands(_) => drop_one(&mut self.command_watchers, subscriber),
         }
         None
     }
@@ -190,7 +190,7 @@ impl Views {
                     line.waiting = self.charts.join(line.key, subscriber, view.from_ms, keep_ms, self.version);
                 }
                 // Which buckets were emptied while nobody looked is not known: they are sent anew.
-                let is_known = |line: &Line| {
+                let is_known = |line: &SeriesLine| {
                     !line.waiting && self.charts.get(&line.key).is_some_and(|chart| since > chart.opened_at)
                 };
                 if resumes && !view.lines.iter().all(is_known) {
@@ -215,7 +215,7 @@ impl Views {
                     horizon_passed = has.is_none();
                     view.has = has.unwrap_or_default();
                 }
-                self.watchers.commands.push(subscriber);
+                self.command_watchers.push(subscriber);
             }
         }
         if horizon_passed {
@@ -246,7 +246,7 @@ impl Views {
             *view = AlertsView::new(view.scope.clone(), view.limit);
         }
         if let View::Commands(view) = &mut subscription.view {
-            drop_one(&mut self.watchers.commands, subscriber);
+            drop_one(&mut self.command_watchers, subscriber);
             *view = CommandsView::new(view.device.take(), view.limit);
         }
         subscription.phase = Phase::Snapshot(Snapshot::default());

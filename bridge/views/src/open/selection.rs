@@ -13,7 +13,8 @@ use crate::charts::ChartKey;
 use crate::directory::Found;
 use crate::spec::{SeriesSpec, UpdateSpec, ViewError, WindowSpec};
 use crate::subscription::{
-    AlertsView, Cells, CommandsView, Held, Line, RowsView, Selector, Sending, SeriesView, Subscription, Todo, View,
+    AlertsView, Cells, CommandsView, Held, RowsView, Selector, Sending, SeriesLine, SeriesView, Subscription, Todo,
+    View,
 };
 use crate::views::{SubscriberId, Views};
 
@@ -187,7 +188,7 @@ impl Views {
         // A window without width is empty, also where a bucket begins before it.
         let from_ms = if span_ms == 0 { from_ms } else { rung.start_ms(from_ms) };
         let closed = (!live).then_some((from_ms, to_ms));
-        let line = |(row, column)| Line { key: ChartKey { row, column, rung, closed }, waiting: false };
+        let line = |(row, column)| SeriesLine { key: ChartKey { row, column, rung, closed }, waiting: false };
         let lines = lines.into_iter().map(line).collect();
         Ok(SeriesView { lines, window, rung, from_ms, to_ms, seen: 0, seeing: 0 })
     }

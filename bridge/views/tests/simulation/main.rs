@@ -33,7 +33,7 @@ struct Client {
     is_quiet: bool,
     spec: ViewSpec,
     view: ClientView,
-    cursor: Option<Subscription>,
+    subscription: Option<Subscription>,
     /// The list as the client changed it.
     names: Vec<String>,
     /// A change of the list may not have been answered yet: the position belongs to the list before.
@@ -201,7 +201,7 @@ impl World {
             is_quiet: false,
             spec,
             view: ClientView::new(kind),
-            cursor: None,
+            subscription: None,
             names,
             list_pending: false,
             bytes_max,
@@ -233,7 +233,7 @@ impl World {
         let view = ClientView::new(client.view.kind);
         // The frames of a half-received snapshot are worth nothing; the map that was reached is.
         client.view = ClientView { at, map: std::mem::take(&mut client.view.map), ..view };
-        client.cursor = Some(self.views.open(client.subscriber, 1, &client.spec, since).unwrap());
+        client.subscription = Some(self.views.open(client.subscriber, 1, &client.spec, since).unwrap());
         client.is_quiet = false;
         (client.told, client.dropped) = (BTreeMap::new(), BTreeMap::new());
         client.has_resumed = since.is_some();
@@ -241,14 +241,14 @@ impl World {
 
     /// Sends the client one message; `false` when there is none.
     fn serve(&mut self, client: &mut Client) -> bool {
-        let Some(cursor) = &mut client.cursor else { return false };
+        let Some(subscription) = &mut client.subscription else { return false };
         let mut out = Vec::new();
         let is_woken = self.woken.remove(&client.subscriber);
         let frame = loop {
-            match self.views.frame(cursor, &JSON, &mut out, client.bytes_max) {
+            match self.views.frame(subscription, &JSON, &mut out, client.bytes_max) {
                 Frame::MustFollow => {
-                    self.views.follow(cursor);
-                    if cursor.must_follow() && self.dice.one_in(2) {
+                    self.views.follow(subscription);
+                    if subscription.must_follow() && self.dice.one_in(2) {
                         // Others get between.
                         client.is_quiet = false;
                         return true;
@@ -256,7 +256,7 @@ impl World {
                 }
                 Frame::WantsEvents { after, through } => {
                     // A store that has none of them: the client is told, and gets a snapshot.
-                    self.views.supply_events(cursor, (after, through), Vec::new(), false);
+                    self.views.supply_events(subscription, (after, through), Vec::new(), false);
                 }
                 frame => break frame,
             }
@@ -268,7 +268,7 @@ impl World {
             (String::from_utf8_lossy(&out), frame == Frame::Written && !out.starts_with(b"{\"type\":\"gap\""));
         assert!(!was_asleep || !has_news, "{:?} was not woken for {shown}", client.spec);
         client.is_quiet = self.begun.is_none()
-            && (frame == Frame::Nothing || !cursor.has_more() && cursor.at() == self.views.position());
+            && (frame == Frame::Nothing || !subscription.has_more() && subscription.at() == self.views.position());
         if frame == Frame::Nothing {
             client.list_pending = false;
             return false;
@@ -280,7 +280,10 @@ impl World {
         self.check_counts(&message, client);
         let in_one_part = message["part"] == 0 || message.get("d").is_some();
         let stands = client.view.apply(&message);
-        if stands && in_one_part && !client.cursor.as_ref().unwrap().has_more() && client.view.at == Some(self.version)
+        if stands
+            && in_one_part
+            && !client.subscription.as_ref().unwrap().has_more()
+            && client.view.at == Some(self.version)
         {
             self.compare(client);
         }
@@ -304,18 +307,18 @@ impl World {
         if let ViewSpec::Devices { devices: Some(devices), .. } = &mut spec {
             devices.clone_from(&client.names);
         }
-        let mut cursor = self.views.open(SubscriberId(0), 2, &spec, None).unwrap();
+        let mut subscription = self.views.open(SubscriberId(0), 2, &spec, None).unwrap();
         let mut fresh = ClientView::new(client.view.kind);
         let mut out = Vec::new();
         loop {
-            match self.views.frame(&mut cursor, &JSON, &mut out, 1 << 20) {
+            match self.views.frame(&mut subscription, &JSON, &mut out, 1 << 20) {
                 Frame::Written => _ = fresh.apply(&serde_json::from_slice(&out).unwrap()),
-                Frame::MustFollow => self.views.follow(&mut cursor),
+                Frame::MustFollow => self.views.follow(&mut subscription),
                 _ => break,
             }
             out.clear();
         }
-        self.views.close(cursor);
+        self.views.close(subscription);
         let keys = client.view.map.keys().chain(fresh.map.keys());
         for key in keys {
             let (has, should) = (client.view.map.get(key), fresh.map.get(key));
@@ -366,17 +369,17 @@ fn step(world: &mut World, client: &mut Client) {
     match world.dice.roll(12) {
         0 => {
             // The connection breaks, at whatever step.
-            if let Some(cursor) = client.cursor.take() {
-                world.views.close(cursor);
+            if let Some(subscription) = client.subscription.take() {
+                world.views.close(subscription);
             }
         }
-        1 | 2 if client.cursor.is_none() => world.connect(client),
-        3 if matches!(client.spec, ViewSpec::Devices { devices: Some(_), .. }) && client.cursor.is_some() => {
+        1 | 2 if client.subscription.is_none() => world.connect(client),
+        3 if matches!(client.spec, ViewSpec::Devices { devices: Some(_), .. }) && client.subscription.is_some() => {
             let (added, removed) =
                 (world.name(), client.names[world.dice.roll(client.names.len() as u64) as usize].clone());
             let change =
                 UpdateSpec { add: vec![added.clone()], remove: vec![removed.clone()], ..UpdateSpec::default() };
-            world.views.update(client.cursor.as_mut().unwrap(), &change).unwrap();
+            world.views.update(client.subscription.as_mut().unwrap(), &change).unwrap();
             let is_removed = |name: &String| name.trim_start_matches("site/") == removed.trim_start_matches("site/");
             (client.list_pending, client.is_quiet) = (true, false);
             client.names.retain(|name| !is_removed(name));
@@ -404,7 +407,7 @@ proptest! {
             }
         }
         for client in &mut clients {
-            if client.cursor.is_none() {
+            if client.subscription.is_none() {
                 world.connect(client);
             }
             world.settle(client);
@@ -441,6 +444,6 @@ fn twenty_thousand_subscriptions_come_and_go_among_changes() {
         for _ in 0..world.dice.roll(3) {
             world.serve(&mut client);
         }
-        world.views.close(client.cursor.take().unwrap());
+        world.views.close(client.subscription.take().unwrap());
     }
 }

@@ -88,13 +88,13 @@ impl Site {
     }
 
     /// Reads all that is to be sent.
-    pub fn drain(&mut self, cursor: &mut Subscription) {
+    pub fn drain(&mut self, subscription: &mut Subscription) {
         let mut out = Vec::with_capacity(2 * FRAME_BYTES_MAX);
         loop {
             out.clear();
-            match self.views.frame(cursor, &JSON, &mut out, FRAME_BYTES_MAX) {
+            match self.views.frame(subscription, &JSON, &mut out, FRAME_BYTES_MAX) {
                 Frame::Written => {}
-                Frame::MustFollow => self.views.follow(cursor),
+                Frame::MustFollow => self.views.follow(subscription),
                 _ => return,
             }
         }

@@ -50,7 +50,6 @@ const CIRCLES_THAT_STAY: [(&str, &[&str], &str); 10] = [
         "bridge/views/src/",
         &[
             "alerts",
-            "bell",
             "branches",
             "charts",
             "charts::bucket",
@@ -62,6 +61,7 @@ const CIRCLES_THAT_STAY: [(&str, &[&str], &str); 10] = [
             "rows",
             "stands",
             "views",
+            "wait_list",
             "watchers",
         ],
         "the parts of `Views` name who watches them by a number that `views` gives",

@@ -8,7 +8,7 @@ use crate::live::transport::{Gone, Transport};
 impl<T: Transport> Session<T> {
     pub(super) async fn take_answer(&mut self, answer: Answer) -> Result<(), Gone> {
         let Answer { subscription: id, number, content } = answer;
-        let Some(open) = self.subscriptions.iter_mut().find(|open| open.cursor.id() == id) else { return Ok(()) };
+        let Some(open) = self.subscriptions.iter_mut().find(|open| open.subscription.id() == id) else { return Ok(()) };
         // Its number may be another subscription's by now, and its window another.
         if !open.questions.take(number) {
             return Ok(());
@@ -19,7 +19,7 @@ impl<T: Transport> Session<T> {
                     Ok(answer) => answer,
                     Err(error) => return self.give_up(id, error.to_string()).await,
                 };
-                let seeded = self.hub.write(|views| views.seed(&mut open.cursor, line, &query, &answer));
+                let seeded = self.hub.write(|views| views.seed(&mut open.subscription, line, &query, &answer));
                 open.dirty = true;
                 let asking = (id, &mut open.questions);
                 match seeded {
@@ -34,7 +34,7 @@ impl<T: Transport> Session<T> {
             Content::Events { span, answer } => {
                 // Without the store the client is told that it gets a snapshot instead.
                 let (events, complete) = answer.unwrap_or((Vec::new(), false));
-                self.hub.write(|views| views.supply_events(&mut open.cursor, span, events, complete));
+                self.hub.write(|views| views.supply_events(&mut open.subscription, span, events, complete));
                 (open.dirty, open.reading) = (true, false);
             }
         }

@@ -2,19 +2,19 @@ use std::sync::Arc;
 
 use crate::hub::{Entered, Hub};
 
-/// A place in the hub, given back when it is dropped.
-pub(crate) struct Place {
+/// A session that is in the hub; it leaves when this is dropped.
+pub(crate) struct HubGuard {
     hub: Arc<Hub>,
     entered: Entered,
 }
 
-impl Place {
+impl HubGuard {
     pub fn new(hub: Arc<Hub>, entered: Entered) -> Self {
-        Place { hub, entered }
+        HubGuard { hub, entered }
     }
 }
 
-impl std::ops::Deref for Place {
+impl std::ops::Deref for HubGuard {
     type Target = Entered;
 
     fn deref(&self) -> &Entered {
@@ -22,7 +22,7 @@ impl std::ops::Deref for Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for HubGuard {
     fn drop(&mut self) {
         self.hub.leave(self.entered.subscriber);
     }

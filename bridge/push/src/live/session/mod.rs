@@ -3,11 +3,11 @@
 //! - [`serve`]: the session's task: hears, serves, waits
 //! - `opening`: hello and welcome; `wishes`: what a client asks for
 //! - `serving`: what may go out now, and when to look again
-//! - `answers`: what history answered; `place`: its place in the hub
+//! - `answers`: what history answered; `guard`: it leaves the hub when it ends
 
 mod answers;
+mod guard;
 mod opening;
-mod place;
 mod serving;
 mod wishes;
 
@@ -18,7 +18,7 @@ use tidegate_telemetry::History;
 use tidegate_views::{StreamPosition, Subscription};
 use tokio::time::{Instant, sleep_until};
 
-pub(crate) use self::place::Place;
+pub(crate) use self::guard::HubGuard;
 use crate::archive::{Archive, Asker};
 use crate::hub::Hub;
 use crate::live::encoding::LiveEncoding;
@@ -35,12 +35,12 @@ use crate::live::transport::{Gone, Received, Transport};
 pub(crate) async fn serve<T: Transport>(
     hub: Arc<Hub>,
     history: Arc<dyn History>,
-    place: Place,
+    guard: HubGuard,
     transport: T,
     offered: &'static [&'static dyn LiveEncoding],
 ) {
     let closed = hub.closed.clone();
-    let mut session = Session::new(hub, history, place, transport, offered);
+    let mut session = Session::new(hub, history, guard, transport, offered);
     tokio::select! {
         biased;
         _ended = session.run() => {}
@@ -50,7 +50,7 @@ pub(crate) async fn serve<T: Transport>(
 
 struct Session<T> {
     hub: Arc<Hub>,
-    place: Place,
+    guard: HubGuard,
     transport: T,
     history: Arc<dyn History>,
     subscriptions: Vec<Open>,
@@ -71,7 +71,7 @@ struct Session<T> {
 
 /// A subscription and when it may be served.
 struct Open {
-    cursor: Subscription,
+    subscription: Subscription,
     /// Something may have changed since it was last looked at.
     dirty: bool,
     /// Its history of events is being read.
@@ -101,7 +101,7 @@ impl<T: Transport> Session<T> {
     fn new(
         hub: Arc<Hub>,
         history: Arc<dyn History>,
-        place: Place,
+        guard: HubGuard,
         transport: T,
         offered: &'static [&'static dyn LiveEncoding],
     ) -> Self {
@@ -110,13 +110,13 @@ impl<T: Transport> Session<T> {
         let epoch = hub.read(|views| Arc::clone(&views.epoch().name));
         Session {
             flow: Flow::new(config.bytes_in_flight_start, config.bytes_in_flight_max),
-            jobs: Jobs::new(Archive::new(Arc::clone(&history), Arc::clone(&hub.turns)), Asker::Session(place.number)),
+            jobs: Jobs::new(Archive::new(Arc::clone(&history), Arc::clone(&hub.turns)), Asker::Session(guard.number)),
             history,
             pace: Pace::new(config.pace_after),
             lateness: Lateness::default(),
             pulse_due: now + config.pulse,
             hub,
-            place,
+            guard,
             transport,
             subscriptions: Vec::new(),
             offered,
@@ -146,7 +146,7 @@ impl<T: Transport> Session<T> {
             }
             let deadline = self.serve_what_is_due().await?;
             let lanes = self.lanes_to_wake_for(Instant::now());
-            if !self.place.waker.wait_for(lanes) {
+            if !self.guard.waker.wait_for(lanes) {
                 continue;
             }
             if sleep.deadline() != deadline {
@@ -159,7 +159,7 @@ impl<T: Transport> Session<T> {
                         return Ok(());
                     }
                 }
-                () = self.place.waker.woken() => {}
+                () = self.guard.waker.woken() => {}
                 Some(answer) = self.jobs.next(), if !self.jobs.is_empty() => self.take_answer(answer).await?,
                 () = &mut sleep => {}
             }
@@ -225,7 +225,7 @@ impl<T: Transport> Session<T> {
     /// Different for each session, so that not all come back at once.
     fn reconnect_after_ms(&self) -> u64 {
         let spread_ms = millis(self.hub.config.reconnect_spread).unsigned_abs().max(1);
-        1_000 + self.place.number.wrapping_mul(0x9e37_79b9_7f4a_7c15) % spread_ms
+        1_000 + self.guard.number.wrapping_mul(0x9e37_79b9_7f4a_7c15) % spread_ms
     }
 }
 
@@ -233,7 +233,7 @@ impl<T> Drop for Session<T> {
     fn drop(&mut self) {
         let subscriptions = std::mem::take(&mut self.subscriptions);
         self.hub.meters.subscriptions.decrement(f64::from(u32::try_from(subscriptions.len()).unwrap_or(u32::MAX)));
-        subscriptions.into_iter().for_each(|open| self.hub.close(open.cursor));
+        subscriptions.into_iter().for_each(|open| self.hub.close(open.subscription));
     }
 }
 

@@ -51,7 +51,7 @@ impl<T: Transport> Session<T> {
             bytes_in_flight_start: config.bytes_in_flight_start,
             bytes_in_flight_max: config.bytes_in_flight_max,
         };
-        let session = format!("s-{}", self.place.number);
+        let session = format!("s-{}", self.guard.number);
         let welcome = ServerMessage::Welcome {
             protocol: self.encoding.protocol(),
             session: &session,

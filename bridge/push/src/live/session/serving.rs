@@ -22,9 +22,9 @@ impl<T: Transport> Session<T> {
             if self.pulse_due <= now {
                 self.pulse(now).await?;
             }
-            let (lanes, received_ms) = self.place.waker.take();
+            let (lanes, received_ms) = self.guard.waker.take();
             for open in &mut self.subscriptions {
-                let changed = lanes.has(open.cursor.lane());
+                let changed = lanes.has(open.subscription.lane());
                 open.dirty |= changed;
                 open.held = changed && open.asleep;
                 open.asleep = false;
@@ -57,7 +57,7 @@ impl<T: Transport> Session<T> {
             return;
         }
         let due = now + config.late_gap;
-        let may_wait = |open: &&mut Open| open.cursor.lane() >= Lane::Views && !open.cursor.has_more();
+        let may_wait = |open: &&mut Open| open.subscription.lane() >= Lane::Views && !open.subscription.has_more();
         self.subscriptions.iter_mut().filter(may_wait).for_each(|open| open.due = open.due.max(due));
         self.hub.meters.held_late.increment(1);
     }
@@ -69,7 +69,7 @@ impl<T: Transport> Session<T> {
         let room = usize::try_from(self.flow.room()).unwrap_or(usize::MAX);
         'subscriptions: for index in 0..self.subscriptions.len() {
             let open = &mut self.subscriptions[index];
-            let lane = open.cursor.lane();
+            let lane = open.subscription.lane();
             let is_alert = lane == Lane::Alerts;
             if !open.dirty || open.reading || open.due > now || (held.is_some() && !is_alert) {
                 continue;
@@ -78,12 +78,12 @@ impl<T: Transport> Session<T> {
             let mut out = Vec::with_capacity(128);
             let (frame, at) = loop {
                 let (frame, at) = self.hub.read(|views| {
-                    let frame = views.frame(&mut open.cursor, self.encoding, &mut out, bytes_max);
+                    let frame = views.frame(&mut open.subscription, self.encoding, &mut out, bytes_max);
                     (frame, views.position())
                 });
                 let Frame::MustFollow = frame else { break (frame, at) };
-                self.hub.write(|views| views.follow(&mut open.cursor));
-                if open.cursor.must_follow() {
+                self.hub.write(|views| views.follow(&mut open.subscription));
+                if open.subscription.must_follow() {
                     // A long list: it is still due, and others get between.
                     continue 'subscriptions;
                 }
@@ -92,15 +92,15 @@ impl<T: Transport> Session<T> {
                 Frame::Nothing => open.dirty = false,
                 Frame::WantsEvents { after, through } => {
                     open.reading = true;
-                    let (id, max) = (open.cursor.id(), config.event_fill_max);
+                    let (id, max) = (open.subscription.id(), config.event_fill_max);
                     self.jobs.events((id, &mut open.questions), (after, through), max);
                 }
                 Frame::Written | Frame::MustFollow => {
                     let overdue = if open.held { now.saturating_duration_since(open.due) } else { Duration::MAX };
-                    if !open.cursor.has_more() {
+                    if !open.subscription.has_more() {
                         open.due = now + open.interval(config, self.max_rate);
                         // Whatever comes after `at` marks its lane: there is no need to look again.
-                        open.dirty = open.cursor.at() != at;
+                        open.dirty = open.subscription.at() != at;
                     }
                     return Some((out, overdue));
                 }
@@ -111,7 +111,7 @@ impl<T: Transport> Session<T> {
 
     /// Why nothing but alerts may go out now.
     fn hold(&mut self, now: Instant) -> Option<Held> {
-        let waiting = |open: &Open| open.dirty && open.cursor.lane() != Lane::Alerts;
+        let waiting = |open: &Open| open.dirty && open.subscription.lane() != Lane::Alerts;
         let any_waiting = self.subscriptions.iter().any(waiting);
         let byte_due = self.byte_limit.as_mut().map(|limit| limit.due(now));
         let held = if self.paused {
@@ -155,7 +155,7 @@ impl<T: Transport> Session<T> {
                 continue;
             }
             open.told_rate = open.met_rate;
-            let (id, rate) = (Some(open.cursor.id()), open.met_rate);
+            let (id, rate) = (Some(open.subscription.id()), open.met_rate);
             if rate.is_some() {
                 self.hub.meters.held_rate_limit.increment(1);
             }
@@ -189,7 +189,7 @@ impl<T: Transport> Session<T> {
         let blocked = self.paused || self.flow.room() == 0;
         let mut lanes = Lanes::default();
         for open in self.subscriptions.iter_mut().filter(|open| !open.dirty) {
-            let lane = open.cursor.lane();
+            let lane = open.subscription.lane();
             open.asleep = open.due > now;
             if lane == Lane::Alerts || !(blocked || open.asleep) {
                 lanes.add(lane);
@@ -202,9 +202,9 @@ impl<T: Transport> Session<T> {
 impl Open {
     /// Deltas a second at most: the least of what the subscription asks for, the session, and what its kind has.
     pub(super) fn rate_max(&self, config: &LiveConfig, max_rate: Option<f64>) -> Option<f64> {
-        let own = match self.cursor.lane() {
+        let own = match self.subscription.lane() {
             Lane::Aggregates => config.group_interval,
-            Lane::Views if self.cursor.is_fleet() => config.fleet_interval,
+            Lane::Views if self.subscription.is_fleet() => config.fleet_interval,
             Lane::Views | Lane::Commands => Duration::ZERO,
             Lane::Alerts => return None,
         };

@@ -43,14 +43,14 @@ impl<T: Transport> Session<T> {
 
     /// Deltas a second that a subscription gets at most; `None`: as the link allows.
     fn granted(&self, id: u32) -> Option<f64> {
-        let open = self.subscriptions.iter().find(|open| open.cursor.id() == id)?;
+        let open = self.subscriptions.iter().find(|open| open.subscription.id() == id)?;
         open.rate_max(&self.hub.config, self.max_rate)
     }
 
     fn subscribe(&mut self, wish: &Subscribe) -> Result<(), ErrorMessage> {
         let config = &self.hub.config;
         let refuse = |code, message: String| Err(ErrorMessage::new(code, Some(wish.id), message));
-        if self.subscriptions.iter().any(|open| open.cursor.id() == wish.id) {
+        if self.subscriptions.iter().any(|open| open.subscription.id() == wish.id) {
             return refuse(Code::SubscriptionNumber, format!("subscription {} is open: use another number", wish.id));
         }
         if self.subscriptions.len() >= config.subscriptions_max {
@@ -60,23 +60,23 @@ impl<T: Transport> Session<T> {
         let since = wish.since(self.encoding.positions(), &self.epoch_of_numbers)?;
         let spec = wish.spec()?;
         self.hub.check_names(spec.names()).map_err(|error| ErrorMessage::of_view(wish.id, &error))?;
-        let cursor = self.hub.write(|views| views.open(self.place.subscriber, wish.id, &spec, since));
-        let cursor = cursor.map_err(|error| ErrorMessage::of_view(wish.id, &error))?;
-        let rows = cursor.rows() + self.rows();
+        let subscription = self.hub.write(|views| views.open(self.guard.subscriber, wish.id, &spec, since));
+        let subscription = subscription.map_err(|error| ErrorMessage::of_view(wish.id, &error))?;
+        let rows = subscription.rows() + self.rows();
         if rows > config.rows_max {
             let max = config.rows_max;
-            self.hub.close(cursor);
+            self.hub.close(subscription);
             return refuse(Code::TooMany, format!("{rows} rows in all subscriptions, {max} are allowed"));
         }
         let mut questions = Questions::default();
-        self.ask_charts(&cursor, &mut questions);
+        self.ask_charts(&subscription, &mut questions);
         self.hub.meters.subscriptions.increment(1.0);
         let due = Instant::now();
         let rate = wish.rate.filter(|rate| *rate > 0.0);
         // Most sessions have one or two: doubling would begin with room for four.
         self.subscriptions.reserve_exact(1);
         self.subscriptions.push(Open {
-            cursor,
+            subscription,
             dirty: true,
             reading: false,
             questions,
@@ -88,25 +88,27 @@ impl<T: Transport> Session<T> {
             held: false,
         });
         // Alerts first.
-        self.subscriptions.sort_by_key(|open| open.cursor.lane());
+        self.subscriptions.sort_by_key(|open| open.subscription.lane());
         Ok(())
     }
 
     fn update(&mut self, wish: Update) -> Result<(), ErrorMessage> {
         let (id, rate, rows_max) = (wish.id, wish.rate, self.hub.config.rows_max);
         let rows = self.rows();
-        let open = self.subscriptions.iter_mut().find(|open| open.cursor.id() == id).ok_or_else(|| unknown(id))?;
+        let open =
+            self.subscriptions.iter_mut().find(|open| open.subscription.id() == id).ok_or_else(|| unknown(id))?;
         let change = wish.spec();
         if rows + change.add.len() > rows_max {
             let message = format!("{} rows in all subscriptions, {rows_max} are allowed", rows + change.add.len());
             return Err(ErrorMessage::new(Code::TooMany, Some(id), message));
         }
-        let (hub, cursor) = (&self.hub, &mut open.cursor);
-        let updated = hub.check_names(&change.add).and_then(|()| hub.write(|views| views.update(cursor, &change)));
+        let (hub, subscription) = (&self.hub, &mut open.subscription);
+        let updated =
+            hub.check_names(&change.add).and_then(|()| hub.write(|views| views.update(subscription, &change)));
         updated.map_err(|error| ErrorMessage::of_view(id, &error))?;
         // Also while it is paused: what waits to be done would grow with each message.
-        while cursor.must_follow() {
-            hub.write(|views| views.follow(cursor));
+        while subscription.must_follow() {
+            hub.write(|views| views.follow(subscription));
         }
         (open.dirty, open.due) = (true, Instant::now());
         if let Some(rate) = rate {
@@ -114,7 +116,7 @@ impl<T: Transport> Session<T> {
         }
         if change.window.is_some() {
             open.questions = Questions::default();
-            let wanted = self.hub.read(|views| views.wanted_history(&open.cursor));
+            let wanted = self.hub.read(|views| views.wanted_history(&open.subscription));
             for (line, query) in wanted {
                 self.jobs.chart((id, &mut open.questions), line, query, 0);
             }
@@ -123,24 +125,24 @@ impl<T: Transport> Session<T> {
     }
 
     pub(super) fn unsubscribe(&mut self, id: u32) -> Result<(), ErrorMessage> {
-        let at = self.subscriptions.iter().position(|open| open.cursor.id() == id).ok_or_else(|| unknown(id))?;
+        let at = self.subscriptions.iter().position(|open| open.subscription.id() == id).ok_or_else(|| unknown(id))?;
         let open = self.subscriptions.remove(at);
-        self.hub.close(open.cursor);
+        self.hub.close(open.subscription);
         self.hub.meters.subscriptions.decrement(1.0);
         Ok(())
     }
 
     fn rows(&self) -> usize {
-        self.subscriptions.iter().map(|open| open.cursor.rows()).sum()
+        self.subscriptions.iter().map(|open| open.subscription.rows()).sum()
     }
 
-    fn ask_charts(&mut self, cursor: &Subscription, questions: &mut Questions) {
-        let wanted = self.hub.read(|views| views.wanted_history(cursor));
+    fn ask_charts(&mut self, subscription: &Subscription, questions: &mut Questions) {
+        let wanted = self.hub.read(|views| views.wanted_history(subscription));
         if !wanted.is_empty() {
-            self.hub.mend_charts(&self.history);
+            self.hub.refresh_charts(&self.history);
         }
         for (line, query) in wanted {
-            self.jobs.chart((cursor.id(), questions), line, query, 0);
+            self.jobs.chart((subscription.id(), questions), line, query, 0);
         }
     }
 }

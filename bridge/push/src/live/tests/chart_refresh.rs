@@ -152,7 +152,7 @@ async fn a_correction_shows_in_an_open_chart_also_when_history_fails_at_first_an
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_mends_ends_when_sessions_are_told_to_go() {
+async fn the_refresh_of_charts_ends_when_sessions_are_told_to_go() {
     let mut site = Site::new().await;
     site.measure(BASE_MS - 15_000, 99.0);
     site.pass(20).await;

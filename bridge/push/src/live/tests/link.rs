@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 use crate::hub::Hub;
 use crate::live::encoding::LiveEncoding;
 use crate::live::encodings::ENCODINGS;
-use crate::live::session::{self, Place};
+use crate::live::session::{self, HubGuard};
 use crate::live::transport::{Gone, Received, Transport};
 
 /// The server's end: whole messages through channels. The link holds one message; the next waits until it was taken.
@@ -50,9 +50,9 @@ impl Link {
         let (to_viewer, from_server) = mpsc::channel(1);
         let (to_server, from_viewer) = mpsc::unbounded_channel();
         let entered = hub.enter().expect("there is room");
-        let place = Place::new(Arc::clone(hub), entered);
+        let guard = HubGuard::new(Arc::clone(hub), entered);
         let end = ServerEnd { out: to_viewer, into: from_viewer };
-        let session = tokio::spawn(session::serve(Arc::clone(hub), Arc::clone(history), place, end, offered));
+        let session = tokio::spawn(session::serve(Arc::clone(hub), Arc::clone(history), guard, end, offered));
         Link { out: to_server, into: from_server, _session: session }
     }
 

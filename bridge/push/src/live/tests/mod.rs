@@ -6,17 +6,17 @@
 //! - `encodings`: one that is not JSON in its place; positions
 //! - `frames`: as few as it takes
 //! - `simulation`: whatever happens to a viewer's link, it ends at the truth
-//! - `mending`: an open chart becomes what history says
+//! - `chart_refresh`: an open chart becomes what history says
 //! - `turns`: nobody waits for what another asks of history
 //! - [`link`]: a session at the end of a link in memory
 
 #![allow(clippy::unwrap_used)]
 
+mod chart_refresh;
 mod document;
 mod encodings;
 mod frames;
 mod link;
-mod mending;
 mod promises;
 mod protocol;
 mod simulation;
