@@ -13,20 +13,20 @@ pub(crate) fn refusal(token: &str) -> Rejection {
 /// JSON text with every non-finite number replaced by `null`, and the first of them. `None` when there is none: then
 /// the text is broken in another way.
 pub(crate) fn replace_with_null(text: &str) -> Option<(String, Rejection)> {
-    let mut mended = String::with_capacity(text.len());
+    let mut repaired = String::with_capacity(text.len());
     let mut first = None;
     let mut rest = text;
     while !rest.is_empty() {
         let token = token(rest);
         if is_non_finite(token) {
             first.get_or_insert_with(|| refusal(token));
-            mended.push_str("null");
+            repaired.push_str("null");
         } else {
-            mended.push_str(token);
+            repaired.push_str(token);
         }
         rest = &rest[token.len()..];
     }
-    first.map(|refusal| (mended, refusal))
+    first.map(|refusal| (repaired, refusal))
 }
 
 /// The next string, word or number, or one character of anything else.

@@ -16,14 +16,14 @@ use crate::clock::{self, Jump, Standing};
 const INTERVAL: Duration = Duration::from_millis(250);
 
 /// Sets the time for all who measure it.
-pub struct Jumps {
+pub struct ClockSetter {
     /// Where it stands.
     pub log: Arc<dyn Log>,
     /// Where people see it.
     pub problems: Arc<dyn ProblemSink>,
 }
 
-impl Jumps {
+impl ClockSetter {
     /// Looks until `cancel`. While the log does not take a jump the time before goes on.
     pub async fn follow(self, cancel: CancellationToken) {
         let (mut interval, mut is_doubted) = (tokio::time::interval(INTERVAL), false);

@@ -9,7 +9,7 @@
 //! - [`Steps`]: the same rooms without ways in and threads, taken step by step: for tests
 //! - `pipeline`, `batch`: the way of an entry; `replay`: the same at start, for what the files lack
 //! - `flush`, `checkpoint`, `ages`: what is written and deleted, in which order
-//! - `clock`, `jumps`: the one place that asks for the time of day, and what happens when it is set
+//! - `clock`, `clock_setter`: the one place that asks for the time of day, and what happens when it is set
 //! - `intents`, `clients`, `operations`: what the HTTP server asks of the other rooms
 //! - `figures`, `helps`, `exposition`, `problems`: what is counted
 //! - `whole`: whether the files belong together
@@ -19,6 +19,7 @@ mod batch;
 mod checkpoint;
 mod clients;
 mod clock;
+mod clock_setter;
 mod config;
 mod error;
 mod exposition;
@@ -26,7 +27,7 @@ mod figures;
 mod flush;
 mod helps;
 mod intents;
-mod jumps;
+
 mod node;
 mod operations;
 mod pipeline;

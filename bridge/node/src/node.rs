@@ -20,12 +20,12 @@ use tokio_util::task::TaskTracker;
 
 use crate::clients::BrokerClients;
 use crate::clock;
+use crate::clock_setter::ClockSetter;
 use crate::config::{FlushConfig, NodeConfig};
 use crate::error::{StartError, StopError};
 use crate::exposition::Metrics;
 use crate::flush::{FlushStatus, Flusher};
 use crate::intents::LogIntents;
-use crate::jumps::Jumps;
 use crate::operations::{Program, Rates, ways_in};
 use crate::rooms::{Begun, Rooms};
 use crate::sinks::{Running, Sinks, Source};
@@ -66,7 +66,7 @@ impl Node {
         let sinks = sinks.prepare();
         let rooms = Rooms::open(&config, clock::now_ms, &sinks)?;
         let Begun { jump, ages, age_figures } = rooms.begin_time(&config.clock);
-        let jumps = Jumps { log: rooms.log.clone(), problems: rooms.problems.clone() };
+        let clock_setter = ClockSetter { log: rooms.log.clone(), problems: rooms.problems.clone() };
         let bound = viewers.spawn(TcpListener::bind(config.push.listen)).await.map_err(std::io::Error::other)?;
         let http = bound.map_err(|source| StartError::Http { address: config.push.listen, source })?;
         let replaying = task::spawn_blocking({
@@ -83,7 +83,7 @@ impl Node {
         let reach = pipeline.stages.process.reach();
         // What was recovered is of the time before, and nothing is stamped yet.
         if let Some(jump) = jump {
-            jumps.set(jump).map_err(StartError::Clock)?;
+            clock_setter.set(jump).map_err(StartError::Clock)?;
         }
         let rules = change_rules(&pipeline.stages.process, rooms.log.as_ref()).map_err(StartError::Rules)?;
 
@@ -130,7 +130,7 @@ impl Node {
             tracker.spawn_on(serve, viewers)
         };
         tracker.spawn(each_second(program, metrics, cancel.child_token()));
-        tracker.spawn(jumps.follow(cancel.child_token()));
+        tracker.spawn(clock_setter.follow(cancel.child_token()));
         tracker.spawn(follow_files(authority, cancel.child_token()));
         let gate = tracker.spawn({
             let (broker, tracker, cancel) = (broker.clone(), tracker.clone(), cancel.child_token());

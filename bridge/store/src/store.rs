@@ -133,7 +133,7 @@ impl Store {
         self.inner.files.read().points_after(time_ms)
     }
 
-    /// The payloads in the quarantine, oldest first, to be decoded again when the mapping has been mended.
+    /// The payloads in the quarantine, oldest first, to be decoded again when the mapping has been corrected.
     #[must_use]
     pub fn quarantined(&self) -> Vec<Problem> {
         self.inner.quarantine.lock().problems()

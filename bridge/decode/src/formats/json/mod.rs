@@ -93,12 +93,12 @@ fn read(input: &mut Input<'_>, text: &str, out: &mut Vec<Reading>, flaws: &mut F
     let (before, mut found) = (out.len(), Flaws::default());
     let mut result = parse(&mut Readings { input, out, flaws: &mut found }, text);
     if result.is_err()
-        && let Some((mended, refusal)) = non_finite::replace_with_null(text)
+        && let Some((repaired, refusal)) = non_finite::replace_with_null(text)
     {
         out.truncate(before);
         found = Flaws::default();
         found.add(refusal);
-        result = parse(&mut Readings { input, out, flaws: &mut found }, &mended);
+        result = parse(&mut Readings { input, out, flaws: &mut found }, &repaired);
     }
     if let Err(error) = result {
         out.truncate(before);
