@@ -1,9 +1,7 @@
 //! Limits of decoding, and what the keys of a payload mean.
 
 use jiff::tz::TimeZone;
-use tidegate_settings::{Reader, Section, chosen, section, text};
-
-use crate::formats::FORMATS;
+use tidegate_settings::section;
 
 section! {
     /// How payloads are read, and how large they may be. Every limit that is met has a [`tidegate_telemetry::Reason`].
@@ -49,26 +47,9 @@ section! {
     then DecodeConfig::read_on;
 }
 
-impl DecodeConfig {
-    fn read_on(&mut self, reader: &mut Reader) {
-        let formats: Vec<_> = FormatChoice::all().map(|(name, meaning)| format!("{name:?} ({meaning})")).collect();
-        let paths = reader.list("source", &SOURCE_SAMPLE.replace("{formats}", &formats.join(", ")));
-        self.sources = paths.iter().filter_map(|path| SourceConfig::read(&mut reader.at(path))).collect();
-    }
-}
-
 fn keys(names: &[&str]) -> Vec<String> {
     names.iter().map(|&name| name.to_owned()).collect()
 }
-
-const SOURCE_SAMPLE: &str = r#"
-# How payloads are read, by topic; the first filter that fits decides. Everything but topic is optional.
-# [[source]]
-# topic = "factory/+/raw/#"
-# format = "plain"               # {formats}
-# timezone = "Europe/Berlin"     # where its clocks are, for times without an offset from UTC
-# same_time = "last"             # of values with one time of the device the last counts; default "each" does
-"#;
 
 /// The format of the publications on some topics.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,29 +62,6 @@ pub struct SourceConfig {
     pub timezone: Option<TimeZone>,
     /// What two values are to which the device gave the same time.
     pub same_time: SameTime,
-}
-
-impl SourceConfig {
-    fn read(section: &mut Section<'_>) -> Option<SourceConfig> {
-        let topic = section.optional("topic", text);
-        let format = section.optional("format", |item| {
-            item.as_str().and_then(FormatChoice::parse).ok_or_else(|| {
-                let names: Vec<_> = FormatChoice::all().map(|(name, _)| format!("{name:?}")).collect();
-                format!("is one of {}", names.join(", "))
-            })
-        });
-        let timezone = section.optional("timezone", |item| {
-            let zone = item.as_str().and_then(|name| TimeZone::get(name).ok());
-            zone.ok_or_else(|| "is a time zone of the IANA database, such as \"Europe/Berlin\" or \"UTC\"".into())
-        });
-        let same_times = [("each", SameTime::Each), ("last", SameTime::Last)];
-        let same_time = section.optional("same_time", |item| chosen(item, &same_times));
-        if topic.is_none() {
-            section.wrong("needs a topic");
-        }
-        let (format, same_time) = (format.unwrap_or(FormatChoice::Auto), same_time.unwrap_or_default());
-        Some(SourceConfig { topic: topic?, format, timezone, same_time })
-    }
 }
 
 /// What two different values are to which a device gave the same time.
@@ -121,26 +79,8 @@ pub enum SameTime {
 pub enum FormatChoice {
     /// The first format that recognizes a payload.
     Auto,
-    /// The format of this name in [`FORMATS`].
+    /// The format of this name in [`FORMATS`](crate::formats::FORMATS).
     Named(&'static str),
     /// Not telemetry: no reading, no problem.
     Ignore,
-}
-
-impl FormatChoice {
-    /// What the configuration may say, and what that means, for people.
-    pub fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
-        let formats = FORMATS.iter().map(|format| (format.name, format.meaning));
-        [("auto", "default")].into_iter().chain(formats).chain([("ignore", "no telemetry")])
-    }
-
-    /// What the configuration says by one of the names of [`FormatChoice::all`]; `None` for any other.
-    #[must_use]
-    pub fn parse(name: &str) -> Option<FormatChoice> {
-        match name {
-            "auto" => Some(FormatChoice::Auto),
-            "ignore" => Some(FormatChoice::Ignore),
-            name => FORMATS.iter().find(|format| format.name == name).map(|format| FormatChoice::Named(format.name)),
-        }
-    }
 }

@@ -6,6 +6,7 @@ use crate::config::{DecodeConfig, FormatChoice, SameTime};
 use crate::format::{Format, FormatEntry, Input, StateError};
 use crate::formats::FORMATS;
 use crate::names::Names;
+use crate::surroundings::without_surroundings;
 use crate::topic;
 
 /// Turns publications into what they mean, in the order of the log.
@@ -142,12 +143,6 @@ impl Decoder {
 /// Topics below `$` belong to brokers and clouds, unless the configuration says otherwise.
 fn unconfigured(topic: &str) -> Chosen {
     if topic.starts_with('$') { Chosen::Nothing } else { Chosen::Auto }
-}
-
-/// A text without what programs put around it.
-pub(crate) fn without_surroundings(text: &str) -> &str {
-    let around = |character: char| character.is_whitespace() || character == '\0';
-    text.trim_start_matches('\u{feff}').trim_matches(around)
 }
 
 /// The JSON that a JSON text holds: `"{\"temperature\":23.5}"`.

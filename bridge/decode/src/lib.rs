@@ -7,10 +7,12 @@
 //! - [`format`](mod@format): what a format is, and what it gets to read
 //! - [`formats`]: the formats, a file or folder each, and the list of them
 //! - [`sources`]: what a format remembers of each of its sources
-//! - [`config`]: limits, formats by topic, and which key of a payload means what
-//! - `flaws`: what went wrong in one publication; `topic`, `time`, `names`, `words`, `non_finite`: what formats share
+//! - [`config`]: limits, formats by topic, and which key of a payload means what; `configured`: the tables `[[source]]`
+//! - `flaws`: what went wrong in one publication; `topic`, `time`, `names`, `words`, `non_finite`,
+//!   `surroundings`: what formats share
 
 pub mod config;
+mod configured;
 pub mod decoder;
 mod flaws;
 pub mod format;
@@ -18,6 +20,7 @@ pub mod formats;
 mod names;
 mod non_finite;
 pub mod sources;
+mod surroundings;
 mod time;
 mod topic;
 mod words;

@@ -17,11 +17,10 @@ use crate::older;
 use crate::redelivery::Redelivery;
 use crate::shards::{Places, Shards};
 use crate::shelves::Shelves;
+use crate::state::{RestoreError, Restored, State, VERSION};
 use crate::time::{Moment, Time};
 use crate::unheard::Unheard;
 
-/// First byte of a checkpoint: what follows is in [sections](tidegate_telemetry::sections). Earlier versions are blobs.
-const VERSION: u8 = 9;
 /// Ages were counted in Unix ms that were moved when the clock was set; as they stand they are [`Moment`]s.
 const WITHOUT_MOMENTS: u8 = 8;
 
@@ -45,57 +44,6 @@ const UNHEARD: SectionKind = SectionKind("unheard", 1, "rules begin to wait anew
 
 /// Sections that begin so hold what formats remember of their sources; the rest of the name is the format's.
 const SOURCES: &str = "sources/";
-
-/// Everything that entries have led to; what is not in here follows from it and the configuration.
-#[derive(Debug)]
-pub(crate) struct State {
-    pub(crate) time: Time,
-    pub(crate) fleet: Fleet,
-    pub(crate) groups: Groups,
-    pub(crate) alerts: Alerts,
-    pub(crate) commands: Commands,
-    pub(crate) redelivery: Redelivery,
-    pub(crate) unheard: Unheard,
-}
-
-/// Why a checkpoint could not be used.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum RestoreError {
-    /// Written by another version of the program.
-    #[error(
-        "the checkpoint has format version {0}, this program reads up to {VERSION}: start the program that wrote it, or move \
-         the checkpoint away to start without what it knew"
-    )]
-    UnknownVersion(u8),
-    /// A section of it was written by another version of the program.
-    #[error(
-        "of the checkpoint, section {section:?} has version {version}, this program reads up to {known}: start the program \
-         that wrote it, or move the checkpoint away to start without what it knew"
-    )]
-    NewerSection {
-        /// Name of the section.
-        section: String,
-        /// Its version.
-        version: u64,
-        /// The newest version that can be read.
-        known: u32,
-    },
-    /// The bytes do not hold a checkpoint.
-    #[error("the checkpoint is damaged: use an older one, or move it away to start without what it knew")]
-    Malformed,
-}
-
-impl From<SectionsError> for RestoreError {
-    fn from(error: SectionsError) -> Self {
-        match error {
-            SectionsError::Newer { name: section, version, known } => {
-                RestoreError::NewerSection { section, version, known }
-            }
-            _ => RestoreError::Malformed,
-        }
-    }
-}
 
 /// The state as it was at one moment, for [`Process::restore`](crate::Process::restore).
 ///
@@ -209,14 +157,6 @@ pub fn sources_of(checkpoint: &[u8]) -> Result<Vec<(String, Bytes)>, RestoreErro
         Ok((name[SOURCES.len()..].to_owned(), bytes))
     });
     sources.collect()
-}
-
-/// What a checkpoint held, and what it did not, for people.
-pub(crate) struct Restored {
-    /// By the numbers that standings have.
-    pub(crate) rules: Vec<Option<Arc<Rule>>>,
-    pub(crate) state: State,
-    pub(crate) notes: Vec<String>,
 }
 
 /// Reads a checkpoint. What it does not hold is made of the rest, as `config` says.

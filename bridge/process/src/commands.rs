@@ -9,7 +9,7 @@ use tidegate_telemetry::{
 };
 
 use crate::config::CommandsConfig;
-use crate::older::Jumps;
+use crate::jumps::Jumps;
 use crate::output::Output;
 use crate::refusals::answered_by_another;
 use crate::time::{Moment, Time};

@@ -11,7 +11,7 @@ use tidegate_telemetry::{
 use crate::catalogue::{self, Catalogue, Guess, Style};
 use crate::device_clock::{DeviceClock, Ranked};
 use crate::given::Given;
-use crate::groups::GroupIndex;
+use crate::group_index::GroupIndex;
 use crate::interval::Interval;
 use crate::names::{NameIndex, vote};
 use crate::rule_state::RuleState;

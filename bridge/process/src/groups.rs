@@ -8,14 +8,11 @@ use tidegate_telemetry::{AggregateChange, Change, DeviceIndex, DeviceState, InAl
 use crate::config::ProcessConfig;
 use crate::device::AggregateSlot;
 use crate::fleet::Fleet;
+use crate::group_index::GroupIndex;
 use crate::names::{Figures, Names};
 use crate::partial::{Partial, Partials, Summing};
 use crate::shards::{Places, Shards};
 use crate::time::Moment;
-
-/// Number of a group. Of one that is gone it may be given to another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub(crate) struct GroupIndex(u32);
 
 const ROOT: GroupIndex = GroupIndex(0);
 

@@ -6,7 +6,6 @@ use tidegate_telemetry::{AlertChange, AlertState, DeviceIndex, MetricIndex};
 
 use crate::alerts::AlertKey;
 use crate::catalogue::Style;
-use crate::checkpoint::State;
 use crate::deadlines::{Deadlines, Waiting};
 use crate::device::Device;
 use crate::device_clock::Ranked;
@@ -16,6 +15,7 @@ use crate::process::Process;
 use crate::rule_state::{RulePhase, RuleState, Verdict};
 use crate::rules::kind::Heard;
 use crate::rules::{Judged, Rules};
+use crate::state::State;
 use crate::time::Moment;
 
 impl Process {

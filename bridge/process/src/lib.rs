@@ -15,12 +15,12 @@
 //! - `groups`, `partial`: aggregates of every group and its ancestors; `names`: of which metrics
 //! - `rules`: what raises alerts, a file for each kind, and which of it may be meant for a device; `rule_changes`: they are
 //!   put and taken away; `rule_state`: where each stands on each metric; `alerts`; `judging`, `news`: how readings meet the rules
-//! - `unheard`: rules that wait for a device that never spoke; `reach`: what each rule looks at
+//! - `unheard`, `waits`: rules that wait for a device that never spoke; `reach`: what each rule looks at
 //! - `commands`: commands to devices, and where each stands
 //! - `time`: what time it is and how much has passed; `clock_set`: what is shown is put right when the clock was set
 //! - `deadlines`, `waiting`: what waits for time, and what happens then
 //! - `catalogue`, `conversion`: units and decimals; `figures`: what operators ask for; `refusals`: what is not applied
-//! - `checkpoint`: the state as bytes, in sections; `older`: as programs before wrote it
+//! - `state`: everything that is known; `checkpoint`: the same as bytes, in sections; `older`, `jumps`: as programs before wrote it
 //! - `shards`, `shelves`: a copy of the state costs next to nothing; `texts`: one in memory for many
 
 mod alerts;
@@ -41,9 +41,11 @@ mod device_clock;
 mod figures;
 mod fleet;
 mod given;
+mod group_index;
 mod groups;
 mod interval;
 mod judging;
+mod jumps;
 mod liveness;
 mod names;
 mod news;
@@ -59,16 +61,19 @@ mod rule_state;
 mod rules;
 mod shards;
 mod shelves;
+mod state;
 mod texts;
 mod time;
 mod unheard;
 mod waiting;
+mod waits;
 
-pub use checkpoint::{Checkpoint, RestoreError, sources_of};
+pub use checkpoint::{Checkpoint, sources_of};
 pub use config::{CommandsConfig, MetricConfig, ProcessConfig};
 pub use conversion::Conversion;
 pub use figures::DeviceFigures;
 pub use output::{CommandSteps, Counts, Output};
 pub use process::Process;
 pub use reach::{Reach, RuleReach};
+pub use state::RestoreError;
 pub use tidegate_telemetry::{Condition, Rule};

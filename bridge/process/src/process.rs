@@ -12,7 +12,7 @@ use tidegate_telemetry::{
 
 use crate::alerts::{AlertKey, Alerts};
 use crate::catalogue::Catalogue;
-use crate::checkpoint::{self, Checkpoint, RestoreError, Restored, State};
+use crate::checkpoint::{self, Checkpoint};
 use crate::commands::Commands;
 use crate::config::ProcessConfig;
 use crate::deadlines::Deadlines;
@@ -27,6 +27,7 @@ use crate::redelivery::Redelivery;
 use crate::refusals::{Refusals, is_its, may_speak_for, outvoted, time_ahead, too_many_metrics, without_figures};
 use crate::rule_state::RuleState;
 use crate::rules::Rules;
+use crate::state::{RestoreError, Restored, State};
 use crate::time::Time;
 use crate::unheard::{Unheard, Wait};
 

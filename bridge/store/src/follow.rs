@@ -3,8 +3,8 @@
 use tidegate_follow::{Changes, FlushError, Flushing, Followed, Follower, Refused};
 use tidegate_telemetry::Reason;
 
-use crate::flush::Flush;
 use crate::memory::TooOld;
+use crate::store::Flush;
 use crate::store::Store;
 
 impl Follower for Store {

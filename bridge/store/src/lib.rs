@@ -5,9 +5,10 @@
 //!
 //! - memory: `catalogue` (names), `memory` (what is not in files yet), `buffer` (one series), `point`, `codec`
 //! - files: `head` (all that a flush writes, with its position), `day` and `month` (closed hours and their
-//!   summaries), `bundle`, `chunk` and `summary` (their rows), `files` (which there are), `upgrade` (from older
-//!   formats), `sqlite`
-//! - what is done: `flush`, `close` (hours, late data), `maintain` (retention), `query` (the `History` port)
+//!   summaries), `bundle`, `chunk` and `summary` (their rows), `files` (which there are), `sqlite`; `head::upgrade`: from
+//!   older formats
+//! - what is done: `store` with `flush`, `close` (hours, late data) and `maintain` (retention); `query` (the `History` port); `aged`:
+//!   what ages are measured to
 //! - `follow`: the store as a follower of the changes
 //! - `quarantine`: what was refused, within bounds. Its totals are about right after a crash: what was reported
 //!   since the last flush is reported again by the replay, or lost when it never entered the log.
@@ -17,22 +18,20 @@
 //! `tidegate_store_flush_seconds`, `tidegate_store_closed_hours_total`, `tidegate_store_deleted_files_total`,
 //! `tidegate_store_deleted_events_total`, `tidegate_store_rollups_rebuilt_total`.
 
+mod aged;
 mod buffer;
 mod bundle;
 mod catalogue;
 mod chunk;
-mod close;
 mod codec;
 mod config;
 mod counters;
 mod day;
 mod error;
 mod files;
-mod flush;
 mod follow;
 mod head;
 mod hour;
-mod maintain;
 mod memory;
 mod month;
 mod point;
@@ -41,11 +40,9 @@ mod query;
 mod sqlite;
 mod store;
 mod summary;
-mod upgrade;
 
+pub use aged::Aged;
 pub use config::StoreConfig;
 pub use error::{OpenError, StoreError};
-pub use flush::{Flush, FlushReport};
-pub use maintain::{Aged, MaintainReport};
 pub use memory::TooOld;
-pub use store::Store;
+pub use store::{Flush, FlushReport, MaintainReport, Store};

@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use tidegate_telemetry::history::AlertEvent;
 use tidegate_telemetry::{AppliedReading, Change, Position, TimeOrigin, Value};
 
+use crate::aged::Aged;
 use crate::buffer::SeriesBuffer;
 use crate::catalogue::{Catalogue, Row, SeriesId};
 use crate::counters;
-use crate::maintain::Aged;
 
 /// Everything applied since the last seal, and what was sealed and is on its way to the files.
 #[derive(Debug, Default)]

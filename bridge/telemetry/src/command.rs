@@ -7,7 +7,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use crate::entry::{Position, Publication, PublishProperties, Qos};
+use crate::position::Position;
+use crate::publication::{Publication, PublishProperties, Qos};
 
 /// Identity of a command: the place in the log of the intent that asked for it. Written `c-17`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

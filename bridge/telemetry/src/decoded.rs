@@ -5,8 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::command::{CommandId, CommandMessage};
-use crate::entry::{Position, Publication, Qos};
+use crate::position::Position;
 use crate::problem::Rejection;
+use crate::publication::{Publication, Qos};
 use crate::reading::Reading;
 
 /// What a publication means. Processing takes it in the place of the payload.

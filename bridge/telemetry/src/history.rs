@@ -8,7 +8,7 @@ use bytes::Bytes;
 use tidegate_buckets::{Bucket, Rung};
 
 use crate::change::AlertChange;
-use crate::entry::Position;
+use crate::position::Position;
 use crate::problem::Reason;
 use crate::reading::Value;
 

@@ -4,7 +4,8 @@
 //!
 //! - [`entry`]: what the log holds ([`Entry`]: [`Publication`], [`Intent`], tick); [`log_entry`]: how it stands there, with the
 //!   time that passed
-//! - [`scope`]: for which devices a publication may speak
+//! - [`publication`]: a message as MQTT carries it; [`scope`]: for which devices it may speak; [`position`]: where in the log something
+//!   stands
 //! - [`reading`], [`decoded`]: what a publication means once decoded; [`sender`]: who sent it, and how it came
 //! - [`command`]: what people ask devices to do, and what became of it
 //! - [`change`]: what processing made of it; the only thing views and store listen to
@@ -26,7 +27,9 @@ pub mod entry;
 pub mod history;
 pub mod log_entry;
 pub mod numbered;
+pub mod position;
 pub mod problem;
+pub mod publication;
 pub mod reading;
 pub mod record;
 pub mod rule;
@@ -47,11 +50,13 @@ pub use command::{
     Command, CommandId, CommandMessage, CommandProgress, CommandRefusal, CommandReport, CommandRequest, CommandState,
 };
 pub use decoded::{Availability, Decoded, Description, Effect};
-pub use entry::{Entry, EntryError, Intent, Position, Publication, PublishProperties, Qos, UNSET_BEFORE_MS};
+pub use entry::{Entry, EntryError, Intent, UNSET_BEFORE_MS};
 pub use history::{History, HistoryError};
 pub use log_entry::{Elapsed, LogEntry};
 pub use numbered::Numbered;
+pub use position::Position;
 pub use problem::{Problem, ProblemSink, Reason, Rejection};
+pub use publication::{Publication, PublishProperties, Qos};
 pub use reading::{DeliveryClass, Reading, TimeOrigin, Value};
 pub use rule::{Condition, Rule};
 pub use scope::DeviceScope;

@@ -17,7 +17,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::command::{CommandMessage, CommandReport};
-use crate::entry::{Entry, EntryError, Intent, Publication, PublishProperties, Qos, WITH_HEAD};
+use crate::entry::{Entry, EntryError, Intent, WITH_HEAD};
+use crate::publication::{Publication, PublishProperties, Qos};
 use crate::record::{put_length, read_varint, unzigzag, write_varint, zigzag};
 
 /// What an entry can be; numbers are never used again.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::entry::Publication;
+use crate::publication::Publication;
 use crate::shares::Owner;
 
 /// Why a message, or a part of it, was not applied. The snake-case name is the `reason` label of the counters.

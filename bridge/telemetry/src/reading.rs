@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use crate::entry::Qos;
+use crate::publication::Qos;
 
 /// A measured or reported value.
 ///

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use bytes::Bytes;
 
-use crate::entry::{Publication, Qos};
 use crate::problem::{Problem, Rejection};
+use crate::publication::{Publication, Qos};
 use crate::scope::DeviceScope;
 use crate::shares::Owner;
 

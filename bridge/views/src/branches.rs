@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tidegate_telemetry::Numbered;
 
-use crate::views::SubscriberId;
+use crate::subscriber::SubscriberId;
 use crate::wait_list::WaitList;
 use crate::watchers::Watchers;
 

@@ -6,7 +6,8 @@ use tidegate_telemetry::history::{SeriesAnswer, SeriesQuery};
 
 use crate::charts::ChartKey;
 use crate::open::Seeded;
-use crate::views::{Lane, SubscriberId, Views};
+use crate::subscriber::{Lane, SubscriberId};
+use crate::views::Views;
 
 /// Buckets of an open chart to be read from history again.
 #[derive(Debug)]

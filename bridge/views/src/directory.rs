@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 
 use crate::branches::Branches;
 use crate::rows::short_name;
-use crate::views::SubscriberId;
+use crate::subscriber::SubscriberId;
 use crate::watchers::Watchers;
 
 /// Devices named to somebody whose name fits several: a last level such as `sensor` may be that of all.

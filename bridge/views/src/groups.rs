@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use tidegate_telemetry::{AggregateChange, InAlert, Numbered, StateCounts};
 
 use crate::directory::is_within;
-use crate::views::SubscriberId;
+use crate::subscriber::SubscriberId;
 
 /// All groups. Numbers of those that are forgotten are used again.
 #[derive(Debug, Default)]

@@ -7,7 +7,7 @@
 //! - [`Views`]: the state and how changes enter it; its parts are `rows`, `directory`, `groups`, `alerts`, `commands`, `charts`
 //! - `branches`: the tree of groups with their devices; `recency`: rows in the order of their last change; `newest`: what
 //!   is written of one once
-//! - `wait_list`, `watchers`: who is woken
+//! - `subscriber`: whom to wake; `wait_list`, `watchers`: who is woken
 //! - `envelope`: the extremes a slow viewer must not miss; `stands`: from where each is owed them; `sweep`: when they go
 //! - `chart_refresh`: buckets of charts that history has to say again
 //! - [`ViewSpec`], [`Subscription`], `open`, `frame`: the way out to a client; [`StreamPosition`]: where it stands
@@ -35,6 +35,7 @@ mod recency;
 mod rows;
 mod spec;
 mod stands;
+mod subscriber;
 mod subscription;
 mod sweep;
 mod views;
@@ -42,13 +43,14 @@ mod wait_list;
 mod watchers;
 
 pub use chart_refresh::UncertainBuckets;
-pub use commands::CommandsPage;
 pub use config::{Epoch, ViewsConfig};
 pub use encoding::Encoding;
 pub use envelope::Extremes;
 pub use frame::Frame;
 pub use open::Seeded;
 pub use position::{NotAPosition, StreamPosition};
+pub use read::CommandsPage;
 pub use spec::{SeriesSpec, UpdateSpec, ViewError, ViewSpec, WindowSpec};
+pub use subscriber::{Lane, SubscriberId};
 pub use subscription::Subscription;
-pub use views::{Lane, SubscriberId, Views};
+pub use views::Views;

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use smallvec::SmallVec;
 
-use crate::views::SubscriberId;
+use crate::subscriber::SubscriberId;
 
 /// Of a view that shows nothing yet.
 pub(crate) const NOWHERE: u64 = u64::MAX;

@@ -15,7 +15,7 @@ use crate::groups::Subtree;
 use crate::message::GapReason;
 use crate::position::StreamPosition;
 use crate::stands::NOWHERE;
-use crate::views::{Lane, SubscriberId};
+use crate::subscriber::{Lane, SubscriberId};
 
 /// One view of one client. Belongs to the session; all state it points into belongs to [`Views`](crate::Views).
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use rustc_hash::FxHashSet;
 
-use crate::views::SubscriberId;
+use crate::subscriber::SubscriberId;
 
 /// Sessions that have seen everything so far and wait for the next change. Ringing empties it: a session that has not looked
 /// since it was rung for costs the next change nothing, so that a change costs by those who wait, and each wait one frame.

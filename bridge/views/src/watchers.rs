@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use crate::views::SubscriberId;
+use crate::subscriber::SubscriberId;
 
 /// Sessions, one entry for each subscription, in order: one of very many is found without a look at the others.
 #[derive(Debug, Default)]

@@ -3,7 +3,6 @@
 //! What structs had then is the beginning of what they have now, so they are read as they are now, up to [`fields`]. No
 //! field is added there: whatever comes later has its default.
 
-mod jumps;
 mod types;
 
 use std::collections::VecDeque;
@@ -15,7 +14,6 @@ use tidegate_telemetry::record::{Fields, RecordError, read_as};
 use tidegate_telemetry::{AlertChange, DeviceIndex, MetricIndex};
 
 use crate::alerts::{AlertKey, Alerts, Cleared};
-use crate::checkpoint::{RestoreError, Restored, State};
 use crate::commands::{Commands, CommandsThen};
 use crate::config::ProcessConfig;
 use crate::device::Device;
@@ -25,9 +23,9 @@ use crate::redelivery::Redelivery;
 use crate::rules::RuleIdentity;
 use crate::shards::Shards;
 use crate::shelves::Shelves;
+use crate::state::{RestoreError, Restored, State};
 use crate::time::Time;
 use crate::unheard::Unheard;
-pub(crate) use jumps::Jumps;
 use types::{LastingGroups, LastingNames, NamelessGroups, OlderAlerts, OlderFleet};
 
 /// Everything was in one blob.

@@ -5,7 +5,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use tidegate_dashboard::{Accepted, Asset};
 
-use crate::rest::error::{ApiError, Kind};
+use crate::error::{ApiError, Kind};
 
 /// Answers what no route took: a file of the dashboard, one of its pages, or a problem.
 pub async fn fallback(method: Method, uri: Uri, headers: HeaderMap) -> Response {

@@ -9,8 +9,8 @@ use axum::response::{IntoResponse, Response};
 use metrics::counter;
 
 use crate::config::PushConfig;
+use crate::error::{ApiError, Kind};
 use crate::http::dashboard;
-use crate::rest::error::{ApiError, Kind};
 
 /// Whom the server answers: requests under its own names, and changes from its own pages.
 ///

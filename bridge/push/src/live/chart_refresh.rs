@@ -3,6 +3,7 @@
 //! One task for all charts asks one question at a time, so that it takes little from those who open charts.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use tidegate_telemetry::History;
 use tidegate_views::{Seeded, UncertainBuckets, Views};
@@ -10,10 +11,17 @@ use tokio::time::{Instant, sleep};
 
 use super::jobs::{ATTEMPTS_MAX, RETRY_AFTER};
 use crate::archive::{Archive, Asker};
-use crate::hub::Hub;
+use crate::live::hub::Hub;
+
+/// Has the task run from now on, if it does not yet.
+pub(crate) fn begin(hub: &Arc<Hub>, history: &Arc<dyn History>) {
+    if !hub.refreshes_charts.swap(true, Ordering::SeqCst) {
+        hub.tasks.spawn(run(Arc::clone(hub), Arc::clone(history)));
+    }
+}
 
 /// Runs until sessions are told to go.
-pub(crate) async fn run(hub: Arc<Hub>, history: Arc<dyn History>) {
+async fn run(hub: Arc<Hub>, history: Arc<dyn History>) {
     let archive = Archive::new(history, Arc::clone(&hub.turns));
     tokio::select! {
         biased;

@@ -14,11 +14,11 @@ use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use tidegate_telemetry::History;
 
-use crate::hub::Hub;
+use crate::error::{ApiError, Kind};
 use crate::live::encodings::ENCODINGS;
+use crate::live::hub::Hub;
 use crate::live::session;
 use crate::live::transport::{Gone, Received, Transport};
-use crate::rest::error::{ApiError, Kind};
 
 /// Measured: with this an idle viewer costs 3.1 KB instead of 134 KB.
 const READ_BUFFER_BYTES: usize = 1_024;

@@ -8,11 +8,11 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tidegate_telemetry::{AlertChange, AlertState, Intent};
 
-use super::error::{ApiError, Kind};
 use super::parameters::{Name, Parameters};
 use super::{Api, alert_history, intent};
 use crate::api;
 use crate::archive::Asker;
+use crate::error::{ApiError, Kind};
 
 type Alert = api::Alert<Arc<AlertChange>>;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tidegate_telemetry::history::{AlertEvent, Wanted};
 use tidegate_telemetry::{AlertChange, AlertState, History, HistoryError, Position};
 
-use super::alerts::{Alerts, Cursor};
+use super::alert_page::{Alerts, Cursor};
 use crate::api::Alert;
 
 /// Changes read from history at a time.

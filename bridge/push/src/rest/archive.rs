@@ -7,9 +7,9 @@ use tidegate_telemetry::history::Wanted;
 use tidegate_telemetry::{History, HistoryError};
 use tracing::error;
 
-use super::error::{ApiError, Kind};
 use crate::archive::{Archive, Asker, Turns, Unanswered};
 use crate::config::PushConfig;
+use crate::error::{ApiError, Kind};
 use crate::http::security::refused;
 
 /// The history, for requests.

@@ -14,8 +14,8 @@ use tidegate_telemetry::clients::{
 };
 
 use super::Api;
-use super::error::{ApiError, Kind};
 use super::parameters::{NO_TOPIC, Name, Parameters, is_topic};
+use crate::error::{ApiError, Kind};
 
 /// How often a trace without packets sends an empty line, so that a reader that is gone is noticed.
 const BEAT: Duration = Duration::from_secs(15);

@@ -16,11 +16,11 @@ use tidegate_telemetry::{CommandId, CommandRequest, Intent, Qos};
 use tidegate_views::Views;
 use tidegate_views::read::Lookup;
 
-use super::error::{ApiError, Kind};
 use super::parameters::{NO_TOPIC, Name, Parameters, is_topic};
-use super::{Api, devices, intent};
+use super::{Api, intent, lookup};
 use crate::api::Command;
 use crate::config::CommandsConfig;
+use crate::error::{ApiError, Kind};
 
 /// What to send.
 #[derive(Debug, Default, Deserialize)]
@@ -123,7 +123,7 @@ pub async fn send(
     let header_key = intent::idempotency_key(&headers)?;
     let asked: Asked = intent::read(&intent::body(&api, body).await?, EXPECTED)?;
     let by = intent::name(asked.by.clone(), EXPECTED)?;
-    let device = api.hub.read(|views| devices::find(views, device_of(&path)))?.id;
+    let device = api.hub.read(|views| lookup::find(views, device_of(&path)))?.id;
     let request = request(&api, device, asked, header_key)?;
     if let Some(known) = known(&api, &request)? {
         return Ok(accepted(known));
@@ -151,7 +151,7 @@ pub fn list(api: &Api, path: &str, uri: &Uri) -> Result<Json<Listed>, ApiError> 
     let limit = parameters.number("limit", 1..=api.config.page_max, api.config.page_default)?;
     let before = parameters.cursor::<CursorId>()?.map(|cursor| cursor.0);
     api.hub.read(|views| {
-        let device = devices::find(views, device_of(path))?;
+        let device = lookup::find(views, device_of(path))?;
         let page = views.commands(&device.id, before, limit);
         Ok(Json(Listed {
             commands: page.commands.into_iter().map(Command).collect(),

@@ -4,8 +4,8 @@ use axum::http::{HeaderMap, header};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::error::{ApiError, Kind};
 use super::parameters::Parameters;
+use crate::error::{ApiError, Kind};
 
 /// How times are written.
 #[derive(Debug, Clone, PartialEq)]

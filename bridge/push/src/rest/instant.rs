@@ -10,7 +10,7 @@ const UNIX_MS_MAX: u64 = 8_640_000_000_000_000;
 /// between 2001 and 2200 in s, ms, µs or ns is that one, any other is in ms. Digits of a second beyond the third are cut
 /// off; a leap second counts as the first of the next minute.
 pub fn parse(text: &str) -> Option<i64> {
-    let whole = super::parameters::whole(text).parse().ok();
+    let whole = super::numbers::whole(text).parse().ok();
     let in_ms = |whole: i64| unix_ms(whole).or(Some(whole).filter(|ms| ms.unsigned_abs() <= UNIX_MS_MAX));
     whole.and_then(in_ms).or_else(|| rfc3339(text))
 }

@@ -8,7 +8,7 @@ use tidegate_identity::Principal;
 use tidegate_telemetry::{Intent, Position};
 
 use super::Api;
-use super::error::{ApiError, Kind};
+use crate::error::{ApiError, Kind};
 use crate::http::security::refused;
 
 /// Longest key, in characters.

@@ -1,6 +1,6 @@
 //! REST under `/v1`, and what operators ask for. `openapi.json` describes every answer.
 //!
-//! - [`error`]: problem documents; [`parameters`], [`instant`], [`csv`]: what requests say
+//! - [`parameters`], [`instant`], [`numbers`], [`csv`]: what requests say; [`lookup`]: which device they mean
 //! - [`archive`]: history, read where blocking is allowed
 //! - [`devices`], [`readings`], [`periods`], [`series`], [`alerts`], [`rules`], [`acknowledge`], [`clients`], [`commands`],
 //!   [`operations`]: the answers; [`prometheus`]: the same history as Grafana asks for it;
@@ -8,16 +8,18 @@
 
 mod acknowledge;
 mod alert_history;
+mod alert_page;
 mod alerts;
 mod archive;
 mod clients;
 mod commands;
 mod csv;
 mod devices;
-pub mod error;
 mod instant;
 mod intent;
 mod listing;
+mod lookup;
+mod numbers;
 mod operations;
 mod parameters;
 mod periods;
@@ -37,12 +39,12 @@ use tidegate_telemetry::History;
 
 use crate::clients::Clients;
 use crate::config::PushConfig;
+use crate::error::{ApiError, Kind};
 use crate::http::{compression, dashboard, requests, security};
-use crate::hub::Hub;
+use crate::live::hub::Hub;
 use crate::live::{self, Live};
 use crate::ports::{Intents, Operations};
 use archive::RequestArchive;
-use error::{ApiError, Kind};
 
 /// What the answers are made from.
 struct Api {

@@ -10,10 +10,10 @@ use tidegate_telemetry::history::{ProblemGroup, StoreStats};
 use tidegate_telemetry::{Position, StateCounts};
 
 use super::Api;
-use super::error::{ApiError, Kind};
 use super::parameters::Parameters;
 use crate::archive::Asker;
 use crate::config::PushConfig;
+use crate::error::{ApiError, Kind};
 use crate::ports::{OperationStats, Readiness};
 
 /// `GET /v1/problems`

@@ -14,10 +14,10 @@ use tidegate_telemetry::Value;
 use tidegate_telemetry::history::{ReadingsCursor, ReadingsPage, ReadingsQuery, SeriesQuery};
 
 use super::csv::{self, Times};
-use super::error::{ApiError, Kind};
 use super::parameters::Parameters;
-use super::{Api, devices};
+use super::{Api, lookup};
 use crate::archive::Asker;
+use crate::error::{ApiError, Kind};
 
 /// How far before the window is looked for how the switch stood when it began, ms.
 const BEFORE_MS: i64 = 31 * 86_400_000;
@@ -55,8 +55,8 @@ pub async fn list(
     let times = csv::wanted(&parameters, &headers)?;
     let default = if times.is_some() { api.config.page_max } else { api.config.page_default };
     let limit = parameters.number("limit", 1..=api.config.page_max, default)?;
-    let (device, metric) = api.hub.read(|views| devices::find_series(views, &parameters))?;
-    if api.hub.read(|views| devices::says_words(views, &device, &metric)) {
+    let (device, metric) = api.hub.read(|views| lookup::find_series(views, &parameters))?;
+    if api.hub.read(|views| lookup::says_words(views, &device, &metric)) {
         let detail = format!("{metric} is no switch, for it says words: GET /v1/readings has each of them");
         return Err(ApiError::new(Kind::UnknownMetric, detail));
     }

@@ -16,10 +16,11 @@ use tidegate_telemetry::history::{ReadingsCursor, ReadingsPage, ReadingsQuery};
 
 use super::archive::RequestArchive;
 use super::csv::{self, Times};
-use super::error::ApiError;
-use super::parameters::{Parameters, digits};
-use super::{Api, devices};
+use super::numbers::digits;
+use super::parameters::Parameters;
+use super::{Api, lookup};
 use crate::archive::Asker;
+use crate::error::ApiError;
 
 /// What JavaScript counts exactly.
 const POINTS_MAX: usize = (1 << 53) - 1;
@@ -41,7 +42,7 @@ pub async fn list(
         None => (api.config.page_max, api.config.page_default),
     };
     let limit = parameters.number("limit", 1..=POINTS_MAX, default)?.min(most);
-    let (device, metric) = api.hub.read(|views| devices::find_series(views, &parameters))?;
+    let (device, metric) = api.hub.read(|views| lookup::find_series(views, &parameters))?;
     let query = ReadingsQuery { device, metric, from, to_ms, limit };
     match times {
         Some(times) => stream_csv(&api, asker, query, times).await,

@@ -7,9 +7,9 @@ use serde::Serialize;
 use tidegate_telemetry::{Condition, Rule, Severity};
 
 use super::Api;
-use super::devices::find;
-use super::error::ApiError;
+use super::lookup::find;
 use super::parameters::Parameters;
+use crate::error::ApiError;
 use crate::ports::RuleReach;
 
 /// What raises alerts.

@@ -8,10 +8,10 @@ use tidegate_buckets::Rung;
 use tidegate_telemetry::history::SeriesQuery;
 use tidegate_views::StreamPosition;
 
-use super::error::ApiError;
 use super::parameters::Parameters;
-use super::{Api, devices};
+use super::{Api, lookup};
 use crate::archive::Asker;
+use crate::error::ApiError;
 
 /// A chart: start, count, mean, minimum, maximum, last.
 #[derive(Debug, Serialize)]
@@ -31,7 +31,7 @@ pub async fn chart(State(api): State<Arc<Api>>, asker: Asker, uri: Uri) -> Resul
     let parameters = Parameters::of(&uri, &["device", "metric", "from", "to", "width"])?;
     let (from_ms, to_ms) = parameters.span(api.hub.now_ms())?;
     let width = parameters.number("width", 1..=api.config.width_max, 800)?;
-    let (device, metric) = api.hub.read(|views| devices::find_series(views, &parameters))?;
+    let (device, metric) = api.hub.read(|views| lookup::find_series(views, &parameters))?;
     let rung = Rung::for_span(to_ms.saturating_sub(from_ms), width);
     let query = SeriesQuery {
         device: Arc::clone(&device),

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::command::{CommandId, CommandProgress, CommandRefusal, CommandRequest};
-use crate::entry::Position;
+use crate::position::Position;
 use crate::rule::{Condition, Rule};
 use crate::scope::DeviceScope;
 use crate::severity::Severity;

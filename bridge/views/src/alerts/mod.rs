@@ -19,7 +19,7 @@ pub(crate) use self::scope::{Counts, Share};
 use self::scope::{Rank, Scope};
 use crate::directory::is_within;
 use crate::groups::self_and_above;
-use crate::views::SubscriberId;
+use crate::subscriber::SubscriberId;
 
 /// Every alert that is held.
 #[derive(Debug, Default)]

@@ -8,7 +8,7 @@ use tidegate_telemetry::{AlertChange, AlertState, Severity};
 
 use super::Alert;
 use super::bursts::{Burst, Bursts};
-use crate::views::SubscriberId;
+use crate::subscriber::SubscriberId;
 
 /// Alerts of a group and of all below it.
 #[derive(Debug, Default)]

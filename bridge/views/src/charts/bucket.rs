@@ -1,6 +1,16 @@
 use tidegate_buckets::{Bucket, Rung};
 
-use super::Sample;
+/// One value of a series.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sample {
+    pub version: u64,
+    /// Event time, Unix ms.
+    pub time_ms: i64,
+    /// `None`: text, which is in no bucket.
+    pub value: Option<f64>,
+    /// It repeats nothing that came before, and takes the place of nothing.
+    pub is_new: bool,
+}
 
 /// A bucket and when it last changed.
 #[derive(Debug, Clone, Copy)]

@@ -4,8 +4,8 @@ use smallvec::SmallVec;
 use tidegate_buckets::Rung;
 use tidegate_telemetry::history::SeriesAnswer;
 
-use super::bucket::{BucketCell, Taken};
-use crate::views::SubscriberId;
+use super::bucket::{BucketCell, Sample, Taken};
+use crate::subscriber::SubscriberId;
 
 /// One series in buckets of one width.
 #[derive(Debug, Default)]
@@ -31,18 +31,6 @@ pub(crate) struct Chart {
     uncertain: Option<Span>,
     /// ... and these are being read.
     refreshing: Option<Span>,
-}
-
-/// One value of a series.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Sample {
-    pub version: u64,
-    /// Event time, Unix ms.
-    pub time_ms: i64,
-    /// `None`: text, which is in no bucket.
-    pub value: Option<f64>,
-    /// It repeats nothing that came before, and takes the place of nothing.
-    pub is_new: bool,
 }
 
 /// From the start of one bucket to that of another, which is within; Unix ms.

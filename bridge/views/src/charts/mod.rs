@@ -16,9 +16,9 @@ use smallvec::SmallVec;
 use tidegate_buckets::Rung;
 use tidegate_telemetry::history::SeriesAnswer;
 
-pub(crate) use self::bucket::BucketCell;
-pub(crate) use self::chart::{Chart, Sample, Span};
-use crate::views::SubscriberId;
+pub(crate) use self::bucket::{BucketCell, Sample};
+pub(crate) use self::chart::{Chart, Span};
+use crate::subscriber::SubscriberId;
 
 /// Which chart. Viewers of the same one share it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

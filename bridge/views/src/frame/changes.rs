@@ -6,8 +6,9 @@ use smallvec::SmallVec;
 
 use crate::directory::{Found, is_within};
 use crate::rows::Row;
+use crate::subscriber::SubscriberId;
 use crate::subscription::{Cells, Held, RowsView, Selector, Sending};
-use crate::views::{SubscriberId, Views};
+use crate::views::Views;
 
 /// Moves are looked at some tens of nanoseconds each; so many times more of them than of rows under one hold of the lock.
 const MOVES_A_ROW: usize = 8;

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use crate::directory::{Found, is_within};
 use crate::rows::{Row, short_name};
+use crate::subscriber::SubscriberId;
 use crate::subscription::{Held, Phase, RowsView, Selector, Subscription, Todo, View};
-use crate::views::{SubscriberId, Views};
+use crate::views::Views;
 
 impl Views {
     /// Takes up who came and went since the client's rows were determined, at most

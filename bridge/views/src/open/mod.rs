@@ -20,11 +20,12 @@ use crate::groups::Subtree;
 use crate::message::GapReason;
 use crate::position::StreamPosition;
 use crate::spec::{UpdateSpec, ViewError, ViewSpec, WindowSpec};
+use crate::subscriber::SubscriberId;
 use crate::subscription::{
     AlertsView, Cells, CommandsView, GroupView, Phase, Reached, RowsView, Sending, SeriesLine, Shown, Snapshot,
     Subscription, View,
 };
-use crate::views::{SubscriberId, Views};
+use crate::views::Views;
 
 /// What became of history that was put into a chart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,11 +12,12 @@ use crate::branches::{Owed, ROOT};
 use crate::charts::ChartKey;
 use crate::directory::Found;
 use crate::spec::{SeriesSpec, UpdateSpec, ViewError, WindowSpec};
+use crate::subscriber::SubscriberId;
 use crate::subscription::{
     AlertsView, Cells, CommandsView, Held, RowsView, Selector, Sending, SeriesLine, SeriesView, Subscription, Todo,
     View,
 };
-use crate::views::{SubscriberId, Views};
+use crate::views::Views;
 
 /// Alerts that a view shows when it does not say.
 const ALERTS_DEFAULT: usize = 100;

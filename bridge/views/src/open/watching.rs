@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use crate::branches::Owed;
 use crate::rows::short_name;
+use crate::subscriber::SubscriberId;
 use crate::subscription::{Cells, Held, RowsView, Selector, SeriesView};
-use crate::views::{SubscriberId, Views};
+use crate::views::Views;
 
 impl Views {
     /// Leaves at most `rows_per_lock` of the rows and names that a view holds, and with the last of them its branch.

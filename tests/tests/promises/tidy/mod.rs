@@ -19,55 +19,6 @@ const FILE_MAX: usize = 500;
 /// In CSS and the pages' markup a line is as long as what it lays out; they are held to the length of the file.
 const WITH_LONG_LINES: [&str; 3] = ["ts", "tsx", "mjs"];
 
-/// Modules that use each other, and why that stays.
-const CIRCLES_THAT_STAY: [(&str, &[&str], &str); 10] = [
-    (
-        "bridge/decode/src/",
-        &["config", "decoder", "format", "formats", "sources"],
-        "the configuration lists the formats there are, and formats heed it",
-    ),
-    (
-        "bridge/process/src/",
-        &["checkpoint", "commands", "older", "process", "unheard"],
-        "the methods of `Process` stand in a file a subject beside it",
-    ),
-    (
-        "bridge/process/src/",
-        &["crowd", "device", "fleet", "groups"],
-        "a device counts in its group, a group has devices",
-    ),
-    ("bridge/push/src/", &["http", "hub", "live", "rest"], "one error of REST answers for all of HTTP"),
-    ("bridge/push/src/", &["rest::alert_history", "rest::alerts"], "two pages of one answer"),
-    ("bridge/push/src/", &["rest::commands", "rest::devices"], "a device's answer has its commands"),
-    ("bridge/push/src/", &["rest::instant", "rest::parameters"], "an instant is a parameter, and begins as a number"),
-    (
-        "bridge/store/src/",
-        &["close", "files", "flush", "head", "maintain", "memory", "store", "upgrade"],
-        "the methods of `Store` stand in a file a subject beside it",
-    ),
-    ("bridge/telemetry/src/", &["command", "entry"], "an entry may be a command, and a command's message is published"),
-    (
-        "bridge/views/src/",
-        &[
-            "alerts",
-            "branches",
-            "charts",
-            "charts::bucket",
-            "charts::chart",
-            "commands",
-            "config",
-            "directory",
-            "groups",
-            "rows",
-            "stands",
-            "views",
-            "wait_list",
-            "watchers",
-        ],
-        "the parts of `Views` name who watches them by a number that `views` gives",
-    ),
-];
-
 /// Formats of payloads that others have defined. What knows one stands in the folder of formats; tests and simulated devices
 /// may write them.
 const OUTSIDE_FORMATS: [&str; 12] = [
@@ -202,12 +153,7 @@ fn no_modules_of_a_crate_use_each_other_in_a_circle() {
     let mut wrong = Vec::new();
     for (root, files) in crates_of(&sources()) {
         for circle in Modules::new(&files).circles() {
-            let stays = |(of, modules, _): &(&str, &[&str], &str)| {
-                root == *of && circle.modules.iter().all(|module| modules.contains(&module.as_str()))
-            };
-            if !CIRCLES_THAT_STAY.iter().any(stays) {
-                wrong.push(format!("{root}: {:?} use each other\n  {}", circle.modules, circle.uses.join("\n  ")));
-            }
+            wrong.push(format!("{root}: {:?} use each other\n  {}", circle.modules, circle.uses.join("\n  ")));
         }
     }
     let remedy = "move what both need to a module of its own, or what is used to the module that uses it";

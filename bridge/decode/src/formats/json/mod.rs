@@ -10,10 +10,10 @@ use std::sync::Arc;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use tidegate_telemetry::{Decoded, Reading, Reason, Rejection};
 
-use crate::decoder::without_surroundings;
 use crate::flaws::Flaws;
 use crate::format::{Format, FormatEntry, Input};
 use crate::non_finite;
+use crate::surroundings::without_surroundings;
 use flatten::Draft;
 
 /// It was there first, hence the name that configurations have.

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use crate::hub::{Entered, Hub};
+use crate::live::hub::{Entered, Hub};
 
 /// A session that is in the hub; it leaves when this is dropped.
 pub(crate) struct HubGuard {

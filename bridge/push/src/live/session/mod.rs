@@ -20,9 +20,9 @@ use tokio::time::{Instant, sleep_until};
 
 pub(crate) use self::guard::HubGuard;
 use crate::archive::{Archive, Asker};
-use crate::hub::Hub;
 use crate::live::encoding::LiveEncoding;
 use crate::live::flow::{ByteLimit, Flow};
+use crate::live::hub::Hub;
 use crate::live::jobs::{Jobs, Questions};
 use crate::live::json::Json;
 use crate::live::lateness::Lateness;

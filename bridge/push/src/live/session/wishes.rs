@@ -2,6 +2,7 @@ use tidegate_views::Subscription;
 use tokio::time::Instant;
 
 use super::{Open, Session};
+use crate::live::chart_refresh;
 use crate::live::jobs::Questions;
 use crate::live::message::{ClientMessage, Code, ErrorMessage, ServerMessage, Subscribe, Update};
 use crate::live::transport::{Gone, Transport};
@@ -139,7 +140,7 @@ impl<T: Transport> Session<T> {
     fn ask_charts(&mut self, subscription: &Subscription, questions: &mut Questions) {
         let wanted = self.hub.read(|views| views.wanted_history(subscription));
         if !wanted.is_empty() {
-            self.hub.refresh_charts(&self.history);
+            chart_refresh::begin(&self.hub, &self.history);
         }
         for (line, query) in wanted {
             self.jobs.chart((subscription.id(), questions), line, query, 0);

@@ -18,8 +18,8 @@ use tokio::time::sleep;
 
 use super::link::Link;
 use super::{BASE_MS, Past};
-use crate::hub::Hub;
 use crate::live::LiveConfig;
+use crate::live::hub::Hub;
 
 /// A history of one series: every value that was sent, by time.
 #[derive(Default)]

@@ -16,8 +16,8 @@ use tidegate_views::ViewsConfig;
 
 use super::link::Link;
 use super::{BASE_MS, Past};
-use crate::hub::Hub;
 use crate::live::LiveConfig;
+use crate::live::hub::Hub;
 
 const DOCUMENT: &str = include_str!("../../../../../docs/protocol.md");
 /// What only a client says; `pong` and the rest is the server's.

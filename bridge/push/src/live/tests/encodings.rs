@@ -14,9 +14,9 @@ use tidegate_views::{Encoding, ViewsConfig};
 
 use super::link::Link;
 use super::{BASE_MS, Past};
-use crate::hub::Hub;
 use crate::live::LiveConfig;
 use crate::live::encoding::LiveEncoding;
+use crate::live::hub::Hub;
 use crate::live::json::Json;
 use crate::live::message::ServerMessage;
 use crate::live::position::PositionForm;

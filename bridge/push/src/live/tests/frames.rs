@@ -13,8 +13,8 @@ use tokio::time::sleep;
 
 use super::link::Link;
 use super::{BASE_MS, Past};
-use crate::hub::Hub;
 use crate::live::LiveConfig;
+use crate::live::hub::Hub;
 
 const DEVICE: DeviceIndex = DeviceIndex(0);
 

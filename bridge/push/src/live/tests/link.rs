@@ -5,9 +5,9 @@ use tidegate_telemetry::History;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::hub::Hub;
 use crate::live::encoding::LiveEncoding;
 use crate::live::encodings::ENCODINGS;
+use crate::live::hub::Hub;
 use crate::live::session::{self, HubGuard};
 use crate::live::transport::{Gone, Received, Transport};
 

@@ -18,7 +18,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::{BASE_MS, Past};
-use crate::hub::Hub;
+use crate::live::hub::Hub;
 use crate::live::{Live, LiveConfig, upgrade};
 
 /// A hub with a number of five-metric devices, served on a socket.

@@ -18,8 +18,8 @@ use tokio::time::{Instant, sleep};
 
 use super::link::Link;
 use super::{BASE_MS, Past};
-use crate::hub::Hub;
 use crate::live::LiveConfig;
+use crate::live::hub::Hub;
 
 const SEEDS: u64 = 60;
 const STEPS: usize = 600;

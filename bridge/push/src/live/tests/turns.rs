@@ -12,8 +12,8 @@ use tidegate_views::ViewsConfig;
 use super::link::Link;
 use super::{BASE_MS, Past};
 use crate::archive::Asker;
-use crate::hub::Hub;
 use crate::live::LiveConfig;
+use crate::live::hub::Hub;
 
 /// More than the readers there are, since they may overtake each other; far less than what is asked for.
 const FEW: usize = 100;

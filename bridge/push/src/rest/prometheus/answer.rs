@@ -7,7 +7,7 @@ use serde_json::json;
 use tidegate_promql::labels::Labels;
 use tidegate_promql::{Answer, Line, QueryError, Range};
 
-use crate::rest::error::ApiError;
+use crate::error::ApiError;
 
 /// The body of an answer that is one.
 pub(super) fn success<T: Serialize>(data: &T) -> Response {

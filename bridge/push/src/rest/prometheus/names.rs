@@ -10,7 +10,7 @@ use tidegate_promql::source::{Series, Source};
 use tidegate_telemetry::history::{SeriesQuery, Wanted};
 use tidegate_telemetry::{History, HistoryError};
 
-use crate::hub::Hub;
+use crate::live::hub::Hub;
 
 /// Devices that are looked at before others have their turn at the views, and at the store.
 const DEVICES_PER_LOCK: usize = 500;

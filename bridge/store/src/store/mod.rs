@@ -1,3 +1,9 @@
+//! The store, and what is done with it as a whole: `flush`, `close` (hours), `maintain`.
+
+mod close;
+mod flush;
+mod maintain;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -6,11 +12,13 @@ use parking_lot::{Mutex, RwLock};
 use tidegate_telemetry::history::StoreStats;
 use tidegate_telemetry::{Change, Position, Problem, ProblemSink};
 
+pub use self::flush::{Flush, FlushReport};
+pub use self::maintain::MaintainReport;
+use self::maintain::Maintenance;
+use crate::aged::Aged;
 use crate::config::StoreConfig;
 use crate::error::{OpenError, StoreError};
 use crate::files::Files;
-use crate::flush::Flush;
-use crate::maintain::{Aged, Maintenance};
 use crate::memory::{Memory, TooOld};
 use crate::quarantine::Quarantine;
 

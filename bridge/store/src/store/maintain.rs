@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use rustc_hash::FxHashMap;
 
-use crate::close::{self, Closing};
+use super::close::{self, Closing};
+use crate::aged::Aged;
 use crate::error::StoreError;
 use crate::files::Files;
 use crate::head::{HeadWriter, Part};
@@ -13,18 +14,6 @@ use crate::hour::{Day, Hour, Month};
 use crate::store::{Inner, Store};
 
 const DAY_MS: i64 = 86_400_000;
-
-/// What ages are measured to is written down when it is so much further.
-const AGED_STEP_MS: i64 = 600_000;
-
-/// What ages are measured to, for everything that is deleted or refused by its age.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Aged {
-    /// Unix ms. A clock that is not confirmed does not move it.
-    pub to_ms: i64,
-    /// The same, as it was when a confirmed clock moved it last: so much has surely passed. `None`: none did yet.
-    pub surely_ms: Option<i64>,
-}
 
 /// What [`Store::maintain`] did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -52,13 +41,6 @@ pub(crate) struct Maintenance {
     freed: bool,
     /// As `head.db` has it.
     aged_saved: Option<Aged>,
-}
-
-impl Aged {
-    fn is_far_from(self, newer: Aged) -> bool {
-        let is_near = (0..AGED_STEP_MS).contains(&(newer.to_ms - self.to_ms));
-        !is_near || self.surely_ms.is_some() != newer.surely_ms.is_some()
-    }
 }
 
 impl Store {

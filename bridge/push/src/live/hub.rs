@@ -5,18 +5,17 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::RwLock;
 use tidegate_follow::{Changes, Flushing, Followed, Follower, Refused};
-use tidegate_telemetry::{Change, History, Numbered, Position};
+use tidegate_telemetry::{Change, Numbered, Position};
 use tidegate_views::{Epoch, Lane, SubscriberId, Subscription, ViewError, Views, ViewsConfig};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::archive::Turns;
-use crate::live::chart_refresh;
 use crate::live::config::LiveConfig;
 use crate::live::meters::Meters;
+use crate::live::pieces::{Piece, Pieces};
 use crate::live::waker::Waker;
-use crate::pieces::{Piece, Pieces};
 
 /// The state that viewers see, and the sessions that wait for its changes.
 ///
@@ -37,8 +36,8 @@ pub struct Hub {
     pub(crate) closed: CancellationToken,
     /// There are charts with buckets to be read again.
     pub(crate) uncertain: Notify,
-    /// Somebody waits for that.
-    refreshes_charts: AtomicBool,
+    /// The task that reads them runs.
+    pub(crate) refreshes_charts: AtomicBool,
     sessions: AtomicUsize,
     sessions_begun: AtomicU64,
 }
@@ -194,13 +193,6 @@ impl Hub {
     pub(crate) fn check_names(&self, names: &[String]) -> Result<(), ViewError> {
         let some = self.read(Views::rows_per_lock);
         names.chunks(some).try_for_each(|names| self.read(|views| views.check_names(names)))
-    }
-
-    /// From now on what readings alone cannot keep right of open charts is read from history again.
-    pub(crate) fn refresh_charts(self: &Arc<Self>, history: &Arc<dyn History>) {
-        if !self.refreshes_charts.swap(true, Ordering::SeqCst) {
-            self.tasks.spawn(chart_refresh::run(Arc::clone(self), Arc::clone(history)));
-        }
     }
 
     /// Takes a session in; `None` when the server is full or closing.

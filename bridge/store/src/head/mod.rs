@@ -3,6 +3,8 @@
 //! The catalogue of series, the parts of hours that are not closed, alert events and the quarantine. Parts are keyed
 //! by the order of the flushes, so that each flush appends; space of merged parts is used again.
 
+mod upgrade;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -12,16 +14,15 @@ use rusqlite::{Connection, OptionalExtension, params};
 use tidegate_telemetry::history::AlertEvent;
 use tidegate_telemetry::{Owner, Position, Problem, Reason};
 
+use crate::aged::Aged;
 use crate::bundle::{Blocks, Key};
 use crate::catalogue::{Catalogue, Row, SeriesId};
 use crate::codec::Damaged;
 use crate::error::StoreError;
 use crate::hour::Hour;
-use crate::maintain::Aged;
 use crate::point::Run;
 use crate::quarantine;
 use crate::sqlite::Database;
-use crate::upgrade;
 
 /// Name of the file in the store's directory.
 pub(crate) const FILE_NAME: &str = "head.db";
