@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use tidegate_broker::{BrokerConfig, EngineConfig, ListenAddress, SessionStoreConfig};
 use tidegate_decode::DecodeConfig;
 use tidegate_identity::{Exposure, IdentityConfig};
+use tidegate_influx::InfluxConfig;
 use tidegate_log::LogConfig;
 use tidegate_node::{ClockConfig, FlushConfig, NodeConfig};
 use tidegate_process::ProcessConfig;
@@ -18,14 +19,23 @@ use tidegate_settings::{Mistake, Reader};
 use tidegate_store::StoreConfig;
 use tidegate_views::ViewsConfig;
 
+/// All that a file says.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// What any program with a node is told.
+    pub node: NodeConfig,
+    /// Where readings go besides.
+    pub influxdb: InfluxConfig,
+}
+
 /// Reads a configuration file's text.
 ///
 /// # Errors
 /// Every mistake of the file, in order of line.
-pub fn parse(text: &str) -> Result<NodeConfig, Vec<Mistake>> {
+pub fn parse(text: &str) -> Result<Config, Vec<Mistake>> {
     let mut reader = Reader::new(text);
     let config = read(&mut reader);
-    for (section, what) in without_the_gate(&config) {
+    for (section, what) in without_the_gate(&config.node) {
         reader.at(section).wrong(what);
     }
     let (mistakes, _) = reader.finish();
@@ -44,10 +54,10 @@ pub fn sample() -> String {
 }
 
 /// Every section, in the order of the sample.
-fn read(reader: &mut Reader) -> NodeConfig {
+fn read(reader: &mut Reader) -> Config {
     let folder = "Folder of the log, the sessions, the store and the checkpoint; --data overrides it.";
     let data = reader.section("data", "Where everything is kept.").text("directory", "data".into(), folder);
-    let mut config = NodeConfig {
+    let mut node = NodeConfig {
         push: PushConfig::read(reader),
         broker: BrokerConfig::read(reader),
         identity: IdentityConfig::read(reader),
@@ -63,9 +73,9 @@ fn read(reader: &mut Reader) -> NodeConfig {
         data: PathBuf::new(),
         accepted: Vec::new(),
     };
-    config.views.cleared_alerts_max = config.process.alerts_recent_max;
-    config.keep_in(PathBuf::from(data));
-    config
+    node.views.cleared_alerts_max = node.process.alerts_recent_max;
+    node.keep_in(PathBuf::from(data));
+    Config { node, influxdb: InfluxConfig::read(reader) }
 }
 
 /// What only the gate does and is asked of another engine: nobody shall believe that it is done.
@@ -144,7 +154,7 @@ mod tests {
     #[test]
     fn every_other_configuration_of_the_repository_loads() {
         let demo = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/demo.toml");
-        assert!(!parse(&std::fs::read_to_string(demo).unwrap()).unwrap().process.rules.is_empty());
+        assert!(!parse(&std::fs::read_to_string(demo).unwrap()).unwrap().node.process.rules.is_empty());
     }
 
     #[test]
@@ -199,7 +209,7 @@ mod tests {
     #[test]
     fn listeners_that_cannot_be_are_told_with_what_to_write() {
         let said = |text: &str, exposure| -> Vec<String> {
-            let mistakes = unservable(&parse(text).unwrap(), text, exposure);
+            let mistakes = unservable(&parse(text).unwrap().node, text, exposure);
             mistakes.iter().map(ToString::to_string).collect()
         };
         let text = "[mqtt]\nlisten = \"0.0.0.0:1884\"\n\n[http]\nlisten = \"[::]:8081\"\n\n\

@@ -19,6 +19,7 @@ use tokio::runtime::Runtime;
 use tracing_subscriber::EnvFilter;
 
 use cli::{Cli, Command, Run};
+use config::Config;
 use tidegate_settings::Mistake;
 
 #[global_allocator]
@@ -48,7 +49,7 @@ fn main() -> ExitCode {
 /// Refuses what a start refuses, in the same words, as far as the file alone says it.
 fn check(file: &Path, insecure_allow_anonymous: bool) -> Result<()> {
     let (config, text) = load(Some(file))?;
-    servable(Some(file), &config, &text, insecure_allow_anonymous)?;
+    servable(Some(file), &config.node, &text, insecure_allow_anonymous)?;
     println!("{} is fine", file.display());
     Ok(())
 }
@@ -66,7 +67,7 @@ const VIEWERS_GIVE_WAY: i32 = 5;
 
 fn run(arguments: Run) -> Result<()> {
     let file = arguments.config.as_deref();
-    let (mut config, text) = load(file)?;
+    let (Config { node: mut config, influxdb }, text) = load(file)?;
     if let Some(data) = arguments.data {
         config.keep_in(data);
     }
@@ -83,7 +84,7 @@ fn run(arguments: Run) -> Result<()> {
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     let devices = workers("devices", cores, 0)?;
     let viewers = workers("viewers", cores.saturating_sub(1).max(1), VIEWERS_GIVE_WAY)?;
-    let ended = devices.block_on(program::run(config, viewers.handle()));
+    let ended = devices.block_on(program::run(config, influxdb, viewers.handle()));
     // A question to the history that nobody waits for any more is not waited for.
     viewers.shutdown_background();
     ended
@@ -115,7 +116,7 @@ fn end_with_vital_threads() {
 }
 
 /// The configuration and the text it was read from.
-fn load(file: Option<&Path>) -> Result<(NodeConfig, String)> {
+fn load(file: Option<&Path>) -> Result<(Config, String)> {
     let text = match file {
         Some(file) => std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?,
         None => String::new(),

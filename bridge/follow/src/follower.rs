@@ -1,8 +1,11 @@
 //! The trait.
 
 use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
 
-use tidegate_telemetry::{Position, Reason};
+use bytes::Bytes;
+use tidegate_telemetry::{History, Position, Reason};
 
 use crate::changes::{Changes, Followed};
 
@@ -19,6 +22,11 @@ pub trait Follower: Send {
     ///
     /// `None`: it keeps nothing over a restart. Then it is told the whole state before anything else, as changes.
     fn position(&self) -> Option<Followed>;
+
+    /// Told once, before anything else, to one that has a thread of its own: history, which has what it is told, or will.
+    fn begin(&mut self, history: Arc<dyn History>) {
+        drop(history);
+    }
 
     /// Takes what entries changed, into memory. Positions only grow. What it does not take it adds to `refused`.
     ///
@@ -44,6 +52,27 @@ pub trait Flushing: Send {
     /// # Errors
     /// When it cannot be written now.
     fn run(&mut self) -> Result<(), FlushError>;
+
+    /// After an error: how long to wait before the next attempt, where whoever did not take it said so.
+    fn patience(&self) -> Option<Duration> {
+        None
+    }
+
+    /// What will never be taken, since the last call.
+    fn set_aside(&mut self) -> Vec<SetAside> {
+        Vec::new()
+    }
+}
+
+/// Something that whoever a follower writes to refuses for good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetAside {
+    /// Which series or thing: those of one are shown together.
+    pub about: Arc<str>,
+    /// Why, for people, in the words of who refused it.
+    pub detail: String,
+    /// What was refused.
+    pub content: Bytes,
 }
 
 /// Something of an entry that a follower does not take: a problem of whoever sent it.

@@ -4,7 +4,8 @@
 //! up to which position it keeps them durably; after a restart it is told what comes after that, and nothing twice.
 //!
 //! - [`Follower`]: the trait; [`Flushing`]: what one writes on another thread than the one that tells it changes
-//! - [`Changes`]: what a batch of entries changed; [`Followed`]: how far a follower is; [`Refused`]: what one does not take
+//! - [`Changes`]: what a batch of entries changed; [`Followed`]: how far a follower is; [`Refused`], [`SetAside`]: what
+//!   one, or whoever it writes to, does not take
 //! - [`Names`], [`ByNumber`]: which device and metric a number stands for
 //! - [`PositionFile`]: how far a follower is, on disk
 //!
@@ -17,6 +18,6 @@ mod names;
 mod position_file;
 
 pub use changes::{Changes, Followed};
-pub use follower::{FlushError, Flushing, Follower, Refused};
+pub use follower::{FlushError, Flushing, Follower, Refused, SetAside};
 pub use names::{ByNumber, Names};
 pub use position_file::{PositionFile, PositionFileError};

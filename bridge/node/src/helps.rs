@@ -23,13 +23,19 @@ const COUNTERS: &[(&str, &str)] = &[
     ),
     ("tidegate_follow_behind_total", "Times that a follower was behind for longer than its queue lasts."),
     ("tidegate_follow_failures_total", "Times that a follower could not write or read what it was to, by follower."),
-    ("tidegate_follow_refused_total", "Readings that a follower did not take, by follower."),
+    (
+        "tidegate_follow_refused_total",
+        "Readings that a follower, or whoever it writes to, did not take for good, by follower.",
+    ),
     ("tidegate_history_questions_total", "Questions to the history, by who asked and how they ended."),
     ("tidegate_http_refused_total", "HTTP requests and connections refused, by reason."),
     ("tidegate_http_requests_total", "HTTP requests, by route and status."),
     ("tidegate_identity_accepted_total", "Clients let in, by what they proved."),
     ("tidegate_identity_files_read_total", "Password and key files read, by outcome."),
     ("tidegate_identity_refused_total", "Clients not let in, by reason."),
+    ("tidegate_influxdb_answers_total", "Answers of InfluxDB to writes, by status."),
+    ("tidegate_influxdb_points_total", "Points that InfluxDB has taken."),
+    ("tidegate_influxdb_set_aside_total", "Points that InfluxDB refuses for good."),
     ("tidegate_live_bytes_total", "Bytes sent to live sessions."),
     ("tidegate_live_chart_mend_failures_total", "Readings of history for open charts that failed."),
     ("tidegate_live_chart_mends_total", "Spans of open charts read from history again."),
@@ -107,6 +113,10 @@ const GAUGES: &[(&str, &str)] = &[
     ("tidegate_clock_doubted", "1 while the system clock leapt and is not followed."),
     ("tidegate_engine_connected", "1 while connected to the broker elsewhere."),
     ("tidegate_follow_behind_entries", "Entries of the log that a follower has not written yet, by follower."),
+    (
+        "tidegate_follow_behind_seconds",
+        "For how long a follower has not had everything, seconds, by follower; a second or two when it keeps up.",
+    ),
     ("tidegate_history_waiting", "Questions to the history that wait for their turn, by who asked."),
     ("tidegate_identity_failures_remembered", "Addresses and users whose failed proofs are remembered."),
     ("tidegate_live_sessions", "Live sessions open."),
@@ -149,6 +159,7 @@ const GAUGES: &[(&str, &str)] = &[
 
 /// What is distributed.
 const HISTOGRAMS: &[(&str, &str)] = &[
+    ("tidegate_influxdb_request_seconds", "Duration of a write to InfluxDB, seconds."),
     ("tidegate_live_latency_seconds", "From the receipt of a publication to the frame that shows it, seconds."),
     ("tidegate_log_commit_seconds", "Duration of a commit of the log, seconds."),
     ("tidegate_sessions_commit_seconds", "Duration of a commit of the sessions file, seconds."),

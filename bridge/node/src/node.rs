@@ -102,7 +102,8 @@ impl Node {
         // Who asks for them from now on finds them.
         rooms.applied.clone().wait_for(|applied| *applied >= rules).await.map_err(std::io::Error::other)?;
         let (log, history) = (rooms.log.clone(), rooms.store.clone());
-        let sinks = sinks.start(&Source { log, history, config: config.clone() })?;
+        let (progress, problems) = (sinks.progress(), rooms.problems.clone());
+        let sinks = sinks.start(&Source { log, history, problems, config: config.clone() })?;
         let program = Arc::new(Program {
             ways: ways_in(&config, &broker),
             started_ms: clock::now_ms(),
@@ -117,6 +118,7 @@ impl Node {
             ages: age_figures,
             reach,
             rates: Rates::default(),
+            sinks: progress,
         });
         let intents = Arc::new(LogIntents { log: rooms.log.clone(), applied: rooms.applied });
         let clients = Arc::new(BrokerClients(broker.clone()));
@@ -212,6 +214,7 @@ async fn each_second(program: Arc<Program>, metrics: Metrics, cancel: Cancellati
     let mut interval = tokio::time::interval(Duration::from_secs(1));
     while cancel.run_until_cancelled(interval.tick()).await.is_some() {
         program.rates.sample(program.figures.sample());
+        program.sinks.iter().for_each(|sink| sink.watch(program.problems.as_ref()));
         metrics.upkeep();
     }
 }

@@ -26,6 +26,7 @@ use crate::exposition::Metrics;
 use crate::figures::{Figures, Sample};
 use crate::flush::FlushStatus;
 use crate::problems::Ledger;
+use crate::sinks::Progress;
 
 /// Rates are over this span.
 const RATE_SPAN: Duration = Duration::from_secs(5);
@@ -58,6 +59,8 @@ pub struct Program {
     pub reach: Arc<Reach>,
     /// Samples of the last seconds.
     pub rates: Rates,
+    /// Who follows to the outside.
+    pub sinks: Vec<Arc<Progress>>,
 }
 
 /// Where MQTT is spoken, and what has to be shown there.
@@ -101,6 +104,7 @@ impl Operations for Program {
             },
             log: self.log_stats(),
             clock: self.clock_stats(),
+            sinks: self.sinks.iter().map(|sink| sink.stats(clock::now_ms())).collect(),
             refused: self.problems.counts(),
         }
     }

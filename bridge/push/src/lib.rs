@@ -25,6 +25,6 @@ pub use http::server::serve;
 pub use live::{Hub, Json, LiveConfig, ViewsFollower};
 pub use ports::{
     Anonymous, ClockStats, IntentError, Intents, LogStats, MqttListener, MqttStats, MqttWays, OperationStats,
-    Operations, Readiness, ReadingStats, RuleReach,
+    Operations, Readiness, ReadingStats, RuleReach, SinkStats,
 };
 pub use rest::router;

@@ -78,8 +78,25 @@ pub struct OperationStats {
     pub log: LogStats,
     /// The time.
     pub clock: ClockStats,
+    /// Who follows to the outside.
+    pub sinks: Vec<SinkStats>,
     /// Messages refused or not understood since the start, by the name of the reason.
     pub refused: BTreeMap<&'static str, u64>,
+}
+
+/// Where one stands that follows to the outside.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SinkStats {
+    /// Its name.
+    pub name: String,
+    /// Number of the last entry that it has written.
+    pub written: Position,
+    /// Entries after that.
+    pub behind_entries: u64,
+    /// For how long it has not had everything, ms.
+    pub behind_ms: i64,
+    /// What keeps it from writing, and what to do; `None` when nothing does.
+    pub trouble: Option<String>,
 }
 
 /// How the system's clock stands to the time that readings get.

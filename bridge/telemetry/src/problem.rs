@@ -73,11 +73,15 @@ pub enum Reason {
     DeviceClockUnset,
     /// A time further ahead of its receipt than `process.future_max`; the values count as of their receipt.
     TimeAhead,
+    /// A value that whoever it was written to refuses for good: InfluxDB, for a field of another type.
+    RefusedBySink,
+    /// What follows to the outside is behind, and why.
+    SinkBehind,
 }
 
 impl Reason {
     /// Every reason, so that counters exist from the start.
-    pub const ALL: [Reason; 30] = [
+    pub const ALL: [Reason; 32] = [
         Reason::MalformedPacket,
         Reason::PacketTooLarge,
         Reason::InvalidTopic,
@@ -108,6 +112,8 @@ impl Reason {
         Reason::TimeWithoutOffset,
         Reason::DeviceClockUnset,
         Reason::TimeAhead,
+        Reason::RefusedBySink,
+        Reason::SinkBehind,
     ];
 
     /// The name in counters, REST answers and the dashboard.
@@ -144,6 +150,8 @@ impl Reason {
             Reason::TimeWithoutOffset => "time_without_offset",
             Reason::DeviceClockUnset => "device_clock_unset",
             Reason::TimeAhead => "time_ahead",
+            Reason::RefusedBySink => "refused_by_sink",
+            Reason::SinkBehind => "sink_behind",
         }
     }
 }

@@ -19,6 +19,9 @@ const WORDS: Record<string, string> = {
   appended: "Entries appended",
   durable: "Entries on disk",
   applied: "Applied",
+  written: "Written up to entry",
+  behind_entries: "Behind, entries",
+  behind_ms: "Behind for",
   confirmed: "Confirmed by time that passed",
   ahead_ms: "Ahead of the time that readings get",
   followed_in_ms: "Followed in",
@@ -33,7 +36,8 @@ export function Status() {
   const stats = poll(api.stats, 2000);
   const figures = () => Object.entries<unknown>(stats.value() ?? {});
   const plain = () => figures().filter(([, value]) => typeof value !== "object" || value === null);
-  const nested = () => figures().filter((entry): entry is [string, Figures] => typeof entry[1] === "object" && entry[1] !== null);
+  const nested = () => figures().filter((entry): entry is [string, Figures] => typeof entry[1] === "object" && entry[1] !== null && !Array.isArray(entry[1]));
+  const sinks = () => stats.value()?.sinks ?? [];
   return (
     <>
       <div class="head">
@@ -81,6 +85,14 @@ export function Status() {
               <section>
                 <h2>{WORDS[name] ?? metricLabel(name)}</h2>
                 <List entries={Object.entries(figures)} />
+              </section>
+            )}
+          </For>
+          <For each={sinks()}>
+            {(sink) => (
+              <section>
+                <h2>To {sink.name}</h2>
+                <List entries={Object.entries(sink).filter(([name]) => name !== "name")} />
               </section>
             )}
           </For>

@@ -16,16 +16,20 @@ mod tap;
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use metrics::gauge;
+use parking_lot::Mutex;
 use tidegate_follow::{Changes, Followed, Follower};
 use tidegate_log::Log;
+use tidegate_push::SinkStats;
 use tidegate_store::Store;
-use tidegate_telemetry::Position;
+use tidegate_telemetry::{Owner, Position, Problem, ProblemSink, Reason};
 
+use crate::clock;
 use crate::config::NodeConfig;
 pub use kept::Kept;
 use runner::Runner;
@@ -33,6 +37,15 @@ use tap::Tap;
 
 /// How long the end of the node waits for a sink to write what it has.
 const END_MAX: Duration = Duration::from_secs(3);
+
+/// One that cannot write is told of after so long, ms…
+const FAILING_MAX_MS: i64 = 5_000;
+
+/// …one that is slow after so long, ms…
+const BEHIND_MAX_MS: i64 = 60_000;
+
+/// …and again after so long, ms.
+const TOLD_EVERY_MS: i64 = 60_000;
 
 /// By how much their threads give way to those of devices: as those of viewers do.
 const GIVE_WAY: i32 = 5;
@@ -75,7 +88,7 @@ impl Sinks {
     pub(crate) fn prepare(self) -> Prepared {
         let mut followers = Vec::new();
         for (name, follower) in self.list {
-            let durable = follower.position().unwrap_or(Followed::NOTHING).position;
+            let durable = follower.position().unwrap_or(Followed::NOTHING);
             followers.push((Arc::new(Progress::new(name, durable, self.queue_changes_max)), follower));
         }
         Prepared { followers, log_bytes_max: self.log_bytes_max }
@@ -143,6 +156,8 @@ pub struct Source {
     pub log: Arc<dyn Log>,
     /// What the log has no more.
     pub history: Store,
+    /// Where what is refused is told.
+    pub problems: Arc<dyn ProblemSink>,
     /// How entries are decoded and processed, and where the checkpoint is.
     pub config: NodeConfig,
 }
@@ -152,14 +167,30 @@ pub struct Progress {
     name: String,
     tap: Tap,
     durable: AtomicU64,
+    /// When the last entry that it has was received, Unix ms.
+    durable_ms: AtomicI64,
+    /// When it was last seen to have everything, or when it began, Unix ms.
+    level_ms: AtomicI64,
+    /// When it was last told that it is behind, Unix ms.
+    told_ms: AtomicI64,
+    /// What keeps it from writing.
+    trouble: Mutex<Option<String>>,
     /// It reads the log from there on; `u64::MAX`: it does not.
     reading: AtomicU64,
 }
 
 impl Progress {
-    fn new(name: String, durable: Position, queue_changes_max: usize) -> Progress {
-        let (tap, durable) = (Tap::new(queue_changes_max), AtomicU64::new(durable.0));
-        Progress { name, tap, durable, reading: AtomicU64::new(u64::MAX) }
+    fn new(name: String, durable: Followed, queue_changes_max: usize) -> Progress {
+        Progress {
+            name,
+            tap: Tap::new(queue_changes_max),
+            durable: AtomicU64::new(durable.position.0),
+            durable_ms: AtomicI64::new(durable.received_ms),
+            level_ms: AtomicI64::new(i64::MIN),
+            told_ms: AtomicI64::new(0),
+            trouble: Mutex::default(),
+            reading: AtomicU64::new(u64::MAX),
+        }
     }
 
     /// Up to where it has everything durably.
@@ -167,8 +198,53 @@ impl Progress {
         Position(self.durable.load(Ordering::Acquire))
     }
 
-    fn set_durable(&self, position: Position) {
-        self.durable.store(position.0, Ordering::Release);
+    fn set_durable(&self, followed: Followed) {
+        self.durable_ms.store(followed.received_ms, Ordering::Release);
+        self.durable.store(followed.position.0, Ordering::Release);
+        self.set_trouble(None);
+    }
+
+    fn set_trouble(&self, trouble: Option<String>) {
+        *self.trouble.lock() = trouble;
+    }
+
+    /// Where it stands, at `now_ms` (Unix ms).
+    pub fn stats(&self, now_ms: i64) -> SinkStats {
+        let (written, behind_entries) = {
+            let (durable, passed) = (self.durable(), self.tap.passed());
+            (durable, passed.0.saturating_sub(durable.0))
+        };
+        if behind_entries == 0 || self.level_ms.load(Ordering::Relaxed) == i64::MIN {
+            self.level_ms.store(now_ms, Ordering::Relaxed);
+        }
+        let durable_ms = self.durable_ms.load(Ordering::Acquire);
+        // After a start: since the receipt of the last entry that it has.
+        let since_ms = if behind_entries == 0 { now_ms } else { self.level_ms.load(Ordering::Relaxed).max(durable_ms) };
+        let (name, trouble) = (self.name.clone(), self.trouble.lock().clone());
+        SinkStats { name, written, behind_entries, behind_ms: (now_ms - since_ms).max(0), trouble }
+    }
+
+    /// Tells how far behind it is; of one that stays behind, a problem every minute.
+    pub fn watch(&self, problems: &dyn ProblemSink) {
+        let now_ms = clock::now_ms();
+        let SinkStats { name, behind_entries, behind_ms, trouble, .. } = self.stats(now_ms);
+        gauge!("tidegate_follow_behind_entries", "follower" => name.clone()).set(behind_entries as f64);
+        gauge!("tidegate_follow_behind_seconds", "follower" => name.clone()).set(behind_ms as f64 / 1e3);
+        let behind_max_ms = if trouble.is_some() { FAILING_MAX_MS } else { BEHIND_MAX_MS };
+        if behind_ms < behind_max_ms || now_ms - self.told_ms.load(Ordering::Relaxed) < TOLD_EVERY_MS {
+            return;
+        }
+        self.told_ms.store(now_ms, Ordering::Relaxed);
+        let why = trouble.unwrap_or_else(|| "it takes less than what comes, or catches up".into());
+        problems.report(Problem {
+            reason: Reason::SinkBehind,
+            detail: format!("{name} is {} s and {behind_entries} entries behind: {why}", behind_ms / 1_000),
+            topic: "".into(),
+            client: name.into(),
+            owner: Owner::default(),
+            received_ms: now_ms,
+            payload: bytes::Bytes::new(),
+        });
     }
 
     fn reading(&self) -> Option<Position> {

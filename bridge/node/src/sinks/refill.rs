@@ -24,12 +24,16 @@ pub fn refill(
     tell: &mut dyn FnMut(&Changes) -> bool,
 ) -> Result<(), HistoryError> {
     for (device, metric, id, name) in names.iter() {
-        let mut next = Some(ReadingsCursor::from(from.received_ms));
+        let (mut next, mut before_ms) = (Some(ReadingsCursor::from(from.received_ms)), None);
         while let Some(from) = next {
             let (device_id, metric_name, to_ms) = (id.clone(), name.clone(), to.received_ms.saturating_add(1));
             let query = ReadingsQuery { device: device_id, metric: metric_name, from, to_ms, limit: PAGE };
             let page = history.readings(&query, &|| true)?;
-            let readings = page.points.into_iter().map(|point| reading((device, metric), point)).collect();
+            let readings = page.points.into_iter().map(|point| {
+                let is_new = before_ms.replace(point.0) != Some(point.0);
+                reading((device, metric), point, is_new)
+            });
+            let readings = readings.collect();
             if !tell(&Changes::at(to, readings)) {
                 return Ok(());
             }
@@ -41,8 +45,9 @@ pub fn refill(
     Ok(())
 }
 
-fn reading((device, metric): (DeviceIndex, MetricIndex), (time_ms, value): (i64, Value)) -> Change {
-    let cells = smallvec![AppliedCell { metric, value, latest: false, is_new: false }];
+/// `is_new`: it is the first of its time.
+fn reading((device, metric): (DeviceIndex, MetricIndex), (time_ms, value): (i64, Value), is_new: bool) -> Change {
+    let cells = smallvec![AppliedCell { metric, value, latest: false, is_new }];
     let (origin, class) = (TimeOrigin::Device, DeliveryClass::Latest);
     Change::Reading(AppliedReading { device, time_ms, origin, received_ms: time_ms, class, cells })
 }

@@ -1,17 +1,20 @@
 //! The thread of one sink.
 
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use metrics::{counter, gauge};
-use tidegate_follow::{Changes, FlushError, Followed, Follower, Names};
-use tidegate_telemetry::Position;
+use metrics::counter;
+use tidegate_follow::{Changes, FlushError, Followed, Follower, Names, SetAside};
+use tidegate_telemetry::{Owner, Position, Problem, Reason};
 
 use super::refill::refill;
 use super::shadow::Shadow;
 use super::tap::Next;
 use super::{Progress, Source};
 use crate::batch::in_slices;
+use crate::clock;
 
 /// What was applied is written after so many changes…
 const FLUSH_CHANGES: usize = 8_192;
@@ -34,16 +37,19 @@ pub struct Runner {
     reached: Followed,
     unwritten: usize,
     written_at: Instant,
+    /// The end came before what was set apart could be written: nothing that comes after it may be.
+    is_broken_off: bool,
 }
 
 impl Runner {
     pub fn new(progress: Arc<Progress>, follower: Box<dyn Follower>, source: Source) -> Runner {
         let reached = follower.position().unwrap_or(Followed::NOTHING);
-        Runner { progress, follower, source, reached, unwritten: 0, written_at: Instant::now() }
+        Runner { progress, follower, source, reached, unwritten: 0, written_at: Instant::now(), is_broken_off: false }
     }
 
     /// Until nothing comes any more.
     pub fn run(mut self) {
+        self.follower.begin(Arc::new(self.source.history.clone()));
         let mut backoff = BACKOFF;
         while !self.progress.tap.is_closed() {
             let caught_up = self.catch_up();
@@ -55,7 +61,7 @@ impl Runner {
                 }
                 Err(error) => {
                     self.failed(&error, "it cannot catch up");
-                    self.progress.tap.pause(backoff);
+                    self.progress.tap.pause(jittered(backoff));
                     backoff = (backoff * 2).min(BACKOFF_MAX);
                 }
             }
@@ -151,29 +157,53 @@ impl Runner {
 
     /// Tries until it is written, or once where nothing comes any more.
     fn write(&mut self) {
-        if self.unwritten == 0 {
+        if self.unwritten == 0 || self.is_broken_off {
             return;
         }
         let (progress, mut backoff) = (Arc::clone(&self.progress), BACKOFF);
         if let Some(mut flushing) = self.follower.flush(self.reached) {
-            while let Err(error) = flushing.run() {
+            loop {
+                let written = flushing.run();
+                flushing.set_aside().into_iter().for_each(|aside| self.tell(aside));
+                let Err(error) = written else { break };
                 self.failed(&error, "it cannot be written");
                 if progress.tap.is_closed() {
+                    self.is_broken_off = true;
                     return;
                 }
-                progress.tap.pause(backoff);
+                progress.tap.pause(flushing.patience().unwrap_or_else(|| jittered(backoff)));
                 backoff = (backoff * 2).min(BACKOFF_MAX);
             }
         }
-        progress.set_durable(self.reached.position);
+        progress.set_durable(self.reached);
         (self.unwritten, self.written_at) = (0, Instant::now());
-        let behind = progress.tap.passed().0.saturating_sub(self.reached.position.0);
-        gauge!("tidegate_follow_behind_entries", "follower" => progress.name.clone()).set(behind as f64);
+    }
+
+    /// What is refused for good is a problem that people see.
+    fn tell(&self, aside: SetAside) {
+        let name = &self.progress.name;
+        counter!("tidegate_follow_refused_total", "follower" => name.clone()).increment(1);
+        self.source.problems.report(Problem {
+            reason: Reason::RefusedBySink,
+            detail: aside.detail,
+            topic: aside.about,
+            client: name.as_str().into(),
+            owner: Owner::default(),
+            received_ms: clock::now_ms(),
+            payload: aside.content,
+        });
     }
 
     fn failed(&self, error: &FlushError, what: &str) {
         let follower = self.progress.name.clone();
+        self.progress.set_trouble(Some(error.to_string()));
         tracing::warn!(%error, follower, "{what}: it is tried again, and nothing else waits for it");
         counter!("tidegate_follow_failures_total", "follower" => follower).increment(1);
     }
+}
+
+/// Cut by up to half, at random: those that failed together do not come back together.
+fn jittered(pause: Duration) -> Duration {
+    let random = RandomState::new().build_hasher().finish();
+    pause.mul_f64(1.0 - (random % 1_000) as f64 / 2_000.0)
 }

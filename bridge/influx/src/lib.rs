@@ -1,0 +1,25 @@
+//! InfluxDB 2 as a follower: every reading gets there once, through outages of days.
+//!
+//! Each value of a reading is a line of the line protocol, written by `POST /api/v2/write`. InfluxDB replaces what has the
+//! same series, field and time, so writing a batch again after a broken answer changes nothing; and two values of one
+//! millisecond get nanoseconds of their own ([`moment`]), which are the same each time the log is read.
+//!
+//! - [`Influx`]: the follower; [`InfluxConfig`]: what it is told
+//! - `line`: the line protocol; `series`: the part of a line that stays; `moment`: the nanosecond of a value
+//! - `batch`: lines that wait; `delivery`: what becomes of them, and which of them are set aside
+//! - `client`: one connection to the server; `answer`: what the server's answers mean
+
+mod answer;
+mod batch;
+mod client;
+mod config;
+mod delivery;
+mod line;
+mod moment;
+mod series;
+mod sink;
+mod tls;
+
+pub use config::InfluxConfig;
+pub use sink::{Influx, InfluxError};
+pub use tls::TlsError;
