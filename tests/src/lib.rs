@@ -2,6 +2,7 @@
 //!
 //! - [`Server`]: the built `tidegate`, started, killed and started again
 //! - [`Disk`]: a small file system that can run full, or lose its power
+//! - [`InfluxDb`]: a real InfluxDB; [`Proxy`]: a way to a server that can be cut
 //! - [`http`]: a small HTTP client
 //! - [`live`]: a client of the live protocol that keeps the map a stranger would keep from docs/protocol.md
 //! - [`mqtt`]: a faithful MQTT client, which keeps its half of the session
@@ -11,15 +12,19 @@
 
 mod disk;
 pub mod http;
+pub mod influxdb;
 pub mod live;
 pub mod mosquitto;
 pub mod mqtt;
 pub mod prometheus;
+pub mod proxy;
 mod server;
 pub mod tool;
 
 pub use disk::Disk;
+pub use influxdb::InfluxDb;
 pub use mosquitto::Mosquitto;
+pub use proxy::Proxy;
 pub use server::Server;
 
 use std::future::Future;

@@ -83,7 +83,7 @@ pub fn python_program() -> PathBuf {
 }
 
 /// Where `tests/setup` puts what the tests need.
-fn cache() -> PathBuf {
+pub(crate) fn cache() -> PathBuf {
     let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cache");
     std::env::var_os("XDG_CACHE_HOME").map_or_else(home, PathBuf::from).join("tidegate")
 }

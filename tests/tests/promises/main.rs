@@ -11,6 +11,7 @@ mod durability;
 mod engines;
 mod figures;
 mod identity;
+mod influxdb;
 mod live;
 mod older;
 mod operation;
