@@ -45,7 +45,7 @@ pub fn connector(ca_file: Option<&Path>) -> Result<TlsConnector, TlsError> {
     for certificate in found {
         match roots.add(certificate) {
             // A system's bundle may have one that is no longer understood.
-            Err(error) if is_own => return Err(error.into()),
+            Err(error) if ca_file.is_some() => return Err(error.into()),
             _ => {}
         }
     }

@@ -82,4 +82,5 @@ async fn what_the_log_has_no_more_comes_from_history() {
     world.server = server;
     world.publish(100).await;
     world.has_each_once("history has what the log has not").await;
+    assert!(world.server.log().contains("history is told"), "{}", world.server.log());
 }
