@@ -2,7 +2,7 @@
 //!
 //! - [`Server`]: the built `tidegate`, started, killed and started again
 //! - [`Disk`]: a small file system that can run full, or lose its power
-//! - [`InfluxDb`]: a real InfluxDB; [`Proxy`]: a way to a server that can be cut
+//! - [`InfluxDb`], [`VictoriaMetrics`]: real ones; [`Proxy`]: a way to a server that can be cut, or is secured by TLS
 //! - [`http`]: a small HTTP client
 //! - [`live`]: a client of the live protocol that keeps the map a stranger would keep from docs/protocol.md
 //! - [`mqtt`]: a faithful MQTT client, which keeps its half of the session
@@ -20,12 +20,14 @@ pub mod prometheus;
 pub mod proxy;
 mod server;
 pub mod tool;
+mod victoria;
 
 pub use disk::Disk;
 pub use influxdb::InfluxDb;
 pub use mosquitto::Mosquitto;
 pub use proxy::Proxy;
 pub use server::Server;
+pub use victoria::VictoriaMetrics;
 
 use std::future::Future;
 use std::time::{Duration, Instant};

@@ -236,7 +236,7 @@ mod tests {
     #[test]
     fn a_metric_whose_name_has_a_dot_is_read_and_what_is_no_section_is_told() {
         let config = parse("[metric.\"env.temperature\"]\nunit = \"K\"\n").unwrap();
-        assert_eq!(config.process.metrics[0].unit.as_deref(), Some("K"));
+        assert_eq!(config.node.process.metrics[0].unit.as_deref(), Some("K"));
         for (text, line, key) in [
             ("metric = 5\n", 1, "metric"),
             ("[metric]\nx = 5\n", 2, "metric.x"),

@@ -16,7 +16,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 
 use crate::answer::Answer;
-use crate::config::{InfluxConfig, Endpoint};
+use crate::config::{Endpoint, InfluxConfig};
 use crate::tls::{self, TlsError};
 
 /// Bytes of an answer that are read: its reason is short.
@@ -153,7 +153,8 @@ impl Client {
 
     fn token(&self) -> Result<HeaderValue, Failure> {
         let path = self.config.token_file.as_deref().unwrap_or(Path::new(""));
-        let text = std::fs::read_to_string(path).map_err(|source| Failure::NoToken { path: path.to_owned(), source })?;
+        let text =
+            std::fs::read_to_string(path).map_err(|source| Failure::NoToken { path: path.to_owned(), source })?;
         let token = text.lines().next().unwrap_or_default().trim();
         let header = HeaderValue::try_from(format!("Token {token}")).ok().filter(|_| !token.is_empty());
         let mut header = header.ok_or_else(|| Failure::BadToken(path.to_owned()))?;

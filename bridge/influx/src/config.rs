@@ -52,7 +52,7 @@ impl InfluxConfig {
     }
 
     /// Keys whose values cannot work, and what they have to be. Nothing where there is no URL.
-    fn mistakes(&self) -> Vec<(&'static str, &'static str)> {
+    pub(crate) fn mistakes(&self) -> Vec<(&'static str, &'static str)> {
         if self.url.is_empty() {
             return Vec::new();
         }
@@ -99,12 +99,13 @@ mod tests {
     #[test]
     fn a_url_is_a_host_a_port_and_perhaps_a_path() {
         let endpoint = |url: &str| InfluxConfig { url: url.into(), ..InfluxConfig::default() }.endpoint();
-        let of =
-            |is_tls, host: &str, port, path: &str| Some(Endpoint { is_tls, host: host.into(), port, path: path.into() });
-        assert_eq!(place("http://localhost:8086"), of(false, "localhost", 8086, ""));
-        assert_eq!(place("https://[::1]/influx/"), of(true, "::1", 443, "/influx"));
+        let of = |is_tls, host: &str, port, path: &str| {
+            Some(Endpoint { is_tls, host: host.into(), port, path: path.into() })
+        };
+        assert_eq!(endpoint("http://localhost:8086"), of(false, "localhost", 8086, ""));
+        assert_eq!(endpoint("https://[::1]/influx/"), of(true, "::1", 443, "/influx"));
         for wrong in ["localhost:8086", "ftp://x", "http://", "/x", "http://u:p@x", "http://x/?a=b", "http://a b"] {
-            assert_eq!(place(wrong), None, "{wrong}");
+            assert_eq!(endpoint(wrong), None, "{wrong}");
         }
     }
 }

@@ -29,7 +29,14 @@ enum Fate {
 
 /// Keeps values by series and time, as InfluxDB does.
 #[derive(Clone, Default)]
-struct Kept(Arc<Mutex<(BTreeMap<String, String>, Vec<Fate>)>>);
+struct Kept(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    values: BTreeMap<String, String>,
+    /// Of the next requests, the last one first.
+    fates: Vec<Fate>,
+}
 
 impl Kept {
     fn serve(&self) -> SocketAddr {
@@ -67,12 +74,12 @@ impl Kept {
             let mut text = String::new();
             flate2::read::GzDecoder::new(&body[..]).read_to_string(&mut text).unwrap();
             let mut kept = self.0.lock().unwrap();
-            let fate = kept.1.pop().unwrap_or(Fate::Answered);
+            let fate = kept.fates.pop().unwrap_or(Fate::Answered);
             if fate != Fate::Lost {
                 for line in text.lines() {
                     let (rest, time) = line.rsplit_once(' ').unwrap();
                     let (series, value) = rest.rsplit_once(" value=").unwrap();
-                    kept.0.insert(format!("{series} {time}"), value.to_owned());
+                    kept.values.insert(format!("{series} {time}"), value.to_owned());
                 }
             }
             drop(kept);
@@ -87,7 +94,7 @@ impl Kept {
     fn wrong(&self) -> Vec<String> {
         let kept = self.0.lock().unwrap();
         let mut found: BTreeMap<u64, u64> = BTreeMap::new();
-        kept.0.values().for_each(|value| *found.entry(value.parse().unwrap()).or_default() += 1);
+        kept.values.values().for_each(|value| *found.entry(value.parse().unwrap()).or_default() += 1);
         let all: BTreeSet<u64> = (1..=ENTRIES).collect();
         let lacking = all.iter().filter(|number| !found.contains_key(number)).map(|number| format!("{number} lacks"));
         let often = found.iter().filter(|(_, often)| **often != 1).map(|(number, often)| format!("{number}: {often}"));
@@ -152,8 +159,9 @@ impl Follower for TooEarly {
 }
 
 fn open(folder: &Path, server: SocketAddr) -> Influx {
-    let token_file = folder.join("token");
-    std::fs::write(&token_file, "secret").unwrap();
+    let token = folder.join("token");
+    std::fs::write(&token, "secret").unwrap();
+    let token_file = Some(token);
     let (url, org, bucket) = (format!("http://{server}"), "o".into(), "b".into());
     let config = InfluxConfig { url, org, bucket, token_file, request_lines_max: 3, ..InfluxConfig::default() };
     Influx::open(config, folder).unwrap()
@@ -193,7 +201,7 @@ fn wrong_after(open: impl Fn(&Path, SocketAddr) -> Box<dyn Follower>) -> Vec<Str
     let mut first = self::open(folder.path(), server);
     first.flush(Followed::NOTHING).unwrap().run().unwrap();
     drop(first);
-    kept.0.lock().unwrap().1 = fates();
+    kept.0.lock().unwrap().fates = fates();
     told(|| open(folder.path(), server));
     kept.wrong()
 }

@@ -36,7 +36,8 @@ export function Status() {
   const stats = poll(api.stats, 2000);
   const figures = () => Object.entries<unknown>(stats.value() ?? {});
   const plain = () => figures().filter(([, value]) => typeof value !== "object" || value === null);
-  const nested = () => figures().filter((entry): entry is [string, Figures] => typeof entry[1] === "object" && entry[1] !== null && !Array.isArray(entry[1]));
+  const nested = () =>
+    figures().filter((entry): entry is [string, Figures] => typeof entry[1] === "object" && entry[1] !== null && !Array.isArray(entry[1]));
   const sinks = () => stats.value()?.sinks ?? [];
   return (
     <>

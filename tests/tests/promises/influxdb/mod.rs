@@ -3,10 +3,11 @@
 mod outages;
 mod readings;
 mod refusals;
+mod ways;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -40,11 +41,15 @@ impl World {
     }
 
     async fn with(influxdb: InfluxDb, at: SocketAddr, more: &str) -> World {
+        World::at(influxdb, &format!("http://{at}"), more).await
+    }
+
+    async fn at(influxdb: InfluxDb, url: &str, more: &str) -> World {
         let folder = tempfile::tempdir().unwrap();
         let (token, secret) = influxdb.token().await;
         let file = folder.path().join("token");
         std::fs::write(&file, secret + "\n").unwrap();
-        let server = Server::with_config(&config(at, &file, more)).await;
+        let server = Server::with_config(&config_of(url, &file, more)).await;
         World { influxdb, server, token, folder, base_ms: now_ms() - 10_000_000, published: 0 }
     }
 
@@ -102,12 +107,12 @@ impl World {
 }
 
 /// What an operator writes.
-fn config(at: SocketAddr, token: &std::path::Path, more: &str) -> String {
-    let token: PathBuf = token.to_owned();
-    format!(
-        "[influxdb]\nurl = \"http://{at}\"\norg = \"plant\"\nbucket = \"readings\"\ntoken_file = \"{}\"\n{more}",
-        token.display()
-    )
+fn config(at: SocketAddr, token: &Path, more: &str) -> String {
+    config_of(&format!("http://{at}"), token, more)
+}
+
+fn config_of(url: &str, token: &Path, more: &str) -> String {
+    format!("[influxdb]\nurl = {url:?}\norg = \"plant\"\nbucket = \"readings\"\ntoken_file = {token:?}\n{more}")
 }
 
 /// How often each value of `t` is there.

@@ -67,12 +67,12 @@ async fn tidegate_is_killed_again_and_again_while_it_writes() {
 #[tokio::test]
 async fn what_the_log_has_no_more_comes_from_history() {
     let influxdb = InfluxDb::start().await;
-    let first = World::with(influxdb, "127.0.0.1:9".parse().unwrap(), "").await;
+    let log = "[log]\nsegment_bytes = \"64 KiB\"\nreplay_bytes_max = \"128 KiB\"\n";
+    let first = World::with(influxdb, "127.0.0.1:9".parse().unwrap(), log).await;
     let World { influxdb, mut server, token, folder, base_ms, published } = first;
     // Nothing followed while this came, and its log is gone.
     server.stop().await;
     let data = server.data();
-    let log = "[log]\nsegment_bytes = \"64 KiB\"\nreplay_bytes_max = \"128 KiB\"\n";
     let server = Server::with_data(log, Some(data.clone())).await;
     let mut world = World { influxdb, server, token, folder, base_ms, published };
     world.publish(3_000).await;
