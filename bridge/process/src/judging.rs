@@ -1,4 +1,4 @@
-//! How readings meet the rules.
+//! A reading is judged by the rules about its device: alerts are raised, go on, and clear.
 
 use std::sync::Arc;
 
@@ -107,8 +107,8 @@ impl Process {
     /// The alert of a rule state, if there is one, goes on: perhaps further beyond its threshold than before.
     fn hold(&mut self, rule_state: &RuleState, value: Option<f64>, output: &mut Output) {
         let (Some(alert), Some(value)) = (rule_state.alert(), value) else { return };
-        let kind = &self.rules.get(rule_state.rule).kind;
-        if !kind.is_about_silence() {
+        let Judged { rule, kind } = self.rules.get(rule_state.rule);
+        if !rule.condition.is_about_silence() {
             self.state.alerts.hold(alert, value, |value, peak| kind.is_further(value, peak), output);
         }
     }
@@ -130,10 +130,10 @@ impl Process {
     /// Raises the alert of a rule state.
     fn raise(&mut self, index: DeviceIndex, rule_state: &RuleState, at_ms: i64, output: &mut Output) -> AlertKey {
         let device = self.state.fleet.get(index).expect("the caller has found it");
-        let Judged { rule, kind } = self.rules.get(rule_state.rule);
+        let rule = &self.rules.get(rule_state.rule).rule;
         let cell = rule_state.metric.map(|metric| &device.cells[usize::from(metric.0)]);
         let style = cell.map_or_else(Style::default, |cell| cell.style(&self.catalogue));
-        let value = if kind.is_about_silence() { None } else { cell.and_then(|cell| cell.value.as_number()) };
+        let value = if rule.condition.is_about_silence() { None } else { cell.and_then(|cell| cell.value.as_number()) };
         let alert = AlertChange {
             id: "".into(),
             rule: rule.name.clone(),

@@ -1,4 +1,4 @@
-//! What raises alerts.
+//! Rules: which condition on which metric of which devices raises an alert.
 
 use std::sync::Arc;
 
@@ -53,12 +53,11 @@ impl Rule {
     /// The one device whose silence it is about, heard or not.
     #[must_use]
     pub fn awaits(&self) -> Option<&str> {
-        let is_about_silence = matches!(self.condition, Condition::NoReading { .. });
-        self.device.as_deref().filter(|device| is_about_silence && !device.contains(['*', '?']))
+        self.device.as_deref().filter(|device| self.condition.is_about_silence() && !device.contains(['*', '?']))
     }
 }
 
-/// What raises an alert.
+/// What raises an alert. A new kind is a case here, and the compiler leads to all that has to be said of it.
 ///
 /// Time counts twice, and the first count to reach `for_ms` raises: event time, from the reading that first met the
 /// condition to a later one that still does (so a backlog is judged by when it was measured); and received time since
@@ -100,6 +99,13 @@ impl Condition {
             Condition::Below { .. } => "below",
             Condition::NoReading { .. } => "no_reading",
         }
+    }
+
+    /// Whether it is silence that raises: then no value did, a rule without a metric is about the device as a whole, and a
+    /// device that was never heard may be awaited.
+    #[must_use]
+    pub fn is_about_silence(&self) -> bool {
+        matches!(self, Condition::NoReading { .. })
     }
 
     /// The threshold, in the metric's unit; `None` where it is about no value.

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use tidegate_settings::{Reader, section};
-use tidegate_telemetry::{Condition, Rule};
+use tidegate_telemetry::Rule;
 
 pub use metrics::MetricConfig;
 
@@ -154,7 +154,7 @@ impl ProcessConfig {
         }
         let mut mistakes = Vec::new();
         for (number, rule) in self.rules.iter().enumerate() {
-            let mut found = mistakes_of(rule);
+            let mut found = rules::mistakes_of(rule);
             if named[&*rule.name] > 1 {
                 found
                     .push((&["name"], format!("several rules are named {:?}: give each a name of its own", rule.name)));
@@ -174,31 +174,3 @@ const BEFORE_LATE: &str = "a device must not be lost before it is late: lost_aft
 const METRICS_MAX: usize = u16::MAX as usize;
 /// Rules are, too.
 const RULES_MAX: usize = 10_000;
-
-/// What of a rule cannot be meant so, with the keys that say it.
-fn mistakes_of(rule: &Rule) -> Vec<(&'static [&'static str], String)> {
-    let mut mistakes: Vec<(&'static [&'static str], String)> = Vec::new();
-    let mut say = |keys: &'static [&'static str], what: &str| mistakes.push((keys, what.to_owned()));
-    if rule.name.is_empty() {
-        say(&["name"], "a rule needs a name");
-    }
-    match rule.condition {
-        Condition::Above { threshold, hysteresis, for_ms } | Condition::Below { threshold, hysteresis, for_ms } => {
-            if !threshold.is_finite() {
-                say(&["above", "below"], "the threshold must be a finite number");
-            }
-            if !hysteresis.is_finite() || hysteresis < 0.0 {
-                say(&["hysteresis"], "must be 0 or more");
-            }
-            if for_ms < 0 {
-                say(&["for"], "must be 0 or more");
-            }
-        }
-        Condition::NoReading { for_ms } => {
-            if for_ms <= 0 {
-                say(&["no_reading_for"], "must be more than 0");
-            }
-        }
-    }
-    mistakes
-}

@@ -1,4 +1,4 @@
-//! The sections `[[alert]]`.
+//! The sections `[[alert]]`: their keys, and what they must be.
 
 use tidegate_settings::{Item, Reader, Section, chosen, millis, number, parse_duration, text};
 use tidegate_telemetry::{Condition, Rule, Severity};
@@ -61,4 +61,32 @@ fn duration(section: &mut Section<'_>, key: &str) -> Option<i64> {
     section.optional(key, |item| {
         parse_duration(item.as_str().ok_or("is a duration such as \"30 s\", \"10 min\" or \"1 h\"")?).map(millis)
     })
+}
+
+/// What of a rule cannot be meant so, with the keys that say it.
+pub(super) fn mistakes_of(rule: &Rule) -> Vec<(&'static [&'static str], String)> {
+    let mut mistakes: Vec<(&'static [&'static str], String)> = Vec::new();
+    let mut say = |keys: &'static [&'static str], what: &str| mistakes.push((keys, what.to_owned()));
+    if rule.name.is_empty() {
+        say(&["name"], "a rule needs a name");
+    }
+    match rule.condition {
+        Condition::Above { threshold, hysteresis, for_ms } | Condition::Below { threshold, hysteresis, for_ms } => {
+            if !threshold.is_finite() {
+                say(&["above", "below"], "the threshold must be a finite number");
+            }
+            if !hysteresis.is_finite() || hysteresis < 0.0 {
+                say(&["hysteresis"], "must be 0 or more");
+            }
+            if for_ms < 0 {
+                say(&["for"], "must be 0 or more");
+            }
+        }
+        Condition::NoReading { for_ms } => {
+            if for_ms <= 0 {
+                say(&["no_reading_for"], "must be more than 0");
+            }
+        }
+    }
+    mistakes
 }

@@ -1,4 +1,4 @@
-//! How rules judge.
+//! The trait of a kind of rules: what it makes of a reading, and when time alone raises.
 
 use std::fmt::Debug;
 
@@ -20,11 +20,6 @@ pub(crate) trait Kind: Debug + Send {
 
     /// Whether a value is further beyond than the one that was furthest since it raised.
     fn is_further(&self, _value: f64, _furthest: f64) -> bool {
-        false
-    }
-
-    /// Whether it is the silence that raises: then no value did, and a device that was never heard may be awaited.
-    fn is_about_silence(&self) -> bool {
         false
     }
 }

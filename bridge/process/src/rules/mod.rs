@@ -1,4 +1,4 @@
-//! The rules by number, and which of them are about what.
+//! The rules by number, and which of them are about which devices and metrics.
 
 pub(crate) mod kind;
 mod kinds;
@@ -89,10 +89,10 @@ impl Rules {
     }
 
     fn set(&mut self, number: u16, rule: Arc<Rule>) {
-        let selection = match (&rule.metric, rule.condition) {
-            (None, Condition::NoReading { .. }) => &mut self.of_devices,
-            (None, _) => &mut self.of_any_metric,
-            (Some(metric), _) => self.of_metric.entry(metric.clone()).or_default(),
+        let selection = match &rule.metric {
+            None if rule.condition.is_about_silence() => &mut self.of_devices,
+            None => &mut self.of_any_metric,
+            Some(metric) => self.of_metric.entry(metric.clone()).or_default(),
         };
         selection.add(number, &rule);
         let first = *self.first_of.entry((rule.device.clone(), rule.group.clone())).or_insert(number);
@@ -150,7 +150,7 @@ impl Rules {
     /// What a rule is meant for of a device that it selects, in order.
     pub(crate) fn meant_by(&self, number: u16, device: &Device) -> Vec<(u16, Option<MetricIndex>)> {
         let rule = &self.get(number).rule;
-        if rule.metric.is_none() && matches!(rule.condition, Condition::NoReading { .. }) {
+        if rule.metric.is_none() && rule.condition.is_about_silence() {
             return vec![(number, None)];
         }
         let cells = (0u16..).zip(&device.cells);

@@ -1,4 +1,4 @@
-//! Finds what may be meant for a device without looking at all there is.
+//! Finds the rules that may be about a device by what their patterns begin with, without a look at every rule.
 
 use std::collections::HashMap;
 

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::Uri;
 use serde::Serialize;
-use tidegate_telemetry::{Condition, Rule, Severity};
+use tidegate_telemetry::{Rule, Severity};
 
 use super::Api;
 use super::lookup::find;
@@ -78,12 +78,11 @@ impl Standing {
 /// Why a rule has nothing to look at that could raise an alert.
 fn blindness(rule: &Rule, RuleReach { devices, series, texts }: RuleReach) -> Option<String> {
     let metric = rule.metric.as_deref().unwrap_or("a metric");
-    let is_about_silence = matches!(rule.condition, Condition::NoReading { .. });
     match (devices, series) {
         (0, _) => Some(nobody(rule)),
         (1, 0) => Some(format!("the device it is about has not sent {metric} yet")),
         (_, 0) => Some(format!("none of the {devices} devices it is about has sent {metric} yet")),
-        _ if texts < series || is_about_silence => None,
+        _ if texts < series || rule.condition.is_about_silence() => None,
         _ if rule.metric.is_none() => Some("all that its devices send is texts".to_owned()),
         (_, 1) => Some(format!("{metric} is a text at the device that sends it")),
         _ => Some(format!("{metric} is a text at {series} devices")),
@@ -104,6 +103,8 @@ fn nobody(rule: &Rule) -> String {
 
 #[cfg(test)]
 mod tests {
+    use tidegate_telemetry::Condition;
+
     use super::*;
 
     #[test]

@@ -20,8 +20,4 @@ impl Kind for Silence {
     fn due(&self, phase: RulePhase, heard: Moment) -> Option<Moment> {
         (phase == RulePhase::Inactive).then(|| heard.plus(self.for_ms))
     }
-
-    fn is_about_silence(&self) -> bool {
-        true
-    }
 }
