@@ -1,3 +1,5 @@
+//! The MQTT edge as the program holds it: bind, run, figures.
+
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;

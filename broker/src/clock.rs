@@ -1,3 +1,5 @@
+//! What time it is for the broker, and how much has passed.
+
 /// The time, as whoever runs the broker tells it.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {

@@ -1,4 +1,4 @@
-//! What a batch of entries changed.
+//! What a batch of entries changed, entry by entry.
 
 use tidegate_telemetry::{Change, Position};
 

@@ -1,4 +1,4 @@
-//! The trait.
+//! The trait that history, views and sinks are told changes through.
 
 use std::error::Error;
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! The durable log: every entry is here before it is acknowledged.
 //!
-//! - [`Log`], [`LogReader`]: the seam; one contract suite runs against every implementation
+//! - [`Log`], [`LogReader`]: the traits (`seam`); one contract suite runs against every implementation
 //! - [`EmbeddedLog`]: the log in files of this machine
 //!   - `times`: when entries count as received, and how much time had passed then
 //!   - `shared`, `state`, `tail`: what threads share; pending entries and the newest ones in memory

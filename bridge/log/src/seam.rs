@@ -1,3 +1,5 @@
+//! What a log does, whatever it is made of: the traits `Log` and `LogReader`, and their errors.
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;

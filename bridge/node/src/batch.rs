@@ -1,4 +1,4 @@
-//! What one pass of the pipeline works on.
+//! The entries that one pass of the pipeline works on: decoded, processed, handed to the followers.
 
 use std::sync::Arc;
 

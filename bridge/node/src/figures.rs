@@ -1,4 +1,4 @@
-//! Counts for the status page.
+//! Counts and rates for the status page.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -1,3 +1,5 @@
+//! The alerts that hold and the newest that cleared: raised, acknowledged, cleared, forgotten.
+
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 

@@ -1,3 +1,5 @@
+//! Units and decimals of metrics: as the configuration says them, else as the name suggests (`temperature` is in °C).
+
 use std::collections::HashMap;
 use std::sync::Arc;
 

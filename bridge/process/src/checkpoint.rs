@@ -1,3 +1,5 @@
+//! The state as bytes and back, in named and versioned sections.
+
 use std::collections::VecDeque;
 use std::io::{self, BufWriter, Write};
 use std::sync::Arc;

@@ -1,3 +1,5 @@
+//! Commands to devices: which wait, which went out, what became of them, and which were sent already with the same key.
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What another broker had kept of a device, and hands over at a subscription: known from before.
+//! Retained messages of another broker, which it hands over at a subscription: values from before, of which nothing is learnt.
 
 use smallvec::SmallVec;
 use tidegate_settings::millis;

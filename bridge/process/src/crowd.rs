@@ -1,3 +1,5 @@
+//! Which device gives way when there are `process.devices_max` of them.
+
 use std::collections::BTreeSet;
 
 use tidegate_telemetry::{DeviceIndex, Holder, Shares};

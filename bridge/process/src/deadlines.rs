@@ -1,3 +1,5 @@
+//! A queue of what is due at a time: states of devices, and rules that wait.
+
 use std::collections::BTreeSet;
 
 use tidegate_telemetry::{DeviceIndex, MetricIndex};

@@ -1,3 +1,5 @@
+//! One device and the newest value of each of its metrics.
+
 use std::net::IpAddr;
 use std::sync::Arc;
 

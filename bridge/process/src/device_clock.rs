@@ -1,3 +1,5 @@
+//! The clock of a device, as its readings show it: whether it is ahead, or was set back, and so which time a reading ranks by.
+
 use serde::{Deserialize, Serialize};
 use tidegate_telemetry::{TimeOrigin, UNSET_BEFORE_MS};
 

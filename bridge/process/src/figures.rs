@@ -1,4 +1,4 @@
-//! What operators ask for.
+//! Figures of devices and rules that operators ask for and no view shows.
 
 use crate::device::Device;
 use crate::process::Process;

@@ -1,3 +1,5 @@
+//! Every device, by number and by identifier.
+
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -1,3 +1,5 @@
+//! Which values a device gave for its newest time, so that one that comes again is known as a duplicate.
+
 use serde::{Deserialize, Serialize};
 use tidegate_telemetry::{TimeOrigin, Value};
 

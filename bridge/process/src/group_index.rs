@@ -1,3 +1,5 @@
+//! The number of a group.
+
 use serde::{Deserialize, Serialize};
 
 /// Number of a group. Of one that is gone it may be given to another.

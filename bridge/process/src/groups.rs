@@ -1,3 +1,5 @@
+//! Figures of groups, summed up from their devices and from the groups below, some times a minute.
+
 use std::collections::HashMap;
 use std::sync::Arc;
 

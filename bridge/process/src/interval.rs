@@ -1,3 +1,5 @@
+//! How often a device reports, learnt from its reports.
+
 use serde::{Deserialize, Serialize};
 
 use crate::time::Moment;

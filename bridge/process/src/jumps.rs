@@ -1,3 +1,5 @@
+//! What checkpoints of before have of a clock that was set.
+
 use serde::{Deserialize, Serialize};
 
 /// When the clock was set (Unix ms, by the new time) and by how much, as programs had it that did not count the time that

@@ -1,3 +1,5 @@
+//! When a silent device becomes late, asleep or lost, and when it is forgotten.
+
 use tidegate_settings::millis;
 use tidegate_telemetry::DeviceState;
 

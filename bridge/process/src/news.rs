@@ -1,3 +1,5 @@
+//! Which metrics the reading at hand has, so that only rules about these look at it.
+
 use tidegate_telemetry::MetricIndex;
 
 /// Which metrics of a device a reading has, and whether each is the newest of its kind: found by number, since a device may

@@ -1,4 +1,4 @@
-//! What entries led to.
+//! What entries led to: changes, problems, commands that go out, counts.
 
 use tidegate_telemetry::{Change, CommandMessage, Problem};
 

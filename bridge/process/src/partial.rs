@@ -1,3 +1,5 @@
+//! Figures of one metric (count, sum, extremes) that can be merged.
+
 use serde::{Deserialize, Serialize};
 use tidegate_telemetry::DeviceIndex;
 

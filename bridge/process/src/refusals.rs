@@ -1,3 +1,5 @@
+//! What was refused of one publication, and why, in words for people.
+
 use tidegate_telemetry::{DeviceScope, Owner, Problem, Reading, Reason, Rejection, Sender, scope};
 
 use crate::config::ProcessConfig;

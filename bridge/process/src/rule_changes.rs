@@ -1,4 +1,4 @@
-//! Rules are put and taken away.
+//! Rules are put and taken away by intents, while devices report.
 
 use std::sync::Arc;
 

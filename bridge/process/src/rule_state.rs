@@ -1,3 +1,5 @@
+//! What a rule knows of one device or metric: whether its condition holds, since when, and which alert it raised.
+
 use serde::{Deserialize, Serialize};
 use tidegate_telemetry::MetricIndex;
 

@@ -1,4 +1,4 @@
-//! Things by number, of which a copy costs next to nothing.
+//! Things by number, in shards behind counted references: a copy shares them, and a shard is copied when it changes.
 
 use std::collections::BTreeSet;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! Things in the order they came, of which a copy costs next to nothing.
+//! Things in the order they came, on shelves behind counted references: a copy shares them, as in `shards`.
 
 use std::collections::BTreeMap;
 use std::fmt;

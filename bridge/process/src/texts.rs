@@ -1,3 +1,5 @@
+//! Each text once in memory while a checkpoint is read.
+
 use std::collections::HashSet;
 use std::sync::Arc;
 

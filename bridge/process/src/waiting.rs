@@ -1,4 +1,4 @@
-//! What time alone brings about.
+//! Deadlines come due: devices become late or lost, rules raise, devices are forgotten.
 
 use tidegate_telemetry::{Change, DeviceIndex};
 

@@ -1,4 +1,4 @@
-//! What a question says.
+//! A question as a tree of expressions.
 
 use crate::functions::{Function, Kind, Operator};
 use crate::labels::Matcher;

@@ -1,3 +1,5 @@
+//! Why a request was not answered as asked: problem documents (RFC 9457).
+
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};

@@ -1,3 +1,5 @@
+//! What ages are measured to.
+
 /// What ages are measured to is written down when it is so much further.
 const AGED_STEP_MS: i64 = 600_000;
 

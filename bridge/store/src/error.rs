@@ -1,3 +1,5 @@
+//! Why the store could not be opened, read or written.
+
 use std::io;
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! What is not in the files yet.
+//! Points, names and events that no flush has written yet.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

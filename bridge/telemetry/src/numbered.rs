@@ -1,4 +1,4 @@
-//! Things that come and go, by number.
+//! Things that come and go, by number; a number that is free is used again, the lowest first.
 
 use std::collections::BTreeSet;
 

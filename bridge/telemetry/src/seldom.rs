@@ -1,4 +1,4 @@
-//! Warnings about what goes on and on.
+//! A warning about something that goes on and on is written at once, then once in an interval.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! Times as people and devices write them in numbers.
+//! Times that people and devices write as numbers: seconds, milli-, micro- or nanoseconds since 1970.
 
 /// 2001-01-01 in Unix seconds. Nothing was measured before, and a clock without a battery begins in 2000.
 const FIRST_S: i64 = 978_307_200;

@@ -1,4 +1,4 @@
-//! Buckets of open charts that are not what history says, on their way to being it again.
+//! Buckets of open charts that a late or corrected reading made uncertain are read from history again.
 
 use std::sync::Arc;
 

@@ -34,7 +34,7 @@ section! {
     /// What is remembered for viewers that come back.
     [views] {
         /// Comings, moves and removals of devices, forgotten commands, figures that groups no longer have: so many of each
-        /// a cursor can follow.
+        /// a client that comes back can follow.
         pub membership_entries_max: usize = count(16_384),
         /// Alert events in memory.
         pub alert_events_max: usize = count(1_024),

@@ -1,4 +1,4 @@
-//! What is written once for all who stand right before it.
+//! The newest change of a row, encoded once for all sessions that have everything but that.
 
 use std::sync::OnceLock;
 

@@ -1,3 +1,5 @@
+//! What a client asks to see (docs/protocol.md, "Subscribing").
+
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! Where viewers stand, so that what lies between is kept apart.
+//! Where viewers stand: the version that each view has reached. Extremes of values between two stands are kept apart.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

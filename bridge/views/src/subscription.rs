@@ -1,4 +1,4 @@
-//! A client's cursor into one view: what it asked for, and how far it has got.
+//! One view of one client: what it asked for, up to which version it has that, and where the next frame begins.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! When rows are gone through for what nobody is owed any more, and which are next.
+//! When rows are gone through for extremes that no viewer is owed any more, and which rows are next.
 
 use std::ops::Range;
 

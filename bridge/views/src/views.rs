@@ -1,3 +1,5 @@
+//! The state as a whole, and how a change enters it.
+
 use std::sync::Arc;
 
 use rustc_hash::FxHashSet;
@@ -16,8 +18,8 @@ use crate::stands::Stands;
 use crate::subscriber::{Lane, SubscriberId};
 use crate::sweep::Sweep;
 
-/// The newest state of the fleet, as keyed cells with versions. A client is a cursor: see
-/// [`Subscription`](crate::Subscription).
+/// The newest state of the fleet, as keyed cells with versions. What a client has of it
+/// says its [`Subscription`](crate::Subscription).
 #[derive(Debug)]
 pub struct Views {
     pub(crate) epoch: Epoch,
@@ -320,7 +322,7 @@ impl Views {
         branch.between(after, last).filter(move |&(_, row)| is_in(row))
     }
 
-    /// Frees the number of a removed row once nobody means the device by it any more: cursors behind the horizon of the
+    /// Frees the number of a removed row once nobody means the device by it any more: clients that stand behind the horizon of the
     /// directory begin anew, those before it know of the removal; watchers and charts have left.
     ///
     /// Views of whole groups watch no single row: they take nothing of a row that moved after what they are sent was

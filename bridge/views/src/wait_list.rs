@@ -1,4 +1,4 @@
-//! Who is to be woken, once, for the next change.
+//! Sessions that have seen everything, and are to be woken, once, for the next change.
 
 use std::sync::{Mutex, PoisonError};
 

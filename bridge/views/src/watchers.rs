@@ -1,4 +1,4 @@
-//! Sessions to wake for one thing.
+//! Sessions to wake for each change of one thing.
 
 use smallvec::SmallVec;
 

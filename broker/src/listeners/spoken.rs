@@ -1,4 +1,4 @@
-//! What a connection's first bytes say it speaks, where that is not what its listener serves.
+//! Which protocol a connection's first bytes are, where that is not what its listener serves (TLS, HTTP, PROXY): for a warning.
 
 use super::config::ListenAddress;
 use super::peer::Transport;

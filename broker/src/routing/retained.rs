@@ -1,3 +1,5 @@
+//! Retained messages (MQTT 5.0 section 3.3.1.3).
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 

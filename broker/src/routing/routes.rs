@@ -1,3 +1,5 @@
+//! Who subscribed to what, over all sessions.
+
 use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};

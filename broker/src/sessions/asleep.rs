@@ -1,3 +1,5 @@
+//! A session whose client is away, packed into few bytes.
+
 use std::net::IpAddr;
 use std::sync::Arc;
 

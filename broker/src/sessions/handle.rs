@@ -1,3 +1,5 @@
+//! What others hold of a connection: they wake it, or end it.
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 

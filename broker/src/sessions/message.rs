@@ -1,3 +1,5 @@
+//! A publication on its way to subscribers.
+
 use std::sync::Arc;
 
 use bytes::Bytes;

@@ -1,3 +1,5 @@
+//! Sessions whose clients are away, and which of them gives way when there are too many.
+
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::sync::Arc;

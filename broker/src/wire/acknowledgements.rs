@@ -1,3 +1,5 @@
+//! PUBACK, PUBREC and PUBCOMP, which wait for the disk.
+
 use std::collections::{BTreeMap, VecDeque};
 
 use mqtt_protocol_core::mqtt::packet::Packet;

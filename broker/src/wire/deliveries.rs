@@ -1,3 +1,5 @@
+//! What goes to the client, within its Receive Maximum.
+
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 

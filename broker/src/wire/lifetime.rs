@@ -1,3 +1,5 @@
+//! Keep-alive, and how long credentials last.
+
 use std::time::{Duration, Instant};
 
 use super::limits::Now;

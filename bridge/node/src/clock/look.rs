@@ -1,3 +1,5 @@
+//! Whether the system's clock is believed: one that leaps is doubted until the leap has lasted.
+
 use super::{ClockConfig, Jump, STEP_US, Standing, is_unset, micros};
 
 /// How long a leap has to last while the time before is not confirmed either: a computer has just started, and learns

@@ -1,3 +1,5 @@
+//! The time that is given out: it follows the system's clock by jumps that are told, and never steps back else.
+
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use parking_lot::{Mutex, RwLock};

@@ -1,4 +1,4 @@
-//! Series put together by their labels.
+//! Series put together by their labels: `sum by (group)` and its kin.
 
 use rustc_hash::FxHashMap;
 

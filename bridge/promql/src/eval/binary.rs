@@ -1,4 +1,4 @@
-//! Two sides of an operator.
+//! Operators with two sides, and which series of the one side meets which of the other.
 
 use rustc_hash::FxHashMap;
 

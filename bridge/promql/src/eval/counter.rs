@@ -1,4 +1,4 @@
-//! How fast a series grows.
+//! How fast a counter grows, with its resets: `rate`, `increase` and their kin.
 
 type Point = (i64, f64);
 

@@ -1,4 +1,4 @@
-//! The answer to a question.
+//! The answer to a question, step by step.
 
 mod aggregate;
 mod binary;

@@ -1,3 +1,5 @@
+//! Whose question is read from history next: in rounds, each session or address once.
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;

@@ -1,3 +1,5 @@
+//! The embedded pages and files.
+
 use std::borrow::Cow;
 
 use axum::body::{Body, Bytes};

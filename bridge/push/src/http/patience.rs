@@ -1,3 +1,5 @@
+//! A connection whose client takes nothing of its answer ends.
+
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;

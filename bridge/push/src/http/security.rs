@@ -1,3 +1,5 @@
+//! Whom the server answers (`Host`, `Origin`), and what it tells browsers they may do.
+
 use std::sync::Arc;
 
 use axum::extract::{Request, State};

@@ -1,3 +1,5 @@
+//! Connections: accepted, given time limits, and ended in order.
+
 use std::convert::Infallible;
 use std::error::Error;
 use std::io;

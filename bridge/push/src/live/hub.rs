@@ -1,3 +1,5 @@
+//! The views behind a lock, and the sessions that are woken when something in them changes.
+
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::sync::Arc;

@@ -1,3 +1,5 @@
+//! How late deltas go out.
+
 use std::time::Duration;
 
 /// How late a session's deltas go out, on average; what was held back on purpose is not late.

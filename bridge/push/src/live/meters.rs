@@ -1,3 +1,5 @@
+//! What live sessions count.
+
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 
 /// Figures of all live sessions.

@@ -1,3 +1,5 @@
+//! What a session speaks through.
+
 use std::future::Future;
 
 /// What a session speaks through: whole messages in both ways. A WebSocket, or a pair of channels in a test.

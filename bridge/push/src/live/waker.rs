@@ -1,3 +1,5 @@
+//! How the hub wakes a session.
+
 use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
 
 use tidegate_views::Lane;

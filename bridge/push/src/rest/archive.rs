@@ -1,3 +1,5 @@
+//! History for requests: each waits its turn, and is withdrawn when its client hangs up.
+
 use std::sync::Arc;
 use std::time::Duration;
 

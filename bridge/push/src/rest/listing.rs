@@ -1,3 +1,5 @@
+//! Long answers, part by part.
+
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;

@@ -1,3 +1,5 @@
+//! Query parameters: each is known, is there once, and says what is wrong with it.
+
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 

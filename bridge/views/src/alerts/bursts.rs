@@ -1,3 +1,5 @@
+//! Many alerts of one rule within a short time are one line.
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 

@@ -1,3 +1,5 @@
+//! Alerts of a group and of all below it: counts by severity, and lines in the order in which they are shown.
+
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -1,3 +1,5 @@
+//! One bucket, and what one more reading does to it.
+
 use tidegate_buckets::{Bucket, Rung};
 
 /// One value of a series.

@@ -1,3 +1,5 @@
+//! One series in buckets of one width, from history on.
+
 use std::collections::VecDeque;
 
 use smallvec::SmallVec;

@@ -1,3 +1,5 @@
+//! What is said of a device: its row in full, or what changed of it.
+
 use tidegate_telemetry::{DeviceState, Severity, Value};
 
 use crate::envelope::Extremes;

@@ -1,3 +1,5 @@
+//! What is said of a group: its figures.
+
 use std::sync::Arc;
 
 use tidegate_telemetry::{AggregateChange, InAlert, StateCounts};

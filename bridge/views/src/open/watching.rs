@@ -1,4 +1,4 @@
-//! Who is woken for what.
+//! Which sessions are woken for which rows and branches.
 
 use std::sync::Arc;
 

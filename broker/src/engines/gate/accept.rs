@@ -1,3 +1,5 @@
+//! From a TCP connection that was accepted to MQTT, within the limits.
+
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1,3 +1,5 @@
+//! Which connections wait for the log to be on disk.
+
 use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,3 +1,5 @@
+//! The last bytes of a connection that the server ended.
+
 use std::io;
 use std::time::Duration;
 

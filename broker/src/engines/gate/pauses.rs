@@ -1,3 +1,5 @@
+//! When the program itself stood still, so that no client is taken for silent.
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 

@@ -1,3 +1,5 @@
+//! How much one connection does before others have their turn.
+
 /// What a connection's task does before others have theirs, in steps of a few microseconds at most: a publication, a
 /// delivery, a filter, a look among the retained messages. When they are used up the task yields, whatever it still
 /// has to do. So who asks for much waits for it, and nobody else does.

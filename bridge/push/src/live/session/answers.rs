@@ -1,3 +1,5 @@
+//! What history answered goes into the view that asked.
+
 use tidegate_views::Seeded;
 
 use super::Session;

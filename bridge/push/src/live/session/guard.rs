@@ -1,3 +1,5 @@
+//! A session enters the hub, and leaves it however it ends.
+
 use std::sync::Arc;
 
 use crate::live::hub::{Entered, Hub};

@@ -1,3 +1,5 @@
+//! Hello and welcome: version, encoding and limits of a session.
+
 use tokio::time::Instant;
 
 use tidegate_settings::millis;

@@ -1,3 +1,5 @@
+//! Which frames may go out now, by lanes, rates and bytes in flight, and when to look again.
+
 use std::time::Duration;
 
 use tidegate_views::{Frame, Lane};

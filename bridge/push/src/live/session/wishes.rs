@@ -1,3 +1,5 @@
+//! What a client asks for: subscribe, update, unsubscribe, pause.
+
 use tidegate_views::Subscription;
 use tokio::time::Instant;
 

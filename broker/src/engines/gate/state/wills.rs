@@ -1,3 +1,5 @@
+//! Wills that wait for their delay (MQTT 5.0 section 3.1.3.2.2).
+
 use std::collections::HashMap;
 
 use bytes::Bytes;
