@@ -61,7 +61,7 @@ impl Ages {
 
     /// Tells the store how old it is, and people what of it is stamped later than now.
     pub fn tell(&mut self, store: &Store, now_ms: i64) {
-        store.age_to(self.advance(now_ms, clock::standing().confirmed_ms));
+        store.age_to(self.advance(now_ms, clock::state().confirmed_ms));
         let ahead = store.points_after(now_ms.saturating_add(AHEAD_MS));
         if ahead > self.figures.points_ahead.swap(ahead, Ordering::Relaxed) {
             self.report(now_ms, ahead);

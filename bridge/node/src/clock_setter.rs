@@ -10,7 +10,7 @@ use tidegate_telemetry::{Entry, ProblemSink};
 use tokio_util::sync::CancellationToken;
 
 use crate::ages::problem;
-use crate::clock::{self, Jump, Standing};
+use crate::clock::{self, ClockState, Jump};
 
 /// How often it is looked whether it was; until then time goes on as before.
 const INTERVAL: Duration = Duration::from_millis(250);
@@ -33,9 +33,9 @@ impl ClockSetter {
             {
                 tracing::debug!(%error, "the clock was set, which is not followed yet");
             }
-            let standing = clock::standing();
-            if std::mem::replace(&mut is_doubted, standing.is_doubted) != standing.is_doubted {
-                self.tell_doubt(standing);
+            let state = clock::state();
+            if std::mem::replace(&mut is_doubted, state.is_doubted) != state.is_doubted {
+                self.tell_doubt(state);
             }
         }
     }
@@ -65,20 +65,20 @@ impl ClockSetter {
         Ok(())
     }
 
-    fn tell_doubt(&self, standing: Standing) {
-        if !standing.is_doubted {
+    fn tell_doubt(&self, state: ClockState) {
+        if !state.is_doubted {
             tracing::warn!("the system's clock and the time agree again");
             return;
         }
-        let way = if standing.ahead_ms < 0 { "behind" } else { "ahead" };
-        let until = standing.followed_in_ms.map_or_else(
+        let way = if state.ahead_ms < 0 { "behind" } else { "ahead" };
+        let until = state.followed_in_ms.map_or_else(
             || "it is not set, and is not followed".to_owned(),
             |in_ms| format!("it is followed when that lasts for {}, or at the next start", span(in_ms)),
         );
         let detail = format!(
             "the system's clock leapt and is {} {way} of the time that passed: {until}; until then readings are stamped \
              as if it had not",
-            span(standing.ahead_ms)
+            span(state.ahead_ms)
         );
         tracing::error!("{detail}");
         self.problems.report(problem(detail, clock::now_ms()));

@@ -20,7 +20,7 @@ use tidegate_telemetry::{History, Position, Rule, UNSET_BEFORE_MS};
 use tokio::sync::watch;
 
 use crate::ages::AgeFigures;
-use crate::clock::{self, Standing};
+use crate::clock::{self, ClockState};
 use crate::config::NodeConfig;
 use crate::exposition::Metrics;
 use crate::figures::{Figures, Sample};
@@ -155,7 +155,7 @@ impl Operations for Program {
 
 impl Program {
     fn clock_stats(&self) -> ClockStats {
-        let Standing { ahead_ms, followed_in_ms, is_doubted, is_confirmed, .. } = clock::standing();
+        let ClockState { ahead_ms, followed_in_ms, is_doubted, is_confirmed, .. } = clock::state();
         let aged_ms = self.store.aged().map(|aged| aged.to_ms).filter(|aged_ms| *aged_ms >= UNSET_BEFORE_MS);
         ClockStats {
             confirmed: is_confirmed,

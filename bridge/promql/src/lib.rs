@@ -1,6 +1,6 @@
 //! Questions in PromQL, the language of Prometheus: a subset of it, and an error that names what is not in it.
 //!
-//! A question is parsed to an [`Expression`] and evaluated over a [`Range`] of steps against a [`Source`], which has the
+//! A question is parsed to an [`Expression`] and evaluated over a [`Range`] of steps against a [`Source`](source::Source), which has the
 //! series. Nothing here reads a file or a clock.
 //!
 //! - the language: `lexer` (text to tokens), `parser` (tokens to `ast`), `functions` (which there are, and what they take)

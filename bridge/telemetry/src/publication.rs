@@ -73,7 +73,7 @@ impl PublishProperties {
 /// One message a device published.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Publication {
-    /// Unix ms at which the broker received it; in the log it never steps back but at [`Entry::ClockSet`].
+    /// Unix ms at which the broker received it; in the log it never steps back but at [`Entry::ClockSet`](crate::entry::Entry::ClockSet).
     pub received_ms: i64,
     /// MQTT client identifier; empty where the engine does not know it.
     pub client: String,

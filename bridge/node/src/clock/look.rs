@@ -1,6 +1,6 @@
 //! Whether the system's clock is believed: one that leaps is doubted until the leap has lasted.
 
-use super::{ClockConfig, Jump, STEP_US, Standing, is_unset, micros};
+use super::{ClockConfig, ClockState, Jump, STEP_US, is_unset, micros};
 
 /// How long a leap has to last while the time before is not confirmed either: a computer has just started, and learns
 /// the time.
@@ -100,9 +100,9 @@ impl Look {
         !is_unset(wall_us) && wall_us >= self.surely_us.saturating_sub(micros(self.config.forward_max))
     }
 
-    pub(super) fn standing(&self, running_us: i64) -> Standing {
+    pub(super) fn state(&self, running_us: i64) -> ClockState {
         let rest = |doubted: Doubted| Some((doubted.since_us + doubted.needed_us? - running_us).max(0) / 1000);
-        Standing {
+        ClockState {
             ahead_ms: self.ahead_us / 1000,
             followed_in_ms: self.doubted.and_then(rest),
             is_doubted: self.doubted.is_some(),

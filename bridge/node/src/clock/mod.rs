@@ -105,8 +105,8 @@ pub fn trust() {
 }
 
 /// How the system's clock stands to the time that is given.
-pub fn standing() -> Standing {
-    STEADY.look.lock().standing(running_us())
+pub fn state() -> ClockState {
+    STEADY.look.lock().state(running_us())
 }
 
 /// The time was set to another.
@@ -120,11 +120,11 @@ pub struct Jump {
 
 /// How the system's clock stands to the time that is given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Standing {
+pub struct ClockState {
     /// By how much the system's clock is ahead, ms; negative: behind.
     pub ahead_ms: i64,
     /// The system's clock leapt and is not followed: when it will be if it stays, ms of running time from now. `None` with
-    /// [`Standing::is_doubted`]: never, since it is not set.
+    /// [`ClockState::is_doubted`]: never, since it is not set.
     pub followed_in_ms: Option<i64>,
     /// The system's clock leapt and is not followed.
     pub is_doubted: bool,

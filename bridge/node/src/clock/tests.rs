@@ -173,8 +173,8 @@ impl System {
         }
     }
 
-    fn standing(&self) -> Standing {
-        self.clock.look.lock().standing(self.running)
+    fn state(&self) -> ClockState {
+        self.clock.look.lock().state(self.running)
     }
 }
 
@@ -187,10 +187,10 @@ fn a_leap_of_seconds_is_not_followed_whichever_way_it_goes() {
             system.set(by);
             system.run(3 * SECOND);
             assert_eq!(system.now(), system.wall - by, "time goes on as it passes");
-            assert!(system.standing().is_doubted && system.standing().ahead_ms == by / 1000);
+            assert!(system.state().is_doubted && system.state().ahead_ms == by / 1000);
             system.set(-by);
             system.run(MINUTE);
-            assert_eq!((system.now(), system.followed.len(), system.standing().is_doubted), (system.wall, 0, false));
+            assert_eq!((system.now(), system.followed.len(), system.state().is_doubted), (system.wall, 0, false));
         }
     }
 }
@@ -229,7 +229,7 @@ fn a_clock_that_nobody_has_set_is_never_followed() {
     let mut system = System::of(started(), START);
     system.set(-START);
     system.run(30 * HOUR);
-    let Standing { is_doubted, followed_in_ms, .. } = system.standing();
+    let ClockState { is_doubted, followed_in_ms, .. } = system.state();
     assert_eq!((system.now(), is_doubted, followed_in_ms), (system.wall + START, true, None));
 }
 
@@ -273,18 +273,18 @@ fn a_start_goes_back_to_a_right_clock_and_on_from_a_long_time_down() {
 fn the_clock_is_confirmed_by_hours_of_agreement_and_a_step_begins_them_anew() {
     let mut system = System::of(started(), START);
     system.run(4 * HOUR - SECOND);
-    assert!(!system.standing().is_confirmed);
+    assert!(!system.state().is_confirmed);
     system.set(3 * SECOND);
     system.run(4 * HOUR - SECOND);
-    assert!(!system.standing().is_confirmed && system.followed == [3 * SECOND]);
+    assert!(!system.state().is_confirmed && system.followed == [3 * SECOND]);
     system.run(HOUR);
-    let Standing { is_confirmed, confirmed_ms, .. } = system.standing();
+    let ClockState { is_confirmed, confirmed_ms, .. } = system.state();
     assert!(is_confirmed && (3_590_000..=3_600_000).contains(&confirmed_ms), "{confirmed_ms}");
     // While it is doubted nothing gets older.
     system.set(401 * DAY);
     system.run(HOUR);
     system.set(-401 * DAY);
-    assert_eq!(system.standing().confirmed_ms, confirmed_ms);
+    assert_eq!(system.state().confirmed_ms, confirmed_ms);
 }
 
 #[test]

@@ -15,12 +15,12 @@ use crate::ports::RuleReach;
 /// What raises alerts.
 #[derive(Debug, Serialize)]
 pub struct Rules {
-    rules: Vec<Standing>,
+    rules: Vec<ListedRule>,
 }
 
 /// A rule, how many of its alerts hold, and whether it can raise any.
 #[derive(Debug, Serialize)]
-struct Standing {
+struct ListedRule {
     id: Arc<str>,
     name: Arc<str>,
     severity: Severity,
@@ -47,17 +47,17 @@ pub async fn list(State(api): State<Arc<Api>>, uri: Uri) -> Result<Json<Rules>, 
         let device = api.hub.read(|views| find(views, name))?;
         rules.retain(|(rule, _)| rule.selects(&device.id, &device.group));
     }
-    let standing = |(rule, looks_at): (Arc<Rule>, RuleReach)| Standing {
+    let listed = |(rule, looks_at): (Arc<Rule>, RuleReach)| ListedRule {
         active: api.hub.read(|views| views.active_alerts_of(&rule.name)),
-        ..Standing::of(&rule, looks_at)
+        ..ListedRule::of(&rule, looks_at)
     };
-    Ok(Json(Rules { rules: rules.into_iter().map(standing).collect() }))
+    Ok(Json(Rules { rules: rules.into_iter().map(listed).collect() }))
 }
 
-impl Standing {
+impl ListedRule {
     /// That of a rule of which no alert holds.
     fn of(rule: &Rule, looks_at: RuleReach) -> Self {
-        Standing {
+        ListedRule {
             id: Arc::clone(&rule.id),
             name: Arc::clone(&rule.name),
             severity: rule.severity,

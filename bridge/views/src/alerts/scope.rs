@@ -56,14 +56,14 @@ pub(crate) struct Share {
 /// Place of a line: what nobody took on first, then the gravest, then the newest. Of those that cleared the last first.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Rank {
-    standing: Standing,
+    order: AlertOrder,
     severity: Reverse<Severity>,
     time_ms: Reverse<i64>,
     pub id: Arc<str>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Standing {
+enum AlertOrder {
     Raised,
     Acknowledged,
     Cleared,
@@ -71,12 +71,12 @@ enum Standing {
 
 impl Rank {
     pub fn new(state: AlertState, severity: Severity, time_ms: i64, id: &Arc<str>) -> Self {
-        let (standing, severity) = match state {
-            AlertState::Raised => (Standing::Raised, severity),
-            AlertState::Acknowledged => (Standing::Acknowledged, severity),
-            AlertState::Cleared => (Standing::Cleared, Severity::Critical),
+        let (order, severity) = match state {
+            AlertState::Raised => (AlertOrder::Raised, severity),
+            AlertState::Acknowledged => (AlertOrder::Acknowledged, severity),
+            AlertState::Cleared => (AlertOrder::Cleared, Severity::Critical),
         };
-        Rank { standing, severity: Reverse(severity), time_ms: Reverse(time_ms), id: Arc::clone(id) }
+        Rank { order, severity: Reverse(severity), time_ms: Reverse(time_ms), id: Arc::clone(id) }
     }
 }
 
@@ -149,7 +149,7 @@ impl Scope {
     /// Identifiers of the first `limit` lines that hold, and of the first that cleared.
     pub fn window(&self, limit: usize) -> Vec<Arc<str>> {
         let first_cleared = Rank {
-            standing: Standing::Cleared,
+            order: AlertOrder::Cleared,
             severity: Reverse(Severity::Critical),
             time_ms: Reverse(i64::MAX),
             id: "".into(),
