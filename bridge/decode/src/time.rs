@@ -33,14 +33,14 @@ pub(crate) fn from_integer(integer: i64) -> Result<i64, Rejection> {
 }
 
 /// Unix ms of a text: a number in digits, RFC 3339, or ISO 8601 as devices write it (a space for the `T`, no seconds, a
-/// comma before the fraction, the basic form, an offset without colon or minutes, a trailing `UTC`). One without an
-/// offset is a time in `zone`; where clocks are set back and it comes twice, the earlier.
+/// comma before the fraction, the basic form, an offset without colon or minutes or after a space, a trailing `UTC`). One
+/// without an offset is a time in `zone`; where clocks are set back and it comes twice, the earlier.
 pub(crate) fn from_text(text: &str, zone: Option<&TimeZone>) -> Result<i64, Rejection> {
     let text = text.trim();
     if let Ok(integer) = text.parse::<i64>() {
         return from_integer(integer);
     }
-    if let Ok(number) = text.parse::<f64>() {
+    if let Some(number) = text.parse::<f64>().ok().filter(|number| number.is_finite()) {
         return from_number(number);
     }
     let ms = instant(text, zone)?;
@@ -48,7 +48,8 @@ pub(crate) fn from_text(text: &str, zone: Option<&TimeZone>) -> Result<i64, Reje
 }
 
 fn instant(text: &str, zone: Option<&TimeZone>) -> Result<i64, Rejection> {
-    if let Ok(timestamp) = text.parse::<Timestamp>() {
+    let timestamp = text.parse::<Timestamp>().ok().or_else(|| with_its_offset(text)?.parse().ok());
+    if let Some(timestamp) = timestamp {
         return Ok(timestamp.as_millisecond());
     }
     let (local, zone) = match without_utc(text) {
@@ -62,6 +63,12 @@ fn instant(text: &str, zone: Option<&TimeZone>) -> Result<i64, Rejection> {
     zone.to_timestamp(local).map(Timestamp::as_millisecond).map_err(|_| not_a_time(text))
 }
 
+/// The text with its offset right behind the time: `2024-01-08 15:24:05 +0100`, as several languages print it.
+fn with_its_offset(text: &str) -> Option<String> {
+    let (local, offset) = text.rsplit_once(' ').filter(|(_, offset)| offset.starts_with(['+', '-']))?;
+    Some(format!("{}{offset}", local.trim_end()))
+}
+
 /// What stands before a trailing `UTC`, `GMT` or ` Z`.
 fn without_utc(text: &str) -> Option<&str> {
     let (local, suffix) = text.split_at_checked(text.len().checked_sub(3)?)?;
@@ -71,13 +78,20 @@ fn without_utc(text: &str) -> Option<&str> {
     }
 }
 
-/// Why a value is no time at all.
-pub(crate) fn not_a_time(what: &str) -> Rejection {
-    flaw(
-        Reason::InvalidTime,
-        what,
-        "is none that is understood: send Unix s, ms, us or ns, or RFC 3339 (2026-11-28T14:57:38Z)",
-    )
+/// What becomes of the values.
+const AT_RECEIPT: &str = "the values count as of their receipt";
+/// What may be sent.
+const UNDERSTOOD: &str = "send Unix s, ms, us or ns, or RFC 3339 (2026-11-28T14:57:38Z)";
+
+/// Why `true`, `false`, an object or an array is no time.
+pub(crate) fn neither_number_nor_text() -> Rejection {
+    let detail = format!("the time is neither a number nor a text: {UNDERSTOOD}; {AT_RECEIPT}");
+    Rejection::new(Reason::InvalidTime, detail)
+}
+
+/// Why a text is no time at all.
+fn not_a_time(text: &str) -> Rejection {
+    flaw(Reason::InvalidTime, text, &format!("is none that is understood: {UNDERSTOOD}"))
 }
 
 fn no_offset(text: &str) -> Rejection {
@@ -104,7 +118,7 @@ fn implausible(text: &str, seconds: i64) -> Rejection {
 
 fn flaw(reason: Reason, what: &str, wrong: &str) -> Rejection {
     let shown: String = what.chars().take(40).collect();
-    Rejection::new(reason, format!("the time {shown:?} {wrong}; the values count as of their receipt"))
+    Rejection::new(reason, format!("the time {shown:?} {wrong}; {AT_RECEIPT}"))
 }
 
 #[cfg(test)]
@@ -161,6 +175,9 @@ mod tests {
             "2024-01-08T14:24:05UTC",
             "2024-01-08 14:24:05 gmt",
             "2024-01-08T15:24:05+01:00[Europe/Berlin]",
+            "2024-01-08 15:24:05 +01:00",
+            "2024-01-08 15:24:05 +0100",
+            "2024-01-08 09:24:05  -05",
         ] {
             assert_eq!(text(same), Ok(AT_MS), "{same}");
         }
@@ -198,6 +215,8 @@ mod tests {
             "2024-01-08",
             "yesterday",
             "UTC",
+            "NaN",
+            "1e999",
             "ü",
             "",
         ] {

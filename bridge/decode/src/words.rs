@@ -11,6 +11,8 @@ pub(crate) enum Meaning<'t> {
     Switch(bool),
     /// The sensor has none.
     NoValue,
+    /// An integer of which binary64 loses some digits, and what is left of it.
+    LongInteger(&'t str, f64),
     Text(&'t str),
 }
 
@@ -23,14 +25,15 @@ const OFF: [&str; 4] = ["false", "off", "closed", "no"];
 pub(crate) const EXACT_MAX: u64 = 1 << 53;
 
 /// Reads `text` as the value of a metric. One that is a label by its name stays as it is, and so does a text of digits
-/// that begins with a zero or of which binary64 loses some: both are numbers of something, not measured.
+/// that begins with a zero: it is the number of something, not measured.
 pub(crate) fn read<'t>(label_words: &[String], metric: &str, text: &'t str) -> Result<Meaning<'t>, Rejection> {
     let (whole, text) = (text, text.trim());
     let is = |words: &[&str]| words.iter().any(|word| word.eq_ignore_ascii_case(text));
-    if text.is_empty() || is(&NO_VALUE) {
+    let number = text.parse::<f64>().ok();
+    // C prints one that is not a number with a sign, too.
+    if text.is_empty() || is(&NO_VALUE) || number.is_some_and(f64::is_nan) {
         return Ok(Meaning::NoValue);
     }
-    let number = text.parse::<f64>().ok();
     let is_switch = is(&ON) || is(&OFF);
     if (number.is_none() && !is_switch && !is_decimal_comma(text)) || is_label(label_words, metric) {
         return Ok(Meaning::Text(whole));
@@ -39,16 +42,33 @@ pub(crate) fn read<'t>(label_words: &[String], metric: &str, text: &'t str) -> R
         None if is_switch => Ok(Meaning::Switch(is(&ON))),
         None => Err(decimal_comma(metric, text)),
         Some(number) if !number.is_finite() => Err(non_finite::refusal(text)),
-        Some(number) if is_number_of_something(text, number) => Ok(Meaning::Text(whole)),
+        Some(_) if begins_with_zero(text) => Ok(Meaning::Text(whole)),
+        Some(number) if loses_digits(text, number) => Ok(Meaning::LongInteger(whole, number)),
         Some(number) => Ok(Meaning::Number(number)),
     }
 }
 
-fn is_number_of_something(text: &str, number: f64) -> bool {
-    let digits = text.trim_start_matches(['+', '-']);
-    let begins_with_zero = digits.len() > 1 && digits.starts_with('0') && digits.as_bytes()[1].is_ascii_digit();
+/// Says which number was taken for an integer that binary64 cannot hold.
+pub(crate) fn not_exact(metric: &str, integer: &str, number: f64) -> Rejection {
+    let detail = format!(
+        "{metric} is {integer}, which binary64 cannot hold: {number} was taken; send it as a text if each digit counts"
+    );
+    Rejection::new(Reason::NotExact, detail)
+}
+
+fn begins_with_zero(text: &str) -> bool {
+    matches!(unsigned(text).as_bytes(), [b'0', b'0'..=b'9', ..])
+}
+
+/// Programs write a large double as its shortest digits and zeros: nothing of that is lost.
+fn loses_digits(text: &str, number: f64) -> bool {
+    let digits = unsigned(text);
     let is_integer = digits.bytes().all(|byte| byte.is_ascii_digit());
-    begins_with_zero || (is_integer && number.abs() >= EXACT_MAX as f64 && number.abs().to_string() != digits)
+    is_integer && number.abs() >= EXACT_MAX as f64 && number.abs().to_string() != digits
+}
+
+fn unsigned(text: &str) -> &str {
+    text.trim_start_matches(['+', '-'])
 }
 
 fn is_decimal_comma(text: &str) -> bool {
@@ -121,9 +141,9 @@ mod tests {
             ("0.50", Meaning::Number(0.5)),
             ("-0.5", Meaning::Number(-0.5)),
             ("9007199254740992", Meaning::Number(9_007_199_254_740_992.0)),
-            ("9007199254740993", Meaning::Text("9007199254740993")),
+            ("9007199254740993", Meaning::LongInteger("9007199254740993", 9_007_199_254_740_992.0)),
             ("426301954397019200", Meaning::Number(426_301_954_397_019_200.0)),
-            ("98765432109876543210", Meaning::Text("98765432109876543210")),
+            ("-9007199254740993", Meaning::LongInteger("-9007199254740993", -9_007_199_254_740_992.0)),
             ("007", Meaning::Text("007")),
             ("-07", Meaning::Text("-07")),
             ("True", Meaning::Switch(true)),
@@ -131,6 +151,7 @@ mod tests {
             ("Off", Meaning::Switch(false)),
             ("closed", Meaning::Switch(false)),
             ("NaN", Meaning::NoValue),
+            ("-nan", Meaning::NoValue),
             ("Unavailable", Meaning::NoValue),
             ("", Meaning::NoValue),
             ("  ", Meaning::NoValue),

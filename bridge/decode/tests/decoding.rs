@@ -284,7 +284,9 @@ fn of_broken_json_nothing_is_taken() {
 
 #[test]
 fn of_a_name_that_comes_twice_the_later_value_counts() {
-    assert_eq!(metrics(&decode("d", r#"{"a":1,"b":2,"a":3}"#)[0]), [("a", number(3.0)), ("b", number(2.0))]);
+    let (readings, reason) = flawed(r#"{"a":1,"b":2,"a":3}"#);
+    assert_eq!(metrics(&readings[0]), [("a", number(3.0)), ("b", number(2.0))]);
+    assert_eq!(reason, Reason::SeveralValues);
 }
 
 #[test]

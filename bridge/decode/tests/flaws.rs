@@ -77,3 +77,31 @@ fn what_is_wrong_in_a_line_says_which_and_the_others_count() {
     assert!(detail.starts_with("line 3 of the publication is not well-formed JSON"), "{detail}");
     assert!(!detail.contains("line 1"), "{detail}");
 }
+
+#[test]
+fn a_location_that_is_no_text_costs_no_value() {
+    let decoded = decode(br#"{"t":1,"location":{"lat":52.5,"at":{"floor":3}},"u":2}"#);
+    let expected =
+        [("t", number(1.0)), ("location.lat", number(52.5)), ("location.at.floor", number(3.0)), ("u", number(2.0))];
+    assert_eq!((metrics(&decoded.readings[0]), reasons(&decoded)), (expected.to_vec(), vec![]));
+    let decoded = decode(br#"{"location":[52.5,13.4]}"#);
+    assert_eq!(metrics(&decoded.readings[0]), [("location.0", number(52.5)), ("location.1", number(13.4))]);
+    for scalar in ["17", "-1", "1.5", "true"] {
+        let decoded = decode(format!(r#"{{"t":1,"location":{scalar}}}"#).as_bytes());
+        assert_eq!(
+            (metrics(&decoded.readings[0]).len(), reasons(&decoded)),
+            (1, vec![Reason::InvalidName]),
+            "{scalar}"
+        );
+    }
+}
+
+#[test]
+fn a_metric_that_has_several_values_in_a_reading_is_told() {
+    for payload in [r#"{"t":1,"t":2}"#, r#"{"t":"stuck","t":2}"#, r#"{"a":1,"t":3,"t":2}"#] {
+        let decoded = decode(payload.as_bytes());
+        assert_eq!(decoded.readings[0].metrics.last().unwrap().1, number(2.0));
+        assert_eq!(reasons(&decoded), [Reason::SeveralValues], "{payload}");
+    }
+    assert_eq!(reasons(&decode(br#"{"t":1,"t":1.0,"u":"x","u":"x"}"#)), []);
+}

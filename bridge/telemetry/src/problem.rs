@@ -63,6 +63,8 @@ pub enum Reason {
     NotExact,
     /// One metric spelled in two ways within a reading; taken as two.
     TwoSpellings,
+    /// One metric with several values in a reading; the last was taken.
+    SeveralValues,
     /// The system's clock is not believed, or what was received is stamped by one that was wrong.
     ClockSet,
     /// A reading of before what history keeps; it is shown as the newest of its device, and in no chart.
@@ -81,7 +83,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, so that counters exist from the start.
-    pub const ALL: [Reason; 32] = [
+    pub const ALL: [Reason; 33] = [
         Reason::MalformedPacket,
         Reason::PacketTooLarge,
         Reason::InvalidTopic,
@@ -107,6 +109,7 @@ impl Reason {
         Reason::NotItsDevice,
         Reason::NotExact,
         Reason::TwoSpellings,
+        Reason::SeveralValues,
         Reason::ClockSet,
         Reason::OlderThanRetention,
         Reason::TimeWithoutOffset,
@@ -145,6 +148,7 @@ impl Reason {
             Reason::NotItsDevice => "not_its_device",
             Reason::NotExact => "not_exact",
             Reason::TwoSpellings => "two_spellings",
+            Reason::SeveralValues => "several_values",
             Reason::ClockSet => "clock_set",
             Reason::OlderThanRetention => "older_than_retention",
             Reason::TimeWithoutOffset => "time_without_offset",

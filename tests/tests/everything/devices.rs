@@ -137,16 +137,16 @@ impl Fleet {
         }
         let topic = self.topic(dice);
         let count = if dice.one_in(6) { 1 + dice.roll(30) } else { 1 };
-        let mut readings = Vec::new();
+        let (mut readings, mut flawed) = (Vec::new(), false);
         let mut bodies = Vec::new();
         for _ in 0..count {
-            let (meant, body) = self.reading(dice, &topic, now_ms);
+            let (meant, body) = self.reading(dice, &topic, now_ms, &mut flawed);
             readings.push(meant);
             bodies.push(body);
         }
         let payload = if count > 1 || dice.one_in(10) { format!("[{}]", bodies.join(",")) } else { bodies.remove(0) };
         let payload = if dice.one_in(10) { format!(" \r\n\t{payload} ") } else { payload };
-        Said { topic, payload, qos: qos(dice), readings, flawed: false }
+        Said { topic, payload, qos: qos(dice), readings, flawed }
     }
 
     fn name(&self, dice: &mut Dice) -> String {
@@ -190,7 +190,8 @@ impl Fleet {
         Said { topic: format!("{path}/{metric}"), payload, qos: qos(dice), readings, flawed }
     }
 
-    fn reading(&mut self, dice: &mut Dice, topic: &str, now_ms: i64) -> (Meant, String) {
+    /// `flawed` is set when something of it is to be told.
+    fn reading(&mut self, dice: &mut Dice, topic: &str, now_ms: i64, flawed: &mut bool) -> (Meant, String) {
         let mut fields = Vec::new();
         let named = (!dice.one_in(5)).then(|| self.name(dice));
         if let Some(name) = &named {
@@ -212,7 +213,7 @@ impl Fleet {
         }
         let mut metrics = Vec::new();
         for _ in 0..1 + dice.roll(4) {
-            fields.push(self.field(dice, &mut metrics));
+            fields.push(self.field(dice, &mut metrics, flawed));
         }
         if dice.one_in(6) {
             fields.push("\"nothing\":null".to_owned());
@@ -222,13 +223,13 @@ impl Fleet {
     }
 
     /// One key of a reading: a metric, or several below it.
-    fn field(&self, dice: &mut Dice, metrics: &mut Vec<(String, Value)>) -> String {
+    fn field(&self, dice: &mut Dice, metrics: &mut Vec<(String, Value)>, flawed: &mut bool) -> String {
         let name = self.metric(dice);
         let key = text(dice, &name);
         if name.len() + 8 > NAME_BYTES_MAX || !dice.one_in(6) {
             let value = value(dice);
             let written = written(dice, &value);
-            take(metrics, name, value);
+            *flawed |= take(metrics, name, value);
             return format!("{key}:{written}");
         }
         let values: Vec<Value> = (0..1 + dice.roll(3)).map(|_| value(dice)).collect();
@@ -238,7 +239,7 @@ impl Fleet {
             let inner = if as_array { index.to_string() } else { ["t", "h", "x"][index].to_owned() };
             let written = written(dice, &value);
             parts.push(if as_array { written } else { format!("\"{inner}\":{written}") });
-            take(metrics, format!("{name}.{inner}"), value);
+            *flawed |= take(metrics, format!("{name}.{inner}"), value);
         }
         let parts = parts.join(",");
         if as_array { format!("{key}:[{parts},null]") } else { format!("{key}:{{{parts},\"no\":null}}") }
@@ -311,10 +312,14 @@ fn pick(dice: &mut Dice, of: &[&'static str]) -> &'static str {
     of[dice.roll(of.len() as u64) as usize]
 }
 
-fn take(metrics: &mut Vec<(String, Value)>, name: String, value: Value) {
+/// The later value counts; whether another was there before.
+fn take(metrics: &mut Vec<(String, Value)>, name: String, value: Value) -> bool {
     match metrics.iter_mut().find(|(known, _)| *known == name) {
-        Some((_, known)) => *known = value,
-        None => metrics.push((name, value)),
+        Some((_, known)) => std::mem::replace(known, value.clone()) != value,
+        None => {
+            metrics.push((name, value));
+            false
+        }
     }
 }
 

@@ -84,3 +84,45 @@ async fn what_is_not_understood_is_counted_and_shown_with_its_first_bytes() {
     tool::mosquitto_pub(server.mqtt, &["-q", "1", "-t", "lab/f/ok/temperature", "-m", "1.5"]).await;
     sees(&server, "lab/f/ok", "temperature", 1.5).await;
 }
+
+/// What is published on a topic of its own, the values that it gives to the topic's device, and the reason that is told.
+type Flawed = (&'static str, &'static str, &'static [(&'static str, f64)], Option<&'static str>);
+
+const FLAWED: [Flawed; 7] = [
+    (
+        "flawed/coordinates",
+        r#"{"t":1,"location":{"lat":52.5,"lon":13.4}}"#,
+        &[("t", 1.0), ("location.lat", 52.5)],
+        None,
+    ),
+    ("flawed/place", r#"{"t":1,"location":17}"#, &[("t", 1.0)], Some("invalid_name")),
+    ("flawed/twice", r#"{"t":1,"a.b":2,"t":3,"a":{"b":4}}"#, &[("t", 3.0), ("a.b", 4.0)], Some("several_values")),
+    ("flawed/alike", r#"{"t":1,"t":1.0}"#, &[("t", 1.0)], None),
+    ("flawed/long/total", "9007199254740993", &[("total", 9_007_199_254_740_992.0)], Some("not_exact")),
+    ("flawed/zone", r#"{"t":1,"time":"2024-01-08 15:24:05 +0100"}"#, &[("t", 1.0)], None),
+    ("flawed/none", r#"{"t":1,"u":"-nan","time":"NaN"}"#, &[("t", 1.0)], Some("invalid_time")),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_beside_a_good_value_costs_itself_alone_and_is_told() {
+    let server = Server::start().await;
+    for (topic, payload, ..) in FLAWED {
+        tool::mosquitto_pub(server.mqtt, &["-q", "1", "-t", topic, "-m", payload]).await;
+    }
+    tool::mosquitto_pub(server.mqtt, &["-q", "1", "-t", "flawed/digits/serial", "-m", "9007199254740993"]).await;
+    sees(&server, "flawed/digits", "serial", "9007199254740993").await;
+    for (topic, payload, values, told) in FLAWED {
+        let device = topic.trim_end_matches("/total");
+        for &(metric, value) in values {
+            sees(&server, device, metric, value).await;
+        }
+        let problems = server.get("/v1/problems").await;
+        let reasons = problems["problems"].as_array().unwrap().iter().filter(|problem| problem["topic"] == topic);
+        let reasons: Vec<_> = reasons.filter_map(|problem| problem["reason"].as_str()).collect();
+        assert_eq!(reasons, Vec::from_iter(told), "{payload}");
+    }
+    let device = server.get("/v1/devices?id=flawed/zone").await["devices"][0].clone();
+    assert_eq!(device["metrics"]["t"]["time"], 1_704_723_845_000_i64);
+    let device = server.get("/v1/devices?id=flawed/none").await["devices"][0].clone();
+    assert_eq!(device["metrics"].as_object().map(|metrics| metrics.len()), Some(1), "no value makes no metric");
+}

@@ -4,6 +4,7 @@ use smallvec::smallvec;
 use tidegate_telemetry::{Decoded, Reading, Reason, Rejection, Value};
 
 use crate::config::DecodeConfig;
+use crate::flaws::Flaws;
 use crate::format::{Format, FormatEntry, Input};
 use crate::topic;
 use crate::words::{self, Meaning};
@@ -21,14 +22,15 @@ impl Format for Plain {
 
     fn decode(&mut self, input: &mut Input<'_>, out: &mut Decoded) -> Result<(), Rejection> {
         let text = input.text()?;
-        out.readings.push(reading(input, text)?);
-        Ok(())
+        let mut flaws = Flaws::default();
+        out.readings.push(reading(input, text, &mut flaws)?);
+        flaws.into_result(&mut out.further)
     }
 }
 
-fn reading(input: &mut Input<'_>, text: &str) -> Result<Reading, Rejection> {
+fn reading(input: &mut Input<'_>, text: &str, flaws: &mut Flaws) -> Result<Reading, Rejection> {
     let (path, metric) = topic::split_last(input.topic).ok_or_else(topic_too_short)?;
-    let value = value(input, metric, text)?;
+    let value = value(input, metric, text, flaws)?;
     let names = &mut *input.names;
     let device = names.name("device's topic path", path)?;
     let metric = names.name("metric's topic level", metric)?;
@@ -41,7 +43,7 @@ fn reading(input: &mut Input<'_>, text: &str) -> Result<Reading, Rejection> {
 }
 
 /// `None` when the sensor has no value.
-fn value(input: &mut Input<'_>, metric: &str, text: &str) -> Result<Option<Value>, Rejection> {
+fn value(input: &mut Input<'_>, metric: &str, text: &str, flaws: &mut Flaws) -> Result<Option<Value>, Rejection> {
     let config = input.config;
     let unquoted = text.starts_with('"').then(|| serde_json::from_str::<String>(text).ok()).flatten();
     let text = unquoted.as_deref().unwrap_or(text);
@@ -49,10 +51,16 @@ fn value(input: &mut Input<'_>, metric: &str, text: &str) -> Result<Option<Value
         Meaning::Number(number) => Some(Value::Number(number)),
         Meaning::Switch(on) => Some(Value::Bool(on)),
         Meaning::NoValue => None,
-        Meaning::Text(text) if text.len() > config.text_bytes_max || text.contains(char::is_control) => {
-            return Err(not_a_value(config));
+        Meaning::LongInteger(digits, number) if unquoted.is_none() => {
+            flaws.add(words::not_exact(metric, digits, number));
+            Some(Value::Number(number))
         }
-        Meaning::Text(text) => Some(Value::Text(input.names.text(text))),
+        Meaning::Text(text) | Meaning::LongInteger(text, _) => {
+            if text.len() > config.text_bytes_max || text.contains(char::is_control) {
+                return Err(not_a_value(config));
+            }
+            Some(Value::Text(input.names.text(text)))
+        }
     })
 }
 

@@ -1,6 +1,7 @@
 //! JSON readings: `{"deviceId":"sensor_001","temperature":23.5,"timestamp":1704723845000,"location":"Building A"}`,
 //! or an array of them.
 
+mod draft;
 mod flatten;
 mod scalar;
 
@@ -14,7 +15,7 @@ use crate::flaws::Flaws;
 use crate::format::{Format, FormatEntry, Input};
 use crate::non_finite;
 use crate::surroundings::without_surroundings;
-use flatten::Draft;
+use draft::Draft;
 
 /// It was there first, hence the name that configurations have.
 pub(super) const JSON: FormatEntry = FormatEntry { name: "reference", meaning: "JSON", new: |_| Box::new(Json) };
@@ -220,7 +221,7 @@ impl<'de> Visitor<'de> for Reader<'_, '_, '_> {
         let Readings { input, out, flaws } = self.readings;
         let topic = input.topic;
         let mut draft = Draft::new(input, flaws);
-        draft.read(map)?;
+        flatten::read(&mut draft, map)?;
         if let Some(reading) = draft.finish(topic) {
             out.push(reading);
         }
