@@ -8,10 +8,10 @@ use tidegate_settings::millis;
 use tidegate_telemetry::{AggregateChange, Change, DeviceIndex, DeviceState, InAlert, StateCounts};
 
 use crate::config::ProcessConfig;
-use crate::device::AggregateSlot;
+use crate::device::{AggregateSlot, Cell};
 use crate::fleet::Fleet;
 use crate::group_index::GroupIndex;
-use crate::names::{Figures, Names};
+use crate::names::{Figures, NameIndex, Names};
 use crate::partial::{Partial, Partials, Summing};
 use crate::shards::{Places, Shards};
 use crate::time::Moment;
@@ -214,8 +214,23 @@ impl Groups {
             group.tell(&before, &self.names, fleet, changes);
             self.remove_if_empty(index);
         }
-        self.names.settle(config.aggregate_metrics_max);
+        let begun = self.names.settle(config.aggregate_metrics_max);
+        self.mark_beginning(&begun, fleet);
         lost
+    }
+
+    /// Marks the groups that have numbers of metrics that have figures from now on: perhaps nothing else moves them for long.
+    fn mark_beginning(&mut self, begun: &[NameIndex], fleet: &Fleet) {
+        if begun.is_empty() {
+            return;
+        }
+        let has_begun =
+            |cell: &Cell| matches!(cell.aggregate, AggregateSlot::Metric(name) if begun.binary_search(&name).is_ok());
+        for index in fleet.indexes() {
+            if let Some(device) = fleet.get(index).filter(|device| device.cells.iter().any(has_begun)) {
+                self.mark(device.counted_in);
+            }
+        }
     }
 
     /// Marks the groups that have figures of metrics that have them no longer.

@@ -174,33 +174,38 @@ impl Names {
         matches!(self.figures.get(usize::from(place)), Some(Figures::Ending(_)))
     }
 
-    /// After a round, which has told of figures that end: their places are for those with the most votes.
-    pub(crate) fn settle(&mut self, max: usize) {
+    /// After a round, which has told of figures that end: their places are for those with the most votes. Returns who got
+    /// one, in order.
+    pub(crate) fn settle(&mut self, max: usize) -> Vec<NameIndex> {
         for figures in &mut self.figures {
             if matches!(figures, Figures::Ending(_)) {
                 *figures = Figures::Free;
             }
         }
         while self.figures.pop_if(|last| *last == Figures::Free).is_some() {}
-        self.fill(max);
+        let mut begun = self.fill(max);
+        begun.sort_unstable();
+        begun
     }
 
-    /// Gives figures to those with the most votes, as long as there are places.
-    fn fill(&mut self, max: usize) {
-        let max = max.min(usize::from(u16::MAX));
+    /// Gives figures to those with the most votes, as long as there are places. Returns who got them.
+    fn fill(&mut self, max: usize) -> Vec<NameIndex> {
+        let (max, mut begun) = (max.min(usize::from(u16::MAX)), Vec::new());
         while let Some(&(.., name)) = self.without.last() {
             let free = self.figures.iter().position(|figures| *figures == Figures::Free);
             let place = free.unwrap_or(self.figures.len());
             if place >= max {
-                return;
+                break;
             }
-            let Some(text) = self.names.get(name.0).map(|name| name.text.clone()) else { return };
+            let Some(text) = self.names.get(name.0).map(|name| name.text.clone()) else { break };
             match self.figures.get_mut(place) {
                 Some(figures) => *figures = Figures::Of(text),
                 None => self.figures.push(Figures::Of(text)),
             }
             self.set_place(name, Some(place as u16));
+            begun.push(name);
         }
+        begun
     }
 
     fn end(&mut self, place: Option<u16>) {

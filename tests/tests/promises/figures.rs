@@ -137,3 +137,20 @@ async fn the_openings_of_a_door_are_listed_with_their_sum_and_as_csv_with_readab
     assert_eq!((lines.len(), lines[0]), (3, "start,end,duration_s"));
     assert!(lines[2].contains("+05:30,") && lines[2].ends_with(",300.000"), "{csv}");
 }
+
+/// Their devices say nothing more after that.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_metric_that_wins_its_figures_from_others_has_them_without_another_reading() {
+    let server = Server::with_config("[process]\naggregate_metrics_max = 4\n").await;
+    publish(&server, "junk", r#"{"deviceId":"junk","a":1,"b":2,"c":3,"d":4}"#).await;
+    for (device, value) in [("cold/a", "4.5"), ("cold/b", "5.5")] {
+        publish(&server, &format!("{device}/temperature"), value).await;
+    }
+    let figures = eventually("the group has them", Duration::from_secs(20), || async {
+        let groups = server.get("/v1/groups").await;
+        let cold = groups["groups"].as_array()?.iter().find(|group| group["path"] == "cold")?.clone();
+        Some(cold["metrics"]["temperature"].clone()).filter(Value::is_object)
+    })
+    .await;
+    assert_eq!((&figures["count"], &figures["mean"]), (&json!(2), &json!(5.0)));
+}
