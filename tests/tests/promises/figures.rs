@@ -132,6 +132,9 @@ async fn the_openings_of_a_door_are_listed_with_their_sum_and_as_csv_with_readab
         found["periods"][0],
         json!({ "start": start + 600_000, "end": start + 720_000, "duration_ms": 120_000 })
     );
+    let within = start + 11 * 60_000;
+    let of_no_time = server.get(&format!("/v1/periods?device=door&metric=open&from={within}&to={within}")).await;
+    assert_eq!((&of_no_time["count"], &of_no_time["periods"]), (&json!(0), &json!([])), "it was open then");
     let csv = http::get(server.http, &format!("{query}&format=csv&timezone=Asia/Kolkata")).await.body;
     let lines: Vec<&str> = csv.lines().collect();
     assert_eq!((lines.len(), lines[0]), (3, "start,end,duration_s"));

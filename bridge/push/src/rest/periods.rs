@@ -151,7 +151,7 @@ impl Switch {
     }
 
     fn add(&mut self, since_ms: i64, until_ms: Option<i64>) {
-        if until_ms.is_some_and(|until_ms| until_ms <= self.from_ms) {
+        if until_ms.unwrap_or(self.to_ms) <= self.from_ms {
             return;
         }
         let duration_ms = until_ms.unwrap_or(self.to_ms).saturating_sub(since_ms.max(self.from_ms)).max(0);
@@ -196,6 +196,9 @@ mod tests {
         assert_eq!(follow(9, &[(100, true)]).periods, [period(None, None, 1_000)], "it was on throughout");
         assert_eq!(follow(9, &[(100, true), (1_000, false)]).count, 0);
         assert_eq!(follow(9, &[]).total_ms, 0);
+        let mut of_no_time = Switch::new(1_000, 1_000, 9);
+        of_no_time.says(100, true);
+        assert_eq!(of_no_time.end().count, 0, "nothing lies in an empty window");
     }
 
     #[test]
