@@ -63,7 +63,7 @@ class Devices:
             self.rows.pop(row, None)
         for row in delta.get("a", []):
             self.rows[row["row"]] = join(row)
-        for row, column, name, _unit, _decimals in delta.get("m", []):
+        for row, column, name, *_ in delta.get("m", []):
             names = self.rows[row]["names"]
             names.extend([None] * (column + 1 - len(names)))
             names[column] = name

@@ -237,6 +237,11 @@ async fn the_smallest_client_ends_at_the_truth_over_links_that_break_and_another
         .await;
     };
     ends_at_the_truth(&server, "it has the snapshot").await;
+    // Its unit is guessed, and so told as a guess.
+    let humidity = r#"{"deviceId":"dev1","humidity":45.5}"#;
+    tool::mosquitto_pub(server.mqtt, &["-q", "1", "-t", "lab/data", "-m", humidity]).await;
+    eventually("the metric is known", Duration::from_secs(5), || server.value("dev1", "humidity")).await;
+    ends_at_the_truth(&server, "it has a metric that a device came to have").await;
     for round in 0..3 {
         publish(&server, "dev1", 21.0 + f64::from(round)).await;
         links.cut();
