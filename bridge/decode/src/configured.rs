@@ -6,6 +6,7 @@ use tidegate_settings::{Reader, Section, chosen, text};
 
 use crate::config::{DecodeConfig, FormatChoice, SameTime, SourceConfig};
 use crate::formats::FORMATS;
+use crate::topic;
 
 const SOURCE_SAMPLE: &str = r#"
 # How payloads are read, by topic; the first filter that fits decides. Everything but topic is optional.
@@ -15,6 +16,8 @@ const SOURCE_SAMPLE: &str = r#"
 # timezone = "Europe/Berlin"     # where its clocks are, for times without an offset from UTC
 # same_time = "last"             # of values with one time of the device the last counts; default "each" does
 "#;
+
+const NO_FILTER: &str = "uses a wildcard where none may stand, or is empty: + fills a level, # is the last level";
 
 impl DecodeConfig {
     /// Reads `[[source]]`, which may name any format there is.
@@ -40,8 +43,10 @@ impl SourceConfig {
         });
         let same_times = [("each", SameTime::Each), ("last", SameTime::Last)];
         let same_time = section.optional("same_time", |item| chosen(item, &same_times));
-        if topic.is_none() {
-            section.wrong("needs a topic");
+        match &topic {
+            None => section.wrong("needs a topic"),
+            Some(filter) if !topic::is_filter(filter) => section.wrong_key("topic", NO_FILTER),
+            Some(_) => {}
         }
         let (format, same_time) = (format.unwrap_or(FormatChoice::Auto), same_time.unwrap_or_default());
         Some(SourceConfig { topic: topic?, format, timezone, same_time })

@@ -31,6 +31,16 @@ pub(crate) fn join<'a>(levels: impl Iterator<Item = &'a str>) -> String {
     path
 }
 
+/// Whether a text is an MQTT topic filter (MQTT 5.0 section 4.7.1): `+` fills a level, `#` the last one.
+pub(crate) fn is_filter(text: &str) -> bool {
+    let above = match text.rsplit_once('/') {
+        Some((above, "#")) => above,
+        _ if text == "#" => return true,
+        _ => text,
+    };
+    !text.is_empty() && above.split('/').all(|level| level == "+" || !level.contains(['+', '#']))
+}
+
 /// Whether an MQTT topic filter matches a topic (MQTT 5.0 section 4.7).
 pub(crate) fn filter_matches(filter: &str, topic: &str) -> bool {
     if topic.starts_with('$') && filter.starts_with(['+', '#']) {
@@ -60,6 +70,16 @@ mod tests {
         assert_eq!(group_of_named("site/b/dev7/telemetry", "dev7"), "site/b");
         assert_eq!(group_of_named("factory/line1/telemetry", "dev7"), "factory/line1");
         assert_eq!(group_of_named("dev7", "dev7"), "");
+    }
+
+    #[test]
+    fn a_wildcard_fills_a_level_and_the_one_for_all_ends_a_filter() {
+        for filter in ["#", "+", "a", "a/#", "+/b/#", "a/+/c", "/#", "/", "$SYS/#"] {
+            assert!(is_filter(filter), "{filter}");
+        }
+        for wrong in ["", "a/#/b", "#/a", "a#", "a/b#", "a+/b", "##", "a/++", "#/#"] {
+            assert!(!is_filter(wrong), "{wrong}");
+        }
     }
 
     #[test]

@@ -4,6 +4,8 @@ use std::time::Duration;
 use tidegate_settings::{Reader, section};
 use tidegate_telemetry::Qos;
 
+use crate::topics::TopicLimits;
+
 section! {
     /// The broker elsewhere, and how to be its client.
     #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,6 +122,11 @@ impl ExternalConfig {
             (!self.client_id.is_empty(), "client_id", "is what the broker knows this tidegate by, and cannot be empty"),
             (!self.share.contains(['/', '+', '#']), "share", "is a name without /, + and #"),
             (!self.filters.is_empty(), "filters", "needs a filter: [\"#\"] is everything"),
+            (
+                self.filters.iter().all(|filter| is_filter(filter)),
+                "filters",
+                "uses a wildcard where none may stand, or is empty: + fills a level, # is the last level",
+            ),
             (self.keep_alive >= Duration::from_secs(5), "keep_alive", "is at least \"5 s\""),
             (self.inflight_max > 0, "inflight_max", "is at least 1"),
             (self.connect_timeout >= Duration::from_secs(1), "connect_timeout", "is at least \"1 s\""),
@@ -128,4 +135,9 @@ impl ExternalConfig {
         ];
         checks.into_iter().filter(|(fits, ..)| !fits).map(|(_, key, what)| (key, what)).collect()
     }
+}
+
+/// What every broker would refuse is none; how long it may be says the broker.
+fn is_filter(filter: &str) -> bool {
+    TopicLimits { bytes_max: usize::MAX, levels_max: usize::MAX }.check_filter(filter).is_ok()
 }

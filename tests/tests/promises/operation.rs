@@ -93,6 +93,14 @@ async fn a_check_refuses_what_a_start_refuses_in_the_same_words() {
         (format!("{rule}{rule}"), vec!["line 2: alert[0].name", "line 5: alert[1].name", "hot"]),
         ("[log]\nread_entries_max = 0\n".to_owned(), vec!["line 2: log.read_entries_max: is 0"]),
         ("[http]\nlisten = \"127.0.0.1:1883\"\n".to_owned(), vec!["line 2: http.listen", "mqtt.listen too"]),
+        (
+            "[[source]]\ntopic = \"a/#/b\"\n".to_owned(),
+            vec!["line 2: source[0].topic: uses a wildcard where none may stand"],
+        ),
+        (
+            "[broker]\nengine = \"external\"\n[external]\nfilters = [\"a\", \"b#\"]\n".to_owned(),
+            vec!["line 4: external.filters: uses a wildcard where none may stand"],
+        ),
     ] {
         std::fs::write(&file, text).unwrap();
         let said = async |arguments: &[&str]| {
