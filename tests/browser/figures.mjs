@@ -18,6 +18,10 @@ await inBrowser(base, async (open) => {
   const fleet = await open("/?metric=temperature");
   await shows(fleet, `.floor[data-path="site/floor"] .aggregate`, /25\.1[\s\S]*21\.0 to 29\.2/);
   await shows(fleet, `.floor[data-path="site"] .aggregate`, /20\.0[\s\S]*20\.0 to 20\.0[\s\S]*1 of 1/);
+  await fleet.goto(`${base}/?metric=state`);
+  await shows(fleet, `.floor[data-path="site"] .aggregate`, /1 of 1/);
+  await shows(fleet, `.floor[data-path="site/floor"] .aggregate`, /2 of 2/);
+  await fleet.goto(`${base}/?metric=temperature`);
   await fleet.locator(`.floor[data-path="${DEEP}"]`).scrollIntoViewIfNeeded();
   await fleet.locator(`.floor[data-path="${DEEP}"] canvas.cells[data-cells="1"]`).waitFor();
   await fleet.locator(`.floor[data-path="site/floor"] .aggregate a`, { hasText: "29.2" }).click();
@@ -57,5 +61,11 @@ await inBrowser(base, async (open) => {
   await publish("lab/oven/temperature", "20.0");
   await alerts.locator(".segments button", { hasText: "Recent" }).click();
   await shows(alerts, ".alerts .value", /47\.0[\s\S]*cleared at 20\.0/);
+
+  await publish("yard/gate/temperature", "10.0");
+  await publish("yard/shed/kiln/temperature", "45.0");
+  await fleet.goto(`${base}/?metric=temperature`);
+  await shows(fleet, `.floor[data-path="yard/shed"] .mark`, "1");
+  assert.equal(await fleet.locator(`.floor[data-path="yard"] .mark`).count(), 0, "the device in alert is in a group below it");
 });
 await end();

@@ -1,7 +1,7 @@
 import { createEffect, For, Show } from "solid-js";
 import { api, poll } from "../lib/api.js";
 import { formatNumber } from "../lib/format.js";
-import { statesOf, total } from "../lib/groups.js";
+import { inAlertOf, statesOf, total } from "../lib/groups.js";
 import { inAlertTotal, inAlertWords, worstIn } from "../lib/inAlert.js";
 import { setKeptFrom } from "../lib/kept.js";
 import { roves } from "../lib/roving.js";
@@ -16,6 +16,7 @@ export function Figures(props: { choice: Choice }) {
   createEffect(() => setKeptFrom(stats.value()?.store?.kept_from ?? null));
   const group = () => props.choice.group();
   const counts = () => statesOf(group());
+  const inAlert = () => inAlertOf(group());
   const isOn = (only: Only): boolean => props.choice.only() === only;
   const toggle = (only: Only): void => setQuery({ state: isOn(only) ? null : only });
   return (
@@ -27,14 +28,14 @@ export function Figures(props: { choice: Choice }) {
       <button
         class="figure"
         type="button"
-        classList={{ on: isOn("alert"), none: inAlertTotal(group()) === 0 }}
+        classList={{ on: isOn("alert"), none: inAlertTotal(inAlert()) === 0 }}
         aria-pressed={isOn("alert")}
-        title={inAlertTotal(group()) === 0 ? "No device is in alert" : `${inAlertWords(group())}. Show only these`}
+        title={inAlertTotal(inAlert()) === 0 ? "No device is in alert" : `${inAlertWords(inAlert())}. Show only these`}
         onClick={() => toggle("alert")}
       >
-        <b>{formatNumber(inAlertTotal(group()))}</b>
+        <b>{formatNumber(inAlertTotal(inAlert()))}</b>
         <span>
-          <span class={`mark ${worstIn(group()) ?? "none"}`}>
+          <span class={`mark ${worstIn(inAlert()) ?? "none"}`}>
             <i />
           </span>
           in alert

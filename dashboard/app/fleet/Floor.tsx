@@ -1,7 +1,7 @@
 import { createEffect, createSignal, on, onCleanup, onMount, Show } from "solid-js";
 import type { Aggregate, FleetCell } from "../../client/index.js";
 import { exactValue, formatNumber, groupWords, plural, shortName } from "../lib/format.js";
-import { aggregateOf, directCount, groupPaths, hasBelow, lastLevel, statesOf, total } from "../lib/groups.js";
+import { aggregateOf, directCount, groupPaths, hasBelow, lastLevel, ownInAlertOf, ownStatesOf } from "../lib/groups.js";
 import { href } from "../lib/router.js";
 import type { Unit } from "../lib/units.js";
 import { AlertMark } from "../parts/AlertMark.js";
@@ -55,14 +55,14 @@ export function Floor(props: Props) {
   /** Figures of the devices beside it: the server's are of the groups below too. */
   const [own, setOwn] = createSignal<Aggregate | undefined>();
   const figures = () => (!props.metric ? undefined : hasBelow(props.path, groupPaths()) ? own() : aggregateOf(props.path, props.metric));
-  const count = (): number => directCount(props.path, groupPaths());
+  const count = (): number => directCount(props.path);
   const height = (): string => `${Math.ceil(count() / Math.max(1, Math.floor(width() / props.look().pitch))) * props.look().pitch}px`;
-  const label = () => `${groupWords(props.path)}: ${plural(count(), "device")}, ${statesOf(props.path).fresh} fresh`;
+  const label = () => `${groupWords(props.path)}: ${plural(count(), "device")}, ${ownStatesOf(props.path).fresh} fresh`;
   return (
     <div class="floor" data-row data-path={props.path} onFocusIn={() => setVisited(props.path)}>
       <a class="name" href={href("fleet", props.path)}>
         <span class="clip">{lastLevel(props.path) || "No group"}</span>
-        <AlertMark path={props.path} />
+        <AlertMark counts={ownInAlertOf(props.path)} />
       </a>
       <div class="holder" ref={box} style={{ "min-height": height() }}>
         <Show when={near()}>
@@ -98,7 +98,7 @@ function FiguresOf(props: { path: string; metric: string | undefined; figures: A
           <>
             <dt>fresh</dt>
             <dd>
-              {formatNumber(statesOf(props.path).fresh)} of {formatNumber(total(statesOf(props.path)))}
+              {formatNumber(ownStatesOf(props.path).fresh)} of {formatNumber(directCount(props.path))}
             </dd>
           </>
         }

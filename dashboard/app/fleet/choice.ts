@@ -1,7 +1,7 @@
 // What the address says of the fleet's page: which group, metric and devices, as cells or as a table.
 import { createEffect, createMemo, on, type Accessor } from "solid-js";
 import type { Aggregate } from "../../client/index.js";
-import { directCount, groupPaths, groupTable, isBelow, statesOf } from "../lib/groups.js";
+import { directCount, groupPaths, groupTable, isBelow, ownInAlertOf, ownStatesOf } from "../lib/groups.js";
 import { inAlertTotal } from "../lib/inAlert.js";
 import { route } from "../lib/router.js";
 import { findNames, findUnit, namesOf, offered } from "../lib/units.js";
@@ -48,10 +48,10 @@ export function createChoice(): Choice {
   const isMeant = (path: string): boolean => {
     const wanted = only();
     if (wanted === null) return true;
-    return wanted === "alert" ? inAlertTotal(path) > 0 : statesOf(path)[wanted] > 0;
+    return wanted === "alert" ? inAlertTotal(ownInAlertOf(path)) > 0 : ownStatesOf(path)[wanted] > 0;
   };
   const rows = createMemo<string[]>(
-    () => groupPaths().filter((path) => isBelow(path, group()) && directCount(path, groupPaths()) > 0 && isMeant(path)),
+    () => groupPaths().filter((path) => isBelow(path, group()) && directCount(path) > 0 && isMeant(path)),
     [],
     sameList,
   );

@@ -13,7 +13,13 @@ const shared = createRoot(() => {
   const paths = createMemo<string[]>(() => [...(live.table()?.states.keys() ?? [])].sort((a, b) => comparePaths(a, b)), [], {
     equals: (a, b) => a.length === b.length && a.every((path, i) => path === b[i]),
   });
-  return { live, paths };
+  /** The groups right below each. */
+  const below = createMemo(() => {
+    const by = new Map<string, string[]>();
+    for (const path of paths()) if (path !== "") by.set(parentOf(path), [...(by.get(parentOf(path)) ?? []), path]);
+    return by;
+  });
+  return { live, paths, below };
 });
 
 export const groupPaths = shared.paths;
@@ -24,6 +30,22 @@ export const total = (counts: StateCounts | undefined): number => (counts ? coun
 export function statesOf(path: string): StateCounts {
   return groupTable()?.states.get(path) ?? { fresh: 0, late: 0, asleep: 0, lost: 0 };
 }
+
+/** What counts over a group and everything below it come to for the group's own devices. */
+export function withoutThoseBelow<T extends { [K in keyof T]: number }>(counts: T, below: readonly T[]): T {
+  const own = { ...counts };
+  for (const name of Object.keys(own) as (keyof T)[])
+    own[name] = below.reduce((left, one) => left - one[name], own[name] as number) as T[keyof T];
+  return own;
+}
+
+const childrenOf = (path: string): string[] => shared.below().get(path) ?? [];
+
+/** As {@link statesOf}, of the devices that stand in the group itself. */
+export const ownStatesOf = (path: string): StateCounts => withoutThoseBelow(statesOf(path), childrenOf(path).map(statesOf));
+
+/** As {@link inAlertOf}, of the devices that stand in the group itself. */
+export const ownInAlertOf = (path: string): InAlert => withoutThoseBelow(inAlertOf(path), childrenOf(path).map(inAlertOf));
 
 /** How many devices of the group and below have an alert, by the gravest of each. */
 export function inAlertOf(path: string): InAlert {
@@ -77,7 +99,4 @@ const comparePaths = (a: string, b: string): number => collator.compare(a.replac
 export const compareNames = (a: string, b: string): number => collator.compare(a, b);
 
 /** Devices that stand in the group itself, not below it. */
-export function directCount(path: string, paths: readonly string[]): number {
-  const below = paths.filter((other) => other !== path && other !== "" && parentOf(other) === path);
-  return total(statesOf(path)) - below.reduce((sum, child) => sum + total(statesOf(child)), 0);
-}
+export const directCount = (path: string): number => total(ownStatesOf(path));

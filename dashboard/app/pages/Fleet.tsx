@@ -111,9 +111,7 @@ function Cells(props: CellsProps) {
   const [opened, setOpened] = createSignal<string | null>(null);
   /** Width of the cells' column. */
   const [width, setWidth] = createSignal(0);
-  const pitch = createMemo(() =>
-    pitchFor(Math.max(0, ...rows().map((path) => directCount(path, groupPaths()))), width(), coarse.matches, rem() / 16),
-  );
+  const pitch = createMemo(() => pitchFor(Math.max(0, ...rows().map((path) => directCount(path))), width(), coarse.matches, rem() / 16));
   const look = createMemo<Look>(() => {
     palette();
     const [state, text] = [only(), filter()];

@@ -1,7 +1,7 @@
 import { createMemo, For, Show } from "solid-js";
 import type { StateCounts } from "../../client/index.js";
 import { formatNumber } from "../lib/format.js";
-import { groupPaths, groupTable, lastLevel, statesOf, total } from "../lib/groups.js";
+import { groupPaths, groupTable, inAlertOf, lastLevel, statesOf, total } from "../lib/groups.js";
 import { roves } from "../lib/roving.js";
 import { href, route } from "../lib/router.js";
 import { AlertMark } from "./AlertMark.js";
@@ -24,7 +24,7 @@ export function GroupTree() {
                 href={href("fleet", path)}
               >
                 <span class="clip">{path === "" ? "All devices" : lastLevel(path)}</span>
-                <AlertMark path={path} />
+                <AlertMark counts={inAlertOf(path)} />
                 <StateBar counts={statesOf(path)} />
               </a>
             )}

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { FleetCell, State } from "../../client/index.js";
 import { chunks } from "../chart/data.js";
-import { figuresOf, hasBelow, homeOf } from "../lib/groups.js";
+import { figuresOf, hasBelow, homeOf, withoutThoseBelow } from "../lib/groups.js";
 import { sortHits } from "../lib/hits.js";
 import { offered } from "../lib/units.js";
 
@@ -63,4 +63,15 @@ test("a group's own row has the figures of its own devices, and says whose the e
   });
   expect(figuresOf([cell("late", 1, "late")])).toMatchObject({ count: 0, devices: 1, mean: null, highestOf: null });
   expect([hasBelow("", ["", "a"]), hasBelow("a", ["", "a", "ab"]), hasBelow("a", ["a", "a/b"])]).toEqual([true, false, true]);
+});
+
+test("of the devices in alert and in each state a group's own row counts its own", () => {
+  const counts = { critical: 3, warning: 2, info: 0 };
+  expect(
+    withoutThoseBelow(counts, [
+      { critical: 1, warning: 2, info: 0 },
+      { critical: 1, warning: 0, info: 0 },
+    ]),
+  ).toEqual({ critical: 1, warning: 0, info: 0 });
+  expect(withoutThoseBelow(counts, [])).toEqual(counts);
 });
