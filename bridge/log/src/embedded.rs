@@ -20,7 +20,7 @@ use crate::storage::{Disk, RealDisk};
 use crate::writer::Writer;
 
 /// Name of the file that keeps a second process out.
-const LOCK_NAME: &str = "lock";
+pub(crate) const LOCK_NAME: &str = "lock";
 
 /// A [`Log`] in preallocated segment files, with one thread that commits.
 ///

@@ -9,6 +9,7 @@
 //!   - `reader`, `file_cursor`, `window`: from files piece by piece, then from memory
 //!   - `frame`, `segment`, `segments`: what lies on disk, and where
 //!   - `recovery`: what is checked and cut when the log is opened
+//!   - `files`: the same files as they are at one position, for a backup, and whether they are what was written
 //! - `contract` (a feature): what every implementation of the seam must do, as tests
 
 mod config;
@@ -16,6 +17,7 @@ mod config;
 pub mod contract;
 mod embedded;
 mod file_cursor;
+mod files;
 mod frame;
 mod meters;
 mod reader;
@@ -36,4 +38,5 @@ mod writer;
 
 pub use config::{FailureAction, LogConfig, OpenError};
 pub use embedded::EmbeddedLog;
+pub use files::{LogFile, LogFiles, LogReport, OpenFiles, check, held_alone, segments};
 pub use seam::{AppendError, Log, LogReader, ReadError, Room};

@@ -109,9 +109,19 @@ fn scan_file(
     expected: Option<Position>,
     bytes_before: u64,
 ) -> Result<(SegmentHeader, Scan, Window), OpenError> {
+    let file = File::open(path).map_err(|source| io_error("read", path, source))?;
+    scan_open(file, path, (expected, bytes_before), None)
+}
+
+/// Checks a segment that is open, as far as `through`; what follows is judged where there is no such end.
+pub(crate) fn scan_open(
+    file: File,
+    path: &Path,
+    (expected, bytes_before): (Option<Position>, u64),
+    through: Option<Position>,
+) -> Result<(SegmentHeader, Scan, Window), OpenError> {
     let read = |source| io_error("read", path, source);
-    let file = File::open(path).map_err(read)?;
-    let written = segment::written(&file).map_err(read)?;
+    let written = if through.is_none() { segment::written(&file).map_err(read)? } else { Vec::new() };
     let mut window = Window::new(file);
     let header = SegmentHeader::parse(window.load(0, WINDOW_BYTES).map_err(read)?, path)?;
     match expected {
@@ -120,8 +130,11 @@ fn scan_file(
         }
         Some(expected) if expected > header.first => Err(OpenError::NotASegment { path: path.to_owned() }),
         _ => {
-            let mut scan = scan(&mut window, &header, bytes_before).map_err(read)?;
-            scan.end = end_after(&mut window, &written, &scan, header.salt).map_err(read)?;
+            let end = through.unwrap_or(Position(u64::MAX));
+            let mut scan = scan(&mut window, &header, bytes_before, end).map_err(read)?;
+            if through.is_none() {
+                scan.end = end_after(&mut window, &written, &scan, header.salt).map_err(read)?;
+            }
             Ok((header, scan, window))
         }
     }
@@ -129,24 +142,24 @@ fn scan_file(
 
 /// What a segment holds.
 #[derive(Debug)]
-struct Scan {
+pub(crate) struct Scan {
     index: Index,
     /// After the last intact frame.
-    offset: u64,
+    pub(crate) offset: u64,
     /// Position after the last intact entry.
-    next: Position,
+    pub(crate) next: Position,
     /// Bytes of all entries up to there.
     bytes: u64,
     /// The last frame that is not empty, and where it begins.
     last_frame: Option<(u64, Header)>,
     /// The last frame is the mark of an orderly end.
     ended: bool,
-    end: End,
+    pub(crate) end: End,
 }
 
 /// What follows the last intact frame.
 #[derive(Debug, PartialEq, Eq)]
-enum End {
+pub(crate) enum End {
     /// Zeros.
     Clean,
     /// The rest of a commit that was not completed.
@@ -156,13 +169,13 @@ enum End {
 }
 
 impl Scan {
-    fn damaged(&self, path: &Path) -> OpenError {
+    pub(crate) fn damaged(&self, path: &Path) -> OpenError {
         OpenError::Damaged { path: path.to_owned(), offset: self.offset, position: self.next }
     }
 }
 
-/// Walks the frames of a segment.
-fn scan(window: &mut Window, header: &SegmentHeader, bytes_before: u64) -> io::Result<Scan> {
+/// Walks the frames of a segment that have entries up to `through`.
+fn scan(window: &mut Window, header: &SegmentHeader, bytes_before: u64, through: Position) -> io::Result<Scan> {
     let mut scan = Scan {
         index: Index::default(),
         offset: SEGMENT_HEADER_BYTES as u64,
@@ -172,7 +185,9 @@ fn scan(window: &mut Window, header: &SegmentHeader, bytes_before: u64) -> io::R
         ended: false,
         end: End::Clean,
     };
-    while let Some(frame) = window.frame(scan.offset, scan.next, header.salt)? {
+    while scan.next <= through
+        && let Some(frame) = window.frame(scan.offset, scan.next, header.salt)?
+    {
         if frame.entries > 0 {
             scan.index.note(SegmentLocation { position: frame.first, offset: scan.offset, bytes_before: scan.bytes });
             scan.bytes += u64::from(frame.body_bytes);

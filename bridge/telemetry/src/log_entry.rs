@@ -82,6 +82,12 @@ impl LogEntry {
         self.elapsed_ms.map_or(0, |elapsed_ms| received_ms.wrapping_sub(elapsed_ms))
     }
 
+    /// Whether bytes are those of an entry as older programs wrote them: without a head, which they cannot read.
+    #[must_use]
+    pub fn is_without_head(bytes: &[u8]) -> bool {
+        bytes.first().is_some_and(|version| *version < WITH_HEAD)
+    }
+
     /// Appends its bytes to `out`. Time that nobody counted is written as that of the receipt.
     pub fn encode_into(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&[WITH_HEAD, self.kind()]);
