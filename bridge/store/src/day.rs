@@ -13,7 +13,7 @@ use crate::point::Run;
 use crate::sqlite::Database;
 
 /// Before 2, a point that was merged twice was one.
-const FORMAT: i64 = 2;
+pub(crate) const FORMAT: i64 = 2;
 
 const SCHEMA: &str = "
     CREATE TABLE closed (hour INTEGER PRIMARY KEY, points INTEGER NOT NULL);

@@ -186,7 +186,7 @@ impl Files {
     }
 }
 
-fn file_names(directory: &Path) -> Result<Vec<String>, StoreError> {
+pub(crate) fn file_names(directory: &Path) -> Result<Vec<String>, StoreError> {
     let list = || -> std::io::Result<Vec<String>> {
         std::fs::read_dir(directory)?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
     };

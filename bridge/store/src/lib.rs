@@ -9,6 +9,7 @@
 //!   older formats
 //! - what is done: `store` with `flush`, `close` (hours, late data) and `maintain` (retention); `query` (the `History` port); `aged`:
 //!   what ages are measured to
+//! - `images`: the files as they are at one moment, for a backup; `check`: whether they are what was written
 //! - `follow`: the store as a follower of the changes
 //! - `quarantine`: what was refused, within bounds. Its totals are about right after a crash: what was reported
 //!   since the last flush is reported again by the replay, or lost when it never entered the log.
@@ -22,6 +23,7 @@ mod aged;
 mod buffer;
 mod bundle;
 mod catalogue;
+mod check;
 mod chunk;
 mod codec;
 mod config;
@@ -32,6 +34,7 @@ mod files;
 mod follow;
 mod head;
 mod hour;
+mod images;
 mod memory;
 mod month;
 mod point;
@@ -42,7 +45,9 @@ mod store;
 mod summary;
 
 pub use aged::Aged;
+pub use check::{StoreFormat, StoreReport, check_store, store_files, store_formats};
 pub use config::StoreConfig;
 pub use error::{OpenError, StoreError};
+pub use images::StoreImages;
 pub use memory::TooOld;
 pub use store::{Flush, FlushReport, MaintainReport, Store};

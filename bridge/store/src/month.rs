@@ -12,7 +12,7 @@ use crate::hour::{Hour, Month};
 use crate::sqlite::Database;
 use crate::summary;
 
-const FORMAT: i64 = 1;
+pub(crate) const FORMAT: i64 = 1;
 
 const SCHEMA: &str = "
     CREATE TABLE closed (hour INTEGER PRIMARY KEY);

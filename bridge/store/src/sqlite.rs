@@ -146,7 +146,8 @@ impl Database {
         };
         step_through("PRAGMA incremental_vacuum").map_err(|error| self.error(error))?;
         self.checkpoint(&writer, written_bytes)?;
-        step_through("PRAGMA wal_checkpoint(TRUNCATE)").map_err(|error| self.error(error))
+        // Neither a query nor a backup is waited for.
+        self.empty_log(&writer)
     }
 
     /// Bytes of the file and of its write-ahead log.

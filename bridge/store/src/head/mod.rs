@@ -28,7 +28,7 @@ use crate::sqlite::Database;
 pub(crate) const FILE_NAME: &str = "head.db";
 
 /// Before 2, each series had rows of its own; before 3, times of its own; before 4, all times were the devices'.
-const FORMAT: i64 = 4;
+pub(crate) const FORMAT: i64 = 4;
 
 const SCHEMA: &str = "
     CREATE TABLE flushed (one INTEGER PRIMARY KEY CHECK (one = 1), position INTEGER NOT NULL);
