@@ -75,6 +75,12 @@ impl PositionFile {
         write().map_err(|source| self.io_error(source))
     }
 
+    /// How far the follower is whose file has these bytes; `None`: they are not what was written.
+    #[must_use]
+    pub fn read(bytes: &[u8]) -> Option<Followed> {
+        parse(bytes).map(|(followed, _)| followed)
+    }
+
     fn io_error(&self, source: io::Error) -> PositionFileError {
         PositionFileError::Io { path: self.0.clone(), source }
     }

@@ -5,10 +5,12 @@
 //! - `batch`: changes that wait to be written, with what undoes itself left out
 //! - `database`: the SQLite file; `write`: changes, one transaction at a time; `schema`, `columns`: what stands in it
 //! - `recovery`: what the file holds when it is opened
+//! - `copies`: the file as it is at one moment, for a backup, and whether it is what was written
 
 mod batch;
 mod columns;
 mod config;
+mod copies;
 mod database;
 mod queue;
 mod recovery;
@@ -19,6 +21,7 @@ mod writer;
 
 pub(crate) use batch::SessionChange;
 pub use config::{SessionStoreConfig, SessionStoreError};
+pub use copies::{SESSIONS_FILE, SessionsImage, SessionsReport, check_sessions, sessions_format};
 pub(crate) use queue::MailboxReader;
 pub(crate) use recovery::{Recovered, RecoveredSession};
 pub use store::SessionStore;
