@@ -3,7 +3,7 @@
 //! Written to a temporary name, synced, then renamed, so that a crash leaves the old file or the new one.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -57,8 +57,13 @@ impl CheckpointFile {
 
     /// The position it stands at, from its first bytes alone; `None`: there is none, or it is none.
     pub fn position(&self) -> Option<Position> {
+        CheckpointFile::position_in(&File::open(&self.path).ok()?)
+    }
+
+    /// The position of a checkpoint that is open; `None`: it is none.
+    pub fn position_in(file: &File) -> Option<Position> {
         let mut bytes = [0; HEADER_BYTES];
-        File::open(&self.path).ok()?.read_exact(&mut bytes).ok()?;
+        file.read_exact_at(&mut bytes, 0).ok()?;
         let (position, _) = bytes.strip_prefix(MAGIC)?.split_first_chunk::<8>()?;
         Some(Position(u64::from_le_bytes(*position)))
     }

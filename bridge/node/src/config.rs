@@ -13,6 +13,7 @@ use tidegate_settings::section;
 use tidegate_store::StoreConfig;
 use tidegate_views::ViewsConfig;
 
+use crate::backup::BackupConfig;
 use crate::clock::ClockConfig;
 use crate::whole::Loss;
 
@@ -45,6 +46,8 @@ pub struct NodeConfig {
     pub flush: FlushConfig,
     /// What is believed of the system's clock.
     pub clock: ClockConfig,
+    /// How fast a backup is read.
+    pub backup: BackupConfig,
     /// What a person goes on without; no key, an argument.
     pub accepted: Vec<Loss>,
 }
@@ -67,6 +70,7 @@ impl NodeConfig {
             live: LiveConfig::default(),
             flush: FlushConfig::default(),
             clock: ClockConfig::default(),
+            backup: BackupConfig::default(),
             accepted: Vec::new(),
         };
         config.keep_in(data);

@@ -27,6 +27,12 @@ pub enum StartError {
         /// What the system said.
         source: io::Error,
     },
+    /// A restoring of it was broken off.
+    #[error(
+        "{} is not whole: a restoring was broken off there. Empty it, then restore it again with `tidegate restore`",
+        .0.display()
+    )]
+    Restoring(PathBuf),
     /// The address of the HTTP server.
     #[error("cannot listen on {address}")]
     Http {

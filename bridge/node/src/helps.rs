@@ -11,6 +11,8 @@ pub fn describe() {
 
 /// What only grows.
 const COUNTERS: &[(&str, &str)] = &[
+    ("tidegate_backup_bytes_total", "Bytes of backups that were sent."),
+    ("tidegate_backups_total", "Backups that were asked for, by how they ended."),
     ("tidegate_clock_set_back_total", "Times that the time went back to a system clock that was set."),
     ("tidegate_clock_set_forward_total", "Times that the time went forward to a system clock that was set."),
     ("tidegate_commands_total", "Commands to devices, by what happened to them."),
@@ -105,6 +107,9 @@ const COUNTERS: &[(&str, &str)] = &[
 
 /// What goes up and down.
 const GAUGES: &[(&str, &str)] = &[
+    ("tidegate_backup_completed_seconds", "When the last backup was complete, Unix time; 0: none was since the start."),
+    ("tidegate_backup_position", "Up to which entry of the log the last complete backup goes."),
+    ("tidegate_backup_running", "Whether a backup is being taken: 1 or 0."),
     (
         "tidegate_clock_ahead_seconds",
         "How far the system clock is ahead of the time that is given, seconds; negative: behind.",

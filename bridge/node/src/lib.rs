@@ -12,9 +12,11 @@
 //! - `clock`, `clock_setter`: the one place that asks for the time of day, and what happens when it is set
 //! - `intents`, `clients`, `operations`: what the HTTP server asks of the other rooms
 //! - `figures`, `helps`, `exposition`, `problems`: what is counted
+//! - `backup`: the data folder's files at one position, and the stream of them; `inspect`: whether they are what was written
 //! - `whole`: whether the files belong together
 
 mod ages;
+mod backup;
 mod batch;
 mod checkpoint;
 mod clients;
@@ -26,6 +28,7 @@ mod exposition;
 mod figures;
 mod flush;
 mod helps;
+mod inspect;
 mod intents;
 
 mod node;
@@ -38,10 +41,12 @@ mod sinks;
 mod steps;
 mod whole;
 
+pub use backup::{BackupConfig, GatherError, Gathered, gather_stopped};
 pub use clock::ClockConfig;
 pub use config::{FlushConfig, NodeConfig};
 pub use error::{StartError, StopError};
 pub use exposition::Metrics;
+pub use inspect::{Flaw, Formats, Found, check_formats, verify_backup, verify_data};
 pub use node::Node;
 pub use sinks::Sinks;
 pub use steps::{Batch, Steps};

@@ -18,6 +18,7 @@ use tokio::task;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::backup::{Backups, Running as RunningFiles};
 use crate::clients::BrokerClients;
 use crate::clock;
 use crate::clock_setter::ClockSetter;
@@ -62,6 +63,9 @@ impl Node {
         config.broker.authority = authority.clone();
         let folder = |source| StartError::Folder { path: config.data.clone(), source };
         std::fs::create_dir_all(&config.data).map_err(folder)?;
+        if tidegate_backup::is_unfinished(&config.data) {
+            return Err(StartError::Restoring(config.data.clone()));
+        }
 
         let sinks = sinks.prepare();
         let rooms = Rooms::open(&config, clock::now_ms, &sinks)?;
@@ -104,7 +108,16 @@ impl Node {
         let (log, history) = (rooms.log.clone(), rooms.store.clone());
         let (progress, problems) = (sinks.progress(), rooms.problems.clone());
         let sinks = sinks.start(&Source { log, history, problems, config: config.clone() })?;
+        let files = RunningFiles {
+            log: rooms.log.clone(),
+            log_folder: config.log.directory.clone(),
+            sessions_folder: config.sessions.directory.clone(),
+            store: rooms.store.clone(),
+            data: config.data.clone(),
+        };
+        let backups = Backups::new(config.backup.clone(), files);
         let program = Arc::new(Program {
+            backups,
             ways: ways_in(&config, &broker),
             started_ms: clock::now_ms(),
             metrics: metrics.clone(),

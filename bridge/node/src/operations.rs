@@ -5,6 +5,7 @@ use std::fs;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::future::BoxFuture;
 use metrics::gauge;
 use parking_lot::Mutex;
 use tidegate_broker::{Broker, EngineConfig};
@@ -12,14 +13,15 @@ use tidegate_identity as identity;
 use tidegate_log::Log;
 use tidegate_process::Reach;
 use tidegate_push::{
-    Anonymous, ClockStats, LogStats, MqttListener, MqttStats, MqttWays, OperationStats, Operations, Readiness,
-    ReadingStats, RuleReach,
+    Anonymous, BackupError, BackupRequest, BackupStream, ClockStats, LogStats, MqttListener, MqttStats, MqttWays,
+    OperationStats, Operations, Readiness, ReadingStats, RuleReach,
 };
 use tidegate_store::Store;
 use tidegate_telemetry::{History, Position, Rule, UNSET_BEFORE_MS};
 use tokio::sync::watch;
 
 use crate::ages::AgeFigures;
+use crate::backup::Backups;
 use crate::clock::{self, ClockState};
 use crate::config::NodeConfig;
 use crate::exposition::Metrics;
@@ -57,6 +59,8 @@ pub struct Program {
     pub ways: MqttWays,
     /// What raises alerts, and what each looks at.
     pub reach: Arc<Reach>,
+    /// Backups that are taken while it runs.
+    pub backups: Backups,
     /// Samples of the last seconds.
     pub rates: Rates,
     /// Who follows to the outside.
@@ -129,6 +133,10 @@ impl Operations for Program {
             return Readiness::NotReady(trouble);
         }
         Readiness::Ready
+    }
+
+    fn backup(&self, asked: BackupRequest) -> BoxFuture<'static, Result<BackupStream, BackupError>> {
+        self.backups.begin(asked)
     }
 
     fn metrics_text(&self) -> String {

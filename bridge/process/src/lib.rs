@@ -75,5 +75,5 @@ pub use figures::DeviceFigures;
 pub use output::{CommandSteps, Counts, Output};
 pub use process::Process;
 pub use reach::{Reach, RuleReach};
-pub use state::RestoreError;
+pub use state::{RestoreError, VERSION as CHECKPOINT_VERSION};
 pub use tidegate_telemetry::{Condition, Rule};

@@ -13,7 +13,7 @@ use crate::time::Time;
 use crate::unheard::Unheard;
 
 /// First byte of a checkpoint: what follows is in [sections](tidegate_telemetry::sections). Earlier versions are blobs.
-pub(crate) const VERSION: u8 = 9;
+pub const VERSION: u8 = 9;
 
 /// Everything that entries have led to; what is not in here follows from it and the configuration.
 #[derive(Debug)]

@@ -71,6 +71,10 @@ pub enum Kind {
     NotReady,
     /// A bound on work done at the same time was met.
     Busy,
+    /// A backup is being taken already.
+    BackupRunning,
+    /// The data folder cannot be read for a backup.
+    BackupUnreadable,
     /// The path speaks WebSocket only.
     UpgradeRequired,
 }
@@ -104,6 +108,8 @@ impl Kind {
             Kind::Unsupported => (StatusCode::NOT_IMPLEMENTED, "unsupported", "Unsupported"),
             Kind::NotReady => (StatusCode::SERVICE_UNAVAILABLE, "not-ready", "Not ready"),
             Kind::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy", "Busy"),
+            Kind::BackupRunning => (StatusCode::CONFLICT, "backup-running", "A backup is running"),
+            Kind::BackupUnreadable => (StatusCode::INTERNAL_SERVER_ERROR, "backup-unreadable", "Backup unreadable"),
             Kind::UpgradeRequired => (StatusCode::UPGRADE_REQUIRED, "upgrade-required", "Upgrade required"),
         }
     }

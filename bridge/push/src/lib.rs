@@ -24,7 +24,7 @@ pub use config::{CommandsConfig, PrometheusConfig, PushConfig};
 pub use http::server::serve;
 pub use live::{Hub, Json, LiveConfig, ViewsFollower};
 pub use ports::{
-    Anonymous, ClockStats, IntentError, Intents, LogStats, MqttListener, MqttStats, MqttWays, OperationStats,
-    Operations, Readiness, ReadingStats, RuleReach, SinkStats,
+    Anonymous, BackupError, BackupRequest, BackupStream, ClockStats, HeldFile, IntentError, Intents, LogStats,
+    MqttListener, MqttStats, MqttWays, OperationStats, Operations, Readiness, ReadingStats, RuleReach, SinkStats,
 };
 pub use rest::router;

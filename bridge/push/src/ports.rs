@@ -1,9 +1,12 @@
 //! What push asks of the rest of the program.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
 use serde::Serialize;
 use tidegate_telemetry::{Intent, Position, Rule};
 
@@ -41,6 +44,44 @@ pub trait Operations: Send + Sync + 'static {
 
     /// Every counter and gauge, in the Prometheus text format.
     fn metrics_text(&self) -> String;
+
+    /// Takes a backup of everything that is kept, as a tar archive. It ends when the stream is dropped.
+    fn backup(&self, asked: BackupRequest) -> BoxFuture<'static, Result<BackupStream, BackupError>>;
+}
+
+/// The bytes of a backup as they come; an error breaks it off.
+pub type BackupStream = BoxStream<'static, io::Result<Bytes>>;
+
+/// What somebody who takes a backup says.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct BackupRequest {
+    /// Files that need not come.
+    pub held: Vec<HeldFile>,
+    /// How many bytes are read in a second at most; `None`: as the configuration has it, which is never exceeded.
+    pub bytes_per_second: Option<u64>,
+}
+
+/// A file of the data folder that is in somebody's hands already.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldFile {
+    /// Its path in the data folder, with `/`.
+    pub name: String,
+    /// Its length.
+    pub bytes: u64,
+    /// SHA-256 of its bytes, in hexadecimal digits.
+    pub sha256: String,
+}
+
+/// Why no backup is taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BackupError {
+    /// One at a time.
+    #[error("a backup is being taken already, and there is one at a time: wait for its end (tidegate_backup_running)")]
+    Running,
+    /// The files cannot be read.
+    #[error("no backup can be taken: {0}")]
+    Unreadable(String),
 }
 
 /// What a rule looks at just now.

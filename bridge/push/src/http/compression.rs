@@ -22,5 +22,6 @@ fn is_whole(status: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions)
     status != StatusCode::SWITCHING_PROTOCOLS
         && !headers.contains_key(header::ETAG)
         && !of("application/x-ndjson")
+        && !of("application/x-tar")
         && !of("text/event-stream")
 }

@@ -3,7 +3,7 @@
 //! - [`parameters`], [`instant`], [`numbers`], [`csv`]: what requests say; [`lookup`]: which device they mean
 //! - [`archive`]: history, read where blocking is allowed
 //! - [`devices`], [`readings`], [`periods`], [`series`], [`alerts`], [`rules`], [`acknowledge`], [`clients`], [`commands`],
-//!   [`operations`]: the answers; [`prometheus`]: the same history as Grafana asks for it;
+//!   [`operations`], [`backup`]: the answers; [`prometheus`]: the same history as Grafana asks for it;
 //!   [`intent`]: what changes something; [`listing`]: long answers, part by part
 
 mod acknowledge;
@@ -11,6 +11,7 @@ mod alert_history;
 mod alert_page;
 mod alerts;
 mod archive;
+mod backup;
 mod clients;
 mod commands;
 mod csv;
@@ -86,6 +87,7 @@ pub fn router(
         .route("/v1/clients/{id}/trace", get(clients::trace))
         .route("/v1/problems", get(operations::problems))
         .route("/v1/stats", get(operations::stats))
+        .route("/v1/backup", get(backup::whole).post(backup::beside))
         .route("/v1/openapi.json", get(operations::description))
         .merge(prometheus::routes())
         .route("/v1/live", get(live::upgrade).with_state(sessions))

@@ -5,11 +5,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use futures_util::FutureExt;
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, StreamExt};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tidegate_push::{
-    Hub, IntentError, Intents, LiveConfig, OperationStats, Operations, PushConfig, Readiness, RuleReach, router, serve,
+    BackupError, BackupRequest, BackupStream, Hub, IntentError, Intents, LiveConfig, OperationStats, Operations,
+    PushConfig, Readiness, RuleReach, router, serve,
 };
 use tidegate_telemetry::{AlertChange, AlertState, Change, Intent, Position, Rule};
 use tokio::net::TcpListener;
@@ -151,6 +153,18 @@ impl Operations for FakeOperations {
 
     fn metrics_text(&self) -> String {
         recorder().render()
+    }
+
+    /// One who holds anything is told what, and one who names `running` that a backup runs.
+    fn backup(&self, asked: BackupRequest) -> BoxFuture<'static, Result<BackupStream, BackupError>> {
+        let answer = match asked.held.first() {
+            Some(held) if held.name == "running" => Err(BackupError::Running),
+            held => {
+                let text = format!("{:?} at {:?}", held.map(|held| held.name.clone()), asked.bytes_per_second);
+                Ok(futures_util::stream::iter([Ok(Bytes::from(text))]).boxed())
+            }
+        };
+        std::future::ready(answer).boxed()
     }
 }
 
