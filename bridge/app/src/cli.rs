@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tidegate_node::Loss;
 
-use tidegate_settings::parse_duration;
+use tidegate_settings::{parse_bytes, parse_duration};
 
 /// Telemetry in over MQTT, live device views out to browsers.
 #[derive(Debug, Parser)]
@@ -89,6 +89,58 @@ pub enum Command {
     },
     /// Shows the packets of one MQTT client as they pass, in both directions.
     Trace(Trace),
+    /// Takes a backup: of a running program, or of the data folder of one that is stopped.
+    Backup(Backup),
+    /// Makes a data folder of a backup.
+    Restore {
+        /// The backup: its folder, a file with its stream, or `-` for a stream on stdin.
+        backup: PathBuf,
+        /// The data folder, which must be empty or not there.
+        #[arg(long, value_name = "DIR")]
+        data: PathBuf,
+    },
+    /// Reads everything in a data folder that no program uses, or in a backup, and names each file that is not what was written.
+    Verify {
+        /// The data folder, the folder of a backup, a file with the stream of one, or `-` for a stream on stdin.
+        folder: PathBuf,
+    },
+    /// Says whether this program can open a data folder, what it would write anew, and whether an older one still could after.
+    Upgrade(Upgrade),
+}
+
+/// What a backup is taken of, and where it goes.
+#[derive(Debug, Args)]
+pub struct Backup {
+    /// A folder, which takes only what it does not have; or `-`: the whole stream goes to stdout.
+    pub destination: PathBuf,
+    /// Address of a running program's HTTP listener [default: 127.0.0.1:8080].
+    #[arg(long, value_name = "ADDR", conflicts_with = "data")]
+    pub http: Option<SocketAddr>,
+    /// Data folder of a program that is stopped.
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Bytes read in a second at most, such as 20MB/s; the program's own backup.bytes_per_second_max is never exceeded.
+    #[arg(long, value_name = "RATE", value_parser = parse_rate)]
+    pub rate: Option<u64>,
+}
+
+/// Slower a backup would take for ever, and a running program refuses it.
+const RATE_MIN: u64 = 1 << 20;
+
+fn parse_rate(text: &str) -> Result<u64, String> {
+    let rate = parse_bytes(text.trim().trim_end_matches("/s"))?;
+    if rate < RATE_MIN { Err("at least 1 MiB".to_owned()) } else { Ok(rate) }
+}
+
+/// Which data folder is looked at.
+#[derive(Debug, Args)]
+pub struct Upgrade {
+    /// Looks, and changes nothing. What has to be brought up to date is, by itself, when the program starts.
+    #[arg(long, required = true)]
+    pub check: bool,
+    /// The data folder.
+    #[arg(long, value_name = "DIR", default_value = "data")]
+    pub data: PathBuf,
 }
 
 /// Which client is traced, and how.

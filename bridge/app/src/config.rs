@@ -12,7 +12,7 @@ use tidegate_decode::DecodeConfig;
 use tidegate_identity::{Exposure, IdentityConfig};
 use tidegate_influx::InfluxConfig;
 use tidegate_log::LogConfig;
-use tidegate_node::{ClockConfig, FlushConfig, NodeConfig};
+use tidegate_node::{BackupConfig, ClockConfig, FlushConfig, NodeConfig};
 use tidegate_process::ProcessConfig;
 use tidegate_push::{LiveConfig, PushConfig};
 use tidegate_settings::{Mistake, Reader};
@@ -70,6 +70,7 @@ fn read(reader: &mut Reader) -> Config {
         live: LiveConfig::read(reader),
         flush: FlushConfig::read(reader),
         clock: ClockConfig::read(reader),
+        backup: BackupConfig::read(reader),
         data: PathBuf::new(),
         accepted: Vec::new(),
     };

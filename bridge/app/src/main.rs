@@ -1,10 +1,15 @@
 //! `tidegate`: the whole way of a reading in one program.
 
+mod backup;
 mod cli;
 mod config;
+mod http;
+mod inspect;
 mod passwd;
 mod program;
+mod restore;
 mod trace;
+mod words;
 
 use std::io::IsTerminal;
 use std::num::NonZero;
@@ -35,6 +40,10 @@ fn main() -> ExitCode {
         }
         Some(Command::Passwd { file, user }) => passwd::run(&file, &user),
         Some(Command::Trace(arguments)) => trace::run(&arguments),
+        Some(Command::Backup(arguments)) => backup::run(&arguments),
+        Some(Command::Restore { backup, data }) => restore::run(&backup, &data),
+        Some(Command::Verify { folder }) => inspect::verify(&folder),
+        Some(Command::Upgrade(arguments)) => inspect::formats(&arguments.data),
         None => run(cli.run),
     };
     match done {

@@ -1,6 +1,6 @@
 //! `tidegate trace`: the packets of one client, for people.
 
-use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use crate::cli::Trace;
+use crate::http;
 
 /// How long the server may take to answer, and longest silence of a trace: it sends empty lines meanwhile.
 const SILENCE_MAX: Duration = Duration::from_secs(40);
@@ -48,28 +49,9 @@ pub fn run(arguments: &Trace) -> Result<()> {
     }
 }
 
-/// Asks for the trace and reads the answer's head. HTTP/1.0, so that the body comes as it is, until the end.
 fn open(arguments: &Trace) -> Result<BufReader<TcpStream>> {
-    let server = arguments.http;
-    let unreachable = || format!("no tidegate answers on http://{server}; name its HTTP listener with --http");
-    let mut stream = TcpStream::connect_timeout(&server, Duration::from_secs(5)).with_context(unreachable)?;
-    stream.set_read_timeout(Some(SILENCE_MAX))?;
     let path = format!("/v1/clients/{}/trace?payloads={}", encoded(&arguments.client), arguments.payloads);
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: {server}\r\n\r\n").with_context(unreachable)?;
-    let mut answer = BufReader::new(stream);
-    let mut status = String::new();
-    answer.read_line(&mut status).with_context(unreachable)?;
-    let mut header = String::new();
-    while answer.read_line(&mut header).with_context(unreachable)? > 2 {
-        header.clear();
-    }
-    if status.split(' ').nth(1) != Some("200") {
-        let mut problem = String::new();
-        answer.take(64 * 1024).read_to_string(&mut problem).with_context(unreachable)?;
-        let problem: Value = serde_json::from_str(&problem).unwrap_or_default();
-        bail!("{}", problem["detail"].as_str().unwrap_or(status.trim()));
-    }
-    Ok(answer)
+    http::ask(arguments.http, &path, None, SILENCE_MAX)
 }
 
 /// Percent-encoded as one part of a path (RFC 3986).

@@ -16,6 +16,9 @@ const SIZES: [(&str, u64); 8] = [
 const DURATIONS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1_000), ("ms", 1)];
 
 /// Bytes from `64 KiB`.
+///
+/// # Errors
+/// What to write instead.
 pub fn parse_bytes(text: &str) -> Result<u64, String> {
     let (number, unit) = split(text);
     let factor = SIZES.iter().find(|(name, _)| *name == unit).map(|(_, factor)| *factor);
