@@ -97,6 +97,14 @@ impl Server {
         self.restart().await;
     }
 
+    /// Would start it again on other data, where it shall not start; gives what it says.
+    pub async fn restart_on_refused(&mut self, data: &Path) -> String {
+        let before = std::mem::replace(&mut self.data, data.to_owned());
+        let said = self.is_refused().await;
+        self.data = before;
+        said
+    }
+
     /// Starts it again with further arguments, for this one start.
     pub async fn restart_with(&mut self, arguments: &[&str]) {
         self.arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();

@@ -3,6 +3,7 @@
 
 mod alerts;
 mod arrival;
+mod backup;
 mod browser;
 mod clients;
 mod commands;
