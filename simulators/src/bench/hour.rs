@@ -25,7 +25,7 @@ const CAUGHT_UP_TIMEOUT: Duration = Duration::from_secs(60);
 const JITTER_MS: i64 = 20;
 /// Readings asked for at once; there are 1,140 of a device.
 const READINGS_MAX: usize = 5000;
-const METRICS_A_READING: u64 = 5;
+pub(crate) const METRICS_A_READING: u64 = 5;
 /// The devices' hours are over by the clock while they are being published: in earnest an hour ends after its readings.
 const CONFIG: &str = "[store]\nhour_close_delay = \"12 h\"\n";
 
@@ -63,14 +63,14 @@ pub async fn run(config: &BenchConfig, table: &mut Table) -> io::Result<()> {
 }
 
 /// The fleet, spread over a few connections; device time goes on from call to call.
-struct Convoy {
+pub(crate) struct Convoy {
     devices: Vec<Device>,
     now_ms: i64,
     start_ms: i64,
 }
 
 impl Convoy {
-    fn new(config: &BenchConfig) -> Self {
+    pub(crate) fn new(config: &BenchConfig) -> Self {
         let plan = FleetPlan {
             devices: config.devices,
             buildings: 10,
@@ -86,7 +86,7 @@ impl Convoy {
     }
 
     /// Publishes this much of device time. Returns the publications, all of them acknowledged.
-    async fn publish(&mut self, server: &Server, lasts: Duration, config: &BenchConfig) -> io::Result<u64> {
+    pub(crate) async fn publish(&mut self, server: &Server, lasts: Duration, config: &BenchConfig) -> io::Result<u64> {
         let rounds = (lasts.as_millis() / INTERVAL.as_millis()) as i64;
         let acknowledged = Arc::new(AtomicU64::new(0));
         let share = self.devices.len().div_ceil(config.publishers.max(1)).max(1);

@@ -5,9 +5,11 @@
 //! - [`durable`]: acknowledged publications a second
 //! - [`edge`]: connections, sessions, topics, MQTT to MQTT
 //! - [`growth`]: each cost at two sizes, and by which power it grows
+//! - [`backup`]: a backup of that, and what devices feel of it
 //! - [`hour`]: an hour of load by the devices' own times: memory, bytes on disk; half an hour more, kill -9, restart
 //! - [`table`]: the figures as Markdown and JSON
 
+pub mod backup;
 pub mod durable;
 pub mod edge;
 pub mod growth;
@@ -50,6 +52,8 @@ pub enum Step {
     Growth,
     /// A publication's PUBACK beside what viewers, REST and flushes do.
     Beside,
+    /// A backup beside publications, and beside `cp -r`.
+    Backup,
     /// An hour of load, faster, then half an hour more and kill -9.
     Hour,
 }
@@ -124,6 +128,7 @@ pub async fn run(config: &BenchConfig) -> io::Result<Table> {
             Step::Topics => edge::topics::run(config, &mut table).await?,
             Step::Growth => growth::run(config, &mut table).await?,
             Step::Beside => growth::beside::run(config, &mut table).await?,
+            Step::Backup => backup::run(config, &mut table).await?,
             Step::Hour => hour::run(config, &mut table).await?,
         }
     }

@@ -119,6 +119,11 @@ impl Server {
         usage_of(&pid.to_string())
     }
 
+    /// Where its data are.
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
     /// Bytes in a part of its folder, by file length.
     pub fn disk_bytes(&self, part: &str) -> u64 {
         folder_bytes(&self.folder.path().join("data").join(part))
@@ -244,7 +249,7 @@ fn free_port() -> io::Result<SocketAddr> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
 }
 
-fn folder_bytes(folder: &Path) -> u64 {
+pub(crate) fn folder_bytes(folder: &Path) -> u64 {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     entries
         .map(|entry| match entry.metadata() {

@@ -19,14 +19,14 @@ use tokio::{
     time::{Instant, interval},
 };
 
-const MEASURED: Duration = Duration::from_secs(8);
+pub(crate) const MEASURED: Duration = Duration::from_secs(8);
 const DEVICES: usize = 10_000;
 const ROWS_VIEWED: usize = 10_000;
 
 /// Median and 99th percentile, ms.
-struct Times {
-    p50: f64,
-    p99: f64,
+pub(crate) struct Times {
+    pub(crate) p50: f64,
+    pub(crate) p99: f64,
 }
 
 impl Times {
@@ -117,7 +117,7 @@ async fn live(server: &Server) -> io::Result<Times> {
 }
 
 /// One publication after the other, `rate` a second, each until its PUBACK.
-async fn pubacks(mqtt: SocketAddr, rate: u64) -> io::Result<Times> {
+pub(crate) async fn pubacks(mqtt: SocketAddr, rate: u64) -> io::Result<Times> {
     const PUBLISHERS: u64 = 20;
     let publishers: Vec<_> =
         (0..PUBLISHERS).map(|number| tokio::spawn(publisher(mqtt, number, rate / PUBLISHERS))).collect();
