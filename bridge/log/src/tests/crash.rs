@@ -7,7 +7,7 @@ use crate::frame::Frame;
 #[test]
 fn all_that_was_durable_is_in_an_image_taken_while_running() {
     let directory = tempfile::tempdir().unwrap();
-    let log = EmbeddedLog::open(small(directory.path())).unwrap();
+    let log = open(small(directory.path()));
     std::thread::scope(|scope| {
         let appender = scope.spawn(|| {
             for n in 0..3_000 {
@@ -21,7 +21,7 @@ fn all_that_was_durable_is_in_an_image_taken_while_running() {
         while !appender.is_finished() || images == 0 {
             let durable = *log.durable().borrow();
             let image = image(directory.path());
-            let reopened = EmbeddedLog::open(small(image.path())).unwrap();
+            let reopened = open(small(image.path()));
             assert!(reopened.appended() >= durable, "{durable} was durable, {} is there", reopened.appended());
             assert!(numbers(&reopened).into_iter().eq(0..reopened.appended().0));
             images += 1;
@@ -42,11 +42,11 @@ fn a_commit_torn_at_any_byte_is_cut_and_the_log_goes_on() {
             continue;
         }
         std::fs::write(&segment, torn).unwrap();
-        let log = EmbeddedLog::open(small(directory.path())).unwrap();
+        let log = open(small(directory.path()));
         assert_eq!(log.appended(), Position(4), "cut at {cut}");
         commit(&log, [publication(77, 5)]);
         drop(log);
-        let log = EmbeddedLog::open(small(directory.path())).unwrap();
+        let log = open(small(directory.path()));
         assert_eq!(numbers(&log), [0, 1, 2, 3, 77], "cut at {cut}");
     }
 }
@@ -54,7 +54,7 @@ fn a_commit_torn_at_any_byte_is_cut_and_the_log_goes_on() {
 #[test]
 fn a_commit_of_which_only_later_pages_were_written_is_cut() {
     let directory = tempfile::tempdir().unwrap();
-    let log = EmbeddedLog::open(small(directory.path())).unwrap();
+    let log = open(small(directory.path()));
     commit(&log, [publication(0, 20)]);
     commit(&log, (1..4).map(|n| publication(n, 6_000)));
     let image = image(directory.path());
@@ -62,7 +62,7 @@ fn a_commit_of_which_only_later_pages_were_written_is_cut() {
     let (start, _) = *frames(&segment).last().unwrap();
     for page in [start..4096, 4096..8192] {
         change(&segment, |bytes| bytes[page].fill(0));
-        assert_eq!(numbers(&EmbeddedLog::open(small(image.path())).unwrap()), [0]);
+        assert_eq!(numbers(&open(small(image.path()))), [0]);
     }
 }
 
@@ -72,7 +72,7 @@ fn a_file_that_ends_early_is_a_torn_tail_too() {
     let segment = segments(directory.path()).remove(0);
     let (start, _) = *frames(&segment).last().unwrap();
     change(&segment, |bytes| bytes.truncate(start + FRAME_HEADER + 3));
-    let log = EmbeddedLog::open(small(directory.path())).unwrap();
+    let log = open(small(directory.path()));
     commit(&log, [publication(4, 20)]);
     assert_eq!(numbers(&log), [0, 1, 2, 3, 4]);
 }
@@ -88,7 +88,7 @@ fn a_frame_of_another_segment_behind_the_end_is_never_taken_for_an_entry() {
         stale.push(&publication(666, 20).into(), 8 << 10).unwrap();
         let stale = stale.seal(12_345).to_vec();
         change(&segment, |bytes| bytes[end + distance..][..stale.len()].copy_from_slice(&stale));
-        let log = EmbeddedLog::open(small(directory.path())).unwrap();
+        let log = open(small(directory.path()));
         assert_eq!(numbers(&log), [0, 1, 2]);
     }
 }
@@ -98,26 +98,26 @@ fn a_segment_that_was_being_made_is_made_again() {
     let directory = killed(3);
     let unfinished = directory.path().join("00000000000000000004.log.new");
     std::fs::write(&unfinished, [0; 100]).unwrap();
-    assert_eq!(numbers(&EmbeddedLog::open(small(directory.path())).unwrap()), [0, 1, 2]);
+    assert_eq!(numbers(&open(small(directory.path()))), [0, 1, 2]);
     assert!(!unfinished.exists());
 }
 
 #[test]
 fn a_second_process_is_kept_out_until_the_first_has_ended() {
     let directory = tempfile::tempdir().unwrap();
-    let log = EmbeddedLog::open(small(directory.path())).unwrap();
+    let log = open(small(directory.path()));
     let second = EmbeddedLog::open(small(directory.path())).err().unwrap();
     assert!(matches!(second, OpenError::InUse { .. }), "{second}");
     log.close();
-    EmbeddedLog::open(small(directory.path())).unwrap();
+    open(small(directory.path()));
 }
 
 #[test]
 fn a_log_set_aside_begins_after_what_the_store_has() {
     let directory = tempfile::tempdir().unwrap();
     let config = LogConfig { begin_after: Position(1_000), ..small(directory.path()) };
-    let log = EmbeddedLog::open(config.clone()).unwrap();
+    let log = open(config.clone());
     assert_eq!(commit(&log, [publication(1, 1)]), Position(1_001));
     drop(log);
-    assert_eq!(EmbeddedLog::open(config).unwrap().appended(), Position(1_001));
+    assert_eq!(open(config).appended(), Position(1_001));
 }

@@ -28,7 +28,7 @@ fn a_flipped_bit_anywhere_in_a_middle_frame_stops_the_start_and_says_where() {
         assert_ne!(std::fs::read(&segment).unwrap(), original, "nothing is mended");
         std::fs::write(&segment, &original).unwrap();
     }
-    assert_eq!(numbers(&EmbeddedLog::open(small(directory.path())).unwrap()), [0, 1, 2, 3, 4]);
+    assert_eq!(numbers(&open(small(directory.path()))), [0, 1, 2, 3, 4]);
 }
 
 #[test]
@@ -50,7 +50,7 @@ fn a_frame_behind_a_large_damaged_one_is_found_wherever_the_pieces_meet_that_are
     };
     for before_the_seam in [0, 1, 16, FRAME_HEADER - 1, FRAME_HEADER, FRAME_HEADER + 1] {
         let directory = tempfile::tempdir().unwrap();
-        let log = EmbeddedLog::open(config(directory.path())).unwrap();
+        let log = open(config(directory.path()));
         let wanted = WINDOW_BYTES - before_the_seam;
         let overhead =
             Frame::begin(Position(1), Last::none(0), Vec::new()).push(&publication(0, wanted).into(), 1 << 20).unwrap()
@@ -69,7 +69,7 @@ fn a_frame_behind_a_large_damaged_one_is_found_wherever_the_pieces_meet_that_are
 #[test]
 fn after_an_orderly_end_even_the_last_entry_is_guarded() {
     let directory = tempfile::tempdir().unwrap();
-    let log = EmbeddedLog::open(small(directory.path())).unwrap();
+    let log = open(small(directory.path()));
     commit(&log, [publication(0, 20)]);
     commit(&log, [publication(1, 20)]);
     log.close();

@@ -96,7 +96,7 @@ fn on_a_full_disk_what_was_taken_becomes_durable_the_rest_is_refused_and_room_en
     assert_eq!(last, Position(taken + 1), "none that was refused is in it");
     assert!(numbers(&log).into_iter().eq(0..=taken));
     drop(log);
-    assert_eq!(EmbeddedLog::open(config).unwrap().appended(), last);
+    assert_eq!(open(config).appended(), last);
 }
 
 #[test]

@@ -9,16 +9,29 @@ mod model;
 mod reading;
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 use tidegate_telemetry::{Entry, Position};
 
+use crate::config::OpenError;
 use crate::contract::{Fixture, number, publication, read_through, wait_durable};
 use crate::frame::{HEADER_BYTES, Header};
 use crate::segment::{SEGMENT_HEADER_BYTES, SegmentHeader};
 use crate::times::Last;
 use crate::{EmbeddedLog, Log, LogConfig};
+
+/// Opens a log. A process that another test is about to start has the lock of one that was closed for the moment until it is
+/// another program, so that is tried again.
+fn open(config: LogConfig) -> EmbeddedLog {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        match EmbeddedLog::open(config.clone()) {
+            Err(OpenError::InUse { .. }) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(1)),
+            opened => return opened.unwrap(),
+        }
+    }
+}
 
 struct Embedded {
     directory: TempDir,
@@ -32,7 +45,7 @@ impl Embedded {
 
 impl Fixture for Embedded {
     fn open(&self) -> Box<dyn Log> {
-        Box::new(EmbeddedLog::open(small(self.directory.path())).unwrap())
+        Box::new(open(small(self.directory.path())))
     }
 
     fn record_bytes_max(&self) -> usize {
@@ -121,7 +134,7 @@ fn segments_unless_gone(directory: &Path) -> Vec<PathBuf> {
 /// A log of `count` commits of one entry each, closed, without the mark of an orderly end.
 fn killed(count: u64) -> TempDir {
     let directory = tempfile::tempdir().unwrap();
-    let log = EmbeddedLog::open(small(directory.path())).unwrap();
+    let log = open(small(directory.path()));
     for n in 0..count {
         commit(&log, [publication(n, 20)]);
     }

@@ -41,7 +41,7 @@ struct World {
 impl World {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let log = EmbeddedLog::open(small(directory.path())).unwrap();
+        let log = open(small(directory.path()));
         Self { log, directory, model: Vec::new(), trimmed: Position::START }
     }
 
@@ -56,7 +56,7 @@ impl World {
             Step::WaitDurable => wait_durable(&self.log, self.log.appended()),
             Step::CloseAndOpen => {
                 self.log.close();
-                self.log = EmbeddedLog::open(small(self.directory.path())).unwrap();
+                self.log = open(small(self.directory.path()));
                 assert_eq!(self.log.appended().0, self.model.len() as u64);
             }
             Step::KillAndOpen => {
@@ -93,7 +93,7 @@ impl World {
     }
 
     fn go_on_from(&mut self, image: TempDir, at_least: Position) {
-        self.log = EmbeddedLog::open(small(image.path())).unwrap();
+        self.log = open(small(image.path()));
         self.directory = image;
         let kept = self.log.appended();
         assert!(kept >= at_least, "{at_least} was durable, {kept} is left");

@@ -9,7 +9,7 @@ use crate::seam::ReadError;
 fn a_reader_crosses_from_files_to_memory_without_gap_or_double() {
     let directory = tempfile::tempdir().unwrap();
     let config = LogConfig { unread_bytes_max: u64::MAX, ..small(directory.path()) };
-    let log = EmbeddedLog::open(config).unwrap();
+    let log = open(config);
     commit(&log, (0..2_000).map(|n| publication(n, 40)));
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -30,7 +30,7 @@ fn a_reader_crosses_from_files_to_memory_without_gap_or_double() {
 #[test]
 fn trimming_deletes_whole_segments_and_names_what_is_gone() {
     let directory = tempfile::tempdir().unwrap();
-    let log = EmbeddedLog::open(small(directory.path())).unwrap();
+    let log = open(small(directory.path()));
     for n in 0..300 {
         commit(&log, [publication(n, 100)]);
     }
@@ -46,7 +46,7 @@ fn trimming_deletes_whole_segments_and_names_what_is_gone() {
     log.trim(Position(u64::MAX - 1));
     assert_eq!(segments(directory.path()).len(), 1, "the newest segment stays");
     drop(log);
-    let log = EmbeddedLog::open(small(directory.path())).unwrap();
+    let log = open(small(directory.path()));
     assert_eq!(log.appended(), Position(300));
     assert_eq!(commit(&log, [Entry::Tick(0)]), Position(301));
     let tick = read_through(&log, Position(300), Position(301)).remove(0);
@@ -56,7 +56,7 @@ fn trimming_deletes_whole_segments_and_names_what_is_gone() {
 #[test]
 fn a_segment_that_cannot_be_deleted_keeps_those_after_it() {
     let directory = tempfile::tempdir().unwrap();
-    let log = EmbeddedLog::open(small(directory.path())).unwrap();
+    let log = open(small(directory.path()));
     for n in 0..12 {
         commit(&log, [publication(n, 8_000)]);
     }
@@ -77,7 +77,7 @@ fn a_segment_that_cannot_be_deleted_keeps_those_after_it() {
 fn an_entry_larger_than_a_segment_gets_one_of_its_own() {
     let directory = tempfile::tempdir().unwrap();
     let config = LogConfig { record_bytes_max: 1 << 20, ..small(directory.path()) };
-    let log = EmbeddedLog::open(config.clone()).unwrap();
+    let log = open(config.clone());
     for (n, size) in [(0, 500_000), (1, 10), (2, 500_000), (3, 10)] {
         commit(&log, [publication(n, size)]);
     }
@@ -85,16 +85,16 @@ fn an_entry_larger_than_a_segment_gets_one_of_its_own() {
     log.trim(Position(1));
     assert_eq!(read_through(&log, Position(1), Position(4)).iter().map(number).collect::<Vec<_>>(), [1, 2, 3]);
     drop(log);
-    let log = EmbeddedLog::open(config).unwrap();
+    let log = open(config);
     assert_eq!(read_through(&log, Position(1), Position(4)).iter().map(number).collect::<Vec<_>>(), [1, 2, 3]);
 }
 
 #[test]
 fn a_restart_does_not_grow_a_log_that_nothing_was_added_to() {
     let directory = killed(3);
-    drop(EmbeddedLog::open(small(directory.path())).unwrap());
+    drop(open(small(directory.path())));
     let once = frames(&segments(directory.path())[0]).len();
-    drop(EmbeddedLog::open(small(directory.path())).unwrap());
+    drop(open(small(directory.path())));
     assert_eq!(frames(&segments(directory.path())[0]).len(), once);
     assert_eq!(once, 4, "three commits and the mark of an orderly end");
 }
@@ -103,7 +103,7 @@ fn a_restart_does_not_grow_a_log_that_nothing_was_added_to() {
 fn an_entry_waits_for_the_disk_alone_unless_a_commit_was_just_before_it() {
     let directory = tempfile::tempdir().unwrap();
     let config = LogConfig { commit_interval: Duration::from_secs(3_600), ..small(directory.path()) };
-    let log = EmbeddedLog::open(config).unwrap();
+    let log = open(config);
     let first = commit(&log, [publication(0, 20)]);
     log.append(&mut vec![publication(1, 20)]).unwrap();
     std::thread::sleep(Duration::from_millis(50));
@@ -122,11 +122,11 @@ fn read_bytes() -> u64 {
 fn a_start_reads_what_was_written_and_not_the_room_that_was_preallocated() {
     let directory = tempfile::tempdir().unwrap();
     let config = LogConfig { segment_bytes: 64 << 20, ..small(directory.path()) };
-    let log = EmbeddedLog::open(config.clone()).unwrap();
+    let log = open(config.clone());
     commit(&log, (0..50).map(|n| publication(n, 4_000)));
     drop(log);
     let before = read_bytes();
-    let log = EmbeddedLog::open(config).unwrap();
+    let log = open(config);
     let read = read_bytes() - before;
     assert_eq!(log.appended(), Position(50));
     assert!(read < 3 << 20, "{read} bytes were read for 200 KB in a segment of 64 MiB");
@@ -159,7 +159,7 @@ fn commits_and_a_cut_tail_are_counted() {
 #[test]
 fn who_only_follows_holds_nobody_back_and_reads_what_is_kept_for_it() {
     let directory = tempfile::tempdir().unwrap();
-    let log = EmbeddedLog::open(small(directory.path())).unwrap();
+    let log = open(small(directory.path()));
     let mut follower = log.follower(Position::START).unwrap();
     log.keep(Some(Position(600)));
     for n in 0..1_500 {
