@@ -136,6 +136,16 @@ impl InfluxDb {
         points
     }
 
+    /// Everything that is in the bucket, as `influxd inspect export-lp` gives it of one that is stopped; it is, then.
+    pub async fn exported_lines(&mut self) -> String {
+        let bucket = text(&self.bucket().await["id"]);
+        self.stop().await;
+        let engine = self.folder.path().join("engine");
+        let engine = engine.to_str().expect("a path of plain text");
+        let command = ["inspect", "export-lp", "--bucket-id", &bucket, "--engine-path", engine, "--output-path", "-"];
+        tool::run(program(), &command).await
+    }
+
     async fn bucket(&self) -> Value {
         self.call("GET", "/api/v2/buckets?name=readings", &Value::Null).await["buckets"][0].clone()
     }
@@ -206,15 +216,18 @@ fn rows(csv: &str) -> Vec<Vec<String>> {
     rows
 }
 
-fn spawn(folder: &Path, address: SocketAddr) -> Child {
+fn program() -> std::path::PathBuf {
     let cache = tool::cache().join("influxdb");
     let is_program = |path: &std::path::PathBuf| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         name.starts_with("influxd-") && !name.ends_with(".part")
     };
     let files = std::fs::read_dir(&cache).into_iter().flatten().flatten().map(|entry| entry.path());
-    let program = files.filter(is_program).max().expect("InfluxDB is not built: run tests/setup");
-    Command::new(program)
+    files.filter(is_program).max().expect("InfluxDB is not built: run tests/setup")
+}
+
+fn spawn(folder: &Path, address: SocketAddr) -> Child {
+    Command::new(program())
         .arg(format!("--http-bind-address={address}"))
         .arg(format!("--bolt-path={}", folder.join("bolt").display()))
         .arg(format!("--sqlite-path={}", folder.join("sqlite").display()))

@@ -106,6 +106,10 @@ pub enum Command {
     },
     /// Says whether this program can open a data folder, what it would write anew, and whether an older one still could after.
     Upgrade(Upgrade),
+    /// Writes history of a running program as CSV or line protocol.
+    Export(Export),
+    /// Brings history into a running program: CSV, or line protocol such as `influxd inspect export-lp` gives.
+    Import(Import),
 }
 
 /// What a backup is taken of, and where it goes.
@@ -141,6 +145,75 @@ pub struct Upgrade {
     /// The data folder.
     #[arg(long, value_name = "DIR", default_value = "data")]
     pub data: PathBuf,
+}
+
+/// How readings are written as lines of text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Lines {
+    /// RFC 4180: device, group, metric, time, type, value.
+    Csv,
+    /// That of InfluxDB.
+    LineProtocol,
+}
+
+/// What of history goes out, and where it goes.
+#[derive(Debug, Args)]
+pub struct Export {
+    /// Address of the program's HTTP listener.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    pub http: SocketAddr,
+    /// How it is written.
+    #[arg(long, value_enum, default_value = "csv")]
+    pub format: Lines,
+    /// Of this device alone: its full identifier.
+    #[arg(long)]
+    pub device: Option<String>,
+    /// Of this group, with everything below it, alone.
+    #[arg(long)]
+    pub group: Option<String>,
+    /// Of this metric alone.
+    #[arg(long)]
+    pub metric: Option<String>,
+    /// From this time on: Unix ms, or RFC 3339.
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<String>,
+    /// Up to this time, without it; now, when it is not given.
+    #[arg(long, value_name = "TIME")]
+    pub to: Option<String>,
+    /// The file; without it, stdout. As long as it is not whole, FILE.cursor stands beside it.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Goes on with a file that was broken off: each point is in it once.
+    #[arg(long, requires = "out")]
+    pub resume: bool,
+}
+
+/// What is brought, and what its lines mean.
+#[derive(Debug, Args)]
+pub struct Import {
+    /// The file, or `-` for stdin.
+    pub file: PathBuf,
+    /// Address of the program's HTTP listener.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    pub http: SocketAddr,
+    /// How it is written; without it, CSV where the first line names the columns time and value.
+    #[arg(long, value_enum)]
+    pub format: Option<Lines>,
+    /// The device of lines that name none.
+    #[arg(long)]
+    pub device: Option<String>,
+    /// The metric of lines of CSV that name none.
+    #[arg(long)]
+    pub metric: Option<String>,
+    /// Line protocol: the tags whose values, joined by a slash, are the device [default: device].
+    #[arg(long, value_name = "TAG,…")]
+    pub device_tag: Option<String>,
+    /// Line protocol: the tag that is the group of a device which is not known yet [default: group].
+    #[arg(long, value_name = "TAG")]
+    pub group_tag: Option<String>,
+    /// Line protocol: of what its times are numbers [default: ns].
+    #[arg(long, value_parser = ["ns", "us", "ms", "s"])]
+    pub precision: Option<String>,
 }
 
 /// Which client is traced, and how.

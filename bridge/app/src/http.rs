@@ -16,6 +16,47 @@ const TEXT_BYTES_MAX: u64 = 64 * 1024;
 /// # Errors
 /// When the server does not answer, or refuses; with what to do.
 pub fn ask(server: SocketAddr, path: &str, body: Option<&[u8]>, silence_max: Duration) -> Result<BufReader<TcpStream>> {
+    let answer = exchange(server, path, body, silence_max)?;
+    if answer.status != 200 {
+        bail!("{}", answer.problem()?);
+    }
+    Ok(answer.body)
+}
+
+/// An answer, of which the body is still to be read.
+pub struct Answer {
+    /// The status code.
+    pub status: u16,
+    /// Header lines, names in small letters.
+    headers: Vec<(String, String)>,
+    /// The body, up to its end.
+    pub body: BufReader<TcpStream>,
+}
+
+impl Answer {
+    /// The value of a header; its name in small letters.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// What a refusal says.
+    ///
+    /// # Errors
+    /// When it breaks off.
+    pub fn problem(self) -> Result<String> {
+        let mut problem = String::new();
+        self.body.take(TEXT_BYTES_MAX).read_to_string(&mut problem).context("the answer broke off")?;
+        let problem: Value = serde_json::from_str(&problem).unwrap_or_default();
+        let status = format!("the server answered with status {}", self.status);
+        Ok(problem["detail"].as_str().map_or(status, str::to_owned))
+    }
+}
+
+/// Asks as [`ask`] does, whatever the status of the answer is.
+///
+/// # Errors
+/// When the server does not answer.
+pub fn exchange(server: SocketAddr, path: &str, body: Option<&[u8]>, silence_max: Duration) -> Result<Answer> {
     let unreachable = || format!("no tidegate answers on http://{server}; name its HTTP listener with --http");
     let mut stream = TcpStream::connect_timeout(&server, Duration::from_secs(5)).with_context(unreachable)?;
     stream.set_read_timeout(Some(silence_max))?;
@@ -26,15 +67,13 @@ pub fn ask(server: SocketAddr, path: &str, body: Option<&[u8]>, silence_max: Dur
     let mut answer = BufReader::new(stream);
     let mut status = String::new();
     answer.read_line(&mut status).with_context(unreachable)?;
-    let mut header = String::new();
+    let status = status.split(' ').nth(1).and_then(|status| status.parse().ok()).with_context(unreachable)?;
+    let (mut headers, mut header) = (Vec::new(), String::new());
     while answer.read_line(&mut header).with_context(unreachable)? > 2 {
+        if let Some((name, value)) = header.split_once(':') {
+            headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
+        }
         header.clear();
     }
-    if status.split(' ').nth(1) != Some("200") {
-        let mut problem = String::new();
-        answer.take(TEXT_BYTES_MAX).read_to_string(&mut problem).with_context(unreachable)?;
-        let problem: Value = serde_json::from_str(&problem).unwrap_or_default();
-        bail!("{}", problem["detail"].as_str().unwrap_or(status.trim()));
-    }
-    Ok(answer)
+    Ok(Answer { status, headers, body: answer })
 }

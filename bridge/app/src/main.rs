@@ -9,6 +9,7 @@ mod passwd;
 mod program;
 mod restore;
 mod trace;
+mod transfer;
 mod words;
 
 use std::io::IsTerminal;
@@ -44,6 +45,8 @@ fn main() -> ExitCode {
         Some(Command::Restore { backup, data }) => restore::run(&backup, &data),
         Some(Command::Verify { folder }) => inspect::verify(&folder),
         Some(Command::Upgrade(arguments)) => inspect::formats(&arguments.data),
+        Some(Command::Export(arguments)) => transfer::export::run(&arguments),
+        Some(Command::Import(arguments)) => transfer::import::run(&arguments),
         None => run(cli.run),
     };
     match done {

@@ -5,7 +5,7 @@
 //! millisecond get nanoseconds of their own ([`moment`]), which are the same each time the log is read.
 //!
 //! - [`Influx`]: the follower; [`InfluxConfig`]: what it is told
-//! - `line`: the line protocol; `series`: the part of a line that stays; `moment`: the nanosecond of a value
+//! - `series`: the part of a line that stays; `moment`: the nanosecond of a value
 //! - `batch`: lines that wait; `delivery`: what becomes of them, and which of them are set aside
 //! - `client`: one connection to the server; `answer`: what the server's answers mean
 
@@ -14,7 +14,6 @@ mod batch;
 mod client;
 mod config;
 mod delivery;
-mod line;
 mod moment;
 mod series;
 mod sink;

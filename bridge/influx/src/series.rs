@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
+use tidegate_lines::line::{head, tags};
 use tidegate_telemetry::{Change, DeviceIndex, MetricIndex};
-
-use crate::line;
 
 /// A metric of a device.
 pub struct Series {
@@ -89,27 +88,6 @@ impl Catalogue {
             *place = Some(Series { name: name.clone(), head, newest_ms: None });
         }
     }
-}
-
-/// In order of their keys, as InfluxDB likes them best.
-fn tags(id: &str, group: &str) -> String {
-    let mut tags = String::new();
-    line::tag("device", id, &mut tags);
-    line::tag("group", group, &mut tags);
-    for (level, name) in (1..).zip(group.split('/')) {
-        line::tag(&format!("group{level}"), name, &mut tags);
-    }
-    tags
-}
-
-fn head(measurement: &str, tags: &str, metric: &str) -> String {
-    let mut head = String::new();
-    line::measurement(&measurement.replace("%m", metric), &mut head);
-    head += tags;
-    if !measurement.contains("%m") {
-        line::tag("metric", metric, &mut head);
-    }
-    head
 }
 
 #[cfg(test)]

@@ -5,15 +5,16 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use tidegate_follow::{Changes, Flushing, Followed, Follower, PositionFile, PositionFileError, Refused};
+use tidegate_lines::line;
 use tidegate_telemetry::{AppliedCell, AppliedReading, Change, History, Position, TimeOrigin};
 
 use crate::batch::Batch;
 use crate::client::Client;
 use crate::config::InfluxConfig;
 use crate::delivery::Delivery;
+use crate::moment;
 use crate::series::{Catalogue, Series};
 use crate::tls::TlsError;
-use crate::{line, moment};
 
 /// Bytes of lines that wait, after which they are written.
 const BATCH_BYTES: usize = 1 << 20;
@@ -82,7 +83,7 @@ impl Influx {
                 TimeOrigin::Receipt => moment::of_receipt(reading.time_ms, position, number),
                 TimeOrigin::Correction => moment::of_device(reading.time_ms),
                 TimeOrigin::Device if is_first(series, reading, cell) => moment::of_device(reading.time_ms),
-                TimeOrigin::Device => {
+                TimeOrigin::Device | TimeOrigin::Imported => {
                     moment::by_rank(self.history.as_deref(), (device, &series.name), reading.time_ms, &cell.value)
                 }
                 // When it was measured nobody knows.

@@ -75,9 +75,9 @@ impl State {
         let frame = self.pending.back_mut().expect("a frame was opened just now");
         let mark = frame.mark();
         let opening = if frame.is_empty() { frame::HEADER_BYTES } else { 0 };
-        let is_publication = entries
-            .iter()
-            .any(|entry| matches!(entry, Entry::Publication(_) | Entry::Intent(Intent::SendCommand { .. })));
+        let is_publication = entries.iter().any(|entry| {
+            matches!(entry, Entry::Publication(_) | Entry::Import(_) | Entry::Intent(Intent::SendCommand { .. }))
+        });
         let added = self.push_all(entries, record_bytes_max).and_then(|added| {
             let fits = self.space.take((opening + added) as u64, is_publication);
             fits.then_some(added).ok_or(AppendError::DiskFull)

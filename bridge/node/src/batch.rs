@@ -99,8 +99,11 @@ impl Batch {
 
     fn problem(&self, refused: Refused) -> Option<Problem> {
         let place = self.entries.binary_search_by_key(&refused.position, |(position, _)| *position).ok()?;
-        let Entry::Publication(publication) = &self.entries[place].1.entry else { return None };
-        Some(Problem::of(publication, refused.reason, refused.detail))
+        match &self.entries[place].1.entry {
+            Entry::Publication(publication) => Some(Problem::of(publication, refused.reason, refused.detail)),
+            Entry::Import(import) => Some(Problem::of_import(import, refused.reason, refused.detail)),
+            _ => None,
+        }
     }
 }
 

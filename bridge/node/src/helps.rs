@@ -84,6 +84,7 @@ const COUNTERS: &[(&str, &str)] = &[
     ("tidegate_process_publications_ignored_total", "Publications without a reading that are no problem."),
     ("tidegate_process_publications_redelivered_total", "Publications that were sent again and had come before."),
     ("tidegate_process_publications_total", "Publications processed."),
+    ("tidegate_process_values_imported_total", "Values that were brought by imports: history only."),
     ("tidegate_process_readings_from_before_total", "Readings that another broker had kept from before."),
     (
         "tidegate_process_readings_skewed_total",

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use tidegate_settings::millis;
-use tidegate_telemetry::{Change, DeviceIndex, DeviceState, Reading, Reason, Sender};
+use tidegate_telemetry::{Change, DeviceIndex, Holder, Owner, Reason};
 
 use crate::device::Device;
 use crate::device_clock::DeviceClock;
 use crate::interval::Interval;
+use crate::newcomer::Newcomer;
 use crate::output::Output;
 use crate::process::Process;
 use crate::refusals::{Refusals, gave_way, too_many_devices};
@@ -16,30 +17,29 @@ impl Process {
     /// Takes in a device that was never heard of.
     pub(crate) fn admit(
         &mut self,
-        sender: Sender<'_>,
-        reading: &Reading,
+        newcomer: Newcomer<'_>,
         now_ms: i64,
         refusals: &mut Refusals,
         output: &mut Output,
     ) -> Option<DeviceIndex> {
-        let newcomer = (sender.owner(), sender.client().into());
-        match self.state.fleet.room(&self.config, &newcomer) {
+        let Newcomer { id, group, metrics, client, principal, address, state, is_imported } = newcomer;
+        let holder: Holder = (Owner::of(principal, address), client.into());
+        match self.state.fleet.room(&self.config, &holder) {
             Ok(None) => {}
             Ok(Some(gives_way)) => self.give_way(gives_way, now_ms, output),
             Err(full) => {
-                refusals.add(Reason::DeviceLimit, || too_many_devices(&reading.device, full, &newcomer.0));
+                refusals.add(Reason::DeviceLimit, || too_many_devices(id, full, &holder.0));
                 return None;
             }
         }
-        let state = if sender.is_retained_copy() { DeviceState::Late } else { DeviceState::Fresh };
         let device = Device {
-            id: reading.device.clone(),
-            group: reading.group.clone(),
-            counted_in: self.state.groups.group(&reading.group, self.config.groups_max),
-            client: sender.client().into(),
-            principal: sender.principal().into(),
-            address: sender.address(),
-            cells: Vec::with_capacity(reading.metrics.len()),
+            id: id.clone(),
+            group: group.clone(),
+            counted_in: self.state.groups.group(group, self.config.groups_max),
+            client: client.into(),
+            principal: principal.into(),
+            address,
+            cells: Vec::with_capacity(metrics),
             clock: DeviceClock::default(),
             known_after_ms: now_ms.saturating_add(millis(self.config.future_max)),
             interval: Interval::default(),
@@ -49,7 +49,9 @@ impl Process {
             since_ms: now_ms,
             wake: None,
             rule_states: Vec::new(),
-            alerts: self.alerts_of_newcomer(&reading.device),
+            alerts: self.alerts_of_newcomer(id),
+            is_imported,
+            cells_imported: 0,
         };
         let (id, group, counted_in) = (device.id.clone(), device.group.clone(), device.counted_in);
         self.reach.add_device(self.rules.scopes_of(&device));

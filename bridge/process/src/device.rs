@@ -57,6 +57,12 @@ pub(crate) struct Device {
     /// Where the client was that brought it in, if it proved nothing.
     #[serde(default)]
     pub(crate) address: Option<IpAddr>,
+    /// It is known from imports alone: nothing of it was heard here.
+    #[serde(default)]
+    pub(crate) is_imported: bool,
+    /// Of its metrics those that are known from imports alone.
+    #[serde(default)]
+    pub(crate) cells_imported: u16,
 }
 
 impl Device {
@@ -132,7 +138,8 @@ impl Device {
     /// Its newest values as readings: one for each time.
     fn latest(&self, device: DeviceIndex, time: &Time) -> Vec<AppliedReading> {
         let mut readings: Vec<AppliedReading> = Vec::new();
-        for (metric, cell) in (0u16..).map(MetricIndex).zip(&self.cells) {
+        let cells = (0u16..).map(MetricIndex).zip(&self.cells).filter(|(_, cell)| !cell.is_imported);
+        for (metric, cell) in cells {
             // What is known already is in history.
             let received_ms = time.shown_ms(cell.heard);
             let applied = AppliedCell { metric, value: cell.value.clone(), latest: true, is_new: false };
@@ -207,6 +214,9 @@ pub(crate) struct Cell {
     /// The unit that the device says it has; empty: none. Most say nothing.
     #[serde(default)]
     pub(crate) described: Option<Box<Arc<str>>>,
+    /// It is known from imports alone, and has no newest value: `value` is one of those that were brought.
+    #[serde(default)]
+    pub(crate) is_imported: bool,
 }
 
 /// Where a metric's aggregates are.
@@ -245,8 +255,21 @@ impl Cell {
         let decimals = if is_known { catalogue::DECIMALS_LEARNT_MAX } else { catalogue::DECIMALS_UNKNOWN };
         let (given, guess) = (Given::first(ranked.origin), catalogue.guess(&name));
         let (time_ms, aggregate) = (ranked.time_ms, AggregateSlot::NotYet);
-        let (is_misnamed, described) = (false, None);
-        Cell { name, value, time_ms, given, heard, baseline, decimals, aggregate, guess, is_misnamed, described }
+        let (is_misnamed, described, is_imported) = (false, None, ranked.origin == TimeOrigin::Imported);
+        Cell {
+            name,
+            value,
+            time_ms,
+            given,
+            heard,
+            baseline,
+            decimals,
+            aggregate,
+            guess,
+            is_misnamed,
+            described,
+            is_imported,
+        }
     }
 
     /// Takes a value if it is the newest; of two with the same time the one that came later is. Also says whether

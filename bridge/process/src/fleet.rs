@@ -150,6 +150,29 @@ impl Fleet {
         }
     }
 
+    /// A device that is known from imports alone belongs to who is the first to speak for it.
+    pub(crate) fn claim(&mut self, index: DeviceIndex, client: &str, principal: &str, address: Option<IpAddr>) {
+        let Some(mut device) = self.get(index).cloned() else { return };
+        let before = device.holder();
+        if let Some(crowd) = &mut self.crowd {
+            crowd.remove(index, &device);
+        }
+        (device.client, device.principal, device.address) = (client.into(), principal.into(), address);
+        if let Some(crowd) = &mut self.crowd {
+            crowd.add(index, &device);
+        }
+        if let Some(count) = self.by_client.get_mut(&before) {
+            *count -= 1;
+            if *count == 0 {
+                self.by_client.remove(&before);
+            }
+        }
+        *self.by_client.entry(device.holder()).or_default() += 1;
+        if let Some(place) = self.get_mut(index) {
+            *place = device;
+        }
+    }
+
     /// A number of the metric cannot be one in the unit that its name suggests.
     pub(crate) fn set_misnamed(&mut self, device: DeviceIndex, metric: MetricIndex) {
         let cells = self.get_mut(device).map(|device| &mut device.cells);

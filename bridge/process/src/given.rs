@@ -25,7 +25,7 @@ impl Given {
     pub(crate) fn is_repeated(&self, newest: &Value, value: &Value, origin: TimeOrigin) -> bool {
         let values = self.values(newest);
         match origin {
-            TimeOrigin::Receipt | TimeOrigin::Before => false,
+            TimeOrigin::Receipt | TimeOrigin::Imported | TimeOrigin::Before => false,
             TimeOrigin::Device => values.contains(value),
             TimeOrigin::Correction => values == [value.clone()],
         }
@@ -35,7 +35,7 @@ impl Given {
     pub(crate) fn add(&mut self, newest: &Value, value: &Value, origin: TimeOrigin) -> bool {
         match origin {
             TimeOrigin::Receipt if *self == Given::Newest => *self = Given::Several(Box::new([newest.clone()])),
-            TimeOrigin::Receipt | TimeOrigin::Before => {}
+            TimeOrigin::Receipt | TimeOrigin::Imported | TimeOrigin::Before => {}
             TimeOrigin::Correction => {
                 *self = Given::Newest;
                 return false;
@@ -53,7 +53,7 @@ impl Given {
     pub(crate) fn first(origin: TimeOrigin) -> Self {
         match origin {
             TimeOrigin::Receipt => Given::Nothing,
-            TimeOrigin::Before => Given::Before,
+            TimeOrigin::Imported | TimeOrigin::Before => Given::Before,
             TimeOrigin::Device | TimeOrigin::Correction => Given::Newest,
         }
     }

@@ -10,7 +10,7 @@
 //! - `fleet`, `device`: the devices and the newest value of each metric
 //! - `device_clock`: which time a reading ranks by; `given`, `redelivery`: which readings came before;
 //!   `interval`, `liveness`: when a device is late or lost
-//! - `arrivals`: they come, move, and make room; `crowd`: which of them gives way when there are too many; `availability`:
+//! - `arrivals`, `newcomer`: they come, move, and make room; `imports`: what is brought of before; `crowd`: which of them gives way when there are too many; `availability`:
 //!   they are said to be gone; `descriptions`: how they say that their metrics are shown
 //! - `groups`, `partial`: aggregates of every group and its ancestors; `names`: of which metrics
 //! - `rules`: what raises alerts, a file for each kind, and which of it may be meant for a device; `rule_changes`: they are
@@ -43,11 +43,13 @@ mod fleet;
 mod given;
 mod group_index;
 mod groups;
+mod imports;
 mod interval;
 mod judging;
 mod jumps;
 mod liveness;
 mod names;
+mod newcomer;
 mod news;
 mod older;
 pub mod output;

@@ -38,6 +38,8 @@ pub struct Counts {
     pub values: u64,
     /// Of these, values older than the latest: history only.
     pub values_late: u64,
+    /// Values that were brought: history only.
+    pub values_imported: u64,
     /// Readings that another broker had kept from before.
     pub readings_from_before: u64,
     /// Publications that came before and were sent again, marked as such; dropped.

@@ -20,6 +20,7 @@ use crate::device::{AggregateSlot, Cell, ValueOutcome};
 use crate::device_clock::Ranked;
 use crate::fleet::Fleet;
 use crate::groups::Groups;
+use crate::newcomer::Newcomer;
 use crate::news::News;
 use crate::output::Output;
 use crate::reach::Reach;
@@ -154,6 +155,7 @@ impl Process {
                 commands.report(report, client, time, output);
             }
             Entry::ClockSet { at_ms, by_ms } => self.clock_was_set(*at_ms, *by_ms, output),
+            Entry::Import(import) => self.import(import, output),
         }
         let State { groups, fleet, time, .. } = &mut self.state;
         let lost = groups.round(time.moment(), &self.config, fleet, &mut output.changes);
@@ -256,11 +258,12 @@ impl Process {
         let index = match self.state.fleet.find(&reading.device) {
             Some(index) => index,
             None if reading.metrics.is_empty() => return,
-            None => match self.admit(sender, &reading, now_ms, refusals, output) {
+            None => match self.admit(Newcomer::of(sender, &reading), now_ms, refusals, output) {
                 Some(index) => index,
                 None => return,
             },
         };
+        self.claim(index, sender);
         let device = self.state.fleet.get(index).expect("found by its identifier or just added");
         if !is_its(sender, device, refusals) {
             return;
@@ -270,6 +273,7 @@ impl Process {
         } else if self.state.groups.has_room_nearer(device.counted_in, &device.group, self.config.groups_max) {
             self.count_in_its_group(index);
         }
+        self.is_heard_at_last(index, sender, &reading, now_ms, output);
         if sender.is_retained_copy() {
             return self.take_copy(index, reading, now_ms, refusals, output);
         }

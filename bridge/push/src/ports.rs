@@ -8,12 +8,16 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use serde::Serialize;
-use tidegate_telemetry::{Intent, Position, Rule};
+use tidegate_telemetry::{Import, Intent, Position, Rule};
 
 /// Where what people do goes: into the log.
 pub trait Intents: Send + Sync + 'static {
     /// Appends the intent, and returns its position once it is durable and applied to the views.
     fn submit(&self, intent: Intent) -> BoxFuture<'static, Result<Position, IntentError>>;
+
+    /// Appends readings of before, all of them or none, and returns the position of the last entry once it is durable and
+    /// applied.
+    fn import(&self, imports: Vec<Import>) -> BoxFuture<'static, Result<Position, IntentError>>;
 }
 
 /// Why an intent was not taken.

@@ -105,8 +105,7 @@ impl Memory {
         if reading.origin == TimeOrigin::Before {
             return;
         }
-        let aged_ms = self.aged.map_or(i64::MAX, |aged| aged.to_ms).min(reading.received_ms);
-        let kept_from_ms = aged_ms.saturating_sub(self.retention_age_ms).max(self.raw_from_ms);
+        let (kept_from_ms, _) = self.keeps_from_ms(reading.received_ms);
         self.kept_from_ms.store(kept_from_ms, Ordering::Relaxed);
         if reading.time_ms < kept_from_ms {
             self.refuse(position, reading, kept_from_ms);
@@ -123,6 +122,13 @@ impl Memory {
             }
             self.active.push(series, (reading.time_ms, reading.origin), &cell.value);
         }
+    }
+
+    /// Where what is kept of readings that are received at this time begins (both Unix ms), and whether that is so for the bytes.
+    pub(crate) fn keeps_from_ms(&self, received_ms: i64) -> (i64, bool) {
+        let aged_ms = self.aged.map_or(i64::MAX, |aged| aged.to_ms).min(received_ms);
+        let by_age_ms = aged_ms.saturating_sub(self.retention_age_ms);
+        (by_age_ms.max(self.raw_from_ms), self.raw_from_ms > by_age_ms)
     }
 
     fn refuse(&mut self, position: Position, reading: &AppliedReading, kept_from_ms: i64) {

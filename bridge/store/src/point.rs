@@ -89,7 +89,8 @@ impl Stamp {
         match self.0 & 3 {
             0 => TimeOrigin::Device,
             1 => TimeOrigin::Receipt,
-            _ => TimeOrigin::Correction,
+            2 => TimeOrigin::Correction,
+            _ => TimeOrigin::Imported,
         }
     }
 }
@@ -101,6 +102,7 @@ pub(crate) const fn origin_code(origin: TimeOrigin) -> u8 {
         // The last is in no history.
         TimeOrigin::Receipt | TimeOrigin::Before => 1,
         TimeOrigin::Correction => 2,
+        TimeOrigin::Imported => 3,
     }
 }
 
@@ -152,7 +154,7 @@ impl Run {
     }
 
     /// Sorts by time, points with the same time by arrival, and drops those that only say again what the device gave for
-    /// that time, or that it has corrected.
+    /// that time, or that it has corrected, and those that were brought and were here.
     pub(crate) fn settle(&mut self) {
         if !self.points.is_sorted_by_key(Point::time_ms) {
             self.points.sort_by_key(Point::time_ms);
@@ -174,12 +176,18 @@ impl Run {
             return kept.push(*alone);
         }
         let corrected = tied.iter().rposition(|point| point.origin() == TimeOrigin::Correction).unwrap_or(0);
-        let mut given = HashSet::new();
+        let own = tied.iter().filter(|point| point.origin() != TimeOrigin::Imported);
+        let known: HashSet<_> = own.map(|point| self.comparable(point.sample)).collect();
+        let (mut given, mut brought) = (HashSet::new(), HashSet::new());
         for (at, point) in tied.iter().enumerate() {
             let stays = match point.origin() {
                 TimeOrigin::Receipt | TimeOrigin::Before => true,
                 TimeOrigin::Device | TimeOrigin::Correction => {
                     at >= corrected && given.insert(self.comparable(point.sample))
+                }
+                TimeOrigin::Imported => {
+                    let sample = self.comparable(point.sample);
+                    at >= corrected && !known.contains(&sample) && brought.insert(sample)
                 }
             };
             if stays {

@@ -88,6 +88,11 @@ impl History for Store {
     fn kept_from_ms(&self) -> i64 {
         self.inner.kept_from_ms.load(Ordering::Relaxed)
     }
+
+    fn keeps_from_ms(&self, now_ms: i64) -> (i64, &'static str) {
+        let (kept_from_ms, for_bytes) = self.inner.memory.lock().keeps_from_ms(now_ms);
+        (kept_from_ms, if for_bytes { "store.retention_bytes" } else { "store.retention_age_days" })
+    }
 }
 
 impl Store {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::command::{CommandMessage, CommandReport, CommandRequest};
+use crate::import::Import;
 use crate::publication::Publication;
 use crate::rule::Rule;
 
@@ -123,6 +124,8 @@ pub enum Entry {
         /// By how much it was set, ms; negative: back.
         by_ms: i64,
     },
+    /// Somebody brings readings of before.
+    Import(Import),
 }
 
 /// Why bytes are not an entry.
@@ -167,6 +170,7 @@ impl Entry {
             Entry::Command(message) => message.publication.received_ms,
             Entry::CommandReport(report) => report.received_ms,
             Entry::ClockSet { at_ms, .. } => *at_ms,
+            Entry::Import(import) => import.received_ms,
         }
     }
 
@@ -179,6 +183,7 @@ impl Entry {
             Entry::Command(message) => &mut message.publication.received_ms,
             Entry::CommandReport(report) => &mut report.received_ms,
             Entry::ClockSet { at_ms, .. } => at_ms,
+            Entry::Import(import) => &mut import.received_ms,
         };
         *at_ms = unix_ms;
     }

@@ -206,4 +206,9 @@ pub trait History: Send + Sync + 'static {
     fn kept_from_ms(&self) -> i64 {
         i64::MIN
     }
+
+    /// Of what is received now (Unix ms), readings of before are not kept, Unix ms; and the key of the configuration that says so.
+    fn keeps_from_ms(&self, _now_ms: i64) -> (i64, &'static str) {
+        (self.kept_from_ms(), "store.retention_age_days")
+    }
 }

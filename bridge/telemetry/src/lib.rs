@@ -9,6 +9,7 @@
 //! - [`reading`], [`decoded`]: what a publication means once decoded; [`sender`]: who sent it, and how it came
 //! - [`command`]: what people ask devices to do, and what became of it
 //! - [`change`]: what processing made of it; the only thing views and store listen to
+//! - [`import`]: readings of before that somebody brings
 //! - [`problem`]: what was refused or could not be understood, and why
 //! - [`clients`]: who the MQTT clients are and what they say, for operators
 //! - [`record`]: how structs that may grow are written; [`sections`]: a state of several rooms in one file
@@ -25,6 +26,7 @@ pub mod command;
 pub mod decoded;
 pub mod entry;
 pub mod history;
+pub mod import;
 pub mod log_entry;
 pub mod numbered;
 pub mod position;
@@ -52,6 +54,7 @@ pub use command::{
 pub use decoded::{Availability, Decoded, Description, Effect};
 pub use entry::{Entry, EntryError, Intent, UNSET_BEFORE_MS};
 pub use history::{History, HistoryError};
+pub use import::{Import, ImportedSeries};
 pub use log_entry::{Elapsed, LogEntry};
 pub use numbered::Numbered;
 pub use position::Position;

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::command::{CommandMessage, CommandReport};
 use crate::entry::{Entry, EntryError, Intent, WITH_HEAD};
+use crate::import::{Import, ImportedSeries};
 use crate::publication::{Publication, PublishProperties, Qos};
 use crate::record::{put_length, read_varint, unzigzag, write_varint, zigzag};
 
@@ -29,6 +30,7 @@ mod kind {
     pub const COMMAND: u8 = 3;
     pub const COMMAND_REPORT: u8 = 4;
     pub const CLOCK_SET: u8 = 5;
+    pub const IMPORT: u8 = 6;
 }
 
 /// What is said of some entries; numbers are never used again.
@@ -130,6 +132,7 @@ impl LogEntry {
             Entry::Command(_) => kind::COMMAND,
             Entry::CommandReport(_) => kind::COMMAND_REPORT,
             Entry::ClockSet { .. } => kind::CLOCK_SET,
+            Entry::Import(_) => kind::IMPORT,
         }
     }
 
@@ -168,6 +171,7 @@ impl LogEntry {
             Entry::Command(message) => encode(message, out),
             Entry::CommandReport(report) => encode(report, out),
             Entry::ClockSet { by_ms, .. } => encode(by_ms, out),
+            Entry::Import(import) => encode(&import.series, out),
         }
     }
 }
@@ -233,6 +237,10 @@ fn decode_body(kind: u8, bytes: &[u8]) -> Result<Entry, EntryError> {
         kind::COMMAND => decoded::<CommandMessage>(bytes).map(Entry::Command),
         kind::COMMAND_REPORT => decoded::<CommandReport>(bytes).map(Entry::CommandReport),
         kind::CLOCK_SET => decoded(bytes).map(|by_ms| Entry::ClockSet { at_ms: 0, by_ms }),
+        kind::IMPORT => {
+            let series = decoded::<Vec<ImportedSeries>>(bytes);
+            series.map(|series| Entry::Import(Import { received_ms: 0, series }))
+        }
         other => return Err(EntryError::UnknownKind(other)),
     };
     entry.ok_or(EntryError::Malformed)

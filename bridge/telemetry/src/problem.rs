@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use crate::import::Import;
 use crate::publication::Publication;
 use crate::shares::Owner;
 
@@ -209,6 +210,14 @@ impl Problem {
             received_ms: publication.received_ms,
             payload: publication.payload.clone(),
         }
+    }
+
+    /// That of readings that were brought.
+    #[must_use]
+    pub fn of_import(import: &Import, reason: Reason, detail: String) -> Problem {
+        let (topic, client) = ("".into(), "import".into());
+        let (owner, payload) = (Owner::Unknown, Bytes::new());
+        Problem { reason, detail, topic, client, owner, received_ms: import.received_ms, payload }
     }
 }
 

@@ -75,6 +75,8 @@ pub enum TimeOrigin {
     Device,
     /// A device that corrects itself: whatever it said of that time before is replaced.
     Correction,
+    /// Whoever brought it of before: it is a point where history has none of the same time and value, whatever its origin.
+    Imported,
     /// Nobody's: a broker had kept the value, and when it was measured is not known. The time is that at which it was handed
     /// over, and history does not have it.
     Before,

@@ -20,4 +20,5 @@ mod points;
 mod prometheus;
 mod tidy;
 mod time;
+mod transfer;
 mod transports;

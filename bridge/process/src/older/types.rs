@@ -87,6 +87,8 @@ impl OlderDevice {
             wake: None,
             rule_states: self.rule_states,
             alerts: [0; 3],
+            is_imported: false,
+            cells_imported: 0,
         }
     }
 }
@@ -95,7 +97,21 @@ impl OlderCell {
     fn given(self, given: Given) -> Cell {
         let OlderCell { name, value, time_ms, heard_ms, baseline, decimals, aggregate } = self;
         let (guess, is_misnamed, described, heard) = (None, false, None, Moment(heard_ms));
-        Cell { name, value, time_ms, given, heard, baseline, decimals, aggregate, guess, is_misnamed, described }
+        let is_imported = false;
+        Cell {
+            name,
+            value,
+            time_ms,
+            given,
+            heard,
+            baseline,
+            decimals,
+            aggregate,
+            guess,
+            is_misnamed,
+            described,
+            is_imported,
+        }
     }
 }
 

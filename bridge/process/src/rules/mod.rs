@@ -141,6 +141,9 @@ impl Rules {
 
     /// Which rule is meant for what of a device, in order.
     pub(crate) fn meant_for(&self, device: &Device) -> Vec<(u16, Option<MetricIndex>)> {
+        if device.is_imported {
+            return Vec::new();
+        }
         let whole = self.about(&self.of_devices, device).map(|number| (number, None));
         let mut meant: Vec<_> = whole.chain(self.meant_for_metrics(device, 0)).collect();
         meant.sort_unstable();
@@ -149,11 +152,14 @@ impl Rules {
 
     /// What a rule is meant for of a device that it selects, in order.
     pub(crate) fn meant_by(&self, number: u16, device: &Device) -> Vec<(u16, Option<MetricIndex>)> {
+        if device.is_imported {
+            return Vec::new();
+        }
         let rule = &self.get(number).rule;
         if rule.metric.is_none() && rule.condition.is_about_silence() {
             return vec![(number, None)];
         }
-        let cells = (0u16..).zip(&device.cells);
+        let cells = (0u16..).zip(&device.cells).filter(|(_, cell)| !cell.is_imported);
         let meant = cells.filter(|(_, cell)| rule.metric.as_deref().is_none_or(|metric| *metric == *cell.name));
         meant.map(|(index, _)| (number, Some(MetricIndex(index)))).collect()
     }
@@ -162,7 +168,8 @@ impl Rules {
     pub(crate) fn meant_for_metrics(&self, device: &Device, from: usize) -> Vec<(u16, Option<MetricIndex>)> {
         let of_any_metric: Vec<u16> = self.about(&self.of_any_metric, device).collect();
         let mut meant = Vec::new();
-        for (index, cell) in (0u16..).zip(&device.cells).skip(from) {
+        let cells = (0u16..).zip(&device.cells).skip(from).filter(|(_, cell)| !cell.is_imported);
+        for (index, cell) in cells {
             let named = self.of_metric.get(&*cell.name).into_iter().flat_map(|rules| self.about(rules, device));
             let numbers = named.chain(of_any_metric.iter().copied());
             meant.extend(numbers.map(|number| (number, Some(MetricIndex(index)))));

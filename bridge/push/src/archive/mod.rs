@@ -41,6 +41,11 @@ impl Archive {
         self.history.kept_from_ms()
     }
 
+    /// Of what is received now (Unix ms), readings of before are not kept, Unix ms; and the key that says so.
+    pub fn keeps_from_ms(&self, now_ms: i64) -> (i64, &'static str) {
+        self.history.keeps_from_ms(now_ms)
+    }
+
     /// Waits for a turn of the asker, and asks. To drop the future withdraws the question: before its turn it leaves the
     /// queue, and one that is being answered ends before its next hour.
     ///

@@ -33,6 +33,11 @@ impl RequestArchive {
         self.archive.kept_from_ms()
     }
 
+    /// Of what is received now (Unix ms), readings of before are not kept, Unix ms; and the key that says so.
+    pub fn keeps_from_ms(&self, now_ms: i64) -> (i64, &'static str) {
+        self.archive.keeps_from_ms(now_ms)
+    }
+
     /// Asks the history when it is the asker's turn. A client that hangs up withdraws its question.
     ///
     /// # Errors

@@ -5,11 +5,12 @@ use axum::http::HeaderMap;
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use tidegate_identity::Principal;
-use tidegate_telemetry::{Intent, Position};
+use tidegate_telemetry::{Import, Intent, Position};
 
 use super::Api;
 use crate::error::{ApiError, Kind};
 use crate::http::security::refused;
+use crate::ports::IntentError;
 
 /// Longest key, in characters.
 const KEY_MAX: usize = 255;
@@ -69,8 +70,20 @@ pub fn is_key(text: &str) -> bool {
 
 /// Has the log take it, and waits until it is on disk and applied.
 pub async fn submit(api: &Api, intent: Intent) -> Result<Position, ApiError> {
+    entered(api, api.intents.submit(intent)).await
+}
+
+/// Has the log take readings of before, and waits until they are on disk and applied.
+pub async fn import(api: &Api, imports: Vec<Import>) -> Result<Position, ApiError> {
+    entered(api, api.intents.import(imports)).await
+}
+
+async fn entered(
+    api: &Api,
+    entering: impl Future<Output = Result<Position, IntentError>>,
+) -> Result<Position, ApiError> {
     let wait = api.config.intent_timeout;
-    match tokio::time::timeout(wait, api.intents.submit(intent)).await {
+    match tokio::time::timeout(wait, entering).await {
         Ok(applied) => Ok(applied?),
         Err(_) => {
             let detail = "it is not on disk yet: ask again, with the key you gave; repeating is safe then";

@@ -4,7 +4,7 @@
 //! - [`archive`]: history, read where blocking is allowed
 //! - [`devices`], [`readings`], [`periods`], [`series`], [`alerts`], [`rules`], [`acknowledge`], [`clients`], [`commands`],
 //!   [`operations`], [`backup`]: the answers; [`prometheus`]: the same history as Grafana asks for it;
-//!   [`intent`]: what changes something; [`listing`]: long answers, part by part
+//!   [`export`], [`import`]: history out and in; [`intent`]: what changes something; [`listing`]: long answers, part by part
 
 mod acknowledge;
 mod alert_history;
@@ -16,6 +16,8 @@ mod clients;
 mod commands;
 mod csv;
 mod devices;
+mod export;
+mod import;
 mod instant;
 mod intent;
 mod listing;
@@ -74,6 +76,8 @@ pub fn router(
         .route("/v1/devices/{*id}", get(devices::one).post(commands::send))
         .route("/v1/commands/{id}", get(commands::one))
         .route("/v1/readings", get(readings::list))
+        .route("/v1/export", get(export::stream))
+        .route("/v1/import", post(import::take))
         .route("/v1/periods", get(periods::list))
         .route("/v1/series", get(series::chart))
         .route("/v1/groups", get(devices::groups))

@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use serde::ser::SerializeSeq;
 use serde::{Serialize, Serializer};
+use tidegate_lines::csv::field;
 use tidegate_telemetry::Value;
 use tidegate_telemetry::history::{ReadingsCursor, ReadingsPage, ReadingsQuery};
 
@@ -61,7 +62,7 @@ struct Readings {
 
 /// Where the next page begins, as text: a time, and after a point how many readings of that time there were already.
 #[derive(Debug, PartialEq)]
-struct Next(ReadingsCursor);
+pub struct Next(pub ReadingsCursor);
 
 impl fmt::Display for Next {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -137,23 +138,6 @@ impl Rest {
     }
 }
 
-/// A value as a field of CSV (RFC 4180): text is quoted when it has to be. What a spreadsheet would take for a formula
-/// gets an apostrophe in front (OWASP, CSV injection), unless `formulas` are let through.
-fn field(value: &Value, formulas: bool) -> String {
-    let Value::Text(text) = value else { return value.to_string() };
-    let apostrophe = if !formulas && is_formula(text) { "'" } else { "" };
-    match text.contains(['"', ',', ';', '\t', '\r', '\n']) {
-        true => format!("\"{apostrophe}{}\"", text.replace('"', "\"\"")),
-        false => format!("{apostrophe}{text}"),
-    }
-}
-
-/// Whether a spreadsheet would calculate the text. A number in digits is what it says, whatever its sign.
-fn is_formula(text: &str) -> bool {
-    let is_number = || text.parse::<f64>().is_ok_and(|_| text.ends_with(|last: char| last.is_ascii_digit()));
-    text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']) && !is_number()
-}
-
 /// Points as `[[ms, value], …]`.
 struct Points(Vec<(i64, Value)>);
 
@@ -174,29 +158,6 @@ impl Serialize for Points {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn text_is_quoted_only_when_it_has_to_be() {
-        assert_eq!(field(&Value::Text("ON".into()), false), "ON");
-        assert_eq!(field(&Value::Text("a,\"b\"".into()), false), "\"a,\"\"b\"\"\"");
-        assert_eq!(field(&Value::Number(-0.1), false), "-0.1");
-        assert_eq!(field(&Value::Bool(true), false), "true");
-    }
-
-    #[test]
-    fn no_text_is_a_formula_and_numbers_stay_numbers() {
-        let harmless = |text: &str| field(&Value::Text(text.into()), false);
-        for formula in ["=1+1", "+1+cmd|' /C calc'!A0", "-2+3", "@SUM(1)", "-inf", "＝1", "-"] {
-            assert_eq!(harmless(formula), format!("'{formula}"));
-            assert_eq!(field(&Value::Text(formula.into()), true), formula, "the key turns it off");
-        }
-        assert_eq!(harmless("=HYPERLINK(\"x\",1)"), "\"'=HYPERLINK(\"\"x\"\",1)\"");
-        assert_eq!((harmless("\t=1"), harmless("\r=1")), ("\"'\t=1\"".to_owned(), "\"'\r=1\"".to_owned()));
-        for plain in ["-5", "+4.5e3", "-0.1", "a=b", "ON", ""] {
-            assert_eq!(harmless(plain), plain);
-        }
-        assert_eq!(field(&Value::Number(-5.0), false), "-5");
-    }
 
     #[test]
     fn the_next_page_is_named_by_its_time_where_that_says_it() {

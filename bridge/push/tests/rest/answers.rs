@@ -33,6 +33,8 @@ async fn every_path_answers_as_the_description_says() {
         ("POST", &acknowledge),
         ("POST", &unacknowledge),
         ("GET", &periods),
+        ("GET", "/v1/export"),
+        ("POST", "/v1/import"),
         ("POST", "/v1/devices/site/a/dev7/commands"),
         ("GET", "/v1/devices/site/a/dev7/commands"),
         ("GET", "/v1/commands/c-12"),

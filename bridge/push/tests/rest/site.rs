@@ -13,7 +13,7 @@ use tidegate_push::{
     BackupError, BackupRequest, BackupStream, Hub, IntentError, Intents, LiveConfig, OperationStats, Operations,
     PushConfig, Readiness, RuleReach, router, serve,
 };
-use tidegate_telemetry::{AlertChange, AlertState, Change, Intent, Position, Rule};
+use tidegate_telemetry::{AlertChange, AlertState, Change, Import, Intent, Position, Rule};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -123,6 +123,11 @@ impl Intents for FakeLog {
         };
         self.hub.apply(position, NOW_MS, &[change]);
         std::future::ready(Ok(position)).boxed()
+    }
+
+    fn import(&self, imports: Vec<Import>) -> BoxFuture<'static, Result<Position, IntentError>> {
+        let brought = imports.len() as u64;
+        std::future::ready(Ok(Position(10 + self.submitted.fetch_add(brought, Ordering::Relaxed)))).boxed()
     }
 }
 

@@ -103,7 +103,7 @@ impl GateState {
                     Entry::Command(message) => self.route_command_again(position, message, received_ms),
                     Entry::CommandReport(report) => self.settle_command_again(report),
                     Entry::ClockSet { by_ms, .. } if entry.elapsed_ms.is_none() => self.store.found_clock_set(*by_ms),
-                    Entry::ClockSet { .. } | Entry::Intent(_) | Entry::Tick(_) => {}
+                    Entry::ClockSet { .. } | Entry::Intent(_) | Entry::Import(_) | Entry::Tick(_) => {}
                 }
             }
         }

@@ -45,6 +45,31 @@ fn escaped(text: &str, special: &[char], out: &mut String) {
     }
 }
 
+/// Everything before the field: measurement and tags of a metric of a device. `%m` of the measurement is the metric's name;
+/// without it there is a tag `metric`.
+#[must_use]
+pub fn head(measurement_of: &str, tags: &str, metric: &str) -> String {
+    let mut head = String::new();
+    measurement(&measurement_of.replace("%m", metric), &mut head);
+    head += tags;
+    if !measurement_of.contains("%m") {
+        tag("metric", metric, &mut head);
+    }
+    head
+}
+
+/// The tags of a device: itself, its group, and each level of that. In order of their keys, as InfluxDB likes them best.
+#[must_use]
+pub fn tags(device: &str, group: &str) -> String {
+    let mut tags = String::new();
+    tag("device", device, &mut tags);
+    tag("group", group, &mut tags);
+    for (level, name) in (1..).zip(group.split('/')) {
+        tag(&format!("group{level}"), name, &mut tags);
+    }
+    tags
+}
+
 /// Appends a field. Numbers, texts and truths have names of their own, so that no field ever has two types.
 pub fn field(value: &Value, out: &mut String) {
     let written = match value {

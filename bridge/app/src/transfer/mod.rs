@@ -1,0 +1,9 @@
+//! History out of a running program and into one, as text.
+//!
+//! - [`export`], [`import`]: the commands; `request`: what is asked again when the program has no time; `progress`: a line that says
+//!   how far it is
+
+pub mod export;
+pub mod import;
+mod progress;
+mod request;

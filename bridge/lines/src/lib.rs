@@ -1,0 +1,12 @@
+//! Readings as lines of text, as other systems take and give them. Pure.
+//!
+//! - [`line`]: the line protocol of InfluxDB, written; [`parse`]: read
+//! - [`csv`]: fields and records of CSV (RFC 4180), both ways
+//! - [`records`]: where one record ends and the next begins, in either
+
+pub mod csv;
+pub mod line;
+pub mod parse;
+pub mod records;
+
+pub use records::Format;

@@ -1,0 +1,66 @@
+//! What is no reading is told with its line, and costs nothing else.
+
+use tidegate_tests::now_ms;
+
+use super::World;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_flaws_between_good_lines_cost_themselves_alone() {
+    let world = World::new().await;
+    let from_ms = now_ms() - 86_400_000;
+    let flaws = [
+        "m,device=d v=abc 1700000000000000000",
+        "m,device=d v=\"never closed 1700000000000000000",
+        "m,device=d v=1 noon",
+        "m,device=d v=1",
+        ",device=d v=1 1700000000000000000",
+        "m,device= v=1 1700000000000000000",
+        "m v=1 1700000000000000000",
+        "m,device=d 1700000000000000000",
+        "m,device=d v=1 9000000000000000000",
+        "m,device=d v=\u{1}1 1700000000000000000",
+    ];
+    let mut text = String::new();
+    for n in 0..10_000 {
+        text += &format!("m,device=d v={n} {}000000\n", from_ms + n);
+        if n % 10 == 0 {
+            text += flaws[(n / 10) as usize % flaws.len()];
+            text.push('\n');
+        }
+    }
+    let said = world.import(&text, &[]).await;
+    assert!(said.out.starts_with("10000 points") && said.out.contains("1000 flaws"), "{}", said.out);
+    let told: Vec<u64> = said.err.lines().map(|line| line[5..].split(':').next().unwrap().parse().unwrap()).collect();
+    assert_eq!(told, (0..1_000).map(|n| n * 11 + 2).collect::<Vec<u64>>());
+    assert!(said.err.lines().take(9).all(|line| line.contains(": ") && line.len() > 30), "{}", said.err);
+    assert_eq!(world.export(&[]).await.lines().count(), 10_001);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_too_old_is_counted_and_told_with_its_key() {
+    let world = World::new().await;
+    let old_ms = now_ms() - 500 * 86_400_000;
+    let said = world.import(&format!("m,device=d v=1 {old_ms}000000\nm,device=d v=2 {}000000\n", now_ms()), &[]).await;
+    assert!(said.out.contains("1 points of before") && said.out.contains("store.retention_age_days"), "{}", said.out);
+    assert!(said.out.starts_with("1 points of"), "{}", said.out);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tags_that_name_no_device_are_told() {
+    let world = World::new().await;
+    let now_ms = now_ms();
+    let text = format!("cpu,host=a,cpu=0 idle=1i {now_ms}\ncpu,host=a,cpu=1 idle=2i {now_ms}\n");
+    let said = world.import(&text, &["--precision", "ms"]).await;
+    assert!(
+        said.err.contains("line 1: no tag [\"device\"]") && said.out.contains("2 flaws"),
+        "{} {}",
+        said.err,
+        said.out
+    );
+    let said = world.import(&text, &["--precision", "ms", "--device-tag", "host"]).await;
+    assert!(said.out.contains("the tags cpu are no part"), "{}", said.out);
+    let said = world.import(&text, &["--precision", "ms", "--device-tag", "host,cpu"]).await;
+    assert_eq!((said.err.as_str(), said.out.lines().count()), ("", 1), "{}", said.out);
+    let out = world.export(&["--device", "a/1"]).await;
+    assert_eq!(out.lines().last().unwrap(), format!("a/1,,cpu.idle,{now_ms},number,2"));
+}
