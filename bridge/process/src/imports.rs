@@ -33,6 +33,7 @@ impl Process {
             None => self.admit(Newcomer::imported(series), now_ms, refusals, output),
         };
         let Some(index) = index else { return };
+        self.learn_group(index, series, output);
         let heard = self.state.time.moment();
         let device = self.state.fleet.get_mut(index).expect("found by its identifier or just added");
         let place = match device.metric(&series.metric, 0) {
@@ -69,6 +70,14 @@ impl Process {
                 cells: smallvec![AppliedCell { metric, value: value.clone(), latest: false, is_new: false }],
             })
         }));
+    }
+
+    /// Of a device that is known from imports alone the first group that is said counts.
+    fn learn_group(&mut self, index: DeviceIndex, series: &ImportedSeries, output: &mut Output) {
+        let known = self.state.fleet.get(index);
+        if known.is_some_and(|device| device.is_imported && device.group.is_empty()) && !series.group.is_empty() {
+            self.regroup(index, series.group.clone(), output);
+        }
     }
 
     /// A device that is known from imports alone belongs to who is the first to speak for it.

@@ -226,3 +226,25 @@ fn shifted(point: Point, offset: u32) -> Point {
         _ => point,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_brought_is_a_point_only_where_no_other_has_its_time_and_value() {
+        let (device, receipt, brought) = (TimeOrigin::Device, TimeOrigin::Receipt, TimeOrigin::Imported);
+        let point = |time_ms, origin, number| Point::new(time_ms, origin, Sample::number(number));
+        let own = [point(1, receipt, 5.0), point(1, receipt, 5.0), point(2, device, 6.0)];
+        let again = [point(1, brought, 5.0), point(1, brought, 7.0), point(1, brought, 7.0), point(2, brought, 6.0)];
+        let settled = |points: Vec<Point>| {
+            let mut run = Run { points, texts: Vec::new() };
+            run.settle();
+            run.points
+        };
+        let expected = [own[0], own[1], again[1], own[2]];
+        assert_eq!(settled([own.as_slice(), &again].concat()), expected);
+        let before = settled([again.as_slice(), &own].concat());
+        assert_eq!(before, [again[1], own[0], own[1], own[2]], "whichever came first");
+    }
+}

@@ -155,7 +155,7 @@ impl Latest {
     fn is_repeated(&self, value: &Value, time_ms: i64, origin: TimeOrigin) -> bool {
         time_ms == self.time_ms
             && match origin {
-                TimeOrigin::Receipt | TimeOrigin::Before => false,
+                TimeOrigin::Receipt | TimeOrigin::Imported | TimeOrigin::Before => false,
                 TimeOrigin::Device => self.given.contains(value),
                 TimeOrigin::Correction => self.given == [value.clone()],
             }

@@ -67,7 +67,7 @@ fn times(count: usize) -> impl Strategy<Value = Vec<i64>> {
 }
 
 fn origin() -> impl Strategy<Value = TimeOrigin> + Clone {
-    prop::sample::select(vec![TimeOrigin::Device, TimeOrigin::Receipt, TimeOrigin::Correction])
+    prop::sample::select(vec![TimeOrigin::Device, TimeOrigin::Receipt, TimeOrigin::Correction, TimeOrigin::Imported])
 }
 
 /// All the same, as they mostly are, or mixed.

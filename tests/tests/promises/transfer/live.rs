@@ -34,7 +34,7 @@ async fn an_import_moves_no_newest_value_raises_no_alert_and_clears_none() {
         let time_ms = now_ms() - 2_000_000 + n * 1_000;
         text += &format!("temperature,device={device} value=99 {time_ms}000000\n");
         text += &format!("pressure,device={device} value=99 {time_ms}000000\n");
-        text += &format!("temperature,device=hall/gone,group=hall value=99 {time_ms}000000\n");
+        text += &format!("temperature,device=gone,group=hall value=99 {time_ms}000000\n");
     }
     // Newer than the newest, too.
     text += &format!("temperature,device={device} value=98 {}000000\n", now_ms() + 20_000);
@@ -47,7 +47,7 @@ async fn an_import_moves_no_newest_value_raises_no_alert_and_clears_none() {
     assert_eq!(alerts(&world).await, silent);
     for _ in 0..2 {
         assert_eq!(world.server.value(&device, "temperature").await, Some(20.0.into()));
-        let gone = world.server.get("/v1/devices?id=hall/gone").await;
+        let gone = world.server.get("/v1/devices?id=gone").await;
         let gone = &gone["devices"][0];
         assert_eq!((gone["state"].as_str(), &gone["metrics"]["temperature"]["value"]), (Some("lost"), &Value::Null));
         assert!(world.server.value(&device, "pressure").await.is_none(), "it never said anything of it");
@@ -57,7 +57,7 @@ async fn an_import_moves_no_newest_value_raises_no_alert_and_clears_none() {
     }
     // Who was known from before alone is as any other once it speaks.
     publish(&world, "gone", 40.0).await;
-    let name = "hall/gone";
+    let name = "gone";
     eventually("it raises an alert", LIMIT, || async {
         alerts(&world).await.contains(&("hot".to_owned(), name.to_owned())).then_some(())
     })
