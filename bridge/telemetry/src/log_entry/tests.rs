@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::command::{CommandId, CommandProgress, CommandRefusal, CommandRequest};
 use crate::position::Position;
+use crate::reading::Value;
 use crate::rule::{Condition, Rule};
 use crate::scope::DeviceScope;
 use crate::severity::Severity;
