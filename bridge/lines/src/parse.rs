@@ -184,10 +184,10 @@ mod tests {
 
     #[test]
     fn what_a_server_exports_is_read() {
-        let text = r#"my\ m\,x=,host=a\ b\,c,k\=1=v\\ f=-1.5e3,n=7i,u=18446744073709551615u,on=t,s="a \"b\" \\ c, d=" 1700000000000000001"#;
+        let text = r#"my\ m\,x=,host=a\ b\,c,k\=1=v\x f=-1.5e3,n=7i,u=18446744073709551615u,on=t,s="a \"b\" \\ c, d=" 1700000000000000001"#;
         let line = line(text).unwrap().unwrap();
         assert_eq!(line.measurement, "my m,x=");
-        assert_eq!(line.tags, [("host".into(), "a b,c".into()), ("k=1".into(), "v\\".into())]);
+        assert_eq!(line.tags, [("host".into(), "a b,c".into()), ("k=1".into(), "v\\x".into())]);
         let fields: [(Cow<'_, str>, Field<'_>); 5] = [
             ("f".into(), Field::Float(-1500.0)),
             ("n".into(), Field::Integer(7)),

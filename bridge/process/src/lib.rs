@@ -11,7 +11,8 @@
 //! - `device_clock`: which time a reading ranks by; `given`, `redelivery`: which readings came before;
 //!   `interval`, `liveness`: when a device is late or lost
 //! - `arrivals`, `newcomer`: they come, move, and make room; `imports`: what is brought of before;
-//!   `crowd`: which of them gives way when there are too many; `availability`: they are said to be gone; `descriptions`: how they say that their metrics are shown
+//!   `crowd`: which of them gives way when there are too many; `availability`: they are said to be gone;
+//!   `descriptions`: how they say that their metrics are shown
 //! - `groups`, `partial`: aggregates of every group and its ancestors; `names`: of which metrics
 //! - `rules`: what raises alerts, a file for each kind, and which of it may be meant for a device; `rule_changes`: they are
 //!   put and taken away; `rule_state`: where each stands on each metric; `alerts`; `judging`, `news`: how readings meet the rules

@@ -202,7 +202,7 @@ fn a_log_that_was_set_aside_makes_nothing_older() {
 #[test]
 fn a_newer_format_and_a_newer_kind_are_named() {
     assert_eq!(LogEntry::decode(&[9, 0]), Err(EntryError::UnknownVersion(9)));
-    assert_eq!(LogEntry::decode(&[WITH_HEAD, 6, 0, 0, 0]), Err(EntryError::UnknownKind(6)));
+    assert_eq!(LogEntry::decode(&[WITH_HEAD, 7, 0, 0, 0]), Err(EntryError::UnknownKind(7)));
     assert_eq!(LogEntry::decode(&[]), Err(EntryError::Malformed));
     assert_eq!(LogEntry::decode(&[0, 0]), Err(EntryError::Malformed));
 }

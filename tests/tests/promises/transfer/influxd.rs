@@ -28,6 +28,6 @@ async fn what_influxd_exports_is_imported_to_the_last_point() {
     let has = |line: &str| assert!(out.contains(line), "{line} is not in {}", &out[..500]);
     has(&format!("h 3,\"a,b\",cpu.idle,{},number,3.25\r\n", from_ms + 30));
     has(&format!("h 3,\"a,b\",cpu.procs,{},number,3\r\n", from_ms + 30));
-    has(&format!("state.on,{},boolean,false\r\n", from_ms + 30));
+    has(&format!("state,{},boolean,false\r\n", from_ms + 30));
     has(&format!("state.mode,{},text,\"a \"\"3\"\" \\ b, c=d\"\r\n", from_ms + 30));
 }
