@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use line_protocol::LineProtocol;
 use tempfile::TempDir;
 use tidegate_node::{Metrics, Node, NodeConfig, Sinks};
-use tidegate_tests::mqtt::Client;
+use tidegate_tests::mqtt::publish_numbers;
 use tidegate_tests::now_ms;
 use tokio::runtime::{Handle, Runtime};
 
@@ -52,19 +52,7 @@ impl World {
 
     /// Publishes readings, each of a time and value of its own, and has each acknowledged.
     async fn publish(&mut self, node: &Node, count: u32) {
-        let mut client = Client::v5("device");
-        client.connect(node.mqtt().parse().unwrap()).await.unwrap();
-        for number in self.published..self.published + count {
-            let (device, time_ms) = (number % 7, self.base_ms + i64::from(number));
-            let reading = format!(r#"{{"deviceId":"dev{device}","t":{number},"timestamp":{time_ms}}}"#);
-            client.publish("site/readings", &reading, 1, false).await;
-            if number % 16 == 15 {
-                client.listen_until(LIMIT, |session| session.in_flight() == 0).await;
-            }
-        }
-        client.listen_until(LIMIT, |session| session.in_flight() == 0).await;
-        assert_eq!(client.session.acknowledged.len(), count as usize, "nobody is held back");
-        client.leave().await;
+        publish_numbers(node.mqtt().parse().unwrap(), self.base_ms, self.published..self.published + count).await;
         self.published += count;
     }
 

@@ -51,7 +51,7 @@ fn to_stdout(arguments: &Export) -> Result<()> {
 
 fn to_file(arguments: &Export, file: &Path) -> Result<()> {
     let beside = beside(file);
-    let kept = fs::read(&beside).ok().and_then(|kept| serde_json::from_slice::<State>(&kept).ok());
+    let kept = kept(&beside)?;
     let mut state = match (arguments.resume, kept) {
         (true, Some(kept)) if is_same(&kept.query, &query(arguments)) => kept,
         (true, Some(_)) => {
@@ -95,11 +95,26 @@ fn beside(file: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
+/// What is said beside the file; `None`: nothing is.
+fn kept(beside: &Path) -> Result<Option<State>> {
+    let text = match fs::read(beside) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error).with_context(|| format!("cannot read {}", beside.display())),
+    };
+    let state = serde_json::from_slice(&text);
+    state.map(Some).with_context(|| {
+        format!("{} does not say how far the export is: remove it and its file, and export anew", beside.display())
+    })
+}
+
 fn keep(beside: &Path, state: &State) -> Result<()> {
     let cannot = || format!("cannot write {}", beside.display());
-    let aside = beside.with_extension("new");
+    let aside = beside.with_extension(format!("{SUFFIX}.new"));
     let mut file = File::create(&aside).with_context(cannot)?;
     file.write_all(&serde_json::to_vec(state)?).with_context(cannot)?;
+    // A rename that is on disk before what it names would leave an empty file.
+    file.sync_data().with_context(cannot)?;
     fs::rename(&aside, beside).with_context(cannot)
 }
 

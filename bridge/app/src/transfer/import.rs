@@ -134,7 +134,7 @@ impl<'a> Importing<'a> {
             && let Some(head) = source.record(self.format)?
         {
             self.head = head.to_vec();
-            self.first_line += lines_in(head);
+            self.first_line += records::lines_in(head);
         }
         while let Some(record) = source.record(self.format)? {
             if self.body.len() + record.len() > BODY_BYTES - self.head.len().min(BODY_BYTES / 2) {
@@ -147,9 +147,9 @@ impl<'a> Importing<'a> {
                     size(RECORD_BYTES_MAX as u64)
                 );
                 self.tell(&Flaw { line: self.first_line, flaw });
-                self.first_line += lines_in(record);
+                self.first_line += records::lines_in(record);
             } else {
-                self.lines += lines_in(record);
+                self.lines += records::lines_in(record);
                 self.body.extend_from_slice(record);
             }
         }
@@ -163,7 +163,7 @@ impl<'a> Importing<'a> {
         if self.body.is_empty() {
             return Ok(());
         }
-        let head_lines = lines_in(&self.head);
+        let head_lines = records::lines_in(&self.head);
         let body = [&self.head[..], &self.body].concat();
         let answer = patiently(self.arguments.http, &self.query(self.first_line - head_lines), Some(&body))
             .with_context(|| {
@@ -239,11 +239,6 @@ impl Answer {
         self.tags_left_out.sort();
         self.tags_left_out.dedup();
     }
-}
-
-/// Lines that a record takes.
-fn lines_in(record: &[u8]) -> u64 {
-    record.iter().filter(|&&byte| byte == b'\n').count() as u64
 }
 
 #[cfg(test)]

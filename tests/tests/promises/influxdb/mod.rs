@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use tidegate_tests::influxdb::Point;
-use tidegate_tests::mqtt::Client;
+use tidegate_tests::mqtt::publish_numbers;
 use tidegate_tests::{InfluxDb, Server, eventually, now_ms};
 
 const LIMIT: Duration = Duration::from_secs(90);
@@ -55,19 +55,7 @@ impl World {
 
     /// Publishes readings, each of a time and value of its own, and has each acknowledged.
     async fn publish(&mut self, count: u32) {
-        let mut client = Client::v5("device");
-        client.connect(self.server.mqtt).await.unwrap();
-        for number in self.published..self.published + count {
-            let (device, time_ms) = (number % 7, self.base_ms + i64::from(number));
-            let reading = format!(r#"{{"deviceId":"dev{device}","t":{number},"timestamp":{time_ms}}}"#);
-            client.publish("site/readings", &reading, 1, false).await;
-            if number % 16 == 15 {
-                client.listen_until(LIMIT, |session| session.in_flight() == 0).await;
-            }
-        }
-        client.listen_until(LIMIT, |session| session.in_flight() == 0).await;
-        assert_eq!(client.session.acknowledged.len(), count as usize, "nobody is held back");
-        client.leave().await;
+        publish_numbers(self.server.mqtt, self.base_ms, self.published..self.published + count).await;
         self.published += count;
     }
 

@@ -24,6 +24,12 @@ async fn an_export_that_is_killed_goes_on_and_has_each_point_once() {
     let other = [&arguments[..], &["--resume", "--metric", "temperature"]].concat();
     let said = world.run("export", &other).await;
     assert!(!said.is_success && said.err.contains("something else"), "{}", said.err);
+    // What stands beside it cannot be read: it is not taken for whole.
+    let cursor = std::fs::read(&beside).unwrap();
+    std::fs::write(&beside, "").unwrap();
+    let said = world.run("export", &[&arguments[..], &["--resume"]].concat()).await;
+    assert!(!said.is_success && said.err.contains("does not say how far"), "{} {}", said.out, said.err);
+    std::fs::write(&beside, cursor).unwrap();
     // A line that was torn, and one of which nobody knows.
     std::fs::OpenOptions::new().append(true).open(&file).unwrap().write_all(b"old/dev1,old,temp").unwrap();
     let said = world.run("export", &[&arguments[..], &["--resume"]].concat()).await;

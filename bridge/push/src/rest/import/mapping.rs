@@ -69,7 +69,7 @@ impl Mapping {
             Format::Csv if body.is_empty() => return Ok(()),
             Format::Csv => {
                 let (head, after) = rest.split_at(records::first(rest, self.format, true).unwrap_or(rest.len()));
-                (rest, line) = (after, line + lines_in(head));
+                (rest, line) = (after, line + records::lines_in(head));
                 let head = std::str::from_utf8(head).map_err(|_| "the head of the CSV is not UTF-8".to_owned())?;
                 Some(Columns::of(head, self)?)
             }
@@ -82,7 +82,7 @@ impl Mapping {
                 // Quotes that only a later line closes may have been meant to close here.
                 length = records::first_line(&rest[..length]);
             }
-            line += lines_in(&rest[..length]);
+            line += records::lines_in(&rest[..length]);
             rest = &rest[length..];
         }
         Ok(())
@@ -176,11 +176,6 @@ impl Mapping {
             .for_each(|key| out.leaves_out(key));
         Ok(())
     }
-}
-
-/// Lines that a record takes.
-fn lines_in(record: &[u8]) -> u64 {
-    record.iter().filter(|&&byte| byte == b'\n').count() as u64
 }
 
 /// The nearest number of binary64.
