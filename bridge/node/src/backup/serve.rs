@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -33,6 +33,8 @@ section! {
     [backup] {
         /// Bytes that one reads in a second at most; 0: as fast as it goes.
         pub bytes_per_second_max: u64 = bytes(64 << 20),
+        /// Longest that one may take; then it is broken off, since as long as it lasts history's write-ahead logs grow.
+        pub duration_max: Duration = timeout(Duration::from_secs(6 * 3600)),
     }
 }
 
@@ -81,6 +83,7 @@ impl Backups {
         let taking = Taking {
             files: self.files.clone(),
             bytes_per_second: slower(asked.bytes_per_second, self.config.bytes_per_second_max),
+            duration_max: self.config.duration_max,
             held: asked
                 .held
                 .into_iter()
@@ -114,6 +117,7 @@ fn slower(asked: Option<u64>, configured: u64) -> Option<u64> {
 struct Taking {
     files: Running,
     bytes_per_second: Option<u64>,
+    duration_max: Duration,
     held: Vec<FileEntry>,
     sender: mpsc::Sender<io::Result<Bytes>>,
 }
@@ -146,6 +150,11 @@ impl Taking {
                 let (position, files, bytes) = (manifest.standing.position, manifest.files.len(), manifest.bytes());
                 tracing::info!(position, files, bytes, took = ?begun.elapsed(), "a backup was taken");
             }
+            Err(PackError::Writing(error)) if error.kind() == io::ErrorKind::TimedOut => {
+                ended("overdue");
+                tracing::warn!(took = ?begun.elapsed(), "a backup was broken off: it took longer than backup.duration_max");
+                let _ = sender.blocking_send(Err(error));
+            }
             Err(PackError::Writing(_)) => {
                 ended("broken_off");
                 tracing::warn!("a backup was broken off by who took it");
@@ -161,7 +170,8 @@ impl Taking {
 
     fn send(self, gathered: Gathered) -> Result<Manifest, PackError> {
         let (mut pace, version) = (Pace::new(self.bytes_per_second), env!("CARGO_PKG_VERSION"));
-        let out = Pieces { sender: self.sender, piece: Vec::with_capacity(PIECE_BYTES) };
+        let (piece, until) = (Vec::with_capacity(PIECE_BYTES), Instant::now().checked_add(self.duration_max));
+        let out = Pieces { sender: self.sender, piece, until };
         pack(version, gathered.standing, gathered.pieces, self.held, &mut pace, out)
     }
 }
@@ -174,6 +184,8 @@ fn ended(how: &'static str) {
 struct Pieces {
     sender: mpsc::Sender<io::Result<Bytes>>,
     piece: Vec<u8>,
+    /// Who takes them a little at a time does not keep the files for ever.
+    until: Option<Instant>,
 }
 
 impl Write for Pieces {
@@ -186,6 +198,9 @@ impl Write for Pieces {
     }
 
     fn flush(&mut self) -> io::Result<()> {
+        if self.until.is_some_and(|until| Instant::now() > until) {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
         let piece = Bytes::from(std::mem::replace(&mut self.piece, Vec::with_capacity(PIECE_BYTES)));
         counter!("tidegate_backup_bytes_total").increment(piece.len() as u64);
         self.sender.blocking_send(Ok(piece)).map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))

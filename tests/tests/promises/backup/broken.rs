@@ -50,6 +50,22 @@ async fn a_backup_that_is_killed_leaves_the_one_before_whole_and_another_goes_on
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_backup_that_takes_too_long_is_broken_off_and_counted_and_another_can_be_taken() {
+    let server = Server::with_config(&format!("{CONFIG}[backup]\nduration_max = \"500 ms\"\n")).await;
+    with_something_of_everything(&server).await;
+    fill_log(&server, 6 << 20).await;
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path().join("backup");
+    let address = server.http.to_string();
+    refused(&[&["backup", "--http", &address], &SLOWLY[..], &[text(&folder)]].concat()).await;
+    let metrics = http::get(server.http, "/metrics").await.body;
+    assert!(metrics.contains("tidegate_backups_total{outcome=\"overdue\"} 1\n"), "{metrics}");
+    assert!(server.log().contains("backup.duration_max"), "{}", server.log());
+    backup(&server, &folder).await;
+    well(&["verify", text(&folder)]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stream_that_was_broken_off_is_refused_and_nothing_is_restored() {
     let server = Server::with_config(CONFIG).await;
     with_something_of_everything(&server).await;
