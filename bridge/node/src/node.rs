@@ -48,8 +48,8 @@ pub struct Node {
 }
 
 impl Node {
-    /// Opens everything, applies what the files lack, and serves. The runtime that it is called in serves devices; whatever
-    /// people ask for, `viewers` does: HTTP and live sessions. `sinks` are told what changes, on threads of their own.
+    /// Opens everything, applies what the files lack, and serves. The runtime that it is called in serves devices, and tells
+    /// live sessions what these say; whatever people ask for, `viewers` does: HTTP, and views that are opened. `sinks` are told what changes, on threads of their own.
     ///
     /// # Errors
     /// What kept it from starting, with what to do.
@@ -136,7 +136,8 @@ impl Node {
         let intents = Arc::new(LogIntents { log: rooms.log.clone(), applied: rooms.applied });
         let clients = Arc::new(BrokerClients(broker.clone()));
         let (push, hub, history) = (config.push.clone(), rooms.hub.clone(), Arc::new(rooms.store));
-        let router = tidegate_push::router(push, hub, history, intents, program.clone(), clients);
+        let devices = Handle::current();
+        let router = tidegate_push::router(push, hub, history, intents, program.clone(), clients, devices);
 
         let (cancel, tracker) = (CancellationToken::new(), TaskTracker::new());
         let serving = {

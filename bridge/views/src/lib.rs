@@ -6,7 +6,7 @@
 //!
 //! - [`Views`]: the state and how changes enter it; its parts are `rows`, `directory`, `groups`, `alerts`, `commands`, `charts`
 //! - `branches`: the tree of groups with their devices; `recency`: rows in the order of their last change; `newest`: what
-//!   is written of one once
+//!   is written of one once; `row_set`: the rows that a view holds
 //! - `subscriber`: whom to wake; `wait_list`, `watchers`: who is woken
 //! - `envelope`: the extremes a slow viewer must not miss; `stands`: from where each is owed them; `sweep`: when they go
 //! - `chart_refresh`: buckets of charts that history has to say again
@@ -32,6 +32,7 @@ mod open;
 mod position;
 pub mod read;
 mod recency;
+mod row_set;
 mod rows;
 mod spec;
 mod stands;

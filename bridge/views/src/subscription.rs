@@ -14,6 +14,7 @@ use crate::charts::ChartKey;
 use crate::groups::Subtree;
 use crate::message::GapReason;
 use crate::position::StreamPosition;
+use crate::row_set::RowSet;
 use crate::stands::NOWHERE;
 use crate::subscriber::{Lane, SubscriberId};
 
@@ -144,7 +145,7 @@ pub(crate) enum Selector {
 #[derive(Debug, Default)]
 pub(crate) struct Held {
     /// What the client has once it has what is due.
-    pub rows: BTreeSet<u32>,
+    pub rows: RowSet,
     /// What it gets in full with the next delta ...
     pub joining: BTreeSet<u32>,
     /// ... and what it is told to drop then; some it may never have had.

@@ -13,11 +13,12 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use tidegate_telemetry::History;
+use tokio::runtime::Handle;
 
 use crate::error::{ApiError, Kind};
 use crate::live::encodings::ENCODINGS;
 use crate::live::hub::Hub;
-use crate::live::session;
+use crate::live::session::{self, Runtimes};
 use crate::live::transport::{Gone, Received, Transport};
 
 /// Measured: with this an idle viewer costs 3.1 KB instead of 134 KB.
@@ -33,12 +34,14 @@ pub(crate) struct Live {
     hub: Arc<Hub>,
     history: Arc<dyn History>,
     addresses: Arc<Addresses>,
+    live: Handle,
 }
 
 impl Live {
-    pub fn new(hub: Arc<Hub>, history: Arc<dyn History>) -> Self {
+    /// Sessions that wait for changes are on the runtime `live`; what they ask for is done where it comes in.
+    pub fn new(hub: Arc<Hub>, history: Arc<dyn History>, live: Handle) -> Self {
         let addresses = Addresses { max: hub.config.sessions_per_address_max, open: Mutex::default() };
-        Live { hub, history, addresses: Arc::new(addresses) }
+        Live { hub, history, addresses: Arc::new(addresses), live }
     }
 }
 
@@ -67,13 +70,10 @@ pub(crate) async fn upgrade(
         .max_write_buffer_size(usize::MAX)
         .max_message_size(bytes_max)
         .max_frame_size(bytes_max);
-    Ok(request.on_upgrade(move |socket| {
-        let hub = Arc::clone(&live.hub);
-        let tasks = hub.tasks.clone();
-        tasks.track_future(async move {
-            session::serve(hub, live.history, guard, socket, ENCODINGS).await;
-            drop(address);
-        })
+    Ok(request.on_upgrade(async move |socket| {
+        let runtimes = Runtimes { asks: Handle::current(), live: live.live };
+        let viewer = Viewer { socket, _address: address };
+        session::begin(live.hub, live.history, guard, viewer, ENCODINGS, runtimes);
     }))
 }
 
@@ -118,30 +118,36 @@ impl Drop for AddressPermit {
     }
 }
 
-impl Transport for WebSocket {
+/// The connection of a viewer, which counts for its address as long as it is there.
+struct Viewer {
+    socket: WebSocket,
+    _address: AddressPermit,
+}
+
+impl Transport for Viewer {
     async fn send(&mut self, message: Vec<u8>, is_text: bool) -> Result<(), Gone> {
         let bytes = Bytes::from(message);
         let message = match is_text {
             true => Message::Text(Utf8Bytes::try_from(bytes).map_err(|_| Gone)?),
             false => Message::Binary(bytes),
         };
-        WebSocket::send(self, message).await.map_err(|_| Gone)
+        self.socket.send(message).await.map_err(|_| Gone)
     }
 
     async fn close(&mut self, code: u16, reason: &str) {
         let most = reason.len().min(CLOSE_REASON_BYTES_MAX);
         let end = (0..=most).rev().find(|&end| reason.is_char_boundary(end)).unwrap_or(0);
         let frame = CloseFrame { code, reason: reason[..end].into() };
-        if WebSocket::send(self, Message::Close(Some(frame))).await.is_ok() {
+        if self.socket.send(Message::Close(Some(frame))).await.is_ok() {
             // With bytes that nobody read the kernel would break the connection off, and the reason with it.
-            let answered = async { while let Some(Ok(_)) = self.recv().await {} };
+            let answered = async { while let Some(Ok(_)) = self.socket.recv().await {} };
             _ = tokio::time::timeout(CLOSE_PATIENCE, answered).await;
         }
     }
 
     async fn receive(&mut self) -> Received {
         loop {
-            match self.recv().await {
+            match self.socket.recv().await {
                 Some(Ok(Message::Text(text))) => return Received::Text(text.as_str().to_owned()),
                 Some(Ok(Message::Binary(_))) => return Received::Binary,
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}

@@ -39,6 +39,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tidegate_telemetry::History;
+use tokio::runtime::Handle;
 
 use crate::clients::Clients;
 use crate::config::PushConfig;
@@ -59,7 +60,8 @@ struct Api {
     clients: Arc<dyn Clients>,
 }
 
-/// Every path the server answers: REST, the live protocol, the dashboard.
+/// Every path the server answers: REST, the live protocol, the dashboard. Sessions of the live protocol that wait for changes
+/// are on the runtime `live`; whatever somebody asks for is done on the one that serves.
 pub fn router(
     config: PushConfig,
     hub: Arc<Hub>,
@@ -67,9 +69,10 @@ pub fn router(
     intents: Arc<dyn Intents>,
     operations: Arc<dyn Operations>,
     clients: Arc<dyn Clients>,
+    live: Handle,
 ) -> Router {
     let gatekeeper = Arc::new(security::Gatekeeper::new(&config));
-    let sessions = Live::new(Arc::clone(&hub), Arc::clone(&history));
+    let sessions = Live::new(Arc::clone(&hub), Arc::clone(&history), live);
     let archive = RequestArchive::new(history, &config);
     Router::new()
         .route("/v1/devices", get(devices::list))

@@ -54,6 +54,7 @@ impl Site {
             Arc::clone(&log) as _,
             Arc::clone(&operations) as _,
             Arc::clone(&clients) as _,
+            tokio::runtime::Handle::current(),
         );
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

@@ -5,6 +5,7 @@ use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
 use crate::directory::{Found, is_within};
+use crate::row_set::RowSet;
 use crate::rows::Row;
 use crate::subscriber::SubscriberId;
 use crate::subscription::{Cells, Held, RowsView, Selector, Sending};
@@ -13,8 +14,12 @@ use crate::views::Views;
 /// Moves are looked at some tens of nanoseconds each; so many times more of them than of rows under one hold of the lock.
 const MOVES_A_ROW: usize = 8;
 
-/// A row's version is looked at in an eighth of the time that a change takes, which is looked up among the view's rows.
-const VERSIONS_A_CHANGE: usize = 8;
+/// Up to so many rows of a view, the versions of all are looked at sooner than the first change is found among its rows: a
+/// tree that nobody looked at for a while is in no cache of the processor.
+const FEW_ROWS: usize = 256;
+
+/// Of many rows, so many versions are looked at in the time that a change takes, which is looked up among them.
+const VERSIONS_A_CHANGE: usize = 32;
 
 /// What is to be done about a view of devices.
 pub(super) enum Due {
@@ -94,7 +99,7 @@ impl Views {
 
     fn concerns(&self, view: &RowsView, number: u32, subscriber: SubscriberId) -> bool {
         let held = &view.held;
-        if held.rows.contains(&number) {
+        if held.rows.contains(number) {
             return true;
         }
         let Some(row) = self.rows.get_any(number) else { return false };
@@ -109,7 +114,7 @@ impl Views {
     /// Whether what the view holds is not what is there, or moved since it was followed last.
     fn differs(&self, view: &RowsView) -> bool {
         let held = &view.held;
-        let has_moved = |&row: &u32| self.rows.get_any(row).is_none_or(|row| row.moved > held.members_at);
+        let has_moved = |row| self.rows.get_any(row).is_none_or(|row| row.moved > held.members_at);
         let is_found = |name: &str| matches!(self.directory.find(name), Found::Unique(_));
         held.rows.iter().any(has_moved)
             || held.missing.iter().any(|(_, name)| is_found(name))
@@ -121,7 +126,7 @@ impl Views {
         let Some(branch) = self.directory.branches.get(view.branch) else { return false };
         let mut rows = 0;
         for (_, row) in self.members(branch, &view.group, after.as_deref(), None).take(*limit) {
-            if !view.held.rows.contains(&row) {
+            if !view.held.rows.contains(row) {
                 return true;
             }
             rows += 1;
@@ -150,22 +155,25 @@ impl Views {
 
     fn held_sending(&self, view: &mut RowsView, since: u64) -> Sending {
         let Held { rows, joining, leaving, .. } = &mut view.held;
-        let mut changed: SmallVec<[u32; 2]> = SmallVec::new();
-        let mut is_all = true;
-        for (looked_at, row) in self.rows.changed_after(since).enumerate() {
-            if looked_at == rows.len() / VERSIONS_A_CHANGE {
-                is_all = false;
-                break;
-            }
-            if rows.contains(&row) {
-                changed.push(row);
-            }
+        let mut changed = self.newest_of(rows, since).unwrap_or_else(|| {
+            let has_changed = |row: &u32| self.rows.version(*row) > since;
+            rows.side_by_side().iter().copied().filter(has_changed).collect()
+        });
+        if !joining.is_empty() {
+            changed.retain(|row| !joining.contains(row));
         }
-        if !is_all {
-            changed = rows.iter().copied().filter(|&row| self.rows.version(row) > since).collect();
-        }
-        changed.retain(|row| !joining.contains(row));
         Sending::of(std::mem::take(leaving), changed, std::mem::take(joining))
+    }
+
+    /// Which of them changed after a version, by what changed in the fleet; `None` where to look at each is less.
+    fn newest_of(&self, rows: &RowSet, since: u64) -> Option<SmallVec<[u32; 2]>> {
+        if rows.len() <= FEW_ROWS {
+            return None;
+        }
+        let mut newest = self.rows.changed_after(since);
+        let looked_at = newest.by_ref().take(rows.len() / VERSIONS_A_CHANGE);
+        let changed = looked_at.filter(|&row| rows.contains(row)).collect();
+        newest.next().is_none().then_some(changed)
     }
 
     /// `None`: who moved since is no longer known.

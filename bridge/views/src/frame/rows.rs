@@ -141,7 +141,7 @@ impl Views {
             return Box::new(members.filter_map(move |(_, row)| there(row)));
         }
         let first = if let Cursor::Held(number) = cursor { number + 1 } else { 0 };
-        Box::new(view.held.rows.range(first..).filter_map(move |&row| there(row)))
+        Box::new(view.held.rows.from(first).filter_map(there))
     }
 }
 

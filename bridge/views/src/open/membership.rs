@@ -78,7 +78,7 @@ impl Views {
     /// one that was there then.
     fn gone_matter(&self, view: &RowsView) -> bool {
         let held = &view.held;
-        let was_there = |&row: &u32| self.rows.get_any(row).is_some_and(|row| row.appeared <= held.members_at);
+        let was_there = |row| self.rows.get_any(row).is_some_and(|row| row.appeared <= held.members_at);
         view.resumes
             && matches!(view.selector, Selector::Names)
             && !(held.missing.is_empty() && held.rows.iter().all(was_there))
@@ -95,7 +95,7 @@ impl Views {
     fn begin_scan(&self, view: &mut RowsView) {
         let held = &mut view.held;
         held.moves_seen = self.directory.moves();
-        held.scan.extend(&held.rows);
+        held.scan.extend(held.rows.iter());
         held.scan_names.extend(held.missing.iter().map(|(_, name)| Arc::clone(name)));
         self.begin_page(view);
     }
@@ -119,9 +119,9 @@ impl Views {
         let Some(row) = self.rows.get_any(number) else { return };
         let is_in = match &view.selector {
             Selector::Page { .. } => self.is_on_page(view, row),
-            Selector::Names | Selector::Group => row.removed.is_none() && view.held.rows.contains(&number),
+            Selector::Names | Selector::Group => row.removed.is_none() && view.held.rows.contains(number),
         };
-        let (was_in, has_moved) = (view.held.rows.contains(&number), row.moved > view.held.members_at);
+        let (was_in, has_moved) = (view.held.rows.contains(number), row.moved > view.held.members_at);
         let (id, is_named) = (Arc::clone(&row.id), matches!(view.selector, Selector::Names));
         if is_named && view.held.gone_matter && self.was_named(&view.held, row) {
             view.held.leaving.insert(number);
@@ -158,7 +158,7 @@ impl Views {
     pub(crate) fn was_named(&self, held: &Held, row: &Row) -> bool {
         let short = row.short_name();
         let is_missing = |name: &str| held.missing.contains(&(short.into(), name.into()));
-        let is_other = |name: &str| matches!(self.directory.find(name), Found::Unique(row) if held.rows.contains(&row));
+        let is_other = |name: &str| matches!(self.directory.find(name), Found::Unique(row) if held.rows.contains(row));
         row.removed.is_some() && [&*row.id, short].into_iter().any(|name| is_missing(name) || is_other(name))
     }
 
@@ -192,7 +192,7 @@ impl Views {
             return held.todo.push_front(Todo::Drop(name));
         }
         if let Found::Unique(row) = self.directory.find(&name)
-            && held.rows.contains(&row)
+            && held.rows.contains(row)
         {
             self.leave_row(held, row, subscriber);
         }
@@ -212,7 +212,7 @@ impl Views {
     }
 
     fn leave_row(&mut self, held: &mut Held, row: u32, subscriber: SubscriberId) {
-        if held.rows.remove(&row) {
+        if held.rows.remove(row) {
             held.joining.remove(&row);
             held.leaving.insert(row);
             self.unwatch_row(row, subscriber);

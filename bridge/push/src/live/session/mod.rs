@@ -1,6 +1,6 @@
 //! One viewer, on whatever transport: what it asked for, how far each view has got, and what may go out now.
 //!
-//! - [`serve`]: the session's task: hears, serves, waits
+//! - [`begin`]: the session's task: hears, serves, waits; `place`: on which runtime
 //! - `opening`: hello and welcome; `wishes`: what a client asks for
 //! - `serving`: what may go out now, and when to look again
 //! - `answers`: what history answered; `guard`: it leaves the hub when it ends
@@ -8,6 +8,7 @@
 mod answers;
 mod guard;
 mod opening;
+mod place;
 mod serving;
 mod wishes;
 
@@ -19,6 +20,8 @@ use tidegate_views::{StreamPosition, Subscription};
 use tokio::time::{Instant, sleep_until};
 
 pub(crate) use self::guard::HubGuard;
+use self::place::Place;
+pub(crate) use self::place::Runtimes;
 use crate::archive::{Archive, Asker};
 use crate::live::encoding::LiveEncoding;
 use crate::live::flow::{ByteLimit, Flow};
@@ -32,19 +35,43 @@ use crate::live::position::ToldPosition;
 use crate::live::transport::{Gone, Received, Transport};
 
 /// Serves one viewer until it goes, breaks the protocol, or the server closes.
-pub(crate) async fn serve<T: Transport>(
+pub(crate) fn begin<T: Transport + 'static>(
     hub: Arc<Hub>,
     history: Arc<dyn History>,
     guard: HubGuard,
     transport: T,
     offered: &'static [&'static dyn LiveEncoding],
+    runtimes: Runtimes,
 ) {
-    let closed = hub.closed.clone();
-    let mut session = Session::new(hub, history, guard, transport, offered);
-    tokio::select! {
-        biased;
-        _ended = session.run() => {}
-        () = closed.cancelled() => {}
+    go(Session::new(hub, history, guard, transport, offered, runtimes), Place::Asks);
+}
+
+/// Goes on with a session on a runtime.
+fn go<T: Transport + 'static>(mut session: Session<T>, place: Place) {
+    let (tasks, runtime) = (session.hub.tasks.clone(), session.runtimes.of(place).clone());
+    let stay = async move {
+        let closed = session.hub.closed.clone();
+        let stayed = tokio::select! {
+            biased;
+            stayed = session.run(place) => stayed,
+            () = closed.cancelled() => Ok(Flowing::Ended),
+        };
+        match stayed {
+            Ok(Flowing::On) => go(session, place.other()),
+            Ok(Flowing::Ended) | Err(Gone) => leave(session, place),
+        }
+    };
+    tasks.spawn_on(stay, &runtime);
+}
+
+/// To close many rows takes time.
+fn leave<T: Transport + 'static>(session: Session<T>, place: Place) {
+    match place {
+        Place::Asks => drop(session),
+        Place::Live => {
+            let (tasks, runtime) = (session.hub.tasks.clone(), session.runtimes.asks.clone());
+            tasks.spawn_on(async move { drop(session) }, &runtime);
+        }
     }
 }
 
@@ -67,6 +94,10 @@ struct Session<T> {
     lateness: Lateness,
     pulse_due: Instant,
     jobs: Jobs,
+    runtimes: Runtimes,
+    is_open: bool,
+    /// What the client asked for where it may take long, and is not done yet.
+    asked: Option<ClientMessage>,
 }
 
 /// A subscription and when it may be served.
@@ -104,6 +135,7 @@ impl<T: Transport> Session<T> {
         guard: HubGuard,
         transport: T,
         offered: &'static [&'static dyn LiveEncoding],
+        runtimes: Runtimes,
     ) -> Self {
         let config = &hub.config;
         let now = Instant::now();
@@ -126,12 +158,19 @@ impl<T: Transport> Session<T> {
             max_rate: None,
             paused: false,
             byte_limit: None,
+            runtimes,
+            is_open: false,
+            asked: None,
         }
     }
 
-    async fn run(&mut self) -> Result<(), Gone> {
-        if let Flowing::Ended = self.open().await? {
-            return Ok(());
+    /// Until it ends, or should go on at the other place.
+    async fn run(&mut self, place: Place) -> Result<Flowing, Gone> {
+        if !self.is_open {
+            if let Flowing::Ended = self.open().await? {
+                return Ok(Flowing::Ended);
+            }
+            self.is_open = true;
         }
         let sleep = sleep_until(self.pulse_due);
         tokio::pin!(sleep);
@@ -139,12 +178,18 @@ impl<T: Transport> Session<T> {
             if self.hub.is_closing() {
                 self.say(&ServerMessage::Goaway { reconnect_after_ms: self.reconnect_after_ms() }).await?;
                 self.transport.close(GOING_AWAY, "the server goes: come back as `goaway` says").await;
-                return Ok(());
+                return Ok(Flowing::Ended);
+            }
+            if let Some(message) = self.asked.take_if(|_| place == Place::Asks) {
+                self.obey(message).await?;
             }
             while let Some(answer) = self.jobs.ready() {
                 self.take_answer(answer).await?;
             }
             let deadline = self.serve_what_is_due().await?;
+            if self.place() != place {
+                return Ok(Flowing::On);
+            }
             let lanes = self.lanes_to_wake_for(Instant::now());
             if !self.guard.waker.wait_for(lanes) {
                 continue;
@@ -156,7 +201,7 @@ impl<T: Transport> Session<T> {
                 biased;
                 message = self.transport.receive() => {
                     if let Flowing::Ended = self.take(message).await? {
-                        return Ok(());
+                        return Ok(Flowing::Ended);
                     }
                 }
                 () = self.guard.waker.woken() => {}
@@ -174,7 +219,8 @@ impl<T: Transport> Session<T> {
             Received::Binary => Err(BINARY.to_owned()),
         };
         match message {
-            Ok(message) => self.obey(message).await?,
+            Ok(message) if message.is_light() => self.obey(message).await?,
+            Ok(message) => self.asked = Some(message),
             Err(message) => self.say_error(ErrorMessage::new(Code::NotUnderstood, None, message)).await?,
         }
         Ok(Flowing::On)

@@ -2,13 +2,13 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use tidegate_telemetry::History;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 
 use crate::live::encoding::LiveEncoding;
 use crate::live::encodings::ENCODINGS;
 use crate::live::hub::Hub;
-use crate::live::session::{self, HubGuard};
+use crate::live::session::{self, HubGuard, Runtimes};
 use crate::live::transport::{Gone, Received, Transport};
 
 /// The server's end: whole messages through channels. The link holds one message; the next waits until it was taken.
@@ -33,7 +33,6 @@ impl Transport for ServerEnd {
 pub(super) struct Link {
     out: mpsc::UnboundedSender<String>,
     into: mpsc::Receiver<Vec<u8>>,
-    _session: JoinHandle<()>,
 }
 
 impl Link {
@@ -52,8 +51,9 @@ impl Link {
         let entered = hub.enter().expect("there is room");
         let guard = HubGuard::new(Arc::clone(hub), entered);
         let end = ServerEnd { out: to_viewer, into: from_viewer };
-        let session = tokio::spawn(session::serve(Arc::clone(hub), Arc::clone(history), guard, end, offered));
-        Link { out: to_server, into: from_server, _session: session }
+        let runtimes = Runtimes { asks: Handle::current(), live: Handle::current() };
+        session::begin(Arc::clone(hub), Arc::clone(history), guard, end, offered, runtimes);
+        Link { out: to_server, into: from_server }
     }
 
     /// `false` when the session has ended.

@@ -48,7 +48,11 @@ impl Site {
             }
         }
         hub.apply(Position(1), BASE_MS, &changes);
-        let routes = get(upgrade).with_state(Live::new(Arc::clone(&hub), Arc::new(Past::default())));
+        let routes = get(upgrade).with_state(Live::new(
+            Arc::clone(&hub),
+            Arc::new(Past::default()),
+            tokio::runtime::Handle::current(),
+        ));
         let router = Router::new().route("/v1/live", routes);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
