@@ -177,6 +177,7 @@ impl Program {
 
     fn log_stats(&self) -> LogStats {
         LogStats {
+            first: self.log.first(),
             appended: self.log.appended(),
             durable: *self.log.durable().borrow(),
             applied: *self.applied.borrow(),

@@ -227,6 +227,8 @@ pub struct ReadingStats {
 /// Figures of the log.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct LogStats {
+    /// Number of the oldest entry that is there.
+    pub first: Position,
     /// Number of the last entry readers can see.
     pub appended: Position,
     /// Number of the last entry that survives a crash.

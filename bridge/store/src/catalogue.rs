@@ -10,7 +10,7 @@ use tidegate_telemetry::{DeviceIndex, MetricIndex};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct SeriesId(pub(crate) u32);
 
-/// What the file has to learn.
+/// What the file has to learn. What was erased keeps its number, which is nobody's any more, and has no name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Row {
     /// A device, or its new number in processing.
@@ -29,6 +29,8 @@ pub(crate) struct Catalogue {
     metric_names: FxHashSet<Arc<str>>,
     series: u32,
     unsaved: Vec<Row>,
+    /// How many devices and series there were at the start.
+    loaded: (u32, u32),
 }
 
 #[derive(Debug)]
@@ -44,14 +46,19 @@ impl Catalogue {
         match row {
             Row::Device { name, index, .. } => {
                 let id = self.add_device(name);
+                self.loaded.0 = id + 1;
                 self.devices[id as usize].index = index;
                 if let Some(index) = index {
                     self.by_index.set_device(DeviceIndex(index), id);
                 }
             }
             Row::Series { id, device, metric, index } => {
-                let metric = self.interned(&metric);
                 self.series = self.series.max(id.0 + 1);
+                self.loaded.1 = self.series;
+                if metric.is_empty() {
+                    return;
+                }
+                let metric = self.interned(&metric);
                 let Some(known) = self.devices.get_mut(device as usize) else { return };
                 known.add(metric, id);
                 if let Some(device_index) = known.index.map(DeviceIndex)
@@ -117,6 +124,37 @@ impl Catalogue {
         }
     }
 
+    /// A device has no name any more, nor have its series, which are returned: what comes under its name later is another's.
+    /// `known`: the files have that already, and what they have of the name came later.
+    pub(crate) fn erase(&mut self, name: &str, known: bool) -> Vec<SeriesId> {
+        let Some(&id) = self.by_name.get(name) else { return Vec::new() };
+        let (devices, series) = if known { self.loaded } else { (0, 0) };
+        let device = &mut self.devices[id as usize];
+        let gone = device.metrics.iter().map(|(_, id)| *id).filter(|id| id.0 >= series);
+        let gone: Vec<SeriesId> = gone.collect();
+        device.metrics.retain(|(_, id)| id.0 < series);
+        self.unsaved.retain(|row| !matches!(row, Row::Series { id, .. } if gone.contains(id)));
+        let nameless = |&of| Row::Series { id: of, device: id, metric: Arc::default(), index: 0 };
+        self.unsaved.extend(gone.iter().map(nameless));
+        if id >= devices {
+            self.erase_device(id);
+        }
+        gone
+    }
+
+    fn erase_device(&mut self, id: u32) {
+        let device = &mut self.devices[id as usize];
+        let name = std::mem::take(&mut device.name);
+        if let Some(index) = device.index.take()
+            && self.by_index.device(DeviceIndex(index)) == Some(&id)
+        {
+            self.by_index.remove(DeviceIndex(index));
+        }
+        self.by_name.remove(&name);
+        self.unsaved.retain(|row| !matches!(row, Row::Device { id: of, .. } if *of == id));
+        self.unsaved.push(Row::Device { id, name: Arc::default(), index: None });
+    }
+
     pub(crate) fn series_of(&self, device: DeviceIndex, metric: MetricIndex) -> Option<SeriesId> {
         self.by_index.metric(device, metric).copied()
     }
@@ -127,12 +165,16 @@ impl Catalogue {
         Some(&self.devices[id as usize].name)
     }
 
+    pub(crate) fn knows(&self, device: &str) -> bool {
+        self.by_name.contains_key(device)
+    }
+
     pub(crate) fn series_named(&self, device: &str, metric: &str) -> Option<SeriesId> {
         let device = &self.devices[*self.by_name.get(device)? as usize];
         device.metrics.iter().find(|(name, _)| &**name == metric).map(|(_, id)| *id)
     }
 
-    /// A page of devices in the order in which they came, and the metrics of each.
+    /// A page of devices in the order in which they came, and the metrics of each; an empty name of one that was erased.
     pub(crate) fn names(&self, before: usize, limit: usize) -> Vec<(Arc<str>, Vec<Arc<str>>)> {
         let metrics = |device: &Device| device.metrics.iter().map(|(name, _)| name.clone()).collect();
         let page = self.devices.iter().skip(before).take(limit);
@@ -151,7 +193,9 @@ impl Catalogue {
 
     fn add_device(&mut self, name: Arc<str>) -> u32 {
         let id = self.devices.len() as u32;
-        self.by_name.insert(name.clone(), id);
+        if !name.is_empty() {
+            self.by_name.insert(name.clone(), id);
+        }
         self.devices.push(Device { name, index: None, metrics: Vec::new() });
         id
     }

@@ -1,6 +1,6 @@
 //! `raw-2026-11-22.db`: the closed hours of a day of UTC.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use rusqlite::{Connection, params};
@@ -118,9 +118,34 @@ fn read_series(
 
 /// Puts the run of a series in the place of what an hour has of it.
 pub(crate) fn replace(connection: &Connection, hour: Hour, series: SeriesId, run: &Run) -> rusqlite::Result<()> {
-    let key = params![hour_of_day(hour), series.0];
-    connection.prepare_cached("DELETE FROM chunk WHERE hour = ? AND series = ?")?.execute(key)?;
+    remove(connection, hour, series)?;
     append(connection, series, run)
+}
+
+/// Whether a day has anything of some series.
+pub(crate) fn has_any(connection: &Connection, series: &BTreeSet<SeriesId>) -> rusqlite::Result<bool> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM chunk WHERE hour = ? AND series = ?)";
+    let mut statement = connection.prepare_cached(sql)?;
+    for hour in 0..24 {
+        for series in series {
+            if statement.query_row([hour, series.0], |row| row.get(0))? {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
+
+/// Deletes what an hour has of a series.
+pub(crate) fn remove(connection: &Connection, hour: Hour, series: SeriesId) -> rusqlite::Result<()> {
+    let sql = "DELETE FROM chunk WHERE hour = ? AND series = ?";
+    connection.prepare_cached(sql)?.execute(params![hour_of_day(hour), series.0]).map(|_| ())
+}
+
+/// Notes how many points a closed hour has.
+pub(crate) fn note_points(connection: &Connection, hour: Hour, points: u64) -> rusqlite::Result<()> {
+    let sql = "UPDATE closed SET points = ? WHERE hour = ?";
+    connection.prepare_cached(sql)?.execute(params![points, hour_of_day(hour)]).map(|_| ())
 }
 
 /// Adds a series to an hour that does not have it yet.

@@ -22,6 +22,8 @@ pub(crate) struct Files {
     pub(crate) parts: Parts,
     pub(crate) days: BTreeMap<Day, DayFile>,
     pub(crate) months: BTreeMap<Month, MonthFile>,
+    /// Series of which nothing is to stay in the files.
+    pub(crate) erasing: BTreeSet<SeriesId>,
 }
 
 impl Files {
@@ -40,6 +42,7 @@ impl Files {
             parts: std::mem::take(&mut loaded.parts),
             days: BTreeMap::new(),
             months: BTreeMap::new(),
+            erasing: std::mem::take(&mut loaded.erasing),
         };
         for name in names {
             if let Some(day) = day::day_of(&name) {

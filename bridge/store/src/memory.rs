@@ -49,6 +49,15 @@ pub struct TooOld {
     pub values: usize,
 }
 
+/// A device of which nothing is to stay.
+#[derive(Debug, Clone)]
+pub(crate) struct Erasure {
+    pub(crate) device: Arc<str>,
+    /// Of the entry that asked for it. What came after is another device's.
+    pub(crate) position: Position,
+    pub(crate) series: Vec<SeriesId>,
+}
+
 /// What was applied between two seals. Immutable once sealed, so that the flush and queries read it without a lock.
 #[derive(Debug, Default)]
 pub(crate) struct Generation {
@@ -56,6 +65,7 @@ pub(crate) struct Generation {
     pub(crate) buffers: Vec<SeriesBuffer>,
     pub(crate) events: Vec<AlertEvent>,
     pub(crate) rows: Vec<Row>,
+    pub(crate) erased: Vec<Erasure>,
     pub(crate) through: Position,
     pub(crate) points: u64,
     /// Heap bytes of the buffers, about.
@@ -83,6 +93,7 @@ impl Memory {
                 Change::Device { device, id, .. } => self.catalogue.device(*device, id),
                 Change::Metric { device, metric, name, .. } => self.catalogue.metric(*device, *metric, name),
                 Change::Removed { device } => self.catalogue.removed(*device),
+                Change::Erased { device } => self.erase(position, device, known),
                 Change::Reading(reading) if !known => self.reading(position, reading),
                 Change::Alert(alert) if !known => {
                     self.active.events.push(AlertEvent { position, at_ms: alert.changed_ms(), alert: alert.clone() });
@@ -94,6 +105,24 @@ impl Memory {
             }
         }
         self.applied = self.applied.max(position);
+    }
+
+    /// Nothing of a device stays in memory that is not on its way to the files; what the files have, and will have, goes with
+    /// the next flush.
+    fn erase(&mut self, position: Position, device: &Arc<str>, known: bool) {
+        let series = self.catalogue.erase(device, known);
+        self.too_old.retain(|refused| refused.device != *device);
+        if known {
+            return;
+        }
+        series.iter().for_each(|series| self.active.erase(*series));
+        self.active.events.retain(|event| event.alert.device_id != *device);
+        self.active.erased.push(Erasure { device: device.clone(), position, series });
+    }
+
+    /// What is to be erased and is in the files, or will be before the erasure is.
+    pub(crate) fn erased(&self) -> impl Iterator<Item = &Erasure> {
+        self.sealed.iter().flat_map(|generation| &generation.erased).chain(&self.active.erased)
     }
 
     /// What was refused for its age since the last call.
@@ -187,6 +216,13 @@ impl Generation {
         buffer.push(time_ms, origin, value);
         self.points += 1;
         self.bytes = self.bytes + buffer.bytes() - before;
+    }
+
+    fn erase(&mut self, series: SeriesId) {
+        let Some(buffer) = self.buffers.get_mut(series.0 as usize) else { return };
+        let buffer = std::mem::take(buffer);
+        self.points -= buffer.points();
+        self.bytes -= buffer.bytes();
     }
 
     pub(crate) fn buffer(&self, series: SeriesId) -> Option<&SeriesBuffer> {

@@ -86,6 +86,21 @@ pub(crate) fn replace(
     Ok(())
 }
 
+/// Deletes the summaries of series; returns how many there were.
+pub(crate) fn remove_all(connection: &Connection, series: &BTreeSet<SeriesId>) -> rusqlite::Result<usize> {
+    let hours: (Option<i64>, Option<i64>) =
+        connection.query_row("SELECT min(hour), max(hour) FROM summary", [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let (Some(first), Some(last)) = hours else { return Ok(0) };
+    let mut statement = connection.prepare_cached("DELETE FROM summary WHERE hour = ? AND series = ?")?;
+    let mut removed = 0;
+    for hour in first..=last {
+        for series in series {
+            removed += statement.execute(params![hour, series.0])?;
+        }
+    }
+    Ok(removed)
+}
+
 /// Notes that all series of an hour are summarized.
 pub(crate) fn close(connection: &Connection, hour: Hour) -> rusqlite::Result<()> {
     connection.prepare_cached("INSERT OR IGNORE INTO closed VALUES (?)")?.execute([hour.0])?;

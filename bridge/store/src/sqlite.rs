@@ -69,6 +69,8 @@ impl Database {
             connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
             connection.pragma_update(None, "journal_mode", "WAL")?;
             connection.pragma_update(None, "synchronous", "FULL")?;
+            // What is deleted from a page is overwritten there; pages that hold nothing any more are given back to the disk.
+            connection.pragma_update(None, "secure_delete", "FAST")?;
             // Checkpoints are made after the commit, where no query waits for them.
             connection.pragma_update(None, "wal_autocheckpoint", 0)?;
             connection.pragma_update(None, "cache_size", -i64::from(8 * CACHE_KIB))?;
@@ -76,6 +78,13 @@ impl Database {
             Ok(connection)
         };
         open().map_err(|error| self.error(error))
+    }
+
+    /// As [`Database::writer`]; what it deletes is overwritten wherever it stands (SQLite, `PRAGMA secure_delete`).
+    pub(crate) fn eraser(&self) -> Result<Connection, StoreError> {
+        let connection = self.writer()?;
+        connection.pragma_update(None, "secure_delete", "ON").map_err(|error| self.error(error))?;
+        Ok(connection)
     }
 
     /// Runs a query on a connection that only reads.

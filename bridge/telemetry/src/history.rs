@@ -126,6 +126,8 @@ pub struct StoreStats {
     pub flushed: Position,
     /// Unix ms of the oldest raw point in the files; `None` when there is none.
     pub oldest_ms: Option<i64>,
+    /// Series of erased devices that may still be in files; at least one for each device.
+    pub erasing: u64,
 }
 
 /// Why history could not be read.
@@ -187,8 +189,11 @@ pub trait History: Send + Sync + 'static {
     }
 
     /// Up to `limit` devices that have series, those before left out by their count: full identifiers, and the metrics of
-    /// each. Devices keep their places; none: that was all.
+    /// each. Devices keep their places; none: that was all. The place of one that was erased has an empty name and no metric.
     fn names(&self, before: usize, limit: usize) -> Vec<(Arc<str>, Vec<Arc<str>>)>;
+
+    /// Whether history knows a device by its full identifier.
+    fn has_device(&self, device: &str) -> bool;
 
     /// Changes of alerts before `before` (`None`: from the newest), newest first.
     ///

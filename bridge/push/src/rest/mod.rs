@@ -73,7 +73,7 @@ pub fn router(
     let archive = RequestArchive::new(history, &config);
     Router::new()
         .route("/v1/devices", get(devices::list))
-        .route("/v1/devices/{*id}", get(devices::one).post(commands::send))
+        .route("/v1/devices/{*id}", get(devices::one).post(commands::send).delete(devices::erase))
         .route("/v1/commands/{id}", get(commands::one))
         .route("/v1/readings", get(readings::list))
         .route("/v1/export", get(export::stream))
@@ -111,10 +111,10 @@ async fn wrong_method(method: Method, uri: Uri) -> Response {
     let refusal = ApiError::new(Kind::MethodNotAllowed, detail);
     // One route takes devices and their commands, and would name what is taken of both.
     let is_device = uri.path().starts_with("/v1/devices/") && !commands::is_about_commands(&uri);
-    if is_device { only_reads(refusal) } else { refusal.into_response() }
+    if is_device { of_a_device(refusal) } else { refusal.into_response() }
 }
 
-/// A refusal of a method where only GET and HEAD are taken.
-fn only_reads(refusal: ApiError) -> Response {
-    ([(header::ALLOW, "GET,HEAD")], refusal).into_response()
+/// A refusal of a method that devices do not take.
+fn of_a_device(refusal: ApiError) -> Response {
+    ([(header::ALLOW, "GET,HEAD,DELETE")], refusal).into_response()
 }

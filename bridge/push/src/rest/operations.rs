@@ -100,6 +100,7 @@ struct Store {
     file_bytes: u64,
     written_bytes: u64,
     flushed: Position,
+    erasing: u64,
     oldest: Option<i64>,
     kept_from: Option<i64>,
 }
@@ -113,6 +114,7 @@ impl Store {
             file_bytes: stats.file_bytes,
             written_bytes: stats.written_bytes,
             flushed: stats.flushed,
+            erasing: stats.erasing,
             oldest: stats.oldest_ms,
             // Before the first reading, and before a clock is believed, nothing is too old.
             kept_from: Some(kept_from_ms).filter(|kept_from_ms| *kept_from_ms > 0),

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use rustc_hash::FxHashMap;
 
 use super::close::{self, Closing};
+use super::erase::Erasing;
 use crate::aged::Aged;
 use crate::error::StoreError;
 use crate::files::Files;
@@ -37,6 +38,8 @@ pub(crate) struct Maintenance {
     parts_seen: FxHashMap<Hour, u32>,
     /// Hours that are being closed.
     closing: VecDeque<Closing>,
+    /// Series that are being erased.
+    erasing: Option<Erasing>,
     /// Merged parts have left room in `head.db`.
     freed: bool,
     /// As `head.db` has it.
@@ -66,6 +69,11 @@ impl Store {
         let aged_ms = todo.age(inner, now_ms)?;
         let files_deleted = unlink_expired(inner, aged_ms)?;
         let mut report = MaintainReport { files_deleted, ..MaintainReport::default() };
+        if !todo.erase(inner, |now| now.duration_since(begun) >= budget)? {
+            report.unfinished = true;
+            count(&report);
+            return Ok(report);
+        }
         todo.choose_hours(inner, now_ms);
         while let Some(closing) = todo.closing.front_mut() {
             if closing.step(inner)? {
@@ -100,6 +108,22 @@ impl Store {
 impl Maintenance {
     pub(crate) fn begin(aged_saved: Option<Aged>) -> Self {
         Maintenance { aged_saved, ..Maintenance::default() }
+    }
+
+    /// Erases what is to be erased, until the time is up; `true`: nothing is left of it.
+    fn erase(&mut self, inner: &Inner, until: impl Fn(Instant) -> bool) -> Result<bool, StoreError> {
+        loop {
+            if self.erasing.is_none() {
+                self.erasing = Erasing::begin(&inner.files.read());
+            }
+            let Some(erasing) = &mut self.erasing else { return Ok(true) };
+            // Who closes an hour counts its points, and would count what is erased.
+            self.closing.clear();
+            if !erasing.go_on(inner, &until)? {
+                return Ok(false);
+            }
+            self.erasing = None;
+        }
     }
 
     /// What ages are measured to. It is written down first: a later run does not measure to less than was deleted by.
