@@ -1,10 +1,13 @@
 //! Which series there are, by name and by processing's numbers.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use tidegate_follow::ByNumber;
 use tidegate_telemetry::{DeviceIndex, MetricIndex};
+
+use crate::retention::{Ages, RetentionRule, ages_of};
 
 /// Number of a series, counted from 0; never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,11 +34,16 @@ pub(crate) struct Catalogue {
     unsaved: Vec<Row>,
     /// How many devices and series there were at the start.
     loaded: (u32, u32),
+    rules: Vec<RetentionRule>,
+    /// For how long series are kept, by their numbers; none where there are no rules.
+    ages: Vec<Ages>,
 }
 
 #[derive(Debug)]
 struct Device {
     name: Arc<str>,
+    /// As it was told last; empty of one that was not heard since the start.
+    group: Arc<str>,
     index: Option<u32>,
     metrics: Vec<(Arc<str>, SeriesId)>,
 }
@@ -70,12 +78,47 @@ impl Catalogue {
         }
     }
 
-    /// Processing gave the device `id` the number `index`.
-    pub(crate) fn device(&mut self, index: DeviceIndex, id: &Arc<str>) {
+    /// Has series kept by rules.
+    pub(crate) fn keep_by(&mut self, rules: Vec<RetentionRule>) {
+        self.rules = rules;
+        (0..self.devices.len() as u32).for_each(|device| self.look_up_ages(device));
+    }
+
+    fn look_up_ages(&mut self, device: u32) {
+        if self.rules.is_empty() {
+            return;
+        }
+        let Device { name, group, metrics, .. } = &self.devices[device as usize];
+        for (metric, SeriesId(id)) in metrics {
+            let at = *id as usize;
+            if at >= self.ages.len() {
+                self.ages.resize(at + 1, Ages::default());
+            }
+            self.ages[at] = ages_of(&self.rules, name, group, metric);
+        }
+    }
+
+    /// For how long a series is kept.
+    pub(crate) fn ages(&self, series: SeriesId) -> Ages {
+        self.ages.get(series.0 as usize).copied().unwrap_or_default()
+    }
+
+    /// Series of whose ages something is said that is so.
+    pub(crate) fn series_kept(&self, is_so: impl Fn(Ages) -> bool) -> BTreeSet<SeriesId> {
+        let series = (0..).map(SeriesId).zip(&self.ages).filter(|(_, ages)| is_so(**ages));
+        series.map(|(series, _)| series).collect()
+    }
+
+    /// Processing gave the device `id` the number `index`, in a group.
+    pub(crate) fn device(&mut self, index: DeviceIndex, id: &Arc<str>, group: &Arc<str>) {
         let device = match self.by_name.get(id) {
             Some(&device) => device,
             None => self.add_device(id.clone()),
         };
+        if !self.rules.is_empty() && self.devices[device as usize].group != *group {
+            self.devices[device as usize].group = group.clone();
+            self.look_up_ages(device);
+        }
         let holder = self.by_index.device(index).copied();
         if holder == Some(device) && self.devices[device as usize].index == Some(index.0) {
             return;
@@ -196,7 +239,7 @@ impl Catalogue {
         if !name.is_empty() {
             self.by_name.insert(name.clone(), id);
         }
-        self.devices.push(Device { name, index: None, metrics: Vec::new() });
+        self.devices.push(Device { name, group: Arc::default(), index: None, metrics: Vec::new() });
         id
     }
 
@@ -205,6 +248,7 @@ impl Catalogue {
         self.series += 1;
         let metric = self.interned(metric);
         self.devices[device as usize].add(metric, id);
+        self.look_up_ages(device);
         id
     }
 
@@ -244,7 +288,7 @@ mod tests {
     /// Processing names devices, each with one metric.
     fn tell(catalogue: &mut Catalogue, devices: &[(u32, &str)]) {
         for &(index, id) in devices {
-            catalogue.device(DeviceIndex(index), &id.into());
+            catalogue.device(DeviceIndex(index), &id.into(), &"".into());
             catalogue.metric(DeviceIndex(index), MetricIndex(0), &"t".into());
         }
     }
@@ -260,7 +304,7 @@ mod tests {
     fn cost_ns(metrics: u16) -> u64 {
         let names: Vec<Arc<str>> = (0..metrics).map(|metric| format!("metric {metric:05}").into()).collect();
         let mut catalogue = Catalogue::default();
-        catalogue.device(DeviceIndex(0), &"d".into());
+        catalogue.device(DeviceIndex(0), &"d".into(), &"".into());
         let mut tell = || {
             (0u16..).zip(&names).for_each(|(index, name)| catalogue.metric(DeviceIndex(0), MetricIndex(index), name))
         };

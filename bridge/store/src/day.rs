@@ -10,7 +10,7 @@ use crate::chunk;
 use crate::error::StoreError;
 use crate::hour::{Day, Hour};
 use crate::point::Run;
-use crate::sqlite::Database;
+use crate::sqlite::{self, Database};
 
 /// Before 2, a point that was merged twice was one.
 pub(crate) const FORMAT: i64 = 2;
@@ -38,6 +38,8 @@ pub(crate) struct DayFile {
     pub(crate) closed: BTreeMap<Hour, u64>,
     /// What closed hours have of parts that may still be in `head.db`.
     pub(crate) merged: BTreeMap<Hour, Merged>,
+    /// By which rules it was thinned.
+    pub(crate) thinned: Option<u32>,
 }
 
 /// How far the parts of a closed hour are in the file of its day: the points of parts up to `part` are, of series below
@@ -64,7 +66,8 @@ impl DayFile {
         })?;
         let merged =
             if database.format()? < FORMAT { BTreeMap::new() } else { database.read(|it| load_merged(it, day))? };
-        Ok(DayFile { database, closed, merged })
+        let thinned = database.read(sqlite::thinned)?;
+        Ok(DayFile { database, closed, merged, thinned })
     }
 
     /// Appends what the file has of a series in an hour.

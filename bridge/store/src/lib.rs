@@ -7,7 +7,8 @@
 //! - files: `head` (all that a flush writes, with its position), `day` and `month` (closed hours and their
 //!   summaries), `bundle`, `chunk` and `summary` (their rows), `files` (which there are), `sqlite`; `head::upgrade`: from
 //!   older formats
-//! - what is done: `store` with `flush`, `close` (hours, late data), `erase` (devices) and `maintain` (retention); `query` (the `History` port); `aged`:
+//! - what is done: `store` with `flush`, `close` (hours, late data), `erase` (devices) `thin` and `maintain` (retention: some series, and
+//!   all); `retention`: what is kept for a shorter time; `query` (the `History` port); `aged`:
 //!   what ages are measured to
 //! - `images`: the files as they are at one moment, for a backup; `check`: whether they are what was written; `absence`:
 //!   whether anything of a device is left in them
@@ -18,7 +19,8 @@
 //! Counters: `tidegate_store_refused_points_total` (by `reason`: `not_finite`, `older_than_retention`,
 //! `unknown_series`), `tidegate_store_flushed_points_total`, `tidegate_store_written_bytes_total`,
 //! `tidegate_store_flush_seconds`, `tidegate_store_closed_hours_total`, `tidegate_store_deleted_files_total`,
-//! `tidegate_store_deleted_events_total`, `tidegate_store_rollups_rebuilt_total`.
+//! `tidegate_store_deleted_events_total`, `tidegate_store_rollups_rebuilt_total`, `tidegate_store_removed_points_total` (by `reason`:
+//! `age`, `bytes`, `rule`, `erased`), `tidegate_store_removed_summaries_total`, `tidegate_store_erased_series_total`.
 
 mod absence;
 mod aged;
@@ -42,6 +44,7 @@ mod month;
 mod point;
 mod quarantine;
 mod query;
+mod retention;
 mod sqlite;
 mod store;
 mod summary;
@@ -53,4 +56,5 @@ pub use config::StoreConfig;
 pub use error::{OpenError, StoreError};
 pub use images::StoreImages;
 pub use memory::TooOld;
+pub use retention::RetentionRule;
 pub use store::{Flush, FlushReport, MaintainReport, Store};

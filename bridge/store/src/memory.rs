@@ -90,7 +90,7 @@ impl Memory {
             match change {
                 // Names are taken again even when the files know them: after processing lost its state, the same
                 // positions may give other numbers.
-                Change::Device { device, id, .. } => self.catalogue.device(*device, id),
+                Change::Device { device, id, group } => self.catalogue.device(*device, id, group),
                 Change::Metric { device, metric, name, .. } => self.catalogue.metric(*device, *metric, name),
                 Change::Removed { device } => self.catalogue.removed(*device),
                 Change::Erased { device } => self.erase(position, device, known),
@@ -145,6 +145,10 @@ impl Memory {
                 counters::refused("unknown_series", 1);
                 continue;
             };
+            if self.is_too_old_by_rule(series, reading) {
+                counters::refused("older_than_rule", 1);
+                continue;
+            }
             if matches!(cell.value, Value::Number(number) if !number.is_finite()) {
                 counters::refused("not_finite", 1);
                 continue;
@@ -158,6 +162,13 @@ impl Memory {
         let aged_ms = self.aged.map_or(i64::MAX, |aged| aged.to_ms).min(received_ms);
         let by_age_ms = aged_ms.saturating_sub(self.retention_age_ms);
         (by_age_ms.max(self.raw_from_ms), self.raw_from_ms > by_age_ms)
+    }
+
+    /// Whether a rule keeps less of a series than of others.
+    fn is_too_old_by_rule(&self, series: SeriesId, reading: &AppliedReading) -> bool {
+        let Some(days) = self.catalogue.ages(series).raw_days else { return false };
+        let aged_ms = self.aged.map_or(i64::MAX, |aged| aged.to_ms).min(reading.received_ms);
+        reading.time_ms < aged_ms.saturating_sub(i64::from(days) * 86_400_000)
     }
 
     fn refuse(&mut self, position: Position, reading: &AppliedReading, kept_from_ms: i64) {

@@ -3,7 +3,7 @@
 //! - [`parameters`], [`instant`], [`numbers`], [`csv`]: what requests say; [`lookup`]: which device they mean
 //! - [`archive`]: history, read where blocking is allowed
 //! - [`devices`], [`readings`], [`periods`], [`series`], [`alerts`], [`rules`], [`acknowledge`], [`clients`], [`commands`],
-//!   [`operations`], [`backup`]: the answers; [`prometheus`]: the same history as Grafana asks for it;
+//!   [`operations`] with [`outlook`], [`backup`]: the answers; [`prometheus`]: the same history as Grafana asks for it;
 //!   [`export`], [`import`]: history out and in; [`intent`]: what changes something; [`listing`]: long answers, part by part
 
 mod acknowledge;
@@ -24,6 +24,7 @@ mod listing;
 mod lookup;
 mod numbers;
 mod operations;
+mod outlook;
 mod parameters;
 mod periods;
 mod prometheus;

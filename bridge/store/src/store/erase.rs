@@ -11,6 +11,7 @@ use std::time::Instant;
 use parking_lot::RwLockUpgradableReadGuard;
 use rusqlite::{Connection, params};
 
+use super::close::{self, commit};
 use crate::bundle::{Blocks, Key, Packer};
 use crate::catalogue::SeriesId;
 use crate::day::DayFile;
@@ -21,7 +22,7 @@ use crate::hour::{Day, Hour, Month};
 use crate::point::Run;
 use crate::sqlite::Database;
 use crate::store::Inner;
-use crate::{day, month};
+use crate::{counters, day, month, sqlite};
 
 /// Files that are still to be gone through, for the series that are being erased.
 #[derive(Debug)]
@@ -90,6 +91,7 @@ fn erase_in_parts(inner: &Inner, hour: Hour, series: &BTreeSet<SeriesId>) -> Res
         let part = Part { points: part.points.saturating_sub(erased), ..part };
         if erased > 0 {
             note_points(&connection, hour, part).map_err(|error| head.database.error(error))?;
+            counters::removed("erased", erased);
         }
         left.extend((part.points > 0).then_some(part));
     }
@@ -194,13 +196,24 @@ fn append(key: &Key, data: &[u8], runs: &mut BTreeMap<SeriesId, Run>) -> Result<
 }
 
 fn erase_in_day(inner: &Inner, day: Day, series: &BTreeSet<SeriesId>) -> Result<(), StoreError> {
+    let has_any = match inner.files.read().days.get(&day) {
+        Some(file) => file.database.read(|connection| day::has_any(connection, series))?,
+        None => false,
+    };
+    if has_any { remove_in_day(inner, day, series, None) } else { Ok(()) }
+}
+
+/// Deletes what a day has of series. `thinned`: it is because of these rules, not for good and all.
+pub(super) fn remove_in_day(
+    inner: &Inner,
+    day: Day,
+    series: &BTreeSet<SeriesId>,
+    thinned: Option<u32>,
+) -> Result<(), StoreError> {
     let files = inner.files.upgradable_read();
     let Some(file) = files.days.get(&day) else { return Ok(()) };
-    if !file.database.read(|connection| day::has_any(connection, series))? {
-        return Ok(());
-    }
-    let connection = begin(&file.database)?;
-    let mut closed = BTreeMap::new();
+    let connection = if thinned.is_some() { close::begin(&file.database)? } else { begin(&file.database)? };
+    let (mut closed, mut removed) = (BTreeMap::new(), 0);
     for (hour, runs) in hours_of(file, day, series)? {
         let erased: u64 = runs.iter().map(|(_, points)| points).sum();
         for (series, _) in runs {
@@ -210,17 +223,23 @@ fn erase_in_day(inner: &Inner, day: Day, series: &BTreeSet<SeriesId>) -> Result<
             day::note_points(&connection, hour, points).map_err(|error| file.database.error(error))?;
             closed.insert(hour, points);
         }
+        removed += erased;
+    }
+    if let Some(rules) = thinned {
+        sqlite::note_thinned(&connection, rules).map_err(|error| file.database.error(error))?;
     }
     let mut files = RwLockUpgradableReadGuard::upgrade(files);
     let file = files.day(day)?;
     commit(&connection, &file.database)?;
     file.closed.extend(closed);
+    file.thinned = thinned.or(file.thinned);
     drop(files);
+    counters::removed(if thinned.is_some() { "rule" } else { "erased" }, removed);
     let files = inner.files.read();
     let Some(file) = files.days.get(&day) else { return Ok(()) };
     settle(&file.database, &connection, inner)?;
     drop(connection);
-    file.database.shrink(&inner.written_bytes)
+    if removed > 0 { file.database.shrink(&inner.written_bytes) } else { Ok(()) }
 }
 
 /// By hour the series that a day has something of, with how many points.
@@ -260,12 +279,8 @@ fn begin(database: &Database) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
-fn commit(connection: &Connection, database: &Database) -> Result<(), StoreError> {
-    connection.execute_batch("COMMIT").map_err(|error| database.error(error))
-}
-
 /// What was written over is over in the file too, and the write-ahead log is empty, unless somebody reads it just now.
-fn settle(database: &Database, connection: &Connection, inner: &Inner) -> Result<(), StoreError> {
+pub(super) fn settle(database: &Database, connection: &Connection, inner: &Inner) -> Result<(), StoreError> {
     database.checkpoint(connection, &inner.written_bytes)?;
     database.empty_log(connection)
 }

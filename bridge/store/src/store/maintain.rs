@@ -7,7 +7,9 @@ use rustc_hash::FxHashMap;
 
 use super::close::{self, Closing};
 use super::erase::Erasing;
+use super::thin::thin;
 use crate::aged::Aged;
+use crate::counters;
 use crate::error::StoreError;
 use crate::files::Files;
 use crate::head::{HeadWriter, Part};
@@ -70,6 +72,11 @@ impl Store {
         let files_deleted = unlink_expired(inner, aged_ms)?;
         let mut report = MaintainReport { files_deleted, ..MaintainReport::default() };
         if !todo.erase(inner, |now| now.duration_since(begun) >= budget)? {
+            report.unfinished = true;
+            count(&report);
+            return Ok(report);
+        }
+        if !thin(inner, aged_ms, |now| now.duration_since(begun) >= budget)? {
             report.unfinished = true;
             count(&report);
             return Ok(report);
@@ -168,7 +175,10 @@ fn hours_without_summaries(files: &Files) -> Vec<Hour> {
 /// Deletes what is older than the configuration keeps.
 fn unlink_expired(inner: &Inner, aged_ms: i64) -> Result<usize, StoreError> {
     let oldest_raw_ms = aged_ms - i64::from(inner.config.retention_age_days) * DAY_MS;
-    let oldest_rollup_ms = aged_ms - i64::from(inner.config.rollup_retention_age_days) * DAY_MS;
+    let oldest_rollup_ms = match inner.config.rollup_retention_age_days {
+        0 => i64::MIN,
+        days => aged_ms - i64::from(days) * DAY_MS,
+    };
     let (days, months) = {
         let files = inner.files.read();
         let days = files.days.keys().copied().chain(files.parts.keys().map(|hour| hour.day()));
@@ -180,7 +190,7 @@ fn unlink_expired(inner: &Inner, aged_ms: i64) -> Result<usize, StoreError> {
     };
     let mut deleted = 0;
     for day in days {
-        deleted += unlink_day(inner, day)?;
+        deleted += unlink_day(inner, day, "age")?;
     }
     for month in months {
         deleted += unlink_month(inner, month)?;
@@ -203,7 +213,7 @@ fn unlink_surplus(inner: &Inner) -> Result<usize, StoreError> {
         deleted += match (day, month) {
             (Some(day), _) => {
                 inner.memory.lock().deleted_before(day.end_ms());
-                unlink_day(inner, day)?
+                unlink_day(inner, day, "bytes")?
             }
             (None, Some(month)) => unlink_month(inner, month)?,
             (None, None) => return Ok(deleted),
@@ -211,10 +221,13 @@ fn unlink_surplus(inner: &Inner) -> Result<usize, StoreError> {
     }
 }
 
-fn unlink_day(inner: &Inner, day: Day) -> Result<usize, StoreError> {
+fn unlink_day(inner: &Inner, day: Day, reason: &'static str) -> Result<usize, StoreError> {
     let mut files = inner.files.write();
+    let closed: u64 = files.days.get(&day).map_or(0, |file| file.closed.values().sum());
     let hours: Vec<(Hour, Vec<Part>)> =
         files.parts.iter().filter(|(hour, _)| hour.day() == day).map(|(&hour, parts)| (hour, parts.clone())).collect();
+    let in_parts: u64 = hours.iter().flat_map(|(_, parts)| parts).map(|part| part.points).sum();
+    counters::removed(reason, closed + in_parts);
     if !hours.is_empty() {
         let head = files.head.clone();
         let connection = head.database.writer()?;

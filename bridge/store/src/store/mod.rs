@@ -1,9 +1,11 @@
-//! The store, and what is done with it as a whole: `flush`, `close` (hours), `erase` (devices), `maintain`.
+//! The store, and what is done with it as a whole: `flush`, `close` (hours), `erase` (devices), `thin` (what is
+//! kept for a shorter time), `maintain`.
 
 mod close;
 mod erase;
 mod flush;
 mod maintain;
+mod thin;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -62,6 +64,7 @@ impl Store {
         let retention_age_ms = i64::from(config.retention_age_days) * 86_400_000;
         let mut memory = Memory::new(loaded.catalogue, loaded.flushed, retention_age_ms, files.raw_from_ms());
         memory.aged = loaded.aged;
+        memory.catalogue.keep_by(config.rules.clone());
         let quarantine = Quarantine::load(&config, loaded.problems);
         Ok(Store {
             inner: Arc::new(Inner {
@@ -176,6 +179,9 @@ impl Store {
             written_bytes: self.inner.written_bytes.load(Ordering::Relaxed),
             flushed: memory.flushed,
             oldest_ms: files.oldest_ms(),
+            raw: files.raw_tier(self.inner.config.retention_age_days),
+            hours: files.hours_tier(self.inner.config.rollup_retention_age_days),
+            bytes_max: self.inner.config.retention_bytes,
             erasing: memory.erased().map(|erased| erased.series.len().max(1) as u64).sum::<u64>()
                 + files.erasing.len() as u64,
         }
