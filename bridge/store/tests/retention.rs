@@ -129,6 +129,7 @@ fn a_summary_outlives_the_rule_that_took_its_readings() {
             rung: Rung::Hour,
         };
         let hour = store.store().series(&query, &|| true).unwrap().buckets;
+        assert_eq!(kept(&store, SHAKEN), [0, 5], "the late reading itself is taken");
         assert_eq!((hour[0].1.max, hours(&store, SHAKEN)), (0.0, before));
     });
 }

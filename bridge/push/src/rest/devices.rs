@@ -95,12 +95,11 @@ pub struct Erased {
 }
 
 /// `DELETE /v1/devices/{id}`: everything there ever was of the device goes. Only its full identifier will do.
-pub async fn erase(
-    State(api): State<Arc<Api>>,
-    asker: Asker,
-    Name(id): Name,
-    uri: Uri,
-) -> Result<Json<Erased>, ApiError> {
+pub async fn erase(State(api): State<Arc<Api>>, asker: Asker, Name(id): Name, uri: Uri) -> Result<Response, ApiError> {
+    if commands::is_about_commands(&uri) && !api.hub.read(|views| commands::is_device(views, &id)) {
+        let detail = "commands of a device are not deleted one by one: they are forgotten with it, or by their age";
+        return Ok(super::of_commands(ApiError::new(Kind::MethodNotAllowed, detail)));
+    }
     let parameters = Parameters::of(&uri, &["by"])?;
     let by = intent::name(parameters.text("by").map(str::to_owned), "give it as by=")?;
     let is_known = api.hub.read(|views| views.group_of(&id).is_some() || views.has_alerts_of(&id));
@@ -111,7 +110,7 @@ pub async fn erase(
     }
     let intent = Intent::EraseDevice { received_ms: api.hub.now_ms(), by, device: id.clone() };
     let position = intent::submit(&api, intent).await?;
-    Ok(Json(Erased { device: id, position }))
+    Ok(Json(Erased { device: id, position }).into_response())
 }
 
 /// `GET /v1/groups`

@@ -111,8 +111,16 @@ async fn wrong_method(method: Method, uri: Uri) -> Response {
     let detail = format!("{} does not take {method}: the Allow header lists what it takes", uri.path());
     let refusal = ApiError::new(Kind::MethodNotAllowed, detail);
     // One route takes devices and their commands, and would name what is taken of both.
-    let is_device = uri.path().starts_with("/v1/devices/") && !commands::is_about_commands(&uri);
-    if is_device { of_a_device(refusal) } else { refusal.into_response() }
+    match uri.path().starts_with("/v1/devices/") {
+        true if commands::is_about_commands(&uri) => of_commands(refusal),
+        true => of_a_device(refusal),
+        false => refusal.into_response(),
+    }
+}
+
+/// A refusal of a method that commands of a device do not take.
+fn of_commands(refusal: ApiError) -> Response {
+    ([(header::ALLOW, "GET,HEAD,POST")], refusal).into_response()
 }
 
 /// A refusal of a method that devices do not take.
