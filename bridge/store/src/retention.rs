@@ -60,19 +60,24 @@ pub(crate) fn rules(reader: &mut Reader, raw_days: u32, hours_days: u32) -> Vec<
 fn rule(section: &mut Section<'_>, (raw_max, hours_max): (u32, u32)) -> Option<RetentionRule> {
     let metric = section.optional("metric", text);
     let (device, group) = (section.optional("device", text), section.optional("group", text));
-    let raw_days = section.optional("raw_days", |item| days(item, raw_max, "store.retention_age_days"));
-    let hours_days = section.optional("hours_days", |item| days(item, hours_max, "store.rollup_retention_age_days"));
+    let (raw_days, hours_days) = (section.optional("raw_days", days), section.optional("hours_days", days));
     if raw_days.is_none() && hours_days.is_none() {
         section.wrong("needs raw_days or hours_days: for how long it is kept");
         return None;
     }
+    let longer = |key: &str, most: u32| format!("is longer than everything is kept: raise {key} ({most})");
+    if raw_days.is_some_and(|days| days > raw_max) {
+        section.wrong_key("raw_days", &longer("store.retention_age_days", raw_max));
+    }
+    if hours_days.is_some_and(|days| days > hours_max) {
+        section.wrong_key("hours_days", &longer("store.rollup_retention_age_days", hours_max));
+    }
     Some(RetentionRule { metric, device, group, raw_days, hours_days })
 }
 
-fn days(item: &Item, most: u32, key: &str) -> Result<u32, String> {
+fn days(item: &Item) -> Result<u32, String> {
     let days = item.as_integer().and_then(|days| u32::try_from(days).ok()).filter(|days| *days > 0);
-    let days = days.ok_or("is a whole number of days, from 1 on")?;
-    if days > most { Err(format!("is longer than everything is kept: raise {key} ({most})")) } else { Ok(days) }
+    days.ok_or_else(|| "is a whole number of days, from 1 on".into())
 }
 
 #[cfg(test)]
