@@ -37,5 +37,5 @@ pub use listeners::{
     BindError, CERTIFICATE_CHECK_INTERVAL, ListenAddress, ListenerConfig, Peer, SOCKET_MODE, TlsConfig, TlsError,
     Transport,
 };
-pub use sessions::{SESSIONS_FILE, SessionsImage, SessionsReport, check_sessions, sessions_format};
+pub use sessions::{SESSIONS_FILE, SessionsImage, SessionsReport, check_sessions, sessions_format, traces_in_sessions};
 pub use sessions::{SessionStore, SessionStoreConfig, SessionStoreError, SubscriptionOptions};

@@ -103,7 +103,12 @@ pub enum Command {
     Verify {
         /// The data folder, the folder of a backup, a file with the stream of one, or `-` for a stream on stdin.
         folder: PathBuf,
+        /// Says instead whether anything of this device is left there: its name, or a point. Its full identifier.
+        #[arg(long, value_name = "DEVICE")]
+        absent: Option<String>,
     },
+    /// Erases a device from a running program: what is known of it, and all of its history. There is no way back.
+    Forget(Forget),
     /// Says whether this program can open a data folder, what it would write anew, and whether an older one still could after.
     Upgrade(Upgrade),
     /// Writes history of a running program as CSV or line protocol.
@@ -214,6 +219,22 @@ pub struct Import {
     /// Line protocol: of what its times are numbers [default: ns].
     #[arg(long, value_parser = ["ns", "us", "ms", "s"])]
     pub precision: Option<String>,
+}
+
+/// Which device is erased.
+#[derive(Debug, Args)]
+pub struct Forget {
+    /// Its full identifier.
+    pub device: String,
+    /// Address of the program's HTTP listener.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    pub http: SocketAddr,
+    /// Who wants it, for the log.
+    #[arg(long)]
+    pub by: Option<String>,
+    /// How long it waits until nothing is left in any file.
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "2 min")]
+    pub wait: Duration,
 }
 
 /// Which client is traced, and how.

@@ -57,10 +57,23 @@ impl Answer {
 /// # Errors
 /// When the server does not answer.
 pub fn exchange(server: SocketAddr, path: &str, body: Option<&[u8]>, silence_max: Duration) -> Result<Answer> {
+    request(server, if body.is_some() { "POST" } else { "GET" }, path, body, silence_max)
+}
+
+/// Asks by any method, as [`exchange`] does.
+///
+/// # Errors
+/// When the server does not answer.
+pub fn request(
+    server: SocketAddr,
+    method: &str,
+    path: &str,
+    body: Option<&[u8]>,
+    silence_max: Duration,
+) -> Result<Answer> {
     let unreachable = || format!("no tidegate answers on http://{server}; name its HTTP listener with --http");
     let mut stream = TcpStream::connect_timeout(&server, Duration::from_secs(5)).with_context(unreachable)?;
     stream.set_read_timeout(Some(silence_max))?;
-    let method = if body.is_some() { "POST" } else { "GET" };
     let body = body.unwrap_or_default();
     let head = format!("{method} {path} HTTP/1.0\r\nHost: {server}\r\nContent-Length: {}\r\n\r\n", body.len());
     stream.write_all(&[head.as_bytes(), body].concat()).with_context(unreachable)?;
@@ -76,4 +89,12 @@ pub fn exchange(server: SocketAddr, path: &str, body: Option<&[u8]>, silence_max
         header.clear();
     }
     Ok(Answer { status, headers, body: answer })
+}
+
+/// A text as a part of a path or query (RFC 3986, section 2.1).
+#[must_use]
+pub fn encoded(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let letter = |byte: u8| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    text.bytes().map(letter).collect()
 }

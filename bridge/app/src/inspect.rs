@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use tidegate_backup::{Folder, Manifest, Nowhere, unpack};
-use tidegate_node::{Found, check_formats, verify_backup, verify_data};
+use tidegate_node::{Found, check_formats, traces_of, verify_backup, verify_data};
 
 use crate::words::{size, utc};
 
@@ -36,6 +36,23 @@ pub fn verify(folder: &Path) -> Result<()> {
     }
     found.flaws.iter().for_each(|flaw| eprintln!("WRONG: {flaw}"));
     bail!("{} is not whole: {} flaws, named above", folder.display(), found.flaws.len());
+}
+
+/// Looks for what is left of a device.
+///
+/// # Errors
+/// When something is, or nothing can be read.
+pub fn absent(folder: &Path, device: &str) -> Result<()> {
+    if !folder.is_dir() {
+        bail!("{} is no folder: restore the backup of a stream first", folder.display());
+    }
+    let found = traces_of(folder, device).context("a data folder is looked at while no program uses it")?;
+    if found.is_empty() {
+        println!("{} has no name and no point of {device:?}", folder.display());
+        return Ok(());
+    }
+    found.iter().for_each(|what| eprintln!("FOUND: {what}"));
+    bail!("{} still has something of {device:?}, named above", folder.display());
 }
 
 /// Of a stream each file's checksum is looked at, and not what is in it.

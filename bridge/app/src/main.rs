@@ -3,6 +3,7 @@
 mod backup;
 mod cli;
 mod config;
+mod forget;
 mod http;
 mod inspect;
 mod passwd;
@@ -43,7 +44,9 @@ fn main() -> ExitCode {
         Some(Command::Trace(arguments)) => trace::run(&arguments),
         Some(Command::Backup(arguments)) => backup::run(&arguments),
         Some(Command::Restore { backup, data }) => restore::run(&backup, &data),
-        Some(Command::Verify { folder }) => inspect::verify(&folder),
+        Some(Command::Verify { folder, absent: Some(device) }) => inspect::absent(&folder, &device),
+        Some(Command::Verify { folder, absent: None }) => inspect::verify(&folder),
+        Some(Command::Forget(arguments)) => forget::run(&arguments),
         Some(Command::Upgrade(arguments)) => inspect::formats(&arguments.data),
         Some(Command::Export(arguments)) => transfer::export::run(&arguments),
         Some(Command::Import(arguments)) => transfer::import::run(&arguments),

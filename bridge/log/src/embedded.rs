@@ -106,6 +106,14 @@ impl Log for EmbeddedLog {
         self.kept_after.store(after.map_or(u64::MAX, |after| after.0), Ordering::Release);
     }
 
+    fn first(&self) -> Position {
+        self.shared.segments.first()
+    }
+
+    fn set_apart(&self) {
+        self.shared.is_to_roll.store(true, Ordering::Release);
+    }
+
     fn trim(&self, through: Position) {
         self.shared.trimmed(self.bytes_through(through.min(self.appended())).unwrap_or(0));
         match self.shared.segments.trim(through.min(Position(self.kept_after.load(Ordering::Acquire)))) {

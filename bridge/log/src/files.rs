@@ -134,6 +134,14 @@ pub fn segments(directory: &Path) -> Result<Vec<PathBuf>, OpenError> {
 /// # Errors
 /// When something is not what was written: the first that is wrong.
 pub fn check(segments: &[PathBuf]) -> Result<LogReport, OpenError> {
+    check_each(segments, &mut |_, _| ())
+}
+
+/// As [`check`]; `each` sees every entry with its position.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_each(segments: &[PathBuf], each: &mut dyn FnMut(Position, &LogEntry)) -> Result<LogReport, OpenError> {
     let start = Position::START;
     let mut report = LogReport { first: start.next(), last: start, entries: 0, without_head: 0, torn_bytes: 0 };
     let mut expected = None;
@@ -143,7 +151,7 @@ pub fn check(segments: &[PathBuf]) -> Result<LogReport, OpenError> {
         report.torn_bytes = torn_bytes(&scan, path, at + 1 == segments.len())?;
         report.first = if at == 0 { header.first } else { report.first };
         (report.last, expected) = (Position(scan.next.0 - 1), Some(scan.next));
-        decode(&mut window, &header, &scan, path, &mut report)?;
+        decode(&mut window, (&header, &scan), path, &mut report, each)?;
     }
     Ok(report)
 }
@@ -151,17 +159,18 @@ pub fn check(segments: &[PathBuf]) -> Result<LogReport, OpenError> {
 /// Reads the entries of a segment that was scanned.
 fn decode(
     window: &mut Window,
-    header: &SegmentHeader,
-    scan: &Scan,
+    (header, scan): (&SegmentHeader, &Scan),
     path: &Path,
     report: &mut LogReport,
+    each: &mut dyn FnMut(Position, &LogEntry),
 ) -> Result<(), OpenError> {
     let (mut offset, mut next) = (SEGMENT_HEADER_BYTES as u64, header.first);
     while offset < scan.offset {
         let frame = window.frame(offset, next, header.salt).map_err(|source| io_error("read", path, source))?;
         let Some(frame) = frame else { return Err(scan.damaged(path)) };
-        for record in frame::records(window.body(offset, &frame)) {
-            LogEntry::decode(record).map_err(|source| OpenError::Entry { path: path.to_owned(), source })?;
+        for (position, record) in (frame.first.0..).zip(frame::records(window.body(offset, &frame))) {
+            let entry = LogEntry::decode(record);
+            each(Position(position), &entry.map_err(|source| OpenError::Entry { path: path.to_owned(), source })?);
             report.entries += 1;
             report.without_head += u64::from(LogEntry::is_without_head(record));
         }

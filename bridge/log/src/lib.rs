@@ -38,5 +38,5 @@ mod writer;
 
 pub use config::{FailureAction, LogConfig, OpenError};
 pub use embedded::EmbeddedLog;
-pub use files::{LogFile, LogFiles, LogReport, OpenFiles, check, held_alone, segments};
+pub use files::{LogFile, LogFiles, LogReport, OpenFiles, check, check_each, held_alone, segments};
 pub use seam::{AppendError, Log, LogReader, ReadError, Room};

@@ -109,6 +109,15 @@ pub trait Log: Send + Sync + 'static {
     /// [`ReadError::Trimmed`] when entries after `after` are gone, [`ReadError::Beyond`] when the log ends before it.
     fn reader(&self, after: Position) -> Result<Box<dyn LogReader>, ReadError>;
 
+    /// The oldest entry that is there; after the last one when there is none.
+    fn first(&self) -> Position {
+        Position::START.next()
+    }
+
+    /// What is appended next shall not lie with what is there in one file, so that [`Log::trim`] can delete that for good soon.
+    /// Where the disk has no room for it now, it is done later.
+    fn set_apart(&self) {}
+
     /// Nobody needs entries up to and including `through` any more, also after a restart; they may be deleted.
     fn trim(&self, through: Position);
 

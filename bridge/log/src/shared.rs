@@ -30,6 +30,8 @@ pub(crate) struct Shared {
     trimmed_bytes: AtomicU64,
     closed: AtomicBool,
     disk_full: AtomicBool,
+    /// The next frame begins a segment.
+    pub(crate) is_to_roll: AtomicBool,
 }
 
 impl Shared {
@@ -51,6 +53,7 @@ impl Shared {
             trimmed_bytes: AtomicU64::new(bytes),
             closed: AtomicBool::new(false),
             disk_full: AtomicBool::new(false),
+            is_to_roll: AtomicBool::new(false),
         }
     }
 

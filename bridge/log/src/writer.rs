@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use tidegate_telemetry::Position;
@@ -160,7 +161,7 @@ impl Writer {
     /// Writes a frame and syncs it; returns the bytes of the pages it touched.
     fn write(&mut self, frame: &mut Frame) -> io::Result<u64> {
         let frame_bytes = frame.seal(self.salt).len() as u64;
-        if self.offset + frame_bytes > self.file_bytes {
+        if self.offset + frame_bytes > self.file_bytes || self.is_to_roll(frame) {
             self.roll(frame, frame_bytes)?;
         }
         let (file, salt, offset) = (&self.file, self.salt, self.offset);
@@ -179,6 +180,13 @@ impl Writer {
         let pages = end.div_ceil(PAGE_BYTES) - self.offset / PAGE_BYTES;
         self.offset = end;
         Ok(pages * PAGE_BYTES)
+    }
+
+    /// Whether somebody wants the frame apart from what is there, and a segment stands ready.
+    fn is_to_roll(&self, frame: &Frame) -> bool {
+        let begins = self.offset <= SEGMENT_HEADER_BYTES as u64;
+        let may = !frame.is_empty() && !begins && self.storage.has_next();
+        may && self.shared.is_to_roll.swap(false, Ordering::AcqRel)
     }
 
     /// Goes on in a new segment that begins with `frame`.

@@ -16,7 +16,7 @@ use tidegate_follow::{FlushError, Flushing};
 use tidegate_log::Log;
 use tidegate_process::Checkpoint;
 use tidegate_store::Store;
-use tidegate_telemetry::Position;
+use tidegate_telemetry::{Entry, Position};
 use tokio::runtime::Handle;
 
 use crate::ages::Ages;
@@ -39,6 +39,8 @@ struct Job {
     position: Position,
     /// Until it is written: what changes while it lives is copied.
     state: Option<Checkpoint>,
+    /// A device was erased: entries that name it are to be in no segment that stays.
+    erases: bool,
     last: bool,
 }
 
@@ -108,14 +110,15 @@ impl Flusher {
         !self.status.busy.load(Ordering::Acquire)
     }
 
-    /// Starts a flush; the caller has seen that the thread is idle.
-    pub fn start(&self, flushing: Vec<Box<dyn Flushing>>, position: Position, state: Checkpoint) {
-        self.hand_over(Job { flushing, position, state: Some(state), last: false });
+    /// Starts a flush, after which the log can let go of everything that names an erased device if it `erases`; the caller has
+    /// seen that the thread is idle.
+    pub fn start(&self, flushing: Vec<Box<dyn Flushing>>, position: Position, state: Checkpoint, erases: bool) {
+        self.hand_over(Job { flushing, position, state: Some(state), erases, last: false });
     }
 
     /// Waits for a flush under way, starts the last one, and ends the thread after it.
     pub fn last(self, flushing: Vec<Box<dyn Flushing>>, position: Position, state: Checkpoint) {
-        self.hand_over(Job { flushing, position, state: Some(state), last: true });
+        self.hand_over(Job { flushing, position, state: Some(state), erases: false, last: true });
     }
 
     fn hand_over(&self, job: Job) {
@@ -137,7 +140,7 @@ impl Writer {
         position: Position,
         state: Checkpoint,
     ) -> Result<(), FlushError> {
-        self.write(&mut Job { flushing, position, state: Some(state), last: false })
+        self.write(&mut Job { flushing, position, state: Some(state), erases: false, last: false })
     }
 
     fn write(&mut self, job: &mut Job) -> Result<(), FlushError> {
@@ -147,6 +150,9 @@ impl Writer {
         }
         let mut durable = self.log.durable();
         self.runtime.block_on(durable.wait_for(|durable| *durable >= job.position))?;
+        if std::mem::take(&mut job.erases) {
+            self.set_log_apart();
+        }
         job.flushing.iter_mut().try_for_each(|flushing| flushing.run())?;
         self.kept.keep(self.log.as_ref(), &self.checkpoint, job.position);
         self.checkpoint.replace()?;
@@ -155,6 +161,14 @@ impl Writer {
         self.log.trim(job.position.min(self.sessions.complete()));
         tracing::debug!(through = %job.position, "flushed");
         Ok(())
+    }
+
+    /// What is durable ends a segment. There is only a next one once something is in it.
+    fn set_log_apart(&self) {
+        self.log.set_apart();
+        if let Err(error) = self.log.append(&mut vec![Entry::Tick(clock::now_ms())]) {
+            tracing::debug!(%error, "no tick");
+        }
     }
 }
 

@@ -76,6 +76,10 @@ const COUNTERS: &[(&str, &str)] = &[
     ("tidegate_process_clocks_rebased_total", "Clocks of devices that had stepped back for good."),
     ("tidegate_process_devices_added_total", "Devices that appeared."),
     ("tidegate_process_devices_forgotten_total", "Devices that were forgotten."),
+    ("tidegate_process_devices_erased_total", "Devices that were erased, with everything there was of them."),
+    ("tidegate_store_removed_points_total", "Points that were deleted, by reason."),
+    ("tidegate_store_removed_summaries_total", "Hourly summaries that were deleted by a rule."),
+    ("tidegate_store_erased_series_total", "Series of erased devices of which the files have nothing any more."),
     ("tidegate_process_devices_gave_way_total", "Devices that were forgotten to make room for those of others."),
     (
         "tidegate_process_metrics_without_figures_total",

@@ -46,7 +46,7 @@ pub use clock::ClockConfig;
 pub use config::{FlushConfig, NodeConfig};
 pub use error::{StartError, StopError};
 pub use exposition::Metrics;
-pub use inspect::{Flaw, Formats, Found, check_formats, verify_backup, verify_data};
+pub use inspect::{Flaw, Formats, Found, check_formats, traces_of, verify_backup, verify_data};
 pub use node::Node;
 pub use sinks::Sinks;
 pub use steps::{Batch, Steps};

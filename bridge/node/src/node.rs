@@ -127,6 +127,7 @@ impl Node {
             applied: rooms.applied.clone(),
             figures: rooms.figures,
             problems: rooms.problems,
+            disk_reserve_bytes: config.log.disk_reserve_bytes,
             flush: flush_status,
             ages: age_figures,
             reach,

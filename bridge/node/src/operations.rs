@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -51,6 +52,8 @@ pub struct Program {
     pub figures: Arc<Figures>,
     /// Counts of problems.
     pub problems: Arc<Ledger>,
+    /// Bytes that stay free on the disk.
+    pub disk_reserve_bytes: u64,
     /// How writing is doing.
     pub flush: Arc<FlushStatus>,
     /// What of history is of a clock that was wrong.
@@ -108,6 +111,8 @@ impl Operations for Program {
             },
             log: self.log_stats(),
             clock: self.clock_stats(),
+            disk_free_bytes: free_bytes(self.store.directory())
+                .map(|free| free.saturating_sub(self.disk_reserve_bytes)),
             sinks: self.sinks.iter().map(|sink| sink.stats(clock::now_ms())).collect(),
             refused: self.problems.counts(),
         }
@@ -177,6 +182,7 @@ impl Program {
 
     fn log_stats(&self) -> LogStats {
         LogStats {
+            first: self.log.first(),
             appended: self.log.appended(),
             durable: *self.log.durable().borrow(),
             applied: *self.applied.borrow(),
@@ -207,6 +213,12 @@ impl Rates {
         let rate = |now: u64, then: u64| (now.saturating_sub(then)) as f64 / seconds;
         (rate(now.publications, then.publications), rate(now.values, then.values))
     }
+}
+
+/// Bytes that a program without privileges may still take on the disk of a folder.
+fn free_bytes(folder: &Path) -> Option<u64> {
+    let of = rustix::fs::statvfs(folder).ok()?;
+    Some(of.f_bavail.saturating_mul(of.f_frsize))
 }
 
 /// Resident memory, from /proc (proc(5)); `None` where there is none.

@@ -23,6 +23,12 @@ const WAIT_MAX: Duration = Duration::from_secs(1);
 /// Pause after a tick that was due and is not in the log yet.
 const RETRY_TICK: Duration = Duration::from_millis(20);
 
+/// Flushes after that of an erasure, until the log has let go of the device; more, where somebody else needs it, would not help.
+const FLUSHES_AFTER_ERASURE: u8 = 4;
+
+/// They come no closer to each other.
+const ERASURE_INTERVAL: Duration = Duration::from_millis(500);
+
 /// Looks at a batch that was processed and is not yet told.
 pub type Seen<'a> = &'a mut dyn FnMut(&Batch);
 
@@ -44,6 +50,8 @@ pub struct Pipeline {
     pub figures: Arc<Figures>,
     /// Up to where the state was restored.
     pub restored: Followed,
+    /// The last entry that erased a device, as long as no flush has begun since.
+    pub erased: Option<Position>,
 }
 
 impl Pipeline {
@@ -56,7 +64,8 @@ impl Pipeline {
         let meters = Meters::new();
         self.send(broker, self.stages.process.commands_due());
         let mut batch = Batch::after(self.restored);
-        let mut flushed = Flushed { at: Instant::now(), through: self.durable(), is_wanted: false };
+        let mut flushed =
+            Flushed { at: Instant::now(), through: self.durable(), is_wanted: false, erased: Position::START, more: 0 };
         // What was replayed goes to the files now rather than when the next entry comes.
         self.flush_if_due(&flusher, &mut flushed, batch.last);
         while reader.read(self.wait(), &mut batch.entries)? {
@@ -104,6 +113,9 @@ impl Pipeline {
 
     pub(crate) fn process(&mut self, batch: &mut Batch, seen: Seen<'_>) {
         batch.process(&mut self.stages);
+        if batch.output.counts.devices_erased > 0 {
+            self.erased = Some(batch.last.position);
+        }
         seen(batch);
         for problem in batch.output.problems.drain(..) {
             self.problems.report(problem);
@@ -154,11 +166,16 @@ impl Pipeline {
         let due = self.followers.iter().any(|follower| follower.wants_flush())
             || log_bytes() > flusher.config.log_bytes
             || flushed.at.elapsed() > flusher.config.interval
-            || flushed.is_wanted;
+            || flushed.is_wanted
+            || self.erased.is_some()
+            || (flushed.more > 0 && flushed.at.elapsed() > ERASURE_INTERVAL && self.log.first() <= flushed.erased);
         if new && due && flusher.is_idle() {
             let flushing = self.seal(through);
-            flusher.start(flushing, last, self.stages.freeze());
-            *flushed = Flushed { at: Instant::now(), through: last, is_wanted: false };
+            let erased = self.erased.take();
+            flusher.start(flushing, last, self.stages.freeze(), erased.is_some());
+            let more = erased.map_or(flushed.more.saturating_sub(1), |_| FLUSHES_AFTER_ERASURE);
+            let erased = erased.unwrap_or(flushed.erased);
+            *flushed = Flushed { at: Instant::now(), through: last, is_wanted: false, erased, more };
         }
     }
 }
@@ -169,6 +186,10 @@ struct Flushed {
     through: Position,
     /// It shall not wait.
     is_wanted: bool,
+    /// The last entry that erased a device.
+    erased: Position,
+    /// Flushes that do not wait either, if the log still has that entry.
+    more: u8,
 }
 
 struct Meters {
@@ -190,6 +211,7 @@ struct Meters {
     cleared: Counter,
     devices_added: Counter,
     devices_forgotten: Counter,
+    devices_erased: Counter,
     devices_gave_way: Counter,
     without_figures: Counter,
     left_out: Gauge,
@@ -217,6 +239,7 @@ impl Meters {
             cleared: counter!("tidegate_process_alerts_cleared_total"),
             devices_added: counter!("tidegate_process_devices_added_total"),
             devices_forgotten: counter!("tidegate_process_devices_forgotten_total"),
+            devices_erased: counter!("tidegate_process_devices_erased_total"),
             devices_gave_way: counter!("tidegate_process_devices_gave_way_total"),
             without_figures: counter!("tidegate_process_metrics_without_figures_total"),
             left_out: gauge!("tidegate_process_metrics_without_figures"),
@@ -246,6 +269,7 @@ impl Meters {
             (&self.cleared, counts.alerts_cleared),
             (&self.devices_added, counts.devices_added),
             (&self.devices_forgotten, counts.devices_forgotten),
+            (&self.devices_erased, counts.devices_erased),
             (&self.devices_gave_way, counts.devices_gave_way),
             (&self.without_figures, counts.metrics_without_figures),
         ] {

@@ -102,6 +102,7 @@ impl Rooms {
             applied: applied_sender,
             figures: figures.clone(),
             restored: Followed { position: from, received_ms: i64::MIN },
+            erased: None,
         };
         Ok(Rooms { log, store, sessions, hub, pipeline, reader, from, applied, figures, problems, writer, last_ms })
     }

@@ -158,6 +158,21 @@ impl Alerts {
         output.counts.acknowledgements_taken_back += 1;
     }
 
+    /// Nothing is known of a device's alerts any more.
+    pub(crate) fn erase(&mut self, device: &str) {
+        let of_device = self.alerts.iter().filter(|(_, alert)| *alert.device_id == *device);
+        for key in of_device.map(|(key, _)| *key).collect::<Vec<_>>() {
+            self.alerts.remove(&key);
+        }
+        let Alerts { alerts, cleared, .. } = self;
+        cleared.retain(|cleared| alerts.get(&cleared.key()).is_some());
+    }
+
+    /// Whether there is one of a device.
+    pub(crate) fn names(&self, device: &str) -> bool {
+        self.alerts.iter().any(|(_, alert)| *alert.device_id == *device)
+    }
+
     pub(crate) fn get(&self, key: AlertKey) -> Option<&AlertChange> {
         self.alerts.get(&key)
     }

@@ -262,6 +262,18 @@ impl Commands {
         }
     }
 
+    /// Forgets all commands to a device.
+    pub(crate) fn erase(&mut self, device: &str, output: &mut Output) {
+        for id in self.index.by_device.get(device).cloned().unwrap_or_default() {
+            self.forget(id, output);
+        }
+    }
+
+    /// Whether one to a device is remembered.
+    pub(crate) fn names(&self, device: &str) -> bool {
+        self.index.by_device.contains_key(device)
+    }
+
     /// Every command that is remembered, oldest first.
     pub(crate) fn changes(&self) -> impl Iterator<Item = Change> {
         self.commands.values().map(|kept| Change::Command(Arc::clone(&kept.command)))
@@ -323,6 +335,7 @@ impl Commands {
         self.to_go_out.remove(&id);
         self.index.finished.remove(&id);
         if let Some(kept) = self.commands.remove(&id) {
+            self.index.waiting.remove(&(kept.moments.deadline, id));
             self.index.remove(&kept.command);
             output.counts.commands_forgotten += 1;
             output.changes.push(Change::CommandForgotten(id));

@@ -79,6 +79,11 @@ impl Fleet {
         self.devices.len()
     }
 
+    /// Whether somebody has a device.
+    pub(crate) fn has_devices_of(&self, holder: &Holder) -> bool {
+        self.by_client.contains_key(holder)
+    }
+
     /// Whether one more device of this client fits, and which one gives way to it if so; else the key of the limit and its
     /// value.
     pub(crate) fn room(&mut self, config: &ProcessConfig, newcomer: &Holder) -> Result<Option<DeviceIndex>, Full> {

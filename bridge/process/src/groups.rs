@@ -182,6 +182,11 @@ impl Groups {
         (!self.marked.is_empty()).then(|| self.round.plus(millis(config.aggregate_interval)))
     }
 
+    /// The next round is due at once: somebody is not to be named any longer as who has the extremes.
+    pub(crate) fn hurry(&mut self, now: Moment, config: &ProcessConfig) {
+        self.round = now.minus(millis(config.aggregate_interval));
+    }
+
     /// Sums up what moved, if a round is due. Returns the metrics that lost their figures to others.
     pub(crate) fn round(
         &mut self,

@@ -58,7 +58,9 @@ pub struct Counts {
     pub devices_added: u64,
     /// Devices that were forgotten.
     pub devices_forgotten: u64,
-    /// Of these, devices that gave way to those of others.
+    /// Devices that were erased, or asked to be.
+    pub devices_erased: u64,
+    /// Of those forgotten, devices that gave way to those of others.
     pub devices_gave_way: u64,
     /// Metrics that came without getting figures by group, or lost them to others.
     pub metrics_without_figures: u64,

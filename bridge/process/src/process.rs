@@ -148,6 +148,7 @@ impl Process {
             }
             Entry::Intent(Intent::PutRule { rule, .. }) => self.put_rule(rule, now_ms, output),
             Entry::Intent(Intent::RemoveRule { rule, .. }) => self.remove_rule(rule, now_ms, output),
+            Entry::Intent(Intent::EraseDevice { device, .. }) => self.erase(device, now_ms, output),
             Entry::Tick(_) => output.counts.ticks += 1,
             Entry::Command(message) => commands.gone_out(message.command),
             Entry::CommandReport(report) => {

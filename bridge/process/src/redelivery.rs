@@ -83,6 +83,20 @@ impl Redelivery {
         }
     }
 
+    /// Forgets a client.
+    pub(crate) fn erase(&mut self, client: &str) {
+        let part = self.parts.get_mut(part_of(client)).map(Arc::make_mut);
+        if let Some(sent) = part.and_then(|part| part.remove(client)) {
+            self.clients -= 1;
+            self.messages -= sent.messages.len();
+        }
+    }
+
+    /// Whether a client is remembered.
+    pub(crate) fn names(&self, client: &str) -> bool {
+        self.parts.get(part_of(client)).is_some_and(|part| part.contains_key(client))
+    }
+
     /// Heap bytes, about.
     pub(crate) fn bytes(&self) -> usize {
         self.messages * size_of::<Message>() + self.clients * CLIENT_BYTES

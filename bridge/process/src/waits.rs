@@ -79,6 +79,15 @@ impl Process {
         }
     }
 
+    /// Rules that name a device, and whose alert about its silence is gone, wait as if they had not yet.
+    pub(crate) fn wait_anew(&mut self, device: &str) {
+        for rule in self.rules.naming(device) {
+            if self.take_wait(rule).is_some() {
+                self.wait_from(rule, self.state.time.moment());
+            }
+        }
+    }
+
     /// Takes a wait out, for [`Process::go_on_with_wait`] once another rule is in the place of this one.
     pub(crate) fn take_wait(&mut self, rule: u16) -> Option<Wait> {
         let wait = self.state.unheard.remove(&rule)?;

@@ -49,6 +49,10 @@ enum Step {
         position: u8,
     },
     Tick,
+    /// Nothing of a device is to stay.
+    Erase {
+        device: u8,
+    },
     /// The clock is set.
     Set {
         by_ms: i64,
@@ -87,6 +91,7 @@ fn step() -> impl Strategy<Value = (i64, Step)> {
         2 => (0..120u8, any::<bool>()).prop_map(|(position, comment)| Step::Acknowledge { position, comment }),
         2 => (0..120u8).prop_map(|position| Step::Unacknowledge { position }),
         2 => Just(Step::Tick),
+        1 => (0..9u8).prop_map(|device| Step::Erase { device }),
         1 => by_ms().prop_map(|by_ms| Step::Set { by_ms }),
         2 => (0..7u8, 0..3u8, 1..1_200u32).prop_map(|(device, key, expires_in_s)| Step::Ask { device, key, expires_in_s }),
         1 => (0..3usize).prop_map(|nth| Step::GoesOut { nth }),
@@ -168,6 +173,10 @@ fn entries(steps: Vec<(i64, Step)>) -> Vec<Entry> {
                 comment: comment.then(|| "seen".into()),
             }),
             Step::Tick => Entry::Tick(now_ms),
+            Step::Erase { device } => {
+                let (by, device) = ("ann".to_owned(), format!("d{device}"));
+                Entry::Intent(Intent::EraseDevice { received_ms: now_ms, by, device })
+            }
             Step::Set { by_ms } => {
                 now_ms += by_ms;
                 Entry::ClockSet { at_ms: now_ms, by_ms }

@@ -123,6 +123,9 @@ pub struct OperationStats {
     pub log: LogStats,
     /// The time.
     pub clock: ClockStats,
+    /// Bytes that may still be taken on the disk of history before publications are refused; `None`: not known.
+    #[serde(skip)]
+    pub disk_free_bytes: Option<u64>,
     /// Who follows to the outside.
     pub sinks: Vec<SinkStats>,
     /// Messages refused or not understood since the start, by the name of the reason.
@@ -227,6 +230,8 @@ pub struct ReadingStats {
 /// Figures of the log.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct LogStats {
+    /// Number of the oldest entry that is there.
+    pub first: Position,
     /// Number of the last entry readers can see.
     pub appended: Position,
     /// Number of the last entry that survives a crash.

@@ -87,6 +87,14 @@ impl SeriesBuffer {
         more.texts = Texts::default();
     }
 
+    /// How many were pushed.
+    pub(crate) fn points(&self) -> u64 {
+        let more = self.more.as_ref();
+        let [large, small] = [TAIL_POINTS * SMALL_BLOCKS, TAIL_POINTS];
+        let in_blocks = more.map_or(0, |it| it.large.len() * large + it.small.len() * small + it.late.len());
+        (self.tail.len() + in_blocks) as u64
+    }
+
     /// Heap bytes, about.
     pub(crate) fn bytes(&self) -> usize {
         let points = self.tail.capacity() * size_of::<Point>();

@@ -1,16 +1,19 @@
 //! Which series there are, by name and by processing's numbers.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use tidegate_follow::ByNumber;
 use tidegate_telemetry::{DeviceIndex, MetricIndex};
 
+use crate::retention::{Ages, RetentionRule, ages_of};
+
 /// Number of a series, counted from 0; never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct SeriesId(pub(crate) u32);
 
-/// What the file has to learn.
+/// What the file has to learn. What was erased keeps its number, which is nobody's any more, and has no name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Row {
     /// A device, or its new number in processing.
@@ -29,11 +32,18 @@ pub(crate) struct Catalogue {
     metric_names: FxHashSet<Arc<str>>,
     series: u32,
     unsaved: Vec<Row>,
+    /// How many devices and series there were at the start.
+    loaded: (u32, u32),
+    rules: Vec<RetentionRule>,
+    /// For how long series are kept, by their numbers; none where there are no rules.
+    ages: Vec<Ages>,
 }
 
 #[derive(Debug)]
 struct Device {
     name: Arc<str>,
+    /// As it was told last; empty of one that was not heard since the start.
+    group: Arc<str>,
     index: Option<u32>,
     metrics: Vec<(Arc<str>, SeriesId)>,
 }
@@ -44,14 +54,19 @@ impl Catalogue {
         match row {
             Row::Device { name, index, .. } => {
                 let id = self.add_device(name);
+                self.loaded.0 = id + 1;
                 self.devices[id as usize].index = index;
                 if let Some(index) = index {
                     self.by_index.set_device(DeviceIndex(index), id);
                 }
             }
             Row::Series { id, device, metric, index } => {
-                let metric = self.interned(&metric);
                 self.series = self.series.max(id.0 + 1);
+                self.loaded.1 = self.series;
+                if metric.is_empty() {
+                    return;
+                }
+                let metric = self.interned(&metric);
                 let Some(known) = self.devices.get_mut(device as usize) else { return };
                 known.add(metric, id);
                 if let Some(device_index) = known.index.map(DeviceIndex)
@@ -63,12 +78,47 @@ impl Catalogue {
         }
     }
 
-    /// Processing gave the device `id` the number `index`.
-    pub(crate) fn device(&mut self, index: DeviceIndex, id: &Arc<str>) {
+    /// Has series kept by rules.
+    pub(crate) fn keep_by(&mut self, rules: Vec<RetentionRule>) {
+        self.rules = rules;
+        (0..self.devices.len() as u32).for_each(|device| self.look_up_ages(device));
+    }
+
+    fn look_up_ages(&mut self, device: u32) {
+        if self.rules.is_empty() {
+            return;
+        }
+        let Device { name, group, metrics, .. } = &self.devices[device as usize];
+        for (metric, SeriesId(id)) in metrics {
+            let at = *id as usize;
+            if at >= self.ages.len() {
+                self.ages.resize(at + 1, Ages::default());
+            }
+            self.ages[at] = ages_of(&self.rules, name, group, metric);
+        }
+    }
+
+    /// For how long a series is kept.
+    pub(crate) fn ages(&self, series: SeriesId) -> Ages {
+        self.ages.get(series.0 as usize).copied().unwrap_or_default()
+    }
+
+    /// Series of whose ages something is said that is so.
+    pub(crate) fn series_kept(&self, is_so: impl Fn(Ages) -> bool) -> BTreeSet<SeriesId> {
+        let series = (0..).map(SeriesId).zip(&self.ages).filter(|(_, ages)| is_so(**ages));
+        series.map(|(series, _)| series).collect()
+    }
+
+    /// Processing gave the device `id` the number `index`, in a group.
+    pub(crate) fn device(&mut self, index: DeviceIndex, id: &Arc<str>, group: &Arc<str>) {
         let device = match self.by_name.get(id) {
             Some(&device) => device,
             None => self.add_device(id.clone()),
         };
+        if !self.rules.is_empty() && self.devices[device as usize].group != *group {
+            self.devices[device as usize].group = group.clone();
+            self.look_up_ages(device);
+        }
         let holder = self.by_index.device(index).copied();
         if holder == Some(device) && self.devices[device as usize].index == Some(index.0) {
             return;
@@ -117,6 +167,37 @@ impl Catalogue {
         }
     }
 
+    /// A device has no name any more, nor have its series, which are returned: what comes under its name later is another's.
+    /// `known`: the files have that already, and what they have of the name came later.
+    pub(crate) fn erase(&mut self, name: &str, known: bool) -> Vec<SeriesId> {
+        let Some(&id) = self.by_name.get(name) else { return Vec::new() };
+        let (devices, series) = if known { self.loaded } else { (0, 0) };
+        let device = &mut self.devices[id as usize];
+        let gone = device.metrics.iter().map(|(_, id)| *id).filter(|id| id.0 >= series);
+        let gone: Vec<SeriesId> = gone.collect();
+        device.metrics.retain(|(_, id)| id.0 < series);
+        self.unsaved.retain(|row| !matches!(row, Row::Series { id, .. } if gone.contains(id)));
+        let nameless = |&of| Row::Series { id: of, device: id, metric: Arc::default(), index: 0 };
+        self.unsaved.extend(gone.iter().map(nameless));
+        if id >= devices {
+            self.erase_device(id);
+        }
+        gone
+    }
+
+    fn erase_device(&mut self, id: u32) {
+        let device = &mut self.devices[id as usize];
+        let name = std::mem::take(&mut device.name);
+        if let Some(index) = device.index.take()
+            && self.by_index.device(DeviceIndex(index)) == Some(&id)
+        {
+            self.by_index.remove(DeviceIndex(index));
+        }
+        self.by_name.remove(&name);
+        self.unsaved.retain(|row| !matches!(row, Row::Device { id: of, .. } if *of == id));
+        self.unsaved.push(Row::Device { id, name: Arc::default(), index: None });
+    }
+
     pub(crate) fn series_of(&self, device: DeviceIndex, metric: MetricIndex) -> Option<SeriesId> {
         self.by_index.metric(device, metric).copied()
     }
@@ -127,12 +208,16 @@ impl Catalogue {
         Some(&self.devices[id as usize].name)
     }
 
+    pub(crate) fn knows(&self, device: &str) -> bool {
+        self.by_name.contains_key(device)
+    }
+
     pub(crate) fn series_named(&self, device: &str, metric: &str) -> Option<SeriesId> {
         let device = &self.devices[*self.by_name.get(device)? as usize];
         device.metrics.iter().find(|(name, _)| &**name == metric).map(|(_, id)| *id)
     }
 
-    /// A page of devices in the order in which they came, and the metrics of each.
+    /// A page of devices in the order in which they came, and the metrics of each; an empty name of one that was erased.
     pub(crate) fn names(&self, before: usize, limit: usize) -> Vec<(Arc<str>, Vec<Arc<str>>)> {
         let metrics = |device: &Device| device.metrics.iter().map(|(name, _)| name.clone()).collect();
         let page = self.devices.iter().skip(before).take(limit);
@@ -151,8 +236,10 @@ impl Catalogue {
 
     fn add_device(&mut self, name: Arc<str>) -> u32 {
         let id = self.devices.len() as u32;
-        self.by_name.insert(name.clone(), id);
-        self.devices.push(Device { name, index: None, metrics: Vec::new() });
+        if !name.is_empty() {
+            self.by_name.insert(name.clone(), id);
+        }
+        self.devices.push(Device { name, group: Arc::default(), index: None, metrics: Vec::new() });
         id
     }
 
@@ -161,6 +248,7 @@ impl Catalogue {
         self.series += 1;
         let metric = self.interned(metric);
         self.devices[device as usize].add(metric, id);
+        self.look_up_ages(device);
         id
     }
 
@@ -200,7 +288,7 @@ mod tests {
     /// Processing names devices, each with one metric.
     fn tell(catalogue: &mut Catalogue, devices: &[(u32, &str)]) {
         for &(index, id) in devices {
-            catalogue.device(DeviceIndex(index), &id.into());
+            catalogue.device(DeviceIndex(index), &id.into(), &"".into());
             catalogue.metric(DeviceIndex(index), MetricIndex(0), &"t".into());
         }
     }
@@ -216,7 +304,7 @@ mod tests {
     fn cost_ns(metrics: u16) -> u64 {
         let names: Vec<Arc<str>> = (0..metrics).map(|metric| format!("metric {metric:05}").into()).collect();
         let mut catalogue = Catalogue::default();
-        catalogue.device(DeviceIndex(0), &"d".into());
+        catalogue.device(DeviceIndex(0), &"d".into(), &"".into());
         let mut tell = || {
             (0u16..).zip(&names).for_each(|(index, name)| catalogue.metric(DeviceIndex(0), MetricIndex(index), name))
         };

@@ -1,7 +1,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tidegate_settings::section;
+use tidegate_settings::{Reader, section};
+
+use crate::retention::{RetentionRule, rules};
 
 section! {
     /// Where the store is and how much it may hold.
@@ -9,6 +11,8 @@ section! {
     pub struct StoreConfig {
         /// Directory of the store's files; made when it is missing.
         pub directory: PathBuf = PathBuf::from("data/store"),
+        /// What is kept for a shorter time than the rest.
+        pub rules: Vec<RetentionRule> = Vec::new(),
     }
     /// History: how much, for how long.
     [store] {
@@ -17,10 +21,10 @@ section! {
         /// They are deleted a file (a day of UTC) at a time. Readings that are older when they arrive are refused and
         /// counted.
         pub retention_age_days: u32 = count(400),
-        /// Days that hourly summaries are kept.
+        /// Days that hourly summaries are kept; 0: for ever.
         ///
         /// They are deleted a file (a month) at a time.
-        pub rollup_retention_age_days: u32 = count(731),
+        pub rollup_retention_age_days: u32 = count(0),
         /// Bytes of all files; past it the oldest days go.
         ///
         /// Then the oldest months of summaries. The newest day stays whatever its size. Readings of days that went are
@@ -58,5 +62,12 @@ section! {
         pub quarantine_payloads_per_group_max: usize = count(16),
         /// Bytes kept of one payload.
         pub quarantine_payload_bytes_max: usize = bytes(4 << 10),
+    }
+    then StoreConfig::read_rules;
+}
+
+impl StoreConfig {
+    fn read_rules(&mut self, reader: &mut Reader) {
+        self.rules = rules(reader, self.retention_age_days, self.rollup_retention_age_days);
     }
 }

@@ -1,6 +1,6 @@
 //! `raw-2026-11-22.db`: the closed hours of a day of UTC.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use rusqlite::{Connection, params};
@@ -10,7 +10,7 @@ use crate::chunk;
 use crate::error::StoreError;
 use crate::hour::{Day, Hour};
 use crate::point::Run;
-use crate::sqlite::Database;
+use crate::sqlite::{self, Database};
 
 /// Before 2, a point that was merged twice was one.
 pub(crate) const FORMAT: i64 = 2;
@@ -38,6 +38,8 @@ pub(crate) struct DayFile {
     pub(crate) closed: BTreeMap<Hour, u64>,
     /// What closed hours have of parts that may still be in `head.db`.
     pub(crate) merged: BTreeMap<Hour, Merged>,
+    /// By which rules it was thinned.
+    pub(crate) thinned: Option<u32>,
 }
 
 /// How far the parts of a closed hour are in the file of its day: the points of parts up to `part` are, of series below
@@ -64,7 +66,8 @@ impl DayFile {
         })?;
         let merged =
             if database.format()? < FORMAT { BTreeMap::new() } else { database.read(|it| load_merged(it, day))? };
-        Ok(DayFile { database, closed, merged })
+        let thinned = database.read(sqlite::thinned)?;
+        Ok(DayFile { database, closed, merged, thinned })
     }
 
     /// Appends what the file has of a series in an hour.
@@ -118,9 +121,34 @@ fn read_series(
 
 /// Puts the run of a series in the place of what an hour has of it.
 pub(crate) fn replace(connection: &Connection, hour: Hour, series: SeriesId, run: &Run) -> rusqlite::Result<()> {
-    let key = params![hour_of_day(hour), series.0];
-    connection.prepare_cached("DELETE FROM chunk WHERE hour = ? AND series = ?")?.execute(key)?;
+    remove(connection, hour, series)?;
     append(connection, series, run)
+}
+
+/// Whether a day has anything of some series.
+pub(crate) fn has_any(connection: &Connection, series: &BTreeSet<SeriesId>) -> rusqlite::Result<bool> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM chunk WHERE hour = ? AND series = ?)";
+    let mut statement = connection.prepare_cached(sql)?;
+    for hour in 0..24 {
+        for series in series {
+            if statement.query_row([hour, series.0], |row| row.get(0))? {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
+
+/// Deletes what an hour has of a series.
+pub(crate) fn remove(connection: &Connection, hour: Hour, series: SeriesId) -> rusqlite::Result<()> {
+    let sql = "DELETE FROM chunk WHERE hour = ? AND series = ?";
+    connection.prepare_cached(sql)?.execute(params![hour_of_day(hour), series.0]).map(|_| ())
+}
+
+/// Notes how many points a closed hour has.
+pub(crate) fn note_points(connection: &Connection, hour: Hour, points: u64) -> rusqlite::Result<()> {
+    let sql = "UPDATE closed SET points = ? WHERE hour = ?";
+    connection.prepare_cached(sql)?.execute(params![points, hour_of_day(hour)]).map(|_| ())
 }
 
 /// Adds a series to an hour that does not have it yet.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tidegate_buckets::Bucket;
+use tidegate_telemetry::history::TierStats;
 
 use crate::catalogue::SeriesId;
 use crate::day::{self, DayFile, Merged};
@@ -14,6 +15,9 @@ use crate::hour::{Day, Hour, Month};
 use crate::month::{self, MonthFile};
 use crate::point::Run;
 
+/// What a day takes is told by so many of them.
+const DAYS_LATELY: usize = 7;
+
 /// All files of the store.
 #[derive(Debug)]
 pub(crate) struct Files {
@@ -22,6 +26,8 @@ pub(crate) struct Files {
     pub(crate) parts: Parts,
     pub(crate) days: BTreeMap<Day, DayFile>,
     pub(crate) months: BTreeMap<Month, MonthFile>,
+    /// Series of which nothing is to stay in the files.
+    pub(crate) erasing: BTreeSet<SeriesId>,
 }
 
 impl Files {
@@ -40,6 +46,7 @@ impl Files {
             parts: std::mem::take(&mut loaded.parts),
             days: BTreeMap::new(),
             months: BTreeMap::new(),
+            erasing: std::mem::take(&mut loaded.erasing),
         };
         for name in names {
             if let Some(day) = day::day_of(&name) {
@@ -154,6 +161,32 @@ impl Files {
         let in_parts = self.parts.keys().next();
         let in_days = self.days.values().find_map(|day| day.closed.keys().next());
         in_parts.into_iter().chain(in_days).min().map(|hour| hour.start_ms())
+    }
+
+    /// Raw readings, as they lie in files of days.
+    pub(crate) fn raw_tier(&self, days: u32) -> TierStats {
+        let oldest = self.days.iter().find_map(|(_, day)| day.closed.keys().next());
+        // The newest one still grows.
+        let lately: Vec<u64> =
+            self.days.values().rev().skip(1).take(DAYS_LATELY).map(|day| day.database.bytes()).collect();
+        let day_bytes = (!lately.is_empty()).then(|| lately.iter().sum::<u64>() / lately.len() as u64);
+        let bytes = self.days.values().map(|day| day.database.bytes()).sum();
+        TierStats { oldest_ms: oldest.map(|hour| hour.start_ms()), bytes, day_bytes, days: Some(days) }
+    }
+
+    /// Summaries of hours. Of 0 `days` they are kept for ever.
+    pub(crate) fn hours_tier(&self, days: u32) -> TierStats {
+        let oldest = self.months.values().find_map(|month| month.closed.first());
+        let is_of_a_day = |month: &&MonthFile| month.closed.len() >= 24;
+        let lately = self.months.values().rev().find(is_of_a_day);
+        let day_bytes = lately.map(|month| month.database.bytes() * 24 / month.closed.len() as u64);
+        let bytes = self.months.values().map(|month| month.database.bytes()).sum();
+        TierStats {
+            oldest_ms: oldest.map(|hour| hour.start_ms()),
+            bytes,
+            day_bytes,
+            days: Some(days).filter(|days| *days > 0),
+        }
     }
 
     /// The end of the newest hour with raw readings, Unix ms.

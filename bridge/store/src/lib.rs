@@ -7,9 +7,11 @@
 //! - files: `head` (all that a flush writes, with its position), `day` and `month` (closed hours and their
 //!   summaries), `bundle`, `chunk` and `summary` (their rows), `files` (which there are), `sqlite`; `head::upgrade`: from
 //!   older formats
-//! - what is done: `store` with `flush`, `close` (hours, late data) and `maintain` (retention); `query` (the `History` port); `aged`:
+//! - what is done: `store` with `flush`, `close` (hours, late data), `erase` (devices) `thin` and `maintain` (retention: some series, and
+//!   all); `retention`: what is kept for a shorter time; `query` (the `History` port); `aged`:
 //!   what ages are measured to
-//! - `images`: the files as they are at one moment, for a backup; `check`: whether they are what was written
+//! - `images`: the files as they are at one moment, for a backup; `check`: whether they are what was written; `absence`:
+//!   whether anything of a device is left in them
 //! - `follow`: the store as a follower of the changes
 //! - `quarantine`: what was refused, within bounds. Its totals are about right after a crash: what was reported
 //!   since the last flush is reported again by the replay, or lost when it never entered the log.
@@ -17,8 +19,10 @@
 //! Counters: `tidegate_store_refused_points_total` (by `reason`: `not_finite`, `older_than_retention`,
 //! `unknown_series`), `tidegate_store_flushed_points_total`, `tidegate_store_written_bytes_total`,
 //! `tidegate_store_flush_seconds`, `tidegate_store_closed_hours_total`, `tidegate_store_deleted_files_total`,
-//! `tidegate_store_deleted_events_total`, `tidegate_store_rollups_rebuilt_total`.
+//! `tidegate_store_deleted_events_total`, `tidegate_store_rollups_rebuilt_total`, `tidegate_store_removed_points_total` (by `reason`:
+//! `age`, `bytes`, `rule`, `erased`), `tidegate_store_removed_summaries_total`, `tidegate_store_erased_series_total`.
 
+mod absence;
 mod aged;
 mod buffer;
 mod bundle;
@@ -40,14 +44,17 @@ mod month;
 mod point;
 mod quarantine;
 mod query;
+mod retention;
 mod sqlite;
 mod store;
 mod summary;
 
+pub use absence::traces_in_store;
 pub use aged::Aged;
 pub use check::{StoreFormat, StoreReport, check_store, store_files, store_formats};
 pub use config::StoreConfig;
 pub use error::{OpenError, StoreError};
 pub use images::StoreImages;
 pub use memory::TooOld;
+pub use retention::RetentionRule;
 pub use store::{Flush, FlushReport, MaintainReport, Store};

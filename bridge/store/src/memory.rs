@@ -49,6 +49,15 @@ pub struct TooOld {
     pub values: usize,
 }
 
+/// A device of which nothing is to stay.
+#[derive(Debug, Clone)]
+pub(crate) struct Erasure {
+    pub(crate) device: Arc<str>,
+    /// Of the entry that asked for it. What came after is another device's.
+    pub(crate) position: Position,
+    pub(crate) series: Vec<SeriesId>,
+}
+
 /// What was applied between two seals. Immutable once sealed, so that the flush and queries read it without a lock.
 #[derive(Debug, Default)]
 pub(crate) struct Generation {
@@ -56,6 +65,7 @@ pub(crate) struct Generation {
     pub(crate) buffers: Vec<SeriesBuffer>,
     pub(crate) events: Vec<AlertEvent>,
     pub(crate) rows: Vec<Row>,
+    pub(crate) erased: Vec<Erasure>,
     pub(crate) through: Position,
     pub(crate) points: u64,
     /// Heap bytes of the buffers, about.
@@ -80,9 +90,10 @@ impl Memory {
             match change {
                 // Names are taken again even when the files know them: after processing lost its state, the same
                 // positions may give other numbers.
-                Change::Device { device, id, .. } => self.catalogue.device(*device, id),
+                Change::Device { device, id, group } => self.catalogue.device(*device, id, group),
                 Change::Metric { device, metric, name, .. } => self.catalogue.metric(*device, *metric, name),
                 Change::Removed { device } => self.catalogue.removed(*device),
+                Change::Erased { device } => self.erase(position, device, known),
                 Change::Reading(reading) if !known => self.reading(position, reading),
                 Change::Alert(alert) if !known => {
                     self.active.events.push(AlertEvent { position, at_ms: alert.changed_ms(), alert: alert.clone() });
@@ -94,6 +105,24 @@ impl Memory {
             }
         }
         self.applied = self.applied.max(position);
+    }
+
+    /// Nothing of a device stays in memory that is not on its way to the files; what the files have, and will have, goes with
+    /// the next flush.
+    fn erase(&mut self, position: Position, device: &Arc<str>, known: bool) {
+        let series = self.catalogue.erase(device, known);
+        self.too_old.retain(|refused| refused.device != *device);
+        if known {
+            return;
+        }
+        series.iter().for_each(|series| self.active.erase(*series));
+        self.active.events.retain(|event| event.alert.device_id != *device);
+        self.active.erased.push(Erasure { device: device.clone(), position, series });
+    }
+
+    /// What is to be erased and is in the files, or will be before the erasure is.
+    pub(crate) fn erased(&self) -> impl Iterator<Item = &Erasure> {
+        self.sealed.iter().flat_map(|generation| &generation.erased).chain(&self.active.erased)
     }
 
     /// What was refused for its age since the last call.
@@ -116,6 +145,10 @@ impl Memory {
                 counters::refused("unknown_series", 1);
                 continue;
             };
+            if self.is_too_old_by_rule(series, reading) {
+                counters::refused("older_than_rule", 1);
+                continue;
+            }
             if matches!(cell.value, Value::Number(number) if !number.is_finite()) {
                 counters::refused("not_finite", 1);
                 continue;
@@ -129,6 +162,13 @@ impl Memory {
         let aged_ms = self.aged.map_or(i64::MAX, |aged| aged.to_ms).min(received_ms);
         let by_age_ms = aged_ms.saturating_sub(self.retention_age_ms);
         (by_age_ms.max(self.raw_from_ms), self.raw_from_ms > by_age_ms)
+    }
+
+    /// Whether a rule keeps less of a series than of others.
+    fn is_too_old_by_rule(&self, series: SeriesId, reading: &AppliedReading) -> bool {
+        let Some(days) = self.catalogue.ages(series).raw_days else { return false };
+        let aged_ms = self.aged.map_or(i64::MAX, |aged| aged.to_ms).min(reading.received_ms);
+        reading.time_ms < aged_ms.saturating_sub(i64::from(days) * 86_400_000)
     }
 
     fn refuse(&mut self, position: Position, reading: &AppliedReading, kept_from_ms: i64) {
@@ -187,6 +227,13 @@ impl Generation {
         buffer.push(time_ms, origin, value);
         self.points += 1;
         self.bytes = self.bytes + buffer.bytes() - before;
+    }
+
+    fn erase(&mut self, series: SeriesId) {
+        let Some(buffer) = self.buffers.get_mut(series.0 as usize) else { return };
+        let buffer = std::mem::take(buffer);
+        self.points -= buffer.points();
+        self.bytes -= buffer.bytes();
     }
 
     pub(crate) fn buffer(&self, series: SeriesId) -> Option<&SeriesBuffer> {

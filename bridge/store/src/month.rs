@@ -9,7 +9,7 @@ use tidegate_buckets::Bucket;
 use crate::catalogue::SeriesId;
 use crate::error::StoreError;
 use crate::hour::{Hour, Month};
-use crate::sqlite::Database;
+use crate::sqlite::{self, Database};
 use crate::summary;
 
 pub(crate) const FORMAT: i64 = 1;
@@ -26,6 +26,8 @@ const SUFFIX: &str = ".db";
 pub(crate) struct MonthFile {
     pub(crate) database: Database,
     pub(crate) closed: BTreeSet<Hour>,
+    /// By which rules it was thinned.
+    pub(crate) thinned: Option<u32>,
 }
 
 impl MonthFile {
@@ -55,7 +57,8 @@ impl MonthFile {
             let hours = statement.query_map([], |row| Ok(Hour(row.get(0)?)))?;
             hours.collect()
         })?;
-        Ok(MonthFile { database, closed })
+        let thinned = database.read(sqlite::thinned)?;
+        Ok(MonthFile { database, closed, thinned })
     }
 
     /// The summary of a series' hour; `None` when it has no numbers.
@@ -84,6 +87,30 @@ pub(crate) fn replace(
     let mut statement = connection.prepare_cached("INSERT OR REPLACE INTO summary VALUES (?, ?, ?)")?;
     statement.execute(params![hour.0, series.0, summary::encode(bucket, hour)])?;
     Ok(())
+}
+
+/// Deletes the summaries of series; returns how many there were.
+pub(crate) fn remove_all(connection: &Connection, series: &BTreeSet<SeriesId>) -> rusqlite::Result<usize> {
+    let hours: (Option<i64>, Option<i64>) =
+        connection.query_row("SELECT min(hour), max(hour) FROM summary", [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let (Some(first), Some(last)) = hours else { return Ok(0) };
+    let mut statement = connection.prepare_cached("DELETE FROM summary WHERE hour = ? AND series = ?")?;
+    let mut removed = 0;
+    for hour in first..=last {
+        for series in series {
+            removed += statement.execute(params![hour, series.0])?;
+        }
+    }
+    Ok(removed)
+}
+
+/// Deletes the summaries of many series, an hour after the other; returns how many there were.
+pub(crate) fn remove_from(connection: &Connection, hour: Hour, series: &BTreeSet<SeriesId>) -> rusqlite::Result<usize> {
+    let mut find = connection.prepare_cached("SELECT series FROM summary WHERE hour = ?")?;
+    let there: BTreeSet<SeriesId> =
+        find.query_map([hour.0], |row| row.get(0).map(SeriesId))?.collect::<Result<_, _>>()?;
+    let mut remove = connection.prepare_cached("DELETE FROM summary WHERE hour = ? AND series = ?")?;
+    there.intersection(series).map(|series| remove.execute(params![hour.0, series.0])).sum()
 }
 
 /// Notes that all series of an hour are summarized.

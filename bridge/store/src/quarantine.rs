@@ -161,6 +161,20 @@ impl Quarantine {
         }
     }
 
+    /// Drops the problems that name a device.
+    pub(crate) fn erase(&mut self, device: &str) {
+        let is_its = |group: &Group| group.kept.iter().any(|(_, problem)| problem.names(device));
+        let of_device: Vec<Key> = self.groups.iter().filter(|(_, it)| is_its(it)).map(|(key, _)| key.clone()).collect();
+        let dropped = self.dropped;
+        for key in &of_device {
+            let place = |group: &Group| group.kept.iter().position(|(_, problem)| problem.names(device));
+            while let Some(place) = self.groups.get(key).and_then(place) {
+                self.change(key, |_, _| Some(place));
+            }
+        }
+        self.dropped = dropped;
+    }
+
     /// Groups, newest first, and how many problems were dropped for the bounds.
     pub(crate) fn groups(&self, limit: usize) -> (Vec<ProblemGroup>, u64) {
         let newest_first = self.by_newest.values().rev().take(limit);

@@ -15,6 +15,7 @@ use crate::catalogue::SeriesId;
 use crate::error::StoreError;
 use crate::files::Files;
 use crate::hour::Hour;
+use crate::memory::Erasure;
 use crate::point::Run;
 use crate::store::Store;
 
@@ -70,11 +71,28 @@ impl History for Store {
         self.inner.memory.lock().catalogue.names(before, limit)
     }
 
+    fn has_device(&self, device: &str) -> bool {
+        self.inner.memory.lock().catalogue.knows(device)
+    }
+
     fn alert_events(&self, before: Option<Position>, limit: usize) -> Result<Vec<AlertEvent>, HistoryError> {
         let files = self.inner.files.read();
-        let mut events = self.events_in_memory(before, limit);
-        files.head.events(before, limit, &mut events)?;
-        Ok(events)
+        let erased: Vec<Erasure> = self.inner.memory.lock().erased().cloned().collect();
+        let is_erased = |event: &AlertEvent| {
+            erased.iter().any(|of| event.position <= of.position && event.alert.device_id == of.device)
+        };
+        let mut asked = limit;
+        loop {
+            let mut events = self.events_in_memory(before, asked);
+            files.head.events(before, asked, &mut events)?;
+            let is_all = events.len() < asked;
+            events.retain(|event| !is_erased(event));
+            // What was erased and is still there takes nobody's place in the answer.
+            if is_all || events.len() >= limit {
+                return Ok(events);
+            }
+            asked = asked.saturating_mul(2);
+        }
     }
 
     fn problems(&self, limit: usize) -> (Vec<ProblemGroup>, u64) {

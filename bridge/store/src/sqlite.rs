@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use crate::codec::Damaged;
 use crate::error::StoreError;
@@ -24,6 +24,25 @@ const IDLE_READERS_MAX: usize = 2;
 /// times as long as to run it (SQLite, "The Query Planner Stability Guarantee").
 fn keep_plans(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(|_| ())
+}
+
+/// By which rules a file was thinned. Programs that know no such table leave it alone.
+const THINNED: &str =
+    "CREATE TABLE IF NOT EXISTS thinned (one INTEGER PRIMARY KEY CHECK (one = 1), rules INTEGER NOT NULL)";
+
+/// By which rules the file was thinned last, as a number that stands for them.
+pub(crate) fn thinned(connection: &Connection) -> rusqlite::Result<Option<u32>> {
+    let has = "SELECT count(*) FROM sqlite_schema WHERE name = 'thinned'";
+    if connection.query_row(has, [], |row| row.get::<_, i64>(0))? == 0 {
+        return Ok(None);
+    }
+    connection.query_row("SELECT rules FROM thinned", [], |row| row.get(0)).optional()
+}
+
+/// Notes by which rules the file is thinned.
+pub(crate) fn note_thinned(connection: &Connection, rules: u32) -> rusqlite::Result<()> {
+    connection.execute_batch(THINNED)?;
+    connection.execute("INSERT OR REPLACE INTO thinned VALUES (1, ?)", [rules]).map(|_| ())
 }
 
 /// A file in write-ahead mode with one writer and any number of readers.
@@ -69,6 +88,8 @@ impl Database {
             connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
             connection.pragma_update(None, "journal_mode", "WAL")?;
             connection.pragma_update(None, "synchronous", "FULL")?;
+            // What is deleted from a page is overwritten there; pages that hold nothing any more are given back to the disk.
+            connection.pragma_update(None, "secure_delete", "FAST")?;
             // Checkpoints are made after the commit, where no query waits for them.
             connection.pragma_update(None, "wal_autocheckpoint", 0)?;
             connection.pragma_update(None, "cache_size", -i64::from(8 * CACHE_KIB))?;
@@ -76,6 +97,13 @@ impl Database {
             Ok(connection)
         };
         open().map_err(|error| self.error(error))
+    }
+
+    /// As [`Database::writer`]; what it deletes is overwritten wherever it stands (SQLite, `PRAGMA secure_delete`).
+    pub(crate) fn eraser(&self) -> Result<Connection, StoreError> {
+        let connection = self.writer()?;
+        connection.pragma_update(None, "secure_delete", "ON").map_err(|error| self.error(error))?;
+        Ok(connection)
     }
 
     /// Runs a query on a connection that only reads.

@@ -325,6 +325,11 @@ pub enum Change {
         /// Which.
         device: DeviceIndex,
     },
+    /// All there ever was of a device is to be gone: its readings, its alerts, its name. What comes of it later is of another one.
+    Erased {
+        /// Its full identifier.
+        device: Arc<str>,
+    },
 }
 
 impl Change {

@@ -79,6 +79,15 @@ pub enum Intent {
         /// The rule's identifier.
         rule: String,
     },
+    /// Have everything of a device be gone, for good: what is known of it now, and its history.
+    EraseDevice {
+        /// Unix ms at which it was asked.
+        received_ms: i64,
+        /// Who asks.
+        by: String,
+        /// Its full identifier.
+        device: String,
+    },
 }
 
 impl Intent {
@@ -88,7 +97,8 @@ impl Intent {
             | Intent::SendCommand { received_ms, .. }
             | Intent::UnacknowledgeAlert { received_ms, .. }
             | Intent::PutRule { received_ms, .. }
-            | Intent::RemoveRule { received_ms, .. } => *received_ms,
+            | Intent::RemoveRule { received_ms, .. }
+            | Intent::EraseDevice { received_ms, .. } => *received_ms,
         }
     }
 
@@ -98,7 +108,8 @@ impl Intent {
             | Intent::SendCommand { received_ms, .. }
             | Intent::UnacknowledgeAlert { received_ms, .. }
             | Intent::PutRule { received_ms, .. }
-            | Intent::RemoveRule { received_ms, .. } => received_ms,
+            | Intent::RemoveRule { received_ms, .. }
+            | Intent::EraseDevice { received_ms, .. } => received_ms,
         }
     }
 }

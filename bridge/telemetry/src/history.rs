@@ -109,6 +109,19 @@ pub struct ProblemGroup {
     pub sample: Bytes,
 }
 
+/// How much there is of one kind of history, and for how long it is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct TierStats {
+    /// Unix ms of the oldest of it in files of its own; `None`: there is none.
+    pub oldest_ms: Option<i64>,
+    /// Bytes of its files.
+    pub bytes: u64,
+    /// Bytes that a day of it took lately; `None`: no whole one is there yet.
+    pub day_bytes: Option<u64>,
+    /// Days that it is kept at most; `None`: for ever.
+    pub days: Option<u32>,
+}
+
 /// Figures of the store, for the status page.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct StoreStats {
@@ -126,6 +139,14 @@ pub struct StoreStats {
     pub flushed: Position,
     /// Unix ms of the oldest raw point in the files; `None` when there is none.
     pub oldest_ms: Option<i64>,
+    /// Raw readings of closed hours, a file a day.
+    pub raw: TierStats,
+    /// Summaries of hours, a file a month.
+    pub hours: TierStats,
+    /// Bytes of all files at most.
+    pub bytes_max: u64,
+    /// Series of erased devices that may still be in files; at least one for each device.
+    pub erasing: u64,
 }
 
 /// Why history could not be read.
@@ -187,8 +208,11 @@ pub trait History: Send + Sync + 'static {
     }
 
     /// Up to `limit` devices that have series, those before left out by their count: full identifiers, and the metrics of
-    /// each. Devices keep their places; none: that was all.
+    /// each. Devices keep their places; none: that was all. The place of one that was erased has an empty name and no metric.
     fn names(&self, before: usize, limit: usize) -> Vec<(Arc<str>, Vec<Arc<str>>)>;
+
+    /// Whether history knows a device by its full identifier.
+    fn has_device(&self, device: &str) -> bool;
 
     /// Changes of alerts before `before` (`None`: from the newest), newest first.
     ///

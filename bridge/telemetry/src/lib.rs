@@ -10,7 +10,7 @@
 //! - [`command`]: what people ask devices to do, and what became of it
 //! - [`change`]: what processing made of it; the only thing views and store listen to
 //! - [`import`]: readings of before that somebody brings
-//! - [`problem`]: what was refused or could not be understood, and why
+//! - [`problem`]: what was refused or could not be understood, and why; [`mention`]: whether text names a device
 //! - [`clients`]: who the MQTT clients are and what they say, for operators
 //! - [`record`]: how structs that may grow are written; [`sections`]: a state of several rooms in one file
 //! - [`history`]: the questions a dashboard asks about the past, and the port that answers them
@@ -28,6 +28,7 @@ pub mod entry;
 pub mod history;
 pub mod import;
 pub mod log_entry;
+pub mod mention;
 pub mod numbered;
 pub mod position;
 pub mod problem;

@@ -31,6 +31,8 @@ mod kind {
     pub const COMMAND_REPORT: u8 = 4;
     pub const CLOCK_SET: u8 = 5;
     pub const IMPORT: u8 = 6;
+    /// An intent of its own kind, so that programs which do not know it say so.
+    pub const ERASURE: u8 = 7;
 }
 
 /// What is said of some entries; numbers are never used again.
@@ -127,6 +129,7 @@ impl LogEntry {
     fn kind(&self) -> u8 {
         match self.entry {
             Entry::Publication(_) => kind::PUBLICATION,
+            Entry::Intent(Intent::EraseDevice { .. }) => kind::ERASURE,
             Entry::Intent(_) => kind::INTENT,
             Entry::Tick(_) => kind::TICK,
             Entry::Command(_) => kind::COMMAND,
@@ -232,7 +235,7 @@ fn publication(said: Said<String, Bytes, Option<Box<PublishProperties>>>) -> Pub
 fn decode_body(kind: u8, bytes: &[u8]) -> Result<Entry, EntryError> {
     let entry = match kind {
         kind::PUBLICATION => decoded(bytes).map(|said| Entry::Publication(publication(said))),
-        kind::INTENT => decoded::<Intent>(bytes).map(Entry::Intent),
+        kind::INTENT | kind::ERASURE => decoded::<Intent>(bytes).map(Entry::Intent),
         kind::TICK => bytes.is_empty().then_some(Entry::Tick(0)),
         kind::COMMAND => decoded::<CommandMessage>(bytes).map(Entry::Command),
         kind::COMMAND_REPORT => decoded::<CommandReport>(bytes).map(Entry::CommandReport),

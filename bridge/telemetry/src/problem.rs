@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::import::Import;
+use crate::mention::{is_named_in, is_topic_of};
 use crate::publication::Publication;
 use crate::shares::Owner;
 
@@ -210,6 +211,14 @@ impl Problem {
             received_ms: publication.received_ms,
             payload: publication.payload.clone(),
         }
+    }
+
+    /// Whether it is about a device: by its topic, or where its words or its payload name it.
+    #[must_use]
+    pub fn names(&self, device: &str) -> bool {
+        is_topic_of(&self.topic, device)
+            || is_named_in(self.detail.as_bytes(), device)
+            || is_named_in(&self.payload, device)
     }
 
     /// That of readings that were brought.

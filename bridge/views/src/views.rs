@@ -149,6 +149,9 @@ impl Views {
                 wake(&self.command_watchers, Lane::Commands, dirty);
             }
             Change::Removed { device } => self.apply_removed(*device, dirty),
+            Change::Erased { device } => {
+                self.alerts.erase(device, self.version, &mut |it| dirty(it, Lane::Alerts));
+            }
         }
     }
 

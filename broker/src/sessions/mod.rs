@@ -43,7 +43,7 @@ pub(crate) use disk::Cut;
 #[cfg(any(test, fuzzing))]
 pub(crate) use disk::Writer;
 pub(crate) use disk::{Recovered, RecoveredSession, SessionChange};
-pub use disk::{SESSIONS_FILE, SessionsImage, SessionsReport, check_sessions, sessions_format};
+pub use disk::{SESSIONS_FILE, SessionsImage, SessionsReport, check_sessions, sessions_format, traces_in_sessions};
 pub use disk::{SessionStore, SessionStoreConfig, SessionStoreError};
 pub(crate) use handle::{ConnectionHandle, EndOrder};
 pub(crate) use key::{client_and_principal, session_key};

@@ -14,6 +14,21 @@ const WORDS: Record<string, string> = {
   file_bytes: "Files",
   written_bytes: "Written since the start",
   flushed: "In files up to entry",
+  erasing: "Series still to be erased",
+  retention: "How long history lasts",
+  raw_oldest: "Oldest reading in a day's file",
+  raw_bytes: "Readings",
+  raw_day_bytes: "Readings, a day lately",
+  raw_kept_days: "Readings are kept for",
+  hours_oldest: "Oldest summary of an hour",
+  hours_bytes: "Summaries of hours",
+  hours_day_bytes: "Summaries, a day lately",
+  hours_kept_days: "Summaries are kept for",
+  most_bytes: "All files at most",
+  free_bytes: "Room left on the disk",
+  disk_lasts_days: "The disk is full in",
+  ends_by: "At this rate",
+  first: "Oldest entry",
   oldest: "Oldest raw value",
   kept_from: "History begins at",
   appended: "Entries appended",
@@ -118,7 +133,15 @@ function List(props: { entries: [string, unknown][] }) {
   );
 }
 
-const isTime = (name: string): boolean => ["time", "started", "oldest", "kept_from"].includes(name);
+const AGO = ["started", "oldest", "kept_from", "raw_oldest", "hours_oldest"];
+const isTime = (name: string): boolean => name === "time" || AGO.includes(name);
+
+/** What ends history, as the server says it. */
+const ENDS: Record<string, string> = {
+  age: "retention comes first, by age",
+  bytes: "retention comes first, by bytes",
+  disk: "the disk is full first",
+};
 
 function words(name: string, value: unknown): string {
   if (Array.isArray(value))
@@ -128,8 +151,11 @@ function words(name: string, value: unknown): string {
         .join(", ") || "none"
     );
   if (typeof value === "boolean") return value ? "yes" : "no";
+  if (name === "hours_kept_days" && value === null) return "ever";
+  if (name === "ends_by") return ENDS[String(value)] ?? "not known before a day is whole";
   if (typeof value !== "number") return value === null ? "–" : String(value);
-  if (name === "started" || name === "oldest" || name === "kept_from") return `${formatSpan(now() - value)} ago`;
+  if (AGO.includes(name)) return `${formatSpan(now() - value)} ago`;
+  if (name.endsWith("_days")) return value === 1 ? "1 day" : `${formatNumber(value, 0)} days`;
   if (name.endsWith("_ms")) return value < 0 ? `−${formatDuration(-value)}` : formatDuration(value);
   if (name === "time") return formatExact(value);
   if (name === "bytes" || name.endsWith("_bytes")) return formatBytes(value);

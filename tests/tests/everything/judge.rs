@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde_json::Value as Json;
+use tidegate_backup::Access;
 use tidegate_buckets::{Bucket, Rung};
+use tidegate_store::{check_store, store_files, traces_in_store};
 use tidegate_telemetry::history::{ReadingsQuery, SeriesQuery};
 use tidegate_telemetry::{DeviceState, History, Position, Reason, TimeOrigin, Value};
 use tidegate_views::read::{Device, DevicesQuery, Group, Lookup};
@@ -35,6 +37,24 @@ impl World {
             self.maintain(Duration::MAX);
             self.judge_history();
             self.judge_alerts();
+            self.judge_files();
+        }
+    }
+
+    /// Files hold what they note of themselves, and nothing of devices that were erased and never came back.
+    fn judge_files(&self) {
+        assert_eq!(self.store().stats().erasing, 0, "all is erased");
+        let files = store_files(self.store().directory()).unwrap();
+        let (_, flaws) = check_store(&files, Access::Shared);
+        assert!(flaws.is_empty(), "{flaws:#?}");
+        let erased: BTreeSet<&String> = self.erased.iter().map(|(device, _)| device).collect();
+        for device in erased {
+            let is_back =
+                self.oracle.history.keys().any(|(of, _)| of == device) || self.oracle.devices.contains_key(device);
+            let mut traces = traces_in_store(&files, Access::Shared, device).unwrap();
+            // What came to its topics afterwards may not be understood either.
+            traces.retain(|trace| !trace.ends_with("problems that name it"));
+            assert!(is_back || traces.is_empty(), "{device:?}: {traces:#?}");
         }
     }
 
@@ -212,6 +232,10 @@ impl World {
                 judge_buckets(&answer.buckets, &kept, rung, &format!("{what} by {rung:?}"));
             }
         }
+        for series @ (device, metric) in &self.erased {
+            let is_back = self.oracle.history.contains_key(series);
+            assert!(is_back || self.readings(device, metric, i64::MIN).is_empty(), "{series:?} was erased");
+        }
         let series = self.oracle.history.len() as u64;
         assert!(self.store().stats().series >= series, "no series is there twice or not at all");
     }
@@ -243,6 +267,10 @@ impl World {
     }
 
     fn judge_quarantine(&self) {
+        // Problems that name an erased device are gone, and those of its topics counted anew.
+        if !self.erased.is_empty() {
+            return;
+        }
         let (groups, dropped) = self.store().problems(usize::MAX);
         // What history does not take is told by history, where the map does not look.
         let of_processing = groups.iter().filter(|group| group.reason != Reason::OlderThanRetention);

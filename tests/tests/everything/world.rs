@@ -1,6 +1,6 @@
 //! A node, as the program runs it, taken step by step, and what happens to it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::fs;
 use std::path::PathBuf;
@@ -43,6 +43,10 @@ pub struct World {
     pub told: Told,
     /// Every change of an alert, by position; one entry may make several.
     pub alerts: BTreeMap<u64, Vec<(String, AlertState)>>,
+    /// Whose alerts they are.
+    alerts_of: BTreeMap<String, String>,
+    /// Series that were erased, whether or not their device came back.
+    pub erased: BTreeSet<(String, String)>,
     _directory: TempDir,
     config: NodeConfig,
     /// `None` between two lives.
@@ -132,6 +136,8 @@ impl World {
             now_ms,
             told: BTreeMap::new(),
             alerts: BTreeMap::new(),
+            alerts_of: BTreeMap::new(),
+            erased: BTreeSet::new(),
             _directory: directory,
             config,
             node: None,
@@ -195,6 +201,7 @@ impl World {
             7 => self.maintain(Duration::ZERO),
             8 => self.wait(),
             9 => self.tick(),
+            10 if self.dice.one_in(3) => self.erase(),
             10 => self.acknowledge(),
             11..=16 => {
                 let World { node, viewers, dice, .. } = self;
@@ -226,6 +233,37 @@ impl World {
         let Some(alert) = raised.first() else { return };
         let (received_ms, alert, by) = (self.now_ms, alert.id.to_string(), "Ünal \"<b>\"".to_owned());
         self.append(Entry::Intent(Intent::AcknowledgeAlert { received_ms, alert, by, comment: None }), None);
+    }
+
+    /// Somebody wants that nothing stays of a device: of one that is there, or that history alone knows.
+    fn erase(&mut self) {
+        let known: BTreeSet<String> = self.oracle.history.keys().map(|(device, _)| device.clone()).collect();
+        if known.is_empty() {
+            return;
+        }
+        let chosen = self.dice.roll(known.len() as u64) as usize;
+        let device = known.into_iter().nth(chosen).expect("it is one of them");
+        let (received_ms, by) = (self.now_ms, "ann".to_owned());
+        self.append(Entry::Intent(Intent::EraseDevice { received_ms, by, device }), None);
+    }
+
+    /// Has the map follow an erasure; its history has, where the files do.
+    fn see_erased(&mut self, position: Position, device: &str, was_there: bool, in_files: bool) {
+        if was_there && self.oracle.devices.is_empty() {
+            // It was the client's last one.
+            self.remembered_from = position;
+        }
+        if in_files {
+            return;
+        }
+        let World { oracle, erased, alerts, alerts_of, .. } = self;
+        let series: Vec<_> = oracle.history.keys().filter(|(of, _)| of == device).cloned().collect();
+        series.iter().for_each(|series| drop(oracle.history.remove(series)));
+        erased.extend(series);
+        alerts
+            .values_mut()
+            .for_each(|changes| changes.retain(|(id, _)| alerts_of.get(id).is_none_or(|of| of != device)));
+        alerts.retain(|_, changes| !changes.is_empty());
     }
 
     fn publish(&mut self) {
@@ -295,18 +333,25 @@ impl World {
         if !in_files {
             self.alerts.remove(&position.0);
         }
+        let (mut erased, mut removed) = (None, false);
         // Who is forgotten is so before the entry is looked at.
         for change in changes {
             match change {
                 Change::Removed { device } => {
+                    removed = true;
                     drop(self.oracle.devices.remove(&**self.names.device(*device).expect("it was named")));
                 }
+                Change::Erased { device } => erased = Some(device.clone()),
                 Change::Alert(alert) if !in_files => {
+                    self.alerts_of.insert(alert.id.to_string(), alert.device_id.to_string());
                     self.alerts.entry(position.0).or_default().push((alert.id.to_string(), alert.state));
                 }
                 _ => {}
             }
             self.names.learn(change);
+        }
+        if let Some(device) = erased {
+            self.see_erased(*position, &device, removed, in_files);
         }
         if let Some(Meaning { said, came_at }) = meaning {
             let is_again = came_at.is_some_and(|came_at| came_at > self.remembered_from);

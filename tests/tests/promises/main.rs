@@ -10,6 +10,7 @@ mod commands;
 mod description;
 mod durability;
 mod engines;
+mod erasure;
 mod figures;
 mod identity;
 mod influxdb;

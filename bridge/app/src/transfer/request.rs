@@ -26,10 +26,7 @@ impl Query {
     #[must_use]
     pub fn with(self, name: &str, value: Option<&str>) -> Query {
         let Some(value) = value else { return self };
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-        let letter = |byte: u8| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
-        let value: String = value.bytes().map(letter).collect();
-        Query(format!("{}{name}={value}&", self.0))
+        Query(format!("{}{name}={}&", self.0, http::encoded(value)))
     }
 
     /// As a request has it.

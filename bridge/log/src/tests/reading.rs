@@ -54,6 +54,31 @@ fn trimming_deletes_whole_segments_and_names_what_is_gone() {
 }
 
 #[test]
+fn what_is_set_apart_can_go_though_its_segment_is_not_full_and_the_rest_is_read_after_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = open(small(directory.path()));
+    let last = commit(&log, (0..3).map(|n| publication(n, 20)));
+    log.trim(last);
+    assert_eq!(log.first(), Position(1), "the newest segment stays");
+    log.set_apart();
+    let mut next = 3;
+    // Once the next segment stands ready.
+    while segments(directory.path()).len() < 2 {
+        commit(&log, [publication(next, 20)]);
+        next += 1;
+    }
+    let begins = Position(next);
+    log.trim(Position(next - 1));
+    assert_eq!((log.first(), segments(directory.path()).len()), (begins, 1));
+    commit(&log, [publication(next, 20)]);
+    assert_eq!(segments(directory.path()).len(), 1, "once is once");
+    drop(log);
+    let log = open(small(directory.path()));
+    assert_eq!(log.first(), begins);
+    assert_eq!(read_through(&log, Position(begins.0 - 1), Position(next + 1)).len(), 2);
+}
+
+#[test]
 fn a_segment_that_cannot_be_deleted_keeps_those_after_it() {
     let directory = tempfile::tempdir().unwrap();
     let log = open(small(directory.path()));

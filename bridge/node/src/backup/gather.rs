@@ -82,6 +82,9 @@ pub enum GatherError {
         /// What the system says.
         source: io::Error,
     },
+    /// A backup.
+    #[error(transparent)]
+    Backup(#[from] tidegate_backup::FolderError),
     /// Nothing is there.
     #[error("{} is no data folder: it has neither log nor history", .0.display())]
     NoData(PathBuf),

@@ -77,6 +77,13 @@ pub fn state_of(folder: &Path, name: &str) -> CheckpointFile {
     CheckpointFile::at(folder.join(name))
 }
 
+/// The states that are kept in a data folder, each with its name in it.
+pub fn kept_states(data: &Path) -> Vec<(String, PathBuf)> {
+    let items = fs::read_dir(folder(data)).into_iter().flatten().filter_map(Result::ok);
+    let named = items.map(|item| (format!("follow/{}", item.file_name().display()), item.path()));
+    named.filter(|(_, path)| path.is_file()).collect()
+}
+
 /// Where they are kept.
 pub fn folder(data: &Path) -> PathBuf {
     data.join("follow")

@@ -31,7 +31,7 @@ use tidegate_telemetry::{Owner, Position, Problem, ProblemSink, Reason};
 
 use crate::clock;
 use crate::config::NodeConfig;
-pub use kept::Kept;
+pub use kept::{Kept, kept_states};
 use runner::Runner;
 use tap::Tap;
 

@@ -111,6 +111,10 @@ mod tests {
             unreachable!("only alerts are asked for")
         }
 
+        fn has_device(&self, _: &str) -> bool {
+            unreachable!("only alerts are asked for")
+        }
+
         fn names(&self, _: usize, _: usize) -> Vec<(Arc<str>, Vec<Arc<str>>)> {
             unreachable!("only alerts are asked for")
         }

@@ -118,7 +118,7 @@ pub async fn send(
     Parameters::of(&uri, &[])?;
     if !is_about_commands(&uri) {
         let detail = "nothing is posted to a device: commands go to /v1/devices/{id}/commands";
-        return Ok(super::only_reads(ApiError::new(Kind::MethodNotAllowed, detail)));
+        return Ok(super::of_a_device(ApiError::new(Kind::MethodNotAllowed, detail)));
     }
     let header_key = intent::idempotency_key(&headers)?;
     let asked: Asked = intent::read(&intent::body(&api, body).await?, EXPECTED)?;

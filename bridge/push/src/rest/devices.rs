@@ -4,15 +4,17 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::Uri;
 use axum::response::{IntoResponse, Response};
-use tidegate_telemetry::DeviceState;
+use serde::Serialize;
+use tidegate_telemetry::{DeviceState, Intent, Position};
 use tidegate_views::read::{Device, DevicesQuery, Group, Lookup};
 
 use super::listing::{self, AT_A_TIME, Listing};
 use super::lookup::find;
 use super::parameters::{Name, Parameters};
-use super::{Api, commands};
+use super::{Api, commands, intent};
 use crate::api;
-use crate::error::ApiError;
+use crate::archive::Asker;
+use crate::error::{ApiError, Kind};
 
 /// Why nothing of a device that is heard comes into history.
 const NOT_KEPT: &str = "its readings are older than what history keeps: the newest are shown here, and are in no chart; set its \
@@ -83,6 +85,32 @@ pub async fn one(State(api): State<Arc<Api>>, Name(id): Name, uri: Uri) -> Resul
     }
     Parameters::of(&uri, &[])?;
     api.hub.read(|views| find(views, &id)).map(|device| Json(shown(&device, &api)).into_response())
+}
+
+/// A device of which nothing stays.
+#[derive(Debug, Serialize)]
+pub struct Erased {
+    device: String,
+    position: Position,
+}
+
+/// `DELETE /v1/devices/{id}`: everything there ever was of the device goes. Only its full identifier will do.
+pub async fn erase(State(api): State<Arc<Api>>, asker: Asker, Name(id): Name, uri: Uri) -> Result<Response, ApiError> {
+    if commands::is_about_commands(&uri) && !api.hub.read(|views| commands::is_device(views, &id)) {
+        let detail = "commands of a device are not deleted one by one: they are forgotten with it, or by their age";
+        return Ok(super::of_commands(ApiError::new(Kind::MethodNotAllowed, detail)));
+    }
+    let parameters = Parameters::of(&uri, &["by"])?;
+    let by = intent::name(parameters.text("by").map(str::to_owned), "give it as by=")?;
+    let is_known = api.hub.read(|views| views.group_of(&id).is_some() || views.has_alerts_of(&id));
+    let device = id.clone();
+    if !is_known && !api.archive.ask(asker, move |history, _| Ok(history.has_device(&device))).await? {
+        let detail = format!("no device has the full identifier {id:?}, here or in history: nothing was erased");
+        return Err(ApiError::new(Kind::UnknownDevice, detail));
+    }
+    let intent = Intent::EraseDevice { received_ms: api.hub.now_ms(), by, device: id.clone() };
+    let position = intent::submit(&api, intent).await?;
+    Ok(Json(Erased { device: id, position }).into_response())
 }
 
 /// `GET /v1/groups`

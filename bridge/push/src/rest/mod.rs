@@ -3,7 +3,7 @@
 //! - [`parameters`], [`instant`], [`numbers`], [`csv`]: what requests say; [`lookup`]: which device they mean
 //! - [`archive`]: history, read where blocking is allowed
 //! - [`devices`], [`readings`], [`periods`], [`series`], [`alerts`], [`rules`], [`acknowledge`], [`clients`], [`commands`],
-//!   [`operations`], [`backup`]: the answers; [`prometheus`]: the same history as Grafana asks for it;
+//!   [`operations`] with [`outlook`], [`backup`]: the answers; [`prometheus`]: the same history as Grafana asks for it;
 //!   [`export`], [`import`]: history out and in; [`intent`]: what changes something; [`listing`]: long answers, part by part
 
 mod acknowledge;
@@ -24,6 +24,7 @@ mod listing;
 mod lookup;
 mod numbers;
 mod operations;
+mod outlook;
 mod parameters;
 mod periods;
 mod prometheus;
@@ -76,7 +77,7 @@ pub fn router(
     let archive = RequestArchive::new(history, &config);
     Router::new()
         .route("/v1/devices", get(devices::list))
-        .route("/v1/devices/{*id}", get(devices::one).post(commands::send))
+        .route("/v1/devices/{*id}", get(devices::one).post(commands::send).delete(devices::erase))
         .route("/v1/commands/{id}", get(commands::one))
         .route("/v1/readings", get(readings::list))
         .route("/v1/export", get(export::stream))
@@ -113,11 +114,19 @@ async fn wrong_method(method: Method, uri: Uri) -> Response {
     let detail = format!("{} does not take {method}: the Allow header lists what it takes", uri.path());
     let refusal = ApiError::new(Kind::MethodNotAllowed, detail);
     // One route takes devices and their commands, and would name what is taken of both.
-    let is_device = uri.path().starts_with("/v1/devices/") && !commands::is_about_commands(&uri);
-    if is_device { only_reads(refusal) } else { refusal.into_response() }
+    match uri.path().starts_with("/v1/devices/") {
+        true if commands::is_about_commands(&uri) => of_commands(refusal),
+        true => of_a_device(refusal),
+        false => refusal.into_response(),
+    }
 }
 
-/// A refusal of a method where only GET and HEAD are taken.
-fn only_reads(refusal: ApiError) -> Response {
-    ([(header::ALLOW, "GET,HEAD")], refusal).into_response()
+/// A refusal of a method that commands of a device do not take.
+fn of_commands(refusal: ApiError) -> Response {
+    ([(header::ALLOW, "GET,HEAD,POST")], refusal).into_response()
+}
+
+/// A refusal of a method that devices do not take.
+fn of_a_device(refusal: ApiError) -> Response {
+    ([(header::ALLOW, "GET,HEAD,DELETE")], refusal).into_response()
 }

@@ -10,6 +10,7 @@ use tidegate_telemetry::history::{ProblemGroup, StoreStats};
 use tidegate_telemetry::{Position, StateCounts};
 
 use super::Api;
+use super::outlook::Outlook;
 use super::parameters::Parameters;
 use crate::archive::Asker;
 use crate::config::PushConfig;
@@ -28,13 +29,15 @@ pub async fn problems(State(api): State<Arc<Api>>, asker: Asker, uri: Uri) -> Re
 pub async fn stats(State(api): State<Arc<Api>>, asker: Asker, uri: Uri) -> Result<Json<Stats>, ApiError> {
     Parameters::of(&uri, &[])?;
     let store = api.archive.ask(asker, |history, _| Ok(history.stats())).await?;
+    let (operation, now_ms) = (api.operations.stats(), api.hub.now_ms());
     Ok(Json(Stats {
         version: env!("CARGO_PKG_VERSION"),
-        time: api.hub.now_ms(),
+        time: now_ms,
         viewers: api.hub.sessions(),
         devices: api.hub.read(|views| views.group("").map(|fleet| fleet.devices)).unwrap_or_default(),
         store: Store::of(&store, api.archive.kept_from_ms()),
-        operation: api.operations.stats(),
+        retention: Outlook::of(&store, operation.disk_free_bytes, now_ms),
+        operation,
     }))
 }
 
@@ -88,6 +91,7 @@ pub struct Stats {
     viewers: usize,
     devices: StateCounts,
     store: Store,
+    retention: Outlook,
     #[serde(flatten)]
     operation: OperationStats,
 }
@@ -100,6 +104,7 @@ struct Store {
     file_bytes: u64,
     written_bytes: u64,
     flushed: Position,
+    erasing: u64,
     oldest: Option<i64>,
     kept_from: Option<i64>,
 }
@@ -113,6 +118,7 @@ impl Store {
             file_bytes: stats.file_bytes,
             written_bytes: stats.written_bytes,
             flushed: stats.flushed,
+            erasing: stats.erasing,
             oldest: stats.oldest_ms,
             // Before the first reading, and before a clock is believed, nothing is too old.
             kept_from: Some(kept_from_ms).filter(|kept_from_ms| *kept_from_ms > 0),

@@ -38,6 +38,7 @@ async fn every_path_answers_as_the_description_says() {
         ("POST", "/v1/devices/site/a/dev7/commands"),
         ("GET", "/v1/devices/site/a/dev7/commands"),
         ("GET", "/v1/commands/c-12"),
+        ("DELETE", "/v1/devices/site/a/dev7?by=Ann"),
         ("GET", "/v1/problems"),
         ("GET", "/v1/stats"),
         ("GET", "/v1/openapi.json"),

@@ -257,6 +257,10 @@ impl History for FakeHistory {
         Ok(cleared.chain(raised).filter(|event| event.position < before).take(limit).collect())
     }
 
+    fn has_device(&self, _: &str) -> bool {
+        false
+    }
+
     fn names(&self, before: usize, limit: usize) -> Vec<(Arc<str>, Vec<Arc<str>>)> {
         let metrics = ["temperature", "soil moisture"].map(Arc::from).to_vec();
         let devices = ["site/b/dev7", "gone/dev9"].map(|id| (Arc::from(id), metrics.clone()));

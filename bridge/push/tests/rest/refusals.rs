@@ -131,8 +131,9 @@ async fn a_method_that_a_path_does_not_take_is_answered_with_those_it_takes() {
     let site = Site::new().await;
     for (method, target, allowed) in [
         ("POST", "/v1/devices", "GET,HEAD"),
-        ("DELETE", "/v1/devices/site/a/dev7", "GET,HEAD"),
-        ("POST", "/v1/devices/site/a/dev7", "GET,HEAD"),
+        ("PUT", "/v1/devices/site/a/dev7", "GET,HEAD,DELETE"),
+        ("POST", "/v1/devices/site/a/dev7", "GET,HEAD,DELETE"),
+        ("PUT", "/v1/devices/site/a/dev7/commands", "GET,HEAD,POST"),
         ("DELETE", "/v1/devices/site/a/dev7/commands", "GET,HEAD,POST"),
         ("GET", "/v1/alerts/a-7-0/acknowledge", "POST"),
         ("PUT", "/", "GET,HEAD"),

@@ -5,7 +5,7 @@
 
 mod upgrade;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -20,6 +20,7 @@ use crate::catalogue::{Catalogue, Row, SeriesId};
 use crate::codec::Damaged;
 use crate::error::StoreError;
 use crate::hour::Hour;
+use crate::memory::Erasure;
 use crate::point::Run;
 use crate::quarantine;
 use crate::sqlite::Database;
@@ -56,6 +57,9 @@ const SCHEMA: &str = "
 const AGED: &str = "
     CREATE TABLE IF NOT EXISTS aged (one INTEGER PRIMARY KEY CHECK (one = 1), to_ms INTEGER NOT NULL, surely_ms INTEGER)";
 
+/// Series whose device was erased, as long as the files may have something of them. Programs that know no such table leave it alone.
+const ERASING: &str = "CREATE TABLE IF NOT EXISTS erasing (series INTEGER PRIMARY KEY)";
+
 /// One flush's points of one hour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Part {
@@ -80,6 +84,7 @@ pub(crate) struct Loaded {
     pub(crate) parts: Parts,
     pub(crate) problems: Vec<quarantine::Row>,
     pub(crate) aged: Option<Aged>,
+    pub(crate) erasing: BTreeSet<SeriesId>,
 }
 
 impl Head {
@@ -94,7 +99,9 @@ impl Head {
         if format < FORMAT {
             upgrade::bring_up_to_date(&database, format)?;
         }
-        database.writer()?.execute_batch(AGED).map_err(|error| database.error(error))?;
+        let add =
+            |connection: &Connection| connection.execute_batch(AGED).and_then(|()| connection.execute_batch(ERASING));
+        add(&database.writer()?).map_err(|error| database.error(error))?;
         upgrade::give_problems_owners(&database)?;
         Ok(Head { database })
     }
@@ -107,6 +114,7 @@ impl Head {
                 parts: load_parts(connection)?,
                 problems: load_problems(connection)?,
                 aged: load_aged(connection)?,
+                erasing: load_erasing(connection)?,
             })
         })
     }
@@ -236,6 +244,11 @@ fn load_aged(connection: &Connection) -> rusqlite::Result<Option<Aged>> {
     connection.query_row("SELECT to_ms, surely_ms FROM aged", [], aged).optional()
 }
 
+fn load_erasing(connection: &Connection) -> rusqlite::Result<BTreeSet<SeriesId>> {
+    let mut statement = connection.prepare("SELECT series FROM erasing")?;
+    statement.query_map([], |row| row.get(0).map(SeriesId))?.collect()
+}
+
 fn load_problems(connection: &Connection) -> rusqlite::Result<Vec<quarantine::Row>> {
     let sql = "SELECT sequence, reason, topic, client, detail, received_ms, payload, group_count, group_first_ms, owner
         FROM problem ORDER BY sequence";
@@ -287,6 +300,23 @@ impl HeadWriter<'_> {
     pub(crate) fn aged(&self, aged: Aged) -> rusqlite::Result<()> {
         let values = params![aged.to_ms, aged.surely_ms];
         self.connection.execute("INSERT OR REPLACE INTO aged VALUES (1, ?, ?)", values).map(|_| ())
+    }
+
+    /// Notes that nothing is to stay of series, and deletes what there is about alerts of their device.
+    pub(crate) fn begin_to_erase(&self, erased: &[Erasure]) -> rusqlite::Result<()> {
+        for Erasure { device, position, series } in erased {
+            let sql = "DELETE FROM alert_event WHERE position <= ? AND json_extract(alert, '$.device_id') = ?";
+            self.connection.execute(sql, params![position.0, &**device])?;
+            let mut note = self.connection.prepare_cached("INSERT OR IGNORE INTO erasing VALUES (?)")?;
+            series.iter().try_for_each(|series| note.execute([series.0]).map(|_| ()))?;
+        }
+        Ok(())
+    }
+
+    /// Nothing of series is in the files any more.
+    pub(crate) fn end_erasing(&self, series: &BTreeSet<SeriesId>) -> rusqlite::Result<()> {
+        let mut forget = self.connection.prepare_cached("DELETE FROM erasing WHERE series = ?")?;
+        series.iter().try_for_each(|series| forget.execute([series.0]).map(|_| ()))
     }
 
     /// A number for a part that no part has, and none below `least`.

@@ -116,8 +116,12 @@ impl Closing {
             added += run.points.len() as i64 - known;
             // A try that did not come to its end may have left rows.
             day::replace(raw, self.hour, series, &run).map_err(|error| day.database.error(error))?;
-            if !is_closed && month.closed.contains(&self.hour) {
-                // Late readings of a day that was deleted for the bytes: its summaries know more.
+            let is_deleted = if is_closed { known == 0 && day.thinned.is_some() } else { true };
+            if is_deleted
+                && month.closed.contains(&self.hour)
+                && (!is_closed || month.read(self.hour, series)?.is_some())
+            {
+                // Late readings of a day that was deleted for the bytes, or of what a rule took out of it: its summaries know more.
                 continue;
             }
             let summarized = month::replace(rollup, self.hour, series, summary::of(&run).as_ref());
@@ -193,12 +197,12 @@ fn make_files(inner: &Inner, hour: Hour) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn begin(database: &Database) -> Result<Connection, StoreError> {
+pub(super) fn begin(database: &Database) -> Result<Connection, StoreError> {
     let connection = database.writer()?;
     connection.execute_batch("BEGIN IMMEDIATE").map_err(|error| database.error(error))?;
     Ok(connection)
 }
 
-fn commit(connection: &Connection, database: &Database) -> Result<(), StoreError> {
+pub(super) fn commit(connection: &Connection, database: &Database) -> Result<(), StoreError> {
     connection.execute_batch("COMMIT").map_err(|error| database.error(error))
 }

@@ -77,13 +77,14 @@ impl Flush {
             let files = inner.files.read();
             (files.head.clone(), files.part_least())
         };
-        let connection = head.database.writer()?;
+        let connection = if generation.erased.is_empty() { head.database.writer()? } else { head.database.eraser()? };
         let writer = HeadWriter { connection: &connection };
         let quarantine = inner.quarantine.lock().changes();
         let fill = || -> rusqlite::Result<_> {
             writer.begin()?;
             writer.catalogue(&generation.rows)?;
             writer.events(&generation.events)?;
+            writer.begin_to_erase(&generation.erased)?;
             writer.quarantine(&quarantine)?;
             writer.position(generation.through)?;
             writer.next_part(part_least)
@@ -94,6 +95,7 @@ impl Flush {
             let mut files = inner.files.write();
             writer.commit().map_err(|error| head.database.error(error))?;
             files.add_part(part, &points);
+            files.erasing.extend(generation.erased.iter().flat_map(|erased| &erased.series));
             inner.quarantine.lock().saved(&quarantine);
             // Freed after the locks are.
             inner.memory.lock().written();

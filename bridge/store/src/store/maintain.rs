@@ -6,7 +6,10 @@ use std::time::{Duration, Instant};
 use rustc_hash::FxHashMap;
 
 use super::close::{self, Closing};
+use super::erase::Erasing;
+use super::thin::thin;
 use crate::aged::Aged;
+use crate::counters;
 use crate::error::StoreError;
 use crate::files::Files;
 use crate::head::{HeadWriter, Part};
@@ -37,6 +40,8 @@ pub(crate) struct Maintenance {
     parts_seen: FxHashMap<Hour, u32>,
     /// Hours that are being closed.
     closing: VecDeque<Closing>,
+    /// Series that are being erased.
+    erasing: Option<Erasing>,
     /// Merged parts have left room in `head.db`.
     freed: bool,
     /// As `head.db` has it.
@@ -66,6 +71,16 @@ impl Store {
         let aged_ms = todo.age(inner, now_ms)?;
         let files_deleted = unlink_expired(inner, aged_ms)?;
         let mut report = MaintainReport { files_deleted, ..MaintainReport::default() };
+        if !todo.erase(inner, |now| now.duration_since(begun) >= budget)? {
+            report.unfinished = true;
+            count(&report);
+            return Ok(report);
+        }
+        if !thin(inner, aged_ms, |now| now.duration_since(begun) >= budget)? {
+            report.unfinished = true;
+            count(&report);
+            return Ok(report);
+        }
         todo.choose_hours(inner, now_ms);
         while let Some(closing) = todo.closing.front_mut() {
             if closing.step(inner)? {
@@ -100,6 +115,22 @@ impl Store {
 impl Maintenance {
     pub(crate) fn begin(aged_saved: Option<Aged>) -> Self {
         Maintenance { aged_saved, ..Maintenance::default() }
+    }
+
+    /// Erases what is to be erased, until the time is up; `true`: nothing is left of it.
+    fn erase(&mut self, inner: &Inner, until: impl Fn(Instant) -> bool) -> Result<bool, StoreError> {
+        loop {
+            if self.erasing.is_none() {
+                self.erasing = Erasing::begin(&inner.files.read());
+            }
+            let Some(erasing) = &mut self.erasing else { return Ok(true) };
+            // Who closes an hour counts its points, and would count what is erased.
+            self.closing.clear();
+            if !erasing.go_on(inner, &until)? {
+                return Ok(false);
+            }
+            self.erasing = None;
+        }
     }
 
     /// What ages are measured to. It is written down first: a later run does not measure to less than was deleted by.
@@ -144,7 +175,10 @@ fn hours_without_summaries(files: &Files) -> Vec<Hour> {
 /// Deletes what is older than the configuration keeps.
 fn unlink_expired(inner: &Inner, aged_ms: i64) -> Result<usize, StoreError> {
     let oldest_raw_ms = aged_ms - i64::from(inner.config.retention_age_days) * DAY_MS;
-    let oldest_rollup_ms = aged_ms - i64::from(inner.config.rollup_retention_age_days) * DAY_MS;
+    let oldest_rollup_ms = match inner.config.rollup_retention_age_days {
+        0 => i64::MIN,
+        days => aged_ms - i64::from(days) * DAY_MS,
+    };
     let (days, months) = {
         let files = inner.files.read();
         let days = files.days.keys().copied().chain(files.parts.keys().map(|hour| hour.day()));
@@ -156,7 +190,7 @@ fn unlink_expired(inner: &Inner, aged_ms: i64) -> Result<usize, StoreError> {
     };
     let mut deleted = 0;
     for day in days {
-        deleted += unlink_day(inner, day)?;
+        deleted += unlink_day(inner, day, "age")?;
     }
     for month in months {
         deleted += unlink_month(inner, month)?;
@@ -179,7 +213,7 @@ fn unlink_surplus(inner: &Inner) -> Result<usize, StoreError> {
         deleted += match (day, month) {
             (Some(day), _) => {
                 inner.memory.lock().deleted_before(day.end_ms());
-                unlink_day(inner, day)?
+                unlink_day(inner, day, "bytes")?
             }
             (None, Some(month)) => unlink_month(inner, month)?,
             (None, None) => return Ok(deleted),
@@ -187,10 +221,13 @@ fn unlink_surplus(inner: &Inner) -> Result<usize, StoreError> {
     }
 }
 
-fn unlink_day(inner: &Inner, day: Day) -> Result<usize, StoreError> {
+fn unlink_day(inner: &Inner, day: Day, reason: &'static str) -> Result<usize, StoreError> {
     let mut files = inner.files.write();
+    let closed: u64 = files.days.get(&day).map_or(0, |file| file.closed.values().sum());
     let hours: Vec<(Hour, Vec<Part>)> =
         files.parts.iter().filter(|(hour, _)| hour.day() == day).map(|(&hour, parts)| (hour, parts.clone())).collect();
+    let in_parts: u64 = hours.iter().flat_map(|(_, parts)| parts).map(|part| part.points).sum();
+    counters::removed(reason, closed + in_parts);
     if !hours.is_empty() {
         let head = files.head.clone();
         let connection = head.database.writer()?;

@@ -1,8 +1,11 @@
-//! The store, and what is done with it as a whole: `flush`, `close` (hours), `maintain`.
+//! The store, and what is done with it as a whole: `flush`, `close` (hours), `erase` (devices), `thin` (what is
+//! kept for a shorter time), `maintain`.
 
 mod close;
+mod erase;
 mod flush;
 mod maintain;
+mod thin;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -61,6 +64,7 @@ impl Store {
         let retention_age_ms = i64::from(config.retention_age_days) * 86_400_000;
         let mut memory = Memory::new(loaded.catalogue, loaded.flushed, retention_age_ms, files.raw_from_ms());
         memory.aged = loaded.aged;
+        memory.catalogue.keep_by(config.rules.clone());
         let quarantine = Quarantine::load(&config, loaded.problems);
         Ok(Store {
             inner: Arc::new(Inner {
@@ -97,10 +101,20 @@ impl Store {
     /// Answers what of all that was applied is too old to be kept.
     pub fn apply_all<'a>(&self, entries: impl IntoIterator<Item = (Position, &'a [Change])>) -> Vec<TooOld> {
         let mut memory = self.inner.memory.lock();
+        let mut erased = Vec::new();
         for (position, changes) in entries {
             memory.apply(position, changes);
+            erased.extend(changes.iter().filter_map(|change| match change {
+                Change::Erased { device } => Some(device),
+                _ => None,
+            }));
         }
-        memory.take_too_old()
+        let too_old = memory.take_too_old();
+        drop(memory);
+        for device in erased {
+            self.inner.quarantine.lock().erase(device);
+        }
+        too_old
     }
 
     /// Sets apart what was applied up to now, to be written by [`Flush::run`]. `through` is the position of the last
@@ -111,10 +125,17 @@ impl Store {
         Flush { store: self.clone(), through }
     }
 
-    /// Whether memory holds more than `memory_bytes_max`: seal and flush now.
+    /// Whether memory holds more than `memory_bytes_max`, or a device is to be erased: seal and flush now.
     #[must_use]
     pub fn wants_flush(&self) -> bool {
-        self.inner.memory.lock().active.bytes > self.inner.config.memory_bytes_max
+        let memory = self.inner.memory.lock();
+        memory.active.bytes > self.inner.config.memory_bytes_max || !memory.active.erased.is_empty()
+    }
+
+    /// Whether something of an erased device is still in the files, or on its way there.
+    #[must_use]
+    pub fn is_erasing(&self) -> bool {
+        self.figures().erasing > 0
     }
 
     /// What ages are measured to, as was said last, also in an earlier run; `None`: nobody has said so yet.
@@ -158,6 +179,11 @@ impl Store {
             written_bytes: self.inner.written_bytes.load(Ordering::Relaxed),
             flushed: memory.flushed,
             oldest_ms: files.oldest_ms(),
+            raw: files.raw_tier(self.inner.config.retention_age_days),
+            hours: files.hours_tier(self.inner.config.rollup_retention_age_days),
+            bytes_max: self.inner.config.retention_bytes,
+            erasing: memory.erased().map(|erased| erased.series.len().max(1) as u64).sum::<u64>()
+                + files.erasing.len() as u64,
         }
     }
 

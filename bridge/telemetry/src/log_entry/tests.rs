@@ -121,7 +121,9 @@ fn bare(entry: &Entry) -> Vec<u8> {
         Entry::Intent(Intent::SendCommand { .. }) | Entry::Command(_) | Entry::CommandReport(_) => (2, Vec::new()),
         Entry::Intent(Intent::PutRule { .. } | Intent::RemoveRule { .. }) => (7, Vec::new()),
         Entry::ClockSet { .. } => (4, Vec::new()),
-        Entry::Import(_) => unreachable!("no program without heads wrote one"),
+        Entry::Import(_) | Entry::Intent(Intent::EraseDevice { .. }) => {
+            unreachable!("no program without heads wrote one")
+        }
     };
     [&[version][..], &encoded(entry), &behind].concat()
 }
@@ -202,7 +204,7 @@ fn a_log_that_was_set_aside_makes_nothing_older() {
 #[test]
 fn a_newer_format_and_a_newer_kind_are_named() {
     assert_eq!(LogEntry::decode(&[9, 0]), Err(EntryError::UnknownVersion(9)));
-    assert_eq!(LogEntry::decode(&[WITH_HEAD, 7, 0, 0, 0]), Err(EntryError::UnknownKind(7)));
+    assert_eq!(LogEntry::decode(&[WITH_HEAD, 8, 0, 0, 0]), Err(EntryError::UnknownKind(8)));
     assert_eq!(LogEntry::decode(&[]), Err(EntryError::Malformed));
     assert_eq!(LogEntry::decode(&[0, 0]), Err(EntryError::Malformed));
 }
@@ -219,4 +221,12 @@ fn an_import_comes_back_as_it_was_written() {
     let series = ImportedSeries { device: "a/b".into(), group: "".into(), metric: "t".into(), points };
     let entry = LogEntry::new(Entry::Import(Import { received_ms: 9, series: vec![series] }), 4);
     assert_eq!(LogEntry::decode(&bytes_of(&entry)), Ok(entry));
+}
+
+#[test]
+fn an_erasure_comes_back_as_it_was_written_and_is_of_a_kind_of_its_own() {
+    let erase = Intent::EraseDevice { received_ms: 9, by: "ann".into(), device: "site/a".into() };
+    let bytes = bytes_of(&LogEntry::new(Entry::Intent(erase.clone()), 4));
+    assert_eq!(bytes[1], 7, "a program that does not know it says so, and does not call the log damaged");
+    assert_eq!(LogEntry::decode(&bytes), Ok(LogEntry::new(Entry::Intent(erase), 4)));
 }

@@ -184,6 +184,18 @@ impl Alerts {
         }
     }
 
+    /// All alerts of a device are gone, and so is what was told of them.
+    pub fn erase(&mut self, device: &str, version: u64, wake: &mut impl FnMut(SubscriberId)) {
+        let of_device: Vec<Alert> = self.of_device(device).into_iter().cloned().collect();
+        for alert in &of_device {
+            self.replace(Some(alert), None, version);
+            self.wake(&alert.change, wake);
+        }
+        let Alerts { alerts, cleared, events, .. } = self;
+        cleared.retain(|(_, id)| alerts.contains_key(id));
+        events.retain(|event| *event.change.device_id != *device);
+    }
+
     /// The clock was set back: those that cleared leave when as much time has passed as before.
     pub fn set_back(&mut self, by_ms: i64) {
         self.cleared.iter_mut().for_each(|(cleared_ms, _)| *cleared_ms -= by_ms);

@@ -5,7 +5,7 @@
 //! - `batch`: changes that wait to be written, with what undoes itself left out
 //! - `database`: the SQLite file; `write`: changes, one transaction at a time; `schema`, `columns`: what stands in it
 //! - `recovery`: what the file holds when it is opened
-//! - `copies`: the file as it is at one moment, for a backup, and whether it is what was written
+//! - `copies`: the file as it is at one moment, for a backup, and whether it is what was written; `traces`: what it has of a device
 
 mod batch;
 mod columns;
@@ -16,6 +16,7 @@ mod queue;
 mod recovery;
 mod schema;
 mod store;
+mod traces;
 mod write;
 mod writer;
 
@@ -25,6 +26,7 @@ pub use copies::{SESSIONS_FILE, SessionsImage, SessionsReport, check_sessions, s
 pub(crate) use queue::MailboxReader;
 pub(crate) use recovery::{Recovered, RecoveredSession};
 pub use store::SessionStore;
+pub use traces::traces_in_sessions;
 #[cfg(test)]
 pub(crate) use writer::Cut;
 #[cfg(any(test, fuzzing))]

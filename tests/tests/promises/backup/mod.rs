@@ -26,10 +26,10 @@ const LIMIT: Duration = Duration::from_secs(60);
 const DAY_MS: i64 = 86_400_000;
 
 /// What a command of the program said.
-struct Said {
-    is_well: bool,
-    out: String,
-    err: String,
+pub(crate) struct Said {
+    pub(crate) is_well: bool,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 /// Starts a command of the program, which ends with the test.
@@ -45,28 +45,28 @@ async fn end(child: Child) -> Said {
     Said { is_well: output.status.success(), out: text(&output.stdout), err: text(&output.stderr) }
 }
 
-async fn tidegate(arguments: &[&str]) -> Said {
+pub(crate) async fn tidegate(arguments: &[&str]) -> Said {
     end(begin(arguments)).await
 }
 
-async fn well(arguments: &[&str]) -> String {
+pub(crate) async fn well(arguments: &[&str]) -> String {
     let said = tidegate(arguments).await;
     assert!(said.is_well, "{arguments:?}: {}{}", said.out, said.err);
     said.out
 }
 
-async fn refused(arguments: &[&str]) -> String {
+pub(crate) async fn refused(arguments: &[&str]) -> String {
     let said = tidegate(arguments).await;
     assert!(!said.is_well, "{arguments:?}: {}{}", said.out, said.err);
     said.err
 }
 
-fn text(path: &Path) -> &str {
+pub(crate) fn text(path: &Path) -> &str {
     path.to_str().expect("temporary folders have plain names")
 }
 
 /// Takes a backup of a running server.
-async fn backup(server: &Server, folder: &Path) -> String {
+pub(crate) async fn backup(server: &Server, folder: &Path) -> String {
     well(&["backup", "--http", &server.http.to_string(), text(folder)]).await
 }
 
@@ -88,7 +88,7 @@ fn files(folder: &Path) -> Vec<(String, PathBuf)> {
 }
 
 /// Publishes, and waits for the acknowledgements.
-async fn publish(client: &mut Client, topic: &str, payload: &str, retain: bool) {
+pub(crate) async fn publish(client: &mut Client, topic: &str, payload: &str, retain: bool) {
     client.publish(topic, payload, 1, retain).await;
     while client.session.in_flight() > 0 {
         client.step().await.unwrap();
@@ -108,7 +108,7 @@ async fn fill_log(server: &Server, bytes: usize) {
 }
 
 /// Alerts, flushes all the time, and hours that are closed as soon as they may be.
-const CONFIG: &str = "[flush]\ninterval = \"300 ms\"\n[store]\nhour_close_delay = \"1 ms\"\n\
+pub(crate) const CONFIG: &str = "[flush]\ninterval = \"300 ms\"\n[store]\nhour_close_delay = \"1 ms\"\n\
     [[alert]]\nname = \"hot\"\nmetric = \"temperature\"\nabove = 30.0\n";
 
 /// Readings of the last three days, an alert, a problem, a retained message, a sleeping session with messages that wait.
@@ -134,7 +134,7 @@ async fn with_something_of_everything(server: &Server) {
 }
 
 /// The hours of the days before are in the files of their days: an hour is closed once two flushes have passed it by.
-async fn closed(server: &Server, device: &mut Client) {
+pub(crate) async fn closed(server: &Server, device: &mut Client) {
     let end = std::time::Instant::now() + LIMIT;
     while server.metric("tidegate_store_closed_hours_total").await < 3.0 {
         publish(device, "site/e/temperature", "20", false).await;

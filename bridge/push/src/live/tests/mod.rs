@@ -75,6 +75,10 @@ impl History for Past {
         Ok(wanted.take(limit).cloned().collect())
     }
 
+    fn has_device(&self, _: &str) -> bool {
+        false
+    }
+
     fn names(&self, _: usize, _: usize) -> Vec<(Arc<str>, Vec<Arc<str>>)> {
         Vec::new()
     }
