@@ -6,7 +6,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use tidegate_follow::ByNumber;
 use tidegate_telemetry::{DeviceIndex, MetricIndex};
 
-/// Number of a series, counted from 0; never reused.
+/// Number of a series, counted from 0; used again once nothing refers to it any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct SeriesId(pub(crate) u32);
 
@@ -17,12 +17,18 @@ pub(crate) enum Row {
     Device { id: u32, name: Arc<str>, index: Option<u32> },
     /// A series, or its metric's new number in processing.
     Series { id: SeriesId, device: u32, metric: Arc<str>, index: u16 },
+    /// The series is no more. Its device's row stays, without a name, until another device takes its place.
+    NoSeries { id: SeriesId },
 }
 
-/// Devices and series. Names are forever; processing's numbers may be given anew after its state was lost.
+/// Devices and series. Names stay as long as anything refers to them; processing's numbers may be given anew after its state was
+/// lost.
 #[derive(Debug, Default)]
 pub(crate) struct Catalogue {
+    /// One without a name is a free place.
     devices: Vec<Device>,
+    free_devices: Vec<u32>,
+    free_series: Vec<SeriesId>,
     by_name: FxHashMap<Arc<str>, u32>,
     /// Devices and series by processing's numbers.
     by_index: ByNumber<u32, SeriesId>,
@@ -42,8 +48,12 @@ impl Catalogue {
     /// Rebuilds one row at start; rows come in order of their identifiers.
     pub(crate) fn load(&mut self, row: Row) {
         match row {
+            Row::Device { id, name, .. } if name.is_empty() => {
+                self.devices.push(Device::nobody());
+                self.free_devices.push(id);
+            }
             Row::Device { name, index, .. } => {
-                let id = self.add_device(name);
+                let id = self.append_device(name);
                 self.devices[id as usize].index = index;
                 if let Some(index) = index {
                     self.by_index.set_device(DeviceIndex(index), id);
@@ -51,6 +61,7 @@ impl Catalogue {
             }
             Row::Series { id, device, metric, index } => {
                 let metric = self.interned(&metric);
+                self.free_series.extend((self.series..id.0).map(SeriesId));
                 self.series = self.series.max(id.0 + 1);
                 let Some(known) = self.devices.get_mut(device as usize) else { return };
                 known.add(metric, id);
@@ -60,6 +71,7 @@ impl Catalogue {
                     self.by_index.set_metric(device_index, MetricIndex(index), id);
                 }
             }
+            Row::NoSeries { .. } => {}
         }
     }
 
@@ -132,16 +144,48 @@ impl Catalogue {
         device.metrics.iter().find(|(name, _)| &**name == metric).map(|(_, id)| *id)
     }
 
-    /// A page of devices in the order in which they came, and the metrics of each.
+    /// Devices that processing does not know (any more), and their series.
+    pub(crate) fn left(&self) -> impl Iterator<Item = (u32, Vec<SeriesId>)> {
+        let left = (0..).zip(&self.devices).filter(|(_, device)| device.index.is_none() && !device.name.is_empty());
+        left.map(|(id, device)| (id, device.metrics.iter().map(|(_, id)| *id).collect()))
+    }
+
+    /// The series of a device that processing does not know; `None`: it does, or there is no such device.
+    pub(crate) fn series_left(&self, device: u32) -> Option<Vec<SeriesId>> {
+        let known =
+            self.devices.get(device as usize).filter(|known| known.index.is_none() && !known.name.is_empty())?;
+        Some(known.metrics.iter().map(|(_, id)| *id).collect())
+    }
+
+    /// A device to whose series nothing refers leaves, and its numbers are free.
+    pub(crate) fn forget(&mut self, device: u32) {
+        let known = std::mem::replace(&mut self.devices[device as usize], Device::nobody());
+        self.by_name.remove(&known.name);
+        self.unsaved.push(Row::Device { id: device, name: Arc::default(), index: None });
+        self.free_devices.push(device);
+        for (_, id) in &known.metrics {
+            self.unsaved.push(Row::NoSeries { id: *id });
+            self.free_series.push(*id);
+        }
+        drop(known);
+        self.metric_names.retain(|name| Arc::strong_count(name) > 1);
+    }
+
+    /// A page of devices in the order in which they came, and the metrics of each; a free place is a device without either.
     pub(crate) fn names(&self, before: usize, limit: usize) -> Vec<(Arc<str>, Vec<Arc<str>>)> {
         let metrics = |device: &Device| device.metrics.iter().map(|(name, _)| name.clone()).collect();
         let page = self.devices.iter().skip(before).take(limit);
         page.map(|device| (device.name.clone(), metrics(device))).collect()
     }
 
-    /// How many series there are; every identifier is below.
-    pub(crate) fn series_count(&self) -> u32 {
+    /// Every identifier of a series is below.
+    pub(crate) fn series_end(&self) -> u32 {
         self.series
+    }
+
+    /// How many series there are.
+    pub(crate) fn series_count(&self) -> usize {
+        self.series as usize - self.free_series.len()
     }
 
     /// What changed since the last call.
@@ -150,6 +194,13 @@ impl Catalogue {
     }
 
     fn add_device(&mut self, name: Arc<str>) -> u32 {
+        let Some(id) = self.free_devices.pop() else { return self.append_device(name) };
+        self.by_name.insert(name.clone(), id);
+        self.devices[id as usize].name = name;
+        id
+    }
+
+    fn append_device(&mut self, name: Arc<str>) -> u32 {
         let id = self.devices.len() as u32;
         self.by_name.insert(name.clone(), id);
         self.devices.push(Device { name, index: None, metrics: Vec::new() });
@@ -157,8 +208,10 @@ impl Catalogue {
     }
 
     fn add_series(&mut self, device: u32, metric: &Arc<str>) -> SeriesId {
-        let id = SeriesId(self.series);
-        self.series += 1;
+        let id = self.free_series.pop().unwrap_or_else(|| {
+            self.series += 1;
+            SeriesId(self.series - 1)
+        });
         let metric = self.interned(metric);
         self.devices[device as usize].add(metric, id);
         id
@@ -175,6 +228,11 @@ impl Catalogue {
 }
 
 impl Device {
+    /// A free place.
+    fn nobody() -> Device {
+        Device { name: Arc::default(), index: None, metrics: Vec::new() }
+    }
+
     /// Devices are many and stay as they are: doubling would leave room that is never used.
     fn add(&mut self, metric: Arc<str>, id: SeriesId) {
         if self.metrics.len() == self.metrics.capacity() {
@@ -244,7 +302,7 @@ mod tests {
         // As the file has it, and lost again.
         let rows = catalogue.take_unsaved().into_iter().map(|row| match row {
             Row::Device { id, .. } => ((0, id), row),
-            Row::Series { id, .. } => ((1, id.0), row),
+            Row::Series { id, .. } | Row::NoSeries { id } => ((1, id.0), row),
         });
         let mut loaded = Catalogue::default();
         rows.collect::<BTreeMap<_, _>>().into_values().for_each(|row| loaded.load(row));

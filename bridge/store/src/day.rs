@@ -85,6 +85,13 @@ impl DayFile {
         damaged.map_or(Ok(runs), |what| Err(self.database.damaged(what)))
     }
 
+    /// Whether a closed hour has something of a series.
+    pub(crate) fn has(&self, series: SeriesId) -> Result<bool, StoreError> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM closed WHERE EXISTS
+            (SELECT 1 FROM chunk WHERE chunk.hour = closed.hour AND chunk.series = ?))";
+        self.database.read(|connection| connection.prepare_cached(sql)?.query_row([series.0], |row| row.get(0)))
+    }
+
     /// The largest series of an hour.
     pub(crate) fn last_series(&self, hour: Hour) -> Result<Option<u32>, StoreError> {
         let sql = "SELECT max(series) FROM chunk WHERE hour = ?";

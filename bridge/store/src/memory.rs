@@ -96,6 +96,12 @@ impl Memory {
         self.applied = self.applied.max(position);
     }
 
+    /// Whether memory has a point of a series.
+    pub(crate) fn has_points(&self, series: SeriesId) -> bool {
+        let sealed = self.sealed.iter().map(|generation| &**generation);
+        sealed.chain([&self.active]).any(|generation| generation.buffer(series).is_some())
+    }
+
     /// What was refused for its age since the last call.
     pub(crate) fn take_too_old(&mut self) -> Vec<TooOld> {
         std::mem::take(&mut self.too_old)

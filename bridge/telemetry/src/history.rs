@@ -187,7 +187,7 @@ pub trait History: Send + Sync + 'static {
     }
 
     /// Up to `limit` devices that have series, those before left out by their count: full identifiers, and the metrics of
-    /// each. Devices keep their places; none: that was all.
+    /// each. Devices keep their places, and one that left leaves an empty name without metrics; none: that was all.
     fn names(&self, before: usize, limit: usize) -> Vec<(Arc<str>, Vec<Arc<str>>)>;
 
     /// Changes of alerts before `before` (`None`: from the newest), newest first.

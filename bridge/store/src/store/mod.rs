@@ -1,8 +1,9 @@
-//! The store, and what is done with it as a whole: `flush`, `close` (hours), `maintain`.
+//! The store, and what is done with it as a whole: `flush`, `close` (hours), `names` (that leave), `maintain`.
 
 mod close;
 mod flush;
 mod maintain;
+mod names;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -151,7 +152,7 @@ impl Store {
         let files = self.inner.files.read();
         let memory = self.inner.memory.lock();
         StoreStats {
-            series: u64::from(memory.catalogue.series_count()),
+            series: memory.catalogue.series_count() as u64,
             points: memory.points() + files.points(),
             memory_bytes: memory.bytes() as u64,
             file_bytes: files.bytes(),
