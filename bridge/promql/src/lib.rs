@@ -26,4 +26,4 @@ pub use ast::Expression;
 pub use duration::parse as parse_duration;
 pub use error::QueryError;
 pub use eval::{Answer, Limits, Line, Range, evaluate};
-pub use parser::{parse, parse_selector};
+pub use parser::{TextLimits, parse, parse_selector};
