@@ -52,11 +52,14 @@ async fn publish(server: &Server, readings: &Readings) {
     let half = all.partition_point(|(time, ..)| *time < middle);
     all.rotate_left(half);
     for part in all.chunks(500) {
-        let reading = |&(time, device, value): &(i64, &str, f64)| json!({ "deviceId": device, "location": group_of(device).replace('/', ", "), "time": time, "energy": value });
+        let reading = |&(time, device, value): &(i64, &str, f64)| {
+            let location = group_of(device).replace('/', ", ");
+            json!({ "deviceId": device, "location": location, "time": time, "energy": value })
+        };
         let payload = json!(part.iter().map(reading).collect::<Vec<_>>()).to_string();
         tool::mosquitto_pub(server.mqtt, &["-q", "1", "-t", "plant/up", "-m", &payload]).await;
     }
-    let word = json!({ "deviceId": "solo", "time": all[0].0 + 1, "energy": "unknown" }).to_string();
+    let word = json!({ "deviceId": "solo", "time": all[0].0 + 1, "energy": "blocked" }).to_string();
     tool::mosquitto_pub(server.mqtt, &["-q", "1", "-t", "plant/up", "-m", &word]).await;
     eventually("all readings are in history", LIMIT, || async {
         (server.get("/v1/stats").await["store"]["points"].as_u64()? == all.len() as u64 + 1).then_some(())

@@ -93,7 +93,8 @@ async fn windows_of_a_group_say_what_its_readings_do() {
     // A point each 10 s, 20.0 + n / 10; the fake history gives every device the same.
     let from = NOW_MS - 3_600_000;
     let question = format!("/v1/aggregate?metric=temperature&group=site/b&from={from}&to={}&every=1m", from + 120_000);
-    let functions = "&function=count&function=mean&function=min&function=max&function=last&function=p50&function=increase&function=time_mean";
+    let functions = ["count", "mean", "min", "max", "last", "p50", "increase", "time_mean"];
+    let functions = functions.map(|name| format!("&function={name}")).concat();
     let answer = site.get(&format!("{question}{functions}")).await.json();
     assert_eq!((&answer["rung_ms"], &answer["every_ms"]), (&json!(null), &json!(60_000)));
     let points = answer["lines"][0]["points"].as_array().unwrap();

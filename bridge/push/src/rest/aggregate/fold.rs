@@ -2,7 +2,7 @@
 
 use tidegate_buckets::Bucket;
 
-use super::functions::Needs;
+use super::needs::Needs;
 use super::percentiles::Values;
 
 /// What is known of one window.

@@ -1,6 +1,7 @@
 //! What can be asked about a window.
 
 use super::fold::Cell;
+use super::needs::Needs;
 
 /// One figure of a window.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -21,33 +22,12 @@ pub enum Function {
 }
 
 /// What has to be gathered for some functions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Needs {
-    /// How long values held.
-    pub holding: bool,
-    pub increases: bool,
-    /// The values themselves.
-    pub values: bool,
-}
-
-impl Needs {
-    pub fn of(functions: &[Function]) -> Needs {
-        let any = |of: fn(&Function) -> bool| functions.iter().any(of);
-        Needs {
-            holding: any(|function| *function == Function::TimeMean),
-            increases: any(|function| *function == Function::Increase),
-            values: any(|function| matches!(function, Function::Percentile(_))),
-        }
-    }
-
-    /// Whether summaries of points say it all.
-    pub fn is_of_summaries(self) -> bool {
-        self == Needs::default()
-    }
-
-    /// Whether what was before the span counts in it.
-    pub fn looks_back(self) -> bool {
-        self.holding || self.increases
+pub fn needs(functions: &[Function]) -> Needs {
+    let any = |of: fn(&Function) -> bool| functions.iter().any(of);
+    Needs {
+        holding: any(|function| *function == Function::TimeMean),
+        increases: any(|function| *function == Function::Increase),
+        values: any(|function| matches!(function, Function::Percentile(_))),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What many series say together, by windows of time.
 //!
-//! - [`windows`]: where they begin; [`functions`]: what can be asked about one; [`fold`]: series folded into them;
+//! - [`windows`]: where they begin; [`functions`]: what can be asked about one, [`needs`]: what that takes; [`fold`]: series folded into them;
 //!   [`percentiles`]: of their values; [`answer`]: the text
 //!
 //! A question is worked at in short turns, between which others have the history: neither its length nor its client holds
@@ -9,6 +9,7 @@
 mod answer;
 mod fold;
 mod functions;
+mod needs;
 mod percentiles;
 mod windows;
 
@@ -34,7 +35,8 @@ use crate::config::QuestionsConfig;
 use crate::error::ApiError;
 use answer::{Head, Writer};
 use fold::{Cell, Fold};
-use functions::{Function, Needs};
+use functions::Function;
+use needs::Needs;
 use windows::Unlaid;
 
 /// How long a turn takes, about.
@@ -64,7 +66,7 @@ pub async fn aggregate(
     let times = csv::wanted(&parameters, &headers)?;
     let is_csv = times.is_some();
     let (names, functions) = functions_of(&parameters)?;
-    let (fold, every_ms, timezone) = fold(&api, &parameters, Needs::of(&functions))?;
+    let (fold, every_ms, timezone) = fold(&api, &parameters, functions::needs(&functions))?;
     let by = parameters.text("by").unwrap_or("all").to_owned();
     let by = By::of(&by)?;
     let lines = by.lines(selection::chosen(&api, asker, &parameters).await?, parameters.text("group"));
