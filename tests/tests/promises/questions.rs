@@ -59,7 +59,7 @@ async fn publish(server: &Server, readings: &Readings) {
         let payload = json!(part.iter().map(reading).collect::<Vec<_>>()).to_string();
         tool::mosquitto_pub(server.mqtt, &["-q", "1", "-t", "plant/up", "-m", &payload]).await;
     }
-    let word = json!({ "deviceId": "solo", "time": all[0].0 + 1, "energy": "blocked" }).to_string();
+    let word = json!({ "deviceId": "solo", "location": "yard", "time": all[0].0 + 1, "energy": "blocked" }).to_string();
     tool::mosquitto_pub(server.mqtt, &["-q", "1", "-t", "plant/up", "-m", &word]).await;
     eventually("all readings are in history", LIMIT, || async {
         (server.get("/v1/stats").await["store"]["points"].as_u64()? == all.len() as u64 + 1).then_some(())

@@ -4,8 +4,9 @@
 //! - [`archive`]: history, read where blocking is allowed
 //! - [`selection`]: which series a question about many of them means
 //! - [`devices`], [`readings`], [`periods`], [`series`], [`many_series`], [`aggregate`], [`alerts`], [`rules`],
-//!   [`acknowledge`], [`clients`], [`commands`], [`operations`], [`backup`]: the answers; [`prometheus`]: the same history as Grafana asks for it;
-//!   [`export`], [`import`]: history out and in; [`intent`]: what changes something; [`listing`]: long answers, part by part
+//!   [`acknowledge`], [`clients`], [`commands`], [`operations`], [`backup`]: the answers;
+//!   [`prometheus`]: the same history as Grafana asks for it; [`export`], [`import`]: history out and in; [`intent`]: what changes something;
+//!   [`listing`]: long answers, part by part
 
 mod acknowledge;
 mod aggregate;

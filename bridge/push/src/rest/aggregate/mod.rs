@@ -1,7 +1,7 @@
 //! What many series say together, by windows of time.
 //!
-//! - [`windows`]: where they begin; [`functions`]: what can be asked about one, [`needs`]: what that takes; [`fold`]: series folded into them;
-//!   [`percentiles`]: of their values; [`answer`]: the text
+//! - [`windows`]: where they begin; [`functions`]: what can be asked about one, [`needs`]: what that takes; [`fold`]: series
+//!   folded into them; [`percentiles`]: of their values; [`answer`]: the text
 //!
 //! A question is worked at in short turns, between which others have the history: neither its length nor its client holds
 //! up anybody else.
