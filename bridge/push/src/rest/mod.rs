@@ -5,8 +5,8 @@
 //! - [`selection`]: which series a question about many of them means
 //! - [`devices`], [`readings`], [`periods`], [`series`], [`many_series`], [`aggregate`], [`alerts`], [`rules`],
 //!   [`acknowledge`], [`clients`], [`commands`], [`operations`], [`backup`]: the answers;
-//!   [`prometheus`]: the same history as Grafana asks for it; [`export`], [`import`]: history out and in; [`intent`]: what changes something;
-//!   [`listing`]: long answers, part by part
+//!   [`prometheus`]: the same history as Grafana asks for it; [`export`], [`import`]: history out and in;
+//!   [`intent`]: what changes something; [`listing`]: long answers, part by part
 
 mod acknowledge;
 mod aggregate;
