@@ -209,7 +209,7 @@ fn is_tied(of: &[&Vec<(i64, f64)>], start: i64, question: &Question) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn windows_of_groups_say_what_the_readings_say() {
-    let mut server = Server::with_config("[questions]\nexact_max = 50\n").await;
+    let mut server = Server::with_config("[flush]\ninterval = \"200 ms\"\n[questions]\nexact_max = 50\n").await;
     let begins = (now_ms() - 60 * HOUR).div_euclid(HOUR) * HOUR;
     let readings = readings(begins);
     publish(&server, &readings).await;
@@ -223,8 +223,13 @@ async fn windows_of_groups_say_what_the_readings_say() {
         hold: HOUR,
     };
     let odd = Question { from: begins + 5 * HOUR + 12_345, to: begins + 20 * HOUR + 678, ..all };
-    for is_restarted in [false, true] {
-        if is_restarted {
+    for is_closed in [false, true] {
+        if is_closed {
+            eventually("its hours are closed", LIMIT, || async {
+                tool::mosquitto_pub(server.mqtt, &["-q", "1", "-t", "lab/tick/t", "-m", "1"]).await;
+                (server.metric("tidegate_store_closed_hours_total").await >= 30.0).then_some(())
+            })
+            .await;
             server.kill_and_restart().await;
             eventually("it is there again", LIMIT, || async { server.value("m1", "energy").await }).await;
         }
