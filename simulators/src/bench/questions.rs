@@ -28,6 +28,8 @@ const TIMES: usize = 3;
 /// Until all is in files and nothing else goes on.
 const CAUGHT_UP_TIMEOUT: Duration = Duration::from_secs(600);
 const QUIET: Duration = Duration::from_secs(5);
+/// The last hour is to be closed soon after its end, too.
+const CONFIG: &str = "[flush]\ninterval = \"10 s\"\n";
 
 /// Tidegate, and InfluxDB where its program is named.
 ///
@@ -35,7 +37,7 @@ const QUIET: Duration = Duration::from_secs(5);
 /// When a server cannot be started, refuses points or does not answer.
 pub async fn run(config: &BenchConfig, table: &mut Table) -> io::Result<()> {
     let day = Day { series: config.devices, from_ms: (unix_ms() / DAY_MS - 2) * DAY_MS };
-    let server = Server::start(Kind::Tidegate, &config.tidegate).await?;
+    let server = Server::start_with(Kind::Tidegate, &config.tidegate, CONFIG).await?;
     let began = Instant::now();
     publish_all(config, &server, day).await?;
     caught_up(&server, day).await?;
