@@ -148,6 +148,9 @@ pub struct BenchArgs {
     /// The peer.
     #[arg(long, default_value = "/usr/sbin/mosquitto", value_name = "PROGRAM")]
     mosquitto: PathBuf,
+    /// The peer of the step questions: what tests/servers/influxdb prints.
+    #[arg(long, value_name = "PROGRAM")]
+    influxd: Option<PathBuf>,
     /// A second peer of the steps live and live-fast: what tests/servers/centrifuge/build prints.
     #[arg(long, value_name = "PROGRAM")]
     centrifuge: Option<PathBuf>,
@@ -302,6 +305,7 @@ async fn bench(args: BenchArgs) -> anyhow::Result<()> {
         mosquitto: args.mosquitto,
         earlier: args.earlier,
         centrifuge: args.centrifuge,
+        influxd: args.influxd,
         centrifuge_batch: args.centrifuge_batch.max(1),
         only: args.only,
         measure: args.measure,

@@ -30,6 +30,10 @@ const COUNTERS: &[(&str, &str)] = &[
         "Readings that a follower, or whoever it writes to, did not take for good, by follower.",
     ),
     ("tidegate_history_questions_total", "Questions to the history, by who asked and how they ended."),
+    (
+        "tidegate_history_refused_total",
+        "Questions to the history that asked for more than one may, by the key of the limit.",
+    ),
     ("tidegate_http_refused_total", "HTTP requests and connections refused, by reason."),
     ("tidegate_http_requests_total", "HTTP requests, by route and status."),
     ("tidegate_identity_accepted_total", "Clients let in, by what they proved."),
@@ -105,6 +109,10 @@ const COUNTERS: &[(&str, &str)] = &[
     ("tidegate_store_deleted_events_total", "Alert events deleted for their age or number."),
     ("tidegate_store_deleted_files_total", "Files of history deleted for their age or bytes."),
     ("tidegate_store_flushed_points_total", "Points of history written to files."),
+    (
+        "tidegate_store_forgotten_devices_total",
+        "Devices whose names left the catalogue, since nothing of them was left.",
+    ),
     ("tidegate_store_refused_points_total", "Points not taken into history, by reason."),
     ("tidegate_store_rollups_rebuilt_total", "Damaged files of summaries made again from raw readings."),
     ("tidegate_store_written_bytes_total", "Bytes of history written to files."),

@@ -8,8 +8,13 @@ pub enum QueryError {
     #[error("{0}")]
     Execution(String),
     /// It asks for more than one question may.
-    #[error("{0}")]
-    TooMuch(String),
+    #[error("{what}")]
+    TooMuch {
+        /// The key of the configuration that says so.
+        limit: &'static str,
+        /// What it asks for, and what to do.
+        what: String,
+    },
     /// The series cannot be read.
     #[error("{0}")]
     Source(String),
@@ -21,5 +26,9 @@ pub enum QueryError {
 impl QueryError {
     pub(crate) fn question(text: impl Into<String>) -> Self {
         QueryError::Question(text.into())
+    }
+
+    pub(crate) fn too_much(limit: &'static str, what: String) -> Self {
+        QueryError::TooMuch { limit, what }
     }
 }

@@ -10,9 +10,6 @@ use crate::error::QueryError;
 /// The label that holds the name of the metric.
 pub const NAME: &str = "__name__";
 
-/// Bytes that a compiled pattern may take.
-const PATTERN_BYTES_MAX: usize = 1 << 18;
-
 /// Labels of a series, ordered by name; none is empty.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Labels(Arc<[Label]>);
@@ -117,14 +114,21 @@ impl Matcher {
         Matcher { label: label.to_owned(), test: Test::Equal(value.to_owned()) }
     }
 
-    /// As written: `=`, `!=`, `=~`, `!~`. A pattern has to match all of the value.
+    /// As written: `=`, `!=`, `=~`, `!~`. A pattern has to match all of the value, and takes so many bytes at most.
     ///
     /// # Errors
-    /// [`QueryError::Question`] when the pattern is none.
-    pub(crate) fn written(label: String, operator: &str, value: String) -> Result<Self, QueryError> {
+    /// [`QueryError::Question`] when the pattern is none, [`QueryError::TooMuch`] when it is too large.
+    pub(crate) fn written(label: String, operator: &str, value: String, bytes_max: usize) -> Result<Self, QueryError> {
         let pattern = |value: &str| {
-            let whole = RegexBuilder::new(&format!("^(?s:{value})$")).size_limit(PATTERN_BYTES_MAX).build();
+            let whole = RegexBuilder::new(&format!("^(?s:{value})$")).size_limit(bytes_max).build();
             whole.map_err(|error| {
+                if let regex::Error::CompiledTooBig(most) = error {
+                    let what = format!(
+                        "`{value}` is larger than the {most} bytes that a compiled pattern may have \
+                         (`prometheus.pattern_bytes_max`): write a shorter one"
+                    );
+                    return QueryError::too_much("prometheus.pattern_bytes_max", what);
+                }
                 let error = error.to_string();
                 let reason = error.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
                 QueryError::question(format!("`{value}` is no regular expression: {reason}"))
@@ -175,7 +179,7 @@ mod tests {
 
     #[test]
     fn a_pattern_matches_the_whole_value() {
-        let like = |pattern: &str| Matcher::written("a".into(), "=~", pattern.into());
+        let like = |pattern: &str| Matcher::written("a".into(), "=~", pattern.into(), 1 << 18);
         assert!(like("hall|yard").is_ok_and(|it| it.fits("hall") && it.fits("yard") && !it.fits("hall 1")));
         assert!(like("").is_ok_and(|it| it.fits("") && !it.fits("x")));
         assert!(like("a(").is_err_and(|error| error.to_string().starts_with("`a(` is no regular expression: ")));

@@ -21,9 +21,11 @@ pub mod labels;
 mod lexer;
 mod parser;
 pub mod source;
+mod text_limits;
 
 pub use ast::Expression;
 pub use duration::parse as parse_duration;
 pub use error::QueryError;
 pub use eval::{Answer, Limits, Line, Range, evaluate};
 pub use parser::{parse, parse_selector};
+pub use text_limits::TextLimits;

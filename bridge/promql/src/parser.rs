@@ -5,22 +5,15 @@ use crate::error::QueryError;
 use crate::functions::{Function, Kind, Operator};
 use crate::labels::{Matcher, NAME};
 use crate::lexer::{Token, tokens};
-
-/// Bytes of a question.
-const TEXT_MAX: usize = 16_384;
-/// How deep parentheses, functions and operators may be nested.
-const DEPTH_MAX: usize = 64;
-/// Operators of a question: each is one more level of what is evaluated, also where nothing is nested.
-const OPERATORS_MAX: usize = 200;
-/// Regular expressions of a question: each takes time and memory to be compiled.
-const PATTERNS_MAX: usize = 16;
+use crate::text_limits::TextLimits;
 
 /// Understands a question.
 ///
 /// # Errors
-/// [`QueryError::Question`] says what is wrong, where, and what is not answered here.
-pub fn parse(text: &str) -> Result<Expression, QueryError> {
-    let mut parser = Parser::of(text)?;
+/// [`QueryError::Question`] says what is wrong, where, and what is not answered here; [`QueryError::TooMuch`] what is beyond
+/// the limits.
+pub fn parse(text: &str, limits: TextLimits) -> Result<Expression, QueryError> {
+    let mut parser = Parser::of(text, limits)?;
     let node = parser.expression(0)?;
     parser.end()?;
     Ok(Expression(node))
@@ -30,8 +23,8 @@ pub fn parse(text: &str) -> Result<Expression, QueryError> {
 ///
 /// # Errors
 /// As [`parse`].
-pub fn parse_selector(text: &str) -> Result<Vec<Matcher>, QueryError> {
-    match parse(text)?.0 {
+pub fn parse_selector(text: &str, limits: TextLimits) -> Result<Vec<Matcher>, QueryError> {
+    match parse(text, limits)?.0 {
         Node::Selector(Selector { matchers, range_ms: None, offset_ms: 0 }) => Ok(matchers),
         _ => {
             Err(QueryError::question(format!("`{text}` is no selector: write one as `temperature{{group=\"hall\"}}`")))
@@ -40,6 +33,7 @@ pub fn parse_selector(text: &str) -> Result<Vec<Matcher>, QueryError> {
 }
 
 struct Parser {
+    limits: TextLimits,
     tokens: std::iter::Peekable<std::vec::IntoIter<(usize, Token)>>,
     depth: usize,
     operators: usize,
@@ -47,17 +41,21 @@ struct Parser {
 }
 
 impl Parser {
-    fn of(text: &str) -> Result<Self, QueryError> {
-        if text.len() > TEXT_MAX {
-            return Err(QueryError::question(format!("the question has more than {TEXT_MAX} bytes")));
+    fn of(text: &str, limits: TextLimits) -> Result<Self, QueryError> {
+        let most = limits.text_bytes_max;
+        if text.len() > most {
+            let what = format!("the question has more than {most} bytes (`prometheus.text_bytes_max`)");
+            return Err(QueryError::too_much("prometheus.text_bytes_max", what));
         }
-        Ok(Parser { tokens: tokens(text)?.into_iter().peekable(), depth: 0, operators: 0, patterns: 0 })
+        Ok(Parser { limits, tokens: tokens(text)?.into_iter().peekable(), depth: 0, operators: 0, patterns: 0 })
     }
 
     fn expression(&mut self, at_least: u8) -> Result<Node, QueryError> {
         self.depth += 1;
-        if self.depth > DEPTH_MAX {
-            return Err(QueryError::question(format!("the question is nested more than {DEPTH_MAX} deep")));
+        let most = self.limits.nesting_max;
+        if self.depth > most {
+            let what = format!("the question is nested more than {most} deep (`prometheus.nesting_max`)");
+            return Err(QueryError::too_much("prometheus.nesting_max", what));
         }
         let mut left = self.unary()?;
         while let Some(operation) = self.operation().filter(|operation| operation.binding() >= at_least.max(1)) {
@@ -94,8 +92,10 @@ impl Parser {
 
     fn binary(&mut self, operation: Operation, left: Node) -> Result<Node, QueryError> {
         self.operators += 1;
-        if self.operators > OPERATORS_MAX {
-            return Err(QueryError::question(format!("the question has more than {OPERATORS_MAX} operators")));
+        let most = self.limits.operators_max;
+        if self.operators > most {
+            let what = format!("the question has more than {most} operators (`prometheus.operators_max`)");
+            return Err(QueryError::too_much("prometheus.operators_max", what));
         }
         let as_number = self.takes_word("bool");
         if as_number && !operation.is_comparison() {
@@ -308,11 +308,13 @@ impl Parser {
         };
         self.tokens.next();
         self.patterns += usize::from(operator.ends_with('~'));
-        if self.patterns > PATTERNS_MAX {
-            return Err(QueryError::question(format!("the question has more than {PATTERNS_MAX} regular expressions")));
+        let most = self.limits.patterns_max;
+        if self.patterns > most {
+            let what = format!("the question has more than {most} regular expressions (`prometheus.patterns_max`)");
+            return Err(QueryError::too_much("prometheus.patterns_max", what));
         }
         match self.tokens.next() {
-            Some((_, Token::Text(value))) => Matcher::written(label, operator, value),
+            Some((_, Token::Text(value))) => Matcher::written(label, operator, value, self.limits.pattern_bytes_max),
             Some((at, token)) => Err(unexpected(at, &token, "a text in quotes")),
             None => Err(QueryError::question("the question ends where a text in quotes is missing")),
         }
@@ -379,6 +381,10 @@ mod tests {
 
     use super::*;
 
+    fn parse(text: &str) -> Result<Expression, QueryError> {
+        super::parse(text, TextLimits::default())
+    }
+
     fn number(text: &str) -> f64 {
         fn of(node: &Node) -> f64 {
             match node {
@@ -414,7 +420,10 @@ mod tests {
         assert_eq!((selector.range_ms, selector.offset_ms), (Some(3_600_000), 86_400_000));
         assert_eq!(selector.matchers[0], Matcher::equal(NAME, "energy"));
         assert!(selector.matchers[1].fits("abc") && !selector.matchers[1].fits("b"));
-        assert_eq!(parse_selector(r#"{"soil moisture"}"#).unwrap(), [Matcher::equal(NAME, "soil moisture")]);
+        assert_eq!(
+            parse_selector(r#"{"soil moisture"}"#, TextLimits::default()).unwrap(),
+            [Matcher::equal(NAME, "soil moisture")]
+        );
     }
 
     #[test]

@@ -11,6 +11,8 @@ section! {
         pub commands: CommandsConfig = CommandsConfig::default(),
         /// What questions in PromQL may use.
         pub prometheus: PrometheusConfig = PrometheusConfig::default(),
+        /// What one question about many series may use.
+        pub questions: QuestionsConfig = QuestionsConfig::default(),
     }
     /// The dashboard, REST and the live protocol.
     [http] {
@@ -67,8 +69,32 @@ section! {
 
 impl PushConfig {
     fn read_on(&mut self, reader: &mut Reader) {
+        self.questions = QuestionsConfig::read(reader);
         self.prometheus = PrometheusConfig::read(reader);
         self.commands = CommandsConfig::read(reader);
+    }
+}
+
+section! {
+    /// Bounds of a question about many series, and what it means where it does not say.
+    #[derive(Debug, Clone)]
+    pub struct QuestionsConfig {}
+    /// Questions about many series: /v1/series of several, and /v1/aggregate.
+    [questions] {
+        /// Series of one question.
+        pub series_max: usize = count(20_000),
+        /// Points or hourly summaries that one question may read.
+        pub points_max: u64 = count(100_000_000),
+        /// Values of one answer: windows x functions x lines.
+        ///
+        /// With percentiles a line may have a hundredth of it in windows.
+        pub values_max: usize = count(1_000_000),
+        /// Time that a question may be worked at; its turns are what counts, not what it waits for them.
+        pub time_max: Duration = duration(Duration::from_secs(60)),
+        /// Values of a window up to which percentiles are exact; past it they are within 1 %.
+        pub exact_max: usize = count(1_000),
+        /// How long a reading counts while no next one comes, where the request does not say.
+        pub hold: Duration = duration(Duration::from_secs(3_600)),
     }
 }
 
@@ -86,6 +112,33 @@ section! {
         pub points_max: u64 = count(100_000_000),
         /// Values of all series that a question's selectors choose, by steps; points of one that are read at once.
         pub values_max: usize = count(10_000_000),
+        /// Steps of a range; Prometheus takes as many.
+        pub steps_max: usize = count(11_000),
+        /// Times that match[] may be there; each looks at all series.
+        pub selectors_max: usize = count(16),
+        /// Bytes of a question.
+        pub text_bytes_max: usize = bytes(16 << 10),
+        /// How deep parentheses, functions and operators may be nested; 200 at most.
+        pub nesting_max: usize = count(64),
+        /// Operators of a question; 1,000 at most, since each takes room on a stack.
+        pub operators_max: usize = count(200),
+        /// Regular expressions of a question.
+        pub patterns_max: usize = count(16),
+        /// Bytes of a regular expression when it is compiled.
+        pub pattern_bytes_max: usize = bytes(256 << 10),
+    }
+    then PrometheusConfig::check;
+}
+
+impl PrometheusConfig {
+    fn check(&mut self, reader: &mut Reader) {
+        let mut section = reader.at("prometheus");
+        if self.nesting_max > 200 {
+            section.wrong_key("nesting_max", "is more than 200");
+        }
+        if self.operators_max > 1_000 {
+            section.wrong_key("operators_max", "is more than 1,000");
+        }
     }
 }
 

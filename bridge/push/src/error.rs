@@ -55,6 +55,8 @@ pub enum Kind {
     KeysDiffer,
     /// The key belongs to another command.
     KeyReused,
+    /// A question asks for more than one may.
+    TooMuch,
     /// The body is larger than it may be.
     BodyTooLarge,
     /// The body took too long.
@@ -100,6 +102,7 @@ impl Kind {
             Kind::CommandsFull => (StatusCode::CONFLICT, "commands-full", "Too many commands wait"),
             Kind::KeysDiffer => (StatusCode::CONFLICT, "keys-differ", "Two different keys"),
             Kind::KeyReused => (StatusCode::UNPROCESSABLE_ENTITY, "key-reused", "Key used for another command"),
+            Kind::TooMuch => (StatusCode::UNPROCESSABLE_ENTITY, "too-much", "Too much for one question"),
             Kind::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "Body too large"),
             Kind::BodyTooSlow => (StatusCode::REQUEST_TIMEOUT, "body-too-slow", "Body too slow"),
             Kind::HostRefused => (StatusCode::MISDIRECTED_REQUEST, "host-refused", "Host refused"),

@@ -20,7 +20,7 @@ mod ports;
 mod rest;
 
 pub use clients::Clients;
-pub use config::{CommandsConfig, PrometheusConfig, PushConfig};
+pub use config::{CommandsConfig, PrometheusConfig, PushConfig, QuestionsConfig};
 pub use http::server::serve;
 pub use live::{Hub, Json, LiveConfig, ViewsFollower};
 pub use ports::{

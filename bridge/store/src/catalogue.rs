@@ -9,7 +9,7 @@ use tidegate_telemetry::{DeviceIndex, MetricIndex};
 
 use crate::retention::{Ages, RetentionRule, ages_of};
 
-/// Number of a series, counted from 0; never reused.
+/// Number of a series, counted from 0; used again once nothing refers to it any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct SeriesId(pub(crate) u32);
 
@@ -20,20 +20,28 @@ pub(crate) enum Row {
     Device { id: u32, name: Arc<str>, index: Option<u32> },
     /// A series, or its metric's new number in processing.
     Series { id: SeriesId, device: u32, metric: Arc<str>, index: u16 },
+    /// The series is no more. Its device's row stays, without a name, until another device takes its place.
+    NoSeries { id: SeriesId },
 }
 
-/// Devices and series. Names are forever; processing's numbers may be given anew after its state was lost.
+/// Devices and series. Names stay as long as anything refers to them; processing's numbers may be given anew after its state was
+/// lost.
 #[derive(Debug, Default)]
 pub(crate) struct Catalogue {
+    /// One without a name is a free place.
     devices: Vec<Device>,
+    free_devices: Vec<u32>,
+    free_series: Vec<SeriesId>,
     by_name: FxHashMap<Arc<str>, u32>,
     /// Devices and series by processing's numbers.
     by_index: ByNumber<u32, SeriesId>,
     metric_names: FxHashSet<Arc<str>>,
     series: u32,
     unsaved: Vec<Row>,
-    /// How many devices and series there were at the start.
+    /// How many devices and series there were at the start, and free numbers that were given since.
     loaded: (u32, u32),
+    reused_devices: FxHashSet<u32>,
+    reused_series: FxHashSet<SeriesId>,
     rules: Vec<RetentionRule>,
     /// For how long series are kept, by their numbers; none where there are no rules.
     ages: Vec<Ages>,
@@ -52,8 +60,13 @@ impl Catalogue {
     /// Rebuilds one row at start; rows come in order of their identifiers.
     pub(crate) fn load(&mut self, row: Row) {
         match row {
+            Row::Device { id, name, .. } if name.is_empty() => {
+                self.devices.push(Device::nobody());
+                self.free_devices.push(id);
+                self.loaded.0 = id + 1;
+            }
             Row::Device { name, index, .. } => {
-                let id = self.add_device(name);
+                let id = self.append_device(name);
                 self.loaded.0 = id + 1;
                 self.devices[id as usize].index = index;
                 if let Some(index) = index {
@@ -61,6 +74,7 @@ impl Catalogue {
                 }
             }
             Row::Series { id, device, metric, index } => {
+                self.free_series.extend((self.series..id.0).map(SeriesId));
                 self.series = self.series.max(id.0 + 1);
                 self.loaded.1 = self.series;
                 if metric.is_empty() {
@@ -75,6 +89,7 @@ impl Catalogue {
                     self.by_index.set_metric(device_index, MetricIndex(index), id);
                 }
             }
+            Row::NoSeries { .. } => {}
         }
     }
 
@@ -171,15 +186,15 @@ impl Catalogue {
     /// `known`: the files have that already, and what they have of the name came later.
     pub(crate) fn erase(&mut self, name: &str, known: bool) -> Vec<SeriesId> {
         let Some(&id) = self.by_name.get(name) else { return Vec::new() };
-        let (devices, series) = if known { self.loaded } else { (0, 0) };
+        let goes_device = !known || id >= self.loaded.0 || self.reused_devices.contains(&id);
+        let goes = |id: SeriesId| !known || id.0 >= self.loaded.1 || self.reused_series.contains(&id);
         let device = &mut self.devices[id as usize];
-        let gone = device.metrics.iter().map(|(_, id)| *id).filter(|id| id.0 >= series);
-        let gone: Vec<SeriesId> = gone.collect();
-        device.metrics.retain(|(_, id)| id.0 < series);
+        let gone: Vec<SeriesId> = device.metrics.iter().map(|(_, id)| *id).filter(|id| goes(*id)).collect();
+        device.metrics.retain(|(_, id)| !goes(*id));
         self.unsaved.retain(|row| !matches!(row, Row::Series { id, .. } if gone.contains(id)));
         let nameless = |&of| Row::Series { id: of, device: id, metric: Arc::default(), index: 0 };
         self.unsaved.extend(gone.iter().map(nameless));
-        if id >= devices {
+        if goes_device {
             self.erase_device(id);
         }
         gone
@@ -217,16 +232,48 @@ impl Catalogue {
         device.metrics.iter().find(|(name, _)| &**name == metric).map(|(_, id)| *id)
     }
 
-    /// A page of devices in the order in which they came, and the metrics of each; an empty name of one that was erased.
+    /// Devices that processing does not know (any more), and their series.
+    pub(crate) fn left(&self) -> impl Iterator<Item = (u32, Vec<SeriesId>)> {
+        let left = (0..).zip(&self.devices).filter(|(_, device)| device.index.is_none() && !device.name.is_empty());
+        left.map(|(id, device)| (id, device.metrics.iter().map(|(_, id)| *id).collect()))
+    }
+
+    /// The series of a device that processing does not know; `None`: it does, or there is no such device.
+    pub(crate) fn series_left(&self, device: u32) -> Option<Vec<SeriesId>> {
+        let known =
+            self.devices.get(device as usize).filter(|known| known.index.is_none() && !known.name.is_empty())?;
+        Some(known.metrics.iter().map(|(_, id)| *id).collect())
+    }
+
+    /// A device to whose series nothing refers leaves, and its numbers are free.
+    pub(crate) fn forget(&mut self, device: u32) {
+        let known = std::mem::replace(&mut self.devices[device as usize], Device::nobody());
+        self.by_name.remove(&known.name);
+        self.unsaved.push(Row::Device { id: device, name: Arc::default(), index: None });
+        self.free_devices.push(device);
+        for (_, id) in &known.metrics {
+            self.unsaved.push(Row::NoSeries { id: *id });
+            self.free_series.push(*id);
+        }
+        drop(known);
+        self.metric_names.retain(|name| Arc::strong_count(name) > 1);
+    }
+
+    /// A page of devices in the order in which they came, and the metrics of each; one that was erased or left is without either.
     pub(crate) fn names(&self, before: usize, limit: usize) -> Vec<(Arc<str>, Vec<Arc<str>>)> {
         let metrics = |device: &Device| device.metrics.iter().map(|(name, _)| name.clone()).collect();
         let page = self.devices.iter().skip(before).take(limit);
         page.map(|device| (device.name.clone(), metrics(device))).collect()
     }
 
-    /// How many series there are; every identifier is below.
-    pub(crate) fn series_count(&self) -> u32 {
+    /// Every identifier of a series is below.
+    pub(crate) fn series_end(&self) -> u32 {
         self.series
+    }
+
+    /// How many series there are.
+    pub(crate) fn series_count(&self) -> usize {
+        self.series as usize - self.free_series.len()
     }
 
     /// What changed since the last call.
@@ -235,6 +282,14 @@ impl Catalogue {
     }
 
     fn add_device(&mut self, name: Arc<str>) -> u32 {
+        let Some(id) = self.free_devices.pop() else { return self.append_device(name) };
+        self.reused_devices.insert(id);
+        self.by_name.insert(name.clone(), id);
+        self.devices[id as usize].name = name;
+        id
+    }
+
+    fn append_device(&mut self, name: Arc<str>) -> u32 {
         let id = self.devices.len() as u32;
         if !name.is_empty() {
             self.by_name.insert(name.clone(), id);
@@ -244,8 +299,14 @@ impl Catalogue {
     }
 
     fn add_series(&mut self, device: u32, metric: &Arc<str>) -> SeriesId {
-        let id = SeriesId(self.series);
-        self.series += 1;
+        let id = match self.free_series.pop() {
+            Some(id) => id,
+            None => SeriesId(self.series),
+        };
+        if id.0 < self.series {
+            self.reused_series.insert(id);
+        }
+        self.series = self.series.max(id.0 + 1);
         let metric = self.interned(metric);
         self.devices[device as usize].add(metric, id);
         self.look_up_ages(device);
@@ -263,6 +324,11 @@ impl Catalogue {
 }
 
 impl Device {
+    /// A free place.
+    fn nobody() -> Device {
+        Device { name: Arc::default(), group: Arc::default(), index: None, metrics: Vec::new() }
+    }
+
     /// Devices are many and stay as they are: doubling would leave room that is never used.
     fn add(&mut self, metric: Arc<str>, id: SeriesId) {
         if self.metrics.len() == self.metrics.capacity() {
@@ -332,7 +398,7 @@ mod tests {
         // As the file has it, and lost again.
         let rows = catalogue.take_unsaved().into_iter().map(|row| match row {
             Row::Device { id, .. } => ((0, id), row),
-            Row::Series { id, .. } => ((1, id.0), row),
+            Row::Series { id, .. } | Row::NoSeries { id } => ((1, id.0), row),
         });
         let mut loaded = Catalogue::default();
         rows.collect::<BTreeMap<_, _>>().into_values().for_each(|row| loaded.load(row));

@@ -7,6 +7,7 @@ use rusqlite::{Connection, params};
 
 use crate::catalogue::SeriesId;
 use crate::chunk;
+use crate::codec::Damaged;
 use crate::error::StoreError;
 use crate::hour::{Day, Hour};
 use crate::point::Run;
@@ -76,6 +77,32 @@ impl DayFile {
         damaged.map_or(Ok(()), |what| Err(self.database.damaged(what)))
     }
 
+    /// Comes to each row of a series in the closed hours from `first` to `last`, in order, until `each` says `false`.
+    pub(crate) fn each_row(
+        &self,
+        (first, last): (Hour, Hour),
+        series: SeriesId,
+        mut each: impl FnMut(Hour, &[u8]) -> Result<bool, Damaged>,
+    ) -> Result<(), StoreError> {
+        // The hours lead: rows of a series lie apart, one place for each hour.
+        let sql = "SELECT chunk.hour, chunk.data FROM closed CROSS JOIN chunk
+            ON chunk.hour = closed.hour AND chunk.series = ?1
+            WHERE closed.hour BETWEEN ?2 AND ?3 ORDER BY closed.hour, chunk.slice";
+        let damaged = self.database.read(|connection| {
+            let mut statement = connection.prepare_cached(sql)?;
+            let mut rows = statement.query(params![series.0, hour_of_day(first), hour_of_day(last)])?;
+            while let Some(row) = rows.next()? {
+                match each(hour_of(first.day(), row.get(0)?), row.get_ref(1)?.as_blob()?) {
+                    Ok(true) => {}
+                    Ok(false) => break,
+                    Err(damaged) => return Ok(Some(damaged)),
+                }
+            }
+            Ok(None)
+        })?;
+        damaged.map_or(Ok(()), |what| Err(self.database.damaged(what)))
+    }
+
     /// All runs of an hour for series from `from` to below `to`.
     pub(crate) fn read_range(&self, hour: Hour, (from, to): (u32, u32)) -> Result<BTreeMap<SeriesId, Run>, StoreError> {
         let sql = "SELECT series, data FROM chunk WHERE hour = ? AND series >= ? AND series < ? ORDER BY series, slice";
@@ -86,6 +113,13 @@ impl DayFile {
             chunk::open_all(&mut rows, hour, &mut runs)
         })?;
         damaged.map_or(Ok(runs), |what| Err(self.database.damaged(what)))
+    }
+
+    /// Whether a closed hour has something of a series.
+    pub(crate) fn has(&self, series: SeriesId) -> Result<bool, StoreError> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM closed WHERE EXISTS
+            (SELECT 1 FROM chunk WHERE chunk.hour = closed.hour AND chunk.series = ?))";
+        self.database.read(|connection| connection.prepare_cached(sql)?.query_row([series.0], |row| row.get(0)))
     }
 
     /// The largest series of an hour.
@@ -107,7 +141,7 @@ fn read_series(
     hour: Hour,
     series: SeriesId,
     run: &mut Run,
-) -> rusqlite::Result<Option<crate::codec::Damaged>> {
+) -> rusqlite::Result<Option<Damaged>> {
     let sql = "SELECT data FROM chunk WHERE hour = ? AND series = ? ORDER BY slice";
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query(params![hour_of_day(hour), series.0])?;

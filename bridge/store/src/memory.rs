@@ -125,6 +125,12 @@ impl Memory {
         self.sealed.iter().flat_map(|generation| &generation.erased).chain(&self.active.erased)
     }
 
+    /// Whether memory has a point of a series.
+    pub(crate) fn has_points(&self, series: SeriesId) -> bool {
+        let sealed = self.sealed.iter().map(|generation| &**generation);
+        sealed.chain([&self.active]).any(|generation| generation.buffer(series).is_some())
+    }
+
     /// What was refused for its age since the last call.
     pub(crate) fn take_too_old(&mut self) -> Vec<TooOld> {
         std::mem::take(&mut self.too_old)

@@ -61,6 +61,13 @@ impl MonthFile {
         Ok(MonthFile { database, closed, thinned })
     }
 
+    /// Whether a closed hour has something of a series.
+    pub(crate) fn has(&self, series: SeriesId) -> Result<bool, StoreError> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM closed WHERE EXISTS
+            (SELECT 1 FROM summary WHERE summary.hour = closed.hour AND summary.series = ?))";
+        self.database.read(|connection| connection.prepare_cached(sql)?.query_row([series.0], |row| row.get(0)))
+    }
+
     /// The summary of a series' hour; `None` when it has no numbers.
     pub(crate) fn read(&self, hour: Hour, series: SeriesId) -> Result<Option<Bucket>, StoreError> {
         let sql = "SELECT data FROM summary WHERE hour = ? AND series = ?";

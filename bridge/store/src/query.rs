@@ -12,6 +12,7 @@ use tidegate_telemetry::history::{
 use tidegate_telemetry::{History, HistoryError, Position, Value};
 
 use crate::catalogue::SeriesId;
+use crate::chunk;
 use crate::error::StoreError;
 use crate::files::Files;
 use crate::hour::Hour;
@@ -57,14 +58,27 @@ impl History for Store {
     ) -> Result<(), HistoryError> {
         let files = self.inner.files.read();
         let Some(view) = View::take(self, &files, &query.device, &query.metric)?.0 else { return Ok(()) };
-        for hour in view.hours(query.from_ms, query.to_ms) {
-            check(wanted)?;
-            let mut run = view.hour(hour)?;
-            run.clip(query.from_ms, query.to_ms);
-            let numbers = run.points.iter().filter_map(|point| Some((point.time_ms(), point.sample.as_number()?)));
+        let hours: Vec<Hour> = view.hours(query.from_ms, query.to_ms).into_iter().collect();
+        let mut hand_over = |run: &Run| {
+            let within = run.points.iter().filter(|point| (query.from_ms..query.to_ms).contains(&point.time_ms()));
+            let numbers = within.filter_map(|point| Some((point.time_ms(), point.sample.as_number()?)));
             numbers.for_each(|(time_ms, number)| each(time_ms, number));
+        };
+        for hours in hours.chunk_by(|a, b| a.day() == b.day()) {
+            check(wanted)?;
+            if view.is_in_file_alone(hours) {
+                view.each_row(hours, &mut |run| {
+                    hand_over(run);
+                    wanted()
+                })?;
+                continue;
+            }
+            for &hour in hours {
+                check(wanted)?;
+                hand_over(&view.hour(hour)?);
+            }
         }
-        Ok(())
+        check(wanted)
     }
 
     fn names(&self, before: usize, limit: usize) -> Vec<(Arc<str>, Vec<Arc<str>>)> {
@@ -215,6 +229,25 @@ impl<'a> View<'a> {
         run.extend(&points[from..to], &self.memory.texts);
         run.settle();
         Ok(run)
+    }
+
+    /// Whether all there is of some hours of one day is in its file.
+    fn is_in_file_alone(&self, hours: &[Hour]) -> bool {
+        hours.iter().all(|hour| !self.files.parts.contains_key(hour) && !self.has_in_memory(*hour))
+    }
+
+    /// Hands over what the file of a day has of some hours, row by row, as it was settled when it was written; until
+    /// `each` says `false`.
+    fn each_row(&self, hours: &[Hour], each: &mut dyn FnMut(&Run) -> bool) -> Result<(), StoreError> {
+        let ([first, ..], Some(last)) = (hours, hours.last()) else { return Ok(()) };
+        let Some(day) = self.files.days.get(&first.day()) else { return Ok(()) };
+        let mut run = Run::default();
+        day.each_row((*first, *last), self.series, |hour, row| {
+            run.points.clear();
+            run.texts.clear();
+            chunk::open(row, hour, &mut run)?;
+            Ok(each(&run))
+        })
     }
 
     fn has_in_memory(&self, hour: Hour) -> bool {

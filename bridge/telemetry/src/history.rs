@@ -208,7 +208,7 @@ pub trait History: Send + Sync + 'static {
     }
 
     /// Up to `limit` devices that have series, those before left out by their count: full identifiers, and the metrics of
-    /// each. Devices keep their places; none: that was all. The place of one that was erased has an empty name and no metric.
+    /// each. Devices keep their places, and one that was erased or left leaves an empty name without metrics; none: that was all.
     fn names(&self, before: usize, limit: usize) -> Vec<(Arc<str>, Vec<Arc<str>>)>;
 
     /// Whether history knows a device by its full identifier.

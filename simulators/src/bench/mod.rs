@@ -7,6 +7,7 @@
 //! - [`growth`]: each cost at two sizes, and by which power it grows
 //! - [`backup`]: a backup of that, and what devices feel of it
 //! - [`hour`]: an hour of load by the devices' own times: memory, bytes on disk; half an hour more, kill -9, restart
+//! - [`questions`]: windows of groups over a day of many series, with InfluxDB as the peer (`influxdb`)
 //! - [`table`]: the figures as Markdown and JSON
 
 pub mod backup;
@@ -14,7 +15,9 @@ pub mod durable;
 pub mod edge;
 pub mod growth;
 pub mod hour;
+mod influxdb;
 pub mod live;
+pub mod questions;
 pub mod server;
 pub mod table;
 
@@ -56,6 +59,8 @@ pub enum Step {
     Backup,
     /// An hour of load, faster, then half an hour more and kill -9.
     Hour,
+    /// Windows of groups over a day of many series.
+    Questions,
 }
 
 /// Sizes of the benchmarks.
@@ -69,7 +74,9 @@ pub struct BenchConfig {
     pub mosquitto: PathBuf,
     /// A second peer of the live steps.
     pub centrifuge: Option<PathBuf>,
-    /// The most readings that peer gets in one HTTP request.
+    /// The peer of the step questions.
+    pub influxd: Option<PathBuf>,
+    /// The most readings that Centrifuge gets in one HTTP request.
     pub centrifuge_batch: usize,
     /// What is measured; empty: everything.
     pub only: Vec<Step>,
@@ -130,6 +137,7 @@ pub async fn run(config: &BenchConfig) -> io::Result<Table> {
             Step::Beside => growth::beside::run(config, &mut table).await?,
             Step::Backup => backup::run(config, &mut table).await?,
             Step::Hour => hour::run(config, &mut table).await?,
+            Step::Questions => questions::run(config, &mut table).await?,
         }
     }
     Ok(table)

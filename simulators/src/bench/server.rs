@@ -245,7 +245,7 @@ async fn launch_centrifuge(program: &Path, folder: &Path) -> io::Result<(Child, 
     }
 }
 
-fn free_port() -> io::Result<SocketAddr> {
+pub(crate) fn free_port() -> io::Result<SocketAddr> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
 }
 

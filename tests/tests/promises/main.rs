@@ -19,6 +19,7 @@ mod older;
 mod operation;
 mod points;
 mod prometheus;
+mod questions;
 mod tidy;
 mod time;
 mod transfer;

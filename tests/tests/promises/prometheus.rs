@@ -270,7 +270,7 @@ async fn promtool_reads_history_and_a_question_that_is_not_answered_says_why() {
     // Operators side by side are as deep as parentheses.
     let long = format!("query=1{}", "%2B1".repeat(4_000));
     let refused = http::request(server.http, "POST", "/prometheus/api/v1/query", &form, &long).await;
-    assert!(refused.status == 400 && refused.json()["error"].as_str().unwrap().contains("more than 200 operators"));
+    assert!(refused.status == 422 && refused.json()["error"].as_str().unwrap().contains("more than 200 operators"));
     let json = [("content-type", "application/json")];
     let refused = http::request(server.http, "POST", "/prometheus/api/v1/query", &json, "{}").await.json();
     assert!(refused["error"].as_str().unwrap().contains("send a form"), "{refused}");
@@ -283,7 +283,11 @@ async fn promtool_reads_history_and_a_question_that_is_not_answered_says_why() {
         ("query?query=%FF%00", 400, "has no meaning in a question"),
         ("query?query=temperature%20offset%209000y", 400, "is no number and no duration"),
         ("query?query=1&time=yesterday", 400, "time=\"yesterday\" is no time"),
-        ("query_range?query=1&start=0&end=20000&step=1", 400, "20001 steps are more than 11000"),
+        (
+            "query_range?query=1&start=0&end=20000&step=1",
+            400,
+            "20001 steps are more than 11000 (`prometheus.steps_max`)",
+        ),
         ("query_range?query=1&start=1&end=0&step=1", 400, "end is before start"),
         ("query_range?query=1&start=1&end=2&step=0", 400, "no duration above zero"),
         ("series", 400, "match[] is missing"),

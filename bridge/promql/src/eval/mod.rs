@@ -334,10 +334,11 @@ impl Evaluation<'_> {
         let limit = self.limits.series_max;
         let series = self.source.select(&selector.matchers, limit)?;
         if series.len() > limit {
-            return Err(QueryError::TooMuch(format!(
+            let what = format!(
                 "a selector chooses more than the {limit} series that one may (`prometheus.series_max`): \
                  select fewer by their labels"
-            )));
+            );
+            return Err(QueryError::too_much("prometheus.series_max", what));
         }
         Ok(series)
     }
@@ -357,10 +358,11 @@ impl Evaluation<'_> {
         self.points.set(self.points.get() + points as u64);
         let limit = self.limits.points_max;
         if self.points.get() > limit {
-            return Err(QueryError::TooMuch(format!(
+            let what = format!(
                 "the question looks at more than {limit} points (`prometheus.points_max`): ask for a shorter span, \
                  fewer series, or steps of whole hours"
-            )));
+            );
+            return Err(QueryError::too_much("prometheus.points_max", what));
         }
         Ok(())
     }
@@ -372,11 +374,12 @@ impl Evaluation<'_> {
     }
 
     fn too_many_values(&self) -> QueryError {
-        QueryError::TooMuch(format!(
+        let what = format!(
             "the question needs more than {} values at a time (`prometheus.values_max`): ask for longer steps, a shorter \
              span or fewer series",
             self.limits.values_max
-        ))
+        );
+        QueryError::too_much("prometheus.values_max", what)
     }
 }
 

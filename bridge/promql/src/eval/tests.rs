@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use tidegate_buckets::Bucket;
 
 use super::*;
+use crate::ast::Expression;
 use crate::labels::Matcher;
-use crate::parse;
 
 const MINUTE: i64 = 60_000;
 const HOUR: i64 = 3_600_000;
@@ -63,6 +63,10 @@ impl Source for Memory {
         }
         Ok(buckets)
     }
+}
+
+fn parse(question: &str) -> Result<Expression, QueryError> {
+    crate::parse(question, crate::TextLimits::default())
 }
 
 const LIMITS: Limits =

@@ -41,12 +41,17 @@ pub fn wanted(parameters: &Parameters, headers: &HeaderMap) -> Result<Option<Tim
         None => Times::UnixMs,
         // Times in JSON are Unix milliseconds whatever is asked for.
         Some(_) if !as_csv => return Ok(None),
-        Some(name) => Times::In(TimeZone::get(name).map_err(|_| {
-            let detail = format!("timezone={name:?} is no zone of the IANA database, such as Europe/Berlin or UTC");
-            ApiError::new(Kind::UnknownTimezone, detail)
-        })?),
+        Some(name) => Times::In(zone(name)?),
     };
     Ok(as_csv.then_some(times))
+}
+
+/// The zone of a name.
+pub fn zone(name: &str) -> Result<TimeZone, ApiError> {
+    TimeZone::get(name).map_err(|_| {
+        let detail = format!("timezone={name:?} is no zone of the IANA database, such as Europe/Berlin or UTC");
+        ApiError::new(Kind::UnknownTimezone, detail)
+    })
 }
 
 fn is_accepted(headers: &HeaderMap) -> bool {

@@ -2,11 +2,14 @@
 //!
 //! - [`parameters`], [`instant`], [`numbers`], [`csv`]: what requests say; [`lookup`]: which device they mean
 //! - [`archive`]: history, read where blocking is allowed
-//! - [`devices`], [`readings`], [`periods`], [`series`], [`alerts`], [`rules`], [`acknowledge`], [`clients`], [`commands`],
-//!   [`operations`] with [`outlook`], [`backup`]: the answers; [`prometheus`]: the same history as Grafana asks for it;
-//!   [`export`], [`import`]: history out and in; [`intent`]: what changes something; [`listing`]: long answers, part by part
+//! - [`selection`]: which series a question about many of them means
+//! - [`devices`], [`readings`], [`periods`], [`series`], [`many_series`], [`aggregate`], [`alerts`], [`rules`],
+//!   [`acknowledge`], [`clients`], [`commands`], [`operations`] with [`outlook`], [`backup`]: the answers;
+//!   [`prometheus`]: the same history as Grafana asks for it; [`export`], [`import`]: history out and in;
+//!   [`intent`]: what changes something; [`listing`]: long answers, part by part
 
 mod acknowledge;
+mod aggregate;
 mod alert_history;
 mod alert_page;
 mod alerts;
@@ -22,6 +25,7 @@ mod instant;
 mod intent;
 mod listing;
 mod lookup;
+mod many_series;
 mod numbers;
 mod operations;
 mod outlook;
@@ -30,6 +34,7 @@ mod periods;
 mod prometheus;
 mod readings;
 mod rules;
+mod selection;
 mod series;
 
 use std::sync::Arc;
@@ -84,6 +89,7 @@ pub fn router(
         .route("/v1/import", post(import::take))
         .route("/v1/periods", get(periods::list))
         .route("/v1/series", get(series::chart))
+        .route("/v1/aggregate", get(aggregate::aggregate))
         .route("/v1/groups", get(devices::groups))
         .route("/v1/alerts", get(alerts::list))
         .route("/v1/rules", get(rules::list))

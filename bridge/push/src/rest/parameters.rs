@@ -1,4 +1,4 @@
-//! Query parameters: each is known, is there once, and says what is wrong with it.
+//! Query parameters: each is known, is there once unless it may be several times, and says what is wrong with it.
 
 use std::ops::RangeInclusive;
 use std::str::FromStr;
@@ -6,6 +6,7 @@ use std::str::FromStr;
 use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::Uri;
 use axum::http::request::Parts;
+use rustc_hash::FxHashSet;
 
 use super::instant;
 use super::numbers::whole;
@@ -21,7 +22,7 @@ pub fn is_topic(text: &str) -> bool {
     length && !text.starts_with('$') && !text.contains(['+', '#']) && !text.chars().any(char::is_control)
 }
 
-/// The query parameters of a request: each known, and there once.
+/// The query parameters of a request: each known, and there once unless it may be several times.
 #[derive(Debug)]
 pub struct Parameters(Vec<(String, String)>);
 
@@ -31,10 +32,19 @@ impl Parameters {
     /// # Errors
     /// [`ApiError`] that names a parameter that is unknown or there twice.
     pub fn of(uri: &Uri, known: &[&str]) -> Result<Parameters, ApiError> {
+        Parameters::with_several(uri, known, &[])
+    }
+
+    /// As [`Parameters::of`]; those in `several` may be there more than once, each time with another text.
+    ///
+    /// # Errors
+    /// [`ApiError`] that names a parameter that is unknown or there twice.
+    pub fn with_several(uri: &Uri, known: &[&str], several: &[&str]) -> Result<Parameters, ApiError> {
         let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri)
             .map_err(|error| ApiError::parameter("", format!("the query cannot be read: {error}")))?;
         let written = uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
-        for ((at, (name, _)), written) in pairs.iter().enumerate().zip(written) {
+        let mut seen: FxHashSet<(&str, &str)> = FxHashSet::default();
+        for ((name, text), written) in pairs.iter().zip(written) {
             // What is not UTF-8 was read as U+FFFD; looking for something else than was asked helps nobody.
             if !is_utf8(written) {
                 return Err(ApiError::parameter(
@@ -46,7 +56,8 @@ impl Parameters {
                 let taken = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
                 return Err(ApiError::parameter(name, format!("unknown parameter {name:?}: this path takes {taken}")));
             }
-            if pairs[..at].iter().any(|(earlier, _)| earlier == name) {
+            let text = if several.contains(&name.as_str()) { text.as_str() } else { "" };
+            if !seen.insert((name, text)) {
                 return Err(ApiError::parameter(name, format!("{name} is there twice: give it once")));
             }
         }
@@ -56,6 +67,11 @@ impl Parameters {
     /// The text of a parameter.
     pub fn text(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The texts of a parameter that may be there several times, in the order in which they came.
+    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
     /// The text of a parameter that has to be there.
@@ -146,6 +162,10 @@ mod tests {
     fn unknown_and_repeated_parameters_are_named() {
         assert!(of("form=1").unwrap_err().to_string().contains("takes from, to, limit, cursor"));
         assert!(of("from=1&from=2").unwrap_err().to_string().contains("from is there twice"));
+        let several = |query: &str| Parameters::with_several(&query.parse().unwrap(), &["from", "to"], &["from"]);
+        let texts = several("/?from=1&to=2&from=").unwrap().all("from").map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(texts, ["1", ""]);
+        assert!(several("/?from=1&from=1").unwrap_err().to_string().contains("from is there twice"));
     }
 
     #[test]

@@ -27,6 +27,7 @@ async fn every_path_answers_as_the_description_says() {
         ("GET", "/v1/devices/site/a/dev7"),
         ("GET", &readings),
         ("GET", &series),
+        ("GET", "/v1/aggregate?metric=temperature&every=5m&function=mean&function=p95&function=time_mean&by=group"),
         ("GET", "/v1/groups"),
         ("GET", "/v1/alerts?state=all"),
         ("GET", "/v1/rules"),

@@ -6,6 +6,7 @@ mod client;
 mod clients;
 mod description;
 mod fleet;
+mod questions;
 mod refusals;
 mod server;
 mod site;

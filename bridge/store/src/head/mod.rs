@@ -329,10 +329,12 @@ impl HeadWriter<'_> {
     pub(crate) fn catalogue(&self, rows: &[Row]) -> rusqlite::Result<()> {
         let mut device = self.connection.prepare_cached("INSERT OR REPLACE INTO device VALUES (?, ?, ?)")?;
         let mut series = self.connection.prepare_cached("INSERT OR REPLACE INTO series VALUES (?, ?, ?, ?)")?;
+        let mut no_series = self.connection.prepare_cached("DELETE FROM series WHERE id = ?")?;
         for row in rows {
             match row {
                 Row::Device { id, name, index } => device.execute(params![id, &**name, index])?,
                 Row::Series { id, device, metric, index } => series.execute(params![id.0, device, &**metric, index])?,
+                Row::NoSeries { id } => no_series.execute([id.0])?,
             };
         }
         Ok(())

@@ -59,7 +59,7 @@ impl Closing {
     /// caller holds `writing`.
     pub(crate) fn step(&mut self, inner: &Inner) -> Result<bool, StoreError> {
         make_files(inner, self.hour)?;
-        let series_end = inner.memory.lock().catalogue.series_count();
+        let series_end = inner.memory.lock().catalogue.series_end();
         let to = self.next.saturating_add(SERIES_AT_A_TIME);
         let is_last = to >= series_end;
         // Other readers go on; only this thread writes, so nothing changes until the upgrade.

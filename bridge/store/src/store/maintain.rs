@@ -7,6 +7,7 @@ use rustc_hash::FxHashMap;
 
 use super::close::{self, Closing};
 use super::erase::Erasing;
+use super::names::Left;
 use super::thin::thin;
 use crate::aged::Aged;
 use crate::counters;
@@ -29,6 +30,8 @@ pub struct MaintainReport {
     pub files_deleted: usize,
     /// Alert events deleted by age or number.
     pub events_deleted: usize,
+    /// Devices whose names left the catalogue, since nothing of them was left.
+    pub devices_forgotten: usize,
     /// Time was up before all was done: go on soon.
     pub unfinished: bool,
 }
@@ -46,6 +49,8 @@ pub(crate) struct Maintenance {
     freed: bool,
     /// As `head.db` has it.
     aged_saved: Option<Aged>,
+    /// Of what devices there is still something.
+    left: Left,
 }
 
 impl Store {
@@ -70,6 +75,9 @@ impl Store {
         let mut todo = inner.writing.lock();
         let aged_ms = todo.age(inner, now_ms)?;
         let files_deleted = unlink_expired(inner, aged_ms)?;
+        if files_deleted > 0 {
+            todo.left.look_again();
+        }
         let mut report = MaintainReport { files_deleted, ..MaintainReport::default() };
         if !todo.erase(inner, |now| now.duration_since(begun) >= budget)? {
             report.unfinished = true;
@@ -101,6 +109,10 @@ impl Store {
         }
         report.files_deleted += unlink_surplus(inner)?;
         report.events_deleted = trim_events(inner, aged_ms)?;
+        if report.files_deleted > 0 {
+            todo.left.look_again();
+        }
+        report.devices_forgotten = todo.left.forget_names(inner)?;
         let files = inner.files.read();
         files.close_idle();
         if std::mem::take(&mut todo.freed) {
@@ -275,4 +287,5 @@ fn count(report: &MaintainReport) {
     metrics::counter!("tidegate_store_closed_hours_total").increment(report.hours_closed as u64);
     metrics::counter!("tidegate_store_deleted_files_total").increment(report.files_deleted as u64);
     metrics::counter!("tidegate_store_deleted_events_total").increment(report.events_deleted as u64);
+    metrics::counter!("tidegate_store_forgotten_devices_total").increment(report.devices_forgotten as u64);
 }

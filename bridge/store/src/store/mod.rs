@@ -1,10 +1,11 @@
 //! The store, and what is done with it as a whole: `flush`, `close` (hours), `erase` (devices), `thin` (what is
-//! kept for a shorter time), `maintain`.
+//! kept for a shorter time), `names` (that leave), `maintain`.
 
 mod close;
 mod erase;
 mod flush;
 mod maintain;
+mod names;
 mod thin;
 
 use std::path::PathBuf;
@@ -172,7 +173,7 @@ impl Store {
         let files = self.inner.files.read();
         let memory = self.inner.memory.lock();
         StoreStats {
-            series: u64::from(memory.catalogue.series_count()),
+            series: memory.catalogue.series_count() as u64,
             points: memory.points() + files.points(),
             memory_bytes: memory.bytes() as u64,
             file_bytes: files.bytes(),

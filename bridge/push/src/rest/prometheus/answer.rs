@@ -8,6 +8,7 @@ use tidegate_promql::labels::Labels;
 use tidegate_promql::{Answer, Line, QueryError, Range};
 
 use crate::error::ApiError;
+use crate::rest::selection::count_too_much;
 
 /// The body of an answer that is one.
 pub(super) fn success<T: Serialize>(data: &T) -> Response {
@@ -32,13 +33,22 @@ impl Refused {
     pub fn parameter(detail: impl Into<String>) -> Self {
         Refused { status: StatusCode::BAD_REQUEST, kind: "bad_data", detail: detail.into() }
     }
+
+    /// A request asks for more than one may; the key says so.
+    pub fn too_much(limit: &'static str, detail: impl Into<String>) -> Self {
+        count_too_much(limit);
+        Refused::parameter(detail)
+    }
 }
 
 impl From<QueryError> for Refused {
     fn from(error: QueryError) -> Self {
+        if let QueryError::TooMuch { limit, .. } = &error {
+            count_too_much(limit);
+        }
         let (status, kind) = match &error {
             QueryError::Question(_) => (StatusCode::BAD_REQUEST, "bad_data"),
-            QueryError::Execution(_) | QueryError::TooMuch(_) => (StatusCode::UNPROCESSABLE_ENTITY, "execution"),
+            QueryError::Execution(_) | QueryError::TooMuch { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "execution"),
             QueryError::Source(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
             QueryError::Withdrawn => (StatusCode::SERVICE_UNAVAILABLE, "canceled"),
         };

@@ -18,21 +18,17 @@ use axum::routing::get;
 use serde_json::json;
 use tidegate_promql::labels::Labels;
 use tidegate_promql::source::Series;
-use tidegate_promql::{Limits, QueryError, Range, evaluate, parse, parse_selector};
+use tidegate_promql::{Limits, QueryError, Range, TextLimits, evaluate, parse, parse_selector};
 use tidegate_settings::millis;
 use tidegate_telemetry::history::Wanted;
 use tidegate_telemetry::{History, HistoryError};
 
 use super::Api;
 use crate::archive::Asker;
+use crate::config::PrometheusConfig;
 use answer::{Evaluated, Named, Refused, success};
 use names::Readable;
 use request::Asked;
-
-/// Steps of a range at most, as in Prometheus.
-const STEPS_MAX: usize = 11_000;
-/// Selectors of one request: each looks at all series.
-const SELECTORS_MAX: usize = 16;
 
 /// What stands below `/prometheus`.
 pub fn routes() -> Router<Arc<Api>> {
@@ -62,23 +58,24 @@ async fn range(State(api): State<Arc<Api>>, asker: Asker, asked: Asked) -> Resul
         return Err(Refused::parameter("end is before start"));
     }
     let range = Range { start_ms, end_ms, step_ms };
-    if range.len() > STEPS_MAX {
-        let steps = range.len();
-        return Err(Refused::parameter(format!(
-            "{steps} steps are more than {STEPS_MAX}: ask for longer steps or a shorter span"
-        )));
+    let (steps, most) = (range.len(), api.config.prometheus.steps_max);
+    if steps > most {
+        let detail = format!(
+            "{steps} steps are more than {most} (`prometheus.steps_max`): ask for longer steps or a shorter span"
+        );
+        return Err(Refused::too_much("prometheus.steps_max", detail));
     }
     answered(&api, asker, &asked, range, false).await
 }
 
 async fn answered(api: &Api, asker: Asker, asked: &Asked, range: Range, at_once: bool) -> Result<Response, Refused> {
     let question = asked.required("query")?.to_owned();
-    let limits = limits(api, asked)?;
+    let (limits, text_limits) = (limits(api, asked)?, text_limits(&api.config.prometheus));
     let hub = Arc::clone(&api.hub);
     // Patterns take time to be compiled, so that is done in its turn too.
     let answer = api.archive.ask(asker, move |history, wanted| {
         let source = Readable { hub: &hub, history, wanted };
-        let answer = parse(&question).and_then(|expression| evaluate(&expression, &source, range, limits));
+        let answer = parse(&question, text_limits).and_then(|expression| evaluate(&expression, &source, range, limits));
         match answer {
             Err(QueryError::Withdrawn) => Err(HistoryError::Withdrawn),
             answer => Ok(answer),
@@ -94,6 +91,11 @@ fn limits(api: &Api, asked: &Asked) -> Result<Limits, Refused> {
     Ok(Limits { lookback_ms, series_max, points_max, values_max })
 }
 
+fn text_limits(config: &PrometheusConfig) -> TextLimits {
+    let PrometheusConfig { text_bytes_max, nesting_max, operators_max, patterns_max, pattern_bytes_max, .. } = *config;
+    TextLimits { text_bytes_max, nesting_max, operators_max, patterns_max, pattern_bytes_max }
+}
+
 /// What a look at each series made of those that fit one of the request's selectors, or of all without one.
 async fn of_series<T: Default + Send + 'static>(
     api: &Api,
@@ -102,12 +104,15 @@ async fn of_series<T: Default + Send + 'static>(
     look: impl Fn(&mut T, Series) + Send + 'static,
 ) -> Result<T, Refused> {
     let selectors: Vec<String> = asked.all("match[]").map(str::to_owned).collect();
-    if selectors.len() > SELECTORS_MAX {
-        return Err(Refused::parameter(format!("match[] is there more than {SELECTORS_MAX} times")));
+    let most = api.config.prometheus.selectors_max;
+    if selectors.len() > most {
+        let detail = format!("match[] is there more than {most} times (`prometheus.selectors_max`)");
+        return Err(Refused::too_much("prometheus.selectors_max", detail));
     }
+    let limits = text_limits(&api.config.prometheus);
     let hub = Arc::clone(&api.hub);
     let question = move |history: &dyn History, wanted: Wanted<'_>| {
-        let selectors: Result<Vec<_>, _> = selectors.iter().map(|selector| parse_selector(selector)).collect();
+        let selectors: Result<Vec<_>, _> = selectors.iter().map(|selector| parse_selector(selector, limits)).collect();
         let mut selectors = match selectors {
             Ok(selectors) => selectors,
             Err(error) => return Ok(Err(error)),
@@ -135,10 +140,11 @@ async fn series(State(api): State<Arc<Api>>, asker: Asker, asked: Asked) -> Resu
     };
     let known = of_series(&api, asker, &asked, labels).await?;
     if known.len() > limit {
-        return Err(Refused::parameter(format!(
+        let detail = format!(
             "the selectors choose more than the {limit} series that one request may (`prometheus.series_max`): select \
              fewer by their labels"
-        )));
+        );
+        return Err(Refused::too_much("prometheus.series_max", detail));
     }
     Ok(success(&known.iter().map(Named).collect::<Vec<_>>()))
 }

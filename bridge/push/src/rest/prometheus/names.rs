@@ -11,9 +11,7 @@ use tidegate_telemetry::history::{SeriesQuery, Wanted};
 use tidegate_telemetry::{History, HistoryError};
 
 use crate::live::hub::Hub;
-
-/// Devices that are looked at before others have their turn at the views, and at the store.
-const DEVICES_PER_LOCK: usize = 500;
+use crate::rest::selection::{DEVICES_PER_LOCK, groups};
 
 /// The unit of each metric; where devices have several, one of them.
 pub(super) fn units(hub: &Hub) -> BTreeMap<Arc<str>, Arc<str>> {
@@ -92,7 +90,7 @@ impl Readable<'_> {
                 return Ok(());
             }
             looked_at += page.len();
-            for ((device, metrics), group) in page.iter().zip(self.groups(&page)) {
+            for ((device, metrics), group) in page.iter().zip(groups(self.hub, &page)) {
                 for metric in metrics {
                     let name = as_label.entry(Arc::clone(metric)).or_insert_with(|| sanitized(metric).into());
                     let [name, device, group, metric] = [name, device, &group, metric].map(Arc::clone);
@@ -103,13 +101,6 @@ impl Readable<'_> {
                 }
             }
         }
-    }
-
-    /// Groups of devices; of those that live no more the levels above the last one of their name.
-    fn groups(&self, page: &[(Arc<str>, Vec<Arc<str>>)]) -> Vec<Arc<str>> {
-        let above = |id: &str| Arc::from(id.rsplit_once('/').map_or("", |(above, _)| above.trim_matches('/')));
-        self.hub
-            .read(|views| page.iter().map(|(id, _)| views.group_of(id).map_or_else(|| above(id), Arc::clone)).collect())
     }
 
     fn query(series: &Series, from_ms: i64, to_ms: i64, rung: Rung) -> SeriesQuery {

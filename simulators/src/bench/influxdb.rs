@@ -1,0 +1,113 @@
+//! InfluxDB 2 as the peer of questions: a process on a free port, in a folder of its own.
+
+use super::server::{folder_bytes, free_port};
+use std::{
+    io,
+    net::SocketAddr,
+    path::Path,
+    process::Stdio,
+    time::{Duration, Instant},
+};
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    process::{Child, Command},
+    time::sleep,
+};
+
+const TOKEN: &str = "measurement";
+const BATCH_BYTES: usize = 1 << 20;
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+/// Files that did not change for so long are compacted.
+const SETTLED: Duration = Duration::from_secs(10);
+
+/// A running server with one bucket.
+pub(super) struct Influxdb {
+    address: SocketAddr,
+    folder: TempDir,
+    child: Child,
+    batch: String,
+}
+
+impl Influxdb {
+    /// Starts the program that `tests/servers/influxdb` builds.
+    pub(super) async fn start(program: &Path) -> io::Result<Influxdb> {
+        let folder = tempfile::Builder::new().prefix("tidegate-bench-").tempdir()?;
+        let address = free_port()?;
+        let at = |name: &str| folder.path().join(name);
+        let mut command = Command::new(program);
+        command.arg("--http-bind-address").arg(address.to_string()).arg("--reporting-disabled");
+        command.arg("--bolt-path").arg(at("bolt")).arg("--sqlite-path").arg(at("sqlite"));
+        command.arg("--engine-path").arg(at("engine"));
+        command.args(["--storage-cache-snapshot-write-cold-duration", "2s"]);
+        command.args(["--storage-compact-full-write-cold-duration", "2s"]);
+        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true).spawn()?;
+        let began = Instant::now();
+        while TcpStream::connect(address).await.is_err() {
+            if began.elapsed() > START_TIMEOUT {
+                return Err(io::Error::other("InfluxDB does not answer"));
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+        let server = Influxdb { address, folder, child, batch: String::new() };
+        let setup = format!(r#"{{"username":"u","password":"password1","org":"o","bucket":"b","token":"{TOKEN}"}}"#);
+        server.ask("/api/v2/setup", "application/json", &setup).await?;
+        Ok(server)
+    }
+
+    /// Adds a line of line protocol, with its time in ms.
+    pub(super) async fn line(&mut self, line: &str) -> io::Result<()> {
+        self.batch.push_str(line);
+        if self.batch.len() >= BATCH_BYTES { self.flush().await } else { Ok(()) }
+    }
+
+    async fn flush(&mut self) -> io::Result<()> {
+        let batch = std::mem::take(&mut self.batch);
+        self.ask("/api/v2/write?org=o&bucket=b&precision=ms", "text/plain", &batch).await.map(drop)
+    }
+
+    /// Writes what is left, and waits until it lies compacted.
+    pub(super) async fn settle(&mut self) -> io::Result<()> {
+        self.flush().await?;
+        let (mut before, mut since) = (0, Instant::now());
+        while since.elapsed() < SETTLED {
+            sleep(Duration::from_millis(500)).await;
+            let bytes = folder_bytes(self.folder.path());
+            if bytes != before {
+                (before, since) = (bytes, Instant::now());
+            }
+        }
+        Ok(())
+    }
+
+    /// How long a question takes, ms; asked once.
+    pub(super) async fn flux(&self, question: &str) -> io::Result<f64> {
+        let began = Instant::now();
+        let answer = self.ask("/api/v2/query?org=o", "application/vnd.flux", question).await?;
+        let ms = began.elapsed().as_secs_f64() * 1e3;
+        eprintln!("bench: Flux answers {} lines in {ms:.0} ms: {question}", answer.lines().count());
+        Ok(ms)
+    }
+
+    pub(super) async fn stop(mut self) -> io::Result<()> {
+        self.child.kill().await
+    }
+
+    /// In HTTP 1.0, which has no chunks: lines come whole.
+    async fn ask(&self, path: &str, media_type: &str, body: &str) -> io::Result<String> {
+        let mut stream = TcpStream::connect(self.address).await?;
+        let head = format!(
+            "POST {path} HTTP/1.0\r\nhost: localhost\r\nauthorization: Token {TOKEN}\r\naccept: application/csv\r\n\
+             content-type: {media_type}\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        stream.write_all(head.as_bytes()).await?;
+        stream.write_all(body.as_bytes()).await?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await?;
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        let is_good = answer.split(' ').nth(1).is_some_and(|status| status.starts_with('2'));
+        if is_good { Ok(answer) } else { Err(io::Error::other(format!("InfluxDB: {answer}"))) }
+    }
+}
