@@ -154,6 +154,15 @@ pub struct BenchArgs {
     /// The most readings that peer gets in one HTTP request; more than one where more are due.
     #[arg(long, default_value_t = 1, value_name = "READINGS")]
     centrifuge_batch: usize,
+    /// InfluxDB 2, the peer of an import: what tests/servers/influxdb prints.
+    #[arg(long, value_name = "PROGRAM", requires = "influx")]
+    influxd: Option<PathBuf>,
+    /// Its command line: what tests/servers/influx-cli prints.
+    #[arg(long, value_name = "PROGRAM", requires = "influxd")]
+    influx: Option<PathBuf>,
+    /// Points that are imported.
+    #[arg(long, default_value_t = 10_000_000, value_name = "POINTS")]
+    import_points: u64,
     /// Length of each measurement.
     #[arg(long, default_value = "20s", value_parser = parse_duration)]
     measure: Duration,
@@ -302,6 +311,9 @@ async fn bench(args: BenchArgs) -> anyhow::Result<()> {
         mosquitto: args.mosquitto,
         earlier: args.earlier,
         centrifuge: args.centrifuge,
+        influxd: args.influxd,
+        influx: args.influx,
+        import_points: args.import_points,
         centrifuge_batch: args.centrifuge_batch.max(1),
         only: args.only,
         measure: args.measure,
