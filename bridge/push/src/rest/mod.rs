@@ -30,6 +30,7 @@ mod prometheus;
 mod readings;
 mod rules;
 mod series;
+mod summaries;
 
 use std::sync::Arc;
 
@@ -39,6 +40,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tidegate_telemetry::History;
+use tokio::sync::Semaphore;
 
 use crate::clients::Clients;
 use crate::config::PushConfig;
@@ -57,6 +59,8 @@ struct Api {
     intents: Arc<dyn Intents>,
     operations: Arc<dyn Operations>,
     clients: Arc<dyn Clients>,
+    /// Turns of imports.
+    imports: Semaphore,
 }
 
 /// Every path the server answers: REST, the live protocol, the dashboard.
@@ -71,6 +75,7 @@ pub fn router(
     let gatekeeper = Arc::new(security::Gatekeeper::new(&config));
     let sessions = Live::new(Arc::clone(&hub), Arc::clone(&history));
     let archive = RequestArchive::new(history, &config);
+    let imports = Semaphore::new(config.import_concurrency);
     Router::new()
         .route("/v1/devices", get(devices::list))
         .route("/v1/devices/{*id}", get(devices::one).post(commands::send))
@@ -91,7 +96,7 @@ pub fn router(
         .route("/v1/clients/{id}/trace", get(clients::trace))
         .route("/v1/problems", get(operations::problems))
         .route("/v1/stats", get(operations::stats))
-        .route("/v1/backup", get(backup::whole).post(backup::beside))
+        .route("/v1/backup", get(backup::whole).head(backup::head).post(backup::beside))
         .route("/v1/openapi.json", get(operations::description))
         .merge(prometheus::routes())
         .route("/v1/live", get(live::upgrade).with_state(sessions))
@@ -100,7 +105,7 @@ pub fn router(
         .route("/metrics", get(operations::metrics))
         .fallback(dashboard::fallback)
         .method_not_allowed_fallback(wrong_method)
-        .with_state(Arc::new(Api { config, hub, archive, intents, operations, clients }))
+        .with_state(Arc::new(Api { config, hub, archive, intents, operations, clients, imports }))
         .layer(compression::layer())
         .layer(from_fn_with_state(gatekeeper, security::guard))
         .layer(from_fn(requests::count))
