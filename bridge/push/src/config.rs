@@ -43,7 +43,7 @@ section! {
         ///
         /// `tidegate import` sends up to 4 MiB at once, and less where that is refused.
         pub import_body_bytes_max: usize = bytes(4 << 20),
-        /// Imports at the same time; past it 503.
+        /// Imports at the same time; others wait for their turn, and get 503 after http.body_timeout.
         pub import_concurrency: usize = count(4),
         /// Points of one entry of an import: views are locked for as long as one is applied.
         pub import_entry_points: usize = count(500),

@@ -99,7 +99,7 @@ async fn an_import_of_a_bucket_that_is_killed_goes_on_where_it_was() {
     let (url, token) = source(&world, &influxdb).await;
     let from_ms = a_day(&influxdb).await;
     let place = world.path("place");
-    let more = ["--window", "2 min", "--resume", place.to_str().unwrap()];
+    let more = ["--window", "10 min", "--resume", place.to_str().unwrap()];
     let arguments = [&arguments(&url, &token)[..], &more].concat();
     let mut child = world.start("import", &arguments);
     eventually("some of it is here", LIMIT, || async { place.exists().then_some(()) }).await;

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
 use serde::Deserialize;
@@ -25,6 +26,9 @@ pub struct Answer {
     pub tags_left_out: Vec<String>,
     /// Bytes that a body may have.
     pub body_bytes_max: Option<usize>,
+    /// From the sending of it to this answer.
+    #[serde(skip)]
+    pub took: Duration,
 }
 
 #[derive(Debug, Deserialize)]
@@ -79,9 +83,10 @@ impl Delivery {
         let number = body.records.first().map_or(0, |record| record.number);
         let stopped =
             || format!("stopped at {} {number}; import the same again: what is there stays once", self.counted);
-        let bytes = [&self.head[..], &body.bytes].concat();
+        let (began, bytes) = (Instant::now(), [&self.head[..], &body.bytes].concat());
         let answer = patiently(self.server, &self.query, Some(&bytes)).with_context(stopped)?;
         let mut answer: Answer = serde_json::from_reader(answer.body).context("the answer broke off")?;
+        answer.took = began.elapsed();
         for flaw in &mut answer.flawed {
             flaw.line = self.number_of(body, flaw.line);
         }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use anyhow::Result;
 use tidegate_lines::{Format, csv};
@@ -17,6 +18,10 @@ use crate::words::{size, utc};
 const BODY_BYTES_MIN: usize = 16 << 10;
 /// …and at most of those that follow: no more than it says, `http.import_body_bytes_max`.
 const BODY_BYTES_MAX: usize = 4 << 20;
+/// They grow while each is taken within this time…
+const QUICK: Duration = Duration::from_millis(500);
+/// …and shrink when it takes longer: the program waits `http.body_timeout` for one, 10 s by default.
+const SLOW: Duration = Duration::from_secs(2);
 /// A record of more is no record.
 const RECORD_BYTES_MAX: usize = 64 << 10;
 /// What lines of text are counted in.
@@ -133,7 +138,12 @@ impl<'a> Sending<'a> {
             self.flaw(line, &flaw);
         }
         self.flaws += answer.flawed_more;
-        self.body_bytes_max = answer.body_bytes_max.unwrap_or(BODY_BYTES_MIN).min(BODY_BYTES_MAX);
+        let allowed = answer.body_bytes_max.unwrap_or(BODY_BYTES_MIN).min(BODY_BYTES_MAX);
+        self.body_bytes_max = match answer.took {
+            quick if quick < QUICK => self.body_bytes_max.saturating_mul(4).min(allowed),
+            slow if slow > SLOW => (self.body_bytes_max / 2).max(BODY_BYTES_MIN),
+            _ => self.body_bytes_max,
+        };
         self.total.add(answer);
         let bytes = self.bytes;
         self.progress.tell(self.total.points, || size(bytes));

@@ -86,12 +86,11 @@ pub async fn take(
     let known = ["format", "device", "metric", "device_tag", "group_tag", "precision", "first_line"];
     let parameters = Parameters::of(&uri, &known)?;
     let mapping = mapping(&parameters, &headers)?;
-    let _turn = api.imports.try_acquire().map_err(|_| {
-        refused(
-            "imports",
-            ApiError::new(Kind::Busy, "other imports are under way (http.import_concurrency): ask again"),
-        )
-    })?;
+    let turn = tokio::time::timeout(api.config.body_timeout, api.imports.acquire()).await;
+    let Ok(Ok(_turn)) = turn else {
+        let detail = "other imports are under way (http.import_concurrency): ask again";
+        return Err(refused("imports", ApiError::new(Kind::Busy, detail)));
+    };
     let body = intent::body_within(&api, body, "http.import_body_bytes_max", api.config.import_body_bytes_max).await?;
     let now_ms = api.hub.now_ms();
     let (kept_from_ms, kept_by) = api.archive.keeps_from_ms(now_ms);
