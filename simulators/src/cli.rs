@@ -148,7 +148,7 @@ pub struct BenchArgs {
     /// The peer.
     #[arg(long, default_value = "/usr/sbin/mosquitto", value_name = "PROGRAM")]
     mosquitto: PathBuf,
-    /// The peer of the step questions: what tests/servers/influxdb prints.
+    /// The peer of questions and of an import: what tests/servers/influxdb prints.
     #[arg(long, value_name = "PROGRAM")]
     influxd: Option<PathBuf>,
     /// A second peer of the steps live and live-fast: what tests/servers/centrifuge/build prints.
@@ -157,6 +157,12 @@ pub struct BenchArgs {
     /// The most readings that peer gets in one HTTP request; more than one where more are due.
     #[arg(long, default_value_t = 1, value_name = "READINGS")]
     centrifuge_batch: usize,
+    /// Its command line: what tests/servers/influx-cli prints.
+    #[arg(long, value_name = "PROGRAM", requires = "influxd")]
+    influx: Option<PathBuf>,
+    /// Points that are imported.
+    #[arg(long, default_value_t = 10_000_000, value_name = "POINTS")]
+    import_points: u64,
     /// Length of each measurement.
     #[arg(long, default_value = "20s", value_parser = parse_duration)]
     measure: Duration,
@@ -306,6 +312,8 @@ async fn bench(args: BenchArgs) -> anyhow::Result<()> {
         earlier: args.earlier,
         centrifuge: args.centrifuge,
         influxd: args.influxd,
+        influx: args.influx,
+        import_points: args.import_points,
         centrifuge_batch: args.centrifuge_batch.max(1),
         only: args.only,
         measure: args.measure,

@@ -87,9 +87,14 @@ impl InfluxDb {
 
     /// A new token that may write to the bucket: its identifier, and itself.
     pub async fn token(&self) -> (String, String) {
+        self.token_to("write").await
+    }
+
+    /// A new token that may do one thing (`read`, `write`) with the bucket: its identifier, and itself.
+    pub async fn token_to(&self, action: &str) -> (String, String) {
         let bucket = self.bucket().await;
         let of = json!({ "type": "buckets", "id": bucket["id"], "orgID": bucket["orgID"] });
-        let body = json!({ "orgID": bucket["orgID"], "permissions": [{ "action": "write", "resource": of }] });
+        let body = json!({ "orgID": bucket["orgID"], "permissions": [{ "action": action, "resource": of }] });
         let made = self.call("POST", "/api/v2/authorizations", &body).await;
         (text(&made["id"]), text(&made["token"]))
     }

@@ -18,6 +18,8 @@ use crate::words::{size, utc};
 const SILENCE_MAX: Duration = Duration::from_secs(120);
 /// What is held is said in a body of so many bytes, which every program takes: `http.body_bytes_max` is 128 KiB by default.
 const HELD_BYTES_MAX: usize = 120 << 10;
+/// By how much it gives way to other programs (nice(2)).
+const GIVE_WAY: i32 = 10;
 /// How often a terminal is told how far it is.
 const TELL_INTERVAL: Duration = Duration::from_millis(500);
 
@@ -26,6 +28,10 @@ const TELL_INTERVAL: Duration = Duration::from_millis(500);
 /// # Errors
 /// What kept it from being taken. A backup that was there before is whole then.
 pub fn run(arguments: &Backup) -> Result<()> {
+    // It has time: who shares the machine with it, a program that serves devices for one, goes first.
+    if let Err(error) = rustix::process::nice(GIVE_WAY) {
+        eprintln!("tidegate: the backup does not give way to other programs: {error}");
+    }
     if arguments.destination == Path::new("-") { to_stdout(arguments) } else { to_folder(arguments) }
 }
 

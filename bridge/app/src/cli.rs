@@ -113,8 +113,8 @@ pub enum Command {
     Upgrade(Upgrade),
     /// Writes history of a running program as CSV or line protocol.
     Export(Export),
-    /// Brings history into a running program: CSV, or line protocol such as `influxd inspect export-lp` gives.
-    Import(Import),
+    /// Brings history into a running program: CSV, line protocol, what Home Assistant or ThingsBoard keep, a running InfluxDB 2.
+    Import(Box<Import>),
 }
 
 /// What a backup is taken of, and where it goes.
@@ -179,6 +179,9 @@ pub struct Export {
     /// Of this metric alone.
     #[arg(long)]
     pub metric: Option<String>,
+    /// Summaries of the numbers of so much time each (count, mean, min, max, last), instead of readings.
+    #[arg(long, value_parser = ["1s", "10s", "1m", "10m", "1h", "1d"])]
+    pub resolution: Option<String>,
     /// From this time on: Unix ms, or RFC 3339.
     #[arg(long, value_name = "TIME")]
     pub from: Option<String>,
@@ -193,32 +196,98 @@ pub struct Export {
     pub resume: bool,
 }
 
+/// How readings of before are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Written {
+    /// RFC 4180, with a line that names the columns device, metric, time and value.
+    Csv,
+    /// That of InfluxDB.
+    LineProtocol,
+    /// The CSV of ThingsBoard's widgets: a column of times, one for each metric.
+    Thingsboard,
+    /// The SQLite file of Home Assistant's recorder, home-assistant_v2.db.
+    HomeAssistant,
+}
+
 /// What is brought, and what its lines mean.
 #[derive(Debug, Args)]
 pub struct Import {
     /// The file, or `-` for stdin.
-    pub file: PathBuf,
+    #[arg(required_unless_present = "influxdb", conflicts_with = "influxdb")]
+    pub file: Option<PathBuf>,
     /// Address of the program's HTTP listener.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     pub http: SocketAddr,
-    /// How it is written; without it, CSV where the first line names the columns time and value.
+    /// How it is written; without it, what its beginning looks like.
     #[arg(long, value_enum)]
-    pub format: Option<Lines>,
+    pub format: Option<Written>,
     /// The device of lines that name none.
     #[arg(long)]
     pub device: Option<String>,
     /// The metric of lines of CSV that name none.
     #[arg(long)]
     pub metric: Option<String>,
-    /// Line protocol: the tags whose values, joined by a slash, are the device [default: device].
+    /// Line protocol, InfluxDB: the tags whose values, joined by a slash, are the device [default: device].
     #[arg(long, value_name = "TAG,…")]
     pub device_tag: Option<String>,
-    /// Line protocol: the tag that is the group of a device which is not known yet [default: group].
+    /// Line protocol, InfluxDB: the tag that is the group of a device which is not known yet [default: group].
     #[arg(long, value_name = "TAG")]
     pub group_tag: Option<String>,
     /// Line protocol: of what its times are numbers [default: ns].
     #[arg(long, value_parser = ["ns", "us", "ms", "s"])]
     pub precision: Option<String>,
+    /// ThingsBoard: the zone that its times are in, such as Europe/Berlin.
+    #[arg(long, value_name = "ZONE", default_value = "UTC")]
+    pub time_zone: String,
+    /// Home Assistant: what becomes of statistics from before the first state.
+    #[arg(long, value_enum, default_value = "mean")]
+    pub statistics: Statistics,
+    /// A running InfluxDB.
+    #[command(flatten)]
+    pub influxdb: FromInfluxDb,
+}
+
+/// What becomes of the statistics that Home Assistant keeps for longer than states.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Statistics {
+    /// Means, and what meters read at the end.
+    Mean,
+    /// These, and the extremes as metrics of their own, METRIC.min and METRIC.max.
+    Extremes,
+    /// Nothing.
+    None,
+}
+
+/// A bucket of a running InfluxDB 2.
+#[derive(Debug, Args)]
+pub struct FromInfluxDb {
+    /// Where an InfluxDB 2 runs whose bucket is brought, such as http://influx:8086.
+    #[arg(long, value_name = "URL", requires_all = ["org", "bucket", "token_file"])]
+    pub influxdb: Option<String>,
+    /// InfluxDB: the organization, by name.
+    #[arg(long)]
+    pub org: Option<String>,
+    /// InfluxDB: the bucket, by name.
+    #[arg(long)]
+    pub bucket: Option<String>,
+    /// InfluxDB: a file whose first line is a token that may read the bucket.
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// InfluxDB: authorities of its certificate, in PEM; without it, those that the system trusts.
+    #[arg(long, value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+    /// InfluxDB: from this time on, Unix ms or RFC 3339; without it, from its first point.
+    #[arg(long, value_name = "TIME", requires = "influxdb")]
+    pub from: Option<String>,
+    /// InfluxDB: up to this time, without it; now, when it is not given.
+    #[arg(long, value_name = "TIME", requires = "influxdb")]
+    pub to: Option<String>,
+    /// InfluxDB: how much of its time is asked for at once.
+    #[arg(long, value_name = "TIME", default_value = "1 d", value_parser = parse_duration)]
+    pub window: Duration,
+    /// InfluxDB: a file that says how far it is; where there is one, it goes on there. It goes when all is here.
+    #[arg(long, value_name = "FILE", requires = "influxdb")]
+    pub resume: Option<PathBuf>,
 }
 
 /// Which device is erased.

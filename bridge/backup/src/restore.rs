@@ -1,5 +1,5 @@
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use crate::hash::{self, Failed};
@@ -97,13 +97,40 @@ pub(crate) fn written(path: &Path, content: &mut dyn Read) -> Result<(u64, Strin
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).map_err(failed)?;
     }
-    let mut file = File::create(path).map_err(failed)?;
+    let mut file = Steady { file: File::create(path).map_err(failed)?, bytes: 0 };
     let written = hash::copy(content, &mut file).map_err(|error| match error {
         Failed::Reading(_) => UnpackError::BrokenOff(path.display().to_string()),
         Failed::Writing(source) => failed(source),
     })?;
-    file.sync_all().map_err(failed)?;
+    file.file.sync_all().map_err(failed)?;
     Ok(written)
+}
+
+/// Writes to a file that is made durable as it grows. All at its end would be much for the disk at once, and whoever else
+/// has something made durable on it, a log for one, would wait for that.
+struct Steady {
+    file: File,
+    /// Written and perhaps not durable.
+    bytes: usize,
+}
+
+/// Bytes that are made durable at once.
+const STEADY_BYTES: usize = 4 << 20;
+
+impl Write for Steady {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.bytes += written;
+        if self.bytes >= STEADY_BYTES {
+            self.file.sync_data()?;
+            self.bytes = 0;
+        }
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
 }
 
 pub(crate) fn writing(path: &Path, source: io::Error) -> UnpackError {

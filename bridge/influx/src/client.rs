@@ -6,17 +6,14 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::Request;
-use hyper::client::conn::http1::{self, SendRequest};
+use hyper::client::conn::http1::SendRequest;
 use hyper::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderValue, RETRY_AFTER, USER_AGENT};
-use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
 use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::pki_types::ServerName;
 
 use crate::answer::Answer;
 use crate::config::{Endpoint, InfluxConfig};
+use crate::connection::{connect, host, percent};
 use crate::tls::{self, TlsError};
 
 /// Bytes of an answer that are read: its reason is short.
@@ -71,9 +68,6 @@ pub struct Client {
     connection: Option<SendRequest<Full<Bytes>>>,
 }
 
-trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
-
 impl Client {
     pub fn new(config: InfluxConfig, endpoint: Endpoint) -> Result<Client, TlsError> {
         let tls = endpoint.is_tls.then(|| tls::connector(config.ca_file.as_deref())).transpose()?;
@@ -115,35 +109,16 @@ impl Client {
     }
 
     async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, Failure> {
-        let Endpoint { host, port, .. } = &self.endpoint;
-        let unreachable = |source| Failure::Unreachable { url: self.config.url.clone(), source };
-        let stream = TcpStream::connect((host.as_str(), *port)).await.map_err(unreachable)?;
-        stream.set_nodelay(true).map_err(unreachable)?;
-        let stream: Box<dyn Stream> = match &self.tls {
-            None => Box::new(stream),
-            Some(tls) => {
-                let name = ServerName::try_from(host.clone()).map_err(|error| unreachable(io::Error::other(error)))?;
-                Box::new(tls.connect(name, stream).await.map_err(unreachable)?)
-            }
-        };
-        let (sender, connection) =
-            http1::handshake(TokioIo::new(stream)).await.map_err(|error| unreachable(io::Error::other(error)))?;
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "the connection to InfluxDB ended");
-            }
-        });
-        Ok(sender)
+        let connected = connect(&self.endpoint, self.tls.as_ref()).await;
+        connected.map_err(|source| Failure::Unreachable { url: self.config.url.clone(), source })
     }
 
     fn request(&self, token: &HeaderValue, body: Bytes) -> Request<Full<Bytes>> {
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = hyper::Method::POST;
         *request.uri_mut() = self.path.parse().unwrap_or_default();
-        let Endpoint { host, port, .. } = &self.endpoint;
-        let host = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
         let headers = request.headers_mut();
-        headers.extend(HeaderValue::try_from(host).ok().map(|host| (HOST, host)));
+        headers.extend(HeaderValue::try_from(host(&self.endpoint)).ok().map(|host| (HOST, host)));
         headers.insert(AUTHORIZATION, token.clone());
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
@@ -170,16 +145,4 @@ async fn exchange(connection: &mut SendRequest<Full<Bytes>>, request: Request<Fu
     let body = Limited::new(body, ANSWER_MAX).collect().await?.to_bytes();
     let retry_after = head.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
     Ok(Answer { status: head.status.as_u16(), retry_after, body: String::from_utf8_lossy(&body).into_owned() })
-}
-
-/// As a part of a query (RFC 3986 section 2.1).
-fn percent(text: &str) -> String {
-    text.bytes().fold(String::new(), |mut encoded, byte| {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            encoded += &format!("%{byte:02X}");
-        }
-        encoded
-    })
 }

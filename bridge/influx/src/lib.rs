@@ -7,18 +7,22 @@
 //! - [`Influx`]: the follower; [`InfluxConfig`]: what it is told
 //! - `series`: the part of a line that stays; `moment`: the nanosecond of a value
 //! - `batch`: lines that wait; `delivery`: what becomes of them, and which of them are set aside
-//! - `client`: one connection to the server; `answer`: what the server's answers mean
+//! - `connection`: to the server; [`Questions`]: what it is asked in Flux, by who imports
+//! - `client`: writes on one connection; `answer`: what the server's answers mean
 
 mod answer;
 mod batch;
 mod client;
 mod config;
+mod connection;
 mod delivery;
 mod moment;
+mod questions;
 mod series;
 mod sink;
 mod tls;
 
 pub use config::InfluxConfig;
+pub use questions::{QuestionError, Questions};
 pub use sink::{Influx, InfluxError};
 pub use tls::TlsError;

@@ -4,8 +4,30 @@
 //! if it had got one. So each text can be had back.
 
 use std::borrow::Cow;
+use std::fmt::Write;
 
 use tidegate_telemetry::Value;
+
+/// The names of the columns of [`reading`].
+pub const HEAD: &str = "device,group,metric,time,type,value\r\n";
+
+/// The part of a record that all readings of a series have: device, group and metric.
+#[must_use]
+pub fn series(device: &str, group: &str, metric: &str) -> String {
+    [device, group, metric].map(|name| text_field(name, false)).join(",")
+}
+
+/// Appends a record of a reading: of a [`series`], at a time (Unix ms). Whoever takes it in again knows a formula's
+/// apostrophe: so it is always there.
+pub fn reading(series: &str, time_ms: i64, value: &Value, out: &mut String) {
+    let kind = match value {
+        Value::Number(_) => "number",
+        Value::Bool(_) => "boolean",
+        Value::Text(_) => "text",
+    };
+    let written = write!(out, "{series},{time_ms},{kind},{}\r\n", field(value, false));
+    debug_assert!(written.is_ok(), "a String takes everything");
+}
 
 /// A value as a field. Formulas are let through with `formulas` alone.
 #[must_use]
@@ -46,6 +68,14 @@ fn is_formula(text: &str) -> bool {
 /// # Errors
 /// What is wrong with the record, and what to do.
 pub fn fields(record: &str) -> Result<Vec<Cow<'_, str>>, &'static str> {
+    fields_by(record, ',')
+}
+
+/// [`fields`] of a record whose separator is another: a semicolon, a tab.
+///
+/// # Errors
+/// As of [`fields`].
+pub fn fields_by(record: &str, separator: char) -> Result<Vec<Cow<'_, str>>, &'static str> {
     let record = record.strip_suffix('\n').unwrap_or(record);
     let mut rest = record.strip_suffix('\r').unwrap_or(record);
     let mut fields = Vec::with_capacity(8);
@@ -53,12 +83,12 @@ pub fn fields(record: &str) -> Result<Vec<Cow<'_, str>>, &'static str> {
         let (field, after) = match rest.strip_prefix('"') {
             Some(quoted) => unquoted(quoted)?,
             None => {
-                let end = rest.find(',').unwrap_or(rest.len());
+                let end = rest.find(separator).unwrap_or(rest.len());
                 (Cow::Borrowed(&rest[..end]), &rest[end..])
             }
         };
         fields.push(field);
-        rest = match after.strip_prefix(',') {
+        rest = match after.strip_prefix(separator) {
             Some(rest) => rest,
             None if after.is_empty() => return Ok(fields),
             None => return Err("text follows the closing quote of a field: double the quotes within it"),

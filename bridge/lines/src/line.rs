@@ -73,9 +73,9 @@ pub fn tags(device: &str, group: &str) -> String {
 /// Appends a field. Numbers, texts and truths have names of their own, so that no field ever has two types.
 pub fn field(value: &Value, out: &mut String) {
     let written = match value {
-        Value::Number(number) => {
-            let plain = *number == 0.0 || (1e-6..1e16).contains(&number.abs());
-            if plain { write!(out, "value={number}") } else { write!(out, "value={number:e}") }
+        Value::Number(value) => {
+            number("value", *value, out);
+            Ok(())
         }
         Value::Bool(on) => write!(out, "on={on}"),
         Value::Text(text) => {
@@ -89,6 +89,13 @@ pub fn field(value: &Value, out: &mut String) {
             out.write_char('"')
         }
     };
+    debug_assert!(written.is_ok(), "a String takes everything");
+}
+
+/// Appends a field that is a number, by its name, which needs no escapes.
+pub fn number(name: &str, number: f64, out: &mut String) {
+    let plain = number == 0.0 || (1e-6..1e16).contains(&number.abs());
+    let written = if plain { write!(out, "{name}={number}") } else { write!(out, "{name}={number:e}") };
     debug_assert!(written.is_ok(), "a String takes everything");
 }
 

@@ -16,7 +16,19 @@ pub const QUOTED_BYTES_MAX: usize = 16 << 10;
 /// never closed. `None`: it may go on behind the text; never where that `is_all`.
 #[must_use]
 pub fn first(text: &[u8], format: Format, is_all: bool) -> Option<usize> {
-    let mut quotes = Quotes::new(format, text);
+    first_by(text, format, ',', is_all)
+}
+
+/// [`first`] of CSV whose separator is another: a semicolon, a tab.
+#[must_use]
+pub fn first_by(text: &[u8], format: Format, separator: char, is_all: bool) -> Option<usize> {
+    // Mostly a line has no quotes, and that is seen at a glance.
+    if let Some(end) = text.iter().position(|&byte| byte == b'\n')
+        && !text[..end].contains(&b'"')
+    {
+        return Some(end + 1);
+    }
+    let mut quotes = Quotes::new(format, separator, text);
     let mut line = None;
     for (at, &byte) in text.iter().enumerate() {
         if byte == b'\n' {
@@ -48,6 +60,7 @@ pub fn lines_in(record: &[u8]) -> u64 {
 /// Follows the quotes of one record.
 struct Quotes {
     format: Format,
+    separator: u8,
     is_open: bool,
     /// Of the line protocol: measurement and tags have passed, in which quotes are letters; or it is a comment.
     is_behind_names: bool,
@@ -57,18 +70,22 @@ struct Quotes {
 }
 
 impl Quotes {
-    fn new(format: Format, text: &[u8]) -> Quotes {
+    fn new(format: Format, separator: char, text: &[u8]) -> Quotes {
         // Of its own line: an empty one is looked at no further.
         let begins = text.iter().find(|byte| !b" \t\r".contains(byte));
         let is_comment = format == Format::LineProtocol && begins == Some(&b'#');
-        Quotes { format, is_open: false, is_behind_names: false, is_comment, before: b',', is_escaped: false }
+        let separator = u8::try_from(separator).unwrap_or(b',');
+        let (is_open, is_behind_names, is_escaped) = (false, false, false);
+        Quotes { format, separator, is_open, is_behind_names, is_comment, before: separator, is_escaped }
     }
 
     fn pass(&mut self, byte: u8) {
         let before = std::mem::replace(&mut self.before, byte);
         match self.format {
             // A quote that is written twice closes and opens again.
-            Format::Csv if byte == b'"' => self.is_open = !self.is_open && (before == b',' || before == b'"'),
+            Format::Csv if byte == b'"' => {
+                self.is_open = !self.is_open && (before == self.separator || before == b'"');
+            }
             Format::Csv => {}
             Format::LineProtocol if self.is_comment => {}
             Format::LineProtocol if self.is_escaped => self.is_escaped = false,

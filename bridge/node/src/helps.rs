@@ -39,6 +39,7 @@ const COUNTERS: &[(&str, &str)] = &[
     ("tidegate_identity_accepted_total", "Clients let in, by what they proved."),
     ("tidegate_identity_files_read_total", "Password and key files read, by outcome."),
     ("tidegate_identity_refused_total", "Clients not let in, by reason."),
+    ("tidegate_import_points_total", "Points of imports, by what became of them; of flawed lines, each counts as one."),
     ("tidegate_influxdb_answers_total", "Answers of InfluxDB to writes, by status."),
     ("tidegate_influxdb_points_total", "Points that InfluxDB has taken."),
     ("tidegate_influxdb_set_aside_total", "Points that InfluxDB refuses for good."),

@@ -41,6 +41,22 @@ section! {
         pub body_timeout: Duration = duration(Duration::from_secs(10)),
         /// Bytes of a request's body.
         pub body_bytes_max: usize = bytes(128 * 1024),
+        /// Bytes of the body of an import.
+        ///
+        /// `tidegate import` sends up to 4 MiB at once, and less where that is refused.
+        pub import_body_bytes_max: usize = bytes(4 << 20),
+        /// Imports at the same time; others wait for their turn, and get 503 after http.body_timeout.
+        pub import_concurrency: usize = count(4),
+        /// Points of one entry of an import: views are locked for as long as one is applied.
+        pub import_entry_points: usize = count(500),
+        /// Entries of an import that wait to be on disk and applied; what devices send meanwhile comes behind them.
+        pub import_entries_ahead: usize = count(16),
+        /// How far ahead of the clock the time of an imported reading may lie.
+        pub import_ahead_max: Duration = duration(Duration::from_secs(60)),
+        /// Bytes of a text that is imported.
+        pub import_text_bytes_max: usize = bytes(4 << 10),
+        /// Flaws of one body that are told with their lines; all are counted.
+        pub import_flaws_told_max: usize = count(10_000),
         /// Time a client that takes nothing of its answer is waited for; live sessions are not meant.
         pub write_timeout: Duration = duration(Duration::from_secs(30)),
         /// Texts of CSV that a spreadsheet would take for formulas: with an apostrophe in front, or as they are.

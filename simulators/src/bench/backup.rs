@@ -81,7 +81,7 @@ async fn one_after_the_other(config: &BenchConfig, server: &Server, place: &Path
 }
 
 /// How long a program takes, s.
-async fn timed(program: &Path, arguments: &[&str], last: Option<&Path>) -> io::Result<f64> {
+pub(crate) async fn timed(program: &Path, arguments: &[&str], last: Option<&Path>) -> io::Result<f64> {
     let began = Instant::now();
     let last = last.map(Path::as_os_str).into_iter();
     let output =

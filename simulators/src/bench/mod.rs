@@ -5,6 +5,7 @@
 //! - [`durable`]: acknowledged publications a second
 //! - [`edge`]: connections, sessions, topics, MQTT to MQTT
 //! - [`growth`]: each cost at two sizes, and by which power it grows
+//! - [`import`]: line protocol, and what devices and viewers feel of it
 //! - [`backup`]: a backup of that, and what devices feel of it
 //! - [`hour`]: an hour of load by the devices' own times: memory, bytes on disk; half an hour more, kill -9, restart
 //! - [`questions`]: windows of groups over a day of many series, with InfluxDB as the peer (`influxdb`)
@@ -15,6 +16,7 @@ pub mod durable;
 pub mod edge;
 pub mod growth;
 pub mod hour;
+pub mod import;
 mod influxdb;
 pub mod live;
 pub mod questions;
@@ -57,6 +59,8 @@ pub enum Step {
     Beside,
     /// A backup beside publications, and beside `cp -r`.
     Backup,
+    /// Line protocol, beside `influx write`.
+    Import,
     /// An hour of load, faster, then half an hour more and kill -9.
     Hour,
     /// Windows of groups over a day of many series.
@@ -74,10 +78,14 @@ pub struct BenchConfig {
     pub mosquitto: PathBuf,
     /// A second peer of the live steps.
     pub centrifuge: Option<PathBuf>,
-    /// The peer of the step questions.
-    pub influxd: Option<PathBuf>,
     /// The most readings that Centrifuge gets in one HTTP request.
     pub centrifuge_batch: usize,
+    /// InfluxDB 2, as the peer of questions and of an import…
+    pub influxd: Option<PathBuf>,
+    /// …and its command line.
+    pub influx: Option<PathBuf>,
+    /// Points that are imported.
+    pub import_points: u64,
     /// What is measured; empty: everything.
     pub only: Vec<Step>,
     /// Length of each measurement.
@@ -136,6 +144,7 @@ pub async fn run(config: &BenchConfig) -> io::Result<Table> {
             Step::Growth => growth::run(config, &mut table).await?,
             Step::Beside => growth::beside::run(config, &mut table).await?,
             Step::Backup => backup::run(config, &mut table).await?,
+            Step::Import => import::run(config, &mut table).await?,
             Step::Hour => hour::run(config, &mut table).await?,
             Step::Questions => questions::run(config, &mut table).await?,
         }

@@ -127,6 +127,7 @@ fn query(arguments: &Export) -> String {
     };
     let query = Query::new("/v1/export").with("format", Some(format)).with("device", arguments.device.as_deref());
     let query = query.with("group", arguments.group.as_deref()).with("metric", arguments.metric.as_deref());
+    let query = query.with("resolution", arguments.resolution.as_deref());
     let query = query.with("from", arguments.from.as_deref()).with("limit", Some(PAGE_POINTS));
     query.with("to", Some(arguments.to.as_deref().unwrap_or(&now_ms))).text().to_owned()
 }

@@ -14,6 +14,9 @@ use crate::config::PushConfig;
 use crate::error::{ApiError, Kind};
 use crate::http::dashboard;
 
+/// Where bodies have a limit of their own.
+const IMPORT: &str = "/v1/import";
+
 /// Whom the server answers: requests under its own names, and changes from its own pages.
 ///
 /// A page of another site can send requests here from inside a person's browser. It cannot read the answers, since
@@ -26,6 +29,7 @@ pub struct Gatekeeper {
     hosts: Vec<String>,
     origins: Vec<String>,
     body_bytes_max: u64,
+    import_body_bytes_max: u64,
 }
 
 impl Gatekeeper {
@@ -35,6 +39,7 @@ impl Gatekeeper {
             hosts: lower(&config.hosts),
             origins: lower(&config.origins),
             body_bytes_max: config.body_bytes_max as u64,
+            import_body_bytes_max: config.import_body_bytes_max as u64,
         }
     }
 
@@ -44,7 +49,7 @@ impl Gatekeeper {
         if !is_for_anybody(request) {
             self.check_origin(request.headers(), &host)?;
         }
-        self.check_body(request.headers())
+        self.check_body(request)
     }
 
     /// An address is as good as a loopback name: no name was resolved, so no name can have been rebound.
@@ -80,12 +85,15 @@ impl Gatekeeper {
     }
 
     /// Refuses a body by its announced length, before any of it is read.
-    fn check_body(&self, headers: &HeaderMap) -> Result<(), ApiError> {
-        let announced =
-            headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-        if announced.is_some_and(|length| length > self.body_bytes_max) {
-            let detail =
-                format!("the body is larger than http.body_bytes_max ({} bytes): send less", self.body_bytes_max);
+    fn check_body(&self, request: &Request) -> Result<(), ApiError> {
+        let (key, bytes_max) = match request.uri().path() {
+            IMPORT => ("http.import_body_bytes_max", self.import_body_bytes_max),
+            _ => ("http.body_bytes_max", self.body_bytes_max),
+        };
+        let announced = request.headers().get(header::CONTENT_LENGTH);
+        let announced = announced.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+        if announced.is_some_and(|length| length > bytes_max) {
+            let detail = format!("the body is larger than {key} ({bytes_max} bytes): send less");
             return Err(refused("body_too_large", ApiError::new(Kind::BodyTooLarge, detail)));
         }
         Ok(())

@@ -13,6 +13,8 @@ use super::parameters::Parameters;
 use crate::error::{ApiError, Kind};
 use crate::ports::{BackupError, BackupRequest, HeldFile};
 
+const MEDIA_TYPE: &str = "application/x-tar";
+
 /// Slower it would take for ever.
 const BYTES_PER_SECOND_MIN: u64 = 1 << 20;
 const BYTES_PER_SECOND_MAX: u64 = 1 << 40;
@@ -46,6 +48,11 @@ fn whole_bytes<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
     if is_whole { Ok(number as u64) } else { Err(D::Error::custom(format!("{number} is no number of bytes"))) }
 }
 
+/// `HEAD /v1/backup`: that there is one to be had, and no backup is begun for it.
+pub async fn head() -> impl IntoResponse {
+    [(header::CONTENT_TYPE, MEDIA_TYPE)]
+}
+
 /// `GET /v1/backup`
 pub async fn whole(State(api): State<Arc<Api>>, uri: Uri) -> Result<Response, ApiError> {
     taken(&api, &uri, Vec::new()).await
@@ -66,7 +73,7 @@ async fn taken(api: &Api, uri: &Uri, held: Vec<HeldFile>) -> Result<Response, Ap
         None => None,
     };
     let stream = api.operations.backup(BackupRequest { held, bytes_per_second }).await?;
-    Ok(([(header::CONTENT_TYPE, "application/x-tar")], Body::from_stream(stream)).into_response())
+    Ok(([(header::CONTENT_TYPE, MEDIA_TYPE)], Body::from_stream(stream)).into_response())
 }
 
 impl From<BackupError> for ApiError {

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::Write;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -11,14 +10,16 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::{StreamExt, stream};
+use tidegate_buckets::Rung;
 use tidegate_lines::{Format, csv, line};
 use tidegate_telemetry::Value;
-use tidegate_telemetry::history::{ReadingsCursor, ReadingsPage, ReadingsQuery};
+use tidegate_telemetry::history::{ReadingsCursor, ReadingsPage, ReadingsQuery, SeriesQuery};
 
 use super::Api;
 use super::archive::RequestArchive;
 use super::parameters::Parameters;
 use super::readings::Next;
+use super::summaries;
 use crate::archive::Asker;
 use crate::error::ApiError;
 
@@ -28,7 +29,6 @@ const NAMES_AT_A_TIME: usize = 500;
 const NEXT: HeaderName = HeaderName::from_static("tidegate-next");
 /// Points of a page.
 const POINTS: HeaderName = HeaderName::from_static("tidegate-points");
-const CSV_HEAD: &str = "device,group,metric,time,type,value\r\n";
 
 /// `GET /v1/export`
 ///
@@ -39,7 +39,7 @@ pub async fn stream(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let known = ["device", "group", "metric", "from", "to", "format", "limit", "cursor"];
+    let known = ["device", "group", "metric", "from", "to", "format", "resolution", "limit", "cursor"];
     let parameters = Parameters::of(&uri, &known)?;
     let format = wanted(&parameters, &headers)?;
     let from_ms = parameters.instant("from")?.unwrap_or(0);
@@ -49,12 +49,19 @@ pub async fn stream(
         None => None,
     };
     let cursor = parameters.cursor::<Place>()?;
-    let mut first = if format == Format::Csv && cursor.is_none() { CSV_HEAD.as_bytes().to_vec() } else { Vec::new() };
+    let rung = match parameters.text("resolution") {
+        Some(text) => Some(summaries::rung(text).ok_or_else(|| {
+            ApiError::parameter("resolution", format!("resolution={text:?} is none of 1s, 10s, 1m, 10m, 1h, 1d"))
+        })?),
+        None => None,
+    };
+    let head = if rung.is_some() { summaries::HEAD } else { csv::HEAD };
+    let mut first = if format == Format::Csv && cursor.is_none() { head.as_bytes().to_vec() } else { Vec::new() };
     let series = selected(&api, asker, &parameters, cursor.as_ref()).await?;
     let begins = cursor.map_or(ReadingsCursor::from(from_ms), |place| place.from);
     let page_points = api.config.page_max;
     let mut rest =
-        Rest { archive: api.archive.clone(), asker, format, from_ms, to_ms, series, at: 0, begins, page_points };
+        Rest { archive: api.archive.clone(), asker, format, rung, from_ms, to_ms, series, at: 0, begins, page_points };
     let media_type = match format {
         Format::Csv => "text/csv; charset=utf-8",
         Format::LineProtocol => "text/plain; charset=utf-8",
@@ -154,11 +161,16 @@ async fn selected(
     Ok(series)
 }
 
+/// Lines, of how many points they are, and where it goes on.
+type Lines = (Vec<u8>, usize, Option<ReadingsCursor>);
+
 /// What is still to be read.
 struct Rest {
     archive: RequestArchive,
     asker: Asker,
     format: Format,
+    /// Summaries of this width, instead of readings.
+    rung: Option<Rung>,
     from_ms: i64,
     to_ms: i64,
     series: Vec<Series>,
@@ -173,15 +185,10 @@ impl Rest {
     /// The next lines, of up to so many points of one series, and of how many they are; `None`: that was all.
     async fn next(&mut self, points_max: usize) -> Result<Option<(Vec<u8>, usize)>, ApiError> {
         while let Some(series) = self.series.get(self.at) {
-            let begins = self.begins;
             let limit = points_max.min(self.page_points);
-            let (device, metric) = (series.device.clone(), series.metric.clone());
-            let query = ReadingsQuery { device, metric, from: begins, to_ms: self.to_ms, limit };
-            let page = self.archive.ask(self.asker, move |history, wanted| history.readings(&query, wanted));
-            let ReadingsPage { points, next } = page.await?;
-            let lines = match self.format {
-                Format::Csv => csv_lines(series, &points),
-                Format::LineProtocol => protocol_lines(series, begins, &points),
+            let (lines, points, next) = match self.rung {
+                Some(rung) => self.summaries(series, rung, limit).await?,
+                None => self.readings(series, limit).await?,
             };
             match next {
                 Some(next) => self.begins = next,
@@ -190,11 +197,39 @@ impl Rest {
                     self.begins = self.from_ms.into();
                 }
             }
-            if !points.is_empty() {
-                return Ok(Some((lines, points.len())));
+            if points > 0 {
+                return Ok(Some((lines, points)));
             }
         }
         Ok(None)
+    }
+
+    async fn readings(&self, series: &Series, limit: usize) -> Result<Lines, ApiError> {
+        let begins = self.begins;
+        let (device, metric) = (series.device.clone(), series.metric.clone());
+        let query = ReadingsQuery { device, metric, from: begins, to_ms: self.to_ms, limit };
+        let page = self.archive.ask(self.asker, move |history, wanted| history.readings(&query, wanted));
+        let ReadingsPage { points, next } = page.await?;
+        let lines = match self.format {
+            Format::Csv => csv_lines(series, &points),
+            Format::LineProtocol => protocol_lines(series, begins, &points),
+        };
+        Ok((lines, points.len(), next))
+    }
+
+    /// Of whole buckets: the first and the last would else lack what lies beyond the edge.
+    async fn summaries(&self, series: &Series, rung: Rung, limit: usize) -> Result<Lines, ApiError> {
+        let (from_ms, to_ms) = (rung.start_ms(self.begins.time_ms), -rung.start_ms(-self.to_ms));
+        let (device, metric) = (series.device.clone(), series.metric.clone());
+        let query = SeriesQuery { device, metric, from_ms, to_ms, rung };
+        let page = self.archive.ask(self.asker, move |history, wanted| summaries::page(history, &query, limit, wanted));
+        let (buckets, next) = page.await?;
+        let names = [&*series.device, &*series.group, &*series.metric];
+        let lines = match self.format {
+            Format::Csv => summaries::csv_lines(names, &buckets),
+            Format::LineProtocol => summaries::protocol_lines(names, &buckets),
+        };
+        Ok((lines, buckets.len(), next.map(ReadingsCursor::from)))
     }
 
     fn place(&self) -> Option<Place> {
@@ -204,20 +239,10 @@ impl Rest {
 }
 
 fn csv_lines(series: &Series, points: &[(i64, Value)]) -> Vec<u8> {
-    let names = [&series.device, &series.group, &series.metric].map(|name| csv::text_field(name, false));
-    let head = names.join(",");
-    let mut lines = Vec::with_capacity(points.len() * (head.len() + 32));
-    for (time_ms, value) in points {
-        let kind = match value {
-            Value::Number(_) => "number",
-            Value::Bool(_) => "boolean",
-            Value::Text(_) => "text",
-        };
-        // Whoever takes it in again knows a formula's apostrophe: so it is always there.
-        write!(lines, "{head},{time_ms},{kind},{}\r\n", csv::field(value, false))
-            .expect("writing to a Vec never fails");
-    }
-    lines
+    let head = csv::series(&series.device, &series.group, &series.metric);
+    let mut lines = String::with_capacity(points.len() * (head.len() + 32));
+    points.iter().for_each(|(time_ms, value)| csv::reading(&head, *time_ms, value, &mut lines));
+    lines.into_bytes()
 }
 
 /// What is of one millisecond differs by nanoseconds, in the order in which it came: else InfluxDB keeps the last alone.

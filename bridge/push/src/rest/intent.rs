@@ -17,11 +17,16 @@ const KEY_MAX: usize = 255;
 
 /// The whole body, within its limits of size and time.
 pub async fn body(api: &Api, body: Body) -> Result<Bytes, ApiError> {
+    body_within(api, body, "http.body_bytes_max", api.config.body_bytes_max).await
+}
+
+/// The whole body, within a limit of size that a key says, and that of time.
+pub async fn body_within(api: &Api, body: Body, key: &str, bytes_max: usize) -> Result<Bytes, ApiError> {
     let wait = api.config.body_timeout;
-    match tokio::time::timeout(wait, axum::body::to_bytes(body, api.config.body_bytes_max)).await {
+    match tokio::time::timeout(wait, axum::body::to_bytes(body, bytes_max)).await {
         Ok(Ok(body)) => Ok(body),
         Ok(Err(_)) => {
-            let detail = format!("the body is broken or over http.body_bytes_max ({})", api.config.body_bytes_max);
+            let detail = format!("the body is broken or over {key} ({bytes_max})");
             Err(refused("body_too_large", ApiError::new(Kind::BodyTooLarge, detail)))
         }
         Err(_) => {
@@ -73,9 +78,10 @@ pub async fn submit(api: &Api, intent: Intent) -> Result<Position, ApiError> {
     entered(api, api.intents.submit(intent)).await
 }
 
-/// Has the log take readings of before, and waits until they are on disk and applied.
-pub async fn import(api: &Api, imports: Vec<Import>) -> Result<Position, ApiError> {
-    entered(api, api.intents.import(imports)).await
+/// Has the log take readings of before at once; ready when they are on disk and applied.
+pub fn import(api: &Api, import: Import) -> impl Future<Output = Result<Position, ApiError>> + use<'_> {
+    let entering = api.intents.import(vec![import]);
+    entered(api, entering)
 }
 
 async fn entered(

@@ -36,6 +36,7 @@ mod readings;
 mod rules;
 mod selection;
 mod series;
+mod summaries;
 
 use std::sync::Arc;
 
@@ -46,6 +47,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tidegate_telemetry::History;
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 
 use crate::clients::Clients;
 use crate::config::PushConfig;
@@ -64,6 +66,8 @@ struct Api {
     intents: Arc<dyn Intents>,
     operations: Arc<dyn Operations>,
     clients: Arc<dyn Clients>,
+    /// Turns of imports.
+    imports: Semaphore,
 }
 
 /// Every path the server answers: REST, the live protocol, the dashboard. Sessions of the live protocol that wait for changes
@@ -80,6 +84,7 @@ pub fn router(
     let gatekeeper = Arc::new(security::Gatekeeper::new(&config));
     let sessions = Live::new(Arc::clone(&hub), Arc::clone(&history), live);
     let archive = RequestArchive::new(history, &config);
+    let imports = Semaphore::new(config.import_concurrency);
     Router::new()
         .route("/v1/devices", get(devices::list))
         .route("/v1/devices/{*id}", get(devices::one).post(commands::send).delete(devices::erase))
@@ -101,7 +106,7 @@ pub fn router(
         .route("/v1/clients/{id}/trace", get(clients::trace))
         .route("/v1/problems", get(operations::problems))
         .route("/v1/stats", get(operations::stats))
-        .route("/v1/backup", get(backup::whole).post(backup::beside))
+        .route("/v1/backup", get(backup::whole).head(backup::head).post(backup::beside))
         .route("/v1/openapi.json", get(operations::description))
         .merge(prometheus::routes())
         .route("/v1/live", get(live::upgrade).with_state(sessions))
@@ -110,7 +115,7 @@ pub fn router(
         .route("/metrics", get(operations::metrics))
         .fallback(dashboard::fallback)
         .method_not_allowed_fallback(wrong_method)
-        .with_state(Arc::new(Api { config, hub, archive, intents, operations, clients }))
+        .with_state(Arc::new(Api { config, hub, archive, intents, operations, clients, imports }))
         .layer(compression::layer())
         .layer(from_fn_with_state(gatekeeper, security::guard))
         .layer(from_fn(requests::count))

@@ -5,6 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use serde_json::json;
 use tidegate_follow::{Followed, PositionFile};
 use tidegate_telemetry::Position;
+use tidegate_tests::http;
 
 use super::*;
 
@@ -127,4 +128,18 @@ async fn a_second_backup_brings_what_is_new_and_no_more() {
     assert_eq!(stored.lines().count(), files(&folder).len(), "what only the first had is gone");
     well(&["verify", text(&folder)]).await;
     assert_eq!(json!(manifest(&folder)["format"]), json!(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_for_the_head_of_a_backup_alone_begins_none() {
+    let server = Server::start().await;
+    for _ in 0..5 {
+        let answer = http::request(server.http, "HEAD", "/v1/backup", &[], "").await;
+        assert_eq!((answer.status, answer.length), (200, 0), "{}", answer.head);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    backup(&server, &folder.path().join("b")).await;
+    let metrics = http::get(server.http, "/metrics").await.body;
+    let counted: Vec<&str> = metrics.lines().filter(|line| line.starts_with("tidegate_backups_total")).collect();
+    assert_eq!(counted, ["tidegate_backups_total{outcome=\"complete\"} 1"]);
 }

@@ -1,8 +1,8 @@
 //! What is no reading is told with its line, and costs nothing else.
 
-use tidegate_tests::now_ms;
+use tidegate_tests::{http, now_ms};
 
-use super::World;
+use super::{World, lines};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_flaws_between_good_lines_cost_themselves_alone() {
@@ -66,4 +66,34 @@ async fn tags_that_name_no_device_are_told() {
     assert_eq!((said.err.as_str(), said.out.lines().count()), ("", 1), "{}", said.out);
     let out = world.export(&["--device", "a/1"]).await;
     assert_eq!(out.lines().last().unwrap(), format!("a/1,,cpu.idle,{now_ms},number,2"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bounds_of_an_import_are_those_of_the_configuration() {
+    let bounds = "[http]\nimport_body_bytes_max = \"64 KiB\"\nimport_concurrency = 1\nimport_entry_points = 7\n\
+                  import_entries_ahead = 2\nimport_text_bytes_max = \"5 B\"\nimport_flaws_told_max = 10\n\
+                  import_ahead_max = \"2 h\"\n";
+    let world = World::with(bounds).await;
+    let text = lines(20_000, now_ms() - 86_400_000);
+    let (file, other) = (world.path("one"), world.path("other"));
+    std::fs::write(&file, &text).unwrap();
+    std::fs::write(&other, text.replace("old/", "new/")).unwrap();
+    // One waits for the other, body by body.
+    let (one, other) = tokio::join!(world.import_file(&file, &[]), world.import_file(&other, &[]));
+    assert!(one.out.starts_with("20000 points") && other.out.starts_with("20000 points"), "{} {}", one.out, other.out);
+    assert_eq!(world.export(&[]).await.lines().count(), 40_001);
+    let at_ns = |ahead_ms: i64| (now_ms() + ahead_ms) * 1_000_000;
+    let text = format!("m,device=d t=\"12345\" {}\n", at_ns(3_600_000))
+        + &format!("m,device=d t=\"123456\" {}\n", at_ns(0)).repeat(24)
+        + &format!("m,device=d t=\"1\" {}\n", at_ns(3 * 3_600_000));
+    let said = world.import(&text, &[]).await;
+    assert!(said.out.starts_with("1 points") && said.out.contains("25 flaws"), "{}", said.out);
+    assert_eq!(said.err.lines().count(), 10, "{}", said.err);
+    assert!(
+        said.err.contains("line 2: its text has 6 bytes, more than http.import_text_bytes_max (5)"),
+        "{}",
+        said.err
+    );
+    let metrics = http::get(world.server.http, "/metrics").await.body;
+    assert!(metrics.contains("tidegate_import_points_total{outcome=\"flawed\"} 25\n"), "{metrics}");
 }

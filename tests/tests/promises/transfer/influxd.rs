@@ -1,8 +1,10 @@
 //! Leave InfluxDB 2 in one command.
 
-use tidegate_tests::{InfluxDb, now_ms};
+use std::path::PathBuf;
 
-use super::World;
+use tidegate_tests::{InfluxDb, eventually, now_ms};
+
+use super::{LIMIT, World};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_influxd_exports_is_imported_to_the_last_point() {
@@ -30,4 +32,89 @@ async fn what_influxd_exports_is_imported_to_the_last_point() {
     has(&format!("h 3,\"a,b\",cpu.procs,{},number,3\r\n", from_ms + 30));
     has(&format!("state,{},boolean,false\r\n", from_ms + 30));
     has(&format!("state.mode,{},text,\"a \"\"3\"\" \\ b, c=d\"\r\n", from_ms + 30));
+}
+
+/// A day of two hosts, a point each 20 s and field, with texts as rude as the line protocol lets them be.
+async fn a_day(influxdb: &InfluxDb) -> i64 {
+    let from_ms = now_ms() - 2 * 86_400_000;
+    let mut text = String::new();
+    for n in 0..4_320 {
+        let (host, time_ns) = (n % 2, (from_ms + n * 20_000) * 1_000_000 + 123);
+        text += &format!("cpu,host=h\\ {host},rack=a\\,b idle={n}.25,procs={n}i,big=18446744073709551615u {time_ns}\n");
+        text += &format!("state,host=h\\ {host} on={},mode=\"a \\\"{n}\\\" \\\\ b,\n c=d\" {time_ns}\n", n % 4 == 0);
+    }
+    influxdb.write(&text).await;
+    from_ms
+}
+
+/// Its name, and a file with a token that may read it.
+async fn source(world: &World, influxdb: &InfluxDb) -> (String, PathBuf) {
+    let (_, token) = influxdb.token_to("read").await;
+    let file = world.path("token");
+    std::fs::write(&file, token).unwrap();
+    (format!("http://{}", influxdb.address), file)
+}
+
+fn arguments<'a>(url: &'a str, token: &'a std::path::Path) -> Vec<&'a str> {
+    let token = token.to_str().unwrap();
+    let names = ["--org", "plant", "--bucket", "readings", "--device-tag", "host", "--group-tag", "rack"];
+    [&["--influxdb", url, "--token-file", token][..], &names].concat()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_command_brings_a_bucket_of_a_running_influxdb_and_counts_both() {
+    let (influxdb, world) = (InfluxDb::start().await, World::new().await);
+    let (url, token) = source(&world, &influxdb).await;
+    let arguments = arguments(&url, &token);
+    let said = world.run("import", &arguments).await;
+    assert!(said.is_success && said.out.contains("is empty"), "{} {}", said.out, said.err);
+    let from_ms = a_day(&influxdb).await;
+    let said = world.run("import", &[&arguments[..], &["--window", "5 h"]].concat()).await;
+    assert!(said.is_success, "{} {}", said.out, said.err);
+    assert!(said.out.starts_with("21600 points of"), "{}", said.out);
+    assert!(said.out.contains("compared: 10 series with 21600 points there"), "{}", said.out);
+    assert!(said.out.contains("none has fewer points here"), "{}", said.out);
+    let out = world.export(&[]).await;
+    let has = |line: &str| assert!(out.contains(line), "{line} is not in {}", &out[..500]);
+    has(&format!("h 1,\"a,b\",cpu.idle,{},number,3.25\r\n", from_ms + 60_000));
+    has(&format!("h 1,\"a,b\",cpu.big,{},number,18446744073709552000\r\n", from_ms + 60_000));
+    has(&format!("state,{},boolean,false\r\n", from_ms + 60_000));
+    has(&format!("state.mode,{},text,\"a \"\"3\"\" \\ b,\n c=d\"\r\n", from_ms + 60_000));
+    world.run("import", &arguments).await;
+    assert_eq!(world.export(&[]).await, out, "the same again changes nothing");
+    // A text that is too long for history is told, and found again when both are counted.
+    influxdb.write(&format!("state,host=h\\ 0 mode=\"{}\" {}000000\n", "x".repeat(5_000), now_ms() - 1_000)).await;
+    let said = world.run("import", &arguments).await;
+    assert!(!said.is_success && said.err.contains("5000 bytes"), "{} {}", said.out, said.err);
+    assert!(said.err.contains("state.mode of h 0: 2161 there, 2160 here"), "{}", said.err);
+    // A token that may not.
+    std::fs::write(&token, influxdb.token().await.1).unwrap();
+    let said = world.run("import", &arguments).await;
+    assert!(!said.is_success && said.err.contains("InfluxDB"), "{}", said.err);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_of_a_bucket_that_is_killed_goes_on_where_it_was() {
+    let (influxdb, world) = (InfluxDb::start().await, World::new().await);
+    let (url, token) = source(&world, &influxdb).await;
+    let from_ms = a_day(&influxdb).await;
+    let place = world.path("place");
+    let more = ["--window", "10 min", "--resume", place.to_str().unwrap()];
+    let arguments = [&arguments(&url, &token)[..], &more].concat();
+    let mut child = world.start("import", &arguments);
+    eventually("some of it is here", LIMIT, || async { place.exists().then_some(()) }).await;
+    influxdb.freeze().await;
+    child.kill().await.unwrap();
+    influxdb.thaw().await;
+    let kept: serde_json::Value = serde_json::from_slice(&std::fs::read(&place).unwrap()).unwrap();
+    assert!(kept["next_ms"].as_i64().unwrap() > from_ms, "{kept}");
+    let other = [&arguments[..], &["--bucket", "other"]].concat();
+    assert!(!world.run("import", &other).await.is_success, "a bucket is named once");
+    let said = world.run("import", &arguments).await;
+    assert!(said.is_success, "{} {}", said.out, said.err);
+    let points: u64 = said.out.split(' ').next().unwrap().parse().unwrap();
+    assert!(points < 21_600, "what was there did not come again: {}", said.out);
+    assert!(said.out.contains("21600 points there") && said.out.contains("none has fewer"), "{}", said.out);
+    assert_eq!(world.export(&[]).await.lines().filter(|line| line.starts_with("h ")).count(), 21_600);
+    assert!(!place.exists());
 }

@@ -1,10 +1,12 @@
 //! History goes out as text and comes in again, each point once.
 
 mod flaws;
+mod home_assistant;
 mod influxd;
 mod interrupted;
 mod live;
 mod round;
+mod thingsboard;
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;

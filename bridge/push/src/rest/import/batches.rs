@@ -5,12 +5,8 @@ use tidegate_telemetry::{Import, ImportedSeries, Value};
 
 use super::{Flaw, Imported};
 
-/// Points of one entry: the views are locked for those of one.
-const ENTRY_POINTS: usize = 500;
 /// Longest device identifier, group path or metric name.
 const NAME_BYTES_MAX: usize = 1_024;
-/// Longest text.
-const TEXT_BYTES_MAX: usize = 4_096;
 /// Tags that are named as left out.
 const TAGS_MAX: usize = 100;
 
@@ -23,12 +19,26 @@ pub struct Point<'a> {
     pub value: Value,
 }
 
-/// Gathers points into entries, and counts what is none.
+/// What points have to keep to.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// When they came, Unix ms.
+    pub now_ms: i64,
+    /// Those of before are not kept, Unix ms.
+    pub kept_from_ms: i64,
+    /// Those after it are not possible, Unix ms.
+    pub ahead_ms: i64,
+    pub entry_points: usize,
+    pub text_bytes_max: usize,
+    pub flaws_told_max: usize,
+}
+
+/// Gathers points into entries, hands these on, and counts what is none.
 pub struct Batches {
-    now_ms: i64,
-    kept_from_ms: i64,
-    ahead_ms: i64,
-    entries: Vec<Import>,
+    bounds: Bounds,
+    take: Box<dyn FnMut(Import) -> bool + Send>,
+    /// Nobody takes them any more.
+    is_over: bool,
     series: Vec<ImportedSeries>,
     /// Where each series is.
     places: HashMap<(Arc<str>, Arc<str>), usize>,
@@ -40,13 +50,12 @@ pub struct Batches {
 }
 
 impl Batches {
-    /// For what is received at `now_ms`. All are Unix ms.
-    pub fn new(now_ms: i64, kept_from_ms: i64, ahead_ms: i64) -> Batches {
+    /// Whoever takes an entry says whether it wants more.
+    pub fn new(bounds: Bounds, take: impl FnMut(Import) -> bool + Send + 'static) -> Batches {
         Batches {
-            now_ms,
-            kept_from_ms,
-            ahead_ms,
-            entries: Vec::new(),
+            bounds,
+            take: Box::new(take),
+            is_over: false,
             series: Vec::new(),
             places: HashMap::new(),
             last: 0,
@@ -56,9 +65,17 @@ impl Batches {
         }
     }
 
+    /// Whether it is in vain to go on.
+    pub fn is_over(&self) -> bool {
+        self.is_over
+    }
+
     /// Something of a line is not taken.
     pub fn flaw(&mut self, line: u64, flaw: impl Into<String>) {
-        self.imported.flawed.push(Flaw { line, flaw: flaw.into() });
+        match self.imported.flawed.len() < self.bounds.flaws_told_max {
+            true => self.imported.flawed.push(Flaw { line, flaw: flaw.into() }),
+            false => self.imported.flawed_more += 1,
+        }
     }
 
     /// An integer was taken as the nearest number.
@@ -78,7 +95,7 @@ impl Batches {
         if let Err(flaw) = self.check(&point) {
             return self.flaw(line, flaw);
         }
-        if point.time_ms < self.kept_from_ms {
+        if point.time_ms < self.bounds.kept_from_ms {
             self.imported.too_old += 1;
             return;
         }
@@ -94,7 +111,7 @@ impl Batches {
         self.series[self.last].points.push((point.time_ms, point.value));
         self.points += 1;
         self.imported.points += 1;
-        if self.points == ENTRY_POINTS {
+        if self.points == self.bounds.entry_points {
             self.close();
         }
     }
@@ -114,12 +131,13 @@ impl Batches {
                 return Err(format!("the name of the {what} holds control characters: use printable ones"));
             }
         }
-        if point.time_ms > self.ahead_ms {
+        if point.time_ms > self.bounds.ahead_ms {
             return Err("its time lies ahead of now: is it in another unit (precision)?".to_owned());
         }
         match &point.value {
-            Value::Text(text) if text.len() > TEXT_BYTES_MAX => {
-                Err(format!("its text has {} bytes, more than {TEXT_BYTES_MAX}: shorten it", text.len()))
+            Value::Text(text) if text.len() > self.bounds.text_bytes_max => {
+                let (bytes, most) = (text.len(), self.bounds.text_bytes_max);
+                Err(format!("its text has {bytes} bytes, more than http.import_text_bytes_max ({most}): shorten it"))
             }
             _ => Ok(()),
         }
@@ -130,14 +148,14 @@ impl Batches {
             self.points = 0;
             self.places.clear();
             let series = std::mem::take(&mut self.series);
-            self.entries.push(Import { received_ms: self.now_ms, series });
+            self.is_over |= !(self.take)(Import { received_ms: self.bounds.now_ms, series });
         }
     }
 
-    /// All entries, and what became of the lines.
-    pub fn end(mut self) -> (Vec<Import>, Imported) {
+    /// Hands on the last entry, and says what became of the lines.
+    pub fn end(mut self) -> Imported {
         self.close();
         self.imported.tags_left_out = self.tags.into_iter().collect();
-        (self.entries, self.imported)
+        self.imported
     }
 }

@@ -1,14 +1,10 @@
-use std::borrow::Cow;
-
+use tidegate_lines::naming::METRIC_TAG;
 use tidegate_lines::parse::{self, Field, Line, shortened};
-use tidegate_lines::{Format, csv, records};
+use tidegate_lines::{Format, Naming, csv, records};
 use tidegate_telemetry::Value;
 
 use super::super::instant;
 use super::batches::{Batches, Point};
-
-/// Fields that this program writes: the measurement is the metric.
-const OWN_FIELDS: [&str; 3] = ["value", "on", "text"];
 
 /// Of what a time of the line protocol is a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,14 +41,10 @@ impl Precision {
 #[derive(Debug)]
 pub struct Mapping {
     pub format: Format,
-    /// The device of lines that name none.
-    pub device: Option<String>,
+    /// Which device a line is of.
+    pub naming: Naming,
     /// The metric of lines of CSV that name none.
     pub metric: Option<String>,
-    /// Tags whose values, joined by `/`, are the device.
-    pub device_tags: Vec<String>,
-    /// The tag that is the group.
-    pub group_tag: String,
     pub precision: Precision,
     /// The number of the first line.
     pub first_line: u64,
@@ -75,7 +67,7 @@ impl Mapping {
             }
             Format::LineProtocol => None,
         };
-        while !rest.is_empty() {
+        while !rest.is_empty() && !out.is_over() {
             let mut length = records::first(rest, self.format, true).unwrap_or(rest.len());
             if let Err(flaw) = self.record(&rest[..length], columns.as_ref(), line, out) {
                 out.flaw(line, flaw);
@@ -116,7 +108,7 @@ impl Mapping {
                 shortened(time)
             )
         })?;
-        let device = field(columns.device).or(self.device.as_deref()).unwrap_or_default();
+        let device = field(columns.device).or(self.naming.device.as_deref()).unwrap_or_default();
         let metric = field(columns.metric).or(self.metric.as_deref()).unwrap_or_default();
         let kind = columns.kind.map(|place| &*fields[place]).unwrap_or_default();
         let value = value_of(&fields[columns.value], kind)?;
@@ -127,35 +119,13 @@ impl Mapping {
 
     fn protocol(&self, parsed: &Line<'_>, line: u64, out: &mut Batches) -> Result<(), String> {
         let time = parsed.time.ok_or("it has no time: history needs one")?;
-        let mut device = String::new();
-        for name in &self.device_tags {
-            let Some(part) = parsed.tag(name) else { continue };
-            if !device.is_empty() {
-                device.push('/');
-            }
-            device += part;
-        }
-        if device.is_empty() {
-            let tags: Vec<&str> = parsed.tags.iter().map(|(key, _)| &**key).take(8).collect();
-            device = self.device.clone().ok_or_else(|| {
-                format!(
-                    "no tag {:?} says the device: name the tag that does (device_tag) among {tags:?}",
-                    self.device_tags
-                )
-            })?;
-        }
-        let own_metric = parsed.tag("metric");
+        let device = self.naming.device(&parsed.tags)?;
+        let own_metric = parsed.tag(METRIC_TAG);
         let mut uses_metric = false;
         let time_ms = self.precision.ms(time);
         for (key, field) in &parsed.fields {
-            let metric = match (OWN_FIELDS.contains(&&**key), own_metric) {
-                (true, Some(metric)) => {
-                    uses_metric = true;
-                    Cow::Borrowed(metric)
-                }
-                (true, None) => Cow::Borrowed(&*parsed.measurement),
-                (false, _) => Cow::Owned(format!("{}.{key}", parsed.measurement)),
-            };
+            uses_metric |= Naming::is_own(key);
+            let metric = Naming::metric(&parsed.measurement, key, own_metric);
             let value = match field {
                 Field::Float(number) => Value::Number(*number),
                 Field::Integer(whole) => Value::Number(nearest(i128::from(*whole), out)),
@@ -163,17 +133,11 @@ impl Mapping {
                 Field::Bool(on) => Value::Bool(*on),
                 Field::Text(text) => Value::Text((&**text).into()),
             };
-            let group = parsed.tag(&self.group_tag).unwrap_or_default();
+            let group = parsed.tag(&self.naming.group_tag).unwrap_or_default();
             out.add(line, Point { device: &device, group, metric: &metric, time_ms, value });
         }
-        let is_used = |key: &str| {
-            let level = key.strip_prefix("group").filter(|_| self.group_tag == "group");
-            let is_level = level.is_some_and(|level| level.bytes().all(|byte| byte.is_ascii_digit()));
-            is_level || key == self.group_tag || (uses_metric && key == "metric")
-        };
-        let tags = parsed.tags.iter().map(|(key, _)| &**key);
-        tags.filter(|key| !is_used(key) && !self.device_tags.iter().any(|tag| tag == key))
-            .for_each(|key| out.leaves_out(key));
+        let is_used = |key: &str| self.naming.uses(key) || (uses_metric && key == METRIC_TAG);
+        parsed.tags.iter().map(|(key, _)| &**key).filter(|key| !is_used(key)).for_each(|key| out.leaves_out(key));
         Ok(())
     }
 }
@@ -223,7 +187,7 @@ impl Columns {
             format!("the head of the CSV has no column {name:?}: its first line names device, metric, time and value")
         };
         let (device, metric) = (place("device"), place("metric"));
-        if device.is_none() && mapping.device.is_none() {
+        if device.is_none() && mapping.naming.device.is_none() {
             return Err(missing("device"));
         }
         if metric.is_none() && mapping.metric.is_none() {
@@ -238,17 +202,28 @@ impl Columns {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use super::super::batches::Bounds;
     use super::*;
 
     fn mapping(format: Format) -> Mapping {
-        let (device_tags, group_tag) = (vec!["host".to_owned(), "cpu".to_owned()], "group".to_owned());
-        Mapping { format, device: None, metric: None, device_tags, group_tag, precision: Precision::Ns, first_line: 10 }
+        let naming = Naming::of(None, Some("host,cpu"), None);
+        Mapping { format, naming, metric: None, precision: Precision::Ns, first_line: 10 }
     }
 
     fn read(format: Format, text: &str) -> (Vec<String>, Vec<(u64, String)>) {
-        let mut out = Batches::new(i64::MAX, 5, i64::MAX);
+        let bounds = Bounds {
+            now_ms: i64::MAX,
+            kept_from_ms: 5,
+            ahead_ms: i64::MAX,
+            entry_points: 500,
+            text_bytes_max: 4_096,
+            flaws_told_max: 10,
+        };
+        let (taken, entries) = std::sync::mpsc::channel();
+        let mut out = Batches::new(bounds, move |entry| taken.send(entry).is_ok());
         mapping(format).read(text.as_bytes(), &mut out).unwrap();
-        let (entries, imported) = out.end();
+        let imported = out.end();
+        let entries: Vec<_> = entries.into_iter().collect();
         let series = entries.iter().flat_map(|entry| &entry.series);
         let points = series.flat_map(|of| {
             let name = format!("{} {} {}", of.device, of.group, of.metric);
