@@ -7,7 +7,9 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::Request;
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderValue, RETRY_AFTER, USER_AGENT};
+use hyper::header::{
+    AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, DATE, HOST, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT,
+};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -15,7 +17,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 
-use crate::answer::Answer;
+use crate::answer::{self, Answer};
 use crate::config::{Endpoint, InfluxConfig};
 use crate::tls::{self, TlsError};
 
@@ -69,6 +71,8 @@ pub struct Client {
     /// Made on the thread that writes.
     runtime: Option<Runtime>,
     connection: Option<SendRequest<Full<Bytes>>>,
+    /// A line that it took: to write it again changes nothing.
+    pub taken: Option<String>,
 }
 
 trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -79,7 +83,7 @@ impl Client {
         let tls = endpoint.is_tls.then(|| tls::connector(config.ca_file.as_deref())).transpose()?;
         let (org, bucket) = (percent(&config.org), percent(&config.bucket));
         let path = format!("{}/api/v2/write?org={org}&bucket={bucket}&precision=ns", endpoint.path);
-        Ok(Client { config, endpoint, path, tls, runtime: None, connection: None })
+        Ok(Client { config, endpoint, path, tls, runtime: None, connection: None, taken: None })
     }
 
     /// Sends lines, compressed by gzip, and waits for the answer.
@@ -168,8 +172,10 @@ type Broken = Box<dyn std::error::Error + Send + Sync>;
 async fn exchange(connection: &mut SendRequest<Full<Bytes>>, request: Request<Full<Bytes>>) -> Result<Answer, Broken> {
     let (head, body) = connection.send_request(request).await?.into_parts();
     let body = Limited::new(body, ANSWER_MAX).collect().await?.to_bytes();
-    let retry_after = head.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
-    Ok(Answer { status: head.status.as_u16(), retry_after, body: String::from_utf8_lossy(&body).into_owned() })
+    let said = |name: HeaderName| Some(head.headers.get(name)?.to_str().ok()?.trim());
+    let retry_after = said(RETRY_AFTER).and_then(|seconds| seconds.parse().ok());
+    let ahead_s = said(DATE).and_then(answer::ahead_s);
+    Ok(Answer { status: head.status.as_u16(), retry_after, ahead_s, body: String::from_utf8_lossy(&body).into_owned() })
 }
 
 /// As a part of a query (RFC 3986 section 2.1).

@@ -28,6 +28,9 @@ section! {
         pub measurement: String = text("%m".into()),
         /// Values of one request.
         pub request_lines_max: usize = count(10_000),
+        /// Times that a request is refused (400) for no reason that InfluxDB is known to give; then the lines that it is
+        /// about are looked for, and set aside.
+        pub unclear_tries_max: usize = count(10),
         /// Time until a request has to be answered.
         pub request_timeout: Duration = timeout(Duration::from_secs(30)),
     }

@@ -4,9 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
 use tidegate_follow::{Changes, Flushing, Followed, Follower, PositionFile, PositionFileError, Refused};
 use tidegate_lines::line;
-use tidegate_telemetry::{AppliedCell, AppliedReading, Change, History, Position, TimeOrigin};
+use tidegate_telemetry::{AppliedCell, AppliedReading, Change, History, Position, TimeOrigin, Value};
 
 use crate::batch::Batch;
 use crate::client::Client;
@@ -45,6 +46,7 @@ pub struct Influx {
     followed: Followed,
     catalogue: Catalogue,
     history: Option<Arc<dyn History>>,
+    waiting: Vec<Waiting>,
     batch: Batch,
 }
 
@@ -69,7 +71,8 @@ impl Influx {
         };
         let client = Arc::new(Mutex::new(Client::new(config.clone(), endpoint)?));
         let catalogue = Catalogue::new(config.measurement.clone());
-        Ok(Influx { config, client, position, followed, catalogue, history: None, batch: Batch::default() })
+        let (history, waiting, batch) = (None, Vec::new(), Batch::default());
+        Ok(Influx { config, client, position, followed, catalogue, history, waiting, batch })
     }
 
     /// `number`: which reading of its entry it is.
@@ -79,22 +82,69 @@ impl Influx {
                 tracing::warn!(device = reading.device.0, metric = cell.metric.0, "a value of a metric without a name");
                 continue;
             };
-            let time_ns = match reading.origin {
-                TimeOrigin::Receipt => moment::of_receipt(reading.time_ms, position, number),
-                TimeOrigin::Correction => moment::of_device(reading.time_ms),
-                TimeOrigin::Device if is_first(series, reading, cell) => moment::of_device(reading.time_ms),
-                TimeOrigin::Device | TimeOrigin::Imported => {
-                    moment::by_rank(self.history.as_deref(), (device, &series.name), reading.time_ms, &cell.value)
+            let place = match reading.origin {
+                TimeOrigin::Receipt => Place::Known(moment::of_receipt(reading.time_ms, position, number)),
+                TimeOrigin::Correction => Place::Known(moment::of_device(reading.time_ms)),
+                TimeOrigin::Device if is_first(series, reading, cell) => {
+                    Place::Known(moment::of_device(reading.time_ms))
                 }
+                TimeOrigin::Device | TimeOrigin::Imported => Place::Asked(Arc::clone(device), reading.time_ms),
                 // When it was measured nobody knows.
                 TimeOrigin::Before => continue,
             };
             if cell.latest || cell.is_new {
                 series.newest_ms = series.newest_ms.max(Some(reading.time_ms));
             }
-            self.batch.add(&series.head, |text| line::field(&cell.value, text), time_ns);
+            match place {
+                Place::Known(time_ns) if self.waiting.is_empty() => {
+                    self.batch.add(&series.head, |text| line::field(&cell.value, text), time_ns);
+                }
+                place => {
+                    let (head, metric, value) = (series.head.clone(), series.name.clone(), cell.value.clone());
+                    self.waiting.push(Waiting { head, metric, value, place });
+                }
+            }
         }
     }
+
+    /// Asks history for the places of what waits, once for each series, and makes lines of it, in order.
+    fn settle(&mut self) {
+        let mut waiting = std::mem::take(&mut self.waiting);
+        let mut asked: FxHashMap<(Arc<str>, Arc<str>), (Vec<usize>, Vec<(i64, Value)>)> = FxHashMap::default();
+        for (number, it) in waiting.iter().enumerate() {
+            if let Place::Asked(device, time_ms) = &it.place {
+                let (numbers, values) = asked.entry((Arc::clone(device), Arc::clone(&it.metric))).or_default();
+                numbers.push(number);
+                values.push((*time_ms, it.value.clone()));
+            }
+        }
+        for ((device, metric), (numbers, values)) in asked {
+            let places = moment::by_rank(self.history.as_deref(), (&device, &metric), &values);
+            for (number, time_ns) in numbers.into_iter().zip(places) {
+                waiting[number].place = Place::Known(time_ns);
+            }
+        }
+        for Waiting { head, value, place, .. } in waiting {
+            if let Place::Known(time_ns) = place {
+                self.batch.add(&head, |text| line::field(&value, text), time_ns);
+            }
+        }
+    }
+}
+
+/// A value that waits for its place, or for one before it that does: lines stay in order.
+struct Waiting {
+    head: Arc<str>,
+    metric: Arc<str>,
+    value: Value,
+    place: Place,
+}
+
+enum Place {
+    /// Unix ns.
+    Known(i64),
+    /// History says where: device, and time in Unix ms.
+    Asked(Arc<str>, i64),
 }
 
 /// Whether nothing of this time can have come before.
@@ -122,6 +172,7 @@ impl Follower for Influx {
                 }
             }
         }
+        self.settle();
     }
 
     fn flush(&mut self, through: Followed) -> Option<Box<dyn Flushing>> {
