@@ -21,8 +21,8 @@ pub struct InfluxDb {
     pub address: SocketAddr,
     child: Child,
     data: PathBuf,
-    /// Where the data are, if they are its own.
-    folder: Option<TempDir>,
+    /// Of data of its own; goes with it.
+    _folder: Option<TempDir>,
 }
 
 /// A value as InfluxDB has it.
@@ -48,7 +48,7 @@ impl InfluxDb {
     pub async fn start() -> InfluxDb {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let influxdb = InfluxDb::start_in(folder.path()).await;
-        InfluxDb { folder: Some(folder), ..influxdb }
+        InfluxDb { _folder: Some(folder), ..influxdb }
     }
 
     /// Starts one with its data in an empty folder of the caller's, and sets it up.
@@ -57,7 +57,7 @@ impl InfluxDb {
     /// As [`InfluxDb::start`].
     pub async fn start_in(data: &Path) -> InfluxDb {
         let (data, address) = (data.to_owned(), mosquitto::free_address());
-        let influxdb = InfluxDb { address, child: spawn(&data, address), data, folder: None };
+        let influxdb = InfluxDb { address, child: spawn(&data, address), data, _folder: None };
         influxdb.answers().await;
         let body = json!({ "username": "operator", "password": "a password", "org": "plant", "bucket": "readings", "token": OPERATOR });
         influxdb.call("POST", "/api/v2/setup", &body).await;
@@ -99,9 +99,14 @@ impl InfluxDb {
 
     /// A new token that may write to the bucket: its identifier, and itself.
     pub async fn token(&self) -> (String, String) {
+        self.token_to("write").await
+    }
+
+    /// A new token that may `read` or `write` the bucket: its identifier, and itself.
+    pub async fn token_to(&self, action: &str) -> (String, String) {
         let bucket = self.bucket().await;
         let of = json!({ "type": "buckets", "id": bucket["id"], "orgID": bucket["orgID"] });
-        let body = json!({ "orgID": bucket["orgID"], "permissions": [{ "action": "write", "resource": of }] });
+        let body = json!({ "orgID": bucket["orgID"], "permissions": [{ "action": action, "resource": of }] });
         let made = self.call("POST", "/api/v2/authorizations", &body).await;
         (text(&made["id"]), text(&made["token"]))
     }

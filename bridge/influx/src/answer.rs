@@ -69,6 +69,28 @@ impl Answer {
         }
     }
 
+    /// What it says instead of an answer to a question, and what to do.
+    pub fn why_unread(&self, config: &InfluxConfig) -> String {
+        let said = serde_json::from_str::<Said>(&self.body).ok().map(|said| said.message);
+        let words: String = said.as_deref().unwrap_or(self.body.trim()).chars().take(300).collect();
+        let InfluxConfig { url, org, bucket, token_file, .. } = config;
+        let token_file = token_file.as_deref().unwrap_or(Path::new("history.token_file"));
+        let is_not_found = words.contains("not find bucket") || words.contains("not found");
+        match self.status {
+            401 | 403 => format!(
+                "InfluxDB refuses the token ({}: {words}): write one that may read bucket {bucket:?} of {org:?} as the first line \
+                 of {}",
+                self.status,
+                token_file.display()
+            ),
+            404 if is_not_found => format!(
+                "InfluxDB has no bucket {bucket:?} in {org:?} that the token in {} may read ({words}): let it read the bucket",
+                token_file.display()
+            ),
+            status => format!("{url} answers {status} to a question: {words}"),
+        }
+    }
+
     /// What to do about clocks that differ: by a wrong one a reading is older than the bucket's retention, or not.
     fn wrong_clock(&self) -> Option<String> {
         let ahead_s = self.ahead_s?;

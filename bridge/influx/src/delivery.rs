@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -26,6 +27,8 @@ pub struct Delivery {
     /// Lines of requests that are still to be made, the next one last.
     requests: Vec<Vec<usize>>,
     position: PositionFile,
+    /// When the newest entry was received that is there, Unix ms.
+    written_ms: Arc<AtomicI64>,
     through: Followed,
     /// What the position is of.
     target: Vec<u8>,
@@ -39,7 +42,12 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    pub fn new(client: Arc<Mutex<Client>>, batch: Batch, position: PositionFile, through: Followed) -> Delivery {
+    pub fn new(
+        client: Arc<Mutex<Client>>,
+        batch: Batch,
+        (position, written_ms): (PositionFile, Arc<AtomicI64>),
+        through: Followed,
+    ) -> Delivery {
         let (lines_max, unclear_tries_max, target) = {
             let client = client.lock();
             let InfluxConfig { request_lines_max, unclear_tries_max, .. } = client.config;
@@ -53,6 +61,7 @@ impl Delivery {
             batch,
             requests,
             position,
+            written_ms,
             through,
             target,
             aside,
@@ -200,6 +209,7 @@ impl Flushing for Delivery {
             }
         }
         self.position.write(self.through, &self.target)?;
+        self.written_ms.store(self.through.received_ms, Ordering::Relaxed);
         Ok(())
     }
 

@@ -8,17 +8,25 @@
 //! - `series`: the part of a line that stays; `moment`: the nanosecond of a value
 //! - `batch`: lines that wait; `delivery`: what becomes of them, and which of them are set aside
 //! - `client`: one connection to the server; `answer`: what the server's answers mean
+//!
+//! And the way back: history that goes on in InfluxDB where this program's own ends ([`Influx::across`]).
+//!
+//! - `across`: the seam; `reader`: asks; `flux`: questions as texts; `table`: answers
 
+mod across;
 mod answer;
 mod batch;
 mod client;
 mod config;
 mod delivery;
+mod flux;
 mod moment;
+mod reader;
 mod series;
 mod sink;
+mod table;
 mod tls;
 
-pub use config::InfluxConfig;
+pub use config::{HistoryConfig, HistoryRead, InfluxConfig};
 pub use sink::{Influx, InfluxError};
 pub use tls::TlsError;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
@@ -9,11 +10,13 @@ use tidegate_follow::{Changes, Flushing, Followed, Follower, PositionFile, Posit
 use tidegate_lines::line;
 use tidegate_telemetry::{AppliedCell, AppliedReading, Change, History, Position, TimeOrigin, Value};
 
+use crate::across::AcrossInflux;
 use crate::batch::Batch;
 use crate::client::Client;
-use crate::config::InfluxConfig;
+use crate::config::{HistoryConfig, InfluxConfig};
 use crate::delivery::Delivery;
 use crate::moment;
+use crate::reader::Reader;
 use crate::series::{Catalogue, Series};
 use crate::tls::TlsError;
 
@@ -44,6 +47,8 @@ pub struct Influx {
     client: Arc<Mutex<Client>>,
     position: PositionFile,
     followed: Followed,
+    /// When the newest entry was received that is there, Unix ms.
+    written_ms: Arc<AtomicI64>,
     catalogue: Catalogue,
     history: Option<Arc<dyn History>>,
     waiting: Vec<Waiting>,
@@ -72,7 +77,21 @@ impl Influx {
         let client = Arc::new(Mutex::new(Client::new(config.clone(), endpoint)?));
         let catalogue = Catalogue::new(config.measurement.clone());
         let (history, waiting, batch) = (None, Vec::new(), Batch::default());
-        Ok(Influx { config, client, position, followed, catalogue, history, waiting, batch })
+        let written_ms = Arc::new(AtomicI64::new(followed.received_ms));
+        Ok(Influx { config, client, position, followed, written_ms, catalogue, history, waiting, batch })
+    }
+
+    /// What makes of this program's history one that goes on in the bucket.
+    ///
+    /// # Errors
+    /// When the authorities that the server's certificate is to be judged by cannot be read.
+    pub fn across(
+        &self,
+        history: &HistoryConfig,
+    ) -> Result<impl FnOnce(Arc<dyn History>) -> Arc<dyn History> + Send + use<>, InfluxError> {
+        let reader = Reader::new(self.config.clone(), history)?;
+        let (read, written_ms) = (history.read, Arc::clone(&self.written_ms));
+        Ok(move |here| Arc::new(AcrossInflux::new(here, reader, read, written_ms)) as Arc<dyn History>)
     }
 
     /// `number`: which reading of its entry it is.
@@ -178,7 +197,8 @@ impl Follower for Influx {
     fn flush(&mut self, through: Followed) -> Option<Box<dyn Flushing>> {
         self.followed = through;
         let batch = std::mem::take(&mut self.batch);
-        Some(Box::new(Delivery::new(Arc::clone(&self.client), batch, self.position.clone(), through)))
+        let place = (self.position.clone(), Arc::clone(&self.written_ms));
+        Some(Box::new(Delivery::new(Arc::clone(&self.client), batch, place, through)))
     }
 
     fn wants_flush(&self) -> bool {

@@ -159,7 +159,8 @@ impl History for Asked {
     fn readings(&self, query: &ReadingsQuery, _: Wanted<'_>) -> Result<ReadingsPage, HistoryError> {
         self.0.fetch_add(1, Ordering::Relaxed);
         let times = (query.from.time_ms..query.to_ms).filter(|time_ms| time_ms % 7 == 0);
-        let points = times.flat_map(|time_ms| [(time_ms, Value::Number(-1.0)), (time_ms, Value::Number(time_ms as f64))]);
+        let points =
+            times.flat_map(|time_ms| [(time_ms, Value::Number(-1.0)), (time_ms, Value::Number(time_ms as f64))]);
         Ok(ReadingsPage { points: points.collect(), next: None })
     }
 

@@ -29,6 +29,7 @@ mod periods;
 mod prometheus;
 mod readings;
 mod rules;
+mod seam;
 mod series;
 
 use std::sync::Arc;

@@ -5,10 +5,11 @@ use axum::extract::State;
 use axum::http::Uri;
 use serde::Serialize;
 use tidegate_buckets::Rung;
-use tidegate_telemetry::history::SeriesQuery;
+use tidegate_telemetry::history::{Across, SeriesQuery};
 use tidegate_views::StreamPosition;
 
 use super::parameters::Parameters;
+use super::seam::ToldSeam;
 use super::{Api, lookup};
 use crate::archive::Asker;
 use crate::error::ApiError;
@@ -22,6 +23,8 @@ pub struct Series {
     points: Vec<(i64, u64, f64, f64, f64, f64)>,
     /// A position, as the live protocol has it.
     through: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seam: Option<ToldSeam>,
 }
 
 /// `GET /v1/series`
@@ -41,10 +44,19 @@ pub async fn chart(State(api): State<Arc<Api>>, asker: Asker, uri: Uri) -> Resul
         to_ms: if from_ms < to_ms { -rung.start_ms(-to_ms) } else { rung.start_ms(from_ms) },
         rung,
     };
-    let answer = api.archive.ask(asker, move |history, wanted| history.series(&query, wanted)).await?;
+    let archive = api.archive.from(query.from_ms);
+    let across = archive.ask(asker, move |history, wanted| history.series_across(&query, wanted)).await?;
+    let Across { answer, seam } = across;
     let points = answer.buckets.iter();
     let points = points.map(|(start, it)| (*start, it.count, it.mean(), it.min, it.max, it.last));
     let version = answer.through.0;
     let through = api.hub.read(|views| StreamPosition { epoch: &views.epoch().name, version }.to_string());
-    Ok(Json(Series { device, metric, rung_ms: rung.width_ms(), points: points.collect(), through }))
+    Ok(Json(Series {
+        device,
+        metric,
+        rung_ms: rung.width_ms(),
+        points: points.collect(),
+        through,
+        seam: seam.map(ToldSeam::from),
+    }))
 }

@@ -93,8 +93,8 @@ async fn influxdb_whose_disk_is_full_is_waited_for() {
     let mut world = World::with(influxdb, at, "").await;
     world.publish(200).await;
     world.has_each_once("there is room").await;
-    let filling = disk.fill(0).await;
-    world.publish(2_000).await;
+    let filling = disk.fill(64 << 10).await;
+    world.publish(8_000).await;
     // Its write-ahead log has nowhere to go: it answers with an error of its own.
     world.has_problem("sink_behind", "InfluxDB cannot write now").await;
     world.publish(200).await;

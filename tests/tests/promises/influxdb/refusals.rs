@@ -37,8 +37,11 @@ async fn readings_that_are_older_than_the_bucket_keeps_are_set_aside_and_those_o
     let reading = |value: i64, time_ms: i64| serde_json::json!({ "deviceId": "m1", "t": value, "timestamp": time_ms });
     let (old, new) = (now - 7_200_000, now - 60_000);
     let readings: Vec<_> = (0..10).map(|n| reading(n, if n % 2 == 0 { old + n } else { new + n })).collect();
-    tool::mosquitto_pub(world.server.mqtt, &["-q", "1", "-t", "site/up", "-m", &serde_json::json!(readings).to_string()])
-        .await;
+    tool::mosquitto_pub(
+        world.server.mqtt,
+        &["-q", "1", "-t", "site/up", "-m", &serde_json::json!(readings).to_string()],
+    )
+    .await;
     let ahead = reading(11, now + 50_000).to_string();
     tool::mosquitto_pub(world.server.mqtt, &["-q", "1", "-t", "site/up", "-m", &ahead]).await;
     world.has_problem("refused_by_sink", "retention").await;
