@@ -129,15 +129,18 @@ impl Influx {
     /// Asks history for the places of what waits, once for each series, and makes lines of it, in order.
     fn settle(&mut self) {
         let mut waiting = std::mem::take(&mut self.waiting);
-        let mut asked: FxHashMap<(Arc<str>, Arc<str>), (Vec<usize>, Vec<(i64, Value)>)> = FxHashMap::default();
+        let mut asked: FxHashMap<(Arc<str>, Arc<str>), Vec<usize>> = FxHashMap::default();
         for (number, it) in waiting.iter().enumerate() {
-            if let Place::Asked(device, time_ms) = &it.place {
-                let (numbers, values) = asked.entry((Arc::clone(device), Arc::clone(&it.metric))).or_default();
-                numbers.push(number);
-                values.push((*time_ms, it.value.clone()));
+            if let Place::Asked(device, _) = &it.place {
+                asked.entry((Arc::clone(device), Arc::clone(&it.metric))).or_default().push(number);
             }
         }
-        for ((device, metric), (numbers, values)) in asked {
+        for ((device, metric), numbers) in asked {
+            let of = |number: &usize| match &waiting[*number] {
+                Waiting { place: Place::Asked(_, time_ms), value, .. } => (*time_ms, value.clone()),
+                Waiting { value, .. } => (0, value.clone()),
+            };
+            let values: Vec<(i64, Value)> = numbers.iter().map(of).collect();
             let places = moment::by_rank(self.history.as_deref(), (&device, &metric), &values);
             for (number, time_ns) in numbers.into_iter().zip(places) {
                 waiting[number].place = Place::Known(time_ns);
