@@ -31,7 +31,7 @@ test: dashboard/dist/index.html
 
 bench: build
 	tests/setup
-	target/release/tidegate-sim bench --centrifuge "$$(tests/servers/centrifuge/build)" --centrifuge-batch 64 $(BENCH)
+	target/release/tidegate-sim bench --centrifuge "$$(tests/servers/centrifuge/build)" --centrifuge-batch 64 --influxd "$$(tests/servers/influxdb)" --influx "$$(tests/servers/influx-cli)" $(BENCH)
 	INFLUXD=$$(tests/servers/influxdb) $(CARGO) test --release --package tidegate-store --test figures -- --ignored --nocapture --test-threads 1
 	$(CARGO) test --release --package tidegate-broker --test gate load:: -- --ignored --nocapture --test-threads 1
 	$(CARGO) run --release --package tidegate-identity --example rights

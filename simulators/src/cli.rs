@@ -154,6 +154,12 @@ pub struct BenchArgs {
     /// The most readings that peer gets in one HTTP request; more than one where more are due.
     #[arg(long, default_value_t = 1, value_name = "READINGS")]
     centrifuge_batch: usize,
+    /// InfluxDB 2: what tests/servers/influxdb prints.
+    #[arg(long, value_name = "PROGRAM", requires = "influx")]
+    influxd: Option<PathBuf>,
+    /// Its command line: what tests/servers/influx-cli prints.
+    #[arg(long, value_name = "PROGRAM", requires = "influxd")]
+    influx: Option<PathBuf>,
     /// Length of each measurement.
     #[arg(long, default_value = "20s", value_parser = parse_duration)]
     measure: Duration,
@@ -302,6 +308,8 @@ async fn bench(args: BenchArgs) -> anyhow::Result<()> {
         mosquitto: args.mosquitto,
         earlier: args.earlier,
         centrifuge: args.centrifuge,
+        influxd: args.influxd,
+        influx: args.influx,
         centrifuge_batch: args.centrifuge_batch.max(1),
         only: args.only,
         measure: args.measure,

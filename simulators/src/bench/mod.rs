@@ -5,6 +5,7 @@
 //! - [`durable`]: acknowledged publications a second
 //! - [`edge`]: connections, sessions, topics, MQTT to MQTT
 //! - [`growth`]: each cost at two sizes, and by which power it grows
+//! - [`influxdb`]: what InfluxDB gets after an outage
 //! - [`backup`]: a backup of that, and what devices feel of it
 //! - [`hour`]: an hour of load by the devices' own times: memory, bytes on disk; half an hour more, kill -9, restart
 //! - [`table`]: the figures as Markdown and JSON
@@ -14,6 +15,7 @@ pub mod durable;
 pub mod edge;
 pub mod growth;
 pub mod hour;
+pub mod influxdb;
 pub mod live;
 pub mod server;
 pub mod table;
@@ -54,6 +56,8 @@ pub enum Step {
     Beside,
     /// A backup beside publications, and beside `cp -r`.
     Backup,
+    /// InfluxDB after an outage, beside `influx write`.
+    Influxdb,
     /// An hour of load, faster, then half an hour more and kill -9.
     Hour,
 }
@@ -71,6 +75,10 @@ pub struct BenchConfig {
     pub centrifuge: Option<PathBuf>,
     /// The most readings that peer gets in one HTTP request.
     pub centrifuge_batch: usize,
+    /// InfluxDB 2…
+    pub influxd: Option<PathBuf>,
+    /// …and its command line.
+    pub influx: Option<PathBuf>,
     /// What is measured; empty: everything.
     pub only: Vec<Step>,
     /// Length of each measurement.
@@ -129,6 +137,7 @@ pub async fn run(config: &BenchConfig) -> io::Result<Table> {
             Step::Growth => growth::run(config, &mut table).await?,
             Step::Beside => growth::beside::run(config, &mut table).await?,
             Step::Backup => backup::run(config, &mut table).await?,
+            Step::Influxdb => influxdb::run(config, &mut table).await?,
             Step::Hour => hour::run(config, &mut table).await?,
         }
     }

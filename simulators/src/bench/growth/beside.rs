@@ -96,7 +96,8 @@ async fn flush(config: &BenchConfig, table: &mut Table) -> io::Result<()> {
     Ok(())
 }
 
-async fn live(server: &Server) -> io::Result<Times> {
+/// A reading each 10 ms, until a viewer has it.
+pub(crate) async fn live(server: &Server) -> io::Result<Times> {
     let mut watcher = Watcher::open(server.web).await?;
     watcher.subscribe(1, &json!({"kind": "devices", "devices": [source::name(0)]})).await?;
     let mut raw = Raw::connect(Dialer::new(server.mqtt), 0, "live", true).await?;
