@@ -76,9 +76,13 @@ export function Chart(props: Props) {
   /** Which lines there are: a chart is built for them, and only filled with each value. */
   const kinds = createMemo(() => props.lines.map((line) => `${line.number} ${line.role}`).join());
   createEffect(
-    on([() => props.lines, () => props.from, () => props.to, () => props.alerts, () => props.limits, () => props.seam], () => onFrame(refresh), {
-      defer: true,
-    }),
+    on(
+      [() => props.lines, () => props.from, () => props.to, () => props.alerts, () => props.limits, () => props.seam],
+      () => onFrame(refresh),
+      {
+        defer: true,
+      },
+    ),
   );
   createEffect(on([palette, () => props.label, () => props.isSwitch, kinds], () => plot && build(), { defer: true }));
   onMount(() => {
