@@ -55,6 +55,10 @@ async fn refresh_all(hub: &Hub, archive: &Archive) {
             is_told &= fails;
             sleep(interval.max(began.elapsed())).await;
         }
+        if fails {
+            // Nothing else may come that would wake it.
+            hub.uncertain.notify_one();
+        }
     }
 }
 

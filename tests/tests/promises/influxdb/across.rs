@@ -41,7 +41,21 @@ impl Kept {
         // From now on it is known how old that is.
         kept.server.stop().await;
         kept.server.restart_with(&["--trust-clock"]).await;
+        kept.forgets().await;
         kept
+    }
+
+    /// What is older than two days is deleted here after the next flush; files are of whole days.
+    async fn forgets(&self) {
+        let mut client = Client::v5("other");
+        client.connect(self.server.mqtt).await.unwrap();
+        client.publish("site/other/x", "1", 1, false).await;
+        client.listen_until(LIMIT, |session| session.in_flight() == 0).await;
+        eventually("it is deleted here", LIMIT, || async {
+            let oldest = self.server.get("/v1/stats").await["store"]["oldest"].as_i64()?;
+            (oldest > self.now_ms - 4 * DAY_MS).then_some(())
+        })
+        .await;
     }
 
     /// Ten days of each metric: every quarter of an hour a value, every third time three of one time.
@@ -142,7 +156,7 @@ fn config(influxdb: &InfluxDb, folder: &Path, influx: &str, read: &str) -> Strin
     let (write, read_token) = (folder.join("write"), folder.join("read"));
     let more = format!(
         "{influx}\n[history]\nread = {read:?}\ntimeout = \"{} s\"\ntoken_file = {read_token:?}\n\
-         [store]\nretention_age_days = 2\nrollup_retention_age_days = 2\n",
+         [store]\nretention_age_days = 2\nrollup_retention_age_days = 2\n[flush]\ninterval = \"1 s\"\n",
         TIMEOUT.as_secs()
     );
     config_of(&url, &write, &more)
