@@ -30,6 +30,6 @@ export type { Change } from "./tables/table.js";
 export type { Cell, Device, DeviceTable, Metric } from "./tables/devices.js";
 export type { FleetCell, FleetTable } from "./tables/fleet.js";
 export type { Aggregate, GroupTable, InAlert, StateCounts } from "./tables/groups.js";
-export type { Bucket, SeriesTable } from "./tables/series.js";
+export type { Bucket, Seam, SeriesTable } from "./tables/series.js";
 export type { AlertEvent, AlertTable } from "./tables/alerts.js";
 export type { CommandTable } from "./tables/commands.js";

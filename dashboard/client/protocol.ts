@@ -143,6 +143,9 @@ export interface Welcome {
   limits: { subscriptions: number; rows: number; message_bytes: number; bytes_in_flight_start: number; bytes_in_flight_max: number };
 }
 
+/** Index in `series`, where the histories meet (Unix ms), whose the older part is, and why that is missing. */
+export type WireSeam = [index: number, at: number, older: string, missing: string | null];
+
 export interface Snapshot {
   type: "snapshot";
   id: number;
@@ -152,6 +155,7 @@ export interface Snapshot {
   rows: unknown[];
   groups?: string[];
   rung_ms?: number;
+  seams?: WireSeam[];
   missing?: string[];
   counts?: AlertCounts;
 }
@@ -181,6 +185,7 @@ export interface Delta {
   a?: unknown[];
   x?: unknown[];
   n?: AlertCounts;
+  h?: WireSeam[];
   e?: [position: Position, time: number, alert: Alert][];
   /** A part of a delta too large for one frame; the part without it completes the delta. */
   more?: boolean;

@@ -50,6 +50,19 @@ impl Disk {
         self.folder.path().join("mounted")
     }
 
+    /// Takes all of it but `left_bytes`, as another program would; gives the file that does, which frees it when it is removed.
+    ///
+    /// # Panics
+    /// When it cannot be filled.
+    pub async fn fill(&self, left_bytes: u64) -> PathBuf {
+        let free = tool::run("stat", &["-f", "-c", "%a %S", text(&self.path())]).await;
+        let free: Vec<u64> = free.split_whitespace().map(|number| number.parse().expect("a number")).collect();
+        let bytes = (free[0] * free[1]).saturating_sub(left_bytes).to_string();
+        let file = self.path().join("of somebody else");
+        tool::run("fallocate", &["-l", &bytes, text(&file)]).await;
+        file
+    }
+
     /// The disk as a power cut would leave it now: what is on the device, without what only the page cache has. Nobody
     /// may be writing to it by system calls; what the kernel writes back meanwhile makes the copy be taken again.
     ///

@@ -1,7 +1,7 @@
 //! A real InfluxDB 2, for what Tidegate writes to it.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -20,7 +20,9 @@ pub struct InfluxDb {
     /// Where it is asked.
     pub address: SocketAddr,
     child: Child,
-    folder: TempDir,
+    data: PathBuf,
+    /// Of data of its own; goes with it.
+    _folder: Option<TempDir>,
 }
 
 /// A value as InfluxDB has it.
@@ -44,8 +46,18 @@ impl InfluxDb {
     /// # Panics
     /// When it is not built, or does not get ready.
     pub async fn start() -> InfluxDb {
-        let (folder, address) = (tempfile::tempdir().expect("a temporary folder"), mosquitto::free_address());
-        let influxdb = InfluxDb { address, child: spawn(folder.path(), address), folder };
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let influxdb = InfluxDb::start_in(folder.path()).await;
+        InfluxDb { _folder: Some(folder), ..influxdb }
+    }
+
+    /// Starts one with its data in an empty folder of the caller's, and sets it up.
+    ///
+    /// # Panics
+    /// As [`InfluxDb::start`].
+    pub async fn start_in(data: &Path) -> InfluxDb {
+        let (data, address) = (data.to_owned(), mosquitto::free_address());
+        let influxdb = InfluxDb { address, child: spawn(&data, address), data, _folder: None };
         influxdb.answers().await;
         let body = json!({ "username": "operator", "password": "a password", "org": "plant", "bucket": "readings", "token": OPERATOR });
         influxdb.call("POST", "/api/v2/setup", &body).await;
@@ -81,7 +93,7 @@ impl InfluxDb {
 
     /// Starts it again on its data, after it has ended.
     pub async fn restart(&mut self) {
-        self.child = spawn(self.folder.path(), self.address);
+        self.child = spawn(&self.data, self.address);
         self.answers().await;
     }
 
@@ -117,6 +129,14 @@ impl InfluxDb {
         self.call("POST", "/api/v2/buckets", &json!({ "orgID": org, "name": "readings", "retentionRules": [] })).await;
     }
 
+    /// The bucket keeps points for so many seconds from now on, by the server's clock; 0: for ever.
+    pub async fn set_retention(&self, seconds: u64) {
+        let bucket = self.bucket().await;
+        let rule = json!({ "type": "expire", "everySeconds": seconds, "shardGroupDurationSeconds": 3_600 });
+        let path = format!("/api/v2/buckets/{}", text(&bucket["id"]));
+        self.call("PATCH", &path, &json!({ "retentionRules": [rule] })).await;
+    }
+
     /// Writes lines, as another client does.
     ///
     /// # Panics
@@ -145,7 +165,7 @@ impl InfluxDb {
     pub async fn exported_lines(&mut self) -> String {
         let bucket = text(&self.bucket().await["id"]);
         self.stop().await;
-        let engine = self.folder.path().join("engine");
+        let engine = self.data.join("engine");
         let engine = engine.to_str().expect("a path of plain text");
         let command = ["inspect", "export-lp", "--bucket-id", &bucket, "--engine-path", engine, "--output-path", "-"];
         tool::run(program(), &command).await
@@ -221,9 +241,9 @@ fn rows(csv: &str) -> Vec<Vec<String>> {
     rows
 }
 
-fn program() -> std::path::PathBuf {
+fn program() -> PathBuf {
     let cache = tool::cache().join("influxdb");
-    let is_program = |path: &std::path::PathBuf| {
+    let is_program = |path: &PathBuf| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         name.starts_with("influxd-") && !name.ends_with(".part")
     };

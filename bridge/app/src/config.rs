@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use tidegate_broker::{BrokerConfig, EngineConfig, ListenAddress, SessionStoreConfig};
 use tidegate_decode::DecodeConfig;
 use tidegate_identity::{Exposure, IdentityConfig};
-use tidegate_influx::InfluxConfig;
+use tidegate_influx::{HistoryConfig, HistoryRead, InfluxConfig};
 use tidegate_log::LogConfig;
 use tidegate_node::{BackupConfig, ClockConfig, FlushConfig, NodeConfig};
 use tidegate_process::ProcessConfig;
@@ -26,6 +26,8 @@ pub struct Config {
     pub node: NodeConfig,
     /// Where readings go besides.
     pub influxdb: InfluxConfig,
+    /// Where answers about the past are from.
+    pub history: HistoryConfig,
 }
 
 /// Reads a configuration file's text.
@@ -37,6 +39,10 @@ pub fn parse(text: &str) -> Result<Config, Vec<Mistake>> {
     let config = read(&mut reader);
     for (section, what) in without_the_gate(&config.node) {
         reader.at(section).wrong(what);
+    }
+    if config.history.read != HistoryRead::Embedded && config.influxdb.url.is_empty() {
+        let what = "needs an InfluxDB to read from: set influxdb.url, or write \"embedded\"";
+        reader.at("history").wrong_key("read", what);
     }
     let (mistakes, _) = reader.finish();
     if mistakes.is_empty() { Ok(config) } else { Err(mistakes) }
@@ -76,7 +82,7 @@ fn read(reader: &mut Reader) -> Config {
     };
     node.views.cleared_alerts_max = node.process.alerts_recent_max;
     node.keep_in(PathBuf::from(data));
-    Config { node, influxdb: InfluxConfig::read(reader) }
+    Config { node, influxdb: InfluxConfig::read(reader), history: HistoryConfig::read(reader) }
 }
 
 /// What only the gate does and is asked of another engine: nobody shall believe that it is done.

@@ -82,7 +82,7 @@ const VIEWERS_GIVE_WAY: i32 = 5;
 
 fn run(arguments: Run) -> Result<()> {
     let file = arguments.config.as_deref();
-    let (Config { node: mut config, influxdb }, text) = load(file)?;
+    let (Config { node: mut config, influxdb, history }, text) = load(file)?;
     if let Some(data) = arguments.data {
         config.keep_in(data);
     }
@@ -99,7 +99,7 @@ fn run(arguments: Run) -> Result<()> {
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     let devices = workers("devices", cores, 0)?;
     let viewers = workers("viewers", cores.saturating_sub(1).max(1), VIEWERS_GIVE_WAY)?;
-    let ended = devices.block_on(program::run(config, influxdb, viewers.handle()));
+    let ended = devices.block_on(program::run(config, (influxdb, history), viewers.handle()));
     // A question to the history that nobody waits for any more is not waited for.
     viewers.shutdown_background();
     ended

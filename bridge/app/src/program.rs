@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tidegate_broker::Transport;
-use tidegate_influx::{Influx, InfluxConfig};
+use tidegate_influx::{HistoryConfig, HistoryRead, Influx, InfluxConfig};
 use tidegate_node::{Metrics, Node, NodeConfig, Sinks};
 use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
@@ -20,12 +20,20 @@ const SHUTDOWN_MAX: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// What kept it from starting, with what to do.
-pub async fn run(config: NodeConfig, influxdb: InfluxConfig, viewers: &Handle) -> Result<()> {
+pub async fn run(
+    config: NodeConfig,
+    (influxdb, history): (InfluxConfig, HistoryConfig),
+    viewers: &Handle,
+) -> Result<()> {
     let metrics = Metrics::install().context("the metrics recorder")?;
     raise_open_files();
     let mut sinks = Sinks::default();
     if !influxdb.url.is_empty() {
-        sinks = sinks.with("influxdb", Influx::open(influxdb, &config.data)?);
+        let influx = Influx::open(influxdb, &config.data)?;
+        if history.read != HistoryRead::Embedded {
+            sinks = sinks.read_across(influx.across(&history)?);
+        }
+        sinks = sinks.with("influxdb", influx);
     }
     let node = Node::start(config, viewers, metrics, sinks).await?;
     // Who reads that it is ready may end it at once.

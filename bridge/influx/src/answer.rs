@@ -1,7 +1,7 @@
 //! What the server's answers to a write mean.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde::Deserialize;
 
@@ -10,6 +10,9 @@ use crate::config::InfluxConfig;
 /// No pause that a server asks for is longer than this.
 const PATIENCE_MAX: Duration = Duration::from_secs(600);
 
+/// When the clocks of the server and of this computer differ by so much, what it says of ages is not believed.
+const CLOCKS_MAX: Duration = Duration::from_secs(600);
+
 /// An answer as it came.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
@@ -17,6 +20,9 @@ pub struct Answer {
     pub status: u16,
     /// `Retry-After` in seconds (RFC 9110 section 10.2.3); as a date it is not understood.
     pub retry_after: Option<u64>,
+    /// By how much the server's clock is ahead of ours, s (`Date`, RFC 9110 section 6.6.1); negative: behind. `None`: it did
+    /// not say.
+    pub ahead_s: Option<i64>,
     /// The body.
     pub body: String,
 }
@@ -30,6 +36,8 @@ pub enum Meaning {
     Refused(String),
     /// They are too many at once. The server's reason.
     TooLarge(String),
+    /// They, or the whole request, are refused for a reason that InfluxDB 2 is not known to give. What is wrong, for people.
+    Unclear(String),
     /// Nothing is known to be wrong with them: they are to be sent again.
     Later {
         /// What is wrong, and what to do.
@@ -51,10 +59,48 @@ impl Answer {
         let words = said.as_deref().unwrap_or(self.body.trim());
         match self.status {
             200..=299 => Meaning::Written,
-            400 | 422 if is_about_lines(words) => Meaning::Refused(words.to_owned()),
+            400 | 422 if is_about_lines(words) => match self.wrong_clock().filter(|_| is_about_ages(words)) {
+                Some(text) => Meaning::Later { text, after: None },
+                None => Meaning::Refused(words.to_owned()),
+            },
+            400 | 422 => Meaning::Unclear(text(self.status, words, config)),
             413 => Meaning::TooLarge(words.to_owned()),
             status => Meaning::Later { text: text(status, words, config), after: self.after() },
         }
+    }
+
+    /// What it says instead of an answer to a question, and what to do.
+    pub fn why_unread(&self, config: &InfluxConfig) -> String {
+        let said = serde_json::from_str::<Said>(&self.body).ok().map(|said| said.message);
+        let words: String = said.as_deref().unwrap_or(self.body.trim()).chars().take(300).collect();
+        let InfluxConfig { url, org, bucket, token_file, .. } = config;
+        let token_file = token_file.as_deref().unwrap_or(Path::new("history.token_file"));
+        let is_not_found = words.contains("not find bucket") || words.contains("not found");
+        match self.status {
+            401 | 403 => format!(
+                "InfluxDB refuses the token ({}: {words}): write one that may read bucket {bucket:?} of {org:?} as the first line \
+                 of {}",
+                self.status,
+                token_file.display()
+            ),
+            404 if is_not_found => format!(
+                "InfluxDB has no bucket {bucket:?} in {org:?} that the token in {} may read ({words}): let it read the bucket",
+                token_file.display()
+            ),
+            status => format!("{url} answers {status} to a question: {words}"),
+        }
+    }
+
+    /// What to do about clocks that differ: by a wrong one a reading is older than the bucket's retention, or not.
+    fn wrong_clock(&self) -> Option<String> {
+        let ahead_s = self.ahead_s?;
+        let (by, way) = (ahead_s.unsigned_abs(), if ahead_s > 0 { "ahead of" } else { "behind" });
+        (by > CLOCKS_MAX.as_secs()).then(|| {
+            format!(
+                "InfluxDB says that readings are older than its bucket keeps, by a clock that is {by} s {way} this computer's: \
+                 set the one that is wrong"
+            )
+        })
     }
 
     fn after(&self) -> Option<Duration> {
@@ -68,6 +114,20 @@ impl Answer {
 fn is_about_lines(words: &str) -> bool {
     let begins = ["unable to parse", "partial write", "field type conflict", "points beyond retention policy"];
     begins.iter().any(|begin| words.contains(begin))
+}
+
+fn is_about_ages(words: &str) -> bool {
+    words.contains("retention policy")
+}
+
+/// By how much the clock of whoever wrote a `Date` is ahead of ours, s.
+pub fn ahead_s(date: &str) -> Option<i64> {
+    let theirs = httpdate::parse_http_date(date).ok()?;
+    let ahead = match theirs.duration_since(SystemTime::now()) {
+        Ok(ahead) => i64::try_from(ahead.as_secs()),
+        Err(behind) => i64::try_from(behind.duration().as_secs()).map(|behind_s| -behind_s),
+    };
+    ahead.ok()
 }
 
 fn text(status: u16, words: &str, config: &InfluxConfig) -> String {
@@ -112,7 +172,7 @@ mod tests {
 
     fn meaning(status: u16, retry_after: Option<u64>, body: &str) -> Meaning {
         let config = InfluxConfig { bucket: "b".into(), org: "o".into(), ..InfluxConfig::default() };
-        Answer { status, retry_after, body: body.into() }.meaning(&config)
+        Answer { status, retry_after, ahead_s: None, body: body.into() }.meaning(&config)
     }
 
     #[test]
@@ -129,14 +189,30 @@ mod tests {
             (404, r#"{"code":"not found","message":"bucket \"b\" not found"}"#, "has no bucket \"b\""),
             (404, r#"{"code":"not found","message":"organization name \"o\" not found"}"#, "influxdb.org"),
             (404, "404 page not found", "influxdb.url"),
-            (400, "<html>", "influxdb.url"),
             (500, "", "log"),
         ] {
             let (text, after) = later(status, Some(5), body);
             assert!(text.contains(word) && after.is_none(), "{text}");
         }
+        assert!(matches!(meaning(400, None, "<html>"), Meaning::Unclear(text) if text.contains("influxdb.url")));
         assert_eq!(later(429, Some(7), "").1, Some(Duration::from_secs(7)));
         assert_eq!(later(503, Some(u64::MAX), "").1, Some(PATIENCE_MAX));
+    }
+
+    #[test]
+    fn what_a_server_says_of_ages_is_believed_while_the_clocks_agree() {
+        let body = r#"{"message":"partial write: dropped 1 points outside retention policy dropped=1"}"#;
+        let meaning = |ahead_s| {
+            let answer = Answer { status: 422, retry_after: None, ahead_s, body: body.into() };
+            answer.meaning(&InfluxConfig::default())
+        };
+        assert!(matches!(meaning(Some(-5)), Meaning::Refused(_)));
+        assert!(matches!(meaning(None), Meaning::Refused(_)));
+        for (ahead_s, said) in [(86_400, "86400 s ahead of"), (-86_400, "86400 s behind")] {
+            assert!(matches!(meaning(Some(ahead_s)), Meaning::Later { text, .. } if text.contains(said)));
+        }
+        assert!((-2..=0).contains(&super::ahead_s(&httpdate::fmt_http_date(SystemTime::now())).unwrap_or(9)));
+        assert_eq!(super::ahead_s("soon"), None);
     }
 
     #[test]

@@ -28,10 +28,43 @@ section! {
         pub measurement: String = text("%m".into()),
         /// Values of one request.
         pub request_lines_max: usize = count(10_000),
+        /// Times that a request is refused (400) for no reason that InfluxDB is known to give; then the lines that it is
+        /// about are looked for, and set aside.
+        pub unclear_tries_max: usize = count(10),
         /// Time until a request has to be answered.
         pub request_timeout: Duration = timeout(Duration::from_secs(30)),
     }
     then InfluxConfig::read_on;
+}
+
+/// Whose history answers are of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HistoryRead {
+    /// This program's own.
+    Embedded,
+    /// InfluxDB's, but for what is newer than it surely has.
+    Influxdb,
+    /// This program's, and InfluxDB's of what is older.
+    Both,
+}
+
+section! {
+    /// How far answers about the past reach.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct HistoryConfig {}
+    /// Where charts and lists of readings are read from; docs/influxdb.md.
+    [history] {
+        /// "embedded", "influxdb" (all but the last hour or two), "both" (what is no longer kept here).
+        pub read: HistoryRead = choice(HistoryRead::Embedded, &[
+            ("embedded", HistoryRead::Embedded),
+            ("influxdb", HistoryRead::Influxdb),
+            ("both", HistoryRead::Both),
+        ]),
+        /// Time that an answer waits for InfluxDB; then it has what is here.
+        pub timeout: Duration = timeout(Duration::from_secs(5)),
+        /// File whose first line is a token that may read the bucket; empty: influxdb.token_file.
+        pub token_file: Option<PathBuf> = path(None),
+    }
 }
 
 /// Where the server is.

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -14,6 +15,7 @@ use tidegate_follow::{FlushError, Flushing, Followed, PositionFile, SetAside};
 use crate::answer::{self, Meaning};
 use crate::batch::Batch;
 use crate::client::Client;
+use crate::config::InfluxConfig;
 
 /// So many refused lines of a batch are shown; all are counted.
 const SHOWN_MAX: usize = 100;
@@ -25,28 +27,57 @@ pub struct Delivery {
     /// Lines of requests that are still to be made, the next one last.
     requests: Vec<Vec<usize>>,
     position: PositionFile,
+    /// When the newest entry was received that is there, Unix ms.
+    written_ms: Arc<AtomicI64>,
     through: Followed,
     /// What the position is of.
     target: Vec<u8>,
     aside: Vec<SetAside>,
     aside_count: usize,
+    /// Times that a request was refused for a reason that nobody knows.
+    unclear: usize,
+    unclear_tries_max: usize,
+    lines_max: usize,
     patience: Option<Duration>,
 }
 
 impl Delivery {
-    pub fn new(client: Arc<Mutex<Client>>, batch: Batch, position: PositionFile, through: Followed) -> Delivery {
-        let (lines_max, target) = {
+    pub fn new(
+        client: Arc<Mutex<Client>>,
+        batch: Batch,
+        (position, written_ms): (PositionFile, Arc<AtomicI64>),
+        through: Followed,
+    ) -> Delivery {
+        let (lines_max, unclear_tries_max, target) = {
             let client = client.lock();
-            (client.config.request_lines_max.max(1), client.config.target().into_bytes())
+            let InfluxConfig { request_lines_max, unclear_tries_max, .. } = client.config;
+            (request_lines_max.max(1), unclear_tries_max, client.config.target().into_bytes())
         };
         let all: Vec<usize> = (0..batch.len()).collect();
-        let requests = all.chunks(lines_max).rev().map(<[usize]>::to_vec).collect();
+        let requests = requests(&all, lines_max);
         let (aside, patience) = (Vec::new(), None);
-        Delivery { client, batch, requests, position, through, target, aside, aside_count: 0, patience }
+        Delivery {
+            client,
+            batch,
+            requests,
+            position,
+            written_ms,
+            through,
+            target,
+            aside,
+            aside_count: 0,
+            unclear: 0,
+            unclear_tries_max,
+            lines_max,
+            patience,
+        }
     }
 
     fn send(&self, lines: &[usize]) -> Result<Meaning, FlushError> {
-        let body = self.gzipped(lines)?;
+        self.post(gzipped(lines.iter().map(|line| self.batch.line(*line)))?)
+    }
+
+    fn post(&self, body: Bytes) -> Result<Meaning, FlushError> {
         let mut client = self.client.lock();
         let began = Instant::now();
         let answer = client.write(body)?;
@@ -55,13 +86,32 @@ impl Delivery {
         Ok(answer.meaning(&client.config))
     }
 
-    /// At the level at which it costs the least.
-    fn gzipped(&self, lines: &[usize]) -> io::Result<Bytes> {
-        let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
-        for line in lines {
-            gzip.write_all(self.batch.line(*line).as_bytes())?;
+    fn taken(&self, lines: &[usize]) {
+        counter!("tidegate_influxdb_points_total").increment(lines.len() as u64);
+        self.client.lock().taken = lines.last().map(|line| self.batch.line(*line).to_owned());
+    }
+
+    /// Some of the lines may be refused, or the request for what it is: one line alone is, where another one is taken.
+    fn look_closer(&mut self, mut lines: Vec<usize>, text: String) -> Result<(), FlushError> {
+        if lines.len() > 1 {
+            let second = lines.split_off(lines.len() / 2);
+            self.requests.extend([second, lines]);
+            return Ok(());
         }
-        Ok(gzip.finish()?.into())
+        let known = self.client.lock().taken.clone();
+        let is_served = match known.map(|line| gzipped([&*line].into_iter())).transpose()? {
+            Some(control) => self.post(control)? == Meaning::Written,
+            None => false,
+        };
+        if is_served {
+            lines.into_iter().for_each(|line| self.set_aside(line, &text));
+            return Ok(());
+        }
+        // Another line of the batch may be taken next time: this one waits for that.
+        let rest: Vec<usize> = std::mem::take(&mut self.requests).into_iter().rev().flatten().chain(lines).collect();
+        self.requests = requests(&rest, self.lines_max);
+        self.unclear = 0;
+        Err(text.into())
     }
 
     /// Some of the lines are refused: they are found by what the server says, else by halves.
@@ -99,6 +149,20 @@ impl Delivery {
     }
 }
 
+/// Lines in requests of so many, the first one last.
+fn requests(lines: &[usize], lines_max: usize) -> Vec<Vec<usize>> {
+    lines.chunks(lines_max).rev().map(<[usize]>::to_vec).collect()
+}
+
+/// At the level at which it costs the least.
+fn gzipped<'a>(lines: impl Iterator<Item = &'a str>) -> io::Result<Bytes> {
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+    for line in lines {
+        gzip.write_all(line.as_bytes())?;
+    }
+    Ok(gzip.finish()?.into())
+}
+
 /// Whether a line is of a measurement and has a field, as the server names them.
 fn is_of(line: &str, measurement: &str, field: &str) -> bool {
     let head = series(line);
@@ -126,9 +190,17 @@ impl Flushing for Delivery {
                 }
             };
             match meaning {
-                Meaning::Written => counter!("tidegate_influxdb_points_total").increment(lines.len() as u64),
+                Meaning::Written => self.taken(&lines),
                 Meaning::Refused(reason) => self.narrow(lines, &reason),
                 Meaning::TooLarge(reason) => self.narrow(lines, &format!("too large: {reason}")),
+                Meaning::Unclear(text) => {
+                    self.unclear += 1;
+                    if self.unclear < self.unclear_tries_max {
+                        self.requests.push(lines);
+                        return Err(text.into());
+                    }
+                    self.look_closer(lines, text)?;
+                }
                 Meaning::Later { text, after } => {
                     self.requests.push(lines);
                     self.patience = after;
@@ -137,6 +209,7 @@ impl Flushing for Delivery {
             }
         }
         self.position.write(self.through, &self.target)?;
+        self.written_ms.store(self.through.received_ms, Ordering::Relaxed);
         Ok(())
     }
 

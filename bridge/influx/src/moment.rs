@@ -12,6 +12,9 @@ const MS: i64 = 1_000_000;
 /// So many values of one time have places by their rank; a further one has one by what it is.
 const RANKS: usize = 1_000;
 
+/// So many are read from history at once.
+const POINTS_MAX: usize = 50_000;
+
 /// Of a reading that has the time of its receipt each is a point of its own, so its place comes from its entry, and which
 /// reading of the entry it is. The step is coprime to the number of places: a million entries of one millisecond differ.
 #[must_use]
@@ -26,47 +29,66 @@ pub fn of_device(time_ms: i64) -> i64 {
     time_ms.saturating_mul(MS)
 }
 
-/// Of a value for a time that may have had one: by its rank among those that history has of that time, in order of arrival.
-/// The same value again has the place that it had. Where history cannot be read, or knows too many, what it is decides.
+/// Of values of one series for times that may have had some: by their ranks among those that history has of that time, in
+/// order of arrival. The same value again has the place that it had. Where history cannot be read, knows too many, or does not
+/// keep what is as old, what it is decides. History is read once for the values of an hour.
 pub fn by_rank(
     history: Option<&dyn History>,
     (device, metric): (&Arc<str>, &Arc<str>),
-    time_ms: i64,
-    value: &Value,
-) -> i64 {
-    let place = match history.map(|history| rank(history, (device, metric), time_ms, value)) {
-        None | Some(Ok(Rank::Unknown)) => 0,
-        Some(Ok(Rank::Known(rank))) => rank as i64,
-        Some(Ok(Rank::TooMany)) => by_value(value),
-        Some(Err(error)) => {
-            tracing::warn!(%error, %device, %metric, "history does not say which values it has of one time");
-            by_value(value)
+    values: &[(i64, Value)],
+) -> Vec<i64> {
+    let mut places = vec![0; values.len()];
+    let mut order: Vec<usize> = (0..values.len()).collect();
+    order.sort_unstable_by_key(|at| values[*at].0);
+    for of_hour in order.chunk_by(|one, other| hour(values[*one].0) == hour(values[*other].0)) {
+        let known = history.map(|history| {
+            let times_ms = (values[of_hour[0]].0, values[of_hour[of_hour.len() - 1]].0);
+            known(history, (device, metric), times_ms).inspect_err(|error| {
+                tracing::warn!(%error, %device, %metric, "history does not say which values it has of one time");
+            })
+        });
+        for &at in of_hour {
+            let (time_ms, value) = &values[at];
+            let place = match &known {
+                None => 0,
+                Some(Ok(known)) => place(known, *time_ms, value),
+                Some(Err(_)) => by_value(value),
+            };
+            places[at] = of_device(*time_ms).saturating_add(place);
         }
-    };
-    of_device(time_ms).saturating_add(place)
+    }
+    places
 }
 
-enum Rank {
-    Known(usize),
-    /// History does not keep what is as old.
-    Unknown,
-    TooMany,
+fn hour(time_ms: i64) -> i64 {
+    time_ms.div_euclid(3_600_000)
 }
 
-fn rank(
+/// What history has from one time to another, both included.
+fn known(
     history: &dyn History,
     (device, metric): (&Arc<str>, &Arc<str>),
-    time_ms: i64,
-    value: &Value,
-) -> Result<Rank, HistoryError> {
-    let (device, metric, from) = (device.clone(), metric.clone(), ReadingsCursor::from(time_ms));
-    let query = ReadingsQuery { device, metric, from, to_ms: time_ms.saturating_add(1), limit: RANKS };
-    let known = history.readings(&query, &|| true)?.points;
-    Ok(match known.iter().position(|(_, other)| other == value) {
-        Some(rank) => Rank::Known(rank),
-        None if known.len() < RANKS => Rank::Unknown,
-        None => Rank::TooMany,
-    })
+    (first_ms, last_ms): (i64, i64),
+) -> Result<Vec<(i64, Value)>, HistoryError> {
+    let (device, metric, from) = (device.clone(), metric.clone(), ReadingsCursor::from(first_ms));
+    let limit = if first_ms == last_ms { RANKS } else { POINTS_MAX };
+    let mut query = ReadingsQuery { device, metric, from, to_ms: last_ms.saturating_add(1), limit };
+    let mut known = Vec::new();
+    loop {
+        let page = history.readings(&query, &|| true)?;
+        known.extend(page.points);
+        match page.next {
+            Some(next) if limit > RANKS => query.from = next,
+            _ => return Ok(known),
+        }
+    }
+}
+
+fn place(known: &[(i64, Value)], time_ms: i64, value: &Value) -> i64 {
+    let first = known.partition_point(|(other_ms, _)| *other_ms < time_ms);
+    let of_time = known[first..].iter().take_while(|(other_ms, _)| *other_ms == time_ms).take(RANKS);
+    let rank = of_time.enumerate().find(|(_, (_, other))| other == value).map(|(rank, _)| rank as i64);
+    rank.unwrap_or_else(|| by_value(value))
 }
 
 fn by_value(value: &Value) -> i64 {

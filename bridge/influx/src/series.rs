@@ -10,7 +10,7 @@ pub struct Series {
     /// Its name.
     pub name: Arc<str>,
     /// Everything before the field.
-    pub head: String,
+    pub head: Arc<str>,
     /// No value came that is newer, Unix ms; `None`: not known.
     pub newest_ms: Option<i64>,
 }
@@ -71,7 +71,7 @@ impl Catalogue {
         };
         let mut known = Device { id: id.clone(), group: group.clone(), tags: tags(id, group), metrics };
         for series in known.metrics.iter_mut().flatten() {
-            series.head = head(&self.measurement, &known.tags, &series.name);
+            series.head = head(&self.measurement, &known.tags, &series.name).into();
         }
         self.devices[at] = Some(known);
     }
@@ -84,7 +84,7 @@ impl Catalogue {
         }
         let place = &mut device.metrics[at];
         if place.as_ref().is_none_or(|known| known.name != *name) {
-            let head = head(&self.measurement, &device.tags, name);
+            let head = head(&self.measurement, &device.tags, name).into();
             *place = Some(Series { name: name.clone(), head, newest_ms: None });
         }
     }

@@ -2,17 +2,21 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 
 use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
 use tidegate_follow::{Changes, Flushing, Followed, Follower, PositionFile, PositionFileError, Refused};
 use tidegate_lines::line;
-use tidegate_telemetry::{AppliedCell, AppliedReading, Change, History, Position, TimeOrigin};
+use tidegate_telemetry::{AppliedCell, AppliedReading, Change, History, Position, TimeOrigin, Value};
 
+use crate::across::AcrossInflux;
 use crate::batch::Batch;
 use crate::client::Client;
-use crate::config::InfluxConfig;
+use crate::config::{HistoryConfig, InfluxConfig};
 use crate::delivery::Delivery;
 use crate::moment;
+use crate::reader::Reader;
 use crate::series::{Catalogue, Series};
 use crate::tls::TlsError;
 
@@ -43,8 +47,11 @@ pub struct Influx {
     client: Arc<Mutex<Client>>,
     position: PositionFile,
     followed: Followed,
+    /// When the newest entry was received that is there, Unix ms.
+    written_ms: Arc<AtomicI64>,
     catalogue: Catalogue,
     history: Option<Arc<dyn History>>,
+    waiting: Vec<Waiting>,
     batch: Batch,
 }
 
@@ -69,7 +76,22 @@ impl Influx {
         };
         let client = Arc::new(Mutex::new(Client::new(config.clone(), endpoint)?));
         let catalogue = Catalogue::new(config.measurement.clone());
-        Ok(Influx { config, client, position, followed, catalogue, history: None, batch: Batch::default() })
+        let (history, waiting, batch) = (None, Vec::new(), Batch::default());
+        let written_ms = Arc::new(AtomicI64::new(followed.received_ms));
+        Ok(Influx { config, client, position, followed, written_ms, catalogue, history, waiting, batch })
+    }
+
+    /// What makes of this program's history one that goes on in the bucket.
+    ///
+    /// # Errors
+    /// When the authorities that the server's certificate is to be judged by cannot be read.
+    pub fn across(
+        &self,
+        history: &HistoryConfig,
+    ) -> Result<impl FnOnce(Arc<dyn History>) -> Arc<dyn History> + Send + use<>, InfluxError> {
+        let reader = Reader::new(self.config.clone(), history)?;
+        let (read, written_ms) = (history.read, Arc::clone(&self.written_ms));
+        Ok(move |here| Arc::new(AcrossInflux::new(here, reader, read, written_ms)) as Arc<dyn History>)
     }
 
     /// `number`: which reading of its entry it is.
@@ -79,22 +101,72 @@ impl Influx {
                 tracing::warn!(device = reading.device.0, metric = cell.metric.0, "a value of a metric without a name");
                 continue;
             };
-            let time_ns = match reading.origin {
-                TimeOrigin::Receipt => moment::of_receipt(reading.time_ms, position, number),
-                TimeOrigin::Correction => moment::of_device(reading.time_ms),
-                TimeOrigin::Device if is_first(series, reading, cell) => moment::of_device(reading.time_ms),
-                TimeOrigin::Device | TimeOrigin::Imported => {
-                    moment::by_rank(self.history.as_deref(), (device, &series.name), reading.time_ms, &cell.value)
+            let place = match reading.origin {
+                TimeOrigin::Receipt => Place::Known(moment::of_receipt(reading.time_ms, position, number)),
+                TimeOrigin::Correction => Place::Known(moment::of_device(reading.time_ms)),
+                TimeOrigin::Device if is_first(series, reading, cell) => {
+                    Place::Known(moment::of_device(reading.time_ms))
                 }
+                TimeOrigin::Device | TimeOrigin::Imported => Place::Asked(Arc::clone(device), reading.time_ms),
                 // When it was measured nobody knows.
                 TimeOrigin::Before => continue,
             };
             if cell.latest || cell.is_new {
                 series.newest_ms = series.newest_ms.max(Some(reading.time_ms));
             }
-            self.batch.add(&series.head, |text| line::field(&cell.value, text), time_ns);
+            match place {
+                Place::Known(time_ns) if self.waiting.is_empty() => {
+                    self.batch.add(&series.head, |text| line::field(&cell.value, text), time_ns);
+                }
+                place => {
+                    let (head, metric, value) = (series.head.clone(), series.name.clone(), cell.value.clone());
+                    self.waiting.push(Waiting { head, metric, value, place });
+                }
+            }
         }
     }
+
+    /// Asks history for the places of what waits, once for each series, and makes lines of it, in order.
+    fn settle(&mut self) {
+        let mut waiting = std::mem::take(&mut self.waiting);
+        let mut asked: FxHashMap<(Arc<str>, Arc<str>), Vec<usize>> = FxHashMap::default();
+        for (number, it) in waiting.iter().enumerate() {
+            if let Place::Asked(device, _) = &it.place {
+                asked.entry((Arc::clone(device), Arc::clone(&it.metric))).or_default().push(number);
+            }
+        }
+        for ((device, metric), numbers) in asked {
+            let of = |number: &usize| match &waiting[*number] {
+                Waiting { place: Place::Asked(_, time_ms), value, .. } => (*time_ms, value.clone()),
+                Waiting { value, .. } => (0, value.clone()),
+            };
+            let values: Vec<(i64, Value)> = numbers.iter().map(of).collect();
+            let places = moment::by_rank(self.history.as_deref(), (&device, &metric), &values);
+            for (number, time_ns) in numbers.into_iter().zip(places) {
+                waiting[number].place = Place::Known(time_ns);
+            }
+        }
+        for Waiting { head, value, place, .. } in waiting {
+            if let Place::Known(time_ns) = place {
+                self.batch.add(&head, |text| line::field(&value, text), time_ns);
+            }
+        }
+    }
+}
+
+/// A value that waits for its place, or for one before it that does: lines stay in order.
+struct Waiting {
+    head: Arc<str>,
+    metric: Arc<str>,
+    value: Value,
+    place: Place,
+}
+
+enum Place {
+    /// Unix ns.
+    Known(i64),
+    /// History says where: device, and time in Unix ms.
+    Asked(Arc<str>, i64),
 }
 
 /// Whether nothing of this time can have come before.
@@ -122,12 +194,14 @@ impl Follower for Influx {
                 }
             }
         }
+        self.settle();
     }
 
     fn flush(&mut self, through: Followed) -> Option<Box<dyn Flushing>> {
         self.followed = through;
         let batch = std::mem::take(&mut self.batch);
-        Some(Box::new(Delivery::new(Arc::clone(&self.client), batch, self.position.clone(), through)))
+        let place = (self.position.clone(), Arc::clone(&self.written_ms));
+        Some(Box::new(Delivery::new(Arc::clone(&self.client), batch, place, through)))
     }
 
     fn wants_flush(&self) -> bool {

@@ -1,9 +1,10 @@
 //! A follower that is told, killed and told again: the server has every value once. One that commits too early is caught.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+mod server;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -40,54 +41,21 @@ struct State {
 
 impl Kept {
     fn serve(&self) -> SocketAddr {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let (address, kept) = (listener.local_addr().unwrap(), self.clone());
-        std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                let (stream, kept) = (stream.unwrap(), kept.clone());
-                std::thread::spawn(move || kept.answer(stream));
-            }
-        });
-        address
+        let kept = self.clone();
+        server::serve(move |text| kept.take(text))
     }
 
-    fn answer(&self, stream: TcpStream) -> Option<()> {
-        let mut reader = BufReader::new(stream.try_clone().unwrap());
-        loop {
-            let mut length = 0;
-            loop {
-                let mut line = String::new();
-                if reader.read_line(&mut line).ok()? == 0 {
-                    return None;
-                }
-                if line == "\r\n" {
-                    break;
-                }
-                if let Some((name, value)) = line.split_once(':')
-                    && name.eq_ignore_ascii_case("content-length")
-                {
-                    length = value.trim().parse().unwrap();
-                }
+    fn take(&self, text: &str) -> Option<String> {
+        let mut kept = self.0.lock().unwrap();
+        let fate = kept.fates.pop().unwrap_or(Fate::Answered);
+        if fate != Fate::Lost {
+            for line in text.lines() {
+                let (rest, time) = line.rsplit_once(' ').unwrap();
+                let (series, value) = rest.rsplit_once(" value=").unwrap();
+                kept.values.insert(format!("{series} {time}"), value.to_owned());
             }
-            let mut body = vec![0; length];
-            reader.read_exact(&mut body).ok()?;
-            let mut text = String::new();
-            flate2::read::GzDecoder::new(&body[..]).read_to_string(&mut text).unwrap();
-            let mut kept = self.0.lock().unwrap();
-            let fate = kept.fates.pop().unwrap_or(Fate::Answered);
-            if fate != Fate::Lost {
-                for line in text.lines() {
-                    let (rest, time) = line.rsplit_once(' ').unwrap();
-                    let (series, value) = rest.rsplit_once(" value=").unwrap();
-                    kept.values.insert(format!("{series} {time}"), value.to_owned());
-                }
-            }
-            drop(kept);
-            if fate != Fate::Answered {
-                return None;
-            }
-            (&stream).write_all(b"HTTP/1.1 204 No Content\r\n\r\n").ok()?;
         }
+        (fate == Fate::Answered).then(|| "HTTP/1.1 204 No Content\r\n\r\n".to_owned())
     }
 
     /// What each of two devices has too little or too much.
@@ -159,11 +127,7 @@ impl Follower for TooEarly {
 }
 
 fn open(folder: &Path, server: SocketAddr) -> Influx {
-    let token = folder.join("token");
-    std::fs::write(&token, "secret").unwrap();
-    let token_file = Some(token);
-    let (url, org, bucket) = (format!("http://{server}"), "o".into(), "b".into());
-    let config = InfluxConfig { url, org, bucket, token_file, request_lines_max: 3, ..InfluxConfig::default() };
+    let config = InfluxConfig { request_lines_max: 3, ..server::config(folder, server) };
     Influx::open(config, folder).unwrap()
 }
 

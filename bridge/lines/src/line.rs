@@ -1,7 +1,7 @@
 //! The line protocol (InfluxDB 2.7, "Line protocol"), as its server reads it.
 //!
-//! Outside of quotes a backslash is an escape only in front of a comma, a space or (in tags) `=`; everywhere else it stands
-//! for itself. So there is no way to write one right before such a character, or at the end of a name: there it becomes
+//! Outside of quotes a backslash is an escape only in front of a comma, a space, a quote or (in tags) `=`; everywhere else it
+//! stands for itself. So there is no way to write one right before such a character, or at the end of a name: there it becomes
 //! `⧵` (U+29F5). A line break ends a line wherever it is outside of quotes; it and other control characters become their
 //! pictures (`␊`, U+2400 and following).
 
@@ -22,6 +22,23 @@ pub fn measurement(text: &str, out: &mut String) {
     escaped(text, &[',', ' '], out);
 }
 
+/// A measurement as the server has it once it read what [`measurement`] wrote.
+#[must_use]
+pub fn measurement_there(text: &str) -> String {
+    let (begin, rest) = text.strip_prefix('#').map_or(("", text), |rest| ("＃", rest));
+    let mut there = begin.to_owned();
+    escaped(rest, &[], &mut there);
+    there
+}
+
+/// The value of a tag as the server has it once it read what [`tag`] wrote.
+#[must_use]
+pub fn tag_there(value: &str) -> String {
+    let mut there = String::new();
+    escaped(value, &[], &mut there);
+    there
+}
+
 /// Appends a tag with a comma before it; nothing where its value is empty, which InfluxDB refuses.
 pub fn tag(key: &str, value: &str, out: &mut String) {
     if !value.is_empty() {
@@ -36,7 +53,7 @@ fn escaped(text: &str, special: &[char], out: &mut String) {
     let mut rest = text.chars().peekable();
     while let Some(letter) = rest.next() {
         match letter {
-            '\\' if rest.peek().is_none_or(|next| matches!(next, ',' | ' ' | '=' | '\\')) => out.push('⧵'),
+            '\\' if rest.peek().is_none_or(|next| matches!(next, ',' | ' ' | '=' | '"' | '\\')) => out.push('⧵'),
             '\u{7f}' => out.push('␡'),
             control if control < ' ' => out.push(char::from_u32(0x2400 + u32::from(control)).unwrap_or('␀')),
             special_one if special.contains(&special_one) => out.extend(['\\', special_one]),
@@ -128,7 +145,7 @@ mod tests {
     fn kept(text: &str) -> String {
         let letters: Vec<char> = text.chars().collect();
         let keep = |at: usize| match letters[at] {
-            '\\' if letters.get(at + 1).is_none_or(|next| matches!(next, ',' | ' ' | '=' | '\\')) => '⧵',
+            '\\' if letters.get(at + 1).is_none_or(|next| matches!(next, ',' | ' ' | '=' | '"' | '\\')) => '⧵',
             '\u{7f}' => '␡',
             control if control < ' ' => char::from_u32(0x2400 + control as u32).unwrap(),
             letter => letter,
@@ -149,7 +166,8 @@ mod tests {
             prop_assert!(!line.contains('\n') && !line.starts_with('#'));
             let (read_name, rest) = read(&line, &[',', ' '], &[',', ' ']);
             let bare = kept(&name);
-            prop_assert_eq!(read_name, bare.strip_prefix('#').map_or(bare.clone(), |rest| format!("＃{rest}")));
+            prop_assert_eq!(&read_name, &bare.strip_prefix('#').map_or(bare.clone(), |rest| format!("＃{rest}")));
+            prop_assert_eq!((measurement_there(&name), tag_there(&device)), (read_name, kept(&device)));
             let rest = rest.strip_prefix(",device=").unwrap();
             let (read_device, rest) = read(rest, &[',', ' '], &[',', ' ', '=']);
             prop_assert_eq!(read_device, kept(&device));

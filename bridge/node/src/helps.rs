@@ -42,6 +42,10 @@ const COUNTERS: &[(&str, &str)] = &[
     ("tidegate_import_points_total", "Points of imports, by what became of them; of flawed lines, each counts as one."),
     ("tidegate_influxdb_answers_total", "Answers of InfluxDB to writes, by status."),
     ("tidegate_influxdb_points_total", "Points that InfluxDB has taken."),
+    (
+        "tidegate_influxdb_questions_total",
+        "Questions to InfluxDB about what is no longer kept here, by how they ended.",
+    ),
     ("tidegate_influxdb_set_aside_total", "Points that InfluxDB refuses for good."),
     ("tidegate_live_bytes_total", "Bytes sent to live sessions."),
     ("tidegate_live_chart_mend_failures_total", "Readings of history for open charts that failed."),
@@ -178,6 +182,7 @@ const GAUGES: &[(&str, &str)] = &[
 
 /// What is distributed.
 const HISTOGRAMS: &[(&str, &str)] = &[
+    ("tidegate_influxdb_question_seconds", "Duration of a question to InfluxDB, seconds."),
     ("tidegate_influxdb_request_seconds", "Duration of a write to InfluxDB, seconds."),
     ("tidegate_live_latency_seconds", "From the receipt of a publication to the frame that shows it, seconds."),
     ("tidegate_log_commit_seconds", "Duration of a commit of the log, seconds."),

@@ -11,7 +11,7 @@ use tidegate_identity::Authority;
 use tidegate_log::{AppendError, Log};
 use tidegate_process::Process;
 use tidegate_push::Hub;
-use tidegate_telemetry::{Entry, Position};
+use tidegate_telemetry::{Entry, History, Position};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::task;
@@ -57,7 +57,7 @@ impl Node {
         mut config: NodeConfig,
         viewers: &Handle,
         metrics: Metrics,
-        sinks: Sinks,
+        mut sinks: Sinks,
     ) -> Result<Node, StartError> {
         let authority = Arc::new(Authority::open(config.identity.clone()).map_err(StartError::Identity)?);
         config.broker.authority = authority.clone();
@@ -67,6 +67,7 @@ impl Node {
             return Err(StartError::Restoring(config.data.clone()));
         }
 
+        let across = sinks.across.take();
         let sinks = sinks.prepare();
         let rooms = Rooms::open(&config, clock::now_ms, &sinks)?;
         let Begun { jump, ages, age_figures } = rooms.begin_time(&config.clock);
@@ -136,8 +137,9 @@ impl Node {
         });
         let intents = Arc::new(LogIntents { log: rooms.log.clone(), applied: rooms.applied });
         let clients = Arc::new(BrokerClients(broker.clone()));
-        let (push, hub, history) = (config.push.clone(), rooms.hub.clone(), Arc::new(rooms.store));
-        let devices = Handle::current();
+        let history: Arc<dyn History> = Arc::new(rooms.store);
+        let history = across.map_or_else(|| Arc::clone(&history), |across| across(Arc::clone(&history)));
+        let (push, hub, devices) = (config.push.clone(), rooms.hub.clone(), Handle::current());
         let router = tidegate_push::router(push, hub, history, intents, program.clone(), clients, devices);
 
         let (cancel, tracker) = (CancellationToken::new(), TaskTracker::new());

@@ -77,6 +77,32 @@ pub struct SeriesAnswer {
     pub through: Position,
 }
 
+/// Where two histories meet in an answer: what is older comes from another one than this program's own files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seam {
+    /// Unix ms; from here on it is this program's.
+    pub at_ms: i64,
+    /// Whose the older part is: `influxdb`.
+    pub older: &'static str,
+    /// Why the older part is not in the answer, for people; `None`: it is.
+    pub missing: Option<Arc<str>>,
+}
+
+/// An answer that may reach beyond this program's own files.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Across<T> {
+    /// What was asked for; where the older part is missing, what is here of it.
+    pub answer: T,
+    /// `None`: all of it is this program's.
+    pub seam: Option<Seam>,
+}
+
+impl<T> From<T> for Across<T> {
+    fn from(answer: T) -> Self {
+        Across { answer, seam: None }
+    }
+}
+
 /// One change of an alert, newest first in an answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AlertEvent {
@@ -185,6 +211,28 @@ pub trait History: Send + Sync + 'static {
     /// # Errors
     /// When a file cannot be read, or nobody wants the answer any more.
     fn series(&self, query: &SeriesQuery, wanted: Wanted<'_>) -> Result<SeriesAnswer, HistoryError>;
+
+    /// Raw readings; those that are older than what is kept here from where they are kept longer.
+    ///
+    /// # Errors
+    /// As [`History::readings`]. What is not here and cannot be read is told in the answer.
+    fn readings_across(&self, query: &ReadingsQuery, wanted: Wanted<'_>) -> Result<Across<ReadingsPage>, HistoryError> {
+        self.readings(query, wanted).map(Across::from)
+    }
+
+    /// Buckets of a chart; those that are older than what is kept here from where they are kept longer. No bucket is of both.
+    ///
+    /// # Errors
+    /// As [`History::series`]. What is not here and cannot be read is told in the answer.
+    fn series_across(&self, query: &SeriesQuery, wanted: Wanted<'_>) -> Result<Across<SeriesAnswer>, HistoryError> {
+        self.series(query, wanted).map(Across::from)
+    }
+
+    /// Whether an answer that begins at a time (Unix ms) would have an older part from elsewhere, which may take a while.
+    /// Does not block.
+    fn is_across(&self, _from_ms: i64) -> bool {
+        false
+    }
 
     /// Hands over the numbers of a span, oldest first, whatever the rung; texts and truths are left out.
     ///

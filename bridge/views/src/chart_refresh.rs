@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tidegate_telemetry::history::{SeriesAnswer, SeriesQuery};
+use tidegate_telemetry::history::{Seam, SeriesAnswer, SeriesQuery};
 
 use crate::charts::ChartKey;
 use crate::open::Seeded;
@@ -58,6 +58,16 @@ impl Views {
         let now = (self.version, self.now_ms);
         let refreshed = self.charts.refresh(buckets.key, answer, now, &mut |watcher| dirty(watcher, Lane::Views));
         if refreshed { Seeded::Done } else { Seeded::HistoryBehind }
+    }
+
+    /// Where that history is from, after [`Views::refresh`] took it; names whom that concerns.
+    pub fn refreshed_across(
+        &mut self,
+        buckets: &UncertainBuckets,
+        seam: &Seam,
+        dirty: &mut impl FnMut(SubscriberId, Lane),
+    ) {
+        self.charts.tell_seam(buckets.key, seam, &mut |watcher| dirty(watcher, Lane::Views));
     }
 
     /// History could not be read: they are asked for again.

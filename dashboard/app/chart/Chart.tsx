@@ -10,7 +10,7 @@ import { colour, palette, rem } from "../lib/theme.js";
 import { aligned, isolated, nearestOf, type Columns } from "./data.js";
 import { followFingers } from "./gestures.js";
 import { BEFORE_ALPHA, inkOf, type Role } from "./ink.js";
-import { drawLate, drawLimits, drawPresent, fade, tintAlerts, type Surface } from "./marks.js";
+import { drawLate, drawLimits, drawPresent, drawSeam, fade, tintAlerts, type Surface } from "./marks.js";
 import { labelsOf } from "./scale.js";
 import type { Stretch } from "./windows.js";
 
@@ -34,6 +34,8 @@ interface Props {
   alerts: Alert[];
   /** Thresholds of rules. */
   limits: Limit[];
+  /** Where an older history begins, seconds, and whose that is. */
+  seam: { time: number; text: string } | null;
   live: boolean;
   label: string;
   onZoom: (stretch: Stretch) => void;
@@ -74,9 +76,13 @@ export function Chart(props: Props) {
   /** Which lines there are: a chart is built for them, and only filled with each value. */
   const kinds = createMemo(() => props.lines.map((line) => `${line.number} ${line.role}`).join());
   createEffect(
-    on([() => props.lines, () => props.from, () => props.to, () => props.alerts, () => props.limits], () => onFrame(refresh), {
-      defer: true,
-    }),
+    on(
+      [() => props.lines, () => props.from, () => props.to, () => props.alerts, () => props.limits, () => props.seam],
+      () => onFrame(refresh),
+      {
+        defer: true,
+      },
+    ),
   );
   createEffect(on([palette, () => props.label, () => props.isSwitch, kinds], () => plot && build(), { defer: true }));
   onMount(() => {
@@ -153,7 +159,10 @@ function options(props: Props, width: number): uPlot.Options {
       drawAxes: [(plot) => tintAlerts(surface(plot), props.alerts)],
       draw: [
         (plot) => (
-          drawLimits(surface(plot), props.limits), drawLate(surface(plot), props.late), props.live && drawEnds(surface(plot), props.lines)
+          drawLimits(surface(plot), props.limits),
+          drawLate(surface(plot), props.late),
+          props.seam && drawSeam(surface(plot), props.seam.time, props.seam.text),
+          props.live && drawEnds(surface(plot), props.lines)
         ),
       ],
       setSelect: [(plot) => select(plot, props)],

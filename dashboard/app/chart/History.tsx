@@ -48,6 +48,18 @@ export function History(props: Props) {
   const refused = (): string | null =>
     [main, beside, before].map((one) => one.live()?.refused() ?? null).find((why) => why !== null) ?? null;
   const late = createMemo(() => latePoints(main.live()?.table()?.lines[0] ?? []));
+  const seam = createMemo(() => main.live()?.table()?.seams[0] ?? null, null, {
+    equals: (a, b) => a?.at === b?.at && a?.missing === b?.missing,
+  });
+  const older = (): string => (seam()?.older === "influxdb" ? "InfluxDB" : (seam()?.older ?? ""));
+  const mark = createMemo(() => {
+    const one = seam();
+    return one && { time: one.at / 1000, text: one.missing === null ? `from ${older()}` : `not from ${older()}` };
+  });
+  const missing = (): string | null => {
+    const why = seam()?.missing;
+    return why ? `What is older than the dotted line is missing: ${why}` : null;
+  };
   const edges = createMemo<Stretch>(() => {
     const { from, to } = stretchOf(range(), now());
     return { from: from / 1000, to: to / 1000 };
@@ -70,6 +82,7 @@ export function History(props: Props) {
     [
       props.isSwitch ? "line: share of readings that were on" : "line: mean · band: minimum to maximum",
       late().length > 0 && "ring: arrived late",
+      (seam()?.at ?? 0) / 1000 > edges().from && `left of the dotted line: ${older()}`,
       "drag to zoom",
     ]
       .filter(Boolean)
@@ -110,6 +123,7 @@ export function History(props: Props) {
         </a>
       </div>
       <Failure why={refused()} />
+      <Failure why={missing()} />
       <Chart
         lines={lines()}
         late={late()}
@@ -118,6 +132,7 @@ export function History(props: Props) {
         isSwitch={props.isSwitch}
         alerts={props.alerts}
         limits={limits()}
+        seam={mark()}
         live={"last" in range() && !isStale()}
         label={`${metricLabel(props.metric.name)} over time`}
         onZoom={zoom}

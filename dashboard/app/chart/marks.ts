@@ -41,6 +41,25 @@ export function drawLimits({ context, box, y: place, font }: Surface, limits: re
   }
 }
 
+/** Where two histories meet: dotted, with whose the older part is to its left. */
+export function drawSeam({ context, box, x: across, font }: Surface, time: number, text: string): void {
+  const x = across(time);
+  if (x < box.left || x > box.left + box.width) return;
+  context.save();
+  context.strokeStyle = context.fillStyle = colour("muted");
+  context.setLineDash([devicePixelRatio, 3 * devicePixelRatio]);
+  context.lineWidth = 1.6 * devicePixelRatio;
+  context.beginPath();
+  context.moveTo(x, box.top);
+  context.lineTo(x, box.top + box.height);
+  context.stroke();
+  context.textAlign = "right";
+  context.textBaseline = "top";
+  context.font = font;
+  context.fillText(text, x - 6 * devicePixelRatio, box.top + 4 * devicePixelRatio);
+  context.restore();
+}
+
 /** A ring, so that it is told from the line in grey too. */
 export function drawLate({ context, box, x: across, y }: Surface, late: readonly [time: number, mean: number][]): void {
   context.save();

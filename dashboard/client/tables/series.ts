@@ -1,4 +1,4 @@
-import type { Delta, Snapshot } from "../protocol.js";
+import type { Delta, Snapshot, WireSeam } from "../protocol.js";
 import type { Change, Table } from "./table.js";
 
 export interface Bucket {
@@ -13,6 +13,15 @@ export interface Bucket {
   late: boolean;
 }
 
+/** Where a line goes on in another history than the server's own. */
+export interface Seam {
+  /** Unix ms; what is older is of `older`. */
+  at: number;
+  older: string;
+  /** Why the older part is not there. */
+  missing: string | null;
+}
+
 type WireBucket = [index: number, start: number, count: number, mean: number, lowest: number, highest: number, last: number];
 
 /** View `series`: buckets of each series, oldest first. History and live are the same buckets. */
@@ -21,13 +30,17 @@ export class SeriesTable implements Table<number> {
   readonly lines: Bucket[][] = [];
   /** Width of a bucket; 0 before the first part. */
   rung_ms = 0;
+  /** By index; none where all of a line is the server's own. */
+  readonly seams: (Seam | undefined)[] = [];
 
   load(part: Snapshot): void {
+    this.meet(part.seams);
     if (part.rung_ms !== undefined) this.rung_ms = part.rung_ms;
     for (const row of part.rows as WireBucket[]) this.put(row, false);
   }
 
   apply(delta: Delta): Change<number> {
+    this.meet(delta.h);
     const keys = new Set<number>();
     const newest = this.lines.map((line) => line[line.length - 1]?.start ?? -Infinity);
     for (const [index, start] of (delta.x ?? []) as [index: number, start: number][]) {
@@ -40,6 +53,7 @@ export class SeriesTable implements Table<number> {
       this.put(row, row[1] < (newest[row[0]] ?? -Infinity));
       keys.add(row[0]);
     }
+    for (const [index] of delta.h ?? []) keys.add(index);
     return { structure: false, keys: [...keys] };
   }
 
@@ -49,6 +63,10 @@ export class SeriesTable implements Table<number> {
       const kept = line.findIndex((bucket) => bucket.start + this.rung_ms > time);
       if (kept > 0) line.splice(0, kept);
     }
+  }
+
+  private meet(seams: WireSeam[] = []): void {
+    for (const [index, at, older, missing] of seams) this.seams[index] = { at, older, missing };
   }
 
   private put([index, start, count, mean, lowest, highest, last]: WireBucket, isLate: boolean): void {

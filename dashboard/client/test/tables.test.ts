@@ -71,6 +71,15 @@ test("a late bucket lands in its place and an open one is replaced", () => {
   expect(series.lines[0]!.map((bucket) => bucket.start)).toEqual([2000, 3000]);
 });
 
+test("a line says where its older part is from, and that is replaced", () => {
+  const series = new SeriesTable();
+  series.load(part([], { rung_ms: 1000, seams: [[1, 5000, "influxdb", "it is away"]] }));
+  expect(series.seams).toEqual([undefined, { at: 5000, older: "influxdb", missing: "it is away" }]);
+  const changed = series.apply({ type: "d", d: [1, "e.1", "e.1"], h: [[1, 6000, "influxdb", null]], r: [[1, 1000, 1, 1, 1, 1, 1]] });
+  expect(changed.keys).toEqual([1]);
+  expect(series.seams[1]).toEqual({ at: 6000, older: "influxdb", missing: null });
+});
+
 test("what came after newer readings were shown is late, what extends the newest is not", () => {
   const series = new SeriesTable();
   series.load(

@@ -179,7 +179,7 @@ async fn caught_up(server: &Server, fleet: &Convoy) -> io::Result<f64> {
 }
 
 /// A figure that the server has of itself; 0 when it does not name it yet.
-async fn figure(server: &Server, name: &str) -> io::Result<f64> {
+pub(crate) async fn figure(server: &Server, name: &str) -> io::Result<f64> {
     Ok(metric(&rest::get(server.web, "/metrics").await?, name).unwrap_or(0.0))
 }
 

@@ -6,6 +6,7 @@
 //! - [`edge`]: connections, sessions, topics, MQTT to MQTT
 //! - [`growth`]: each cost at two sizes, and by which power it grows
 //! - [`import`]: line protocol, and what devices and viewers feel of it
+//! - [`outage`]: what InfluxDB gets after one
 //! - [`backup`]: a backup of that, and what devices feel of it
 //! - [`hour`]: an hour of load by the devices' own times: memory, bytes on disk; half an hour more, kill -9, restart
 //! - [`questions`]: windows of groups over a day of many series, with InfluxDB as the peer (`influxdb`)
@@ -19,6 +20,7 @@ pub mod hour;
 pub mod import;
 mod influxdb;
 pub mod live;
+pub mod outage;
 pub mod questions;
 pub mod server;
 pub mod table;
@@ -61,6 +63,8 @@ pub enum Step {
     Backup,
     /// Line protocol, beside `influx write`.
     Import,
+    /// InfluxDB after an outage, beside `influx write`.
+    Outage,
     /// An hour of load, faster, then half an hour more and kill -9.
     Hour,
     /// Windows of groups over a day of many series.
@@ -145,6 +149,7 @@ pub async fn run(config: &BenchConfig) -> io::Result<Table> {
             Step::Beside => growth::beside::run(config, &mut table).await?,
             Step::Backup => backup::run(config, &mut table).await?,
             Step::Import => import::run(config, &mut table).await?,
+            Step::Outage => outage::run(config, &mut table).await?,
             Step::Hour => hour::run(config, &mut table).await?,
             Step::Questions => questions::run(config, &mut table).await?,
         }

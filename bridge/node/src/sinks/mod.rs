@@ -27,7 +27,7 @@ use tidegate_follow::{Changes, Followed, Follower};
 use tidegate_log::Log;
 use tidegate_push::SinkStats;
 use tidegate_store::Store;
-use tidegate_telemetry::{Owner, Position, Problem, ProblemSink, Reason};
+use tidegate_telemetry::{History, Owner, Position, Problem, ProblemSink, Reason};
 
 use crate::clock;
 use crate::config::NodeConfig;
@@ -55,11 +55,16 @@ pub struct Sinks {
     list: Vec<(String, Box<dyn Follower>)>,
     log_bytes_max: u64,
     queue_changes_max: usize,
+    /// Makes of the node's history the one that people ask.
+    pub(crate) across: Option<Across>,
 }
+
+/// Makes a history of another one that reaches further.
+pub(crate) type Across = Box<dyn FnOnce(Arc<dyn History>) -> Arc<dyn History> + Send>;
 
 impl Default for Sinks {
     fn default() -> Self {
-        Sinks { list: Vec::new(), log_bytes_max: 1 << 30, queue_changes_max: 65_536 }
+        Sinks { list: Vec::new(), log_bytes_max: 1 << 30, queue_changes_max: 65_536, across: None }
     }
 }
 
@@ -68,6 +73,13 @@ impl Sinks {
     #[must_use]
     pub fn with(mut self, name: &str, follower: impl Follower + 'static) -> Self {
         self.list.push((name.to_owned(), Box::new(follower)));
+        self
+    }
+
+    /// Charts and lists of readings are read by what this makes of the node's own history.
+    #[must_use]
+    pub fn read_across(mut self, across: impl FnOnce(Arc<dyn History>) -> Arc<dyn History> + Send + 'static) -> Self {
+        self.across = Some(Box::new(across));
         self
     }
 

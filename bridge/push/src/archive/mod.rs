@@ -15,11 +15,16 @@ use tidegate_telemetry::{History, HistoryError};
 use turns::Turn;
 pub(crate) use turns::{Asker, Turns};
 
+/// Questions that may wait for another history at the same time: they wait, and read little here.
+const ACROSS_AT_ONCE: usize = 64;
+
 /// The history and the turns at it.
 #[derive(Clone)]
 pub(crate) struct Archive {
     history: Arc<dyn History>,
     turns: Arc<Turns>,
+    /// For questions that another history has the older part of: nobody else waits for that one.
+    across: Arc<Turns>,
 }
 
 /// Why a question has no answer.
@@ -33,7 +38,14 @@ pub(crate) enum Unanswered {
 
 impl Archive {
     pub fn new(history: Arc<dyn History>, turns: Arc<Turns>) -> Self {
-        Archive { history, turns }
+        let across = turns.of_others(ACROSS_AT_ONCE);
+        Archive { history, turns, across }
+    }
+
+    /// The same for questions about what is from a time (Unix ms) on.
+    pub fn from(&self, from_ms: i64) -> Archive {
+        let turns = if self.history.is_across(from_ms) { &self.across } else { &self.turns };
+        Archive { turns: Arc::clone(turns), ..self.clone() }
     }
 
     /// Readings of before are not kept, Unix ms.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use tidegate_telemetry::History;
+use tidegate_telemetry::history::Across;
 use tidegate_views::{Seeded, UncertainBuckets, Views};
 use tokio::time::{Instant, sleep};
 
@@ -54,18 +55,30 @@ async fn refresh_all(hub: &Hub, archive: &Archive) {
             is_told &= fails;
             sleep(interval.max(began.elapsed())).await;
         }
+        if fails {
+            // Nothing else may come that would wake it.
+            hub.uncertain.notify_one();
+        }
     }
 }
 
 async fn refresh(hub: &Hub, archive: &Archive, buckets: &UncertainBuckets) -> Result<(), String> {
     for _ in 0..ATTEMPTS_MAX {
         let query = buckets.query.clone();
-        let answer = archive.ask(Asker::ChartRefresh, move |history, wanted| history.series(&query, wanted)).await;
-        let answer = answer.map_err(|error| error.to_string())?;
+        let answer =
+            archive.ask(Asker::ChartRefresh, move |history, wanted| history.series_across(&query, wanted)).await;
+        let Across { answer, seam } = answer.map_err(|error| error.to_string())?;
+        if let Some(why) = seam.as_ref().and_then(|seam| seam.missing.as_deref()) {
+            return Err(why.to_owned());
+        }
         let now_ms = hub.now_ms();
         let refreshed = hub.change(|views, marks| {
             let mut mark = |subscriber, lane| marks.mark(subscriber, lane, now_ms);
-            views.refresh(buckets, &answer, &mut mark)
+            let refreshed = views.refresh(buckets, &answer, &mut mark);
+            if let (Seeded::Done, Some(seam)) = (&refreshed, &seam) {
+                views.refreshed_across(buckets, seam, &mut mark);
+            }
+            refreshed
         });
         match refreshed {
             Seeded::Done => {

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use tidegate_telemetry::Position;
-use tidegate_telemetry::history::{AlertEvent, SeriesAnswer, SeriesQuery};
+use tidegate_telemetry::history::{Across, AlertEvent, SeriesAnswer, SeriesQuery};
 use tokio::task::{AbortHandle, JoinError, JoinSet};
 use tokio::time::sleep;
 
@@ -30,7 +30,7 @@ pub(crate) enum Content {
         line: usize,
         query: SeriesQuery,
         attempt: u32,
-        answer: Result<SeriesAnswer, Unanswered>,
+        answer: Result<Across<SeriesAnswer>, Unanswered>,
     },
     /// `Ok` with whether it is complete; oldest first.
     Events {
@@ -82,7 +82,8 @@ impl Jobs {
                 sleep(RETRY_AFTER).await;
             }
             let asked = query.clone();
-            let answer = archive.ask(asker, move |history, wanted| history.series(&asked, wanted)).await;
+            let archive = archive.from(asked.from_ms);
+            let answer = archive.ask(asker, move |history, wanted| history.series_across(&asked, wanted)).await;
             Content::Chart { line, query, attempt, answer }
         });
     }
@@ -94,7 +95,7 @@ impl Jobs {
         line: usize,
         query: SeriesQuery,
         attempt: u32,
-        answer: SeriesAnswer,
+        answer: Across<SeriesAnswer>,
     ) {
         self.ask(subscription, questions, line, async move {
             sleep(RETRY_AFTER).await;

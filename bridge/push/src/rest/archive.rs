@@ -28,6 +28,11 @@ impl RequestArchive {
         RequestArchive { archive, wait: config.history_wait }
     }
 
+    /// The same for questions about what is from a time (Unix ms) on.
+    pub fn from(&self, from_ms: i64) -> RequestArchive {
+        RequestArchive { archive: self.archive.from(from_ms), wait: self.wait }
+    }
+
     /// Readings of before are not kept, Unix ms.
     pub fn kept_from_ms(&self) -> i64 {
         self.archive.kept_from_ms()

@@ -34,6 +34,7 @@ mod periods;
 mod prometheus;
 mod readings;
 mod rules;
+mod seam;
 mod selection;
 mod series;
 mod summaries;

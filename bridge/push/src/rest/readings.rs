@@ -6,25 +6,29 @@ use std::sync::Arc;
 use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::{HeaderMap, Uri, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use serde::ser::SerializeSeq;
 use serde::{Serialize, Serializer};
 use tidegate_lines::csv::field;
 use tidegate_telemetry::Value;
-use tidegate_telemetry::history::{ReadingsCursor, ReadingsPage, ReadingsQuery};
+use tidegate_telemetry::history::{Across, ReadingsCursor, ReadingsPage, ReadingsQuery, Seam};
 
 use super::archive::RequestArchive;
 use super::csv::{self, Times};
 use super::numbers::digits;
 use super::parameters::Parameters;
+use super::seam::ToldSeam;
 use super::{Api, lookup};
 use crate::archive::Asker;
-use crate::error::ApiError;
+use crate::error::{ApiError, Kind};
 
 /// What JavaScript counts exactly.
 const POINTS_MAX: usize = (1 << 53) - 1;
+
+/// Says of an answer that is no object where it is from.
+const SEAM: HeaderName = HeaderName::from_static("tidegate-seam");
 
 /// `GET /v1/readings`
 pub async fn list(
@@ -58,6 +62,8 @@ struct Readings {
     metric: Arc<str>,
     points: Points,
     next: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seam: Option<ToldSeam>,
 }
 
 /// Where the next page begins, as text: a time, and after a point how many readings of that time there were already.
@@ -84,9 +90,11 @@ impl FromStr for Next {
 
 async fn page(api: &Api, asker: Asker, query: ReadingsQuery) -> Result<Response, ApiError> {
     let (device, metric) = (Arc::clone(&query.device), Arc::clone(&query.metric));
-    let page = api.archive.ask(asker, move |history, wanted| history.readings(&query, wanted)).await?;
+    let archive = api.archive.from(query.from.time_ms);
+    let across = archive.ask(asker, move |history, wanted| history.readings_across(&query, wanted)).await?;
+    let (page, seam) = (across.answer, across.seam.map(ToldSeam::from));
     let next = page.next.map(|next| Next(next).to_string());
-    Ok(Json(Readings { device, metric, points: Points(page.points), next }).into_response())
+    Ok(Json(Readings { device, metric, points: Points(page.points), next, seam }).into_response())
 }
 
 /// Streams page after page: neither a long span nor a slow client holds more than one page, or a turn at the history
@@ -99,15 +107,34 @@ async fn stream_csv(api: &Api, asker: Asker, query: ReadingsQuery, times: Times)
         page_points: api.config.page_max,
         times,
         formulas: api.config.csv_formulas,
+        is_told: false,
     };
     let mut first = b"time,value\r\n".to_vec();
-    first.extend(rest.next().await?.unwrap_or_default());
+    let begun = rest.next().await?;
+    let seam = begun.as_ref().and_then(|(_, seam)| seam.as_ref());
+    rest.is_told = seam.is_some_and(|seam| seam.missing.is_some());
+    let seam = seam.and_then(seam_header);
+    first.extend(begun.map(|(lines, _)| lines).unwrap_or_default());
     let following = stream::try_unfold(rest, |mut rest| async move {
-        let chunk = rest.next().await?;
-        Ok::<_, ApiError>(chunk.map(|chunk| (Bytes::from(chunk), rest)))
+        let Some((chunk, seam)) = rest.next().await? else { return Ok(None) };
+        match seam.and_then(|seam| seam.missing) {
+            // The status says that all is well, and the head that nothing is missing: the client sees that it broke off.
+            Some(why) if !rest.is_told => Err(ApiError::new(Kind::NotReady, &*why)),
+            _ => Ok::<_, ApiError>(Some((Bytes::from(chunk), rest))),
+        }
     });
     let body = stream::StreamExt::chain(stream::iter([Ok(Bytes::from(first))]), following);
-    Ok(([(header::CONTENT_TYPE, "text/csv; charset=utf-8")], Body::from_stream(body)).into_response())
+    let mut response = ([(header::CONTENT_TYPE, "text/csv; charset=utf-8")], Body::from_stream(body)).into_response();
+    response.headers_mut().extend(seam.map(|seam| (SEAM, seam)));
+    Ok(response)
+}
+
+/// A seam in one line, for whoever gets no object: Unix ms and whose the older part is, and why that is missing.
+fn seam_header(seam: &Seam) -> Option<HeaderValue> {
+    let Seam { at_ms, older, missing } = seam;
+    let missing = missing.as_deref().map(|why| format!("; missing=\"{}\"", why.replace(['"', '\\'], "'")));
+    let text = format!("{at_ms}; older={older}{}", missing.unwrap_or_default());
+    HeaderValue::from_bytes(text.replace(char::is_control, " ").as_bytes()).ok()
 }
 
 /// What is still to be read.
@@ -118,15 +145,18 @@ struct Rest {
     page_points: usize,
     times: Times,
     formulas: bool,
+    /// The head of the answer says that the older part is missing.
+    is_told: bool,
 }
 
 impl Rest {
-    async fn next(&mut self) -> Result<Option<Vec<u8>>, ApiError> {
+    async fn next(&mut self) -> Result<Option<(Vec<u8>, Option<Seam>)>, ApiError> {
         let Some(query) = self.query.take() else { return Ok(None) };
         let left = query.limit;
         let part = ReadingsQuery { limit: left.min(self.page_points), ..query.clone() };
-        let page = self.archive.ask(self.asker, move |history, wanted| history.readings(&part, wanted));
-        let ReadingsPage { points, next } = page.await?;
+        let archive = self.archive.from(part.from.time_ms);
+        let page = archive.ask(self.asker, move |history, wanted| history.readings_across(&part, wanted));
+        let Across { answer: ReadingsPage { points, next }, seam } = page.await?;
         let limit = left.saturating_sub(points.len());
         self.query = next.filter(|_| limit > 0).map(|from| ReadingsQuery { from, limit, ..query });
         let mut lines = Vec::with_capacity(points.len() * 24);
@@ -134,7 +164,7 @@ impl Rest {
             write!(lines, "{},{}\r\n", self.times.field(*time_ms), field(value, self.formulas))
                 .expect("writing to a Vec never fails");
         }
-        Ok(Some(lines))
+        Ok(Some((lines, seam)))
     }
 }
 

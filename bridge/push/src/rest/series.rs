@@ -6,11 +6,12 @@ use axum::http::{HeaderMap, Uri};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use tidegate_buckets::Rung;
-use tidegate_telemetry::history::SeriesQuery;
+use tidegate_telemetry::history::{Across, SeriesQuery};
 use tidegate_views::StreamPosition;
 
 use super::many_series::{self, Chart, Points};
 use super::parameters::Parameters;
+use super::seam::ToldSeam;
 use super::{Api, csv, lookup, selection};
 use crate::archive::Asker;
 use crate::error::ApiError;
@@ -24,6 +25,8 @@ struct Series {
     points: Points,
     /// A position, as the live protocol has it.
     through: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seam: Option<ToldSeam>,
 }
 
 /// `GET /v1/series`
@@ -69,9 +72,11 @@ async fn one(api: &Api, asker: Asker, parameters: &Parameters, chart: Chart) -> 
     let (device, metric) = api.hub.read(|views| lookup::find_series(views, parameters))?;
     let Chart { from_ms, to_ms, rung } = chart;
     let query = SeriesQuery { device: Arc::clone(&device), metric: Arc::clone(&metric), from_ms, to_ms, rung };
-    let answer = api.archive.ask(asker, move |history, wanted| history.series(&query, wanted)).await?;
+    let archive = api.archive.from(query.from_ms);
+    let across = archive.ask(asker, move |history, wanted| history.series_across(&query, wanted)).await?;
+    let Across { answer, seam } = across;
     let version = answer.through.0;
     let through = api.hub.read(|views| StreamPosition { epoch: &views.epoch().name, version }.to_string());
-    Ok(Json(Series { device, metric, rung_ms: rung.width_ms(), points: Points(answer.buckets), through })
-        .into_response())
+    let (points, seam) = (Points(answer.buckets), seam.map(ToldSeam::from));
+    Ok(Json(Series { device, metric, rung_ms: rung.width_ms(), points, through, seam }).into_response())
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use smallvec::SmallVec;
 use tidegate_buckets::Rung;
-use tidegate_telemetry::history::SeriesAnswer;
+use tidegate_telemetry::history::{Seam, SeriesAnswer};
 
 use super::bucket::{BucketCell, Sample, Taken};
 use crate::subscriber::SubscriberId;
@@ -33,6 +33,10 @@ pub(crate) struct Chart {
     uncertain: Option<Span>,
     /// ... and these are being read.
     refreshing: Option<Span>,
+    /// Where older history was from, and ...
+    pub seam: Option<Seam>,
+    /// ... when that changed last; see [`BucketCell::refresh`].
+    pub seam_refresh: u64,
 }
 
 /// From the start of one bucket to that of another, which is within; Unix ms.
@@ -124,6 +128,20 @@ impl Chart {
         }
         self.end_reading();
         true
+    }
+
+    /// History said where it is from. What is missing is as if it had become uncertain: it is read again.
+    pub(super) fn tell_seam(&mut self, rung: Rung, seam: &Seam, refresh: u64) {
+        if seam.missing.is_some()
+            && let Some(first_ms) = self.covered_from_ms.filter(|covered_ms| *covered_ms < seam.at_ms)
+        {
+            let last_ms = rung.start_ms(seam.at_ms.saturating_sub(1));
+            self.uncertain = Some(Span { first_ms, last_ms }.with(self.uncertain));
+        }
+        if self.seam.as_ref() != Some(seam) {
+            self.seam = Some(seam.clone());
+            (self.refresh, self.seam_refresh) = (refresh, refresh);
+        }
     }
 
     /// The span of buckets to be read again. Readings are recorded from now on.

@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 use tidegate_buckets::Rung;
-use tidegate_telemetry::history::SeriesAnswer;
+use tidegate_telemetry::history::{Seam, SeriesAnswer};
 
 pub(crate) use self::bucket::{BucketCell, Sample};
 pub(crate) use self::chart::{Chart, Span};
@@ -104,6 +104,15 @@ impl Charts {
     /// Puts history in front of what a chart holds; see [`Chart::seed`].
     pub fn seed(&mut self, key: ChartKey, from_ms: i64, answer: &SeriesAnswer, now_ms: i64) -> bool {
         self.change(key, |chart| chart.seed(key.rung, from_ms, answer, now_ms)).unwrap_or(true)
+    }
+
+    /// Where the history of a chart is from; calls `wake` for each watcher when that is new.
+    pub fn tell_seam(&mut self, key: ChartKey, seam: &Seam, wake: &mut impl FnMut(SubscriberId)) {
+        self.refreshes += 1;
+        let refresh = self.refreshes;
+        self.change(key, |chart| chart.tell_seam(key.rung, seam, refresh));
+        let chart = self.charts.get(&key).filter(|chart| chart.seam_refresh == refresh);
+        chart.into_iter().flat_map(|chart| &chart.watchers).copied().for_each(wake);
     }
 
     /// Charts with uncertain buckets.

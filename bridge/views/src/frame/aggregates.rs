@@ -17,10 +17,12 @@ impl Views {
         cursor: Cursor,
         writer: &Writer<'_>,
     ) -> Part {
+        let mut seams = List::default();
         let (first_line, first_ms) = match cursor {
             Cursor::Bucket(line, from_ms) => (line, from_ms),
             _ => {
                 view.seeing = self.charts.refreshes;
+                self.add_seams(view, since.is_none(), writer, &mut seams);
                 (0, i64::MIN)
             }
         };
@@ -35,7 +37,8 @@ impl Views {
             for cell in chart.from(from_ms).filter(|cell| is_news(cell)) {
                 if rows.len() + gone.len() > writer.bytes_max.saturating_sub(160) {
                     let next = Some(Cursor::Bucket(index, cell.start_ms));
-                    return Part { lists: smallvec![(ListName::Left, gone), (ListName::Rows, rows)], next };
+                    let lists = smallvec![(ListName::Seams, seams), (ListName::Left, gone), (ListName::Rows, rows)];
+                    return Part { lists, next };
                 }
                 if cell.is_empty() {
                     writer.add(&mut gone, &Element::BucketLeft(index, cell.start_ms));
@@ -45,6 +48,18 @@ impl Views {
             }
         }
         view.seen = view.seeing;
-        Part { lists: smallvec![(ListName::Left, gone), (ListName::Rows, rows)], next: None }
+        let lists = smallvec![(ListName::Seams, seams), (ListName::Left, gone), (ListName::Rows, rows)];
+        Part { lists, next: None }
+    }
+
+    /// Where the lines of a chart are from: all of them, or those of which that is news.
+    fn add_seams(&self, view: &SeriesView, is_all: bool, writer: &Writer<'_>, seams: &mut List) {
+        for (index, line) in view.lines.iter().enumerate() {
+            let Some(chart) = self.charts.get(&line.key) else { continue };
+            let seam = chart.seam.as_ref().filter(|_| is_all || chart.seam_refresh > view.seen);
+            if let Some(seam) = seam.filter(|seam| seam.at_ms > view.from_ms) {
+                writer.add(seams, &Element::Seam(index, seam));
+            }
+        }
     }
 }

@@ -9,6 +9,7 @@ mod device;
 mod group;
 
 use tidegate_buckets::Bucket;
+use tidegate_telemetry::history::Seam;
 use tidegate_telemetry::{AlertChange, Command, CommandId, Severity};
 
 pub(crate) use self::device::Told;
@@ -79,7 +80,8 @@ pub enum GapDone {
     Store,
 }
 
-/// The lists of a message. A snapshot has [`ListName::Groups`], [`ListName::Rows`] and [`ListName::Counts`] alone.
+/// The lists of a message. A snapshot has [`ListName::Groups`], [`ListName::Rows`], [`ListName::Counts`] and
+/// [`ListName::Seams`] alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ListName {
     /// Columns that are new or defined anew.
@@ -98,6 +100,8 @@ pub enum ListName {
     Events,
     /// Groups that the rows of a snapshot name by number.
     Groups,
+    /// Where the lines of a chart are from.
+    Seams,
 }
 
 /// One element of a list.
@@ -134,6 +138,8 @@ pub enum Element<'a> {
     Bucket(usize, i64, &'a Bucket),
     /// Line and start of a bucket without numbers.
     BucketLeft(usize, i64),
+    /// Line, and where its older part is from.
+    Seam(usize, &'a Seam),
     /// An alert as a line of its own (`alerts`).
     Alert(&'a AlertChange),
     /// Alerts of one rule as one line.

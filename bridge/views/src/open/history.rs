@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use tidegate_telemetry::AlertState;
-use tidegate_telemetry::history::{AlertEvent, SeriesAnswer, SeriesQuery};
+use tidegate_telemetry::history::{AlertEvent, Seam, SeriesAnswer, SeriesQuery};
 
 use super::Seeded;
+use crate::subscriber::{Lane, SubscriberId};
 use crate::subscription::{SeriesLine, Subscription, View};
 use crate::views::Views;
 
@@ -53,6 +54,20 @@ impl Views {
             subscription.phase.end_waiting();
         }
         Seeded::Done
+    }
+
+    /// Where the history of a line of a chart is from, after [`Views::seed`] took it; names whom that concerns.
+    pub fn tell_seam(
+        &mut self,
+        subscription: &Subscription,
+        line: usize,
+        seam: &Seam,
+        dirty: &mut impl FnMut(SubscriberId, Lane),
+    ) {
+        let View::Series(view) = &subscription.view else { return };
+        if let Some(line) = view.lines.get(line) {
+            self.charts.tell_seam(line.key, seam, &mut |watcher| dirty(watcher, Lane::Views));
+        }
     }
 
     /// Gives the events that [`Frame::WantsEvents`](crate::Frame::WantsEvents) asked for, oldest first; `complete` when

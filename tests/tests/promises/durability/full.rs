@@ -1,6 +1,5 @@
 //! A disk that is full.
 
-use std::path::Path;
 use std::time::Duration;
 
 use tidegate_tests::mqtt::{Client, Packet, code};
@@ -24,15 +23,6 @@ async fn publish_until_refused(client: &mut Client, topic: &str) -> usize {
     client.session.acknowledged.len()
 }
 
-/// Takes all of the disk but `left_bytes`, as another program would.
-async fn fill(disk: &Path, left_bytes: u64) {
-    let free = tidegate_tests::tool::run("stat", &["-f", "-c", "%a %S", disk.to_str().unwrap()]).await;
-    let free: Vec<u64> = free.split_whitespace().map(|number| number.parse().unwrap()).collect();
-    let bytes = (free[0] * free[1]).saturating_sub(left_bytes).to_string();
-    let file = disk.join("of somebody else");
-    tidegate_tests::tool::run("fallocate", &["-l", &bytes, file.to_str().unwrap()]).await;
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_refuses_publications_serves_readers_and_takes_publications_again_by_itself() {
     let Some(disk) = Disk::new(64).await else { return };
@@ -47,7 +37,7 @@ async fn a_full_disk_refuses_publications_serves_readers_and_takes_publications_
     let viewed = || async { server.value("full/v3", "count").await };
     eventually("it is seen", LIMIT, viewed).await;
 
-    fill(&disk.path(), 5 << 20).await;
+    disk.fill(5 << 20).await;
     let acknowledged = publish_until_refused(&mut v5, "full/v5/count").await;
     println!("{acknowledged} publications taken on the full disk before the first was refused");
 

@@ -1,5 +1,6 @@
 //! Every acknowledged reading is in InfluxDB too, once, through whatever happens to either.
 
+mod across;
 mod outages;
 mod readings;
 mod refusals;

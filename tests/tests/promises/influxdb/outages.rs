@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tidegate_tests::{InfluxDb, Proxy, Server, eventually};
+use tidegate_tests::{Disk, InfluxDb, Proxy, Server, eventually};
 
 use super::{LIMIT, World, config};
 
@@ -54,14 +54,14 @@ async fn answers_that_are_cut_in_the_middle_double_nothing() {
 #[tokio::test]
 async fn tidegate_is_killed_again_and_again_while_it_writes() {
     let mut world = World::by(|at| at, "request_lines_max = 100\n").await;
-    for round in 0..10 {
-        world.publish(400).await;
+    for round in 0..20 {
+        world.publish(300).await;
         // Somewhere between the first of these and the last.
         tokio::time::sleep(Duration::from_millis(137 * (round % 4))).await;
         world.server.kill_and_restart().await;
     }
     world.publish(200).await;
-    world.has_each_once("after ten kills").await;
+    world.has_each_once("after twenty kills").await;
 }
 
 #[tokio::test]
@@ -83,4 +83,19 @@ async fn what_the_log_has_no_more_comes_from_history() {
     world.publish(100).await;
     world.has_each_once("history has what the log has not").await;
     assert!(world.server.log().contains("history is told"), "{}", world.server.log());
+}
+
+#[tokio::test]
+async fn influxdb_whose_disk_is_full_is_told_and_nothing_is_given_up() {
+    let Some(disk) = Disk::new(64).await else { return };
+    let influxdb = InfluxDb::start_in(&disk.path()).await;
+    let at = influxdb.address;
+    let mut world = World::with(influxdb, at, "").await;
+    world.publish(200).await;
+    world.has_each_once("there is room").await;
+    disk.fill(64 << 10).await;
+    world.publish(8_000).await;
+    // Its write-ahead log has nowhere to go: it answers with an error of its own.
+    world.has_problem("sink_behind", "InfluxDB cannot write now").await;
+    assert_eq!(world.server.metric("tidegate_influxdb_set_aside_total").await, 0.0);
 }

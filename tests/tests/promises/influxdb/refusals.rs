@@ -9,7 +9,7 @@ use tidegate_tests::{Server, eventually, now_ms, tool};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use super::{LIMIT, World, config};
+use super::{LIMIT, World, config, values};
 
 #[tokio::test]
 async fn a_line_that_is_refused_is_set_aside_and_the_rest_goes_in() {
@@ -27,6 +27,33 @@ async fn a_line_that_is_refused_is_set_aside_and_the_rest_goes_in() {
     let aside = || async { (world.server.metric("tidegate_influxdb_set_aside_total").await == 40.0).then_some(()) };
     eventually("all 40 are counted", LIMIT, aside).await;
     assert!(world.sink().await["trouble"].is_null(), "it goes on");
+}
+
+#[tokio::test]
+async fn readings_that_are_older_than_the_bucket_keeps_are_set_aside_and_those_of_the_future_go_in() {
+    let world = World::new().await;
+    world.influxdb.set_retention(3_600).await;
+    let now = now_ms();
+    let reading = |value: i64, time_ms: i64| serde_json::json!({ "deviceId": "m1", "t": value, "timestamp": time_ms });
+    let (old, new) = (now - 7_200_000, now - 60_000);
+    let readings: Vec<_> = (0..10).map(|n| reading(n, if n % 2 == 0 { old + n } else { new + n })).collect();
+    tool::mosquitto_pub(
+        world.server.mqtt,
+        &["-q", "1", "-t", "site/up", "-m", &serde_json::json!(readings).to_string()],
+    )
+    .await;
+    let ahead = reading(11, now + 50_000).to_string();
+    tool::mosquitto_pub(world.server.mqtt, &["-q", "1", "-t", "site/up", "-m", &ahead]).await;
+    world.has_problem("refused_by_sink", "retention").await;
+    let expected = [1, 3, 5, 7, 9, 11].map(|value| (value, 1));
+    eventually("what it keeps is there", LIMIT, || async {
+        let found: Vec<_> = values(&world.influxdb.points().await).into_iter().collect();
+        (found == expected).then_some(())
+    })
+    .await;
+    let aside = || async { (world.server.metric("tidegate_influxdb_set_aside_total").await == 5.0).then_some(()) };
+    eventually("the others are counted", LIMIT, aside).await;
+    assert!(world.sink().await["trouble"].is_null());
 }
 
 #[tokio::test]

@@ -92,6 +92,7 @@ impl Encoding for Json {
                 words::object(out, &Alert(*alert));
                 out.push(b']');
             }
+            Element::Seam(line, seam) => words::object(out, &(line, seam.at_ms, seam.older, &seam.missing)),
             Element::Counts(counts) => alert_counts(out, counts),
             Element::Command(command) => words::object(out, &CommandInBrief(command)),
             Element::CommandLeft(id) => words::text(out, &id.to_string()),
@@ -172,6 +173,7 @@ impl Json {
             match name {
                 ListName::Groups => words::list(out, "groups", list),
                 ListName::Counts => words::list(out, "counts", list),
+                ListName::Seams => words::list(out, "seams", list),
                 _ => {}
             }
         }
@@ -192,6 +194,7 @@ fn key_in_delta(name: ListName) -> &'static str {
         ListName::Counts => "n",
         ListName::Events => "e",
         ListName::Groups => "groups",
+        ListName::Seams => "h",
     }
 }
 

@@ -1,5 +1,6 @@
 //! What history answered goes into the view that asked.
 
+use tidegate_telemetry::history::Across;
 use tidegate_views::Seeded;
 
 use super::Session;
@@ -21,7 +22,15 @@ impl<T: Transport> Session<T> {
                     Ok(answer) => answer,
                     Err(error) => return self.give_up(id, error.to_string()).await,
                 };
-                let seeded = self.hub.write(|views| views.seed(&mut open.subscription, line, &query, &answer));
+                let Across { answer: buckets, seam } = &answer;
+                let seeded = self.hub.write(|views| views.seed(&mut open.subscription, line, &query, buckets));
+                if let (Seeded::Done, Some(seam)) = (&seeded, seam) {
+                    let now_ms = self.hub.now_ms();
+                    self.hub.change(|views, marks| {
+                        let mut mark = |subscriber, lane| marks.mark(subscriber, lane, now_ms);
+                        views.tell_seam(&open.subscription, line, seam, &mut mark);
+                    });
+                }
                 open.dirty = true;
                 let asking = (id, &mut open.questions);
                 match seeded {
