@@ -5,23 +5,17 @@ use super::{
     BenchConfig,
     backup::timed,
     growth::beside::{Times, live, pubacks},
-    server::{Kind, Server, usage_of},
+    influxdb,
+    server::{Kind, Server, free_port, usage_of},
     table::Table,
 };
 use crate::{model::rng::Rng, unix_ms};
 use std::{
     fs::File,
     io::{self, BufWriter, Write},
-    net::{Ipv4Addr, SocketAddr, TcpListener},
     path::Path,
-    process::Stdio,
-    time::Duration,
 };
-use tokio::{
-    net::TcpStream,
-    process::{Child, Command},
-    time::{Instant, sleep},
-};
+use tokio::time::Instant;
 
 /// Publications a second while an import is under way.
 const RATE: u64 = 2_000;
@@ -29,7 +23,6 @@ const DEVICES: u64 = 500;
 const METRICS: [&str; 5] = ["temperature", "humidity", "pressure", "voltage", "power"];
 /// Before now, ms.
 const SPAN_MS: i64 = 8 * 86_400_000;
-const READY_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Tidegate, and InfluxDB where it is named.
 ///
@@ -112,58 +105,17 @@ struct Peer {
 
 async fn write_to_influxdb(influxd: &Path, influx: &Path, file: &Path, points: u64) -> io::Result<Peer> {
     let folder = tempfile::Builder::new().prefix("tidegate-bench-").tempdir()?;
-    let address = free_address()?;
-    let mut server = spawn(influxd, folder.path(), address)?;
-    let until = Instant::now() + READY_TIMEOUT;
-    while TcpStream::connect(address).await.is_err() {
-        if Instant::now() > until {
-            return Err(io::Error::other(format!("{} is not ready within a minute", influxd.display())));
-        }
-        sleep(Duration::from_millis(50)).await;
-    }
-    let (host, configs) = (format!("http://{address}"), folder.path().join("configs"));
-    let command = |arguments: &[&str]| {
-        let mut command = Command::new(influx);
-        command.env("INFLUX_CONFIGS_PATH", &configs).args(arguments).args(["--host", &host]).kill_on_drop(true);
-        command
-    };
-    let names = ["--org", "plant", "--bucket", "readings", "--token", "the-token"];
-    let setup = [&["setup", "--force", "--username", "bench", "--password", "a password"][..], &names].concat();
-    done(command(&setup)).await?;
+    let address = free_port()?;
+    let mut server = influxdb::started(influxd, folder.path(), address, &[]).await?;
+    influxdb::set_up(influx, folder.path(), address).await?;
     let pid = server.id().ok_or_else(|| io::Error::other("influxd is gone"))?.to_string();
     let before = usage_of(&pid)?.cpu_s;
     let began = Instant::now();
-    let mut writing = command(&[&["write"][..], &names].concat());
-    writing.arg("--file").arg(file);
-    done(writing).await?;
+    let mut writing = influxdb::command(influx, folder.path(), address, &["write", "--bucket", "readings", "--file"]);
+    writing.arg(file);
+    influxdb::done(writing).await?;
     let took_s = began.elapsed().as_secs_f64();
     let cpu_us = (usage_of(&pid)?.cpu_s - before) * 1e6 / points as f64;
     server.kill().await?;
     Ok(Peer { points_a_second: points as f64 / took_s, cpu_us })
-}
-
-fn spawn(influxd: &Path, folder: &Path, address: SocketAddr) -> io::Result<Child> {
-    Command::new(influxd)
-        .arg(format!("--http-bind-address={address}"))
-        .arg(format!("--bolt-path={}", folder.join("bolt").display()))
-        .arg(format!("--sqlite-path={}", folder.join("sqlite").display()))
-        .arg(format!("--engine-path={}", folder.join("engine").display()))
-        .arg("--reporting-disabled")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-}
-
-async fn done(mut command: Command) -> io::Result<()> {
-    let output = command.stdin(Stdio::null()).output().await?;
-    if output.status.success() {
-        return Ok(());
-    }
-    Err(io::Error::other(format!("influx failed: {}", String::from_utf8_lossy(&output.stderr))))
-}
-
-fn free_address() -> io::Result<SocketAddr> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
 }

@@ -1,4 +1,4 @@
-//! InfluxDB 2 as the peer of questions: a process on a free port, in a folder of its own.
+//! InfluxDB 2 as a peer: a process on a free port, in a folder of its own; and its command line.
 
 use super::server::{folder_bytes, free_port};
 use std::{
@@ -16,11 +16,55 @@ use tokio::{
     time::sleep,
 };
 
-const TOKEN: &str = "measurement";
+pub(super) const TOKEN: &str = "measurement";
 const BATCH_BYTES: usize = 1 << 20;
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 /// Files that did not change for so long are compacted.
 const SETTLED: Duration = Duration::from_secs(10);
+
+/// Starts the program that `tests/servers/influxdb` builds, with its files in a folder, and waits until it answers.
+pub(super) async fn started(program: &Path, folder: &Path, address: SocketAddr, more: &[&str]) -> io::Result<Child> {
+    let at = |name: &str| folder.join(name);
+    let mut command = Command::new(program);
+    command.arg("--http-bind-address").arg(address.to_string()).arg("--reporting-disabled").args(more);
+    command.arg("--bolt-path").arg(at("bolt")).arg("--sqlite-path").arg(at("sqlite"));
+    command.arg("--engine-path").arg(at("engine"));
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let child = command.kill_on_drop(true).spawn()?;
+    let began = Instant::now();
+    while TcpStream::connect(address).await.is_err() {
+        if began.elapsed() > START_TIMEOUT {
+            return Err(io::Error::other(format!("{} does not answer within a minute", program.display())));
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
+    Ok(child)
+}
+
+/// Its command line, as the server at an address is asked: what `tests/servers/influx-cli` builds.
+pub(super) fn command(influx: &Path, folder: &Path, address: SocketAddr, arguments: &[&str]) -> Command {
+    let mut command = Command::new(influx);
+    command.env("INFLUX_CONFIGS_PATH", folder.join("configs")).args(arguments);
+    command.args(["--host", &format!("http://{address}"), "--org", "plant", "--token", TOKEN]);
+    command.stdin(Stdio::null()).kill_on_drop(true);
+    command
+}
+
+/// Makes the first user of a server, with the bucket `readings`.
+pub(super) async fn set_up(influx: &Path, folder: &Path, address: SocketAddr) -> io::Result<()> {
+    let names = ["setup", "--force", "--username", "bench", "--password", "a password", "--bucket", "readings"];
+    done(command(influx, folder, address, &names)).await
+}
+
+/// Runs a command to its end.
+///
+/// # Errors
+/// With what it said, when it failed.
+pub(super) async fn done(mut command: Command) -> io::Result<()> {
+    let output = command.output().await?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    if output.status.success() { Ok(()) } else { Err(io::Error::other(format!("influx: {said}"))) }
+}
 
 /// A running server with one bucket.
 pub(super) struct Influxdb {
@@ -35,21 +79,9 @@ impl Influxdb {
     pub(super) async fn start(program: &Path) -> io::Result<Influxdb> {
         let folder = tempfile::Builder::new().prefix("tidegate-bench-").tempdir()?;
         let address = free_port()?;
-        let at = |name: &str| folder.path().join(name);
-        let mut command = Command::new(program);
-        command.arg("--http-bind-address").arg(address.to_string()).arg("--reporting-disabled");
-        command.arg("--bolt-path").arg(at("bolt")).arg("--sqlite-path").arg(at("sqlite"));
-        command.arg("--engine-path").arg(at("engine"));
-        command.args(["--storage-cache-snapshot-write-cold-duration", "2s"]);
-        command.args(["--storage-compact-full-write-cold-duration", "2s"]);
-        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true).spawn()?;
-        let began = Instant::now();
-        while TcpStream::connect(address).await.is_err() {
-            if began.elapsed() > START_TIMEOUT {
-                return Err(io::Error::other("InfluxDB does not answer"));
-            }
-            sleep(Duration::from_millis(50)).await;
-        }
+        let settles =
+            ["--storage-cache-snapshot-write-cold-duration=2s", "--storage-compact-full-write-cold-duration=2s"];
+        let child = started(program, folder.path(), address, &settles).await?;
         let server = Influxdb { address, folder, child, batch: String::new() };
         let setup = format!(r#"{{"username":"u","password":"password1","org":"o","bucket":"b","token":"{TOKEN}"}}"#);
         server.ask("/api/v2/setup", "application/json", &setup).await?;

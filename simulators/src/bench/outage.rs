@@ -5,19 +5,19 @@ use super::{
     BenchConfig,
     growth::beside::{live, pubacks},
     hour::{Convoy, METRICS_A_READING, figure},
-    server::{Kind, Server, usage_of},
+    influxdb,
+    server::{Kind, Server, free_port, usage_of},
     table::Table,
 };
 use std::{
     io,
-    net::{Ipv4Addr, SocketAddr, TcpListener},
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
 };
 use tempfile::TempDir;
 use tokio::{
-    net::TcpStream,
     process::{Child, Command},
     time::{Instant, sleep},
 };
@@ -27,7 +27,6 @@ const OUTAGE: Duration = Duration::from_secs(300);
 const TIMEOUT: Duration = Duration::from_secs(300);
 /// Publications a second while it is told.
 const RATE: u64 = 2_000;
-const TOKEN: &str = "the-token";
 
 /// Tidegate, and `influx write` where it is named.
 ///
@@ -40,7 +39,7 @@ pub async fn run(config: &BenchConfig, table: &mut Table) -> io::Result<()> {
     };
     let place = tempfile::Builder::new().prefix("tidegate-bench-").tempdir()?;
     let token = place.path().join("token");
-    std::fs::write(&token, TOKEN)?;
+    std::fs::write(&token, influxdb::TOKEN)?;
     // Set up once, so that it takes what comes as soon as it is there again.
     let mut store = Influxd::new(influxd, influx)?;
     store.start().await?;
@@ -117,7 +116,7 @@ async fn written_by_influx(influxd: &Path, influx: &Path, lines: &Path) -> io::R
     store.set_up().await?;
     let began = Instant::now();
     let mut command = store.command(&["write", "--bucket", "readings"]);
-    let mut writing = command.arg("--file").arg(lines).stdin(Stdio::null()).spawn()?;
+    let mut writing = command.arg("--file").arg(lines).spawn()?;
     let pid = writing.id().ok_or_else(|| io::Error::other("influx is gone"))?.to_string();
     let mut cpu_s = 0.0;
     loop {
@@ -148,31 +147,12 @@ struct Influxd {
 impl Influxd {
     fn new(influxd: &Path, influx: &Path) -> io::Result<Self> {
         let folder = tempfile::Builder::new().prefix("tidegate-bench-").tempdir()?;
-        let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
+        let address = free_port()?;
         Ok(Self { influxd: influxd.to_owned(), influx: influx.to_owned(), folder, address, child: None })
     }
 
     async fn start(&mut self) -> io::Result<()> {
-        let path = |name: &str| self.folder.path().join(name).display().to_string();
-        let child = Command::new(&self.influxd)
-            .arg(format!("--http-bind-address={}", self.address))
-            .arg(format!("--bolt-path={}", path("bolt")))
-            .arg(format!("--sqlite-path={}", path("sqlite")))
-            .arg(format!("--engine-path={}", path("engine")))
-            .arg("--reporting-disabled")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()?;
-        self.child = Some(child);
-        let until = Instant::now() + TIMEOUT;
-        while TcpStream::connect(self.address).await.is_err() {
-            if Instant::now() > until {
-                return Err(io::Error::other(format!("{} does not get ready", self.influxd.display())));
-            }
-            sleep(Duration::from_millis(20)).await;
-        }
+        self.child = Some(influxdb::started(&self.influxd, self.folder.path(), self.address, &[]).await?);
         Ok(())
     }
 
@@ -185,10 +165,7 @@ impl Influxd {
     }
 
     async fn set_up(&self) -> io::Result<()> {
-        let names = ["setup", "--force", "--username", "bench", "--password", "a password", "--bucket", "readings"];
-        let output = self.command(&names).stdin(Stdio::null()).output().await?;
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        if output.status.success() { Ok(()) } else { Err(io::Error::other(format!("influx setup: {said}"))) }
+        influxdb::set_up(&self.influx, self.folder.path(), self.address).await
     }
 
     /// Every point as a line, in order of time, as they came; it is stopped, then.
@@ -215,12 +192,6 @@ impl Influxd {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(&self.influx);
-        command
-            .env("INFLUX_CONFIGS_PATH", self.folder.path().join("configs"))
-            .args(arguments)
-            .args(["--host", &format!("http://{}", self.address), "--org", "plant", "--token", TOKEN])
-            .kill_on_drop(true);
-        command
+        influxdb::command(&self.influx, self.folder.path(), self.address, arguments)
     }
 }
