@@ -77,7 +77,7 @@ fn servable(file: Option<&Path>, config: &NodeConfig, text: &str, insecure_allow
     }
 }
 
-/// By how much viewers' threads give way to those of devices: they get about a third of what these get.
+/// By how much the threads of what viewers ask for give way to those of devices: they get about a third of what these get.
 const VIEWERS_GIVE_WAY: i32 = 5;
 
 fn run(arguments: Run) -> Result<()> {
@@ -105,8 +105,8 @@ fn run(arguments: Run) -> Result<()> {
     ended
 }
 
-/// Workers of one kind: what viewers ask for does not hold up those who serve devices. All viewers together leave a core
-/// to them, and give way by `niceness` (nice(2)) where there are not cores enough for all.
+/// Workers of one kind: what viewers ask for does not hold up those who serve devices, and tell viewers what these say. All that
+/// is asked for leaves a core to them, and give way by `niceness` (nice(2)) where there are not cores enough for all.
 fn workers(name: &'static str, count: usize, niceness: i32) -> Result<Runtime> {
     let give_way = move || {
         if let Err(error) = rustix::process::nice(niceness) {
