@@ -87,13 +87,13 @@ mod tests {
     #[test]
     fn the_first_rule_that_fits_says_how_long_and_mistakes_are_named() {
         let text = "[[retention]]\nmetric = \"vib*\"\ngroup = \"A/*\"\nraw_days = 3\n[[retention]]\nmetric = \"vib*\"\n\
-                    hours_days = 90\n[[retention]]\nraw_days = 500\n[[retention]]\ndevice = \"d\"\n";
+                    hours_days = 90\n[[retention]]\nmetric = \"t\"\nraw_days = 500\n[[retention]]\ndevice = \"d\"\n";
         let mut reader = Reader::new(text);
         let rules = rules(&mut reader, 400, 0);
         let ages = |group, metric| ages_of(&rules, "d", group, metric);
         assert_eq!(ages("A/1", "vibration"), Ages { raw_days: Some(3), hours_days: None });
         assert_eq!(ages("B", "vibration"), Ages { raw_days: None, hours_days: Some(90) });
-        assert_eq!(ages("A/1", "t"), Ages::default());
+        assert_eq!(ages("A/1", "power"), Ages::default());
         let mistakes: Vec<String> = reader.finish().0.iter().map(ToString::to_string).collect();
         assert!(mistakes[0].contains("raise store.retention_age_days (400)"), "{mistakes:?}");
         assert!(mistakes.iter().any(|mistake| mistake.contains("needs raw_days or hours_days")), "{mistakes:?}");
