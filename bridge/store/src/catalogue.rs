@@ -50,8 +50,8 @@ pub(crate) struct Catalogue {
 #[derive(Debug)]
 struct Device {
     name: Arc<str>,
-    /// As it was told last; empty of one that was not heard since the start.
-    group: Arc<str>,
+    /// As it was told last; none of one that was not told of since the start.
+    group: Option<Arc<str>>,
     index: Option<u32>,
     metrics: Vec<(Arc<str>, SeriesId)>,
 }
@@ -109,7 +109,7 @@ impl Catalogue {
             if at >= self.ages.len() {
                 self.ages.resize(at + 1, Ages::default());
             }
-            self.ages[at] = ages_of(&self.rules, name, group, metric);
+            self.ages[at] = ages_of(&self.rules, name, group.as_deref(), metric);
         }
     }
 
@@ -130,8 +130,8 @@ impl Catalogue {
             Some(&device) => device,
             None => self.add_device(id.clone()),
         };
-        if !self.rules.is_empty() && self.devices[device as usize].group != *group {
-            self.devices[device as usize].group = group.clone();
+        if !self.rules.is_empty() && self.devices[device as usize].group.as_ref() != Some(group) {
+            self.devices[device as usize].group = Some(group.clone());
             self.look_up_ages(device);
         }
         let holder = self.by_index.device(index).copied();
@@ -294,7 +294,7 @@ impl Catalogue {
         if !name.is_empty() {
             self.by_name.insert(name.clone(), id);
         }
-        self.devices.push(Device { name, group: Arc::default(), index: None, metrics: Vec::new() });
+        self.devices.push(Device { name, group: None, index: None, metrics: Vec::new() });
         id
     }
 
@@ -326,7 +326,7 @@ impl Catalogue {
 impl Device {
     /// A free place.
     fn nobody() -> Device {
-        Device { name: Arc::default(), group: Arc::default(), index: None, metrics: Vec::new() }
+        Device { name: Arc::default(), group: None, index: None, metrics: Vec::new() }
     }
 
     /// Devices are many and stay as they are: doubling would leave room that is never used.

@@ -36,18 +36,21 @@ pub(crate) struct Ages {
     pub(crate) hours_days: Option<u32>,
 }
 
-impl RetentionRule {
-    fn fits(&self, device: &str, group: &str, metric: &str) -> bool {
-        let fits =
-            |pattern: &Option<String>, text| pattern.as_deref().is_none_or(|pattern| glob_matches(pattern, text));
-        fits(&self.device, device) && fits(&self.group, group) && fits(&self.metric, metric)
-    }
+fn fits(pattern: Option<&String>, text: &str) -> bool {
+    pattern.is_none_or(|pattern| glob_matches(pattern, text))
 }
 
-/// What the first rule that fits says.
-pub(crate) fn ages_of(rules: &[RetentionRule], device: &str, group: &str, metric: &str) -> Ages {
-    let rule = rules.iter().find(|rule| rule.fits(device, group, metric));
-    rule.map_or(Ages::default(), |rule| Ages { raw_days: rule.raw_days, hours_days: rule.hours_days })
+/// What the first rule that fits says. Of a device whose group is not known, no rule behind one that asks for a group is
+/// taken: what goes is gone, and that one may keep it longer.
+pub(crate) fn ages_of(rules: &[RetentionRule], device: &str, group: Option<&str>, metric: &str) -> Ages {
+    for rule in rules.iter().filter(|rule| fits(rule.device.as_ref(), device) && fits(rule.metric.as_ref(), metric)) {
+        match (&rule.group, group) {
+            (Some(_), None) => return Ages::default(),
+            (Some(pattern), Some(group)) if !glob_matches(pattern, group) => {}
+            _ => return Ages { raw_days: rule.raw_days, hours_days: rule.hours_days },
+        }
+    }
+    Ages::default()
 }
 
 /// The rules of a file. `raw_days` and `hours_days` are those of everything else; 0 hours' days: for ever.
@@ -90,10 +93,11 @@ mod tests {
                     hours_days = 90\n[[retention]]\nmetric = \"t\"\nraw_days = 500\n[[retention]]\ndevice = \"d\"\n";
         let mut reader = Reader::new(text);
         let rules = rules(&mut reader, 400, 0);
-        let ages = |group, metric| ages_of(&rules, "d", group, metric);
+        let ages = |group, metric| ages_of(&rules, "d", Some(group), metric);
         assert_eq!(ages("A/1", "vibration"), Ages { raw_days: Some(3), hours_days: None });
         assert_eq!(ages("B", "vibration"), Ages { raw_days: None, hours_days: Some(90) });
         assert_eq!(ages("A/1", "power"), Ages::default());
+        assert_eq!(ages_of(&rules, "d", None, "vibration"), Ages::default(), "its group may be one of A");
         let mistakes: Vec<String> = reader.finish().0.iter().map(ToString::to_string).collect();
         assert!(mistakes[0].contains("raise store.retention_age_days (400)"), "{mistakes:?}");
         assert!(mistakes.iter().any(|mistake| mistake.contains("needs raw_days or hours_days")), "{mistakes:?}");
