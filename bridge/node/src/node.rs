@@ -49,7 +49,8 @@ pub struct Node {
 
 impl Node {
     /// Opens everything, applies what the files lack, and serves. The runtime that it is called in serves devices, and tells
-    /// live sessions what these say; whatever people ask for, `viewers` does: HTTP, and views that are opened. `sinks` are told what changes, on threads of their own.
+    /// live sessions what these say; whatever people ask for, `viewers` does: HTTP, and views that are opened. `sinks` are
+    /// told what changes, on threads of their own.
     ///
     /// # Errors
     /// What kept it from starting, with what to do.
