@@ -111,8 +111,8 @@ async fn write_to_influxdb(influxd: &Path, influx: &Path, file: &Path, points: u
     let pid = server.id().ok_or_else(|| io::Error::other("influxd is gone"))?.to_string();
     let before = usage_of(&pid)?.cpu_s;
     let began = Instant::now();
-    let mut writing = influxdb::command(influx, folder.path(), address, &["write", "--bucket", "readings", "--file"]);
-    writing.arg(file);
+    let mut writing = influxdb::command(influx, folder.path(), address, &["write", "--bucket", "readings"]);
+    writing.arg("--file").arg(file);
     influxdb::done(writing).await?;
     let took_s = began.elapsed().as_secs_f64();
     let cpu_us = (usage_of(&pid)?.cpu_s - before) * 1e6 / points as f64;
