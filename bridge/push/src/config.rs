@@ -45,8 +45,10 @@ section! {
         ///
         /// `tidegate import` sends up to 4 MiB at once, and less where that is refused.
         pub import_body_bytes_max: usize = bytes(4 << 20),
-        /// Imports at the same time; others wait for their turn, and get 503 after http.body_timeout.
+        /// Imports at the same time; others wait for their turn, of each address once in a round.
         pub import_concurrency: usize = count(4),
+        /// How long they wait; then 503. A body before them may take http.body_timeout to come.
+        pub import_wait: Duration = duration(Duration::from_secs(60)),
         /// Points of one entry of an import: views are locked for as long as one is applied.
         pub import_entry_points: usize = count(500),
         /// Entries of an import that wait to be on disk and applied; what devices send meanwhile comes behind them.
@@ -95,10 +97,14 @@ section! {
     /// Bounds of a question about many series, and what it means where it does not say.
     #[derive(Debug, Clone)]
     pub struct QuestionsConfig {}
-    /// Questions about many series: /v1/series of several, and /v1/aggregate.
+    /// Questions about many series: /v1/aggregate, and of /v1/series the number of series.
     [questions] {
         /// Series of one question.
         pub series_max: usize = count(20_000),
+        /// Questions at the same time; others wait for their turn, and get 503 after time_max.
+        ///
+        /// One may hold 112 bytes for each window, and with percentiles 8 KiB.
+        pub at_once: usize = count(4),
         /// Points or hourly summaries that one question may read.
         pub points_max: u64 = count(100_000_000),
         /// Values of one answer: windows x functions x lines.

@@ -144,7 +144,8 @@ impl Directory {
 }
 
 /// Whether a group path is a group or lies below it. The empty path is above all.
-pub(crate) fn is_within(path: &str, group: &str) -> bool {
+#[must_use]
+pub fn is_within(path: &str, group: &str) -> bool {
     group.is_empty() || path.strip_prefix(group).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 

@@ -7,7 +7,8 @@ use tidegate_telemetry::{
     AggregateChange, AlertChange, AlertState, Command, CommandId, DeviceState, InAlert, Severity, StateCounts, Value,
 };
 
-use crate::directory::{Found, is_within};
+use crate::directory::Found;
+pub use crate::directory::is_within;
 use crate::groups::Aggregate;
 use crate::rows::Row;
 use crate::views::Views;
@@ -192,6 +193,12 @@ impl Views {
     #[must_use]
     pub fn group_of(&self, id: &str) -> Option<&Arc<str>> {
         self.directory.row_of(id).and_then(|row| self.rows.get(row)).map(|row| &row.group)
+    }
+
+    /// Whether a device, by its full identifier, has a metric.
+    #[must_use]
+    pub fn has_metric(&self, id: &str, metric: &str) -> bool {
+        self.directory.row_of(id).and_then(|row| self.rows.get(row)).is_some_and(|row| row.column(metric).is_some())
     }
 
     /// Metrics with a unit, and the units, of up to `limit` devices after an identifier, in order. Answers besides after

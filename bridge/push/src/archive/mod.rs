@@ -12,19 +12,40 @@ use metrics::counter;
 use tidegate_telemetry::history::Wanted;
 use tidegate_telemetry::{History, HistoryError};
 
-use turns::Turn;
-pub(crate) use turns::{Asker, Turns};
+pub(crate) use turns::{Asker, Turn, Turns};
 
-/// Questions that may wait for another history at the same time: they wait, and read little here.
-const ACROSS_AT_ONCE: usize = 64;
+/// So many questions may wait for another history, for each that reads this one: they wait, and read little here.
+const ACROSS_A_READER: usize = 16;
 
 /// The history and the turns at it.
 #[derive(Clone)]
 pub(crate) struct Archive {
     history: Arc<dyn History>,
-    turns: Arc<Turns>,
+    turns: HistoryTurns,
+    /// The question at hand is one that waits for another history.
+    is_across: bool,
+}
+
+/// Turns at history, of one kind of asker.
+#[derive(Debug, Clone)]
+pub(crate) struct HistoryTurns {
+    here: Arc<Turns>,
     /// For questions that another history has the older part of: nobody else waits for that one.
     across: Arc<Turns>,
+}
+
+impl HistoryTurns {
+    /// `at_once` at the same time; each asker may have `waiting_max` questions waiting.
+    pub fn new(from: &'static str, at_once: usize, waiting_max: usize) -> Self {
+        let turns = |at_once| Turns::new(from, at_once, waiting_max);
+        HistoryTurns { here: turns(at_once), across: turns(at_once.saturating_mul(ACROSS_A_READER)) }
+    }
+
+    /// Questions of an asker that wait.
+    #[cfg(test)]
+    pub fn waiting_of(&self, asker: Asker) -> usize {
+        self.here.waiting_of(asker)
+    }
 }
 
 /// Why a question has no answer.
@@ -37,15 +58,13 @@ pub(crate) enum Unanswered {
 }
 
 impl Archive {
-    pub fn new(history: Arc<dyn History>, turns: Arc<Turns>) -> Self {
-        let across = turns.of_others(ACROSS_AT_ONCE);
-        Archive { history, turns, across }
+    pub fn new(history: Arc<dyn History>, turns: HistoryTurns) -> Self {
+        Archive { history, turns, is_across: false }
     }
 
     /// The same for questions about what is from a time (Unix ms) on.
     pub fn from(&self, from_ms: i64) -> Archive {
-        let turns = if self.history.is_across(from_ms) { &self.across } else { &self.turns };
-        Archive { turns: Arc::clone(turns), ..self.clone() }
+        Archive { is_across: self.history.is_across(from_ms), ..self.clone() }
     }
 
     /// Readings of before are not kept, Unix ms.
@@ -77,7 +96,8 @@ impl Archive {
     /// # Errors
     /// [`Unanswered::Busy`] when too much of the asker waits already.
     pub async fn turn(&self, asker: Asker) -> Result<Turn, Unanswered> {
-        self.turns.take(asker).await.ok_or(Unanswered::Busy)
+        let turns = if self.is_across { &self.turns.across } else { &self.turns.here };
+        turns.take(asker).await.ok_or(Unanswered::Busy)
     }
 
     /// Asks, in a turn; withdrawn as [`Archive::ask`] is.
@@ -90,7 +110,7 @@ impl Archive {
         F: FnOnce(&dyn History, Wanted<'_>) -> Result<T, HistoryError> + Send + 'static,
     {
         let history = Arc::clone(&self.history);
-        let (interest, from) = (Interest::default(), self.turns.from);
+        let (interest, from) = (Interest::default(), self.turns.here.from);
         let is_wanted = Arc::clone(&interest.0);
         // The turn goes along: who hangs up makes no room for more work than there is.
         let asked = tokio::task::spawn_blocking(move || {

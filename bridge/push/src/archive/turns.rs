@@ -81,11 +81,6 @@ impl Turns {
         Arc::new(Turns { from, waiting_max: waiting_max.max(1), state: Mutex::new(state), waiting })
     }
 
-    /// Turns at something else for the same askers: `at_once` of them.
-    pub fn of_others(&self, at_once: usize) -> Arc<Self> {
-        Turns::new(self.from, at_once, self.waiting_max)
-    }
-
     /// Waits for a turn; `None` at once when too much of the asker waits already.
     pub async fn take(self: &Arc<Self>, asker: Asker) -> Option<Turn> {
         let mut ticket = {

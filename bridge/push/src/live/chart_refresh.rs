@@ -23,7 +23,7 @@ pub(crate) fn begin(hub: &Arc<Hub>, history: &Arc<dyn History>) {
 
 /// Runs until sessions are told to go.
 async fn run(hub: Arc<Hub>, history: Arc<dyn History>) {
-    let archive = Archive::new(history, Arc::clone(&hub.turns));
+    let archive = Archive::new(history, hub.turns.clone());
     tokio::select! {
         biased;
         () = hub.closing.cancelled() => {}
@@ -65,8 +65,9 @@ async fn refresh_all(hub: &Hub, archive: &Archive) {
 async fn refresh(hub: &Hub, archive: &Archive, buckets: &UncertainBuckets) -> Result<(), String> {
     for _ in 0..ATTEMPTS_MAX {
         let query = buckets.query.clone();
-        let answer =
-            archive.ask(Asker::ChartRefresh, move |history, wanted| history.series_across(&query, wanted)).await;
+        let archive = archive.from(query.from_ms);
+        let answer = archive.ask(Asker::ChartRefresh, move |history, wanted| history.series_across(&query, wanted));
+        let answer = answer.await;
         let Across { answer, seam } = answer.map_err(|error| error.to_string())?;
         if let Some(why) = seam.as_ref().and_then(|seam| seam.missing.as_deref()) {
             return Err(why.to_owned());

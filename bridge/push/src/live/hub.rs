@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::archive::Turns;
+use crate::archive::HistoryTurns;
 use crate::live::config::LiveConfig;
 use crate::live::meters::Meters;
 use crate::live::pieces::{Piece, Pieces};
@@ -30,7 +30,7 @@ pub struct Hub {
     clock: fn() -> i64,
     pub(crate) meters: Meters,
     /// At what history is asked for by sessions.
-    pub(crate) turns: Arc<Turns>,
+    pub(crate) turns: HistoryTurns,
     pub(crate) tasks: TaskTracker,
     /// Cancelled when sessions are told to go.
     pub(crate) closing: CancellationToken,
@@ -79,7 +79,7 @@ impl Hub {
         Hub {
             state: RwLock::new(state),
             // A session has a question a line of its charts at most, and these are rows: `live.rows_max` bounds them.
-            turns: Turns::new("live", config.history_concurrency, config.rows_max),
+            turns: HistoryTurns::new("live", config.history_concurrency, config.rows_max),
             config,
             clock,
             meters: Meters::new(),

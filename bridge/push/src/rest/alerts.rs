@@ -5,7 +5,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::Uri;
 use tidegate_telemetry::AlertChange;
-use tidegate_views::read::AlertsQuery;
+use tidegate_views::read::{AlertsQuery, is_within};
 
 use super::alert_page::{Alerts, Cursor};
 use super::listing::{self, AT_A_TIME};
@@ -117,9 +117,4 @@ async fn held(api: &Api, wanted: &Wanted, cleared: bool, mut before: Option<(i64
         }
         listing::pause().await;
     }
-}
-
-/// Whether a group path is a group or lies below it; the empty path is above all.
-fn is_within(path: &str, group: &str) -> bool {
-    group.is_empty() || path.strip_prefix(group).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }

@@ -9,7 +9,7 @@ use tidegate_telemetry::history::Wanted;
 use tidegate_telemetry::{History, HistoryError};
 use tracing::error;
 
-use crate::archive::{Archive, Asker, Turns, Unanswered};
+use crate::archive::{Archive, Asker, HistoryTurns, Turn, Turns, Unanswered};
 use crate::config::PushConfig;
 use crate::error::{ApiError, Kind};
 use crate::http::security::refused;
@@ -23,7 +23,7 @@ pub struct RequestArchive {
 
 impl RequestArchive {
     pub fn new(history: Arc<dyn History>, config: &PushConfig) -> Self {
-        let turns = Turns::new("rest", config.history_concurrency, config.history_waiting_max);
+        let turns = HistoryTurns::new("rest", config.history_concurrency, config.history_waiting_max);
         let archive = Archive::new(history, turns);
         RequestArchive { archive, wait: config.history_wait }
     }
@@ -31,6 +31,12 @@ impl RequestArchive {
     /// The same for questions about what is from a time (Unix ms) on.
     pub fn from(&self, from_ms: i64) -> RequestArchive {
         RequestArchive { archive: self.archive.from(from_ms), wait: self.wait }
+    }
+
+    /// The same for what comes after a first part, of which the client has something or for which work was done: it waits as
+    /// long as the client does.
+    pub fn going_on(&self) -> RequestArchive {
+        RequestArchive { wait: Duration::MAX, ..self.clone() }
     }
 
     /// Readings of before are not kept, Unix ms.
@@ -65,6 +71,38 @@ impl RequestArchive {
                 Err(unreadable.into())
             }
         }
+    }
+}
+
+/// Turns at something that costs much, for requests: of each address once in a round.
+pub struct RequestTurns {
+    turns: Arc<Turns>,
+    wait: Duration,
+    reason: &'static str,
+    key: &'static str,
+}
+
+impl RequestTurns {
+    /// Who gets no turn within `wait` is refused and counted by a reason, and told the key that says how many there are.
+    pub fn new(
+        (reason, key): (&'static str, &'static str),
+        at_once: usize,
+        config: &PushConfig,
+        wait: Duration,
+    ) -> RequestTurns {
+        RequestTurns { turns: Turns::new(reason, at_once, config.history_waiting_max), wait, reason, key }
+    }
+
+    /// Waits for a turn.
+    ///
+    /// # Errors
+    /// 503 when it did not come in time, or too much of the client waits.
+    pub async fn take(&self, asker: Asker) -> Result<Turn, ApiError> {
+        let turn = tokio::time::timeout(self.wait, self.turns.take(asker)).await;
+        turn.ok().flatten().ok_or_else(|| {
+            let detail = format!("others have all the turns that there are ({}): ask again", self.key);
+            refused(self.reason, ApiError::new(Kind::Busy, detail))
+        })
     }
 }
 

@@ -14,6 +14,7 @@ use tidegate_buckets::Rung;
 use tidegate_lines::{Format, csv, line};
 use tidegate_telemetry::Value;
 use tidegate_telemetry::history::{ReadingsCursor, ReadingsPage, ReadingsQuery, SeriesQuery};
+use tidegate_views::read::is_within;
 
 use super::Api;
 use super::archive::RequestArchive;
@@ -136,8 +137,6 @@ async fn selected(
         before += names.len();
         for (id, metrics) in names {
             let group_of = api.hub.read(|views| views.group_of(&id).cloned());
-            let is_within =
-                |path: &str, of: &str| path == of || path.strip_prefix(of).is_some_and(|below| below.starts_with('/'));
             let in_group =
                 group.as_deref().is_none_or(|of| group_of.as_deref().is_some_and(|path| is_within(path, of)));
             if in_group && device.as_deref().is_none_or(|device| device == &*id) {
@@ -198,6 +197,7 @@ impl Rest {
                 }
             }
             if points > 0 {
+                self.archive = self.archive.going_on();
                 return Ok(Some((lines, points)));
             }
         }

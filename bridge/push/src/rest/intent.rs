@@ -1,8 +1,11 @@
 //! What requests that change something have in common.
 
+use std::error::Error as _;
+
 use axum::body::Body;
 use axum::http::HeaderMap;
 use bytes::Bytes;
+use http_body_util::LengthLimitError;
 use serde::de::DeserializeOwned;
 use tidegate_identity::Principal;
 use tidegate_telemetry::{Import, Intent, Position};
@@ -25,9 +28,13 @@ pub async fn body_within(api: &Api, body: Body, key: &str, bytes_max: usize) -> 
     let wait = api.config.body_timeout;
     match tokio::time::timeout(wait, axum::body::to_bytes(body, bytes_max)).await {
         Ok(Ok(body)) => Ok(body),
-        Ok(Err(_)) => {
-            let detail = format!("the body is broken or over {key} ({bytes_max})");
+        Ok(Err(error)) if error.source().is_some_and(|source| source.is::<LengthLimitError>()) => {
+            let detail = format!("the body is larger than {key} ({bytes_max} bytes): send less");
             Err(refused("body_too_large", ApiError::new(Kind::BodyTooLarge, detail)))
+        }
+        Ok(Err(_)) => {
+            let detail = "the body broke off: send it again";
+            Err(refused("body_broken", ApiError::new(Kind::InvalidBody, detail)))
         }
         Err(_) => {
             let detail = "the body did not come in time: send it at once";

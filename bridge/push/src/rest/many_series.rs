@@ -101,6 +101,7 @@ impl Rest {
         let read = move |history: &dyn History, wanted: Wanted<'_>| writer.part(history, wanted, &chosen, at);
         let (mut part, at) = self.archive.ask(self.asker, read).await?;
         self.at = at;
+        self.archive = self.archive.going_on();
         if self.at == self.chosen.len() {
             part.extend(self.writer.tail());
             return Ok((part, None));

@@ -48,7 +48,6 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tidegate_telemetry::History;
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
 
 use crate::clients::Clients;
 use crate::config::PushConfig;
@@ -57,7 +56,7 @@ use crate::http::{compression, dashboard, requests, security};
 use crate::live::hub::Hub;
 use crate::live::{self, Live};
 use crate::ports::{Intents, Operations};
-use archive::RequestArchive;
+use archive::{RequestArchive, RequestTurns};
 
 /// What the answers are made from.
 struct Api {
@@ -68,7 +67,9 @@ struct Api {
     operations: Arc<dyn Operations>,
     clients: Arc<dyn Clients>,
     /// Turns of imports.
-    imports: Semaphore,
+    imports: RequestTurns,
+    /// Turns of questions about groups, which hold much while they are worked at.
+    questions: RequestTurns,
 }
 
 /// Every path the server answers: REST, the live protocol, the dashboard. Sessions of the live protocol that wait for changes
@@ -85,7 +86,10 @@ pub fn router(
     let gatekeeper = Arc::new(security::Gatekeeper::new(&config));
     let sessions = Live::new(Arc::clone(&hub), Arc::clone(&history), live);
     let archive = RequestArchive::new(history, &config);
-    let imports = Semaphore::new(config.import_concurrency);
+    let turns = |what, at_once, wait| RequestTurns::new(what, at_once, &config, wait);
+    let imports = turns(("imports", "http.import_concurrency"), config.import_concurrency, config.import_wait);
+    let limits = &config.questions;
+    let questions = turns(("questions", "questions.at_once"), limits.at_once, limits.time_max);
     Router::new()
         .route("/v1/devices", get(devices::list))
         .route("/v1/devices/{*id}", get(devices::one).post(commands::send).delete(devices::erase))
@@ -116,7 +120,7 @@ pub fn router(
         .route("/metrics", get(operations::metrics))
         .fallback(dashboard::fallback)
         .method_not_allowed_fallback(wrong_method)
-        .with_state(Arc::new(Api { config, hub, archive, intents, operations, clients, imports }))
+        .with_state(Arc::new(Api { config, hub, archive, intents, operations, clients, imports, questions }))
         .layer(compression::layer())
         .layer(from_fn_with_state(gatekeeper, security::guard))
         .layer(from_fn(requests::count))

@@ -157,6 +157,7 @@ impl Rest {
         let archive = self.archive.from(part.from.time_ms);
         let page = archive.ask(self.asker, move |history, wanted| history.readings_across(&part, wanted));
         let Across { answer: ReadingsPage { points, next }, seam } = page.await?;
+        self.archive = self.archive.going_on();
         let limit = left.saturating_sub(points.len());
         self.query = next.filter(|_| limit > 0).map(|from| ReadingsQuery { from, limit, ..query });
         let mut lines = Vec::with_capacity(points.len() * 24);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use metrics::counter;
 use tidegate_telemetry::history::Wanted;
 use tidegate_telemetry::{History, HistoryError};
+use tidegate_views::read::is_within;
 
 use super::parameters::Parameters;
 use super::{Api, lookup};
@@ -80,11 +81,6 @@ pub async fn chosen(api: &Api, asker: Asker, parameters: &Parameters) -> Result<
     Ok(chosen)
 }
 
-/// Whether a group is `of`, or below it.
-fn is_within(group: &str, of: &str) -> bool {
-    of.is_empty() || group == of || group.strip_prefix(of).is_some_and(|below| below.starts_with('/'))
-}
-
 fn named(api: &Api, parameters: &Parameters, metrics: &[String], group: &str) -> Result<Vec<Chosen>, ApiError> {
     let mut chosen = Vec::new();
     for name in parameters.all("device") {
@@ -132,15 +128,4 @@ fn of_group(
         }
     }
     Ok(chosen)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_within;
-
-    #[test]
-    fn what_begins_with_the_name_of_a_group_is_not_within_it() {
-        assert!(is_within("site/a", "site") && is_within("site", "site") && is_within("site", ""));
-        assert!(!is_within("sites/a", "site") && !is_within("site", "site/a") && !is_within("", "site"));
-    }
 }

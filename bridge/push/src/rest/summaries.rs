@@ -26,7 +26,8 @@ pub fn rung(text: &str) -> Option<Rung> {
 /// Buckets, with their starts (Unix ms), and where it goes on; `None`: that was all.
 pub type Page = (Vec<(i64, Bucket)>, Option<i64>);
 
-/// The first buckets of a span, up to `limit`. Days without points are passed over, so that years without any cost little.
+/// The first buckets of a span, up to `limit`. Days without points are passed over, each looked at once: years without any
+/// cost little, and all pages together cost by the span.
 ///
 /// # Errors
 /// When a file cannot be read, or nobody wants the answer any more.
@@ -36,27 +37,32 @@ pub fn page(
     limit: usize,
     wanted: Wanted<'_>,
 ) -> Result<Page, HistoryError> {
-    let (width_ms, end_ms) = (query.rung.width_ms(), query.to_ms);
-    let page_ms = width_ms.saturating_mul(i64::try_from(limit).unwrap_or(i64::MAX));
-    let days = SeriesQuery { from_ms: Rung::Day.start_ms(query.from_ms), rung: Rung::Day, ..query.clone() };
-    let days = history.series(&days, wanted)?.buckets;
-    if query.rung == Rung::Day {
-        let next = days.get(limit).map(|(start, _)| *start);
-        return Ok((days.into_iter().take(limit).collect(), next));
-    }
-    for (day_ms, _) in days {
-        let mut from_ms = query.from_ms.max(day_ms);
-        let day_end_ms = (day_ms + Rung::Day.width_ms()).min(end_ms);
-        while from_ms < day_end_ms {
-            let to_ms = from_ms.saturating_add(page_ms).min(day_end_ms);
-            let buckets = history.series(&SeriesQuery { from_ms, to_ms, ..query.clone() }, wanted)?.buckets;
-            if !buckets.is_empty() {
-                return Ok((buckets, Some(to_ms).filter(|to_ms| *to_ms < end_ms)));
-            }
-            from_ms = to_ms;
+    let page_ms = query.rung.width_ms().saturating_mul(i64::try_from(limit).unwrap_or(i64::MAX));
+    let mut from_ms = query.from_ms;
+    while from_ms < query.to_ms {
+        let to_ms = from_ms.saturating_add(page_ms).min(query.to_ms);
+        let buckets = history.series(&SeriesQuery { from_ms, to_ms, ..query.clone() }, wanted)?.buckets;
+        if !buckets.is_empty() {
+            return Ok((buckets, Some(to_ms).filter(|to_ms| *to_ms < query.to_ms)));
         }
+        from_ms = next_day(history, &SeriesQuery { from_ms: to_ms, ..query.clone() }, wanted)?.max(to_ms);
     }
     Ok((Vec::new(), None))
+}
+
+/// The start of the first day of a span that has points, or the end of the span: looked for in spans that grow.
+fn next_day(history: &dyn History, query: &SeriesQuery, wanted: Wanted<'_>) -> Result<i64, HistoryError> {
+    let (rung, mut span_ms) = (Rung::Day, Rung::Day.width_ms());
+    let mut from_ms = rung.start_ms(query.from_ms);
+    while from_ms < query.to_ms {
+        let to_ms = from_ms.saturating_add(span_ms).min(query.to_ms);
+        let days = history.series(&SeriesQuery { from_ms, to_ms, rung, ..query.clone() }, wanted)?.buckets;
+        if let Some((day_ms, _)) = days.first() {
+            return Ok(*day_ms);
+        }
+        (from_ms, span_ms) = (to_ms, span_ms.saturating_mul(2));
+    }
+    Ok(query.to_ms)
 }
 
 /// As CSV, behind a series' names.

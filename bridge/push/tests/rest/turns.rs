@@ -125,3 +125,36 @@ async fn an_address_with_too_much_waiting_is_told_to_come_back_and_the_others_ar
     }
     assert_eq!(client::parse(&client::read_to_end(&mut modest).await).status, 200);
 }
+
+#[tokio::test]
+async fn an_address_that_sends_half_bodies_keeps_no_other_from_importing_and_they_are_counted_as_what_they_are() {
+    crate::site::recorder();
+    let config =
+        PushConfig { import_concurrency: 1, body_timeout: Duration::from_millis(300), ..PushConfig::default() };
+    let site = Site::with(config, FakeHistory::default()).await;
+    let from = async |address: &str, announced: usize, body: &str| {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(format!("{address}:0").parse().unwrap()).unwrap();
+        let mut stream = socket.connect(site.address).await.unwrap();
+        let head = format!("POST /v1/import HTTP/1.1\r\nhost: localhost\r\ncontent-length: {announced}\r\n\r\n{body}");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream
+    };
+    let mut greedy = Vec::new();
+    for _ in 0..20 {
+        greedy.push(from("127.0.0.1", 1_000, "temp").await);
+    }
+    let gauge = |line: &str| line.strip_prefix("tidegate_history_waiting{from=\"imports\"} ")?.parse().ok();
+    while site.get("/metrics").await.text().lines().find_map(gauge).is_none_or(|waiting: f64| waiting < 18.0) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // Each of the others holds the turn for 300 ms: behind all of them it would be told that there is none.
+    let mut modest = from("127.0.0.2", 3, "#x\n").await;
+    let mut answer = vec![0; 12];
+    tokio::io::AsyncReadExt::read_exact(&mut modest, &mut answer).await.unwrap();
+    assert_eq!(String::from_utf8_lossy(&answer), "HTTP/1.1 200");
+    drop(greedy);
+    while !site.get("/metrics").await.text().contains("tidegate_http_refused_total{reason=\"body_broken\"}") {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}

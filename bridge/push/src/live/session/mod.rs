@@ -142,7 +142,7 @@ impl<T: Transport> Session<T> {
         let epoch = hub.read(|views| Arc::clone(&views.epoch().name));
         Session {
             flow: Flow::new(config.bytes_in_flight_start, config.bytes_in_flight_max),
-            jobs: Jobs::new(Archive::new(Arc::clone(&history), Arc::clone(&hub.turns)), Asker::Session(guard.number)),
+            jobs: Jobs::new(Archive::new(Arc::clone(&history), hub.turns.clone()), Asker::Session(guard.number)),
             history,
             pace: Pace::new(config.pace_after),
             lateness: Lateness::default(),
@@ -205,7 +205,9 @@ impl<T: Transport> Session<T> {
                     }
                 }
                 () = self.guard.waker.woken() => {}
-                Some(answer) = self.jobs.next(), if !self.jobs.is_empty() => self.take_answer(answer).await?,
+                answer = self.jobs.next(), if !self.jobs.is_empty() => if let Some(answer) = answer {
+                    self.take_answer(answer).await?;
+                },
                 () = &mut sleep => {}
             }
         }

@@ -63,9 +63,9 @@ impl Fold {
         self.bounds.partition_point(|&start_ms| start_ms <= time_ms).saturating_sub(1)
     }
 
-    /// Begins with a series, whose points come in order.
-    pub fn series<'a>(&'a self, cells: &'a mut [Cell]) -> Folding<'a> {
-        Folding { fold: self, cells, at: 0, end_ms: i64::MIN, open: None, held_at: 0, before: None }
+    /// Goes on with a series, whose points come in order.
+    pub fn series<'a>(&'a self, cells: &'a mut [Cell], now: Progress) -> Folding<'a> {
+        Folding { fold: self, cells, now }
     }
 }
 
@@ -73,6 +73,12 @@ impl Fold {
 pub struct Folding<'a> {
     fold: &'a Fold,
     cells: &'a mut [Cell],
+    now: Progress,
+}
+
+/// How far a series is.
+#[derive(Debug, Clone, Copy)]
+pub struct Progress {
     /// The window of the last point.
     at: usize,
     /// Its end, Unix ms.
@@ -85,6 +91,12 @@ pub struct Folding<'a> {
     before: Option<(i64, f64)>,
 }
 
+impl Default for Progress {
+    fn default() -> Self {
+        Progress { at: 0, end_ms: i64::MIN, open: None, held_at: 0, before: None }
+    }
+}
+
 impl Folding<'_> {
     /// Takes the next point, Unix ms and value.
     pub fn point(&mut self, time_ms: i64, value: f64) {
@@ -94,10 +106,10 @@ impl Folding<'_> {
         if time_ms < self.fold.span.0 {
             return;
         }
-        if time_ms >= self.end_ms {
+        if time_ms >= self.now.end_ms {
             self.go_to(time_ms);
         }
-        match &mut self.open {
+        match &mut self.now.open {
             Some(open) => {
                 open.count += 1;
                 open.sum += value;
@@ -108,34 +120,45 @@ impl Folding<'_> {
             none => *none = Some(Bucket::of(time_ms, value)),
         }
         if self.fold.needs.values {
-            let values = self.cells[self.at].values.get_or_insert_with(|| Box::new(Values::Few(Vec::new())));
+            let values = self.cells[self.now.at].values.get_or_insert_with(|| Box::new(Values::Few(Vec::new())));
             values.add(value, self.fold.exact_max);
         }
+    }
+
+    /// Takes the summary of an hour, which lies in one window but where it is at an edge of the span.
+    pub fn summary(&mut self, summary: &Bucket) {
+        let window = self.fold.window_of(summary.first_ms);
+        self.cells[window].merge(summary);
+    }
+
+    /// Goes on later, with the points that come then.
+    pub fn pause(self) -> Progress {
+        self.now
     }
 
     /// After the last point.
     pub fn finish(mut self) {
         self.close();
-        if let Some((since_ms, value)) = self.before.filter(|_| self.fold.needs.holding) {
+        if let Some((since_ms, value)) = self.now.before.filter(|_| self.fold.needs.holding) {
             self.hold(value, since_ms, self.fold.span.1);
         }
     }
 
     fn close(&mut self) {
-        if let Some(open) = self.open.take() {
-            self.cells[self.at].merge(&open);
+        if let Some(open) = self.now.open.take() {
+            self.cells[self.now.at].merge(&open);
         }
     }
 
     fn go_to(&mut self, time_ms: i64) {
         self.close();
-        let passed = self.fold.bounds[self.at + 1..].partition_point(|&end_ms| end_ms <= time_ms);
-        self.at += passed;
-        self.end_ms = self.fold.bounds[self.at + 1];
+        let passed = self.fold.bounds[self.now.at + 1..].partition_point(|&end_ms| end_ms <= time_ms);
+        self.now.at += passed;
+        self.now.end_ms = self.fold.bounds[self.now.at + 1];
     }
 
     fn look_back(&mut self, time_ms: i64, value: f64) {
-        if let Some((since_ms, before)) = self.before {
+        if let Some((since_ms, before)) = self.now.before {
             if self.fold.needs.holding {
                 self.hold(before, since_ms, time_ms);
             }
@@ -146,7 +169,7 @@ impl Folding<'_> {
                 *self.cells[window].increase.get_or_insert(0.0) += grown;
             }
         }
-        self.before = Some((time_ms, value));
+        self.now.before = Some((time_ms, value));
     }
 
     /// A value held from one time to another, but no longer than values count; Unix ms.
@@ -156,11 +179,11 @@ impl Folding<'_> {
         let counts_until = since_ms.saturating_add(self.fold.hold_ms).min(self.fold.now_ms).min(to_ms);
         let (mut since_ms, until_ms) = (since_ms.max(from_ms), until_ms.min(counts_until));
         while since_ms < until_ms {
-            while self.fold.bounds[self.held_at + 1] <= since_ms {
-                self.held_at += 1;
+            while self.fold.bounds[self.now.held_at + 1] <= since_ms {
+                self.now.held_at += 1;
             }
-            let ends_ms = until_ms.min(self.fold.bounds[self.held_at + 1]);
-            let cell = &mut self.cells[self.held_at];
+            let ends_ms = until_ms.min(self.fold.bounds[self.now.held_at + 1]);
+            let cell = &mut self.cells[self.now.held_at];
             cell.held += value * (ends_ms - since_ms) as f64;
             cell.held_ms += ends_ms - since_ms;
             since_ms = ends_ms;

@@ -34,13 +34,19 @@ use crate::archive::Asker;
 use crate::config::QuestionsConfig;
 use crate::error::ApiError;
 use answer::{Head, Writer};
-use fold::{Cell, Fold};
+use fold::{Cell, Fold, Progress};
 use functions::Function;
 use needs::Needs;
 use windows::Unlaid;
 
 /// How long a turn takes, about.
 const TURN: Duration = Duration::from_millis(50);
+
+/// Of a series so much time is read at once to begin with, ms; then more where that was quick, and up to 1,024 times of it.
+const SLICE_MS: i64 = 86_400_000;
+const SLICE_MAX_MS: i64 = 1_024 * SLICE_MS;
+/// What is quick.
+const QUICK: Duration = Duration::from_millis(5);
 
 /// Group, and device where a line is of one.
 type LineName = (Arc<str>, Option<Arc<str>>);
@@ -66,7 +72,8 @@ pub async fn aggregate(
     let times = csv::wanted(&parameters, &headers)?;
     let is_csv = times.is_some();
     let (names, functions) = functions_of(&parameters)?;
-    let (fold, every_ms, timezone) = fold(&api, &parameters, functions::needs(&functions))?;
+    let _turn = api.questions.take(asker).await?;
+    let (fold, every_ms, timezone) = fold(&api, asker, &parameters, functions::needs(&functions)).await?;
     let by = parameters.text("by").unwrap_or("all").to_owned();
     let by = By::of(&by)?;
     let lines = by.lines(selection::chosen(&api, asker, &parameters).await?, parameters.text("group"));
@@ -82,6 +89,8 @@ pub async fn aggregate(
         question: Arc::new(Question { fold, rung, lines, writer, limits: api.config.questions.clone() }),
         line: 0,
         series: 0,
+        under_way: None,
+        slice_ms: SLICE_MS,
         points: 0,
         worked: Duration::ZERO,
     };
@@ -109,7 +118,12 @@ fn functions_of(parameters: &Parameters) -> Result<(Vec<String>, Vec<Function>),
 }
 
 /// How series are folded, with how long a window is and the zone.
-fn fold(api: &Api, parameters: &Parameters, needs: Needs) -> Result<(Fold, Option<i64>, String), ApiError> {
+async fn fold(
+    api: &Api,
+    asker: Asker,
+    parameters: &Parameters,
+    needs: Needs,
+) -> Result<(Fold, Option<i64>, String), ApiError> {
     let now_ms = api.hub.now_ms();
     let span = parameters.span(now_ms)?;
     let limits = &api.config.questions;
@@ -118,7 +132,10 @@ fn fold(api: &Api, parameters: &Parameters, needs: Needs) -> Result<(Fold, Optio
     let timezone = parameters.text("timezone").unwrap_or("UTC").to_owned();
     let zone = csv::zone(&timezone)?;
     let zone = if timezone == "UTC" { TimeZone::UTC } else { zone };
-    let bounds = windows::bounds(span, every_ms, &zone, limits.values_max).map_err(|flaw| match flaw {
+    // Where days are many it takes a while.
+    let max = limits.values_max;
+    let laid = api.archive.ask(asker, move |_, _| Ok(windows::bounds(span, every_ms, &zone, max))).await?;
+    let bounds = laid.map_err(|flaw| match flaw {
         Unlaid::TooMany => too_many_values(limits),
         Unlaid::Uneven => ApiError::parameter(
             "every",
@@ -227,6 +244,9 @@ struct Work {
     text: Vec<u8>,
     line: usize,
     series: usize,
+    /// How far the series at hand is, and from where on (Unix ms) it is to be read.
+    under_way: Option<(Progress, i64)>,
+    slice_ms: i64,
     /// Read so far.
     points: u64,
     worked: Duration,
@@ -234,14 +254,15 @@ struct Work {
 
 impl Work {
     async fn run(mut self, api: &Api, asker: Asker) -> Result<Vec<u8>, ApiError> {
+        let archive = api.archive.going_on();
         while self.line < self.question.lines.len() {
-            self = api.archive.ask(asker, move |history, wanted| self.turn(history, wanted)).await??;
+            self = archive.ask(asker, move |history, wanted| self.turn(history, wanted)).await??;
         }
         self.question.writer.end(&mut self.text);
         Ok(self.text)
     }
 
-    /// Folds series for a while. The outer error is one of reading.
+    /// Folds series, a slice of time after the other, for a while. The outer error is one of reading.
     fn turn(mut self, history: &dyn History, wanted: Wanted<'_>) -> Result<Result<Work, ApiError>, HistoryError> {
         let (question, began) = (Arc::clone(&self.question), Instant::now());
         let limits = &question.limits;
@@ -262,12 +283,12 @@ impl Work {
             }
             read?;
             self.points = points.get();
-            self.series += 1;
         }
         self.worked += began.elapsed();
         Ok(Ok(self))
     }
 
+    /// Folds a slice of a series, or its end.
     fn fold(
         &mut self,
         history: &dyn History,
@@ -276,28 +297,41 @@ impl Work {
         points: &Counter<u64>,
     ) -> Result<(), HistoryError> {
         let Question { fold, rung, .. } = &*self.question;
-        let (from_ms, to_ms) = fold.span;
+        let (from_ms, end_ms) = fold.span;
         let back_ms = if fold.needs.looks_back() { fold.hold_ms } else { 0 };
+        let begins = (Progress::default(), from_ms.saturating_sub(back_ms));
+        let (progress, from_ms) = self.under_way.unwrap_or(begins);
+        // Whole days: no summary of an hour is cut.
+        let to_ms = Rung::Day.start_ms(from_ms.saturating_add(self.slice_ms)).min(end_ms);
         let query = SeriesQuery {
             device: Arc::clone(&of.device),
             metric: Arc::clone(&of.metric),
-            from_ms: from_ms.saturating_sub(back_ms),
+            from_ms,
             to_ms,
             rung: rung.unwrap_or(Rung::Second),
         };
+        let began = Instant::now();
+        let mut folding = fold.series(&mut self.cells, progress);
         if rung.is_some() {
             for (_, bucket) in history.series(&query, wanted)?.buckets {
                 points.set(points.get() + 1);
-                self.cells[fold.window_of(bucket.first_ms)].merge(&bucket);
+                folding.summary(&bucket);
             }
-            return Ok(());
+        } else {
+            history.numbers(&query, wanted, &mut |time_ms, value| {
+                points.set(points.get() + 1);
+                folding.point(time_ms, value);
+            })?;
         }
-        let mut folding = fold.series(&mut self.cells);
-        history.numbers(&query, wanted, &mut |time_ms, value| {
-            points.set(points.get() + 1);
-            folding.point(time_ms, value);
-        })?;
-        folding.finish();
+        let took = began.elapsed();
+        self.slice_ms = if took < QUICK { self.slice_ms * 4 } else { self.slice_ms / 2 }.clamp(SLICE_MS, SLICE_MAX_MS);
+        self.under_way = if to_ms < end_ms {
+            Some((folding.pause(), to_ms))
+        } else {
+            folding.finish();
+            self.series += 1;
+            None
+        };
         Ok(())
     }
 

@@ -40,9 +40,9 @@ pub fn bounds(
     let bounds = if *zone == TimeZone::UTC {
         even((from_ms, to_ms), every_ms)
     } else if every_ms % DAY_MS == 0 {
-        days((from_ms, to_ms), every_ms / DAY_MS, zone)?
+        days((from_ms, to_ms), every_ms / DAY_MS, zone, max)?
     } else if DAY_MS % every_ms == 0 {
-        parts_of_days((from_ms, to_ms), every_ms, zone)?
+        parts_of_days((from_ms, to_ms), every_ms, zone, max)?
     } else {
         return Err(Unlaid::Uneven);
     };
@@ -58,40 +58,42 @@ fn even((from_ms, to_ms): (i64, i64), every_ms: i64) -> Vec<i64> {
     bounds
 }
 
-fn days((from_ms, to_ms): (i64, i64), every: i64, zone: &TimeZone) -> Result<Vec<i64>, Unlaid> {
+fn days((from_ms, to_ms): (i64, i64), every: i64, zone: &TimeZone, max: usize) -> Result<Vec<i64>, Unlaid> {
     let origin = if every % 7 == 0 { MONDAY } else { 0 };
     let day = day_of(from_ms, zone)?;
     let mut day = day - (day - origin).rem_euclid(every);
     let mut bounds = vec![midnight(day, zone)?];
     while bounds.last().is_some_and(|&start_ms| start_ms < to_ms) {
+        if bounds.len() > max {
+            return Err(Unlaid::TooMany);
+        }
         day += every;
         bounds.push(midnight(day, zone)?);
     }
-    Ok(at_least_one(bounds, from_ms))
+    Ok(bounds)
 }
 
-fn parts_of_days((from_ms, to_ms): (i64, i64), every_ms: i64, zone: &TimeZone) -> Result<Vec<i64>, Unlaid> {
+fn parts_of_days((from_ms, to_ms): (i64, i64), every_ms: i64, zone: &TimeZone, max: usize) -> Result<Vec<i64>, Unlaid> {
     let mut day = day_of(from_ms, zone)?;
+    let mut start_ms = midnight(day, zone)?;
+    // The part that the span begins in: those before it are not laid.
+    let mut part_ms = start_ms + (from_ms - start_ms).max(0) / every_ms * every_ms;
     let mut bounds = Vec::new();
     loop {
-        let (start_ms, end_ms) = (midnight(day, zone)?, midnight(day + 1, zone)?);
-        let parts = (0..).map(|n: i64| start_ms + n * every_ms).take_while(|&part_ms| part_ms < end_ms);
-        bounds.extend(parts);
-        if end_ms >= to_ms {
-            bounds.push(end_ms);
-            break;
+        let end_ms = midnight(day + 1, zone)?;
+        while part_ms < end_ms {
+            bounds.push(part_ms);
+            if part_ms >= to_ms {
+                return Ok(bounds);
+            }
+            if bounds.len() > max {
+                return Err(Unlaid::TooMany);
+            }
+            part_ms += every_ms;
         }
-        day += 1;
+        (day, start_ms) = (day + 1, end_ms);
+        part_ms = start_ms;
     }
-    let first = bounds.partition_point(|&start_ms| start_ms <= from_ms).saturating_sub(1);
-    let end = bounds.partition_point(|&start_ms| start_ms < to_ms);
-    bounds.truncate((end + 1).max(first + 1));
-    Ok(at_least_one(bounds.split_off(first), from_ms))
-}
-
-/// An empty span has no window.
-fn at_least_one(bounds: Vec<i64>, from_ms: i64) -> Vec<i64> {
-    if bounds.is_empty() { vec![from_ms] } else { bounds }
 }
 
 /// The day that a time is on, counted from 1970.
@@ -159,6 +161,11 @@ mod tests {
         assert_eq!(parts, ["2026-11-29T11:30:00Z", "2026-11-29T12:30:00Z", "2026-11-29T13:30:00Z"].map(at));
         let zone = TimeZone::get("Asia/Kolkata").unwrap();
         assert_eq!(bounds((0, DAY_MS), Some(7 * HOUR_MS), &zone, 1_000), Err(Unlaid::Uneven));
+        let noon_ms = at("2026-11-29T12:00:00Z");
+        let (short, first) = (bounds((noon_ms, noon_ms + 3), Some(1), &zone, 1_000).unwrap(), noon_ms);
+        assert_eq!((short[0], short.len(), short.capacity() < 1_000), (first, 4, true), "no part before it is laid");
+        assert_eq!(bounds((noon_ms, noon_ms), Some(HOUR_MS), &zone, 1_000).unwrap().len(), 2);
+        assert_eq!(bounds((0, DAY_MS), Some(DAY_MS / 2), &zone, 2), Err(Unlaid::TooMany));
         assert_eq!(bounds((-8_640_000_000_000_000, 0), Some(400 * DAY_MS), &zone, 1_000_000), Err(Unlaid::NoSuchDay));
     }
 }

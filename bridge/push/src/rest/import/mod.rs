@@ -16,13 +16,12 @@ use metrics::counter;
 use serde::Serialize;
 use tidegate_lines::{Format, Naming};
 use tidegate_telemetry::Import;
-use tidegate_views::read::Lookup;
 use tokio::sync::mpsc;
 
 use super::parameters::Parameters;
 use super::{Api, intent};
-use crate::error::{ApiError, Kind};
-use crate::http::security::refused;
+use crate::archive::Asker;
+use crate::error::ApiError;
 use batches::{Batches, Bounds};
 use mapping::{Mapping, Precision};
 
@@ -79,6 +78,7 @@ struct Flaw {
 /// Answered once it is on disk and applied. To bring the same again changes nothing.
 pub async fn take(
     State(api): State<Arc<Api>>,
+    asker: Asker,
     uri: Uri,
     headers: HeaderMap,
     body: Body,
@@ -86,11 +86,7 @@ pub async fn take(
     let known = ["format", "device", "metric", "device_tag", "group_tag", "precision", "first_line"];
     let parameters = Parameters::of(&uri, &known)?;
     let mapping = mapping(&parameters, &headers)?;
-    let turn = tokio::time::timeout(api.config.body_timeout, api.imports.acquire()).await;
-    let Ok(Ok(_turn)) = turn else {
-        let detail = "other imports are under way (http.import_concurrency): ask again";
-        return Err(refused("imports", ApiError::new(Kind::Busy, detail)));
-    };
+    let _turn = api.imports.take(asker).await?;
     let body = intent::body_within(&api, body, "http.import_body_bytes_max", api.config.import_body_bytes_max).await?;
     let now_ms = api.hub.now_ms();
     let (kept_from_ms, kept_by) = api.archive.keeps_from_ms(now_ms);
@@ -147,14 +143,9 @@ fn series_of(import: &Import) -> impl Iterator<Item = SeriesPoints> {
 /// Points of devices and metrics for which there was no room.
 fn points_refused(api: &Api, series: &[SeriesPoints]) -> u64 {
     let refused = |views: &tidegate_views::Views| {
-        series.iter().filter(|(device, metric, _)| !is_known(views, device, metric)).map(|(.., points)| points).sum()
+        series.iter().filter(|(device, metric, _)| !views.has_metric(device, metric)).map(|(.., points)| points).sum()
     };
     api.hub.read(refused)
-}
-
-fn is_known(views: &tidegate_views::Views, device: &str, metric: &str) -> bool {
-    let Lookup::Unique(known) = views.device(device) else { return false };
-    *known.id == *device && known.metrics.0.iter().any(|(name, _)| **name == *metric)
 }
 
 fn mapping(parameters: &Parameters, headers: &HeaderMap) -> Result<Mapping, ApiError> {
