@@ -50,7 +50,7 @@ pub struct Pipeline {
     pub figures: Arc<Figures>,
     /// Up to where the state was restored.
     pub restored: Followed,
-    /// The last entry that erased a device, as long as no flush has begun since.
+    /// The last entry that erased a device, or one after it, as long as no flush has begun since.
     pub erased: Option<Position>,
 }
 
@@ -148,14 +148,23 @@ impl Pipeline {
 
     /// Time passes only in the log: when something waits for it and no entry brings it, a tick does.
     fn tick_if_due(&self) {
-        let now_ms = clock::now_ms();
-        let due = self.stages.process.next_deadline().is_some_and(|deadline| deadline <= now_ms);
-        if due
-            && *self.applied.borrow() == self.log.appended()
-            && let Err(error) = self.log.append(&mut vec![Entry::Tick(now_ms)])
+        if self.stages.process.next_deadline().is_some_and(|deadline| deadline <= clock::now_ms()) {
+            self.tick();
+        }
+    }
+
+    /// A tick, unless an entry is on its way.
+    fn tick(&self) {
+        if *self.applied.borrow() == self.log.appended()
+            && let Err(error) = self.log.append(&mut vec![Entry::Tick(clock::now_ms())])
         {
             tracing::debug!(%error, "no tick");
         }
+    }
+
+    /// Whether the log still has entries that name an erased device, and another flush may help.
+    fn waits_to_let_go(&self, flushed: &Flushed) -> bool {
+        flushed.more > 0 && flushed.at.elapsed() > ERASURE_INTERVAL && self.log.first() <= flushed.erased
     }
 
     fn flush_if_due(&mut self, flusher: &Flusher, flushed: &mut Flushed, through: Followed) {
@@ -163,12 +172,16 @@ impl Pipeline {
         let new = last > flushed.through;
         // What is not read yet cannot be flushed: counting it would make ever smaller flushes while the log is behind.
         let log_bytes = || self.log.bytes_after(flushed.through).saturating_sub(self.log.bytes_after(last));
+        let lets_go = self.erased.is_some() || self.waits_to_let_go(flushed);
         let due = self.followers.iter().any(|follower| follower.wants_flush())
             || log_bytes() > flusher.config.log_bytes
             || flushed.at.elapsed() > flusher.config.interval
             || flushed.is_wanted
-            || self.erased.is_some()
-            || (flushed.more > 0 && flushed.at.elapsed() > ERASURE_INTERVAL && self.log.first() <= flushed.erased);
+            || lets_go;
+        if lets_go && !new {
+            // Who is to be forgotten does not wait until something comes.
+            self.tick();
+        }
         if new && due && flusher.is_idle() {
             let flushing = self.seal(through);
             let erased = self.erased.take();

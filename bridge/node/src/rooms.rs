@@ -102,7 +102,8 @@ impl Rooms {
             applied: applied_sender,
             figures: figures.clone(),
             restored: Followed { position: from, received_ms: i64::MIN },
-            erased: None,
+            // As long as files have something of a device, entries that name it may be in the log's newest segment.
+            erased: store.is_erasing().then(|| store.flushed().max(from)),
         };
         Ok(Rooms { log, store, sessions, hub, pipeline, reader, from, applied, figures, problems, writer, last_ms })
     }

@@ -254,8 +254,21 @@ impl Cell {
         let is_known = catalogue.style(&name).decimals.is_some();
         let decimals = if is_known { catalogue::DECIMALS_LEARNT_MAX } else { catalogue::DECIMALS_UNKNOWN };
         let (given, guess) = (Given::first(ranked.origin), catalogue.guess(&name));
-        let (time_ms, aggregate) = (ranked.time_ms, AggregateSlot::NotYet);
-        let (is_misnamed, described, is_imported) = (false, None, ranked.origin == TimeOrigin::Imported);
+        let is_imported = ranked.origin == TimeOrigin::Imported;
+        let known = (ranked.time_ms, given);
+        let cell = Cell::known(name, value, known, (heard, baseline), (decimals, AggregateSlot::NotYet));
+        Cell { guess, is_imported, ..cell }
+    }
+
+    /// One of which nothing was guessed, described or imported.
+    pub(crate) fn known(
+        name: Arc<str>,
+        value: Value,
+        (time_ms, given): (i64, Given),
+        (heard, baseline): (Moment, u32),
+        (decimals, aggregate): (u8, AggregateSlot),
+    ) -> Self {
+        let (guess, is_misnamed, described, is_imported) = (None, false, None, false);
         Cell {
             name,
             value,

@@ -24,7 +24,7 @@ impl Process {
         self.wait_anew(&id);
         self.state.commands.erase(&id, output);
         output.counts.devices_erased += 1;
-        output.changes.push(Change::Erased { device: id });
+        output.changes.push(Change::Erased { device: id, at_ms: now_ms });
     }
 
     /// Who spoke for no other device is not remembered.

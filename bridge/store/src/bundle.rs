@@ -219,5 +219,16 @@ impl<'a> Blocks<'a> {
     }
 }
 
+/// How many points a row holds.
+pub(crate) fn points(key: &Key, data: &[u8]) -> Result<u64, Damaged> {
+    let (mut blocks, mut points) = (Blocks::open(key, data)?, 0);
+    while blocks.next()?.is_some() {
+        let mut run = Run::default();
+        blocks.append(&mut run)?;
+        points += run.points.len() as u64;
+    }
+    Ok(points)
+}
+
 #[cfg(test)]
 mod tests;

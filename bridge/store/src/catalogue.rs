@@ -9,7 +9,8 @@ use tidegate_telemetry::{DeviceIndex, MetricIndex};
 
 use crate::retention::{Ages, RetentionRule, ages_of};
 
-/// Number of a series, counted from 0; used again once nothing refers to it any more.
+/// Number of a series, counted from 0. One whose device left, since nothing of it was anywhere, is used again; one that was
+/// erased never is: files may still have something of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct SeriesId(pub(crate) u32);
 
@@ -38,8 +39,11 @@ pub(crate) struct Catalogue {
     metric_names: FxHashSet<Arc<str>>,
     series: u32,
     unsaved: Vec<Row>,
-    /// How many devices and series there were at the start, and free numbers that were given since.
+    /// Processing forgot a device since somebody asked.
+    has_left: bool,
+    /// How many devices and series there were at the start, and free numbers that were given while the log is replayed.
     loaded: (u32, u32),
+    is_replayed: bool,
     reused_devices: FxHashSet<u32>,
     reused_series: FxHashSet<SeriesId>,
     rules: Vec<RetentionRule>,
@@ -157,6 +161,7 @@ impl Catalogue {
         let known = &mut self.devices[device as usize];
         if known.index == Some(index) {
             known.index = None;
+            self.has_left = true;
             self.unsaved.push(Row::Device { id: device, name: known.name.clone(), index: None });
         }
     }
@@ -178,7 +183,15 @@ impl Catalogue {
         let device = &mut self.devices[id as usize];
         if device.index == Some(index.0) {
             device.index = None;
+            self.has_left = true;
             self.unsaved.push(Row::Device { id, name: device.name.clone(), index: None });
+        }
+    }
+
+    /// What comes now is in no file yet: nobody asks any more which numbers were given anew.
+    pub(crate) fn end_replay(&mut self) {
+        if !std::mem::replace(&mut self.is_replayed, true) {
+            (self.reused_devices, self.reused_series) = Default::default();
         }
     }
 
@@ -238,6 +251,11 @@ impl Catalogue {
         left.map(|(id, device)| (id, device.metrics.iter().map(|(_, id)| *id).collect()))
     }
 
+    /// Whether processing forgot a device since the last call.
+    pub(crate) fn take_has_left(&mut self) -> bool {
+        std::mem::take(&mut self.has_left)
+    }
+
     /// The series of a device that processing does not know; `None`: it does, or there is no such device.
     pub(crate) fn series_left(&self, device: u32) -> Option<Vec<SeriesId>> {
         let known =
@@ -283,7 +301,9 @@ impl Catalogue {
 
     fn add_device(&mut self, name: Arc<str>) -> u32 {
         let Some(id) = self.free_devices.pop() else { return self.append_device(name) };
-        self.reused_devices.insert(id);
+        if !self.is_replayed {
+            self.reused_devices.insert(id);
+        }
         self.by_name.insert(name.clone(), id);
         self.devices[id as usize].name = name;
         id
@@ -303,7 +323,7 @@ impl Catalogue {
             Some(id) => id,
             None => SeriesId(self.series),
         };
-        if id.0 < self.series {
+        if id.0 < self.series && !self.is_replayed {
             self.reused_series.insert(id);
         }
         self.series = self.series.max(id.0 + 1);

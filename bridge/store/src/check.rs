@@ -7,9 +7,8 @@ use rusqlite::Connection;
 use tidegate_backup::{Access, Image};
 use tidegate_telemetry::{AlertChange, Position};
 
-use crate::bundle::{Blocks, Key};
+use crate::bundle::{self, Key};
 use crate::catalogue::SeriesId;
-use crate::codec::Damaged;
 use crate::error::StoreError;
 use crate::files::file_names;
 use crate::head::FILE_NAME;
@@ -142,7 +141,7 @@ fn check_head(connection: &Connection, report: &mut StoreReport) -> Checked {
     while let Some(row) = rows.next()? {
         let (part, hour) = (row.get(0)?, row.get(1)?);
         let key = Key { part, hour: Hour(hour), first: SeriesId(row.get(2)?), slice: row.get(3)? };
-        match points_of_bundle(&key, row.get_ref(4)?.as_blob()?) {
+        match bundle::points(&key, row.get_ref(4)?.as_blob()?) {
             Ok(points) => {
                 report.points += points;
                 *counts.entry((part, hour)).or_default() -= i128::from(points);
@@ -154,16 +153,6 @@ fn check_head(connection: &Connection, report: &mut StoreReport) -> Checked {
         return Ok(Err(what));
     }
     check_events(connection, report)
-}
-
-fn points_of_bundle(key: &Key, data: &[u8]) -> Result<u64, Damaged> {
-    let (mut blocks, mut points) = (Blocks::open(key, data)?, 0);
-    while blocks.next()?.is_some() {
-        let mut run = Run::default();
-        blocks.append(&mut run)?;
-        points += run.points.len() as u64;
-    }
-    Ok(points)
 }
 
 fn check_events(connection: &Connection, report: &mut StoreReport) -> Checked {

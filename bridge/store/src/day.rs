@@ -179,6 +179,18 @@ pub(crate) fn remove(connection: &Connection, hour: Hour, series: SeriesId) -> r
     connection.prepare_cached(sql)?.execute(params![hour_of_day(hour), series.0]).map(|_| ())
 }
 
+/// How many points an hour has, besides those in damaged rows.
+pub(crate) fn count_points(connection: &Connection, hour: Hour) -> rusqlite::Result<u64> {
+    let mut statement = connection.prepare_cached("SELECT data FROM chunk WHERE hour = ?")?;
+    let mut rows = statement.query([hour_of_day(hour)])?;
+    let mut points = 0;
+    while let Some(row) = rows.next()? {
+        let mut run = Run::default();
+        points += chunk::open(row.get_ref(0)?.as_blob()?, hour, &mut run).map_or(0, |()| run.points.len() as u64);
+    }
+    Ok(points)
+}
+
 /// Notes how many points a closed hour has.
 pub(crate) fn note_points(connection: &Connection, hour: Hour, points: u64) -> rusqlite::Result<()> {
     let sql = "UPDATE closed SET points = ? WHERE hour = ?";

@@ -86,6 +86,9 @@ impl Memory {
 
     pub(crate) fn apply(&mut self, position: Position, changes: &[Change]) {
         let known = position <= self.flushed;
+        if !known {
+            self.catalogue.end_replay();
+        }
         for change in changes {
             match change {
                 // Names are taken again even when the files know them: after processing lost its state, the same
@@ -93,7 +96,7 @@ impl Memory {
                 Change::Device { device, id, group } => self.catalogue.device(*device, id, group),
                 Change::Metric { device, metric, name, .. } => self.catalogue.metric(*device, *metric, name),
                 Change::Removed { device } => self.catalogue.removed(*device),
-                Change::Erased { device } => self.erase(position, device, known),
+                Change::Erased { device, .. } => self.erase(position, device, known),
                 Change::Reading(reading) if !known => self.reading(position, reading),
                 Change::Alert(alert) if !known => {
                     self.active.events.push(AlertEvent { position, at_ms: alert.changed_ms(), alert: alert.clone() });

@@ -161,13 +161,14 @@ impl Quarantine {
         }
     }
 
-    /// Drops the problems that name a device.
-    pub(crate) fn erase(&mut self, device: &str) {
-        let is_its = |group: &Group| group.kept.iter().any(|(_, problem)| problem.names(device));
+    /// Drops the problems that name a device and were received up to a time (Unix ms); later ones are of another device.
+    pub(crate) fn erase(&mut self, device: &str, at_ms: i64) {
+        let names = |problem: &Problem| problem.received_ms <= at_ms && problem.names(device);
+        let is_its = |group: &Group| group.kept.iter().any(|(_, problem)| names(problem));
         let of_device: Vec<Key> = self.groups.iter().filter(|(_, it)| is_its(it)).map(|(key, _)| key.clone()).collect();
         let dropped = self.dropped;
         for key in &of_device {
-            let place = |group: &Group| group.kept.iter().position(|(_, problem)| problem.names(device));
+            let place = |group: &Group| group.kept.iter().position(|(_, problem)| names(problem));
             while let Some(place) = self.groups.get(key).and_then(place) {
                 self.change(key, |_, _| Some(place));
             }

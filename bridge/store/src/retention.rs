@@ -11,7 +11,7 @@ const SAMPLE: &str = r#"
 # device = "truck-*"             # device identifiers
 # group = "Cold chain/*"         # group paths
 # raw_days = 30                  # readings; without it as store.retention_age_days
-# hours_days = 365               # hourly summaries; without it as store.rollup_retention_age_days
+# hours_days = 365               # hourly summaries, no shorter than readings; without it as store.rollup_retention_age_days
 "#;
 
 /// For how long series are kept that fit.
@@ -53,6 +53,11 @@ pub(crate) fn ages_of(rules: &[RetentionRule], device: &str, group: Option<&str>
     Ages::default()
 }
 
+/// Whether what ends at `end_ms` is older than so many days, of something for which a rule says how many. Both times are Unix ms.
+pub(crate) fn is_past(days: Option<u32>, end_ms: i64, aged_ms: i64) -> bool {
+    days.is_some_and(|days| end_ms <= aged_ms.saturating_sub(i64::from(days) * 86_400_000))
+}
+
 /// The rules of a file. `raw_days` and `hours_days` are those of everything else; 0 hours' days: for ever.
 pub(crate) fn rules(reader: &mut Reader, raw_days: u32, hours_days: u32) -> Vec<RetentionRule> {
     let paths = reader.list("retention", SAMPLE);
@@ -75,6 +80,14 @@ fn rule(section: &mut Section<'_>, (raw_max, hours_max): (u32, u32)) -> Option<R
     if hours_days.is_some_and(|days| days > hours_max) {
         section.wrong_key("hours_days", &longer("store.rollup_retention_age_days", hours_max));
     }
+    let raw = raw_days.unwrap_or(raw_max);
+    if hours_days.is_some_and(|days| days < raw) {
+        let shorter = format!(
+            "is shorter than its readings are kept ({raw} days), whose hours charts show from summaries: \
+             give raw_days of at most hours_days, or raise hours_days"
+        );
+        section.wrong_key("hours_days", &shorter);
+    }
     Some(RetentionRule { metric, device, group, raw_days, hours_days })
 }
 
@@ -90,16 +103,30 @@ mod tests {
     #[test]
     fn the_first_rule_that_fits_says_how_long_and_mistakes_are_named() {
         let text = "[[retention]]\nmetric = \"vib*\"\ngroup = \"A/*\"\nraw_days = 3\n[[retention]]\nmetric = \"vib*\"\n\
-                    hours_days = 90\n[[retention]]\nmetric = \"t\"\nraw_days = 500\n[[retention]]\ndevice = \"d\"\n";
+                    hours_days = 900\n[[retention]]\nmetric = \"t\"\nraw_days = 500\n[[retention]]\ndevice = \"d\"\n";
         let mut reader = Reader::new(text);
         let rules = rules(&mut reader, 400, 0);
         let ages = |group, metric| ages_of(&rules, "d", Some(group), metric);
         assert_eq!(ages("A/1", "vibration"), Ages { raw_days: Some(3), hours_days: None });
-        assert_eq!(ages("B", "vibration"), Ages { raw_days: None, hours_days: Some(90) });
+        assert_eq!(ages("B", "vibration"), Ages { raw_days: None, hours_days: Some(900) });
         assert_eq!(ages("A/1", "power"), Ages::default());
         assert_eq!(ages_of(&rules, "d", None, "vibration"), Ages::default(), "its group may be one of A");
         let mistakes: Vec<String> = reader.finish().0.iter().map(ToString::to_string).collect();
         assert!(mistakes[0].contains("raise store.retention_age_days (400)"), "{mistakes:?}");
         assert!(mistakes.iter().any(|mistake| mistake.contains("needs raw_days or hours_days")), "{mistakes:?}");
+    }
+
+    #[test]
+    fn summaries_that_would_go_before_their_readings_are_refused_where_they_are_written() {
+        let text = "[[retention]]\nmetric = \"a\"\nhours_days = 90\n[[retention]]\nmetric = \"b\"\nraw_days = 30\n\
+                    hours_days = 29\n[[retention]]\nmetric = \"c\"\nraw_days = 30\nhours_days = 30\n";
+        let mut reader = Reader::new(text);
+        rules(&mut reader, 400, 0);
+        let mistakes: Vec<String> = reader.finish().0.iter().map(ToString::to_string).collect();
+        assert_eq!(mistakes.len(), 2, "{mistakes:?}");
+        for (mistake, (line, raw_days)) in mistakes.iter().zip([(3, 400), (7, 30)]) {
+            assert!(mistake.starts_with(&format!("line {line}: ")), "{mistake}");
+            assert!(mistake.contains(&format!("({raw_days} days)")), "{mistake}");
+        }
     }
 }

@@ -30,6 +30,9 @@ fn keep_plans(connection: &Connection) -> rusqlite::Result<()> {
 const THINNED: &str =
     "CREATE TABLE IF NOT EXISTS thinned (one INTEGER PRIMARY KEY CHECK (one = 1), rules INTEGER NOT NULL)";
 
+/// Stands for no rules: the file was thinned, and something was merged into it since.
+pub(crate) const UNTHINNED: u32 = 0;
+
 /// By which rules the file was thinned last, as a number that stands for them.
 pub(crate) fn thinned(connection: &Connection) -> rusqlite::Result<Option<u32>> {
     let has = "SELECT count(*) FROM sqlite_schema WHERE name = 'thinned'";

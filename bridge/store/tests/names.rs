@@ -6,7 +6,7 @@ mod fixture;
 use std::sync::Arc;
 
 use fixture::{DEVICE, Fixture, METRIC, add_devices, maintain, name_of, number, reading, times_of};
-use tidegate_store::StoreConfig;
+use tidegate_store::{RetentionRule, StoreConfig};
 use tidegate_telemetry::{Change, DeviceIndex, History};
 
 const DAY_MS: i64 = 86_400_000;
@@ -125,4 +125,27 @@ fn a_name_stays_as_long_as_a_point_is_in_memory_in_a_part_or_in_a_summary() {
     assert_eq!(names(&store), named(&[1, 2]), "sealed, then in a part");
     maintain(&store, MIDNIGHT_MS + 120 * DAY_MS);
     assert_eq!(names(&store), named(&[]));
+}
+
+/// The files are kept for ever, for what others have in them.
+#[test]
+fn a_name_leaves_once_rules_took_all_there_was_of_it_and_when_its_device_is_gone_without_having_said_anything() {
+    let rule = |device: &str| RetentionRule {
+        metric: None,
+        device: Some(device.into()),
+        group: None,
+        raw_days: Some(1),
+        hours_days: Some(1),
+    };
+    let mut store = Fixture::with(StoreConfig { rules: vec![rule("dev1")], ..StoreConfig::default() });
+    add_devices(&mut store, 3);
+    store.apply(vec![reading_of(1, MIDNIGHT_MS), reading_of(2, MIDNIGHT_MS), removed(1)]);
+    store.flush();
+    for (days, left) in [(1, named(&[1, 2, 3])), (3, named(&[1, 2, 3])), (12, named(&[2, 3]))] {
+        maintain(&store, MIDNIGHT_MS + days * DAY_MS);
+        assert_eq!(names(&store), left, "after {days} days");
+    }
+    store.apply(vec![removed(3)]);
+    maintain(&store, MIDNIGHT_MS + 12 * DAY_MS);
+    assert_eq!(names(&store), named(&[2]));
 }

@@ -6,7 +6,7 @@ mod fixture;
 use bytes::Bytes;
 use fixture::Fixture;
 use tidegate_store::StoreConfig;
-use tidegate_telemetry::{History, Owner, Problem, ProblemSink, Reason};
+use tidegate_telemetry::{Change, History, Owner, Problem, ProblemSink, Reason};
 
 fn problem(topic: &str, received_ms: i64, payload: &'static [u8]) -> Problem {
     Problem {
@@ -117,4 +117,21 @@ fn what_left_the_quarantine_leaves_its_file_too() {
     store.restart();
     assert_eq!(store.store().quarantined().iter().map(|kept| kept.received_ms).collect::<Vec<_>>(), [13, 14]);
     assert_eq!(store.store().problems(1).0[0].count, 15);
+}
+
+/// Problems of a batch are told before its changes are, and those of the file are there before the log is replayed.
+#[test]
+fn what_comes_after_a_device_was_erased_is_of_another_one_and_stays() {
+    let mut store = Fixture::new();
+    let topic = fixture::DEVICE;
+    for at in [1, 2, 3] {
+        store.store().report(problem(topic, at, b"?"));
+    }
+    let times = |store: &Fixture| store.store().quarantined().iter().map(|kept| kept.received_ms).collect::<Vec<_>>();
+    store.apply(vec![Change::Erased { device: fixture::DEVICE.into(), at_ms: 2 }]);
+    assert_eq!(times(&store), [3]);
+    store.flush();
+    store.restart();
+    store.replay();
+    assert_eq!(times(&store), [3]);
 }

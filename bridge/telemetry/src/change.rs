@@ -329,6 +329,8 @@ pub enum Change {
     Erased {
         /// Its full identifier.
         device: Arc<str>,
+        /// When that was wished, Unix ms.
+        at_ms: i64,
     },
 }
 

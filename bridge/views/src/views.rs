@@ -149,7 +149,7 @@ impl Views {
                 wake(&self.command_watchers, Lane::Commands, dirty);
             }
             Change::Removed { device } => self.apply_removed(*device, dirty),
-            Change::Erased { device } => {
+            Change::Erased { device, .. } => {
                 self.alerts.erase(device, self.version, &mut |it| dirty(it, Lane::Alerts));
             }
         }

@@ -341,7 +341,7 @@ impl World {
                     removed = true;
                     drop(self.oracle.devices.remove(&**self.names.device(*device).expect("it was named")));
                 }
-                Change::Erased { device } => erased = Some(device.clone()),
+                Change::Erased { device, .. } => erased = Some(device.clone()),
                 Change::Alert(alert) if !in_files => {
                     self.alerts_of.insert(alert.id.to_string(), alert.device_id.to_string());
                     self.alerts.entry(position.0).or_default().push((alert.id.to_string(), alert.state));

@@ -204,6 +204,26 @@ async fn readings_that_come_while_a_device_is_erased_are_there_from_one_of_them_
     assert_eq!(values, (values[0]..=last).collect::<Vec<_>>(), "from there on each is there");
 }
 
+/// It ends before its flush can have the log let go, and nobody says anything when it is there again.
+#[tokio::test]
+async fn a_program_that_ends_right_after_the_wish_lets_the_log_go_of_the_device_when_it_is_started_again() {
+    let mut server = Server::with_config(CONFIG).await;
+    for _ in 0..4 {
+        let mut client = Client::v5("gateway");
+        client.connect_at_last(server.mqtt).await;
+        speaks(&mut client, NINA).await;
+        client.leave().await;
+        let answer = erase(&server, NINA).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        server.stop().await;
+        server.restart().await;
+        is_erased(&server, answer.json()["position"].as_u64().unwrap()).await;
+        server.stop().await;
+        well(&["verify", text(&server.data()), "--absent", NINA]).await;
+        server.restart().await;
+    }
+}
+
 /// Dies at any time after the wish is on disk.
 #[tokio::test]
 async fn a_device_that_is_being_erased_when_the_program_is_killed_is_erased_after_its_start() {

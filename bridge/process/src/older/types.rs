@@ -96,22 +96,7 @@ impl OlderDevice {
 impl OlderCell {
     fn given(self, given: Given) -> Cell {
         let OlderCell { name, value, time_ms, heard_ms, baseline, decimals, aggregate } = self;
-        let (guess, is_misnamed, described, heard) = (None, false, None, Moment(heard_ms));
-        let is_imported = false;
-        Cell {
-            name,
-            value,
-            time_ms,
-            given,
-            heard,
-            baseline,
-            decimals,
-            aggregate,
-            guess,
-            is_misnamed,
-            described,
-            is_imported,
-        }
+        Cell::known(name, value, (time_ms, given), (Moment(heard_ms), baseline), (decimals, aggregate))
     }
 }
 

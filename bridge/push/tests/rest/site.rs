@@ -120,7 +120,7 @@ impl Intents for FakeLog {
                 ..fleet::alert(&alert, AlertState::Raised)
             }),
             Intent::SendCommand { by, request, .. } => fleet::command(position, &by, *request),
-            Intent::EraseDevice { device, .. } => Change::Erased { device: device.into() },
+            Intent::EraseDevice { device, .. } => Change::Erased { device: device.into(), at_ms: NOW_MS },
             Intent::PutRule { .. } | Intent::RemoveRule { .. } => unreachable!("nobody asks for that by REST"),
         };
         self.hub.apply(position, NOW_MS, &[change]);

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, params};
+use rustc_hash::FxHashMap;
 use tidegate_telemetry::history::AlertEvent;
 use tidegate_telemetry::{Owner, Position, Problem, Reason};
 
@@ -302,15 +303,30 @@ impl HeadWriter<'_> {
         self.connection.execute("INSERT OR REPLACE INTO aged VALUES (1, ?, ?)", values).map(|_| ())
     }
 
-    /// Notes that nothing is to stay of series, and deletes what there is about alerts of their device.
+    /// Notes that nothing is to stay of series, and deletes what there is about alerts of their devices.
     pub(crate) fn begin_to_erase(&self, erased: &[Erasure]) -> rusqlite::Result<()> {
-        for Erasure { device, position, series } in erased {
-            let sql = "DELETE FROM alert_event WHERE position <= ? AND json_extract(alert, '$.device_id') = ?";
-            self.connection.execute(sql, params![position.0, &**device])?;
-            let mut note = self.connection.prepare_cached("INSERT OR IGNORE INTO erasing VALUES (?)")?;
-            series.iter().try_for_each(|series| note.execute([series.0]).map(|_| ()))?;
+        let Some(last) = erased.iter().map(|of| of.position).max() else { return Ok(()) };
+        let mut until: FxHashMap<&str, Position> = FxHashMap::default();
+        for Erasure { device, position, .. } in erased {
+            let until = until.entry(device).or_insert(*position);
+            *until = (*until).max(*position);
         }
-        Ok(())
+        // Each event is looked at once, however many devices go.
+        let sql = "SELECT sequence, position, json_extract(alert, '$.device_id') FROM alert_event WHERE position <= ?";
+        let mut events = self.connection.prepare_cached(sql)?;
+        let mut rows = events.query([last.0])?;
+        let mut gone: Vec<i64> = Vec::new();
+        while let Some(row) = rows.next()? {
+            let device = row.get_ref(2)?.as_str().unwrap_or_default();
+            if until.get(device).is_some_and(|until| row.get::<_, u64>(1).is_ok_and(|at| at <= until.0)) {
+                gone.push(row.get(0)?);
+            }
+        }
+        let mut delete = self.connection.prepare_cached("DELETE FROM alert_event WHERE sequence = ?")?;
+        gone.iter().try_for_each(|sequence| delete.execute([sequence]).map(|_| ()))?;
+        let mut note = self.connection.prepare_cached("INSERT OR IGNORE INTO erasing VALUES (?)")?;
+        let mut series = erased.iter().flat_map(|erased| &erased.series);
+        series.try_for_each(|series| note.execute([series.0]).map(|_| ()))
     }
 
     /// Nothing of series is in the files any more.

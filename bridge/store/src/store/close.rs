@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 
 use parking_lot::RwLockUpgradableReadGuard;
 use rusqlite::Connection;
+use tidegate_buckets::Bucket;
 
 use crate::catalogue::SeriesId;
 use crate::day::{self, DayFile, Merged};
@@ -20,7 +21,8 @@ use crate::head::{HeadWriter, Part};
 use crate::hour::Hour;
 use crate::month;
 use crate::point::Run;
-use crate::sqlite::Database;
+use crate::retention::{Ages, is_past};
+use crate::sqlite::{self, Database};
 use crate::store::Inner;
 use crate::summary;
 
@@ -55,9 +57,9 @@ impl Closing {
         files.parts.get(&self.hour).is_some_and(|parts| parts.starts_with(&self.parts))
     }
 
-    /// Merges the next series; `true` when the hour is closed. After an error the same step is to be made again. The
-    /// caller holds `writing`.
-    pub(crate) fn step(&mut self, inner: &Inner) -> Result<bool, StoreError> {
+    /// Merges the next series; `true` when the hour is closed. After an error the same step is to be made again. Ages are
+    /// measured to `aged_ms` (Unix ms). The caller holds `writing`.
+    pub(crate) fn step(&mut self, inner: &Inner, aged_ms: i64) -> Result<bool, StoreError> {
         make_files(inner, self.hour)?;
         let series_end = inner.memory.lock().catalogue.series_end();
         let to = self.next.saturating_add(SERIES_AT_A_TIME);
@@ -69,7 +71,9 @@ impl Closing {
         day::bring_up_to_date(&transactions.raw).map_err(|error| day.database.error(error))?;
         let closed_points = day.closed.get(&self.hour).copied();
         let runs = files.head.read_range(self.hour, &self.parts, (self.next, to))?;
+        let unthinned = Unthinned::of(inner, (&files, self.hour), runs.keys(), aged_ms);
         let added = self.merge(&files, runs, &transactions)?;
+        unthinned.note(&files, self.hour, &transactions)?;
         let points = closed_points.unwrap_or(self.points).saturating_add_signed(added);
         let merged = self.merged(day, if is_last { u32::MAX } else { to });
         let closed = (is_last || closed_points.is_some()).then_some((points, merged));
@@ -77,7 +81,7 @@ impl Closing {
             let noted = day::close(&transactions.raw, self.hour, points, merged);
             noted.map_err(|error| day.database.error(error))?;
         }
-        self.commit(inner, files, transactions, (closed, is_last))?;
+        self.commit(inner, files, transactions, (closed, is_last, unthinned))?;
         (self.next, self.points) = (to, points);
         Ok(is_last)
     }
@@ -109,23 +113,29 @@ impl Closing {
                 day.read_series(self.hour, series, &mut run)?;
             }
             let known = run.points.len() as i64;
-            if !day.merged.get(&self.hour).is_some_and(|merged| merged.has(self.last_part(), series)) {
+            let is_again = day.merged.get(&self.hour).is_some_and(|merged| merged.has(self.last_part(), series));
+            let before = summary::of(&run);
+            if !is_again {
                 run.extend(&late.points, &late.texts);
                 run.settle();
             }
             added += run.points.len() as i64 - known;
             // A try that did not come to its end may have left rows.
             day::replace(raw, self.hour, series, &run).map_err(|error| day.database.error(error))?;
-            let is_deleted = if is_closed { known == 0 && day.thinned.is_some() } else { true };
-            if is_deleted
-                && month.closed.contains(&self.hour)
-                && (!is_closed || month.read(self.hour, series)?.is_some())
-            {
-                // Late readings of a day that was deleted for the bytes, or of what a rule took out of it: its summaries know more.
-                continue;
+            let knows_more = match () {
+                // Late readings of a day that was deleted for the bytes.
+                () if !is_closed => month.closed.contains(&self.hour),
+                // What a rule took out of it may be in there.
+                () if day.thinned.is_some() => {
+                    let summary = month.read(self.hour, series)?;
+                    summary.is_some_and(|summary| knows_more(&summary, before.as_ref(), is_again))
+                }
+                () => false,
+            };
+            if !knows_more {
+                let summarized = month::replace(rollup, self.hour, series, summary::of(&run).as_ref());
+                summarized.map_err(|error| month.database.error(error))?;
             }
-            let summarized = month::replace(rollup, self.hour, series, summary::of(&run).as_ref());
-            summarized.map_err(|error| month.database.error(error))?;
         }
         Ok(added)
     }
@@ -135,7 +145,7 @@ impl Closing {
         inner: &Inner,
         files: RwLockUpgradableReadGuard<'_, Files>,
         Transactions { raw, rollup }: Transactions,
-        (closed, is_last): (Option<(u64, Merged)>, bool),
+        (closed, is_last, unthinned): (Option<(u64, Merged)>, bool, Unthinned),
     ) -> Result<(), StoreError> {
         let head = files.head.clone();
         let mut head_connection = None;
@@ -154,8 +164,14 @@ impl Closing {
             day.closed.insert(self.hour, points);
             day.merged.insert(self.hour, merged);
         }
+        if unthinned.day {
+            day.thinned = Some(sqlite::UNTHINNED);
+        }
         let month = files.month(self.hour.month())?;
         commit(&rollup, &month.database)?;
+        if unthinned.month {
+            month.thinned = Some(sqlite::UNTHINNED);
+        }
         if let Some(connection) = &head_connection {
             month.closed.insert(self.hour);
             commit(connection, &head.database)?;
@@ -168,6 +184,19 @@ impl Closing {
         files.months[&self.hour.month()].database.checkpoint(&rollup, &inner.written_bytes)?;
         head_connection.map_or(Ok(()), |connection| head.database.checkpoint(&connection, &inner.written_bytes))
     }
+}
+
+/// Whether a summary is of readings that are there no more, rather than of those that were there before it was merged. Where
+/// they were merged before a crash, it may be of a part of them.
+fn knows_more(summary: &Bucket, raw: Option<&Bucket>, is_again: bool) -> bool {
+    let Some(raw) = raw else { return true };
+    if !is_again {
+        return summary != raw;
+    }
+    let is_within = summary.count <= raw.count
+        && (summary.first_ms >= raw.first_ms && summary.last_ms <= raw.last_ms)
+        && (summary.min >= raw.min && summary.max <= raw.max);
+    !is_within
 }
 
 /// Makes the summaries of a closed hour again.
@@ -188,6 +217,43 @@ pub(crate) fn summarize_hour(inner: &Inner, hour: Hour) -> Result<(), StoreError
     commit(&rollup, &month.database)?;
     month.closed.insert(hour);
     month.database.checkpoint(&rollup, &inner.written_bytes)
+}
+
+/// Files that were thinned before something was merged into them that rules take out of them: they are to be gone through again.
+#[derive(Clone, Copy)]
+struct Unthinned {
+    day: bool,
+    month: bool,
+}
+
+impl Unthinned {
+    fn of<'a>(
+        inner: &Inner,
+        (files, hour): (&Files, Hour),
+        series: impl Iterator<Item = &'a SeriesId> + Clone,
+        aged_ms: i64,
+    ) -> Unthinned {
+        let memory = inner.memory.lock();
+        let has = |is_past: &dyn Fn(Ages) -> bool| series.clone().any(|of| is_past(memory.catalogue.ages(*of)));
+        let (day_ms, month_ms) = (hour.day().end_ms(), hour.month().end_ms());
+        Unthinned {
+            day: files.days[&hour.day()].thinned.is_some() && has(&|ages| is_past(ages.raw_days, day_ms, aged_ms)),
+            month: files.months[&hour.month()].thinned.is_some()
+                && has(&|ages| is_past(ages.hours_days, month_ms, aged_ms)),
+        }
+    }
+
+    fn note(self, files: &Files, hour: Hour, Transactions { raw, rollup }: &Transactions) -> Result<(), StoreError> {
+        if self.day {
+            let noted = sqlite::note_thinned(raw, sqlite::UNTHINNED);
+            noted.map_err(|error| files.days[&hour.day()].database.error(error))?;
+        }
+        if self.month {
+            let noted = sqlite::note_thinned(rollup, sqlite::UNTHINNED);
+            noted.map_err(|error| files.months[&hour.month()].database.error(error))?;
+        }
+        Ok(())
+    }
 }
 
 fn make_files(inner: &Inner, hour: Hour) -> Result<(), StoreError> {

@@ -49,6 +49,8 @@ pub(crate) struct Maintenance {
     freed: bool,
     /// As `head.db` has it.
     aged_saved: Option<Aged>,
+    /// Why something could not be erased or thinned: it is tried again once the rest is done.
+    failed: Option<StoreError>,
     /// Of what devices there is still something.
     left: Left,
 }
@@ -79,27 +81,49 @@ impl Store {
             todo.left.look_again();
         }
         let mut report = MaintainReport { files_deleted, ..MaintainReport::default() };
-        if !todo.erase(inner, |now| now.duration_since(begun) >= budget)? {
-            report.unfinished = true;
-            count(&report);
-            return Ok(report);
+        let is_late = |now: Instant| now.duration_since(begun) >= budget;
+        let is_done = todo.go_on(inner, (now_ms, aged_ms), is_late, &mut report);
+        count(&report);
+        match is_done {
+            Ok(true) => todo.failed.take().map_or(Ok(report), Err),
+            Ok(false) => Ok(MaintainReport { unfinished: true, ..report }),
+            Err(error) => {
+                todo.failed = None;
+                Err(error)
+            }
         }
-        if !thin(inner, aged_ms, |now| now.duration_since(begun) >= budget)? {
-            report.unfinished = true;
-            count(&report);
-            return Ok(report);
+    }
+}
+
+impl Maintenance {
+    pub(crate) fn begin(aged_saved: Option<Aged>) -> Self {
+        Maintenance { aged_saved, ..Maintenance::default() }
+    }
+
+    /// `true`: all is done.
+    fn go_on(
+        &mut self,
+        inner: &Inner,
+        (now_ms, aged_ms): (i64, i64),
+        is_late: impl Fn(Instant) -> bool + Copy,
+        report: &mut MaintainReport,
+    ) -> Result<bool, StoreError> {
+        if self.failed.is_none() {
+            match self.erase_and_thin(inner, aged_ms, is_late) {
+                Ok(true) => {}
+                Ok(false) => return Ok(false),
+                Err(error) => self.failed = Some(error),
+            }
         }
-        todo.choose_hours(inner, now_ms);
-        while let Some(closing) = todo.closing.front_mut() {
-            if closing.step(inner)? {
-                todo.closing.pop_front();
-                todo.freed = true;
+        self.choose_hours(inner, now_ms);
+        while let Some(closing) = self.closing.front_mut() {
+            if closing.step(inner, aged_ms)? {
+                self.closing.pop_front();
+                self.freed = true;
                 report.hours_closed += 1;
             }
-            if begun.elapsed() >= budget && !todo.closing.is_empty() {
-                report.unfinished = true;
-                count(&report);
-                return Ok(report);
+            if is_late(Instant::now()) && !self.closing.is_empty() {
+                return Ok(false);
             }
         }
         let unsummarized = hours_without_summaries(&inner.files.read());
@@ -107,26 +131,38 @@ impl Store {
             close::summarize_hour(inner, hour)?;
             report.hours_summarized += 1;
         }
-        report.files_deleted += unlink_surplus(inner)?;
+        let surplus = unlink_surplus(inner)?;
+        report.files_deleted += surplus;
         report.events_deleted = trim_events(inner, aged_ms)?;
-        if report.files_deleted > 0 {
-            todo.left.look_again();
+        if surplus > 0 {
+            self.left.look_again();
         }
-        report.devices_forgotten = todo.left.forget_names(inner)?;
+        report.devices_forgotten = self.left.forget_names(inner)?;
         let files = inner.files.read();
         files.close_idle();
-        if std::mem::take(&mut todo.freed) {
+        if std::mem::take(&mut self.freed) {
             files.head.database.shrink(&inner.written_bytes)?;
         }
-        drop(files);
-        count(&report);
-        Ok(report)
+        Ok(true)
     }
-}
 
-impl Maintenance {
-    pub(crate) fn begin(aged_saved: Option<Aged>) -> Self {
-        Maintenance { aged_saved, ..Maintenance::default() }
+    /// Neither waits for the other's errors.
+    fn erase_and_thin(
+        &mut self,
+        inner: &Inner,
+        aged_ms: i64,
+        is_late: impl Fn(Instant) -> bool + Copy,
+    ) -> Result<bool, StoreError> {
+        let erased = self.erase(inner, is_late);
+        if erased.is_err() {
+            // Hours that are closed meanwhile may make files in which there is something of it.
+            self.erasing = None;
+        }
+        if let Ok(false) = erased {
+            return Ok(false);
+        }
+        let thinned = thin(inner, aged_ms, &mut self.left, is_late);
+        erased.and(thinned)
     }
 
     /// Erases what is to be erased, until the time is up; `true`: nothing is left of it.

@@ -106,14 +106,14 @@ impl Store {
         for (position, changes) in entries {
             memory.apply(position, changes);
             erased.extend(changes.iter().filter_map(|change| match change {
-                Change::Erased { device } => Some(device),
+                Change::Erased { device, at_ms } => Some((device, *at_ms)),
                 _ => None,
             }));
         }
         let too_old = memory.take_too_old();
         drop(memory);
-        for device in erased {
-            self.inner.quarantine.lock().erase(device);
+        for (device, at_ms) in erased {
+            self.inner.quarantine.lock().erase(device, at_ms);
         }
         too_old
     }

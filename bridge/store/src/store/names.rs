@@ -20,7 +20,7 @@ const AT_ONCE: Duration = Duration::from_millis(100);
 
 /// Where something of a device is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+pub(super) enum Place {
     Part(Hour),
     Day(Day),
     Month(Month),
@@ -40,7 +40,7 @@ impl Place {
 #[derive(Debug, Default)]
 pub(super) struct Left {
     places: FxHashMap<u32, Place>,
-    /// Nothing has changed since all of them were looked at.
+    /// Neither a file nor who is known has changed since all of them were looked at.
     is_done: bool,
 }
 
@@ -50,8 +50,17 @@ impl Left {
         self.is_done = false;
     }
 
+    /// A file lost rows: what was found in it may have been among them.
+    pub(super) fn look_again_in(&mut self, place: Place) {
+        self.places.retain(|_, of| *of != place);
+        self.is_done = false;
+    }
+
     /// Forgets devices of which nothing is left, as many as there is time for; how many.
     pub(super) fn forget_names(&mut self, inner: &Inner) -> Result<usize, StoreError> {
+        if inner.memory.lock().catalogue.take_has_left() {
+            self.is_done = false;
+        }
         if self.is_done {
             return Ok(0);
         }

@@ -1,7 +1,8 @@
 //! Thinning: what rules keep for a shorter time than the rest leaves the files of days and months once it is old enough.
 //!
 //! A file is gone through once for the rules that concern it by then, and notes which they were: a start goes through none again.
-//! What comes late is refused where a rule no longer keeps it, so nothing gets there afterwards.
+//! What comes late is refused where a rule no longer keeps it; what was taken in time, and merged afterwards, has the file
+//! gone through again.
 
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -11,39 +12,44 @@ use parking_lot::RwLockUpgradableReadGuard;
 use crate::catalogue::SeriesId;
 use crate::error::StoreError;
 use crate::hour::{Day, Month};
-use crate::retention::{Ages, RetentionRule};
+use crate::retention::{Ages, RetentionRule, is_past};
 use crate::store::Inner;
 use crate::{month, sqlite};
 
 use super::close::{begin, commit};
-use super::erase::{remove_in_day, settle};
+use super::erase::{finish, remove_in_day};
+use super::names::{Left, Place};
 
-const DAY_MS: i64 = 86_400_000;
-
-/// Goes through files until the time is up; `true`: all is done. The caller holds `writing`.
-pub(crate) fn thin(inner: &Inner, aged_ms: i64, until: impl Fn(Instant) -> bool) -> Result<bool, StoreError> {
+/// Goes through files until the time is up; `true`: all is done. Names may leave of what is `left` nowhere else. The caller
+/// holds `writing`.
+pub(super) fn thin(
+    inner: &Inner,
+    aged_ms: i64,
+    left: &mut Left,
+    until: impl Fn(Instant) -> bool,
+) -> Result<bool, StoreError> {
     if inner.config.rules.is_empty() {
         return Ok(true);
     }
     while let Some((day, rules)) = next_day(inner, aged_ms) {
         let series = series_of(inner, |ages| is_past(ages.raw_days, day.end_ms(), aged_ms));
-        remove_in_day(inner, day, &series, Some(rules))?;
+        if remove_in_day(inner, day, &series, Some(rules))? {
+            left.look_again_in(Place::Day(day));
+        }
         if until(Instant::now()) {
             return Ok(false);
         }
     }
     while let Some((month, rules)) = next_month(inner, aged_ms) {
         let series = series_of(inner, |ages| is_past(ages.hours_days, month.end_ms(), aged_ms));
-        thin_month(inner, month, &series, rules)?;
+        if thin_month(inner, month, &series, rules)? {
+            left.look_again_in(Place::Month(month));
+        }
         if until(Instant::now()) {
             return Ok(false);
         }
     }
     Ok(true)
-}
-
-fn is_past(days: Option<u32>, end_ms: i64, aged_ms: i64) -> bool {
-    days.is_some_and(|days| end_ms <= aged_ms.saturating_sub(i64::from(days) * DAY_MS))
 }
 
 fn series_of(inner: &Inner, is_so: impl Fn(Ages) -> bool) -> BTreeSet<SeriesId> {
@@ -75,9 +81,10 @@ fn due(rules: &[RetentionRule], is_due: impl Fn(&RetentionRule) -> bool) -> Opti
     due.contains(&true).then(|| crc32c::crc32c(format!("{rules:?}{due:?}").as_bytes()))
 }
 
-fn thin_month(inner: &Inner, month: Month, series: &BTreeSet<SeriesId>, rules: u32) -> Result<(), StoreError> {
+/// `true`: it had something of the series.
+fn thin_month(inner: &Inner, month: Month, series: &BTreeSet<SeriesId>, rules: u32) -> Result<bool, StoreError> {
     let files = inner.files.upgradable_read();
-    let Some(file) = files.months.get(&month) else { return Ok(()) };
+    let Some(file) = files.months.get(&month) else { return Ok(false) };
     let connection = begin(&file.database)?;
     let remove = || -> rusqlite::Result<usize> {
         let hours = file.closed.iter().map(|hour| month::remove_from(&connection, *hour, series));
@@ -92,9 +99,8 @@ fn thin_month(inner: &Inner, month: Month, series: &BTreeSet<SeriesId>, rules: u
     file.thinned = Some(rules);
     drop(files);
     metrics::counter!("tidegate_store_removed_summaries_total").increment(removed as u64);
-    let files = inner.files.read();
-    let Some(file) = files.months.get(&month) else { return Ok(()) };
-    settle(&file.database, &connection, inner)?;
-    drop(connection);
-    if removed > 0 { file.database.shrink(&inner.written_bytes) } else { Ok(()) }
+    if let Some(file) = inner.files.read().months.get(&month) {
+        finish(&file.database, connection, removed > 0, inner)?;
+    }
+    Ok(removed > 0)
 }
