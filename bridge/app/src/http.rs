@@ -74,6 +74,7 @@ pub fn request(
     let unreachable = || format!("no tidegate answers on http://{server}; name its HTTP listener with --http");
     let mut stream = TcpStream::connect_timeout(&server, Duration::from_secs(5)).with_context(unreachable)?;
     stream.set_read_timeout(Some(silence_max))?;
+    stream.set_write_timeout(Some(silence_max))?;
     let body = body.unwrap_or_default();
     let head = format!("{method} {path} HTTP/1.0\r\nHost: {server}\r\nContent-Length: {}\r\n\r\n", body.len());
     stream.write_all(&[head.as_bytes(), body].concat()).with_context(unreachable)?;
@@ -82,7 +83,14 @@ pub fn request(
     answer.read_line(&mut status).with_context(unreachable)?;
     let status = status.split(' ').nth(1).and_then(|status| status.parse().ok()).with_context(unreachable)?;
     let (mut headers, mut header) = (Vec::new(), String::new());
-    while answer.read_line(&mut header).with_context(unreachable)? > 2 {
+    loop {
+        answer.read_line(&mut header).with_context(unreachable)?;
+        if !header.ends_with('\n') {
+            bail!("the answer broke off");
+        }
+        if header.trim_end().is_empty() {
+            break;
+        }
         if let Some((name, value)) = header.split_once(':') {
             headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
         }
@@ -97,4 +105,48 @@ pub fn encoded(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     let letter = |byte: u8| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
     text.bytes().map(letter).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::time::Instant;
+
+    use super::*;
+
+    #[test]
+    fn a_program_that_takes_nothing_more_is_not_waited_for_for_ever() -> Result<()> {
+        let stopped = TcpListener::bind("127.0.0.1:0")?;
+        let (began, body) = (Instant::now(), vec![0; 64 << 20]);
+        let answer = exchange(stopped.local_addr()?, "/", Some(&body), Duration::from_millis(200));
+        assert!(answer.is_err() && began.elapsed() < Duration::from_secs(60));
+        Ok(())
+    }
+
+    #[test]
+    fn a_head_that_broke_off_is_no_answer() -> Result<()> {
+        for (said, is_whole) in [
+            ("HTTP/1.0 200 OK\r\nTidegate-Next: a\r\n\r\n", true),
+            ("HTTP/1.0 200 OK\r\nTidegate-Next: a\r\n", false),
+            ("HTTP/1.0 200 OK\r\nTidegate-Ne", false),
+            ("HTTP/1.0 200 OK\r\n", false),
+        ] {
+            let server = TcpListener::bind("127.0.0.1:0")?;
+            let address = server.local_addr()?;
+            let answers = std::thread::spawn(move || -> std::io::Result<()> {
+                let (mut stream, _) = server.accept()?;
+                // All of the question is read: else the system resets the connection.
+                let mut question = BufReader::new(stream.try_clone()?);
+                let mut line = String::new();
+                while question.read_line(&mut line)? > 2 {
+                    line.clear();
+                }
+                stream.write_all(said.as_bytes())
+            });
+            let answer = exchange(address, "/", None, Duration::from_secs(10));
+            assert_eq!(answer.is_ok(), is_whole, "{said:?}");
+            answers.join().map_err(|_| anyhow::anyhow!("it broke off"))??;
+        }
+        Ok(())
+    }
 }

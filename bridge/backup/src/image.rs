@@ -13,6 +13,8 @@ pub enum Access {
     Shared,
     /// Nobody writes it; it is left as it is, also where a killed program has left a write-ahead log.
     Alone,
+    /// It belongs to others, who may write it at any time: it is only read, and nothing beside it is ever removed.
+    Foreign,
     /// It is a file of a backup: it has no write-ahead log, and may have any name.
     Stored,
 }
@@ -130,7 +132,7 @@ fn connect(path: &Path, access: Access) -> rusqlite::Result<Connection> {
     let connection = match access {
         // One that only reads would leave the files beside it behind.
         Access::Shared => Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_READ_WRITE)?,
-        Access::Alone => Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_READ_ONLY)?,
+        Access::Alone | Access::Foreign => Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_READ_ONLY)?,
         Access::Stored => {
             let flags = flags | OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
             Connection::open_with_flags(format!("file:{}?immutable=1", in_uri(path)), flags)?
@@ -211,6 +213,21 @@ mod tests {
         let later = Image::open(&path, Access::Shared).unwrap();
         std::fs::remove_file(&path).unwrap();
         assert_eq!((words(&image, folder.path()), words(&later, folder.path())), (100, 3_051));
+    }
+
+    #[test]
+    fn a_file_of_others_keeps_what_they_write_beside_it_while_it_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, log) = (folder.path().join("a.db"), folder.path().join("a.db-wal"));
+        drop(writer(&path));
+        assert!(!log.exists(), "nobody has it open");
+        let image = Image::open(&path, Access::Foreign).unwrap();
+        let writer = writer(&path);
+        writer.execute("INSERT INTO word VALUES ('one')", []).unwrap();
+        drop(image);
+        assert!(log.exists(), "the log is the writer's");
+        let image = Image::open(&path, Access::Foreign).unwrap();
+        assert_eq!(words(&image, folder.path()), 1);
     }
 
     #[test]

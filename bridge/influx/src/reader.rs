@@ -39,6 +39,9 @@ const CLIENTS_MAX: usize = 4;
 /// How often somebody who waits for a connection is looked for.
 const WANTED_EVERY: Duration = Duration::from_millis(50);
 
+/// Of a question that had to wait for others.
+const BUSY: &str = "InfluxDB answers other questions, and this one has waited for as long as history.timeout allows";
+
 /// Connections that nobody uses, and how many there are in all.
 #[derive(Default)]
 struct Idle {
@@ -147,36 +150,40 @@ impl Reader {
                 return Err(Unread::Withdrawn);
             }
             if Instant::now() >= ends {
-                let busy =
-                    "InfluxDB answers other questions, and this one has waited for as long as history.timeout allows";
-                return Err(Unread::Away(busy.into()));
+                return Err(Unread::Away(BUSY.into()));
             }
             self.freed.wait_for(&mut idle, WANTED_EVERY);
         }
     }
 
     fn ask(&self, flux: String, ends: Instant, wanted: Wanted<'_>) -> Result<String, Unread> {
+        let asked = Instant::now();
         let mut client = self.idle_client(ends, wanted)?;
         let began = Instant::now();
+        let has_waited = began - asked >= WANTED_EVERY;
         let answer = client.query(flux.into(), ends.saturating_duration_since(began), wanted);
         histogram!("tidegate_influxdb_question_seconds").record(began.elapsed());
-        self.idle.lock().clients.push(client);
-        self.freed.notify_one();
         let outcome = match &answer {
             Ok(Answer { status: 200, .. }) => "answered",
             Err(Failure::Withdrawn) => "withdrawn",
             _ => "failed",
         };
         counter!("tidegate_influxdb_questions_total", "outcome" => outcome).increment(1);
-        match answer {
+        let said = match answer {
             Ok(Answer { status: 200, body, .. }) => Ok(body),
+            // It answered others meanwhile: had it not, they would have told this one.
+            Err(Failure::TooLate(..)) if has_waited => Err(Unread::Away(BUSY.into())),
             Ok(answer) => Err(self.rest(answer.why_unread(&self.config))),
             Err(Failure::Withdrawn) => Err(Unread::Withdrawn),
             Err(Failure::TooLate(url, _)) => {
                 Err(self.rest(format!("{url} did not answer within {:?} (history.timeout)", self.limit)))
             }
             Err(failure) => Err(self.rest(failure.to_string())),
-        }
+        };
+        // Who waits for it is told first that nobody is to ask.
+        self.idle.lock().clients.push(client);
+        self.freed.notify_one();
+        said
     }
 
     fn misunderstood(&self, what: &str) -> Unread {
@@ -257,5 +264,55 @@ mod tests {
         }
         let expected: Vec<_> = points.iter().map(|(_, value)| (7, value.clone())).collect();
         assert_eq!((found, pages), (expected, 4));
+    }
+
+    /// Answers each question on a connection after so long.
+    fn serve(pause: Duration) -> std::io::Result<std::net::SocketAddr> {
+        use std::io::{BufRead, BufReader, Read, Write};
+        let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+        let address = listener.local_addr()?;
+        let answers = move |mut stream: std::net::TcpStream| -> std::io::Result<()> {
+            let mut questions = BufReader::new(stream.try_clone()?);
+            let (mut line, mut length) = (String::new(), 0);
+            while questions.read_line(&mut line)? > 0 {
+                if let Some(told) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                    length = told.trim().parse().unwrap_or(0);
+                }
+                if line.trim_end().is_empty() {
+                    std::io::copy(&mut questions.by_ref().take(length), &mut std::io::sink())?;
+                    std::thread::sleep(pause);
+                    stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n\r\n")?;
+                }
+                line.clear();
+            }
+            Ok(())
+        };
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                std::thread::spawn(move || answers(stream));
+            }
+        });
+        Ok(address)
+    }
+
+    #[test]
+    fn questions_that_wait_for_others_keep_nobody_from_asking() -> Result<(), Box<dyn std::error::Error>> {
+        let limit = Duration::from_secs(4);
+        let folder = tempfile::tempdir()?;
+        let token_file = Some(folder.path().join("token"));
+        std::fs::write(folder.path().join("token"), "secret")?;
+        let url = format!("http://{}", serve(limit * 5 / 8)?);
+        let config = InfluxConfig { url, token_file, ..InfluxConfig::default() };
+        let reader = Reader::new(config, &HistoryConfig { timeout: limit, ..HistoryConfig::default() })?;
+        let ask = || reader.ask("buckets()".into(), reader.ends(), &|| true);
+        let answers: Vec<Result<String, Unread>> = std::thread::scope(|scope| {
+            let asking: Vec<_> = (0..CLIENTS_MAX * 2).map(|_| scope.spawn(ask)).collect();
+            asking.into_iter().filter_map(|asking| asking.join().ok()).collect()
+        });
+        let busy = answers.iter().filter(|answer| **answer == Err(Unread::Away(BUSY.into()))).count();
+        let answered = answers.iter().filter(|answer| answer.is_ok()).count();
+        assert_eq!((answered, busy), (CLIENTS_MAX, CLIENTS_MAX), "{answers:?}");
+        assert!(ask().is_ok(), "it answers, so it is asked");
+        Ok(())
     }
 }

@@ -114,6 +114,9 @@ impl Influx {
             if cell.latest || cell.is_new {
                 series.newest_ms = series.newest_ms.max(Some(reading.time_ms));
             }
+            if reading.origin == TimeOrigin::Imported {
+                series.imported_ms = series.imported_ms.max(Some(reading.time_ms));
+            }
             match place {
                 Place::Known(time_ns) if self.waiting.is_empty() => {
                     self.batch.add(&series.head, |text| line::field(&cell.value, text), time_ns);
@@ -171,7 +174,9 @@ enum Place {
 
 /// Whether nothing of this time can have come before.
 fn is_first(series: &Series, reading: &AppliedReading, cell: &AppliedCell) -> bool {
-    cell.is_new && series.newest_ms.is_some_and(|newest_ms| reading.time_ms > newest_ms)
+    let is_newer = series.newest_ms.is_some_and(|newest_ms| reading.time_ms > newest_ms);
+    // What is imported is no newest value, whatever its time.
+    cell.is_new && is_newer && series.imported_ms.is_none_or(|imported_ms| reading.time_ms > imported_ms)
 }
 
 impl Follower for Influx {

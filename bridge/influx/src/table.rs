@@ -29,7 +29,8 @@ pub fn points(csv: &str) -> Result<Vec<(i64, Value)>, String> {
         let value = match &*result {
             "value" => Value::Number(number(&value)?),
             "on" => Value::Bool(value == "true"),
-            _ => Value::Text(value.into()),
+            // InfluxDB's writer of CSV (Go, encoding/csv, UseCRLF) makes \r\n of each line break within a text.
+            _ => Value::Text(value.replace("\r\n", "\n").into()),
         };
         points.push((time_ns, value));
     }
@@ -159,7 +160,7 @@ mod tests {
     #[test]
     fn points_of_all_fields_are_one_list() {
         let csv = format!(
-            "{NAMES},value,0,2000000,1.5\r\n,value,0,2000001,-0.000125\r\n\r\n{NAMES},text,0,1000000,\"a, \"\"b\"\"\nc\"\r\n\
+            "{NAMES},value,0,2000000,1.5\r\n,value,0,2000001,-0.000125\r\n\r\n{NAMES},text,0,1000000,\"a, \"\"b\"\"\r\nc\"\r\n\
              ,text,0,3000000,\r\n\r\n{NAMES},on,0,2500000,true\r\n\r\n"
         );
         let expected = [

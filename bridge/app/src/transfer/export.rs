@@ -1,13 +1,14 @@
 //! `tidegate export`: history of a running program, page by page, into a file or to stdout.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
+use super::kept::{beside, keep};
 use super::progress::Progress;
 use super::request::{Query, patiently};
 use crate::cli::{Export, Lines};
@@ -50,8 +51,9 @@ fn to_stdout(arguments: &Export) -> Result<()> {
 }
 
 fn to_file(arguments: &Export, file: &Path) -> Result<()> {
-    let beside = beside(file);
+    let beside = beside(file, SUFFIX);
     let kept = kept(&beside)?;
+    let is_begun = kept.is_some();
     let mut state = match (arguments.resume, kept) {
         (true, Some(kept)) if is_same(&kept.query, &query(arguments)) => kept,
         (true, Some(_)) => {
@@ -73,10 +75,19 @@ fn to_file(arguments: &Export, file: &Path) -> Result<()> {
     } else {
         options.write(true).create_new(!arguments.resume).create(true)
     };
-    let mut out = options.open(file).with_context(cannot)?;
+    // A file without what is said beside it is whole: so that is there first.
+    keep(&beside, &state)?;
+    let mut out = match options.open(file) {
+        Ok(out) => out,
+        Err(error) => {
+            if !is_begun {
+                let _ = fs::remove_file(&beside);
+            }
+            return Err(error).with_context(cannot);
+        }
+    };
     out.set_len(state.bytes).with_context(cannot)?;
     out.seek(SeekFrom::End(0)).with_context(cannot)?;
-    keep(&beside, &state)?;
     let points = pages(arguments, &mut state, |page, state| {
         out.write_all(page).with_context(cannot)?;
         // The file is never behind what is said of it, so it is cut off where that says, and each point is in it once.
@@ -86,13 +97,6 @@ fn to_file(arguments: &Export, file: &Path) -> Result<()> {
     fs::remove_file(&beside).with_context(|| format!("cannot remove {}", beside.display()))?;
     println!("{points} points, {} in {}", size(state.bytes), file.display());
     Ok(())
-}
-
-fn beside(file: &Path) -> PathBuf {
-    let mut name = file.as_os_str().to_owned();
-    name.push(".");
-    name.push(SUFFIX);
-    PathBuf::from(name)
 }
 
 /// What is said beside the file; `None`: nothing is.
@@ -106,16 +110,6 @@ fn kept(beside: &Path) -> Result<Option<State>> {
     state.map(Some).with_context(|| {
         format!("{} does not say how far the export is: remove it and its file, and export anew", beside.display())
     })
-}
-
-fn keep(beside: &Path, state: &State) -> Result<()> {
-    let cannot = || format!("cannot write {}", beside.display());
-    let aside = beside.with_extension(format!("{SUFFIX}.new"));
-    let mut file = File::create(&aside).with_context(cannot)?;
-    file.write_all(&serde_json::to_vec(state)?).with_context(cannot)?;
-    // A rename that is on disk before what it names would leave an empty file.
-    file.sync_data().with_context(cannot)?;
-    fs::rename(&aside, beside).with_context(cannot)
 }
 
 /// What is asked for, but for where it goes on. Without an end it ends now, also when it is resumed.

@@ -26,6 +26,8 @@ use crate::error::ApiError;
 
 /// Devices whose names are read under one lock.
 const NAMES_AT_A_TIME: usize = 500;
+/// The least time that a request can name (ECMAScript section "Time Values and Time Range"), Unix ms.
+const FROM_MS_MIN: i64 = -8_640_000_000_000_000;
 /// Where the next page begins.
 const NEXT: HeaderName = HeaderName::from_static("tidegate-next");
 /// Points of a page.
@@ -43,7 +45,7 @@ pub async fn stream(
     let known = ["device", "group", "metric", "from", "to", "format", "resolution", "limit", "cursor"];
     let parameters = Parameters::of(&uri, &known)?;
     let format = wanted(&parameters, &headers)?;
-    let from_ms = parameters.instant("from")?.unwrap_or(0);
+    let from_ms = parameters.instant("from")?.unwrap_or(FROM_MS_MIN);
     let to_ms = parameters.instant("to")?.unwrap_or_else(|| api.hub.now_ms()).max(from_ms);
     let limit = match parameters.text("limit") {
         Some(_) => Some(parameters.number("limit", 1..=api.config.page_max, 1)?),

@@ -73,7 +73,7 @@ impl Kept {
                         0 => json!(f64::from(i32::try_from(number).unwrap()) / 8.0 - 100.0),
                         // Twice the same value of one time is one point: two of the three differ.
                         1 => json!((step + twin) % 2 == 0),
-                        _ => json!(format!("word \"{number}\", \\ 'x'")),
+                        _ => json!(format!("word \"{number}\",\n\\ 'x'")),
                     };
                     reading[*metric] = value.clone();
                     let points = self.model.entry((*metric).to_owned()).or_default();

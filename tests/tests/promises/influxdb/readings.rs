@@ -2,7 +2,7 @@
 
 use tidegate_tests::influxdb::Point;
 use tidegate_tests::mqtt::Client;
-use tidegate_tests::{eventually, tool};
+use tidegate_tests::{eventually, http, tool};
 
 use super::{LIMIT, World};
 
@@ -91,6 +91,37 @@ async fn all_values_of_one_time_arrive_and_a_repeated_one_once() {
     world.has_each_once("it is told everything again").await;
     assert_eq!(points(&world, "y", 5).await, slow);
     assert_eq!(points(&world, "x", 1_000).await, fast);
+}
+
+#[tokio::test]
+async fn what_a_device_says_of_a_time_stands_beside_what_was_imported_for_it() {
+    let world = World::new().await;
+    let mut client = Client::v5("device");
+    client.connect(world.server.mqtt).await.unwrap();
+    let mut publish = async |value: u32, time_ms: i64| {
+        let payload = format!(r#"{{"deviceId":"both","z":{value},"timestamp":{time_ms}}}"#);
+        client.publish("site/up", &payload, 1, false).await;
+        client.listen_until(LIMIT, |session| session.in_flight() == 0).await;
+    };
+    publish(1, 1_700_000_000_000).await;
+    publish(2, 1_700_000_001_000).await;
+    let device = points(&world, "z", 2).await[0].0.clone();
+    let csv = format!("device,metric,time,value\n{device},z,1700000005000,3\n");
+    let answer = http::request(world.server.http, "POST", "/v1/import?format=csv", &[], &csv).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    points(&world, "z", 3).await;
+    publish(4, 1_700_000_005_000).await;
+    publish(5, 1_700_000_006_000).await;
+    let found = points(&world, "z", 5).await;
+    let shown: Vec<(&str, &str)> = found.iter().map(|(_, _, value, time)| (value.as_str(), time.as_str())).collect();
+    let expected = [
+        ("1", "2023-11-14T22:13:20Z"),
+        ("2", "2023-11-14T22:13:21Z"),
+        ("3", "2023-11-14T22:13:25Z"),
+        ("4", "2023-11-14T22:13:25.000000001Z"),
+        ("5", "2023-11-14T22:13:26Z"),
+    ];
+    assert_eq!(shown, expected);
 }
 
 #[tokio::test]

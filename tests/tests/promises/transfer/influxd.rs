@@ -108,8 +108,13 @@ async fn an_import_of_a_bucket_that_is_killed_goes_on_where_it_was() {
     influxdb.thaw().await;
     let kept: serde_json::Value = serde_json::from_slice(&std::fs::read(&place).unwrap()).unwrap();
     assert!(kept["next_ms"].as_i64().unwrap() > from_ms, "{kept}");
-    let other = [&arguments[..], &["--bucket", "other"]].concat();
-    assert!(!world.run("import", &other).await.is_success, "a bucket is named once");
+    for (option, given) in [("--bucket", "other"), ("--device-tag", "rack"), ("--group-tag", "host")] {
+        let mut other = arguments.clone();
+        let at = other.iter().position(|argument| *argument == option).unwrap();
+        other[at + 1] = given;
+        let said = world.run("import", &[&other[..], &["--from", "0"]].concat()).await;
+        assert!(!said.is_success && said.err.contains("name another file"), "{option}: {} {}", said.out, said.err);
+    }
     let said = world.run("import", &arguments).await;
     assert!(said.is_success, "{} {}", said.out, said.err);
     let points: u64 = said.out.split(' ').next().unwrap().parse().unwrap();
@@ -117,4 +122,35 @@ async fn an_import_of_a_bucket_that_is_killed_goes_on_where_it_was() {
     assert!(said.out.contains("21600 points there") && said.out.contains("none has fewer"), "{}", said.out);
     assert_eq!(world.export(&[]).await.lines().filter(|line| line.starts_with("h ")).count(), 21_600);
     assert!(!place.exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_history_does_not_keep_is_not_compared_by_an_import_that_is_resumed_either() {
+    let (influxdb, mut world) = (InfluxDb::start().await, World::new().await);
+    world.server.stop().await;
+    world.server.restart_with(&["--trust-clock"]).await;
+    let (url, token) = source(&world, &influxdb).await;
+    let (old_ms, now_ms) = (now_ms() - 500 * 86_400_000, now_ms() - 60_000);
+    let long = "x".repeat(5_000);
+    influxdb.write(&format!("cpu,host=a old=1 {old_ms}000000\ncpu,host=a mode=\"{long}\" {now_ms}000000\n")).await;
+    let place = world.path("place");
+    let more = ["--window", "300 d", "--resume", place.to_str().unwrap()];
+    let arguments = [&arguments(&url, &token)[..], &more].concat();
+    // One is too long for history, so something is missing at the end each time, and the file stays.
+    for run in ["at first", "resumed"] {
+        let said = world.run("import", &arguments).await;
+        assert!(!said.is_success && said.err.contains("cpu.mode of a: 1 there, 0 here"), "{run}: {}", said.err);
+        assert!(!said.err.contains("cpu.old") && place.exists(), "{run}: {}", said.err);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_of_before_1970_comes_too_and_goes_out_again() {
+    let (influxdb, world) = (InfluxDb::start().await, World::new().await);
+    let (url, token) = source(&world, &influxdb).await;
+    influxdb.write("cpu,host=a idle=1 -86400000000000\ncpu,host=a idle=2 86400000000000\n").await;
+    let said = world.run("import", &[&arguments(&url, &token)[..], &["--window", "30000 d"]].concat()).await;
+    assert!(said.is_success && said.out.contains("1 series with 2 points there"), "{} {}", said.out, said.err);
+    let out = world.export(&[]).await;
+    assert!(out.ends_with("a,,cpu.idle,-86400000,number,1\r\na,,cpu.idle,86400000,number,2\r\n"), "{out}");
 }

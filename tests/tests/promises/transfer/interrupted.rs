@@ -39,6 +39,25 @@ async fn an_export_that_is_killed_goes_on_and_has_each_point_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_export_that_cannot_say_how_far_it_is_leaves_no_file_that_looks_whole() {
+    let world = World::new().await;
+    world.import(&lines(100, now_ms() - 86_400_000), &[]).await;
+    let (file, beside) = (world.path("out.csv"), world.path("out.csv.cursor"));
+    let arguments = ["--out", file.to_str().unwrap(), "--resume"];
+    let in_the_way = world.path("out.csv.cursor.new");
+    std::fs::create_dir(&in_the_way).unwrap();
+    let said = world.run("export", &arguments).await;
+    assert!(!said.is_success && !file.exists(), "{} {}", said.out, said.err);
+    std::fs::remove_dir(&in_the_way).unwrap();
+    let said = world.run("export", &arguments).await;
+    assert!(said.is_success && said.out.starts_with("100 points"), "{} {}", said.out, said.err);
+    // Another file is left as it is, and nothing is said beside it.
+    let said = world.run("export", &arguments[..2]).await;
+    assert!(!said.is_success && !beside.exists(), "{} {}", said.out, said.err);
+    assert_eq!(std::fs::read_to_string(&file).unwrap().lines().count(), 101);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_import_goes_on_when_the_program_is_killed_and_each_point_is_there_once() {
     let mut world = World::new().await;
     let file = world.path("in.lp");

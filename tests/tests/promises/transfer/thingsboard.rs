@@ -56,6 +56,19 @@ async fn a_table_of_a_widget_becomes_a_metric_for_each_column() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn quotes_that_are_not_closed_cost_their_own_line() {
+    let world = World::new().await;
+    let at_ms = (now_ms() - 86_400_000) / 1_000 * 1_000;
+    let time = |n: i64| local(at_ms + n * 1_000);
+    let mut text = format!("Timestamp;note;t\n{};\"torn;1\n", time(0));
+    text.extend((1..10).map(|n| format!("{};fine;{n}\n", time(n))));
+    text += &format!("{};\"quoted\";10\n", time(10));
+    let said = world.import(&text, &["--device", "d"]).await;
+    assert!(said.out.starts_with("20 points of") && said.out.contains("1 flaws"), "{} {}", said.out, said.err);
+    assert!(said.err.starts_with("line 2: "), "{}", said.err);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_table_of_several_devices_in_a_zone_is_of_those_that_it_names() {
     let world = World::new().await;
     let at_ms = (now_ms() - 86_400_000) / 1_000 * 1_000;

@@ -70,6 +70,12 @@ impl Body {
         self.records.push(Record { offset: self.bytes.len(), number });
         self.bytes.extend_from_slice(record);
     }
+
+    /// Where its lines begin.
+    fn lines(&self) -> Vec<usize> {
+        let breaks = self.bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
+        std::iter::once(0).chain(breaks).collect()
+    }
 }
 
 impl Delivery {
@@ -87,17 +93,19 @@ impl Delivery {
         let answer = patiently(self.server, &self.query, Some(&bytes)).with_context(stopped)?;
         let mut answer: Answer = serde_json::from_reader(answer.body).context("the answer broke off")?;
         answer.took = began.elapsed();
-        for flaw in &mut answer.flawed {
-            flaw.line = self.number_of(body, flaw.line);
+        if !answer.flawed.is_empty() {
+            let lines = body.lines();
+            for flaw in &mut answer.flawed {
+                flaw.line = self.number_of(body, &lines, flaw.line);
+            }
         }
         Ok(answer)
     }
 
     /// The number, where it comes from, of a line of what was sent.
-    fn number_of(&self, body: &Body, line: u64) -> u64 {
+    fn number_of(&self, body: &Body, lines: &[usize], line: u64) -> u64 {
         let before = line.saturating_sub(1 + records::lines_in(&self.head));
-        let breaks = body.bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
-        let offset = std::iter::once(0).chain(breaks).nth(before as usize).unwrap_or(0);
+        let offset = usize::try_from(before).ok().and_then(|before| lines.get(before)).copied().unwrap_or(0);
         let after = body.records.partition_point(|record| record.offset <= offset);
         let Some(record) = after.checked_sub(1).map(|at| body.records[at]) else { return line };
         let within = if self.counts_lines { records::lines_in(&body.bytes[record.offset..offset]) } else { 0 };
@@ -120,7 +128,6 @@ impl Answer {
         (self.kept_from, self.kept_by) = (other.kept_from, other.kept_by);
         self.refused += other.refused;
         self.not_exact += other.not_exact;
-        self.flawed.extend(other.flawed);
         self.flawed_more += other.flawed_more;
         self.body_bytes_max = other.body_bytes_max;
         self.tags_left_out.extend(other.tags_left_out);
@@ -146,7 +153,8 @@ mod tests {
             counted: "line",
             counts_lines,
         };
-        let numbers = |counts_lines| [2, 3, 4, 5].map(|line| delivery(counts_lines).number_of(&body, line));
+        let numbers =
+            |counts_lines| [2, 3, 4, 5].map(|line| delivery(counts_lines).number_of(&body, &body.lines(), line));
         assert_eq!((numbers(true), numbers(false)), ([7, 8, 9, 20], [7, 8, 8, 20]));
     }
 }

@@ -56,7 +56,7 @@ pub fn recorder(file: &Path, arguments: &Import) -> Result<()> {
 fn opened(file: &Path) -> Result<Image> {
     let mut log = file.as_os_str().to_owned();
     log.push("-wal");
-    match Image::open(file, Access::Alone) {
+    match Image::open(file, Access::Foreign) {
         Err(_) if !PathBuf::from(log).exists() => Ok(Image::open(file, Access::Stored)?),
         opened => Ok(opened?),
     }

@@ -16,10 +16,14 @@ use super::annotated::{Answer, Row};
 use super::compare::{self, Counted};
 use super::sending::Sending;
 use crate::cli::{FromInfluxDb, Import};
+use crate::transfer::kept::keep;
 use crate::words::utc;
 
 /// How long InfluxDB may be silent.
 const SILENCE_MAX: Duration = Duration::from_secs(300);
+
+/// The least time that InfluxDB can have, Unix ms (64 bits of nanoseconds).
+const TIME_MIN_MS: i64 = -9_223_372_036_854;
 
 /// Has the program take what a bucket holds, and compares.
 ///
@@ -47,12 +51,13 @@ pub fn bucket(url: &str, arguments: &Import) -> Result<()> {
         })?;
         sending.send()?;
         place.next_ms = until_ms;
+        place.kept_from = sending.kept_from().or(place.kept_from);
         if let Some(file) = &bucket.from.resume {
-            place.keep_in(file)?;
+            keep(file, &place)?;
         }
     }
     sending.finish()?;
-    bucket.compare(arguments, place.first_ms.max(sending.kept_from()), to_ms)?;
+    bucket.compare(arguments, place.first_ms.max(place.kept_from.unwrap_or(i64::MIN)), to_ms)?;
     if let Some(file) = &bucket.from.resume {
         fs::remove_file(file).with_context(|| format!("cannot remove {}", file.display()))?;
     }
@@ -68,6 +73,9 @@ struct Place {
     first_ms: i64,
     /// Where it goes on.
     next_ms: i64,
+    /// Where what history keeps begins (Unix ms), as far as the program has said it.
+    #[serde(default)]
+    kept_from: Option<i64>,
 }
 
 impl Place {
@@ -83,13 +91,6 @@ impl Place {
             Ok(kept) => bail!("{} is of {}: name another file", file.display(), kept.of),
             Err(_) => bail!("{} does not say how far an import is: remove it", file.display()),
         }
-    }
-
-    fn keep_in(&self, file: &Path) -> Result<()> {
-        let cannot = || format!("cannot write {}", file.display());
-        let aside = file.with_extension("new");
-        fs::write(&aside, serde_json::to_vec(self)?).with_context(cannot)?;
-        fs::rename(&aside, file).with_context(cannot)
     }
 }
 
@@ -109,7 +110,11 @@ impl<'a> Bucket<'a> {
         let questions = Questions::open(url, org, token_file, from.ca_file.as_deref(), SILENCE_MAX)?;
         let Import { device, device_tag, group_tag, .. } = arguments;
         let naming = Naming::of(device.as_deref(), device_tag.as_deref(), group_tag.as_deref());
-        Ok(Bucket { from, of: format!("{url} org {org:?} bucket {name:?}"), name, questions, naming })
+        let mut of = format!("{url} org {org:?} bucket {name:?}");
+        for (option, given) in [("device", device), ("device-tag", device_tag), ("group-tag", group_tag)] {
+            of += &given.as_ref().map(|given| format!(" --{option} {given:?}")).unwrap_or_default();
+        }
+        Ok(Bucket { from, of, name, questions, naming })
     }
 
     /// From where up to when there is something; `None`: there is nothing.
@@ -122,11 +127,12 @@ impl<'a> Bucket<'a> {
             Some(from) => Some(unix_ms(from).context("--from is no time")?),
             None => self.first_ms(to_ms)?,
         };
-        Ok(first_ms.map(|first_ms| (Place { of: self.of.clone(), first_ms, next_ms: first_ms }, to_ms)))
+        Ok(first_ms
+            .map(|first_ms| (Place { of: self.of.clone(), first_ms, next_ms: first_ms, kept_from: None }, to_ms)))
     }
 
     fn first_ms(&self, to_ms: i64) -> Result<Option<i64>> {
-        let flux = format!("{} |> first() |> keep(columns: [\"_time\"])", self.range(0, to_ms));
+        let flux = format!("{} |> first() |> keep(columns: [\"_time\"])", self.range(TIME_MIN_MS, to_ms));
         let mut first: Option<i64> = None;
         self.rows(&flux, |row| {
             let time_ms = row.time_ms()?;

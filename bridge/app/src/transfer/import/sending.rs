@@ -176,8 +176,8 @@ impl<'a> Sending<'a> {
     }
 
     /// Where what history keeps begins (Unix ms), as far as the program has said it.
-    pub fn kept_from(&self) -> i64 {
-        self.total.kept_from
+    pub fn kept_from(&self) -> Option<i64> {
+        (!self.total.kept_by.is_empty()).then_some(self.total.kept_from)
     }
 
     /// Has the program take the last of it, and says what became of all.

@@ -62,6 +62,11 @@ impl Text {
         Ok(())
     }
 
+    /// The last so many bytes of the record that was taken last come again.
+    pub fn take_back(&mut self, bytes: usize) {
+        self.at -= bytes;
+    }
+
     /// The next record; `None` at the end.
     ///
     /// # Errors

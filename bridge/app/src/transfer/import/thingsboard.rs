@@ -47,12 +47,19 @@ pub fn table(text: &mut Text, arguments: &Import) -> Result<()> {
     let mut reading = Reading { columns, zone, separator, series: HashMap::new() };
     let mut sending = Sending::readings(arguments, LINE);
     while let Some(record) = text.record(Format::Csv, separator)? {
-        let lines = records::lines_in(record);
-        match std::str::from_utf8(record) {
+        let (lines, beyond) = (records::lines_in(record), record.len() - records::first_line(record));
+        let read = match std::str::from_utf8(record) {
             Ok(record) => reading.record(record, number, &mut sending)?,
-            Err(_) => sending.flaw(number, "it is not UTF-8: convert the file"),
+            Err(_) => Err("it is not UTF-8: convert the file".to_owned()),
+        };
+        if let Err(flaw) = read {
+            sending.flaw(number, &flaw);
+            // Quotes that only a later line closes may have been meant to close here.
+            text.take_back(beyond);
+            number += lines.min(1);
+        } else {
+            number += lines;
         }
-        number += lines;
     }
     sending.finish()
 }
@@ -95,27 +102,22 @@ struct Reading {
 }
 
 impl Reading {
-    fn record(&mut self, record: &str, number: u64, sending: &mut Sending<'_>) -> Result<()> {
+    /// Takes the values of a record, or says why it has none.
+    fn record(&mut self, record: &str, number: u64, sending: &mut Sending<'_>) -> Result<Result<(), String>> {
         if record.trim().is_empty() {
-            return Ok(());
+            return Ok(Ok(()));
         }
         let fields = match csv::fields_by(record, self.separator) {
             Ok(fields) => fields,
-            Err(flaw) => {
-                sending.flaw(number, flaw);
-                return Ok(());
-            }
+            Err(flaw) => return Ok(Err(flaw.to_owned())),
         };
         let (has, wants) = (fields.len(), self.columns.metrics.len());
         if has != wants {
-            sending.flaw(number, &format!("it has {has} fields, and the head names {wants}"));
-            return Ok(());
+            return Ok(Err(format!("it has {has} fields, and the head names {wants}")));
         }
         let Some(time_ms) = unix_ms(fields[self.columns.time].trim(), &self.zone) else {
             let time = &fields[self.columns.time];
-            sending
-                .flaw(number, &format!("{time:?} is no time: have it written as 2024-01-08 14:24:05, or in Unix ms"));
-            return Ok(());
+            return Ok(Err(format!("{time:?} is no time: have it written as 2024-01-08 14:24:05, or in Unix ms")));
         };
         let device = self.columns.device.map_or(&*self.columns.of, |place| fields[place].trim()).to_owned();
         for (place, metric) in self.columns.metrics.iter().enumerate().filter(|(_, metric)| !metric.is_empty()) {
@@ -126,7 +128,7 @@ impl Reading {
                 sending.reading(series, number, time_ms, &value(text))?;
             }
         }
-        Ok(())
+        Ok(Ok(()))
     }
 }
 
