@@ -32,10 +32,7 @@ fn alert(id: &str, device: &str) -> Change {
 }
 
 fn erased(device: u32) -> Vec<Change> {
-    vec![
-        Change::Removed { device: DeviceIndex(device) },
-        Change::Erased { device: name_of(device).into(), at_ms: 10 },
-    ]
+    vec![Change::Removed { device: DeviceIndex(device) }, Change::Erased { device: name_of(device).into(), at_ms: 10 }]
 }
 
 fn shown(store: &Fixture) -> Vec<String> {
