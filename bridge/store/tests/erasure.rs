@@ -65,7 +65,9 @@ fn cost_ns(devices: u32) -> u64 {
     add_devices(&mut store, devices);
     store.apply((0..4_000).map(|_| alert("own", DEVICE)).collect());
     store.flush();
-    (1..=devices).for_each(|device| drop(store.apply(erased(device))));
+    (1..=devices).for_each(|device| {
+        let _ = store.apply(erased(device));
+    });
     let before = cpu_ns();
     store.flush();
     let took = cpu_ns() - before;
