@@ -265,6 +265,16 @@ async function problems() {
     await shows(page, ".problems .what", /^Invalid JSON/);
     await shows(page, ".problems .device", "lab/broken/dev9");
     await shows(page, ".problems .sample", '{"temperature":');
+    // What is not understood is tried from there, and a mapping proposed.
+    await publish("lab/a/dev8/data", '{"v":{"t":"23,5"}}');
+    const row = page.locator(".problems tr", { hasText: "lab/a/dev8/data" });
+    await row.getByRole("button", { name: "Try it" }).click();
+    await page.waitForURL(/topic=lab%2Fa%2Fdev8%2Fdata/);
+    await shows(page, ".try .wrong", "decimal comma");
+    await shows(page, ".try pre", 'topic = "lab/+area/+device/data"');
+    await page.getByRole("textbox", { name: "Payload" }).fill('{"v":{"t":23.5}}');
+    await page.getByRole("button", { name: "Try it", exact: true }).last().click();
+    await shows(page, ".try .reading", /v\.t\s*23\.5/);
   });
   await end();
 }

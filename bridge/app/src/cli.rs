@@ -87,6 +87,9 @@ pub enum Command {
         /// The user.
         user: String,
     },
+    /// Says what would come of a payload, which is read from stdin: devices, metrics, values, by which rule, and what was wrong.
+    /// Where more could be understood, it proposes a mapping to copy.
+    Decode(Decode),
     /// Shows the packets of one MQTT client as they pass, in both directions.
     Trace(Trace),
     /// Takes a backup: of a running program, or of the data folder of one that is stopped.
@@ -115,6 +118,19 @@ pub enum Command {
     Export(Export),
     /// Brings history into a running program: CSV, line protocol, what Home Assistant or ThingsBoard keep, a running InfluxDB 2.
     Import(Box<Import>),
+}
+
+/// What is tried.
+#[derive(Debug, Args)]
+pub struct Decode {
+    /// The topic that it is published on.
+    pub topic: String,
+    /// Configuration file whose [[source]] and [decode] count.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Media type, as MQTT 5 clients give it.
+    #[arg(long, value_name = "TYPE")]
+    pub content_type: Option<String>,
 }
 
 /// What a backup is taken of, and where it goes.

@@ -3,6 +3,7 @@
 mod backup;
 mod cli;
 mod config;
+mod decode;
 mod forget;
 mod http;
 mod inspect;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
             Ok(())
         }
         Some(Command::Passwd { file, user }) => passwd::run(&file, &user),
+        Some(Command::Decode(arguments)) => decode::run(&arguments),
         Some(Command::Trace(arguments)) => trace::run(&arguments),
         Some(Command::Backup(arguments)) => backup::run(&arguments),
         Some(Command::Restore { backup, data }) => restore::run(&backup, &data),

@@ -51,10 +51,11 @@ fn keys(names: &[&str]) -> Vec<String> {
     names.iter().map(|&name| name.to_owned()).collect()
 }
 
-/// The format of the publications on some topics.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What is said of the publications on some topics.
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct SourceConfig {
-    /// MQTT topic filter (MQTT 5.0 section 4.7): `+` is one level, `#` at the end is any number.
+    /// MQTT topic filter (MQTT 5.0 section 4.7): `+` is one level, `#` at the end is any number. Each may have a name behind it:
+    /// `plant/+line/+device/#rest`.
     pub topic: String,
     /// What reads payloads on it.
     pub format: FormatChoice,
@@ -62,6 +63,56 @@ pub struct SourceConfig {
     pub timezone: Option<TimeZone>,
     /// What two values are to which the device gave the same time.
     pub same_time: SameTime,
+    /// What devices, groups and metrics are called, and where values stand.
+    pub mapping: MappingConfig,
+}
+
+/// What devices, groups and metrics are called, and where values stand. Names are templates: `{line}` is the level of that name, or
+/// what stands at that path in the payload.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct MappingConfig {
+    /// Device identifier.
+    pub device: Option<String>,
+    /// Group path.
+    pub group: Option<String>,
+    /// Metric of a plain value.
+    pub metric: Option<String>,
+    /// Path of an array in which each element is a reading; without it the payload is one.
+    pub readings: Option<String>,
+    /// Path of the time.
+    pub time: Option<String>,
+    /// How the time is written, in the conversions of `strftime`.
+    pub time_format: Option<String>,
+    /// What parts whole from fraction in texts that are numbers, `.` or `,`.
+    pub decimal_comma: bool,
+    /// A regular expression for payloads that are text; its named groups are what paths name.
+    pub pattern: Option<String>,
+    /// The metrics; what is not among them is left alone. None: whatever the format finds.
+    pub fields: Vec<FieldConfig>,
+}
+
+/// Where a metric stands, and what it is.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct FieldConfig {
+    /// Name of the metric; a template.
+    pub metric: String,
+    /// Where it stands: names and places parted by dots, `data.values.0`, or a JSON pointer (RFC 6901), `/data/values/0`. Empty: the
+    /// whole payload.
+    pub path: String,
+    /// Unit for people.
+    pub unit: Option<String>,
+    /// The value is that of the payload times this, plus `offset`.
+    pub scale: Option<f64>,
+    /// Is added to the value.
+    pub offset: Option<f64>,
+    /// Device class.
+    pub class: Option<String>,
+    /// Decimals to show.
+    pub decimals: Option<u8>,
+    /// The text that is `true`.
+    pub on: Option<String>,
+    /// The text that is `false`.
+    pub off: Option<String>,
 }
 
 /// What two different values are to which a device gave the same time.
@@ -75,9 +126,10 @@ pub enum SameTime {
 }
 
 /// What reads the payloads on a topic.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum FormatChoice {
     /// The first format that recognizes a payload.
+    #[default]
     Auto,
     /// The format of this name in [`FORMATS`](crate::formats::FORMATS).
     Named(&'static str),

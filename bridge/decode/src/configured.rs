@@ -2,22 +2,31 @@
 //! formats know their limits from there.
 
 use jiff::tz::TimeZone;
-use tidegate_settings::{Reader, Section, chosen, text};
+use tidegate_settings::{Item, Reader, Section, chosen, number, text};
 
-use crate::config::{DecodeConfig, FormatChoice, SameTime, SourceConfig};
+use crate::config::{DecodeConfig, FieldConfig, FormatChoice, MappingConfig, SameTime, SourceConfig};
 use crate::formats::FORMATS;
-use crate::topic;
+use crate::mapping::Mapping;
 
 const SOURCE_SAMPLE: &str = r#"
 # How payloads are read, by topic; the first filter that fits decides. Everything but topic is optional.
 # [[source]]
-# topic = "factory/+/raw/#"
+# topic = "factory/+line/+device/#"  # each + and # may have a name; what is called device and metric is that, the others are the group
 # format = "plain"               # {formats}
 # timezone = "Europe/Berlin"     # where its clocks are, for times without an offset from UTC
 # same_time = "last"             # of values with one time of the device the last counts; default "each" does
+# device = "{line}/{device}"     # names of levels, or paths in the payload
+# group = "Hall 1/{line}"
+# metric = "{metric}"            # of a plain value, or of a payload with one value
+# readings = "data.rows"         # an array: each element is a reading, and what is beside it is common to all
+# time = "meta.at"               # where the time stands
+# time_format = "%d.%m.%Y %H:%M:%S"
+# decimal = ","                  # in texts that are numbers; default "."
+# pattern = "T=(?<temperature>[-0-9.]+)"  # for texts: a regular expression, whose named groups are found as fields are
+# fields.temperature = "values.t1"        # these metrics, at these paths (a.b.0, or /a/b/0), and no others
+# fields.door = { path = "d", on = "OPEN", off = "SHUT" }
+# fields.power = { path = "p", scale = 0.001, offset = 0, unit = "kW", decimals = 2, class = "power" }
 "#;
-
-const NO_FILTER: &str = "uses a wildcard where none may stand, or is empty: + fills a level, # is the last level";
 
 impl DecodeConfig {
     /// Reads `[[source]]`, which may name any format there is.
@@ -43,15 +52,77 @@ impl SourceConfig {
         });
         let same_times = [("each", SameTime::Each), ("last", SameTime::Last)];
         let same_time = section.optional("same_time", |item| chosen(item, &same_times));
-        match &topic {
-            None => section.wrong("needs a topic"),
-            Some(filter) if !topic::is_filter(filter) => section.wrong_key("topic", NO_FILTER),
-            Some(_) => {}
-        }
+        let mapping = MappingConfig::read(section);
         let (format, same_time) = (format.unwrap_or(FormatChoice::Auto), same_time.unwrap_or_default());
-        Some(SourceConfig { topic: topic?, format, timezone, same_time })
+        let Some(topic) = topic else {
+            section.wrong("needs a topic");
+            return None;
+        };
+        let source = SourceConfig { topic, format, timezone, same_time, mapping };
+        if let Some((key, wrong)) = source.mistake() {
+            section.wrong_key(key, &wrong);
+            return None;
+        }
+        Some(source)
+    }
+
+    /// What is wrong with it: the key, and what to write instead.
+    #[must_use]
+    pub fn mistake(&self) -> Option<(&'static str, String)> {
+        Mapping::new(self).err()
     }
 }
+
+impl MappingConfig {
+    fn read(section: &mut Section<'_>) -> MappingConfig {
+        let decimal = section.optional("decimal", |item| chosen(item, &[(".", false), (",", true)]));
+        MappingConfig {
+            device: section.optional("device", text),
+            group: section.optional("group", text),
+            metric: section.optional("metric", text),
+            readings: section.optional("readings", text),
+            time: section.optional("time", text),
+            time_format: section.optional("time_format", text),
+            decimal_comma: decimal.unwrap_or_default(),
+            pattern: section.optional("pattern", text),
+            fields: section.entries("fields", FieldConfig::read),
+        }
+    }
+}
+
+impl FieldConfig {
+    fn read(metric: &str, item: &Item) -> Result<FieldConfig, String> {
+        let mut field = FieldConfig { metric: metric.to_owned(), ..FieldConfig::default() };
+        if let Some(path) = item.as_str() {
+            field.path = path.to_owned();
+            return Ok(field);
+        }
+        let table = item.as_table_like().ok_or(NO_FIELD)?;
+        let mut has_path = false;
+        for (key, value) in table.iter() {
+            let words = || value.as_str().map(str::to_owned).ok_or_else(|| format!("{key} is a text in quotes"));
+            let number = || number(value).ok_or_else(|| format!("{key} is a finite number"));
+            match key {
+                "path" => (field.path, has_path) = (words()?, true),
+                "unit" => field.unit = Some(words()?),
+                "class" => field.class = Some(words()?),
+                "on" => field.on = Some(words()?),
+                "off" => field.off = Some(words()?),
+                "scale" => field.scale = Some(number()?),
+                "offset" => field.offset = Some(number()?),
+                "decimals" => {
+                    let decimals = value.as_integer().and_then(|decimals| u8::try_from(decimals).ok());
+                    field.decimals = Some(decimals.filter(|it| *it <= 9).ok_or("decimals is a whole number up to 9")?);
+                }
+                other => return Err(format!("does not know {other:?}: {NO_FIELD}")),
+            }
+        }
+        if has_path { Ok(field) } else { Err(NO_FIELD.to_owned()) }
+    }
+}
+
+const NO_FIELD: &str =
+    "is a path, or a table of path, and of unit, scale, offset, decimals, class, on and off where they are wanted";
 
 impl FormatChoice {
     /// What the configuration may say, and what that means, for people.

@@ -5,6 +5,7 @@ use tidegate_telemetry::{Decoded, Entry, Frozen, Position, Publication, Reason, 
 use crate::config::{DecodeConfig, FormatChoice, SameTime};
 use crate::format::{Format, FormatEntry, Input, StateError};
 use crate::formats::FORMATS;
+use crate::mapping::Mapping;
 use crate::names::Names;
 use crate::surroundings::without_surroundings;
 use crate::topic;
@@ -20,7 +21,19 @@ pub struct Decoder {
     formats: Vec<(&'static str, Box<dyn Format>)>,
     /// What was chosen for each of `config.sources`.
     chosen: Vec<Chosen>,
+    /// What each of `config.sources` says of names and places.
+    mappings: Vec<Mapping>,
     decoded: Decoded,
+    read_by: ReadBy,
+}
+
+/// What read a publication, for people who ask why it means what it does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ReadBy {
+    /// Which of the configuration's sources its topic matched first.
+    pub source: Option<usize>,
+    /// The format; `None`: nothing was to be read, or the source says itself where values stand.
+    pub format: Option<&'static str>,
 }
 
 /// What reads the publications of a topic.
@@ -44,7 +57,9 @@ impl Decoder {
     /// As [`Decoder::new`], with other formats than [`FORMATS`].
     ///
     /// # Panics
-    /// When the configuration names a format that is not among them.
+    /// When the configuration names a format that is not among them, or has a source that [`SourceConfig::mistake`] finds wrong.
+    ///
+    /// [`SourceConfig::mistake`]: crate::SourceConfig::mistake
     #[must_use]
     pub fn with_formats(config: DecodeConfig, formats: &[FormatEntry]) -> Self {
         let choose = |choice: FormatChoice| match choice {
@@ -59,7 +74,13 @@ impl Decoder {
             names: Names::new(config.names_cached_max, config.name_bytes_max),
             formats: formats.iter().map(|format| (format.name, (format.new)(&config))).collect(),
             chosen: config.sources.iter().map(|source| choose(source.format)).collect(),
+            mappings: config
+                .sources
+                .iter()
+                .map(|it| Mapping::new(it).expect("it was checked when it was read"))
+                .collect(),
             decoded: Decoded::default(),
+            read_by: ReadBy::default(),
             config,
         }
     }
@@ -88,15 +109,22 @@ impl Decoder {
         &mut self.decoded
     }
 
+    /// What read the last publication.
+    #[must_use]
+    pub fn read_by(&self) -> ReadBy {
+        self.read_by
+    }
+
     fn read(&mut self, position: Position, publication: &Publication) -> Result<(), Rejection> {
         let payload = &publication.payload[..];
         if payload.len() > self.config.payload_bytes_max {
             return Err(self.too_large(payload.len()));
         }
-        let Decoder { config, names, formats, chosen, decoded } = self;
+        let Decoder { config, names, formats, chosen, mappings, decoded, read_by } = self;
         let topic = publication.topic.as_str();
-        let place = config.sources.iter().position(|source| topic::filter_matches(&source.topic, topic));
-        let source = place.map(|place| &config.sources[place]);
+        let place = mappings.iter().position(|mapping| topic::filter_matches(&mapping.filter, topic));
+        let (source, mapping) = place.map(|place| (&config.sources[place], &mappings[place])).unzip();
+        *read_by = ReadBy { source: place, format: None };
         let chosen = place.map_or_else(|| unconfigured(topic), |place| chosen[place]);
 
         let text = std::str::from_utf8(payload).map(without_surroundings);
@@ -109,8 +137,15 @@ impl Decoder {
             Chosen::Format(number) => formats.get_mut(number),
             Chosen::Auto => formats.iter_mut().find(|(_, format)| format.recognizes(&input)),
         };
-        let Some((_, format)) = format else { return Ok(()) };
-        let result = format.decode(&mut input, decoded);
+        let result = match (mapping.filter(|mapping| mapping.reads_fields()), format) {
+            (Some(mapping), Some(_)) => mapping.read(&mut input, decoded),
+            (None, Some((name, format))) => {
+                read_by.format = Some(*name);
+                let result = format.decode(&mut input, decoded);
+                result.and(mapping.map_or(Ok(()), |mapping| mapping.place(&mut input, decoded)))
+            }
+            (_, None) => return Ok(()),
+        };
         if source.is_some_and(|source| source.same_time == SameTime::Last) {
             decoded.readings.iter_mut().for_each(|reading| reading.corrects = true);
         }

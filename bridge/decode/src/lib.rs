@@ -8,6 +8,8 @@
 //! - [`formats`]: the formats, a file or folder each, and the list of them
 //! - [`sources`]: what a format remembers of each of its sources
 //! - [`config`]: limits, formats by topic, and which key of a payload means what; `configured`: the tables `[[source]]`
+//! - [`trial`]: what would come of a publication; `proposal`: what may have it understood
+//! - `mapping`: what the configuration says of names, and of where values stand
 //! - `flaws`: what went wrong in one publication; `topic`, `time`, `names`, `words`, `non_finite`,
 //!   `surroundings`: what formats share
 
@@ -17,17 +19,21 @@ pub mod decoder;
 mod flaws;
 pub mod format;
 pub mod formats;
+mod mapping;
 mod names;
 mod non_finite;
+mod proposal;
 pub mod sources;
 mod surroundings;
 mod time;
 mod topic;
+pub mod trial;
 mod words;
 
-pub use config::{DecodeConfig, FormatChoice, SameTime, SourceConfig};
-pub use decoder::Decoder;
+pub use config::{DecodeConfig, FieldConfig, FormatChoice, MappingConfig, SameTime, SourceConfig};
+pub use decoder::{Decoder, ReadBy};
 pub use format::{Format, FormatEntry, Input, StateError};
 pub use formats::FORMATS;
 pub use sources::Sources;
 pub use tidegate_telemetry::{Frozen, Rejection};
+pub use trial::Trial;

@@ -47,6 +47,24 @@ pub(crate) fn from_text(text: &str, zone: Option<&TimeZone>) -> Result<i64, Reje
     if (FIRST_S * 1_000..END_S * 1_000).contains(&ms) { Ok(ms) } else { Err(implausible(text, ms.div_euclid(1_000))) }
 }
 
+/// Unix ms of a text that is written as `format` says, in the conversions of POSIX `strftime`: `%d.%m.%Y %H:%M`. One without an
+/// offset is a time in `zone`.
+pub(crate) fn in_format(text: &str, format: &str, zone: Option<&TimeZone>) -> Result<i64, Rejection> {
+    let other = |_| {
+        flaw(Reason::InvalidTime, text, &format!("is not written as time_format = {format:?} of its [[source]] says"))
+    };
+    let parsed = jiff::fmt::strtime::parse(format, text.trim()).map_err(other)?;
+    let ms = match parsed.to_timestamp() {
+        Ok(timestamp) => timestamp.as_millisecond(),
+        Err(_) => {
+            let local = parsed.to_datetime().map_err(other)?;
+            let zone = zone.ok_or_else(|| no_offset(text))?;
+            zone.to_timestamp(local).map(Timestamp::as_millisecond).map_err(other)?
+        }
+    };
+    if (FIRST_S * 1_000..END_S * 1_000).contains(&ms) { Ok(ms) } else { Err(implausible(text, ms.div_euclid(1_000))) }
+}
+
 fn instant(text: &str, zone: Option<&TimeZone>) -> Result<i64, Rejection> {
     let timestamp = text.parse::<Timestamp>().ok().or_else(|| with_its_offset(text)?.parse().ok());
     if let Some(timestamp) = timestamp {

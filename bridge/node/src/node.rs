@@ -134,6 +134,7 @@ impl Node {
             ages: age_figures,
             reach,
             rates: Rates::default(),
+            decode: config.decode.clone(),
             sinks: progress,
         });
         let intents = Arc::new(LogIntents { log: rooms.log.clone(), applied: rooms.applied });

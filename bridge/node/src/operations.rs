@@ -10,15 +10,16 @@ use futures_util::future::BoxFuture;
 use metrics::gauge;
 use parking_lot::Mutex;
 use tidegate_broker::{Broker, EngineConfig};
+use tidegate_decode::DecodeConfig;
 use tidegate_identity as identity;
 use tidegate_log::Log;
 use tidegate_process::Reach;
 use tidegate_push::{
     Anonymous, BackupError, BackupRequest, BackupStream, ClockStats, LogStats, MqttListener, MqttStats, MqttWays,
-    OperationStats, Operations, Readiness, ReadingStats, RuleReach,
+    OperationStats, Operations, Readiness, ReadingStats, RuleReach, Trial,
 };
 use tidegate_store::Store;
-use tidegate_telemetry::{History, Position, Rule, UNSET_BEFORE_MS};
+use tidegate_telemetry::{History, Position, Publication, Rule, UNSET_BEFORE_MS};
 use tokio::sync::watch;
 
 use crate::ages::AgeFigures;
@@ -66,6 +67,8 @@ pub struct Program {
     pub backups: Backups,
     /// Samples of the last seconds.
     pub rates: Rates,
+    /// How payloads are read.
+    pub decode: DecodeConfig,
     /// Who follows to the outside.
     pub sinks: Vec<Arc<Progress>>,
 }
@@ -91,6 +94,12 @@ pub fn ways_in(config: &NodeConfig, broker: &Broker) -> MqttWays {
 }
 
 impl Operations for Program {
+    fn decode(&self, publication: &Publication) -> Trial {
+        let tidegate_decode::Trial { source, format, decoded, proposal } =
+            tidegate_decode::Trial::of(&self.decode, publication);
+        Trial { source, format, decoded, proposal }
+    }
+
     fn stats(&self) -> OperationStats {
         let now = self.figures.sample();
         let (publications_per_second, values_per_second) = self.rates.of(now);

@@ -26,5 +26,6 @@ pub use live::{Hub, Json, LiveConfig, ViewsFollower};
 pub use ports::{
     Anonymous, BackupError, BackupRequest, BackupStream, ClockStats, HeldFile, IntentError, Intents, LogStats,
     MqttListener, MqttStats, MqttWays, OperationStats, Operations, Readiness, ReadingStats, RuleReach, SinkStats,
+    Trial,
 };
 pub use rest::router;

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use serde::Serialize;
-use tidegate_telemetry::{Import, Intent, Position, Rule};
+use tidegate_telemetry::{Decoded, Import, Intent, Position, Publication, Rule};
 
 /// Where what people do goes: into the log.
 pub trait Intents: Send + Sync + 'static {
@@ -49,8 +49,24 @@ pub trait Operations: Send + Sync + 'static {
     /// Every counter and gauge, in the Prometheus text format.
     fn metrics_text(&self) -> String;
 
+    /// What would come of a publication. Nothing is kept of it.
+    fn decode(&self, publication: &Publication) -> Trial;
+
     /// Takes a backup of everything that is kept, as a tar archive. It ends when the stream is dropped.
     fn backup(&self, asked: BackupRequest) -> BoxFuture<'static, Result<BackupStream, BackupError>>;
+}
+
+/// What would come of a publication, and why.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Trial {
+    /// The topic filter of the configuration's source that decides.
+    pub source: Option<String>,
+    /// The format that reads it; `None`: its source says where values stand, or it holds no telemetry.
+    pub format: Option<&'static str>,
+    /// What it means.
+    pub decoded: Decoded,
+    /// Configuration that would have more of it understood, ready to copy.
+    pub proposal: Option<String>,
 }
 
 /// The bytes of a backup as they come; an error breaks it off.

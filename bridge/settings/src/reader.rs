@@ -303,7 +303,8 @@ impl Section<'_> {
         }
     }
 
-    /// A table whose keys are names of the user's own, each with its value.
+    /// A table whose keys are names of the user's own, each with its value; which keys a value has that is a table itself is for
+    /// `parse` to say.
     pub fn entries<T>(&mut self, key: &str, parse: impl Fn(&str, &Item) -> Result<T, String>) -> Vec<T> {
         let path = self.known(key);
         let Some(item) = self.reader.find(&path).cloned() else { return Vec::new() };
@@ -315,6 +316,8 @@ impl Section<'_> {
         for (name, item) in table.iter() {
             let path = format!("{path}.{}", level(name));
             self.reader.known.insert(path.clone());
+            let own = item.as_table_like().into_iter().flat_map(|table| table.iter());
+            self.reader.known.extend(own.map(|(key, _)| format!("{path}.{}", level(key))));
             match parse(name, item) {
                 Ok(entry) => entries.push(entry),
                 Err(what) => self.reader.mistake(item.span(), &path, what),

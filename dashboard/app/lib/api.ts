@@ -61,6 +61,8 @@ export const api = {
       `/v1/periods?device=${encodeURIComponent(device)}&metric=${encodeURIComponent(metric)}&from=${from}&to=${to}&limit=${limit}`,
     ),
   problems: () => request<Schemas["Problems"]>("/v1/problems"),
+  decode: (topic: string, payload: string) =>
+    request<Schemas["Trial"]>("/v1/decode", { method: "POST", body: JSON.stringify({ topic, payload: { text: payload } }) }),
   stats: () => request<Stats>("/v1/stats"),
 };
 

@@ -2,12 +2,19 @@ import { For, Show } from "solid-js";
 import { api, poll } from "../lib/api.js";
 import { formatExact, formatNumber, formatTime, metricLabel, plural, readable } from "../lib/format.js";
 import { now } from "../lib/live.js";
+import { route, setQuery } from "../lib/router.js";
 import { Failure } from "../parts/Failure.js";
+import { TryPayload } from "../parts/TryPayload.js";
 
 /** What was published and could not be understood, and what to do. */
 export function Problems() {
   const answer = poll(api.problems, 5000);
   const problems = () => answer.value()?.problems ?? [];
+  const asked = (name: string): string => route().query.get(name) ?? "";
+  const tryOut = (topic: string, payload: string): void => {
+    setQuery({ topic, payload }, "steps");
+    document.querySelector(".try")?.scrollIntoView();
+  };
   return (
     <>
       <div class="head">
@@ -60,6 +67,11 @@ export function Problems() {
                     </td>
                     <td class="sample">
                       <code title={problem.sample_hex}>{problem.sample || "empty"}</code>
+                      <Show when={problem.topic !== "" && problem.sample !== ""}>
+                        <button class="link" type="button" onClick={() => tryOut(problem.topic, problem.sample)}>
+                          Try it<span class="unseen"> with {readable(problem.topic)}</span>
+                        </button>
+                      </Show>
                     </td>
                     <td class="right value">{formatNumber(problem.count)}</td>
                     <td class="right since" title={`First ${formatExact(problem.first)}, last ${formatExact(problem.last)}`}>
@@ -72,6 +84,7 @@ export function Problems() {
           </table>
         </Show>
       </Show>
+      <TryPayload topic={asked("topic")} payload={asked("payload")} />
     </>
   );
 }

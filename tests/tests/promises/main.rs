@@ -7,6 +7,7 @@ mod backup;
 mod browser;
 mod clients;
 mod commands;
+mod decode;
 mod description;
 mod durability;
 mod engines;

@@ -3,7 +3,9 @@
 mod alert;
 mod command;
 mod device;
+mod trial;
 
 pub(crate) use alert::Alert;
 pub(crate) use command::{Command, CommandInBrief};
 pub(crate) use device::{Device, Group};
+pub(crate) use trial::Trial;

@@ -5,18 +5,15 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use base64::Engine as _;
-use base64::alphabet::STANDARD;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use bytes::Bytes;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::value::RawValue;
 use tidegate_telemetry::{CommandId, CommandRequest, Intent, Qos};
 use tidegate_views::Views;
 use tidegate_views::read::Lookup;
 
 use super::parameters::{NO_TOPIC, Name, Parameters, is_topic};
+use super::payload::Payload;
 use super::{Api, intent, lookup};
 use crate::api::Command;
 use crate::config::CommandsConfig;
@@ -68,14 +65,6 @@ impl Defaults {
     }
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Payload {
-    Text(String),
-    Json(Box<RawValue>),
-    Base64(String),
-}
-
 /// An integer as JSON Schema has it: also `60.0`.
 fn whole<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
     let Some(number) = Option::<f64>::deserialize(from)? else { return Ok(None) };
@@ -83,10 +72,6 @@ fn whole<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // as was just checked
     if is_whole { Ok(Some(number as u32)) } else { Err(D::Error::custom(format!("{number} is not a whole number"))) }
 }
-
-/// What base64 of others may have in its last bits says nothing, and is no reason to refuse it.
-const BASE64: GeneralPurpose =
-    GeneralPurpose::new(&STANDARD, GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true));
 
 const QOS_DEFAULT: Qos = Qos::AtLeastOnce;
 const EXPECTED: &str = "send {\"payload\":{\"text\":\"on\"}}; see docs/rest.md for the other keys";
@@ -219,12 +204,7 @@ fn request(api: &Api, device: Arc<str>, asked: Asked, header_key: Option<String>
     let response_topic = topic(response_topic, "response_topic")?;
     let (payload, content_type) = match asked.payload {
         None => (Bytes::new(), None),
-        Some(Payload::Text(text)) => (Bytes::from(text), Some("text/plain")),
-        Some(Payload::Json(json)) => (Bytes::from(json.get().to_owned()), Some("application/json")),
-        Some(Payload::Base64(text)) => {
-            let bytes = BASE64.decode(text).map_err(|error| invalid(format!("payload.base64: {error}")))?;
-            (Bytes::from(bytes), None)
-        }
+        Some(payload) => payload.into_bytes().map_err(invalid)?,
     };
     if payload.len() > config.payload_bytes_max {
         let detail = format!("the payload is over commands.payload_bytes_max ({})", config.payload_bytes_max);

@@ -18,6 +18,7 @@ mod backup;
 mod clients;
 mod commands;
 mod csv;
+mod decode;
 mod devices;
 mod export;
 mod import;
@@ -30,6 +31,7 @@ mod numbers;
 mod operations;
 mod outlook;
 mod parameters;
+mod payload;
 mod periods;
 mod prometheus;
 mod readings;
@@ -110,6 +112,7 @@ pub fn router(
         .route("/v1/clients/{id}", get(clients::one).delete(clients::disconnect))
         .route("/v1/clients/{id}/trace", get(clients::trace))
         .route("/v1/problems", get(operations::problems))
+        .route("/v1/decode", post(decode::decode))
         .route("/v1/stats", get(operations::stats))
         .route("/v1/backup", get(backup::whole).head(backup::head).post(backup::beside))
         .route("/v1/openapi.json", get(operations::description))

@@ -41,6 +41,7 @@ async fn every_path_answers_as_the_description_says() {
         ("GET", "/v1/commands/c-12"),
         ("DELETE", "/v1/devices/site/a/dev7?by=Ann"),
         ("GET", "/v1/problems"),
+        ("POST", "/v1/decode"),
         ("GET", "/v1/stats"),
         ("GET", "/v1/openapi.json"),
         ("GET", "/healthz"),
@@ -56,6 +57,7 @@ async fn every_path_answers_as_the_description_says() {
     ] {
         let body = match method {
             "POST" if target == "/v1/backup" => r#"{"held":[]}"#,
+            "POST" if target == "/v1/decode" => r#"{"topic":"site/a/dev9","payload":{"text":"21.5"}}"#,
             "POST" => "{}",
             _ => "",
         };

@@ -11,9 +11,12 @@ use futures_util::{FutureExt, StreamExt};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tidegate_push::{
     BackupError, BackupRequest, BackupStream, Hub, IntentError, Intents, LiveConfig, OperationStats, Operations,
-    PushConfig, Readiness, RuleReach, router, serve,
+    PushConfig, Readiness, RuleReach, Trial, router, serve,
 };
-use tidegate_telemetry::{AlertChange, AlertState, Change, Import, Intent, Position, Rule};
+use tidegate_telemetry::{
+    AlertChange, AlertState, Change, Decoded, Import, Intent, Position, Publication, Reading, Reason, Rejection, Rule,
+    Value,
+};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -160,6 +163,23 @@ impl Operations for FakeOperations {
 
     fn metrics_text(&self) -> String {
         recorder().render()
+    }
+
+    /// The payload is one value of a device of the topic.
+    fn decode(&self, publication: &Publication) -> Trial {
+        let mut decoded = Decoded::default();
+        match std::str::from_utf8(&publication.payload).unwrap().parse() {
+            Ok(number) => decoded.readings.push(Reading {
+                device: (*publication.topic).into(),
+                group: "site".into(),
+                time_ms: None,
+                corrects: false,
+                metrics: [("temperature".into(), Value::Number(number))].into_iter().collect(),
+                without_value: vec!["humidity".into()],
+            }),
+            Err(_) => decoded.rejection = Some(Rejection::new(Reason::NotUnderstood, "no number")),
+        }
+        Trial { source: None, format: Some("plain"), decoded, proposal: Some("[[source]]\n".to_owned()) }
     }
 
     /// One who holds anything is told what, and one who names `running` that a backup runs.
