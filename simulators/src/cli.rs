@@ -3,7 +3,7 @@
 use crate::{
     bench::{self, BenchConfig, Step},
     fleet::{Fleet, FleetConfig},
-    model::{FleetPlan, QosChoice, Scenario},
+    model::{FleetPlan, Maker, QosChoice, Scenario},
     mqtt::raise_open_files,
     replay::{Columns, Pace, Replay, Series},
     viewers::{Protocol, Viewers, ViewersConfig, rest},
@@ -50,6 +50,9 @@ pub struct FleetArgs {
     /// What the fleet is like.
     #[arg(long, value_enum, default_value_t = Scenario::Office)]
     scenario: Scenario,
+    /// All devices speak as the software of this maker does.
+    #[arg(long, value_enum, conflicts_with = "report")]
+    format: Option<Maker>,
     /// Buildings the devices are spread over (1 to 26).
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=26))]
     buildings: u8,
@@ -223,6 +226,7 @@ async fn fleet(args: FleetArgs) -> anyhow::Result<()> {
         interval,
         scenario: args.scenario,
         qos: args.qos,
+        maker: args.format,
         seed: args.seed,
     };
     let mqtt = resolve(&args.mqtt).await?;

@@ -28,8 +28,16 @@ fn mosquitto() -> PathBuf {
 
 fn fleet_config(mqtt: std::net::SocketAddr, scenario: Scenario, report: PathBuf) -> FleetConfig {
     let interval = Duration::from_millis(100);
-    let plan =
-        FleetPlan { devices: 60, buildings: 2, first_building: 0, interval, scenario, qos: QosChoice::Mix, seed: 3 };
+    let plan = FleetPlan {
+        devices: 60,
+        buildings: 2,
+        first_building: 0,
+        interval,
+        scenario,
+        qos: QosChoice::Mix,
+        maker: None,
+        seed: 3,
+    };
     FleetConfig { plan, mqtt, connect_rate: 1000.0, handshakes_max: 64, report: Some(report) }
 }
 

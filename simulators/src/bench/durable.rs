@@ -100,6 +100,7 @@ fn templates(count: usize) -> Vec<Template> {
         interval: Duration::from_secs(5),
         scenario: Scenario::Steady,
         qos: QosChoice::Fixed(1),
+        maker: None,
         seed: 1,
     };
     let now_ms = unix_ms();

@@ -78,6 +78,7 @@ impl Convoy {
             interval: INTERVAL,
             scenario: Scenario::Steady,
             qos: QosChoice::Fixed(1),
+            maker: None,
             seed: 1,
         };
         let start_ms = unix_ms() - (config.hour * 2).as_millis() as i64;

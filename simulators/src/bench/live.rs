@@ -153,6 +153,7 @@ async fn one(config: &BenchConfig, rate: f64, kind: Kind) -> io::Result<Outcome>
         interval: Duration::from_secs_f64(config.devices as f64 / rate),
         scenario: Scenario::Steady,
         qos: QosChoice::Fixed(1),
+        maker: None,
         seed: 1,
     };
     let sent = Arc::new(SentTimes::new(config.devices));

@@ -210,8 +210,13 @@ mod tests {
 
     #[test]
     fn several_readings_are_one_batch() {
-        let one =
-            Publication { topic: String::new(), payload: b"{}".to_vec(), device: "d".to_owned(), readings: vec![] };
+        let one = Publication {
+            topic: String::new(),
+            payload: b"{}".to_vec(),
+            device: "d".to_owned(),
+            readings: vec![],
+            retain: false,
+        };
         let host = "127.0.0.1:80".parse().unwrap();
         let text = |publications: &[_]| String::from_utf8(request(host, publications)).unwrap();
         let single = text(&[(0, one.clone())]);
@@ -247,6 +252,7 @@ mod tests {
             interval: Duration::from_millis(200),
             scenario: Scenario::Steady,
             qos: QosChoice::Fixed(1),
+            maker: None,
             seed: 1,
         };
         let gateway = Gateway::start(&plan, 1, address, Arc::new(SentTimes::new(plan.devices)));

@@ -16,12 +16,16 @@ pub use report::Report;
 
 use crate::{
     latency::SentTimes,
-    model::{Device, FleetPlan, Scenario},
+    model::{
+        Device, FleetPlan, Scenario,
+        makers::{MAKERS, Maker},
+    },
     mqtt::Dialer,
     unix_ms,
 };
 use run::Runner;
 use std::{
+    collections::HashMap,
     io,
     net::SocketAddr,
     path::PathBuf,
@@ -55,6 +59,8 @@ pub struct Shared {
     pub(crate) report: Option<Report>,
     pub(crate) sent: Option<Arc<SentTimes>>,
     pub(crate) storm: bool,
+    /// The devices of each maker: its gateway lists them.
+    pub(crate) names: HashMap<Maker, Vec<String>>,
     pub(crate) started: Instant,
 }
 
@@ -79,6 +85,7 @@ impl Fleet {
             counters: Counters::default(),
             report: config.report.as_deref().map(Report::create).transpose()?,
             sent,
+            names: MAKERS.into_iter().map(|maker| (maker, config.plan.names_of(maker))).collect(),
             storm: config.plan.scenario == Scenario::Storm,
             started: Instant::now(),
         });

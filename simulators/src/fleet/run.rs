@@ -2,7 +2,7 @@
 
 use super::{Counters, Shared};
 use crate::{
-    model::{Device, Publication, rng::Rng},
+    model::{Device, Publication, Shape, rng::Rng},
     mqtt::{Client, Outgoing, client::Outcome},
     unix_ms,
 };
@@ -101,9 +101,25 @@ impl Runner {
         *failures = 0;
         Counters::add(&shared.counters.connections, 1);
         Counters::add(&shared.counters.connected, 1);
-        let end = self.converse(&mut stream).await;
+        let end = match self.announce(&mut stream).await {
+            Ok(()) => self.converse(&mut stream).await,
+            Err(error) => Err(error),
+        };
         shared.counters.connected.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
         end
+    }
+
+    /// Says what it is, as the software of its maker does.
+    async fn announce(&mut self, stream: &mut TcpStream) -> io::Result<()> {
+        let shared = Arc::clone(&self.shared);
+        let fleet: &[String] = match self.device.spec.shape {
+            Shape::Made(maker) => shared.names.get(&maker).map_or(&[], Vec::as_slice),
+            _ => return Ok(()),
+        };
+        for publication in self.device.announce(unix_ms(), fleet) {
+            self.publish(publication)?;
+        }
+        self.write(stream).await
     }
 
     async fn handshake(&mut self, stream: &mut TcpStream) -> io::Result<()> {
@@ -185,7 +201,7 @@ impl Runner {
         if qos == 0 {
             Counters::add(&counters.published_qos0, 1);
         }
-        if publication.readings.is_empty() {
+        if publication.readings.is_empty() && !publication.retain {
             Counters::add(&counters.nonsense, 1);
         }
         if let (Some(sent), Some(time_ms)) =
@@ -193,8 +209,8 @@ impl Runner {
         {
             sent.sent(self.device.spec.index, time_ms);
         }
-        let Publication { topic, payload, device, readings } = publication;
-        self.client.publish(Outgoing { topic, payload, qos, device, readings }).map_err(io::Error::other)
+        let Publication { topic, payload, device, readings, retain } = publication;
+        self.client.publish(Outgoing { topic, payload, qos, device, readings, retain }).map_err(io::Error::other)
     }
 
     /// Ends in order: what is kept back goes out, acknowledgements under way are awaited.

@@ -1,6 +1,7 @@
 //! One device: where it hangs, what is wrong with it, what it publishes.
 
 use super::{
+    makers::{Maker, Said},
     payload::{Reading, write_batch, write_reference, write_value},
     rng::Rng,
     room::{Incident, Room, RoomKind, Samples},
@@ -49,6 +50,8 @@ pub enum Shape {
     Reference,
     /// A publication for each metric on `{building}/{floor}/{name}/{metric}`.
     Plain,
+    /// As the software of this maker does.
+    Made(Maker),
 }
 
 /// What is wrong with a sensor.
@@ -88,8 +91,10 @@ pub struct Publication {
     pub payload: Vec<u8>,
     /// The device as the server should name it: its identifier, or its topic.
     pub device: String,
-    /// What a server that understands it will store. Empty for nonsense.
+    /// What a server that understands it will store. Empty for nonsense, and for what a device says of itself.
     pub readings: Vec<Reading>,
+    /// Whether the broker keeps it.
+    pub retain: bool,
 }
 
 /// A living device.
@@ -104,6 +109,8 @@ pub struct Device {
     born_ms: i64,
     kept: Vec<Reading>,
     count: u32,
+    /// Readings since it was connected.
+    said: u32,
 }
 
 impl Device {
@@ -117,6 +124,7 @@ impl Device {
             born_ms: now_ms,
             kept: Vec::new(),
             count: 0,
+            said: 0,
             spec,
         }
     }
@@ -134,6 +142,7 @@ impl Device {
         let reading = Reading { time_ms: Some(now_ms + self.spec.storm.skew_ms), samples };
         let mut publications = match self.spec.shape {
             Shape::Plain => self.plain(&reading),
+            Shape::Made(maker) => self.made(maker, &reading),
             Shape::Reference if self.spec.storm.batch > 0 => self.keep_or_send(reading),
             Shape::Reference => vec![self.reference(reading)],
         };
@@ -144,6 +153,26 @@ impl Device {
             publications.extend(publications.last().cloned());
         }
         publications
+    }
+
+    /// What it says of itself when it was connected at `now_ms` (Unix ms); `fleet` are the names of all devices of its maker.
+    pub fn announce(&mut self, now_ms: i64, fleet: &[String]) -> Vec<Publication> {
+        let Shape::Made(maker) = self.spec.shape else { return Vec::new() };
+        self.said = 0;
+        let reading = Reading { time_ms: Some(now_ms), samples: self.measure(now_ms) };
+        let said = maker.announce(&self.spec, fleet, &reading);
+        said.into_iter().map(|said| self.said_by_itself(said, Vec::new())).collect()
+    }
+
+    fn made(&mut self, maker: Maker, reading: &Reading) -> Vec<Publication> {
+        self.said += 1;
+        let said = maker.state(&self.spec, reading, self.said);
+        said.into_iter().map(|said| self.said_by_itself(said, vec![reading.clone()])).collect()
+    }
+
+    fn said_by_itself(&self, said: Said, readings: Vec<Reading>) -> Publication {
+        let Said { topic, payload, retain } = said;
+        Publication { topic, payload, device: self.spec.name.clone(), readings, retain }
     }
 
     /// What it still holds back, before it is switched off.
@@ -185,13 +214,19 @@ impl Device {
     fn reference(&self, reading: Reading) -> Publication {
         let mut payload = Vec::with_capacity(192);
         write_reference(&mut payload, &self.spec.name, &self.location(), &reading);
-        Publication { topic: self.topic(), payload, device: self.spec.name.clone(), readings: vec![reading] }
+        Publication {
+            topic: self.topic(),
+            payload,
+            device: self.spec.name.clone(),
+            readings: vec![reading],
+            retain: false,
+        }
     }
 
     fn batch(&self, readings: Vec<Reading>) -> Publication {
         let mut payload = Vec::with_capacity(192 * readings.len());
         write_batch(&mut payload, &self.spec.name, &self.location(), &readings);
-        Publication { topic: self.topic(), payload, device: self.spec.name.clone(), readings }
+        Publication { topic: self.topic(), payload, device: self.spec.name.clone(), readings, retain: false }
     }
 
     fn keep_or_send(&mut self, reading: Reading) -> Vec<Publication> {
@@ -205,7 +240,13 @@ impl Device {
             let mut payload = Vec::with_capacity(8);
             write_value(&mut payload, sample);
             let readings = vec![Reading { time_ms: None, samples: Samples::from_slice(&[*sample]) }];
-            Publication { topic: format!("{device}/{}", sample.metric), payload, device: device.clone(), readings }
+            Publication {
+                topic: format!("{device}/{}", sample.metric),
+                payload,
+                device: device.clone(),
+                readings,
+                retain: false,
+            }
         };
         reading.samples.iter().filter(|sample| !sample.metric.contains('.')).map(one).collect()
     }
@@ -214,7 +255,7 @@ impl Device {
     fn burst(&mut self, now_ms: i64) -> Vec<Publication> {
         let skewed_ms = now_ms + self.spec.storm.skew_ms;
         let samples = self.room.measure(now_ms);
-        if self.spec.shape == Shape::Plain {
+        if self.spec.shape != Shape::Reference {
             return Vec::new();
         }
         (1..=20)
@@ -229,6 +270,12 @@ impl Device {
         } else {
             (0..24).map(|_| 0x80 | (self.rng.next_u64() as u8)).collect()
         };
-        Publication { topic: self.topic(), payload, device: self.spec.name.clone(), readings: Vec::new() }
+        Publication {
+            topic: self.topic(),
+            payload,
+            device: self.spec.name.clone(),
+            readings: Vec::new(),
+            retain: false,
+        }
     }
 }

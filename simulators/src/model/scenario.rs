@@ -2,6 +2,7 @@
 
 use super::{
     device::{DeviceSpec, Fault, Shape, Storm},
+    makers::{MAKERS, Maker},
     rng::Rng,
     room::{Incident, RoomKind},
 };
@@ -16,6 +17,8 @@ pub enum Scenario {
     ColdChain,
     /// The office on a bad day: bursts, reconnect waves, late batches, duplicates, wrong clocks, nonsense.
     Storm,
+    /// A house whose devices are of many makers, each speaking as its maker's software does.
+    House,
     /// For measuring: awake, healthy devices with five metrics each, one reference reading at a time.
     Steady,
 }
@@ -58,9 +61,35 @@ pub struct FleetPlan {
     pub scenario: Scenario,
     /// QoS.
     pub qos: QosChoice,
+    /// All devices are of this maker; without: as the scenario has it.
+    pub maker: Option<Maker>,
     /// The same seed gives the same fleet.
     pub seed: u64,
 }
+
+/// Rooms of a house: each floor has six.
+const ROOMS: [&str; 18] = [
+    "kitchen",
+    "living room",
+    "hall",
+    "bathroom",
+    "pantry",
+    "study",
+    "bedroom",
+    "nursery",
+    "guest room",
+    "landing",
+    "shower",
+    "dressing room",
+    "cellar",
+    "laundry",
+    "workshop",
+    "garage",
+    "wine cellar",
+    "boiler room",
+];
+const ROOMS_A_FLOOR: usize = 6;
+const FLOORS: [&str; 3] = ["Ground floor", "Upper floor", "Basement"];
 
 const DEVICES_A_FLOOR: usize = 25;
 const FLOORS_MAX: usize = 8;
@@ -72,13 +101,34 @@ impl FleetPlan {
         (0..self.devices).map(|index| self.spec(index)).collect()
     }
 
+    /// The names of all devices of a maker, in order.
+    pub fn names_of(&self, maker: Maker) -> Vec<String> {
+        let specs = self.specs().into_iter().filter(|spec| spec.shape == Shape::Made(maker));
+        specs.map(|spec| spec.name).collect()
+    }
+
     fn spec(&self, index: usize) -> DeviceSpec {
+        let spec = self.spec_of_a_building(index);
+        if self.scenario != Scenario::House {
+            return spec;
+        }
+        let (room, house) = (index % ROOMS.len(), index / ROOMS.len());
+        let name = if house == 0 { ROOMS[room].to_owned() } else { format!("{} {}", ROOMS[room], house + 1) };
+        DeviceSpec {
+            name,
+            building: if house == 0 { "House".to_owned() } else { format!("House {}", house + 1) },
+            floor: FLOORS[room / ROOMS_A_FLOOR].to_owned(),
+            ..spec
+        }
+    }
+
+    fn spec_of_a_building(&self, index: usize) -> DeviceSpec {
         let mut rng = Rng::new(self.seed, 1000 + index as u64);
         let (building, floor, number) = self.place(index);
         let letter = char::from(b'a' + (self.first_building + building).min(25) as u8);
         let incident = self.incident(index);
         let room = if incident.is_some() { RoomKind::ColdRoom } else { self.room(&mut rng) };
-        let shape = self.shape(&mut rng);
+        let shape = self.shape(index, &mut rng);
         let sleeper = room == RoomKind::Dock;
         DeviceSpec {
             index,
@@ -86,7 +136,7 @@ impl FleetPlan {
             building: format!("Building {}", letter.to_ascii_uppercase()),
             floor: format!("Floor {}", floor + 1),
             room,
-            shape: if incident.is_some() { Shape::Reference } else { shape },
+            shape: if incident.is_some() && shape == Shape::Plain { Shape::Reference } else { shape },
             qos: self.qos(&mut rng),
             mqtt5: rng.chance(0.5),
             interval: if sleeper { self.interval * SLEEPER_INTERVALS } else { self.interval },
@@ -113,6 +163,11 @@ impl FleetPlan {
         let percent = rng.below(100);
         match self.scenario {
             Scenario::Steady => RoomKind::Office,
+            Scenario::House => match percent {
+                0..80 => RoomKind::Office,
+                80..90 => RoomKind::Meeting,
+                _ => RoomKind::ColdRoom,
+            },
             Scenario::Office | Scenario::Storm => match percent {
                 0..72 => RoomKind::Office,
                 72..86 => RoomKind::Meeting,
@@ -131,7 +186,7 @@ impl FleetPlan {
     /// The first incident comes soon after the start, the others are spread over the quarter of an hour.
     fn incident(&self, index: usize) -> Option<Incident> {
         let every = match self.scenario {
-            Scenario::Steady => return None,
+            Scenario::Steady | Scenario::House => return None,
             Scenario::Office | Scenario::Storm => 120,
             Scenario::ColdChain => 40,
         };
@@ -139,8 +194,12 @@ impl FleetPlan {
         (index % every == 4).then_some(Incident { first_after_ms, every_ms: 900_000, lasts_ms: 100_000 })
     }
 
-    fn shape(&self, rng: &mut Rng) -> Shape {
+    fn shape(&self, index: usize, rng: &mut Rng) -> Shape {
         let plain = rng.chance(0.08) && self.scenario != Scenario::Steady;
+        let by_turns = (self.scenario == Scenario::House).then(|| MAKERS[index % MAKERS.len()]);
+        if let Some(maker) = self.maker.or(by_turns) {
+            return Shape::Made(maker);
+        }
         if plain { Shape::Plain } else { Shape::Reference }
     }
 
@@ -156,7 +215,7 @@ impl FleetPlan {
 
     fn fault(&self, rng: &mut Rng) -> Fault {
         match (self.scenario, rng.below(100)) {
-            (Scenario::Steady, _) => Fault::None,
+            (Scenario::Steady | Scenario::House, _) => Fault::None,
             (_, 0..2) => Fault::Stuck,
             (_, 2..4) => Fault::Spiky,
             (_, 4..7) => Fault::Silent,
@@ -184,7 +243,7 @@ impl FleetPlan {
 
     fn nonsense_every(&self, index: usize, rng: &mut Rng) -> u32 {
         match self.scenario {
-            Scenario::Steady => 0,
+            Scenario::Steady | Scenario::House => 0,
             Scenario::Storm if rng.chance(0.03) => 5,
             // One or two in a fleet, often enough to be seen within a minute.
             _ if index == 7 || index == 11 => 8,
@@ -210,6 +269,7 @@ mod tests {
             interval: Duration::from_secs(5),
             scenario,
             qos: QosChoice::Mix,
+            maker: None,
             seed: 7,
         }
     }
@@ -277,6 +337,24 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_house_has_devices_of_every_maker_each_in_its_room() {
+        let plan = FleetPlan { qos: QosChoice::Fixed(1), ..plan(Scenario::House, 24) };
+        let specs = plan.specs();
+        let names: HashSet<_> = specs.iter().map(|spec| &spec.name).collect();
+        assert_eq!((names.len(), &*specs[1].name, &*specs[7].floor), (24, "living room", "Upper floor"));
+        for maker in MAKERS {
+            let names = plan.names_of(maker);
+            assert_eq!(names.len(), 4, "{maker:?}");
+            let spec = specs.iter().find(|spec| spec.shape == Shape::Made(maker)).unwrap().clone();
+            let mut device = Device::new(spec, START_MS);
+            let announced = device.announce(START_MS, &names);
+            assert_eq!(announced.is_empty(), maker == Maker::Chirpstack, "{maker:?}");
+            let said = device.publish(START_MS + 5_000);
+            assert!(!said.is_empty() && said.iter().all(|one| !one.retain && !one.payload.is_empty()), "{maker:?}");
         }
     }
 

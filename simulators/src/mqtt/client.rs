@@ -44,6 +44,8 @@ pub struct Outgoing {
     pub device: String,
     /// What it says; empty when nobody can understand it.
     pub readings: Vec<Reading>,
+    /// Whether the server keeps it.
+    pub retain: bool,
 }
 
 /// What came of a publication.
@@ -293,14 +295,16 @@ fn build_publish(version: Version, outgoing: &Outgoing, id: Option<u16>, dup: bo
         _ => Qos::ExactlyOnce,
     };
     if version == Version::V5_0 {
-        let mut builder = v5_0::Publish::builder().qos(qos).dup(dup).payload(outgoing.payload.as_slice());
+        let mut builder =
+            v5_0::Publish::builder().qos(qos).retain(outgoing.retain).dup(dup).payload(outgoing.payload.as_slice());
         if let Some(id) = id {
             builder = builder.packet_id(id);
         }
         let packet = builder.topic_name(outgoing.topic.as_str()).and_then(|builder| builder.build());
         return packet.map(Packet::from).map_err(ClientError::Invalid);
     }
-    let mut builder = v3_1_1::Publish::builder().qos(qos).dup(dup).payload(outgoing.payload.as_slice());
+    let mut builder =
+        v3_1_1::Publish::builder().qos(qos).retain(outgoing.retain).dup(dup).payload(outgoing.payload.as_slice());
     if let Some(id) = id {
         builder = builder.packet_id(id);
     }

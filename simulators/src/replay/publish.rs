@@ -196,6 +196,7 @@ impl Run<'_> {
             payload,
             qos: 1,
             device: replay.device.clone(),
+            retain: false,
             readings: vec![Reading { time_ms: Some(time_ms), samples: Samples::from_slice(&[sample]) }],
         }
     }
