@@ -52,6 +52,7 @@ impl Process {
             alerts: self.alerts_of_newcomer(id),
             is_imported,
             cells_imported: 0,
+            facts: None,
         };
         let (id, group, counted_in) = (device.id.clone(), device.group.clone(), device.counted_in);
         self.reach.add_device(self.rules.scopes_of(&device));

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use smallvec::smallvec;
 use tidegate_telemetry::{
-    AppliedCell, AppliedReading, Change, DeliveryClass, DeviceIndex, DeviceState, Holder, MetricIndex, Owner, Severity,
-    TimeOrigin, Value,
+    AppliedCell, AppliedReading, Change, DeliveryClass, DeviceFacts, DeviceIndex, DeviceState, Holder, MetricFacts,
+    MetricIndex, Owner, Severity, TimeOrigin, Value,
 };
 
 use crate::catalogue::{self, Catalogue, Guess, Style};
@@ -63,6 +63,9 @@ pub(crate) struct Device {
     /// Of its metrics those that are known from imports alone.
     #[serde(default)]
     pub(crate) cells_imported: u16,
+    /// What its format, or a gateway, says of it.
+    #[serde(default)]
+    pub(crate) facts: Option<Arc<DeviceFacts>>,
 }
 
 impl Device {
@@ -120,7 +123,8 @@ impl Device {
         let cells = (0u16..).map(MetricIndex).zip(&self.cells);
         let metrics = cells.map(move |(metric, cell)| cell.change(device, metric, catalogue));
         let named = Change::Device { device, id: self.id.clone(), group: self.group.clone() };
-        std::iter::once(named).chain(metrics)
+        let facts = self.facts.clone().map(|facts| Change::Facts { device, facts });
+        std::iter::once(named).chain(facts).chain(metrics)
     }
 
     /// All of it as changes.
@@ -211,9 +215,9 @@ pub(crate) struct Cell {
     /// A number came that cannot be one in that unit: it has none.
     #[serde(default)]
     pub(crate) is_misnamed: bool,
-    /// The unit that the device says it has; empty: none. Most say nothing.
+    /// What the device says of it. Most say nothing, as all did to programs that knew no format that can.
     #[serde(default)]
-    pub(crate) described: Option<Box<Arc<str>>>,
+    pub(crate) described: Option<Arc<MetricFacts>>,
     /// It is known from imports alone, and has no newest value: `value` is one of those that were brought.
     #[serde(default)]
     pub(crate) is_imported: bool,
@@ -342,7 +346,8 @@ impl Cell {
 
     /// How it is shown: as the catalogue says, or with the decimals that were learnt. Only numbers have a unit.
     pub(crate) fn style(&self, catalogue: &Catalogue) -> Style {
-        let style = match &self.described {
+        let described = self.described.as_ref();
+        let style = match described.and_then(|facts| facts.unit.as_ref()) {
             Some(unit) if !catalogue.says_unit(&self.name) => {
                 let (unit, decimals) = (Some(Arc::clone(unit)), catalogue.style(&self.name).decimals);
                 Style { unit: unit.filter(|unit| !unit.is_empty()), guessed: false, decimals }
@@ -350,6 +355,8 @@ impl Cell {
             _ if self.is_misnamed => catalogue.said(&self.name),
             _ => catalogue.style(&self.name),
         };
+        let said = described.and_then(|facts| facts.decimals).filter(|_| catalogue.said(&self.name).decimals.is_none());
+        let style = Style { decimals: said.or(style.decimals), ..style };
         let learnt = (self.decimals != catalogue::DECIMALS_UNKNOWN).then_some(self.decimals);
         let decimals = style.decimals.or(learnt);
         match self.value {

@@ -5,7 +5,7 @@ mod support;
 
 use support::{Fleet, T0, alerts, number, publication};
 use tidegate_process::{Condition, Conversion, MetricConfig, ProcessConfig, Rule};
-use tidegate_telemetry::{Change, Decoded, Description};
+use tidegate_telemetry::{Change, Decoded, Description, MetricFacts};
 
 /// The unit of a metric as it was told last, whether it is a guess, and its decimals.
 type Told = (Option<String>, bool, Option<u8>);
@@ -116,9 +116,10 @@ fn two_devices_that_send_one_metric_in_different_units_are_kept_in_one() {
 
 #[test]
 fn a_unit_that_the_device_says_counts_more_than_a_guess_and_less_than_the_configuration() {
-    let says = |device: &str, metric: &str, unit: &str| Decoded {
-        descriptions: vec![Description { device: device.into(), metric: metric.into(), unit: unit.into() }],
-        ..Decoded::default()
+    let says = |device: &str, metric: &str, unit: &str| {
+        let facts = MetricFacts { unit: Some(unit.into()), ..MetricFacts::default() }.into();
+        let descriptions = vec![Description { device: device.into(), metric: metric.into(), facts }];
+        Decoded { descriptions, ..Decoded::default() }
     };
     let by = publication(T0, "c1", "hall/telemetry", "-");
     let mut fleet = Fleet::with(configured("pressure", Some("bar"), None, None));

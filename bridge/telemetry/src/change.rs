@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use crate::command::{Command, CommandId};
+use crate::facts::DeviceFacts;
 use crate::reading::{DeliveryClass, TimeOrigin, Value};
 use crate::rule::Condition;
 use crate::severity::Severity;
@@ -289,6 +290,13 @@ pub enum Change {
         guessed: bool,
         /// Decimals to show.
         decimals: Option<u8>,
+    },
+    /// What is known of a device besides its values is otherwise now.
+    Facts {
+        /// Whose.
+        device: DeviceIndex,
+        /// All that is known.
+        facts: Arc<DeviceFacts>,
     },
     /// A reading was applied.
     Reading(AppliedReading),

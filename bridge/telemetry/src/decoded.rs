@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::command::{CommandId, CommandMessage};
+use crate::facts::{DeviceFacts, MetricFacts};
 use crate::position::Position;
 use crate::problem::Rejection;
 use crate::publication::{Publication, Qos};
@@ -15,7 +16,9 @@ use crate::reading::Reading;
 pub struct Decoded {
     /// What devices measured, in the order sent.
     pub readings: Vec<Reading>,
-    /// How metrics are to be shown, as their devices say. They count after the readings.
+    /// What is known of devices. They count after the readings.
+    pub devices: Vec<DeviceDescription>,
+    /// What is known of metrics. They count after that.
     pub descriptions: Vec<Description>,
     /// Devices that the publication says to be connected or gone. They count after that.
     pub availability: Vec<Availability>,
@@ -31,6 +34,7 @@ impl Decoded {
     /// Empties it, and keeps its memory.
     pub fn clear(&mut self) {
         self.readings.clear();
+        self.devices.clear();
         self.descriptions.clear();
         self.availability.clear();
         self.effects.clear();
@@ -41,21 +45,31 @@ impl Decoded {
     /// Whether the publication says nothing about any device, and that is no problem.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        let said = self.readings.len() + self.descriptions.len() + self.availability.len();
+        let said = self.readings.len() + self.devices.len() + self.descriptions.len() + self.availability.len();
         said == 0 && self.rejection.is_none()
     }
 }
 
-/// How a metric is to be shown, as its device says. What the configuration says of the metric counts more, what its name
-/// suggests less.
+/// What is known of a device, as it or its gateway says. A format says it with each reading again: it costs a look at a pointer
+/// where it is the same in memory, and whoever sent the reading first takes nothing away.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceDescription {
+    /// Full identifier of the device. One that never sent a reading is not taken in for this.
+    pub device: Arc<str>,
+    /// What is known of it: all of it, what was known before goes.
+    pub facts: Arc<DeviceFacts>,
+}
+
+/// What is known of a metric, as its device says. What the configuration says of the metric counts more, what its name
+/// suggests less. As [`DeviceDescription`] it is said with each reading again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Description {
     /// Full identifier of the device.
     pub device: Arc<str>,
     /// Name of the metric. One that never had a value is not taken in for this.
     pub metric: Arc<str>,
-    /// Unit for people: `°C`; empty: the metric has none.
-    pub unit: Arc<str>,
+    /// What is known of it: all of it, what was known before goes.
+    pub facts: Arc<MetricFacts>,
 }
 
 /// A publication says that a device came or went, as a certificate of birth or death does.

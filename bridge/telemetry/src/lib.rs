@@ -7,6 +7,7 @@
 //! - [`publication`]: a message as MQTT carries it; [`scope`]: for which devices it may speak; [`position`]: where in the log something
 //!   stands
 //! - [`reading`], [`decoded`]: what a publication means once decoded; [`sender`]: who sent it, and how it came
+//! - [`facts`]: what is known of devices and metrics besides their values
 //! - [`command`]: what people ask devices to do, and what became of it
 //! - [`change`]: what processing made of it; the only thing views and store listen to
 //! - [`import`]: readings of before that somebody brings
@@ -25,6 +26,7 @@ pub mod clients;
 pub mod command;
 pub mod decoded;
 pub mod entry;
+pub mod facts;
 pub mod history;
 pub mod import;
 pub mod log_entry;
@@ -52,8 +54,9 @@ pub use change::{
 pub use command::{
     Command, CommandId, CommandMessage, CommandProgress, CommandRefusal, CommandReport, CommandRequest, CommandState,
 };
-pub use decoded::{Availability, Decoded, Description, Effect};
+pub use decoded::{Availability, Decoded, Description, DeviceDescription, Effect};
 pub use entry::{Entry, EntryError, Intent, UNSET_BEFORE_MS};
+pub use facts::{DeviceFacts, MetricFacts, PowerSource, StateClass};
 pub use history::{History, HistoryError};
 pub use import::{Import, ImportedSeries};
 pub use log_entry::{Elapsed, LogEntry};

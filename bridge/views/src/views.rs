@@ -133,6 +133,8 @@ impl Views {
                     self.touch(number, dirty);
                 }
             }
+            // REST and the dashboard do not ask for it yet.
+            Change::Facts { .. } => {}
             Change::Reading(reading) => self.apply_reading(reading, dirty),
             Change::State { device, state, since_ms } => self.apply_state(*device, *state, *since_ms, dirty),
             Change::Aggregate(_) | Change::States { .. } => self.apply_group(self.version, change, dirty),

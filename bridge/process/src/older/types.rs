@@ -89,6 +89,7 @@ impl OlderDevice {
             alerts: [0; 3],
             is_imported: false,
             cells_imported: 0,
+            facts: None,
         }
     }
 }
