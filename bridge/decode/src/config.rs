@@ -9,6 +9,8 @@ section! {
     pub struct DecodeConfig {
         /// Most sources of which one format remembers something.
         pub sources_max: usize = 10_000,
+        /// Most bytes of what one format remembers of its sources together.
+        pub sources_bytes_max: usize = 64 << 20,
         /// Formats by topic; the first whose filter matches decides, [`FormatChoice::Auto`] when none does.
         pub sources: Vec<SourceConfig> = Vec::new(),
     }

@@ -8,8 +8,8 @@
 //! - [`formats`]: the formats, a file or folder each, and the list of them
 //! - [`sources`]: what a format remembers of each of its sources
 //! - [`config`]: limits, formats by topic, and which key of a payload means what; `configured`: the tables `[[source]]`
-//! - `flaws`: what went wrong in one publication; `topic`, `time`, `names`, `words`, `non_finite`,
-//!   `surroundings`: what formats share
+//! - `flaws`: what went wrong in one publication; `gather`: metrics that come one by one; `topic`, `time`, `names`, `words`,
+//!   `units`, `single`, `non_finite`, `surroundings`: what formats share
 
 pub mod config;
 mod configured;
@@ -17,12 +17,15 @@ pub mod decoder;
 mod flaws;
 pub mod format;
 pub mod formats;
+mod gather;
 mod names;
 mod non_finite;
+mod single;
 pub mod sources;
 mod surroundings;
 mod time;
 mod topic;
+mod units;
 mod words;
 
 pub use config::{DecodeConfig, FormatChoice, SameTime, SourceConfig};

@@ -2,8 +2,9 @@
 
 mod json;
 mod plain;
+mod sparkplug;
 
 use crate::format::FormatEntry;
 
 /// Every format. Of a publication whose topic no `[[source]]` is about, the first that recognizes it is meant.
-pub const FORMATS: &[FormatEntry] = &[json::JSON, plain::PLAIN];
+pub const FORMATS: &[FormatEntry] = &[sparkplug::SPARKPLUG, json::JSON, plain::PLAIN];
