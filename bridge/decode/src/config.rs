@@ -64,6 +64,8 @@ pub struct SourceConfig {
     pub timezone: Option<TimeZone>,
     /// What two values are to which the device gave the same time.
     pub same_time: SameTime,
+    /// Tags whose values, joined by `/`, are the device, where the format has tags; with commas between them.
+    pub device_tags: Option<String>,
 }
 
 /// What two different values are to which a device gave the same time.

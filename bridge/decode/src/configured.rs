@@ -14,6 +14,7 @@ const SOURCE_SAMPLE: &str = r#"
 # topic = "factory/+/raw/#"
 # format = "plain"               # {formats}
 # timezone = "Europe/Berlin"     # where its clocks are, for times without an offset from UTC
+# device_tags = "site,host"      # of line protocol: tags that name the device; without, "device" or all of them
 # same_time = "last"             # of values with one time of the device the last counts; default "each" does
 "#;
 
@@ -43,13 +44,14 @@ impl SourceConfig {
         });
         let same_times = [("each", SameTime::Each), ("last", SameTime::Last)];
         let same_time = section.optional("same_time", |item| chosen(item, &same_times));
+        let device_tags = section.optional("device_tags", text);
         match &topic {
             None => section.wrong("needs a topic"),
             Some(filter) if !topic::is_filter(filter) => section.wrong_key("topic", NO_FILTER),
             Some(_) => {}
         }
         let (format, same_time) = (format.unwrap_or(FormatChoice::Auto), same_time.unwrap_or_default());
-        Some(SourceConfig { topic: topic?, format, timezone, same_time })
+        Some(SourceConfig { topic: topic?, format, timezone, same_time, device_tags })
     }
 }
 

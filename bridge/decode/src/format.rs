@@ -63,6 +63,8 @@ pub struct Input<'a> {
     pub(crate) topic: &'a str,
     /// Where the source's clocks are.
     pub(crate) zone: Option<&'a TimeZone>,
+    /// Tags that name the device, as the configuration of the topic says.
+    pub(crate) device_tags: Option<&'a str>,
     pub(crate) payload: &'a [u8],
     pub(crate) text: Result<&'a str, Utf8Error>,
     pub(crate) position: Position,

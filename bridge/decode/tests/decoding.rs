@@ -124,6 +124,7 @@ fn a_local_time_is_one_of_its_sources_zone() {
         topic: "tele/#".into(),
         format: FormatChoice::Auto,
         same_time: SameTime::Each,
+        device_tags: None,
         timezone: Some(TimeZone::get("Europe/Berlin").unwrap()),
     };
     let config = DecodeConfig { sources: vec![source], ..DecodeConfig::default() };
@@ -141,6 +142,7 @@ fn a_source_says_whether_the_last_of_one_time_corrects_those_before_it() {
         format: FormatChoice::Auto,
         timezone: None,
         same_time,
+        device_tags: None,
     };
     let sources = vec![source("meters/old/#", SameTime::Each), source("meters/#", SameTime::Last)];
     let config = DecodeConfig { sources, ..DecodeConfig::default() };
@@ -391,8 +393,13 @@ fn an_empty_payload_and_system_topics_are_neither_reading_nor_problem() {
 
 #[test]
 fn the_configuration_overrides_the_format_of_a_topic() {
-    let source =
-        |topic: &str, format| SourceConfig { topic: topic.into(), format, timezone: None, same_time: SameTime::Each };
+    let source = |topic: &str, format| SourceConfig {
+        topic: topic.into(),
+        format,
+        timezone: None,
+        same_time: SameTime::Each,
+        device_tags: None,
+    };
     let sources = vec![
         source("notes/#", FormatChoice::Ignore),
         source("raw/+/+", FormatChoice::Named("plain")),

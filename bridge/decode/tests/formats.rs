@@ -88,6 +88,7 @@ fn it_is_chosen_by_name_where_the_configuration_says_so() {
         format: FormatChoice::Named("numbered"),
         timezone: None,
         same_time: SameTime::Each,
+        device_tags: None,
     };
     let mut decoder = decoder(DecodeConfig { sources: vec![source], ..DecodeConfig::default() });
     say(&mut decoder, 1, "hall/gw1", "1=temperature");

@@ -133,6 +133,7 @@ fn a_source_that_corrects_itself_is_told_so_and_only_the_same_value_is_the_same_
         format: FormatChoice::Auto,
         timezone: None,
         same_time: SameTime::Last,
+        device_tags: None,
     };
     let decode = DecodeConfig { sources: vec![source], ..DecodeConfig::default() };
     let mut fleet = Fleet::reading(decode, ProcessConfig::default());

@@ -107,7 +107,13 @@ impl World {
         let same_time = if limits.corrects { SameTime::Last } else { SameTime::Each };
         let everywhere = "#".to_owned();
         let decode = DecodeConfig {
-            sources: vec![SourceConfig { topic: everywhere, format: FormatChoice::Auto, timezone: None, same_time }],
+            sources: vec![SourceConfig {
+                topic: everywhere,
+                format: FormatChoice::Auto,
+                timezone: None,
+                same_time,
+                device_tags: None,
+            }],
             text_bytes_max: TEXT_BYTES_MAX,
             name_bytes_max: NAME_BYTES_MAX,
             names_cached_max: [3, 65_536][dice.roll(2) as usize],

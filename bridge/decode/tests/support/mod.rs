@@ -24,11 +24,17 @@ impl Site {
 
     /// One whose topics are of a format.
     pub fn of(topic: &str, format: &str) -> Site {
+        Site::by_tags(topic, format, None)
+    }
+
+    /// As [`Site::of`], of a device that these tags name.
+    pub fn by_tags(topic: &str, format: &str, device_tags: Option<&str>) -> Site {
         let source = SourceConfig {
             topic: topic.into(),
             format: FormatChoice::parse(format).unwrap(),
             timezone: None,
             same_time: SameTime::Each,
+            device_tags: device_tags.map(str::to_owned),
         };
         Site::with(DecodeConfig { sources: vec![source], ..DecodeConfig::default() })
     }

@@ -41,6 +41,15 @@ impl Format for Json {
     }
 }
 
+/// Puts the metrics of a reading below a name.
+pub(super) fn below(reading: &mut Reading, name: &str, input: &mut Input<'_>) -> Result<(), Rejection> {
+    let metrics = reading.metrics.iter_mut().map(|(metric, _)| metric);
+    for metric in metrics.chain(&mut reading.without_value) {
+        *metric = input.name("metric name", &format!("{name}.{metric}"))?;
+    }
+    Ok(())
+}
+
 /// Reads what another format has written as JSON.
 pub(super) fn text(input: &mut Input<'_>, text: &str, out: &mut Decoded) -> Result<(), Rejection> {
     decode(input, text, &mut out.readings)?.into_result(&mut out.further)
