@@ -12,7 +12,8 @@ const SOURCE_SAMPLE: &str = r#"
 # How payloads are read, by topic; the first filter that fits decides. Everything but topic is optional.
 # [[source]]
 # topic = "factory/+/raw/#"
-# format = "plain"               # {formats}
+# format = "plain"               # one of these:
+{formats}
 # timezone = "Europe/Berlin"     # where its clocks are, for times without an offset from UTC
 # device_tags = "site,host"      # of line protocol: tags that name the device; without, "device" or all of them
 # same_time = "last"             # of values with one time of the device the last counts; default "each" does
@@ -23,8 +24,8 @@ const NO_FILTER: &str = "uses a wildcard where none may stand, or is empty: + fi
 impl DecodeConfig {
     /// Reads `[[source]]`, which may name any format there is.
     pub(crate) fn read_on(&mut self, reader: &mut Reader) {
-        let formats: Vec<_> = FormatChoice::all().map(|(name, meaning)| format!("{name:?} ({meaning})")).collect();
-        let paths = reader.list("source", &SOURCE_SAMPLE.replace("{formats}", &formats.join(", ")));
+        let formats: Vec<_> = FormatChoice::all().map(|(name, meaning)| format!("#   {:22} {meaning}", format!("{name:?}"))).collect();
+        let paths = reader.list("source", &SOURCE_SAMPLE.replace("{formats}", &formats.join("\n")));
         self.sources = paths.iter().filter_map(|path| SourceConfig::read(&mut reader.at(path))).collect();
     }
 }
