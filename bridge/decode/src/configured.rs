@@ -24,7 +24,8 @@ const NO_FILTER: &str = "uses a wildcard where none may stand, or is empty: + fi
 impl DecodeConfig {
     /// Reads `[[source]]`, which may name any format there is.
     pub(crate) fn read_on(&mut self, reader: &mut Reader) {
-        let formats: Vec<_> = FormatChoice::all().map(|(name, meaning)| format!("#   {:22} {meaning}", format!("{name:?}"))).collect();
+        let formats: Vec<_> =
+            FormatChoice::all().map(|(name, meaning)| format!("#   {:22} {meaning}", format!("{name:?}"))).collect();
         let paths = reader.list("source", &SOURCE_SAMPLE.replace("{formats}", &formats.join("\n")));
         self.sources = paths.iter().filter_map(|path| SourceConfig::read(&mut reader.at(path))).collect();
     }
