@@ -9,7 +9,7 @@
 //! - [`sources`]: what a format remembers of each of its sources
 //! - [`config`]: limits, formats by topic, and which key of a payload means what; `configured`: the tables `[[source]]`
 //! - `flaws`: what went wrong in one publication; `gather`: metrics that come one by one; `topic`, `time`, `names`, `words`,
-//!   `units`, `single`, `packed`, `non_finite`, `surroundings`: what formats share
+//!   `units`, `single`, `non_finite`, `surroundings`: what formats share
 
 pub mod config;
 mod configured;
@@ -20,7 +20,6 @@ pub mod formats;
 mod gather;
 mod names;
 mod non_finite;
-mod packed;
 mod single;
 pub mod sources;
 mod surroundings;

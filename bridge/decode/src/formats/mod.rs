@@ -5,6 +5,7 @@ mod chirpstack;
 mod homie;
 mod influx;
 mod json;
+mod packed;
 mod packed_json;
 mod parts;
 mod plain;

@@ -4,9 +4,9 @@
 use tidegate_telemetry::{Decoded, Reason, Rejection};
 
 use crate::format::{Format, FormatEntry, Input};
-use crate::packed::Packing;
 
 use super::json;
+use super::packed::Packing;
 
 pub(super) const CBOR: FormatEntry = FormatEntry {
     name: "cbor",

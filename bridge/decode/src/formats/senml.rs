@@ -15,8 +15,9 @@ use tidegate_telemetry::{StateClass, Value};
 use crate::flaws::Flaws;
 use crate::format::{Format, FormatEntry, Input};
 use crate::gather::{Gather, Place};
-use crate::packed::{Packing, Unpacked};
 use crate::{non_finite, time, units};
+
+use super::packed::{Packing, Unpacked};
 
 pub(super) const SENML: FormatEntry =
     FormatEntry { name: "senml", meaning: "SenML in JSON", new: |_| Box::new(SenMl::new(None)) };

@@ -15,17 +15,17 @@ const DEPTH_MAX: usize = 64;
 
 /// How something is packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Packing {
+pub(super) enum Packing {
     Cbor,
     MessagePack,
 }
 
 /// A packed value as JSON text.
 #[derive(Debug)]
-pub(crate) struct Unpacked {
-    pub(crate) text: String,
+pub(super) struct Unpacked {
+    pub(super) text: String,
     /// Byte strings, for which `null` stands.
-    pub(crate) without_text: usize,
+    pub(super) without_text: usize,
 }
 
 /// What is in the way of reading it.
@@ -43,7 +43,7 @@ impl Packing {
     ///
     /// # Errors
     /// [`Reason::NotUnderstood`] where they hold something else, [`Reason::TooDeep`].
-    pub(crate) fn unpack(self, bytes: &[u8]) -> Result<Unpacked, Rejection> {
+    pub(super) fn unpack(self, bytes: &[u8]) -> Result<Unpacked, Rejection> {
         let mut reader = Reader { bytes, out: String::with_capacity(bytes.len() * 2), without_text: 0 };
         let read = match self {
             Packing::Cbor => reader.cbor(0),
