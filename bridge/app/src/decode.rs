@@ -71,6 +71,9 @@ fn told(trial: &Trial) -> String {
         lines.extend(reading.metrics.iter().map(|(name, value)| format!("  {name} = {}", shown(value))));
         lines.extend(reading.without_value.iter().map(|name| format!("  {name} has no value")));
     }
+    for series in &decoded.history {
+        lines.push(format!("history of {:?}: {} values of {:?}", series.device, series.points.len(), series.metric));
+    }
     for said in &decoded.availability {
         let word = if said.is_connected { "connected" } else { "gone" };
         lines.push(format!("device {:?} is {word}", said.device));

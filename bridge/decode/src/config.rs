@@ -9,6 +9,8 @@ section! {
     pub struct DecodeConfig {
         /// Most sources of which one format remembers something.
         pub sources_max: usize = 10_000,
+        /// Most bytes of what one format remembers of its sources together.
+        pub sources_bytes_max: usize = 64 << 20,
         /// Formats by topic; the first whose filter matches decides, [`FormatChoice::Auto`] when none does.
         pub sources: Vec<SourceConfig> = Vec::new(),
     }
@@ -63,6 +65,8 @@ pub struct SourceConfig {
     pub timezone: Option<TimeZone>,
     /// What two values are to which the device gave the same time.
     pub same_time: SameTime,
+    /// Tags whose values, joined by `/`, are the device, where the format has tags; with commas between them.
+    pub device_tags: Option<String>,
     /// What devices, groups and metrics are called, and where values stand.
     pub mapping: MappingConfig,
 }

@@ -12,8 +12,10 @@ const SOURCE_SAMPLE: &str = r#"
 # How payloads are read, by topic; the first filter that fits decides. Everything but topic is optional.
 # [[source]]
 # topic = "factory/+line/+device/#"  # each + and # may have a name; what is called device and metric is that, the others are the group
-# format = "plain"               # {formats}
+# format = "plain"               # one of these:
+{formats}
 # timezone = "Europe/Berlin"     # where its clocks are, for times without an offset from UTC
+# device_tags = "site,host"      # of line protocol: tags that name the device; without, "device" or all of them
 # same_time = "last"             # of values with one time of the device the last counts; default "each" does
 # device = "{line}/{device}"     # names of levels, or paths in the payload
 # group = "Hall 1/{line}"
@@ -31,8 +33,9 @@ const SOURCE_SAMPLE: &str = r#"
 impl DecodeConfig {
     /// Reads `[[source]]`, which may name any format there is.
     pub(crate) fn read_on(&mut self, reader: &mut Reader) {
-        let formats: Vec<_> = FormatChoice::all().map(|(name, meaning)| format!("{name:?} ({meaning})")).collect();
-        let paths = reader.list("source", &SOURCE_SAMPLE.replace("{formats}", &formats.join(", ")));
+        let formats: Vec<_> =
+            FormatChoice::all().map(|(name, meaning)| format!("#   {:22} {meaning}", format!("{name:?}"))).collect();
+        let paths = reader.list("source", &SOURCE_SAMPLE.replace("{formats}", &formats.join("\n")));
         self.sources = paths.iter().filter_map(|path| SourceConfig::read(&mut reader.at(path))).collect();
     }
 }
@@ -53,12 +56,13 @@ impl SourceConfig {
         let same_times = [("each", SameTime::Each), ("last", SameTime::Last)];
         let same_time = section.optional("same_time", |item| chosen(item, &same_times));
         let mapping = MappingConfig::read(section);
+        let device_tags = section.optional("device_tags", text);
         let (format, same_time) = (format.unwrap_or(FormatChoice::Auto), same_time.unwrap_or_default());
         let Some(topic) = topic else {
             section.wrong("needs a topic");
             return None;
         };
-        let source = SourceConfig { topic, format, timezone, same_time, mapping };
+        let source = SourceConfig { topic, format, timezone, same_time, device_tags, mapping };
         if let Some((key, wrong)) = source.mistake() {
             section.wrong_key(key, &wrong);
             return None;

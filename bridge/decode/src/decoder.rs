@@ -4,7 +4,7 @@ use tidegate_telemetry::{Decoded, Entry, Frozen, Position, Publication, Reason, 
 
 use crate::config::{DecodeConfig, FormatChoice, SameTime};
 use crate::format::{Format, FormatEntry, Input, StateError};
-use crate::formats::FORMATS;
+use crate::formats::{self, FORMATS};
 use crate::mapping::Mapping;
 use crate::names::Names;
 use crate::surroundings::without_surroundings;
@@ -131,7 +131,8 @@ impl Decoder {
         let within = if matches!(chosen, Chosen::Auto) { text.ok().and_then(json_within) } else { None };
         let text = within.as_deref().map_or(text, Ok);
         let zone = source.and_then(|source| source.timezone.as_ref());
-        let mut input = Input { config, names, topic, zone, payload, text, position };
+        let device_tags = source.and_then(|source| source.device_tags.as_deref());
+        let mut input = Input { config, names, publication, topic, zone, device_tags, payload, text, position };
         let format = match chosen {
             Chosen::Nothing => None,
             Chosen::Format(number) => formats.get_mut(number),
@@ -175,9 +176,9 @@ impl Decoder {
     }
 }
 
-/// Topics below `$` belong to brokers and clouds, unless the configuration says otherwise.
+/// Topics below `$` belong to brokers and clouds, unless the configuration says otherwise, or a format has its own there.
 fn unconfigured(topic: &str) -> Chosen {
-    if topic.starts_with('$') { Chosen::Nothing } else { Chosen::Auto }
+    if topic.starts_with('$') && !formats::have_below_dollar(topic) { Chosen::Nothing } else { Chosen::Auto }
 }
 
 /// The JSON that a JSON text holds: `"{\"temperature\":23.5}"`.

@@ -5,7 +5,7 @@ use std::str::Utf8Error;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
-use tidegate_telemetry::{Decoded, Frozen, Position, Reason, Rejection};
+use tidegate_telemetry::{Decoded, Frozen, Position, Publication, Reason, Rejection};
 
 use crate::config::DecodeConfig;
 use crate::names::Names;
@@ -59,9 +59,12 @@ pub struct StateError;
 pub struct Input<'a> {
     pub(crate) config: &'a DecodeConfig,
     pub(crate) names: &'a mut Names,
+    pub(crate) publication: &'a Publication,
     pub(crate) topic: &'a str,
     /// Where the source's clocks are.
     pub(crate) zone: Option<&'a TimeZone>,
+    /// Tags that name the device, as the configuration of the topic says.
+    pub(crate) device_tags: Option<&'a str>,
     pub(crate) payload: &'a [u8],
     pub(crate) text: Result<&'a str, Utf8Error>,
     pub(crate) position: Position,
@@ -84,6 +87,36 @@ impl<'a> Input<'a> {
     #[must_use]
     pub fn position(&self) -> Position {
         self.position
+    }
+
+    /// Unix ms of the receipt.
+    #[must_use]
+    pub fn received_ms(&self) -> i64 {
+        self.publication.received_ms
+    }
+
+    /// Media type that the publisher gave (MQTT 5.0 section 3.3.2.3.9), without parameters: `application/senml+json`.
+    #[must_use]
+    pub fn content_type(&self) -> Option<&'a str> {
+        let given = self.publication.properties.as_ref()?.content_type.as_deref()?;
+        Some(given.split(';').next().unwrap_or(given).trim())
+    }
+
+    /// Whether the publisher gave this media type.
+    pub(crate) fn is_of_type(&self, media_type: &str) -> bool {
+        self.content_type().is_some_and(|given| given.eq_ignore_ascii_case(media_type))
+    }
+
+    /// MQTT client identifier of the publisher; empty where the engine does not know it.
+    #[must_use]
+    pub fn client(&self) -> &'a str {
+        &self.publication.client
+    }
+
+    /// Whom the publisher proved to be.
+    #[must_use]
+    pub fn principal(&self) -> &'a str {
+        &self.publication.principal
     }
 
     /// The payload as text, without what programs put around it: a byte order mark, white space, line ends, trailing NULs.

@@ -10,8 +10,8 @@
 //! - [`config`]: limits, formats by topic, and which key of a payload means what; `configured`: the tables `[[source]]`
 //! - [`trial`]: what would come of a publication; `proposal`: what may have it understood
 //! - `mapping`: what the configuration says of names, and of where values stand
-//! - `flaws`: what went wrong in one publication; `topic`, `time`, `names`, `words`, `non_finite`,
-//!   `surroundings`: what formats share
+//! - `flaws`: what went wrong in one publication; `gather`: metrics that come one by one; `topic`, `time`, `names`, `words`,
+//!   `units`, `single`, `non_finite`, `surroundings`: what formats share
 
 pub mod config;
 mod configured;
@@ -19,15 +19,18 @@ pub mod decoder;
 mod flaws;
 pub mod format;
 pub mod formats;
+mod gather;
 mod mapping;
 mod names;
 mod non_finite;
 mod proposal;
+mod single;
 pub mod sources;
 mod surroundings;
 mod time;
 mod topic;
 pub mod trial;
+mod units;
 mod words;
 
 pub use config::{DecodeConfig, FieldConfig, FormatChoice, MappingConfig, SameTime, SourceConfig};

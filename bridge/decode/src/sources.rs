@@ -22,6 +22,8 @@ pub struct Sources<T> {
     parts: Vec<Part<T>>,
     len: usize,
     max: usize,
+    bytes: usize,
+    bytes_max: usize,
 }
 
 type Part<T> = Arc<BTreeMap<Arc<str>, Source<T>>>;
@@ -31,13 +33,23 @@ struct Source<T> {
     /// Where in the log it was used last.
     used: Position,
     state: T,
+    /// What it takes, as the format said.
+    #[serde(default)]
+    bytes: usize,
 }
 
 impl<T: Clone + Default> Sources<T> {
     /// No source yet, and so many at most.
     #[must_use]
     pub fn new(max: usize) -> Self {
-        Sources { parts: (0..PARTS).map(|_| Arc::default()).collect(), len: 0, max: max.max(1) }
+        Sources::bounded(max, usize::MAX)
+    }
+
+    /// No source yet, so many at most, and together no more than so many bytes of those that [`Sources::set_bytes`] tells of.
+    #[must_use]
+    pub fn bounded(max: usize, bytes_max: usize) -> Self {
+        let parts = (0..PARTS).map(|_| Arc::default()).collect();
+        Sources { parts, len: 0, max: max.max(1), bytes: 0, bytes_max }
     }
 
     /// Number of sources.
@@ -56,8 +68,10 @@ impl<T: Clone + Default> Sources<T> {
     pub fn of(&mut self, source: &str, position: Position) -> &mut T {
         let part = part_of(source);
         if !self.parts[part].contains_key(source) {
-            self.make_room();
-            let new = Source { used: position, state: T::default() };
+            if self.len >= self.max {
+                self.make_room();
+            }
+            let new = Source { used: position, state: T::default(), bytes: 0 };
             Arc::make_mut(&mut self.parts[part]).insert(source.into(), new);
             self.len += 1;
         }
@@ -66,16 +80,36 @@ impl<T: Clone + Default> Sources<T> {
         &mut known.state
     }
 
-    fn make_room(&mut self) {
-        if self.len < self.max {
-            return;
+    /// The state of a source that is known; it does not count as used by that.
+    pub fn of_known(&mut self, source: &str) -> Option<&mut T> {
+        let part = &mut self.parts[part_of(source)];
+        part.contains_key(source).then(|| &mut Arc::make_mut(part).get_mut(source).expect("it is there").state)
+    }
+
+    /// Says what a source takes now, and has others go where that is too much. One that is larger than all may be alone is
+    /// the format's to refuse.
+    pub fn set_bytes(&mut self, source: &str, bytes: usize) {
+        let part = &mut self.parts[part_of(source)];
+        let Some(known) = Arc::make_mut(part).get_mut(source) else { return };
+        self.bytes = self.bytes - known.bytes + bytes;
+        known.bytes = bytes;
+        while self.bytes > self.bytes_max && self.len > 1 {
+            self.make_room();
         }
+    }
+
+    fn make_room(&mut self) {
         let mut used: Vec<Position> =
             self.parts.iter().flat_map(|part| part.values()).map(|known| known.used).collect();
         let (_, last_to_go, _) = used.select_nth_unstable(self.len / 4);
         let last_to_go = *last_to_go;
         self.parts.iter_mut().for_each(|part| Arc::make_mut(part).retain(|_, known| known.used > last_to_go));
+        self.count();
+    }
+
+    fn count(&mut self) {
         self.len = self.parts.iter().map(|part| part.len()).sum();
+        self.bytes = self.parts.iter().flat_map(|part| part.values()).map(|known| known.bytes).sum();
     }
 }
 
@@ -98,11 +132,11 @@ impl<T: Clone + Default + Serialize + DeserializeOwned + Send + Sync + 'static> 
     /// [`StateError`] when the bytes are something else.
     pub fn restore(&mut self, state: &[u8]) -> Result<(), StateError> {
         let all: Vec<(Arc<str>, Source<T>)> = record::read(state).map_err(|_| StateError)?;
-        *self = Sources::new(self.max);
-        self.len = all.len();
+        *self = Sources::bounded(self.max, self.bytes_max);
         for (name, known) in all {
             Arc::make_mut(&mut self.parts[part_of(&name)]).insert(name, known);
         }
+        self.count();
         Ok(())
     }
 }

@@ -11,7 +11,7 @@ use crate::device_clock::Ranked;
 use crate::newcomer::Newcomer;
 use crate::output::Output;
 use crate::process::Process;
-use crate::refusals::{Refusals, too_many_metrics};
+use crate::refusals::{Refusals, is_its, may_speak_for, too_many_metrics};
 
 impl Process {
     /// Takes readings of before. They are no newest value, whatever their times, and no rule looks at them. A device or a
@@ -23,6 +23,27 @@ impl Process {
         }
         let problem = |it: Rejection| Problem::of_import(import, it.reason, it.detail);
         output.problems.extend(refusals.into_rejections().map(problem));
+    }
+
+    /// Takes what a device sent of before, as it would be brought, of a device that is the sender's.
+    pub(crate) fn history(
+        &mut self,
+        sender: Sender<'_>,
+        series: &ImportedSeries,
+        refusals: &mut Refusals,
+        output: &mut Output,
+    ) {
+        if !may_speak_for(sender, &series.device, refusals) {
+            return;
+        }
+        let known = self.state.fleet.find(&series.device).and_then(|index| self.state.fleet.get(index));
+        if let Some(device) = known
+            && !device.principal.is_empty()
+            && !is_its(sender, device, refusals)
+        {
+            return;
+        }
+        self.import_series(series, refusals, output);
     }
 
     fn import_series(&mut self, series: &ImportedSeries, refusals: &mut Refusals, output: &mut Output) {

@@ -233,6 +233,9 @@ impl Process {
         for reading in decoded.readings.drain(..) {
             self.reading(sender, reading, now_ms, &mut refusals, output);
         }
+        for series in decoded.history.drain(..) {
+            self.history(sender, &series, &mut refusals, output);
+        }
         for said in decoded.devices.drain(..) {
             self.device_description(sender, said, &mut refusals, output);
         }

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use crate::command::{CommandId, CommandMessage};
 use crate::facts::{DeviceFacts, MetricFacts};
+use crate::import::ImportedSeries;
 use crate::position::Position;
 use crate::problem::Rejection;
 use crate::publication::{Publication, Qos};
@@ -16,7 +17,9 @@ use crate::reading::Reading;
 pub struct Decoded {
     /// What devices measured, in the order sent.
     pub readings: Vec<Reading>,
-    /// What is known of devices. They count after the readings.
+    /// What devices measured before, and kept until they could send it: history, and nothing else. It counts after the readings.
+    pub history: Vec<ImportedSeries>,
+    /// What is known of devices. They count after that.
     pub devices: Vec<DeviceDescription>,
     /// What is known of metrics. They count after that.
     pub descriptions: Vec<Description>,
@@ -34,6 +37,7 @@ impl Decoded {
     /// Empties it, and keeps its memory.
     pub fn clear(&mut self) {
         self.readings.clear();
+        self.history.clear();
         self.devices.clear();
         self.descriptions.clear();
         self.availability.clear();
@@ -45,7 +49,11 @@ impl Decoded {
     /// Whether the publication says nothing about any device, and that is no problem.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        let said = self.readings.len() + self.devices.len() + self.descriptions.len() + self.availability.len();
+        let said = self.readings.len()
+            + self.history.len()
+            + self.devices.len()
+            + self.descriptions.len()
+            + self.availability.len();
         said == 0 && self.rejection.is_none()
     }
 }

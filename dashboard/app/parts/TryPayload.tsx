@@ -108,6 +108,13 @@ function Tried(props: { trial: Trial }) {
           </div>
         )}
       </For>
+      <For each={props.trial.history}>
+        {(series) => (
+          <p class="sub">
+            History of {readable(series.device)}: {plural(series.points, "value")} of {readable(series.metric)}
+          </p>
+        )}
+      </For>
       <Show when={props.trial.availability.length + props.trial.devices.length + props.trial.metrics.length > 0}>
         <p class="sub">
           It also says something of {plural(props.trial.devices.length, "device")} and {plural(props.trial.metrics.length, "metric")}

@@ -98,6 +98,12 @@ impl Client {
         let _ = self.send(&bytes).await;
     }
 
+    /// Publishes bytes with QoS 0, once: without a connection they are lost.
+    pub async fn publish_once(&mut self, topic: &str, payload: &[u8]) {
+        let bytes = packet::publish_once(topic, payload, self.session.v5);
+        let _ = self.send(&bytes).await;
+    }
+
     /// Subscribes and waits for the SUBACK; gives its code.
     ///
     /// # Errors

@@ -50,7 +50,7 @@ pub struct Will {
     /// Topic name.
     pub topic: String,
     /// Payload.
-    pub payload: String,
+    pub payload: Vec<u8>,
     /// Quality of service.
     pub qos: u8,
 }
@@ -123,7 +123,9 @@ pub(super) fn connect(client: &str, v5: bool, will: Option<&Will>) -> Vec<u8> {
         if v5 {
             body.push(0);
         }
-        body.extend([text(&will.topic), text(&will.payload)].concat());
+        body.extend(text(&will.topic));
+        body.extend((will.payload.len() as u16).to_be_bytes());
+        body.extend(&will.payload);
     }
     whole(0x10, &body)
 }
@@ -139,6 +141,14 @@ pub struct Outgoing {
     pub qos: u8,
     /// To be retained.
     pub retain: bool,
+}
+
+/// PUBLISH with QoS 0.
+pub(super) fn publish_once(topic: &str, payload: &[u8], v5: bool) -> Vec<u8> {
+    let mut body = text(topic);
+    body.extend(v5.then_some(0));
+    body.extend(payload);
+    whole(0x30, &body)
 }
 
 /// PUBLISH.

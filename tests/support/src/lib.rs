@@ -4,6 +4,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that finds something missing has failed")]
 
+pub mod sparkplug;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

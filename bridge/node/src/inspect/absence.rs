@@ -129,9 +129,10 @@ fn names(decoder: &mut Decoder, position: Position, entry: &Entry, device: &str)
 /// What is understood says whose it is; of what is not the topic and the payload may.
 fn is_about(decoded: &Decoded, publication: &Publication, device: &str) -> bool {
     let readings = decoded.readings.iter().map(|reading| &reading.device);
+    let history = decoded.history.iter().map(|series| &series.device);
     let described = decoded.descriptions.iter().map(|description| &description.device);
     let told = decoded.availability.iter().map(|availability| &availability.device);
-    let mut devices = readings.chain(described).chain(told).peekable();
+    let mut devices = readings.chain(history).chain(described).chain(told).peekable();
     let is_understood = devices.peek().is_some();
     devices.any(|of| **of == *device) || (!is_understood && is_written_of(publication, device))
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use tidegate_telemetry::{
-    Availability, Description, DeviceDescription, DeviceFacts, MetricFacts, Reading, Rejection, Value,
+    Availability, Description, DeviceDescription, DeviceFacts, ImportedSeries, MetricFacts, Reading, Rejection, Value,
 };
 
 use crate::ports;
@@ -16,6 +16,7 @@ pub(crate) struct Trial {
     source: Option<String>,
     format: Option<&'static str>,
     readings: Vec<Read>,
+    history: Vec<Before>,
     devices: Vec<Described>,
     metrics: Vec<DescribedMetric>,
     availability: Vec<Said>,
@@ -32,6 +33,14 @@ struct Read {
     time: Option<i64>,
     metrics: BTreeMap<Arc<str>, serde_json::Value>,
     without_value: Vec<Arc<str>>,
+}
+
+/// Values of before, for history alone.
+#[derive(Debug, Serialize)]
+struct Before {
+    device: Arc<str>,
+    metric: Arc<str>,
+    points: usize,
 }
 
 #[derive(Debug, Serialize)]
@@ -67,6 +76,7 @@ impl From<ports::Trial> for Trial {
             source,
             format,
             readings: decoded.readings.into_iter().map(Read::from).collect(),
+            history: decoded.history.into_iter().map(Before::from).collect(),
             devices: decoded.devices.into_iter().map(Described::from).collect(),
             metrics: decoded.descriptions.into_iter().map(DescribedMetric::from).collect(),
             availability: decoded.availability.into_iter().map(Said::from).collect(),
@@ -87,6 +97,12 @@ impl From<Reading> for Read {
         let Reading { device, group, time_ms: time, metrics, without_value, .. } = reading;
         let metrics = metrics.into_iter().map(|(name, it)| (name, value(it))).collect();
         Read { device, group, time, metrics, without_value }
+    }
+}
+
+impl From<ImportedSeries> for Before {
+    fn from(ImportedSeries { device, metric, points, .. }: ImportedSeries) -> Self {
+        Before { device, metric, points: points.len() }
     }
 }
 

@@ -47,7 +47,7 @@ impl Load {
     pub async fn start(server: SocketAddr) -> Load {
         let mut sleeper = subscribed(server, "sleeper", 2).await;
         sleeper.leave().await;
-        let will = Will { topic: WILL.to_owned(), payload: "1".to_owned(), qos: 2 };
+        let will = Will { topic: WILL.to_owned(), payload: b"1".to_vec(), qos: 2 };
         let mut lost = Client::v3("lost");
         lost.will = Some(will);
         lost.connect(server).await.unwrap();

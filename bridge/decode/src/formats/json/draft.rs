@@ -9,6 +9,7 @@ use tidegate_telemetry::{Reading, Reason, Rejection, Value};
 use crate::config::DecodeConfig;
 use crate::flaws::Flaws;
 use crate::format::Input;
+use crate::gather::Place;
 use crate::names::{Metric, Names};
 use crate::time;
 use crate::words::{self, EXACT_MAX};
@@ -26,6 +27,8 @@ pub(crate) struct Draft<'a> {
     left_out: usize,
     /// Whether a value was left out for a flaw, so that an empty reading needs no second one.
     flawed: bool,
+    /// Whether keys at the top are metrics, whatever their names.
+    all_metrics: bool,
     /// Name of the object or array being read, with a dot at its end; empty at the top.
     pub(crate) prefix: String,
     metrics: SmallVec<[(Arc<str>, Value); 6]>,
@@ -59,6 +62,7 @@ impl<'a> Draft<'a> {
             too_deep: false,
             left_out: 0,
             flawed: false,
+            all_metrics: false,
             prefix: String::new(),
             metrics: SmallVec::new(),
             without_value: Vec::new(),
@@ -68,6 +72,23 @@ impl<'a> Draft<'a> {
             time_flaw: None,
             device_flaw: None,
         }
+    }
+
+    /// Reads an object of metrics alone: whose they are, and of when, stands elsewhere.
+    pub(crate) fn of_metrics(input: &'a mut Input<'_>, flaws: &'a mut Flaws) -> Self {
+        Draft { all_metrics: true, ..Draft::new(input, flaws) }
+    }
+
+    /// The reading of such an object, unless it has no metric.
+    pub(crate) fn finish_at(mut self, place: &Place, time_ms: Option<i64>) -> Option<Reading> {
+        self.tell_what_is_beyond_the_limits();
+        self.compare_spellings();
+        let Draft { metrics, without_value, .. } = self;
+        if metrics.is_empty() && without_value.is_empty() {
+            return None;
+        }
+        let (device, group) = (Arc::clone(&place.device), Arc::clone(&place.group));
+        Some(Reading { device, group, time_ms, corrects: false, metrics, without_value })
     }
 
     /// The reading, unless it has no metric, or nobody knows whose it is.
@@ -172,6 +193,9 @@ impl<'a> Draft<'a> {
 
     /// What a key at the top means, unless it names a metric.
     pub(crate) fn meaning(&self, key: &str) -> Option<Meaning> {
+        if self.all_metrics {
+            return None;
+        }
         let rank = |keys: &[String]| keys.iter().position(|known| known == key);
         if let Some(rank) = rank(&self.config.identifier_keys) {
             Some(Meaning::Device(rank))

@@ -13,6 +13,7 @@ use tidegate_telemetry::{Decoded, Reading, Reason, Rejection};
 
 use crate::flaws::Flaws;
 use crate::format::{Format, FormatEntry, Input};
+use crate::gather::Place;
 use crate::non_finite;
 use crate::surroundings::without_surroundings;
 use draft::Draft;
@@ -37,6 +38,67 @@ impl Format for Json {
             Err(not_utf8) => decode_beside(input, not_utf8, &mut out.readings)?,
         };
         flaws.into_result(&mut out.further)
+    }
+}
+
+/// Puts the metrics of a reading below a name.
+pub(super) fn below(reading: &mut Reading, name: &str, input: &mut Input<'_>) -> Result<(), Rejection> {
+    let metrics = reading.metrics.iter_mut().map(|(metric, _)| metric);
+    for metric in metrics.chain(&mut reading.without_value) {
+        *metric = input.name("metric name", &format!("{name}.{metric}"))?;
+    }
+    Ok(())
+}
+
+/// Reads what another format has written as JSON.
+pub(super) fn text(input: &mut Input<'_>, text: &str, out: &mut Decoded) -> Result<(), Rejection> {
+    decode(input, text, &mut out.readings)?.into_result(&mut out.further)
+}
+
+/// Reads a JSON object of metrics, objects within it by names with dots, as what was measured at one place and time. What
+/// is no object, and what is no JSON, is told.
+pub(super) fn object(
+    input: &mut Input<'_>,
+    flaws: &mut Flaws,
+    text: &str,
+    place: &Place,
+    time_ms: Option<i64>,
+) -> Option<Reading> {
+    let mut draft = Draft::of_metrics(input, flaws);
+    let mut json = serde_json::Deserializer::from_str(text);
+    let read = Metrics { draft: &mut draft }.deserialize(&mut json).and_then(|()| json.end());
+    let reading = draft.finish_at(place, time_ms);
+    match read {
+        Ok(()) => reading,
+        Err(error) => {
+            flaws.add(broken(&error));
+            None
+        }
+    }
+}
+
+/// Reads an object of metrics.
+struct Metrics<'d, 'a> {
+    draft: &'d mut Draft<'a>,
+}
+
+impl<'de> DeserializeSeed<'de> for Metrics<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Metrics<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of metrics")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
+        flatten::read(self.draft, map)
     }
 }
 
