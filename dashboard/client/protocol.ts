@@ -22,8 +22,10 @@ export interface Envelope {
 }
 
 export type WireCell = Scalar | Envelope | null;
-/** Name, unit, decimals, and `true` where the unit is guessed from the name. */
-export type WireMetric = [name: string, unit: string | null, decimals: number | null, guessed?: boolean];
+export type AboutDevice = Schemas["AboutDevice"];
+export type AboutMetric = Schemas["AboutMetric"];
+/** Name, unit, decimals, `true` where the unit is guessed from the name, and what else is known of it. */
+export type WireMetric = [name: string, unit: string | null, decimals: number | null, guessed?: boolean, about?: AboutMetric];
 
 /** As REST has it; times are Unix ms. */
 export type Alert = Schemas["Alert"];
@@ -182,6 +184,7 @@ export interface Delta {
   r?: unknown[];
   s?: [row: number, state: State, since: number, alert: Severity | null][];
   m?: [row: number, column: number, ...metric: WireMetric][];
+  f?: [row: number, about: AboutDevice | string | null][];
   a?: unknown[];
   x?: unknown[];
   n?: AlertCounts;

@@ -7,6 +7,7 @@ use tidegate_telemetry::{Change, DeviceIndex, Holder, Owner, Reason};
 
 use crate::device::Device;
 use crate::device_clock::DeviceClock;
+use crate::expected::Promise;
 use crate::interval::Interval;
 use crate::newcomer::Newcomer;
 use crate::output::Output;
@@ -53,6 +54,7 @@ impl Process {
             is_imported,
             cells_imported: 0,
             facts: None,
+            promise: Promise::default(),
         };
         let (id, group, counted_in) = (device.id.clone(), device.group.clone(), device.counted_in);
         self.reach.add_device(self.rules.scopes_of(&device));

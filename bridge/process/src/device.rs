@@ -11,7 +11,9 @@ use tidegate_telemetry::{
 };
 
 use crate::catalogue::{self, Catalogue, Guess, Style};
+use crate::config::ProcessConfig;
 use crate::device_clock::{DeviceClock, Ranked};
+use crate::expected::{Expected, Promise};
 use crate::given::Given;
 use crate::group_index::GroupIndex;
 use crate::interval::Interval;
@@ -66,6 +68,9 @@ pub(crate) struct Device {
     /// What its format, or a gateway, says of it.
     #[serde(default)]
     pub(crate) facts: Option<Arc<DeviceFacts>>,
+    /// How often it is to be heard. Follows from what is known of it.
+    #[serde(skip)]
+    pub(crate) promise: Promise,
 }
 
 impl Device {
@@ -105,6 +110,16 @@ impl Device {
         Some(place)
     }
 
+    /// When it is late if it stays silent.
+    pub(crate) fn expected(&self, config: &ProcessConfig) -> Expected {
+        self.promise.expected(self.interval_ms, config)
+    }
+
+    /// What follows from what is known of it.
+    pub(crate) fn promised(&self) -> Promise {
+        Promise::of(self.facts.as_ref().and_then(|facts| facts.report_ms))
+    }
+
     /// Keeps texts that other devices have too only once.
     pub(crate) fn share(&mut self, texts: &mut Texts) {
         for text in [&mut self.group, &mut self.client, &mut self.principal] {
@@ -115,13 +130,19 @@ impl Device {
             if let Value::Text(text) = &mut cell.value {
                 texts.share(text);
             }
+            if let Some(facts) = &mut cell.described {
+                texts.share_facts(facts);
+            }
         }
     }
 
     /// What names it and its metrics.
     pub(crate) fn names(&self, device: DeviceIndex, catalogue: &Catalogue) -> impl Iterator<Item = Change> {
         let cells = (0u16..).map(MetricIndex).zip(&self.cells);
-        let metrics = cells.map(move |(metric, cell)| cell.change(device, metric, catalogue));
+        let metrics = cells.flat_map(move |(metric, cell)| {
+            let facts = cell.described.clone().map(|facts| Change::MetricFacts { device, metric, facts });
+            std::iter::once(cell.change(device, metric, catalogue)).chain(facts)
+        });
         let named = Change::Device { device, id: self.id.clone(), group: self.group.clone() };
         let facts = self.facts.clone().map(|facts| Change::Facts { device, facts });
         std::iter::once(named).chain(facts).chain(metrics)

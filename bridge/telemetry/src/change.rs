@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use crate::command::{Command, CommandId};
-use crate::facts::DeviceFacts;
+use crate::facts::{DeviceFacts, MetricFacts};
 use crate::reading::{DeliveryClass, TimeOrigin, Value};
 use crate::rule::Condition;
 use crate::severity::Severity;
@@ -297,6 +297,15 @@ pub enum Change {
         device: DeviceIndex,
         /// All that is known.
         facts: Arc<DeviceFacts>,
+    },
+    /// What is known of a metric besides its values is otherwise now. Its unit and decimals as they are shown are told besides.
+    MetricFacts {
+        /// Whose.
+        device: DeviceIndex,
+        /// Which.
+        metric: MetricIndex,
+        /// All that is known.
+        facts: Arc<MetricFacts>,
     },
     /// A reading was applied.
     Reading(AppliedReading),

@@ -7,7 +7,7 @@
 //! - [`publication`]: a message as MQTT carries it; [`scope`]: for which devices it may speak; [`position`]: where in the log something
 //!   stands
 //! - [`reading`], [`decoded`]: what a publication means once decoded; [`sender`]: who sent it, and how it came
-//! - [`facts`]: what is known of devices and metrics besides their values
+//! - [`facts`]: what is known of devices and metrics besides their values; [`classes`]: words for what switches of a class say
 //! - [`command`]: what people ask devices to do, and what became of it
 //! - [`change`]: what processing made of it; the only thing views and store listen to
 //! - [`import`]: readings of before that somebody brings
@@ -22,6 +22,7 @@
 //! - [`unix`]: times in numbers, whatever their unit
 
 pub mod change;
+pub mod classes;
 pub mod clients;
 pub mod command;
 pub mod decoded;

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use tidegate_telemetry::{
-    AggregateChange, AlertChange, AlertState, Command, CommandId, DeviceState, InAlert, Severity, StateCounts, Value,
+    AggregateChange, AlertChange, AlertState, Command, CommandId, DeviceFacts, DeviceState, InAlert, MetricFacts,
+    Severity, StateCounts, Value,
 };
 
 use crate::directory::Found;
@@ -37,6 +38,8 @@ pub struct Device {
     pub since: i64,
     /// Worst active alert.
     pub alert: Option<Severity>,
+    /// What is known of it besides values, as it or its gateway says.
+    pub facts: Option<Arc<DeviceFacts>>,
     /// Newest values by metric, in the order the metrics appeared.
     pub metrics: Named<Metric>,
 }
@@ -54,6 +57,8 @@ pub struct Metric {
     pub unit_guessed: bool,
     /// Decimals to show.
     pub decimals: Option<u8>,
+    /// What else is known of it.
+    pub facts: Option<Arc<MetricFacts>>,
 }
 
 /// Named things in order.
@@ -74,7 +79,7 @@ pub struct DevicesPage {
 pub struct DevicesQuery<'a> {
     /// Group path with everything below it; empty for all.
     pub group: &'a str,
-    /// Part of the identifier, in any case; empty for all.
+    /// Part of the identifier, or of what is known of the device, in any case; empty for all.
     pub q: &'a str,
     /// `next` of the page before.
     pub cursor: Option<&'a str>,
@@ -168,7 +173,7 @@ impl Views {
     #[must_use]
     pub fn devices(&self, query: &DevicesQuery<'_>) -> DevicesPage {
         let needle = query.q.to_lowercase();
-        let wanted = |row: &Row| contains(&row.id, &needle);
+        let wanted = |row: &Row| fits(query, &needle, row);
         let branch = self.directory.branches.of(query.group);
         let members = branch.into_iter().flat_map(|branch| self.members(branch, query.group, query.cursor, None));
         let looked_at_max = query.looked_at_max.unwrap_or(usize::MAX);
@@ -181,6 +186,14 @@ impl Views {
             last = Some(id);
         }
         DevicesPage { devices, next: None }
+    }
+
+    /// The device of a full identifier, if a question fits it.
+    #[must_use]
+    pub fn device_that_fits(&self, id: &str, query: &DevicesQuery<'_>) -> Option<Device> {
+        let row = self.directory.row_of(id).and_then(|row| self.rows.get(row))?;
+        let is_on_page = query.cursor.is_none_or(|after| after < id) && is_within(&row.group, query.group);
+        (is_on_page && fits(query, &query.q.to_lowercase(), row)).then(|| Device::from(row))
     }
 
     /// Number of devices.
@@ -298,15 +311,20 @@ impl Views {
     }
 }
 
-/// Whether an identifier contains a text in lower case, whatever its own case.
-fn contains(id: &str, needle: &str) -> bool {
+/// Whether a device of the group is asked for; `needle` is what is searched for, in lower case.
+fn fits(_query: &DevicesQuery<'_>, needle: &str, row: &Row) -> bool {
+    row.texts().any(|text| contains(text, needle))
+}
+
+/// Whether a text contains another one that is in lower case, whatever its own case.
+fn contains(text: &str, needle: &str) -> bool {
     if needle.is_empty() {
         return true;
     }
-    if !id.is_ascii() {
-        return id.to_lowercase().contains(needle);
+    if !text.is_ascii() {
+        return text.to_lowercase().contains(needle);
     }
-    id.as_bytes().windows(needle.len()).any(|part| part.eq_ignore_ascii_case(needle.as_bytes()))
+    text.as_bytes().windows(needle.len()).any(|part| part.eq_ignore_ascii_case(needle.as_bytes()))
 }
 
 impl From<&Row> for Device {
@@ -319,6 +337,7 @@ impl From<&Row> for Device {
                 unit: column.unit.clone(),
                 unit_guessed: column.guessed,
                 decimals: column.decimals,
+                facts: column.facts.clone(),
             };
             (Arc::clone(&column.name), metric)
         });
@@ -328,6 +347,7 @@ impl From<&Row> for Device {
             state: row.state,
             since: row.since_ms,
             alert: row.worst_alert,
+            facts: row.facts.clone(),
             metrics: Named(metrics.collect()),
         }
     }

@@ -133,8 +133,17 @@ impl Views {
                     self.touch(number, dirty);
                 }
             }
-            // REST and the dashboard do not ask for it yet.
-            Change::Facts { .. } => {}
+            Change::Facts { device, facts } => {
+                self.apply_about(*device, |row| row.facts = Some(Arc::clone(facts)), dirty);
+            }
+            Change::MetricFacts { device, metric, facts } => {
+                let version = self.version;
+                let Some(number) = self.rows.of(*device) else { return };
+                if let Some(row) = self.rows.get_mut(number) {
+                    row.describe_column(*metric, facts, version);
+                    self.touch(number, dirty);
+                }
+            }
             Change::Reading(reading) => self.apply_reading(reading, dirty),
             Change::State { device, state, since_ms } => self.apply_state(*device, *state, *since_ms, dirty),
             Change::Aggregate(_) | Change::States { .. } => self.apply_group(self.version, change, dirty),
@@ -186,6 +195,21 @@ impl Views {
                 self.keep_first_extremes(row);
             }
         }
+    }
+
+    /// What is known of a device besides values is otherwise now.
+    fn apply_about(
+        &mut self,
+        device: DeviceIndex,
+        change: impl FnOnce(&mut Row),
+        dirty: &mut impl FnMut(SubscriberId, Lane),
+    ) {
+        let version = self.version;
+        let Some(number) = self.rows.of(device) else { return };
+        let Some(row) = self.rows.get_mut(number) else { return };
+        change(row);
+        row.facts_version = version;
+        self.touch(number, dirty);
     }
 
     /// What a device goes through before it has its row in a view that waits for it is owed to that view.

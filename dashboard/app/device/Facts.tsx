@@ -2,6 +2,7 @@ import { For, Show } from "solid-js";
 import type { Alert, Device } from "../../client/index.js";
 import {
   formatClock,
+  formatDuration,
   formatExact,
   formatNumber,
   formatMeasured,
@@ -19,6 +20,10 @@ import { STATE_WORDS } from "../parts/Glyph.js";
 /** Who a device is, how it is, and its alerts. */
 export function Facts(props: { device: Device; alerts: Alert[] }) {
   const anyCell = () => props.device.cells.find((cell) => cell !== null) ?? null;
+  const interval = (): string | undefined => {
+    const interval_ms = props.device.about?.interval_ms;
+    return interval_ms === undefined ? undefined : `every ${formatDuration(interval_ms)} at least`;
+  };
   return (
     <div class="box facts">
       <dl class="dl">
@@ -34,6 +39,11 @@ export function Facts(props: { device: Device; alerts: Alert[] }) {
         </dd>
         <dt>Group</dt>
         <dd class="breaks">{groupWords(props.device.group)}</dd>
+        <Fact name="Model" text={props.device.about?.model} />
+        <Fact name="Maker" text={props.device.about?.maker} />
+        <Fact name="Software" text={props.device.about?.firmware} />
+        <Fact name="Power" text={props.device.about?.power} />
+        <Fact name="Reports" text={interval()} />
       </dl>
       <h2>Alerts</h2>
       <For each={props.alerts} fallback={<p class="sub">None active, none in the last hour.</p>}>
@@ -60,6 +70,20 @@ export function Facts(props: { device: Device; alerts: Alert[] }) {
         )}
       </For>
     </div>
+  );
+}
+
+/** One thing that is known of the device; nothing where nobody said it. */
+function Fact(props: { name: string; text: string | undefined }) {
+  return (
+    <Show when={props.text}>
+      {(text) => (
+        <>
+          <dt>{props.name}</dt>
+          <dd class="breaks">{readable(text())}</dd>
+        </>
+      )}
+    </Show>
   );
 }
 

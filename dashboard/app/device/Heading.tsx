@@ -1,6 +1,6 @@
 import type { Device } from "../../client/index.js";
 import { TimeTools } from "../chart/TimeTools.js";
-import { formatExact, groupWords, readable, shortName } from "../lib/format.js";
+import { deviceName, formatExact, groupWords, readable } from "../lib/format.js";
 import { href } from "../lib/router.js";
 import { Glyph, STATE_WORDS } from "../parts/Glyph.js";
 
@@ -8,7 +8,7 @@ import { Glyph, STATE_WORDS } from "../parts/Glyph.js";
 export function Heading(props: { device: Device }) {
   return (
     <div class="head">
-      <h1 title={readable(props.device.id)}>{shortName(props.device.id)}</h1>
+      <h1 title={readable(props.device.id)}>{deviceName({ id: props.device.id, name: props.device.about?.name })}</h1>
       <span class="chip" title={`Since ${formatExact(props.device.since)}`}>
         <Glyph state={props.device.state} alert={props.device.alert !== null} />
         {STATE_WORDS[props.device.state]}

@@ -6,7 +6,7 @@ use axum::http::Uri;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use tidegate_telemetry::{DeviceState, Intent, Position};
-use tidegate_views::read::{Device, DevicesQuery, Group, Lookup};
+use tidegate_views::read::{Device, DevicesQuery, Group};
 
 use super::listing::{self, AT_A_TIME, Listing};
 use super::lookup::find;
@@ -63,16 +63,7 @@ pub async fn list(State(api): State<Arc<Api>>, uri: Uri) -> Result<Response, Api
 /// The device of a full identifier, whatever is in it, as a page: if the rest of the question fits it too.
 fn named(api: &Api, id: &str, query: &DevicesQuery<'_>) -> Response {
     let mut page = Listing::of("devices");
-    let fits = |device: &Device| {
-        let below = device.group.strip_prefix(query.group);
-        *device.id == *id
-            && query.cursor.is_none_or(|after| after < id)
-            && (query.group.is_empty() || below.is_some_and(|below| below.is_empty() || below.starts_with('/')))
-            && id.to_lowercase().contains(&query.q.to_lowercase())
-    };
-    if let Lookup::Unique(device) = api.hub.read(|views| views.device(id))
-        && fits(&device)
-    {
+    if let Some(device) = api.hub.read(|views| views.device_that_fits(id, query)) {
         page.push(&shown(&device, api));
     }
     page.end_with_next(None)

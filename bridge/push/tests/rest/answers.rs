@@ -72,7 +72,8 @@ async fn a_device_is_found_by_its_identifier_however_it_is_written() {
     for name in ["site/a/dev7", "site%2Fa%2Fdev7"] {
         let device = site.get(&format!("/v1/devices/{name}")).await.json();
         assert_eq!(device["id"], "site/a/dev7");
-        let temperature = json!({ "value": 23.5, "time": NOW_MS, "unit": "°C", "unit_guessed": false, "decimals": 1 });
+        let temperature =
+            json!({ "value": 23.5, "time": NOW_MS, "unit": "°C", "unit_guessed": false, "decimals": 1, "about": null });
         assert_eq!(device["metrics"]["temperature"], temperature);
         assert_eq!((&device["state"], &device["since"]), (&json!("fresh"), &json!(NOW_MS)));
     }
