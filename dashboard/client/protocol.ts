@@ -74,6 +74,8 @@ export interface DevicesSpec {
   metrics?: string[];
   after?: string;
   limit?: number;
+  /** Whether devices of the group that people hid are among them. */
+  hidden?: boolean;
 }
 export interface FleetSpec {
   kind: "fleet";
@@ -81,6 +83,8 @@ export interface FleetSpec {
   metric?: string;
   /** Whether each cell says when anything was last heard of its device. */
   heard?: boolean;
+  /** Whether devices that people hid are among them. */
+  hidden?: boolean;
 }
 export interface GroupSpec {
   kind: "group";

@@ -25,7 +25,7 @@ impl Process {
         if !is_news(&mut device.facts, &said.facts) {
             return;
         }
-        let promise = Promise::of(said.facts.report_ms);
+        let promise = device.promised();
         output.changes.push(Change::Facts { device: index, facts: said.facts });
         self.expect(index, promise, output);
     }

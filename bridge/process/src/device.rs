@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use smallvec::smallvec;
 use tidegate_telemetry::{
     AppliedCell, AppliedReading, Change, DeliveryClass, DeviceFacts, DeviceIndex, DeviceState, Holder, MetricFacts,
-    MetricIndex, Owner, Severity, TimeOrigin, Value,
+    MetricIndex, Owner, SaidOfDevice, Severity, TimeOrigin, Value,
 };
 
 use crate::catalogue::{self, Catalogue, Guess, Style};
@@ -27,7 +27,7 @@ use crate::time::{Moment, Time};
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Device {
     pub(crate) id: Arc<str>,
-    /// Group path as the device gives it.
+    /// Group path as people say it, else as the device gives it.
     pub(crate) group: Arc<str>,
     /// Where it counts: its group, or the nearest ancestor that exists.
     pub(crate) counted_in: GroupIndex,
@@ -71,6 +71,12 @@ pub(crate) struct Device {
     /// How often it is to be heard. Follows from what is known of it.
     #[serde(skip)]
     pub(crate) promise: Promise,
+    /// What people say of it.
+    #[serde(default)]
+    pub(crate) said: Option<Arc<SaidOfDevice>>,
+    /// The group as the device gives it, where people say another one.
+    #[serde(default)]
+    pub(crate) own_group: Option<Box<Arc<str>>>,
 }
 
 impl Device {
@@ -117,13 +123,28 @@ impl Device {
 
     /// What follows from what is known of it.
     pub(crate) fn promised(&self) -> Promise {
-        Promise::of(self.facts.as_ref().and_then(|facts| facts.report_ms))
+        let declared_ms = self.facts.as_ref().and_then(|facts| facts.report_ms);
+        Promise::of(declared_ms, self.said.as_ref().and_then(|said| said.word.report_ms))
+    }
+
+    /// The group that its readings have.
+    pub(crate) fn own_group(&self) -> &Arc<str> {
+        self.own_group.as_deref().unwrap_or(&self.group)
+    }
+
+    /// Whether people said that it is not to be shown.
+    pub(crate) fn is_hidden(&self) -> bool {
+        self.said.as_ref().is_some_and(|said| said.word.hidden)
     }
 
     /// Keeps texts that other devices have too only once.
     pub(crate) fn share(&mut self, texts: &mut Texts) {
         for text in [&mut self.group, &mut self.client, &mut self.principal] {
             texts.share(text);
+        }
+        if let Some(facts) = self.facts.as_mut().and_then(Arc::get_mut) {
+            let DeviceFacts { model, maker, firmware, .. } = facts;
+            [model, maker, firmware].into_iter().flatten().for_each(|text| texts.share(text));
         }
         for cell in &mut self.cells {
             texts.share(&mut cell.name);
@@ -145,7 +166,8 @@ impl Device {
         });
         let named = Change::Device { device, id: self.id.clone(), group: self.group.clone() };
         let facts = self.facts.clone().map(|facts| Change::Facts { device, facts });
-        std::iter::once(named).chain(facts).chain(metrics)
+        let said = self.said.clone().map(|said| Change::Said { device, said });
+        std::iter::once(named).chain(facts).chain(said).chain(metrics)
     }
 
     /// All of it as changes.

@@ -11,7 +11,10 @@ const PATIENCE: (i64, i64) = (3, 2);
 /// Longest time between two reports that somebody said, in seconds; 0: nobody did. Follows from what is known of the device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Promise {
+    /// By the device.
     declared_s: u32,
+    /// By people.
+    said_s: u32,
 }
 
 /// When a device that stays silent is late.
@@ -24,22 +27,32 @@ pub(crate) struct Expected {
 }
 
 impl Promise {
-    /// What a device declares, ms.
-    pub(crate) fn of(declared_ms: Option<i64>) -> Self {
-        let seconds = |ms: i64| u32::try_from(ms.saturating_add(999) / 1_000).unwrap_or(u32::MAX);
-        Promise { declared_s: declared_ms.filter(|ms| *ms > 0).map_or(0, seconds) }
+    /// What a device declares and what people say of it, ms.
+    pub(crate) fn of(declared_ms: Option<i64>, said_ms: Option<i64>) -> Self {
+        Promise { declared_s: seconds(declared_ms), said_s: seconds(said_ms) }
     }
 
     /// Beside the interval that was learnt, ms. What a device declares is the longest time between two reports: it may report
-    /// more often, and is not late for that. Of one that does not keep to it the habit counts.
+    /// more often, and is not late for that. Of one that does not keep to it the habit counts. What people say outweighs both.
     pub(crate) fn expected(self, learnt_ms: i64, config: &ProcessConfig) -> Expected {
+        let late_min_ms = millis(config.late_after_min);
+        if self.said_s > 0 {
+            let interval_ms = i64::from(self.said_s) * 1_000;
+            return Expected { interval_ms, late_ms: late_of(interval_ms).max(late_min_ms) };
+        }
         let declared_ms = i64::from(self.declared_s) * 1_000;
         let late_ms = match late_of(declared_ms) {
             late_ms if learnt_ms <= late_ms => late_ms,
             _ => learnt_ms.saturating_mul(i64::from(config.late_after_intervals)),
         };
-        Expected { interval_ms: learnt_ms.max(declared_ms), late_ms: late_ms.max(millis(config.late_after_min)) }
+        Expected { interval_ms: learnt_ms.max(declared_ms), late_ms: late_ms.max(late_min_ms) }
     }
+}
+
+/// Whole seconds, rounded up; 0 for nothing.
+fn seconds(ms: Option<i64>) -> u32 {
+    let whole = |ms: i64| u32::try_from(ms.saturating_add(999) / 1_000).unwrap_or(u32::MAX);
+    ms.filter(|ms| *ms > 0).map_or(0, whole)
 }
 
 fn late_of(promised_ms: i64) -> i64 {

@@ -109,6 +109,10 @@ impl Process {
         self.state.groups.leave(device.counted_in, index);
         device.voted().for_each(|name| self.state.groups.names_mut().leave(name, device.vote()));
         output.changes.push(Change::Removed { device: index });
+        if let Some(said) = device.said.take() {
+            let now = self.state.time.moment();
+            output.counts.register_forgotten += self.state.register.keep(&device.id, said, now, &self.config.register);
+        }
         self.settle_waits(&device.id, at_ms, output);
         output.counts.devices_forgotten += 1;
     }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use tidegate_telemetry::{
-    AppliedReading, DeliveryClass, DeviceFacts, DeviceIndex, DeviceState, MetricFacts, MetricIndex, Numbered, Severity,
-    TimeOrigin, Value,
+    AppliedReading, DeliveryClass, DeviceFacts, DeviceIndex, DeviceState, MetricFacts, MetricIndex, Numbered,
+    SaidOfDevice, Severity, TimeOrigin, Value,
 };
 
 use crate::branches::ROOT;
@@ -41,6 +41,8 @@ pub(crate) struct Row {
     pub worst_alert: Option<Severity>,
     /// What is known of it besides values, as it or its gateway says.
     pub facts: Option<Arc<DeviceFacts>>,
+    /// What people say of it.
+    pub said: Option<Arc<SaidOfDevice>>,
     pub columns: Vec<Column>,
     /// Version at which it appeared ...
     pub appeared: u64,
@@ -178,6 +180,7 @@ impl Row {
             since_ms: now_ms,
             worst_alert: None,
             facts: None,
+            said: None,
             columns: Vec::new(),
             appeared: version,
             moved: version,
@@ -229,16 +232,24 @@ impl Row {
         self.columns_version = version;
     }
 
-    /// What people call it, if anybody said.
+    /// What it is called: as people say, else as it or its gateway does.
     pub fn name(&self) -> Option<&str> {
-        self.facts.as_ref()?.name.as_deref()
+        let said = self.said.as_ref().and_then(|said| said.word.name.as_deref());
+        said.or_else(|| self.facts.as_ref()?.name.as_deref())
     }
 
-    /// What a search looks through: how it is called, its model and its maker.
+    /// Whether people said that it is not to be shown.
+    pub fn is_hidden(&self) -> bool {
+        self.said.as_ref().is_some_and(|said| said.word.hidden)
+    }
+
+    /// What a search looks through: how it is called, its model, its maker, its labels.
     pub fn texts(&self) -> impl Iterator<Item = &str> {
         let facts = self.facts.as_ref().map(|facts| [&facts.model, &facts.maker]);
         let known = facts.into_iter().flatten().flatten().map(|text| &**text);
-        std::iter::once(&*self.id).chain(self.name()).chain(known)
+        let labels = self.said.iter().flat_map(|said| &said.word.labels);
+        let labels = labels.flat_map(|(key, value)| [&**key, &**value]);
+        std::iter::once(&*self.id).chain(self.name()).chain(known).chain(labels)
     }
 
     /// What is known of a metric besides its values is otherwise now.

@@ -16,13 +16,15 @@ import { alertTitle, lasted, valuesText } from "../lib/rules.js";
 import { unitOf } from "../lib/units.js";
 import { Act } from "../alerts/Act.js";
 import { STATE_WORDS } from "../parts/Glyph.js";
+import { SaidBy } from "./SaidBy.js";
 
 /** Who a device is, how it is, and its alerts. */
 export function Facts(props: { device: Device; alerts: Alert[] }) {
   const anyCell = () => props.device.cells.find((cell) => cell !== null) ?? null;
   const interval = (): string | undefined => {
     const interval_ms = props.device.about?.interval_ms;
-    return interval_ms === undefined ? undefined : `every ${formatDuration(interval_ms)} at least`;
+    if (interval_ms === undefined) return undefined;
+    return `every ${formatDuration(interval_ms)}${props.device.about?.said?.interval_ms === undefined ? " at least" : ", expected"}`;
   };
   return (
     <div class="box facts">
@@ -44,7 +46,10 @@ export function Facts(props: { device: Device; alerts: Alert[] }) {
         <Fact name="Software" text={props.device.about?.firmware} />
         <Fact name="Power" text={props.device.about?.power} />
         <Fact name="Reports" text={interval()} />
+        <For each={Object.entries(props.device.about?.labels ?? {})}>{([key, value]) => <Fact name={readable(key)} text={value} />}</For>
       </dl>
+      <Show when={props.device.about?.notes}>{(notes) => <p class="notes">{readable(notes())}</p>}</Show>
+      <SaidBy device={props.device} />
       <h2>Alerts</h2>
       <For each={props.alerts} fallback={<p class="sub">None active, none in the last hour.</p>}>
         {(alert) => (

@@ -25,7 +25,7 @@ export async function findDevices(text: string): Promise<Hit[]> {
   const hits = devices.map(({ id, group, about }) => ({
     id,
     name: deviceName({ id, name: about?.name }),
-    where: groupWords(group),
+    where: `${groupWords(group)}${about?.hidden ? ", hidden" : ""}`,
     address: href("device", id),
   }));
   return sortHits(hits, text).slice(0, DEVICES);

@@ -92,6 +92,8 @@ impl OlderDevice {
             cells_imported: 0,
             facts: None,
             promise: Promise::default(),
+            said: None,
+            own_group: None,
         }
     }
 }

@@ -65,7 +65,7 @@ impl<'a> Device<'a> {
             state: device.state,
             since: device.since,
             alert: device.alert,
-            about: AboutDevice::of(device.facts.as_deref()),
+            about: AboutDevice::of(device.facts.as_deref(), device.said.as_deref()),
             metrics: &device.metrics,
             not_kept,
         }

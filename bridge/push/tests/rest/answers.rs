@@ -39,6 +39,7 @@ async fn every_path_answers_as_the_description_says() {
         ("POST", "/v1/devices/site/a/dev7/commands"),
         ("GET", "/v1/devices/site/a/dev7/commands"),
         ("GET", "/v1/commands/c-12"),
+        ("PATCH", "/v1/devices/site/a/dev7"),
         ("DELETE", "/v1/devices/site/a/dev7?by=Ann"),
         ("GET", "/v1/problems"),
         ("GET", "/v1/stats"),
@@ -57,6 +58,7 @@ async fn every_path_answers_as_the_description_says() {
         let body = match method {
             "POST" if target == "/v1/backup" => r#"{"held":[]}"#,
             "POST" => "{}",
+            "PATCH" => r#"{"name":"Cellar"}"#,
             _ => "",
         };
         let answer = site.ask(method, target, &[], body).await;

@@ -138,7 +138,9 @@ impl Views {
         if let Selector::Group = view.selector {
             let after = if let Cursor::Member(id) = cursor { Some(&**id) } else { None };
             let branch = self.directory.branches.get(view.branch);
-            let members = branch.into_iter().flat_map(move |branch| self.members(branch, &view.group, after, None));
+            let members = branch
+                .into_iter()
+                .flat_map(move |branch| self.members(branch, (&view.group, view.with_hidden), after, None));
             return Box::new(members.filter_map(move |(_, row)| there(row)));
         }
         let first = if let Cursor::Held(number) = cursor { number + 1 } else { 0 };

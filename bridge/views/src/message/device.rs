@@ -1,6 +1,6 @@
 //! What is said of a device: its row in full, or what changed of it.
 
-use tidegate_telemetry::{DeviceFacts, DeviceState, MetricFacts, Severity, Value};
+use tidegate_telemetry::{DeviceFacts, DeviceState, MetricFacts, SaidOfDevice, Severity, Value};
 
 use crate::envelope::Extremes;
 use crate::newest::NewestChange;
@@ -107,6 +107,12 @@ impl<'a> DeviceRow<'a> {
     #[must_use]
     pub fn facts(&self) -> Option<&'a DeviceFacts> {
         self.row.facts.as_deref()
+    }
+
+    /// What people say of it.
+    #[must_use]
+    pub fn said(&self) -> Option<&'a SaidOfDevice> {
+        self.row.said.as_deref()
     }
 
     /// All its metrics, in the order they appeared.

@@ -17,7 +17,7 @@ pub fn whole(out: &mut Vec<u8>, row: &DeviceRow<'_>, base_ms: i64) {
     words::integer(out, row.since_ms() - base_ms);
     out.extend_from_slice(b",\"alert\":");
     words::severity(out, row.worst_alert());
-    if let Some(about) = AboutDevice::of(row.facts()) {
+    if let Some(about) = AboutDevice::of(row.facts(), row.said()) {
         out.extend_from_slice(b",\"about\":");
         words::object(out, &about);
     }
@@ -59,7 +59,7 @@ pub fn about(out: &mut Vec<u8>, row: &DeviceRow<'_>) {
     out.push(b'[');
     words::integer(out, row.number());
     out.push(b',');
-    words::object(out, &AboutDevice::of(row.facts()));
+    words::object(out, &AboutDevice::of(row.facts(), row.said()));
     out.push(b']');
 }
 
