@@ -6,6 +6,7 @@ import "./style/pages.css";
 import "./style/chart.css";
 import "./style/alerts.css";
 import "./style/commands.css";
+import "./style/edit.css";
 import "./style/print.css";
 import { App } from "./App.js";
 import { startLive } from "./lib/live.js";

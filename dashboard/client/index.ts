@@ -9,6 +9,8 @@ export { View, type ViewListener } from "./view.js";
 export type { Phase, Status } from "./status.js";
 export type { Clock, Connect, Link, LinkEvents } from "./ports.js";
 export type {
+  AboutDevice,
+  AboutMetric,
   Alert,
   AlertBurst,
   Command,

@@ -22,8 +22,10 @@ export interface Envelope {
 }
 
 export type WireCell = Scalar | Envelope | null;
-/** Name, unit, decimals, and `true` where the unit is guessed from the name. */
-export type WireMetric = [name: string, unit: string | null, decimals: number | null, guessed?: boolean];
+export type AboutDevice = Schemas["AboutDevice"];
+export type AboutMetric = Schemas["AboutMetric"];
+/** Name, unit, decimals, `true` where the unit is guessed from the name, and what else is known of it. */
+export type WireMetric = [name: string, unit: string | null, decimals: number | null, guessed?: boolean, about?: AboutMetric];
 
 /** As REST has it; times are Unix ms. */
 export type Alert = Schemas["Alert"];
@@ -72,6 +74,8 @@ export interface DevicesSpec {
   metrics?: string[];
   after?: string;
   limit?: number;
+  /** Whether devices of the group that people hid are among them. */
+  hidden?: boolean;
 }
 export interface FleetSpec {
   kind: "fleet";
@@ -79,6 +83,8 @@ export interface FleetSpec {
   metric?: string;
   /** Whether each cell says when anything was last heard of its device. */
   heard?: boolean;
+  /** Whether devices that people hid are among them. */
+  hidden?: boolean;
 }
 export interface GroupSpec {
   kind: "group";
@@ -182,6 +188,7 @@ export interface Delta {
   r?: unknown[];
   s?: [row: number, state: State, since: number, alert: Severity | null][];
   m?: [row: number, column: number, ...metric: WireMetric][];
+  f?: [row: number, about: AboutDevice | string | null][];
   a?: unknown[];
   x?: unknown[];
   n?: AlertCounts;

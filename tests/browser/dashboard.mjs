@@ -8,6 +8,7 @@ import { compare, days, fingers } from "./charts.mjs";
 import { accessible, focus, quiet } from "./access.mjs";
 import { failing, sections } from "./alerts.mjs";
 import { filter, inAlert, table, unkept } from "./fleet.mjs";
+import { named, namedByThumb } from "./register.mjs";
 import { inBrowser, PATIENCE_MS, publisher, say, shows } from "./page.mjs";
 
 const MINUTE_MS = 60_000;
@@ -16,7 +17,7 @@ const base = `http://${http}`;
 const device = (id) => `/device/${id}`;
 const value = ".metric .value";
 
-const scenes = { arrival, alert, keyboard, outage, hidden, chart, words, problems, clients, command, phone, proxied, compare, days, fingers, inAlert, table, unkept, filter, sections, failing, accessible, focus, quiet };
+const scenes = { arrival, alert, keyboard, outage, hidden, chart, words, problems, clients, command, phone, proxied, compare, days, fingers, inAlert, table, unkept, filter, sections, failing, accessible, focus, quiet, named, namedByThumb };
 await (scenes[scene] ?? (() => assert.fail(`usage: dashboard.mjs ${Object.keys(scenes).join("|")} HTTP MQTT`)))({ base, mqtt });
 
 /** An empty server teaches; what real clients then publish is on the pages that were open all the time. */

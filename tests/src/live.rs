@@ -262,6 +262,9 @@ impl Rows {
                 let row = self.row(&state[0]);
                 (row["state"], row["since"], row["alert"]) = (state[1].clone(), state[2].clone(), state[3].clone());
             }
+            for about in message["f"].as_array().into_iter().flatten() {
+                self.row(&about[0])["about"] = about[1].clone();
+            }
             for gone in message["x"].as_array().into_iter().flatten() {
                 self.rows.remove(&gone.as_u64().expect("a row number"));
             }

@@ -112,6 +112,9 @@ pub enum Command {
     },
     /// Erases a device from a running program: what is known of it, and all of its history. There is no way back.
     Forget(Forget),
+    /// What people say of devices (name, group, labels, notes), as a table: out of a running program, or into one.
+    #[command(subcommand)]
+    Devices(Devices),
     /// Says whether this program can open a data folder, what it would write anew, and whether an older one still could after.
     Upgrade(Upgrade),
     /// Writes history of a running program as CSV or line protocol.
@@ -320,6 +323,34 @@ pub struct Forget {
     /// How long it waits until nothing is left in any file.
     #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "2 min")]
     pub wait: Duration,
+}
+
+/// Which way the table of devices goes.
+#[derive(Debug, Subcommand)]
+pub enum Devices {
+    /// Writes a line for each device: id, name, group, labels, notes, hidden, interval, as people said them.
+    Export {
+        /// The file.
+        file: PathBuf,
+        /// Address of the program's HTTP listener.
+        #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+        http: SocketAddr,
+    },
+    /// Says of each device what its line says. What is empty stays as it is; flaws are told with their lines, the others count.
+    Import(DevicesImport),
+}
+
+/// Which table is taken in.
+#[derive(Debug, Args)]
+pub struct DevicesImport {
+    /// The file: CSV (RFC 4180), whose first line names its columns.
+    pub file: PathBuf,
+    /// Address of the program's HTTP listener.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    pub http: SocketAddr,
+    /// Who says it.
+    #[arg(long)]
+    pub by: Option<String>,
 }
 
 /// Which client is traced, and how.

@@ -4,6 +4,7 @@ mod backup;
 mod cli;
 mod config;
 mod decode;
+mod devices;
 mod forget;
 mod http;
 mod inspect;
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
         Some(Command::Verify { folder, absent: Some(device) }) => inspect::absent(&folder, &device),
         Some(Command::Verify { folder, absent: None }) => inspect::verify(&folder),
         Some(Command::Forget(arguments)) => forget::run(&arguments),
+        Some(Command::Devices(arguments)) => devices::run(&arguments),
         Some(Command::Upgrade(arguments)) => inspect::formats(&arguments.data),
         Some(Command::Export(arguments)) => transfer::export::run(&arguments),
         Some(Command::Import(arguments)) => transfer::import::run(&arguments),

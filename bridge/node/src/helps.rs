@@ -103,6 +103,7 @@ const COUNTERS: &[(&str, &str)] = &[
         "tidegate_process_readings_skewed_total",
         "Readings whose time was too far ahead: they count as of their receipt.",
     ),
+    ("tidegate_register_total", "Changes of what people say of devices, by what became of them."),
     ("tidegate_process_rules_rejected_total", "Rules that were not put: there are too many."),
     ("tidegate_process_ticks_total", "Ticks: entries that only bring the time."),
     ("tidegate_process_values_absent_total", "Metrics that devices named and had no value for."),
@@ -168,6 +169,7 @@ const GAUGES: &[(&str, &str)] = &[
         "Metrics that have no figures by group now, since others have more devices.",
     ),
     ("tidegate_process_redelivery_bytes", "Memory for messages that are known when they are sent again, bytes."),
+    ("tidegate_register_bytes", "Bytes, about, of what people said of devices."),
     ("tidegate_resident_bytes", "Resident memory of the program, bytes."),
     (
         "tidegate_store_ages_behind_seconds",

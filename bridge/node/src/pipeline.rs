@@ -73,7 +73,7 @@ impl Pipeline {
                 self.pass(&mut batch, &mut |_| ());
                 meters.add(&batch);
                 meters.redelivery_bytes.set(self.stages.process.redelivery_bytes() as f64);
-
+                meters.register_bytes.set(self.stages.process.register_bytes() as f64);
                 meters.left_out.set(self.stages.process.metrics_without_figures() as f64);
                 self.send(broker, batch.output.commands.drain(..));
                 // So that people see at once what was stamped ahead of it.
@@ -220,6 +220,8 @@ struct Meters {
     rebased: Counter,
     ticks: Counter,
     rules_rejected: Counter,
+    register: [Counter; 3],
+    register_bytes: Gauge,
     raised: Counter,
     cleared: Counter,
     devices_added: Counter,
@@ -248,6 +250,9 @@ impl Meters {
             rebased: counter!("tidegate_process_clocks_rebased_total"),
             ticks: counter!("tidegate_process_ticks_total"),
             rules_rejected: counter!("tidegate_process_rules_rejected_total"),
+            register: ["changed", "refused", "forgotten"]
+                .map(|event| counter!("tidegate_register_total", "event" => event)),
+            register_bytes: gauge!("tidegate_register_bytes"),
             raised: counter!("tidegate_process_alerts_raised_total"),
             cleared: counter!("tidegate_process_alerts_cleared_total"),
             devices_added: counter!("tidegate_process_devices_added_total"),
@@ -278,6 +283,9 @@ impl Meters {
             (&self.rebased, counts.clocks_rebased),
             (&self.ticks, counts.ticks),
             (&self.rules_rejected, counts.rules_rejected),
+            (&self.register[0], counts.register_changes),
+            (&self.register[1], counts.register_refused),
+            (&self.register[2], counts.register_forgotten),
             (&self.raised, counts.alerts_raised),
             (&self.cleared, counts.alerts_cleared),
             (&self.devices_added, counts.devices_added),

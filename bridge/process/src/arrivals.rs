@@ -7,6 +7,7 @@ use tidegate_telemetry::{Change, DeviceIndex, Holder, Owner, Reason};
 
 use crate::device::Device;
 use crate::device_clock::DeviceClock;
+use crate::expected::Promise;
 use crate::interval::Interval;
 use crate::newcomer::Newcomer;
 use crate::output::Output;
@@ -32,10 +33,12 @@ impl Process {
                 return None;
             }
         }
+        let said = self.state.register.take(id);
+        let put = said.as_ref().and_then(|said| said.word.group.clone()).unwrap_or_else(|| group.clone());
         let device = Device {
             id: id.clone(),
-            group: group.clone(),
-            counted_in: self.state.groups.group(group, self.config.groups_max),
+            counted_in: self.state.groups.group(&put, self.config.groups_max),
+            group: put,
             client: client.into(),
             principal: principal.into(),
             address,
@@ -53,12 +56,18 @@ impl Process {
             is_imported,
             cells_imported: 0,
             facts: None,
+            promise: Promise::default(),
+            own_group: said.as_ref().and_then(|said| said.word.group.as_ref()).map(|_| Box::new(group.clone())),
+            said,
         };
+        let device = Device { promise: device.promised(), ..device };
         let (id, group, counted_in) = (device.id.clone(), device.group.clone(), device.counted_in);
+        let said = device.said.clone();
         self.reach.add_device(self.rules.scopes_of(&device));
         let index = self.state.fleet.add(device);
         self.state.groups.join(counted_in, index);
         output.changes.push(Change::Device { device: index, id, group });
+        output.changes.extend(said.map(|said| Change::Said { device: index, said }));
         output.changes.push(Change::State { device: index, state, since_ms: now_ms });
         output.counts.devices_added += 1;
         self.wake_later(index);
@@ -74,7 +83,16 @@ impl Process {
         self.forget(index, now_ms, output);
     }
 
-    /// A device now reports from another group.
+    /// A device now reports from another group: it is there, unless people say where it is.
+    pub(crate) fn reports_from(&mut self, index: DeviceIndex, group: Arc<str>, output: &mut Output) {
+        let device = self.state.fleet.get_mut(index).expect("the caller has found it");
+        match &mut device.own_group {
+            Some(own) => **own = group,
+            None => self.regroup(index, group, output),
+        }
+    }
+
+    /// A device is in another group now.
     pub(crate) fn regroup(&mut self, index: DeviceIndex, group: Arc<str>, output: &mut Output) {
         let device = self.state.fleet.get_mut(index).expect("the caller has found it");
         self.reach.remove_device(self.rules.scopes_of(device));

@@ -1,6 +1,6 @@
 //! The state as bytes and back, in named and versioned sections.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, BufWriter, Write};
 use std::sync::Arc;
 
@@ -17,6 +17,7 @@ use crate::fleet::Fleet;
 use crate::groups::{Group, Groups, GroupsThen, Rounds};
 use crate::older;
 use crate::redelivery::Redelivery;
+use crate::register::{Absent, Register};
 use crate::shards::{Places, Shards};
 use crate::shelves::Shelves;
 use crate::state::{RestoreError, Restored, State, VERSION};
@@ -44,6 +45,9 @@ const COMMANDS: SectionKind = SectionKind("commands", 1, "no command is known, n
 const REDELIVERY: SectionKind = SectionKind("redelivery", 1, "a message that is sent again is taken for another one");
 const UNHEARD: SectionKind = SectionKind("unheard", 1, "rules begin to wait anew for devices that were never heard");
 
+const REGISTER: SectionKind =
+    SectionKind("register", 1, "nothing is known of what people said of devices that are gone");
+
 /// Sections that begin so hold what formats remember of their sources; the rest of the name is the format's.
 const SOURCES: &str = "sources/";
 
@@ -67,6 +71,7 @@ pub(crate) struct Then {
     commands: CommandsThen,
     redelivery: Redelivery,
     unheard: Unheard,
+    register: Arc<BTreeMap<Arc<str>, Absent>>,
 }
 
 impl State {
@@ -80,6 +85,7 @@ impl State {
             commands: self.commands.then(),
             redelivery: self.redelivery.clone(),
             unheard: self.unheard.clone(),
+            register: self.register.then(),
         }
     }
 }
@@ -102,7 +108,7 @@ impl Checkpoint {
     pub fn write(&self, out: impl Write) -> io::Result<()> {
         let mut out = BufWriter::with_capacity(WRITE_BYTES, out);
         out.write_all(&[VERSION])?;
-        let Then { time, fleet, groups, alerts, commands, redelivery, unheard } = &self.state;
+        let Then { time, fleet, groups, alerts, commands, redelivery, unheard, register } = &self.state;
         let (alerts, cleared) = alerts.parts();
         let mut out = Sectioned(SectionsWriter::new(out));
         out.value(TIME, time)?;
@@ -115,6 +121,7 @@ impl Checkpoint {
         out.value(COMMANDS, commands)?;
         out.value(REDELIVERY, redelivery)?;
         out.value(UNHEARD, unheard)?;
+        out.list(REGISTER, register.iter())?;
         for (format, sources) in &self.sources {
             out.0.value(&format!("{SOURCES}{format}"), 1, &Bytes::from(sources.to_bytes()))?;
         }
@@ -209,11 +216,22 @@ impl<'a> SectionsReader<'a> {
             Alerts::default()
         });
         let commands = Commands::of(self.or_default::<CommandsThen>(COMMANDS)?, time.moment());
+        let register = Register::of(self.absent()?, &fleet);
         let unknown = self.sections.unread().filter(|name| !name.starts_with(SOURCES)).map(|name| {
             format!("the checkpoint has a section {name:?} that this program does not know: the next one is without it")
         });
         let notes = self.notes.into_iter().chain(unknown).collect();
-        Ok(Restored { rules, state: State { time, fleet, groups, alerts, commands, redelivery, unheard }, notes })
+        Ok(Restored {
+            rules,
+            state: State { time, fleet, groups, alerts, commands, redelivery, unheard, register },
+            notes,
+        })
+    }
+
+    /// Checkpoints of programs that had no register have none of it, and lack nothing.
+    fn absent(&mut self) -> Read<BTreeMap<Arc<str>, Absent>> {
+        let list = self.sections.list(REGISTER.0, REGISTER.1)?;
+        Ok(list.map(|list| list.collect::<Result<_, SectionsError>>()).transpose()?.unwrap_or_default())
     }
 
     fn alerts(&mut self) -> Read<Option<Alerts>> {

@@ -7,11 +7,13 @@ use serde::{Deserialize, Serialize};
 use smallvec::smallvec;
 use tidegate_telemetry::{
     AppliedCell, AppliedReading, Change, DeliveryClass, DeviceFacts, DeviceIndex, DeviceState, Holder, MetricFacts,
-    MetricIndex, Owner, Severity, TimeOrigin, Value,
+    MetricIndex, Owner, SaidOfDevice, Severity, TimeOrigin, Value,
 };
 
 use crate::catalogue::{self, Catalogue, Guess, Style};
+use crate::config::ProcessConfig;
 use crate::device_clock::{DeviceClock, Ranked};
+use crate::expected::{Expected, Promise};
 use crate::given::Given;
 use crate::group_index::GroupIndex;
 use crate::interval::Interval;
@@ -25,7 +27,7 @@ use crate::time::{Moment, Time};
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Device {
     pub(crate) id: Arc<str>,
-    /// Group path as the device gives it.
+    /// Group path as people say it, else as the device gives it.
     pub(crate) group: Arc<str>,
     /// Where it counts: its group, or the nearest ancestor that exists.
     pub(crate) counted_in: GroupIndex,
@@ -66,6 +68,15 @@ pub(crate) struct Device {
     /// What its format, or a gateway, says of it.
     #[serde(default)]
     pub(crate) facts: Option<Arc<DeviceFacts>>,
+    /// How often it is to be heard. Follows from what is known of it.
+    #[serde(skip)]
+    pub(crate) promise: Promise,
+    /// What people say of it.
+    #[serde(default)]
+    pub(crate) said: Option<Arc<SaidOfDevice>>,
+    /// The group as the device gives it, where people say another one.
+    #[serde(default)]
+    pub(crate) own_group: Option<Box<Arc<str>>>,
 }
 
 impl Device {
@@ -105,15 +116,43 @@ impl Device {
         Some(place)
     }
 
+    /// When it is late if it stays silent.
+    pub(crate) fn expected(&self, config: &ProcessConfig) -> Expected {
+        self.promise.expected(self.interval_ms, config)
+    }
+
+    /// What follows from what is known of it.
+    pub(crate) fn promised(&self) -> Promise {
+        let declared_ms = self.facts.as_ref().and_then(|facts| facts.report_ms);
+        Promise::of(declared_ms, self.said.as_ref().and_then(|said| said.word.report_ms))
+    }
+
+    /// The group that its readings have.
+    pub(crate) fn own_group(&self) -> &Arc<str> {
+        self.own_group.as_deref().unwrap_or(&self.group)
+    }
+
+    /// Whether people said that it is not to be shown.
+    pub(crate) fn is_hidden(&self) -> bool {
+        self.said.as_ref().is_some_and(|said| said.word.hidden)
+    }
+
     /// Keeps texts that other devices have too only once.
     pub(crate) fn share(&mut self, texts: &mut Texts) {
         for text in [&mut self.group, &mut self.client, &mut self.principal] {
             texts.share(text);
         }
+        if let Some(facts) = self.facts.as_mut().and_then(Arc::get_mut) {
+            let DeviceFacts { model, maker, firmware, .. } = facts;
+            [model, maker, firmware].into_iter().flatten().for_each(|text| texts.share(text));
+        }
         for cell in &mut self.cells {
             texts.share(&mut cell.name);
             if let Value::Text(text) = &mut cell.value {
                 texts.share(text);
+            }
+            if let Some(facts) = &mut cell.described {
+                texts.share_facts(facts);
             }
         }
     }
@@ -121,10 +160,14 @@ impl Device {
     /// What names it and its metrics.
     pub(crate) fn names(&self, device: DeviceIndex, catalogue: &Catalogue) -> impl Iterator<Item = Change> {
         let cells = (0u16..).map(MetricIndex).zip(&self.cells);
-        let metrics = cells.map(move |(metric, cell)| cell.change(device, metric, catalogue));
+        let metrics = cells.flat_map(move |(metric, cell)| {
+            let facts = cell.described.clone().map(|facts| Change::MetricFacts { device, metric, facts });
+            std::iter::once(cell.change(device, metric, catalogue)).chain(facts)
+        });
         let named = Change::Device { device, id: self.id.clone(), group: self.group.clone() };
         let facts = self.facts.clone().map(|facts| Change::Facts { device, facts });
-        std::iter::once(named).chain(facts).chain(metrics)
+        let said = self.said.clone().map(|said| Change::Said { device, said });
+        std::iter::once(named).chain(facts).chain(said).chain(metrics)
     }
 
     /// All of it as changes.

@@ -18,6 +18,7 @@ impl Process {
             self.erase_client(holder);
             self.state.groups.hurry(self.state.time.moment(), &self.config);
         }
+        self.state.register.erase(&id);
         self.state.redelivery.erase(&id);
         self.state.alerts.erase(&id);
         self.orphans.retain(|orphan| self.state.alerts.get(*orphan).is_some());
@@ -42,6 +43,7 @@ impl Process {
             (state.fleet.find(device).is_some(), "the device, with its newest values"),
             (state.alerts.names(device), "alerts of it"),
             (state.commands.names(device), "commands to it"),
+            (state.register.names(device), "what people said of it"),
             (state.redelivery.names(device), "a client of that name, whose last messages may come again"),
         ];
         found.into_iter().filter_map(|(is_found, what)| is_found.then_some(what)).collect()

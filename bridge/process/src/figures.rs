@@ -46,6 +46,12 @@ impl Process {
         self.state.redelivery.bytes()
     }
 
+    /// Bytes, about, of what people said of devices.
+    #[must_use]
+    pub fn register_bytes(&self) -> usize {
+        self.state.register.bytes()
+    }
+
     /// Figures of the device with this full identifier.
     #[must_use]
     pub fn device_figures(&self, id: &str) -> Option<DeviceFigures> {

@@ -36,7 +36,10 @@ impl Fleet {
         let mut texts = Texts::default();
         let shared = devices.into_iter().map(|device| {
             device.map(|mut device| {
-                device.iter_mut().for_each(|device| device.share(&mut texts));
+                if let Some(device) = &mut device {
+                    device.share(&mut texts);
+                    device.promise = device.promised();
+                }
                 device
             })
         });

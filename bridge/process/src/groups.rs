@@ -384,7 +384,8 @@ impl Group {
 
 fn sum_up(members: &[DeviceIndex], fleet: &Fleet, names: &Names, summing: &mut Summing) -> Sums {
     let (mut states, mut in_alert) = (StateCounts::default(), InAlert::default());
-    for (index, device) in members.iter().filter_map(|&index| Some((index, fleet.get(index)?))) {
+    let shown = |index| Some((index, fleet.get(index).filter(|device| !device.is_hidden())?));
+    for (index, device) in members.iter().filter_map(|&index| shown(index)) {
         if let Some(worst) = device.worst_alert() {
             *in_alert.of(worst) += 1;
         }

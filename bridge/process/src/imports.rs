@@ -96,8 +96,8 @@ impl Process {
     /// Of a device that is known from imports alone the first group that is said counts.
     fn learn_group(&mut self, index: DeviceIndex, series: &ImportedSeries, output: &mut Output) {
         let known = self.state.fleet.get(index);
-        if known.is_some_and(|device| device.is_imported && device.group.is_empty()) && !series.group.is_empty() {
-            self.regroup(index, series.group.clone(), output);
+        if known.is_some_and(|device| device.is_imported && device.own_group().is_empty()) && !series.group.is_empty() {
+            self.reports_from(index, series.group.clone(), output);
         }
     }
 

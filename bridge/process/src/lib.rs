@@ -9,10 +9,10 @@
 //! - [`output`]: what an entry led to
 //! - `fleet`, `device`: the devices and the newest value of each metric
 //! - `device_clock`: which time a reading ranks by; `given`, `redelivery`: which readings came before;
-//!   `interval`, `liveness`: when a device is late or lost
+//!   `interval`, `expected`, `liveness`: when a device is late or lost
 //! - `arrivals`, `newcomer`: they come, move, and make room; `imports`: what is brought of before;
 //!   `crowd`: which of them gives way when there are too many; `availability`: they are said to be gone;
-//!   `descriptions`: how they say that their metrics are shown; `erasure`: nothing of them stays
+//!   `descriptions`: what they say of themselves and their metrics besides values; `said`, `register`: what people say of them; `erasure`: nothing of them stays
 //! - `groups`, `partial`: aggregates of every group and its ancestors; `names`: of which metrics
 //! - `rules`: what raises alerts, a file for each kind, and which of it may be meant for a device; `rule_changes`: they are
 //!   put and taken away; `rule_state`: where each stands on each metric; `alerts`; `judging`, `news`: how readings meet the rules
@@ -40,6 +40,7 @@ mod descriptions;
 mod device;
 mod device_clock;
 mod erasure;
+mod expected;
 mod figures;
 mod fleet;
 mod given;
@@ -60,9 +61,11 @@ pub mod process;
 mod reach;
 mod redelivery;
 mod refusals;
+mod register;
 mod rule_changes;
 mod rule_state;
 mod rules;
+mod said;
 mod shards;
 mod shelves;
 mod state;
@@ -73,7 +76,7 @@ mod waiting;
 mod waits;
 
 pub use checkpoint::{Checkpoint, sources_of};
-pub use config::{CommandsConfig, MetricConfig, ProcessConfig};
+pub use config::{CommandsConfig, MetricConfig, ProcessConfig, RegisterConfig};
 pub use conversion::Conversion;
 pub use figures::DeviceFigures;
 pub use output::{CommandSteps, Counts, Output};

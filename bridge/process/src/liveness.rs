@@ -4,6 +4,7 @@ use tidegate_settings::millis;
 use tidegate_telemetry::DeviceState;
 
 use crate::config::ProcessConfig;
+use crate::expected::Expected;
 use crate::time::Moment;
 
 /// State deadlines fall on whole seconds, so that many devices share one tick.
@@ -18,17 +19,16 @@ pub(crate) enum Next {
     Forgotten,
 }
 
-/// What becomes of a device in `state` that reports each `interval_ms` and was last heard at `heard`, and when. `None`: it
-/// stays as it is until it is heard again.
+/// What becomes of a device in `state` that is expected so and was last heard at `heard`, and when. `None`: it stays as it is
+/// until it is heard again.
 pub(crate) fn next(
     config: &ProcessConfig,
     state: DeviceState,
-    interval_ms: i64,
+    Expected { interval_ms, late_ms }: Expected,
     heard: Moment,
 ) -> Option<(Moment, Next)> {
-    let late_ms = (interval_ms * i64::from(config.late_after_intervals)).max(millis(config.late_after_min));
-    let lost_ms =
-        (interval_ms * i64::from(config.lost_after_intervals)).max(millis(config.lost_after_min)).max(late_ms);
+    let lost_ms = interval_ms.saturating_mul(i64::from(config.lost_after_intervals));
+    let lost_ms = lost_ms.max(millis(config.lost_after_min)).max(late_ms);
     let sleeps = interval_ms >= millis(config.sleeper_interval) && millis(config.asleep_after) < late_ms;
     let (after_ms, next) = match state {
         DeviceState::Fresh if sleeps => (millis(config.asleep_after), Next::State(DeviceState::Asleep)),

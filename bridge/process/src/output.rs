@@ -66,6 +66,12 @@ pub struct Counts {
     pub metrics_without_figures: u64,
     /// Rules that were not put: there are too many.
     pub rules_rejected: u64,
+    /// Changes of what people say of devices.
+    pub register_changes: u64,
+    /// Such changes that were not taken: there is no room, or no such device.
+    pub register_refused: u64,
+    /// Devices that are gone of which it was forgotten what people said, for want of room.
+    pub register_forgotten: u64,
     /// Alerts raised.
     pub alerts_raised: u64,
     /// Alerts cleared.

@@ -26,6 +26,7 @@ use crate::output::Output;
 use crate::reach::Reach;
 use crate::redelivery::Redelivery;
 use crate::refusals::{Refusals, is_its, may_speak_for, outvoted, time_ahead, too_many_metrics, without_figures};
+use crate::register::Register;
 use crate::rule_state::RuleState;
 use crate::rules::Rules;
 use crate::state::{RestoreError, Restored, State};
@@ -57,7 +58,8 @@ impl Process {
         let fleet = Fleet::default();
         let (alerts, commands) = (Alerts::default(), Commands::default());
         let (redelivery, unheard) = (Redelivery::default(), Unheard::new());
-        let state = State { time: Time::new(), fleet, groups: Groups::new(), alerts, commands, redelivery, unheard };
+        let (time, groups, register) = (Time::new(), Groups::new(), Register::default());
+        let state = State { time, fleet, groups, alerts, commands, redelivery, unheard, register };
         let mut process = Process::with(config, state);
         process.go_on_waiting();
         process
@@ -149,6 +151,9 @@ impl Process {
             Entry::Intent(Intent::PutRule { rule, .. }) => self.put_rule(rule, now_ms, output),
             Entry::Intent(Intent::RemoveRule { rule, .. }) => self.remove_rule(rule, now_ms, output),
             Entry::Intent(Intent::EraseDevice { device, .. }) => self.erase(device, now_ms, output),
+            Entry::Intent(Intent::DescribeDevice { by, device, changes, .. }) => {
+                self.describe(device, by, changes, now_ms, output);
+            }
             Entry::Tick(_) => output.counts.ticks += 1,
             Entry::Command(message) => commands.gone_out(message.command),
             Entry::CommandReport(report) => {
@@ -275,8 +280,8 @@ impl Process {
         if !is_its(sender, device, refusals) {
             return;
         }
-        if device.group != reading.group {
-            self.regroup(index, reading.group.clone(), output);
+        if *device.own_group() != reading.group {
+            self.reports_from(index, reading.group.clone(), output);
         } else if self.state.groups.has_room_nearer(device.counted_in, &device.group, self.config.groups_max) {
             self.count_in_its_group(index);
         }

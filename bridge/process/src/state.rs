@@ -9,6 +9,7 @@ use crate::commands::Commands;
 use crate::fleet::Fleet;
 use crate::groups::Groups;
 use crate::redelivery::Redelivery;
+use crate::register::Register;
 use crate::time::Time;
 use crate::unheard::Unheard;
 
@@ -25,6 +26,7 @@ pub(crate) struct State {
     pub(crate) commands: Commands,
     pub(crate) redelivery: Redelivery,
     pub(crate) unheard: Unheard,
+    pub(crate) register: Register,
 }
 
 /// Why a checkpoint could not be used.

@@ -60,7 +60,7 @@ impl Process {
         let standing = self.state.fleet.standing(index);
         let Some(device) = self.state.fleet.get_mut(index) else { return false };
         device.wake = None;
-        let next = liveness::next(&self.config, device.state, device.interval_ms, device.heard);
+        let next = liveness::next(&self.config, device.state, device.expected(&self.config), device.heard);
         let due = next.filter(|(due, _)| *due <= at);
         match due {
             Some((due, Next::State(state))) => {
@@ -84,7 +84,7 @@ impl Process {
     /// early: then there is nothing to do.
     pub(crate) fn wake_later(&mut self, index: DeviceIndex) {
         let device = self.state.fleet.get(index).expect("the caller has found it");
-        let next = liveness::next(&self.config, device.state, device.interval_ms, device.heard);
+        let next = liveness::next(&self.config, device.state, device.expected(&self.config), device.heard);
         let due = next.map(|(due, _)| due);
         match (device.wake, due) {
             (Some(wake), Some(due)) if wake <= due => return,
@@ -109,6 +109,10 @@ impl Process {
         self.state.groups.leave(device.counted_in, index);
         device.voted().for_each(|name| self.state.groups.names_mut().leave(name, device.vote()));
         output.changes.push(Change::Removed { device: index });
+        if let Some(said) = device.said.take() {
+            let now = self.state.time.moment();
+            output.counts.register_forgotten += self.state.register.keep(&device.id, said, now, &self.config.register);
+        }
         self.settle_waits(&device.id, at_ms, output);
         output.counts.devices_forgotten += 1;
     }

@@ -13,7 +13,7 @@ use support::{T0, by, publication, rule};
 use tidegate_process::{Condition, Output, Process, ProcessConfig, RestoreError};
 use tidegate_telemetry::{
     Change, CommandId, CommandMessage, CommandProgress, CommandRefusal, CommandReport, Entry, Intent, Position,
-    Publication,
+    Publication, WordChange,
 };
 use tidegate_testing::cpu_ns;
 
@@ -62,6 +62,11 @@ enum Step {
         key: u8,
         expires_in_s: u32,
     },
+    /// Somebody says something of a device.
+    Say {
+        device: u8,
+        what: u8,
+    },
     /// The `nth` command that was asked for goes out.
     GoesOut {
         nth: usize,
@@ -93,6 +98,7 @@ fn step() -> impl Strategy<Value = (i64, Step)> {
         2 => Just(Step::Tick),
         1 => (0..9u8).prop_map(|device| Step::Erase { device }),
         1 => by_ms().prop_map(|by_ms| Step::Set { by_ms }),
+        2 => (0..9u8, any::<u8>()).prop_map(|(device, what)| Step::Say { device, what }),
         2 => (0..7u8, 0..3u8, 1..1_200u32).prop_map(|(device, key, expires_in_s)| Step::Ask { device, key, expires_in_s }),
         1 => (0..3usize).prop_map(|nth| Step::GoesOut { nth }),
         6 => (0..3usize, progress()).prop_map(|(nth, progress)| Step::Report { nth, progress }),
@@ -176,6 +182,18 @@ fn entries(steps: Vec<(i64, Step)>) -> Vec<Entry> {
             Step::Erase { device } => {
                 let (by, device) = ("ann".to_owned(), format!("d{device}"));
                 Entry::Intent(Intent::EraseDevice { received_ms: now_ms, by, device })
+            }
+            Step::Say { device, what } => {
+                let text = (what % 3 > 0).then(|| "x".repeat(usize::from(what)).into());
+                let change = match what % 5 {
+                    0 => WordChange::Name(text),
+                    1 => WordChange::Group((what % 2 > 0).then(|| ["A", "House/1"][usize::from(what % 4 / 2)].into())),
+                    2 => WordChange::Label("floor".into(), text),
+                    3 => WordChange::Hidden(what % 2 > 0),
+                    _ => WordChange::ReportMs((what % 2 > 0).then(|| i64::from(what) * 1_000)),
+                };
+                let (by, device, changes) = ("ann".to_owned(), format!("d{device}"), vec![change]);
+                Entry::Intent(Intent::DescribeDevice { received_ms: now_ms, by, device, changes })
             }
             Step::Set { by_ms } => {
                 now_ms += by_ms;

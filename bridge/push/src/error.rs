@@ -51,6 +51,8 @@ pub enum Kind {
     AlertCleared,
     /// As many commands wait as may.
     CommandsFull,
+    /// As much is said of devices as may be.
+    RegisterFull,
     /// The header and the body of a command have different keys.
     KeysDiffer,
     /// The key belongs to another command.
@@ -100,6 +102,7 @@ impl Kind {
             Kind::AmbiguousClient => (StatusCode::CONFLICT, "ambiguous-client", "Ambiguous client"),
             Kind::AlertCleared => (StatusCode::CONFLICT, "alert-cleared", "Alert cleared"),
             Kind::CommandsFull => (StatusCode::CONFLICT, "commands-full", "Too many commands wait"),
+            Kind::RegisterFull => (StatusCode::CONFLICT, "register-full", "Too much is said of devices"),
             Kind::KeysDiffer => (StatusCode::CONFLICT, "keys-differ", "Two different keys"),
             Kind::KeyReused => (StatusCode::UNPROCESSABLE_ENTITY, "key-reused", "Key used for another command"),
             Kind::TooMuch => (StatusCode::UNPROCESSABLE_ENTITY, "too-much", "Too much for one question"),

@@ -15,4 +15,4 @@ pub use declare::meaning;
 pub use reader::{Mistake, Reader, Section, chosen, number, text, texts};
 /// A value of a file, to be read by [`Section::optional`] and [`Section::entries`].
 pub use toml_edit::Item;
-pub use units::{millis, parse_bytes, parse_duration};
+pub use units::{duration_text, millis, parse_bytes, parse_duration};

@@ -102,7 +102,8 @@ impl Memory {
                     self.active.events.push(AlertEvent { position, at_ms: alert.changed_ms(), alert: alert.clone() });
                 }
                 Change::Reading(_) | Change::Alert(_) | Change::AlertPeak(_) => {}
-                Change::Facts { .. } | Change::State { .. } | Change::Aggregate(_) | Change::States { .. } => {}
+                Change::Facts { .. } | Change::Said { .. } | Change::MetricFacts { .. } => {}
+                Change::State { .. } | Change::Aggregate(_) | Change::States { .. } => {}
                 // Processing remembers commands itself.
                 Change::Command(_) | Change::CommandForgotten(_) => {}
             }

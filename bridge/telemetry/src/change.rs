@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use crate::command::{Command, CommandId};
-use crate::facts::DeviceFacts;
+use crate::facts::{DeviceFacts, MetricFacts};
 use crate::reading::{DeliveryClass, TimeOrigin, Value};
+use crate::register::SaidOfDevice;
 use crate::rule::Condition;
 use crate::severity::Severity;
 
@@ -297,6 +298,22 @@ pub enum Change {
         device: DeviceIndex,
         /// All that is known.
         facts: Arc<DeviceFacts>,
+    },
+    /// What people say of a device is otherwise now.
+    Said {
+        /// Of which.
+        device: DeviceIndex,
+        /// All that is said, by whom and when.
+        said: Arc<SaidOfDevice>,
+    },
+    /// What is known of a metric besides its values is otherwise now. Its unit and decimals as they are shown are told besides.
+    MetricFacts {
+        /// Whose.
+        device: DeviceIndex,
+        /// Which.
+        metric: MetricIndex,
+        /// All that is known.
+        facts: Arc<MetricFacts>,
     },
     /// A reading was applied.
     Reading(AppliedReading),

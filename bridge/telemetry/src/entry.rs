@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::command::{CommandMessage, CommandReport, CommandRequest};
 use crate::import::Import;
 use crate::publication::Publication;
+use crate::register::WordChange;
 use crate::rule::Rule;
 
 /// 2023-01-01 in Unix ms: no program that writes this log is older, so a system's clock that says less is not set.
@@ -88,6 +89,17 @@ pub enum Intent {
         /// Its full identifier.
         device: String,
     },
+    /// Say something of a device.
+    DescribeDevice {
+        /// Unix ms at which it was asked.
+        received_ms: i64,
+        /// Who says it.
+        by: String,
+        /// Its full identifier.
+        device: String,
+        /// What, in this order.
+        changes: Vec<WordChange>,
+    },
 }
 
 impl Intent {
@@ -98,7 +110,8 @@ impl Intent {
             | Intent::UnacknowledgeAlert { received_ms, .. }
             | Intent::PutRule { received_ms, .. }
             | Intent::RemoveRule { received_ms, .. }
-            | Intent::EraseDevice { received_ms, .. } => *received_ms,
+            | Intent::EraseDevice { received_ms, .. }
+            | Intent::DescribeDevice { received_ms, .. } => *received_ms,
         }
     }
 
@@ -109,7 +122,8 @@ impl Intent {
             | Intent::UnacknowledgeAlert { received_ms, .. }
             | Intent::PutRule { received_ms, .. }
             | Intent::RemoveRule { received_ms, .. }
-            | Intent::EraseDevice { received_ms, .. } => received_ms,
+            | Intent::EraseDevice { received_ms, .. }
+            | Intent::DescribeDevice { received_ms, .. } => received_ms,
         }
     }
 }

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::classes::words_of;
+
 /// What is known of a device. Each is absent where nobody said it. It stands in checkpoints as a [record](crate::record): a
 /// new field comes last, and has a default.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -34,7 +36,7 @@ pub enum PowerSource {
 }
 
 /// What is known of a metric. Each is absent where nobody said it. In checkpoints it is as [`DeviceFacts`].
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub struct MetricFacts {
     /// Unit for people: `°C`; empty: it has none.
     pub unit: Option<Arc<str>>,
@@ -48,6 +50,15 @@ pub struct MetricFacts {
     pub words: Option<[Arc<str>; 2]>,
     /// What people call it: `Outdoor temperature`.
     pub name: Option<Arc<str>>,
+}
+
+impl MetricFacts {
+    /// Words for `false` and `true`: those that were said, else those of its class.
+    #[must_use]
+    pub fn words(&self) -> Option<[&str; 2]> {
+        let said = self.words.as_ref().map(|[off, on]| [&**off, &**on]);
+        said.or_else(|| words_of(self.class.as_deref()?))
+    }
 }
 
 /// How the values of a metric follow each other, by the state classes of Home Assistant.

@@ -7,7 +7,8 @@
 //! - [`publication`]: a message as MQTT carries it; [`scope`]: for which devices it may speak; [`position`]: where in the log something
 //!   stands
 //! - [`reading`], [`decoded`]: what a publication means once decoded; [`sender`]: who sent it, and how it came
-//! - [`facts`]: what is known of devices and metrics besides their values
+//! - [`facts`]: what is known of devices and metrics besides their values; [`classes`]: words for what switches of a class say;
+//!   [`register`]: what people say of devices
 //! - [`command`]: what people ask devices to do, and what became of it
 //! - [`change`]: what processing made of it; the only thing views and store listen to
 //! - [`import`]: readings of before that somebody brings
@@ -22,6 +23,7 @@
 //! - [`unix`]: times in numbers, whatever their unit
 
 pub mod change;
+pub mod classes;
 pub mod clients;
 pub mod command;
 pub mod decoded;
@@ -37,6 +39,7 @@ pub mod problem;
 pub mod publication;
 pub mod reading;
 pub mod record;
+pub mod register;
 pub mod rule;
 pub mod scope;
 pub mod sections;
@@ -65,6 +68,7 @@ pub use position::Position;
 pub use problem::{Problem, ProblemSink, Reason, Rejection};
 pub use publication::{Publication, PublishProperties, Qos};
 pub use reading::{DeliveryClass, Reading, TimeOrigin, Value};
+pub use register::{DeviceWord, SaidOfDevice, WordChange};
 pub use rule::{Condition, Rule};
 pub use scope::DeviceScope;
 pub use sections::{Frozen, Sections, SectionsError, SectionsWriter};

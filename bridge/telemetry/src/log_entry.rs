@@ -33,6 +33,8 @@ mod kind {
     pub const IMPORT: u8 = 6;
     /// An intent of its own kind, so that programs which do not know it say so.
     pub const ERASURE: u8 = 7;
+    /// An intent of its own kind for the same reason.
+    pub const DESCRIPTION: u8 = 8;
 }
 
 /// What is said of some entries; numbers are never used again.
@@ -130,6 +132,7 @@ impl LogEntry {
         match self.entry {
             Entry::Publication(_) => kind::PUBLICATION,
             Entry::Intent(Intent::EraseDevice { .. }) => kind::ERASURE,
+            Entry::Intent(Intent::DescribeDevice { .. }) => kind::DESCRIPTION,
             Entry::Intent(_) => kind::INTENT,
             Entry::Tick(_) => kind::TICK,
             Entry::Command(_) => kind::COMMAND,
@@ -235,7 +238,7 @@ fn publication(said: Said<String, Bytes, Option<Box<PublishProperties>>>) -> Pub
 fn decode_body(kind: u8, bytes: &[u8]) -> Result<Entry, EntryError> {
     let entry = match kind {
         kind::PUBLICATION => decoded(bytes).map(|said| Entry::Publication(publication(said))),
-        kind::INTENT | kind::ERASURE => decoded::<Intent>(bytes).map(Entry::Intent),
+        kind::INTENT | kind::ERASURE | kind::DESCRIPTION => decoded::<Intent>(bytes).map(Entry::Intent),
         kind::TICK => bytes.is_empty().then_some(Entry::Tick(0)),
         kind::COMMAND => decoded::<CommandMessage>(bytes).map(Entry::Command),
         kind::COMMAND_REPORT => decoded::<CommandReport>(bytes).map(Entry::CommandReport),

@@ -110,7 +110,7 @@ fn others_come_beside_a_list_of_names_that_are_missing() {
     for names in [2_500, 5_000, 10_000, 19_900] {
         let mut site = Site::new();
         let devices = Some((0..names).map(|n| format!("site/nobody{n}")).collect());
-        let list = ViewSpec::Devices { devices, group: None, metrics: None, after: None, limit: None };
+        let list = ViewSpec::Devices { devices, group: None, metrics: None, after: None, limit: None, hidden: false };
         let mut subscription = site.open(0, &list, None);
         site.drain(&mut subscription);
         let ((), ns) = cpu(|| {
@@ -159,8 +159,14 @@ fn views_are_opened_and_closed() {
         let mut site = Site::new();
         site.appear(0..10_000);
         let before = resident_kib();
-        let all =
-            ViewSpec::Devices { devices: None, group: Some("site".into()), metrics: None, after: None, limit: None };
+        let all = ViewSpec::Devices {
+            devices: None,
+            group: Some("site".into()),
+            metrics: None,
+            after: None,
+            limit: None,
+            hidden: false,
+        };
         let ((), ns) = cpu(|| {
             for _ in 0..times {
                 let subscription = site.open(0, &all, None);
@@ -178,7 +184,7 @@ fn the_longest_hold() {
     );
     let names = |range: std::ops::Range<u32>| {
         let devices = Some(range.map(|n| format!("site/dev{n:05}")).collect());
-        ViewSpec::Devices { devices, group: None, metrics: None, after: None, limit: None }
+        ViewSpec::Devices { devices, group: None, metrics: None, after: None, limit: None, hidden: false }
     };
     let kinds = [
         ("page", page("", 20_000), false),
@@ -203,8 +209,14 @@ fn readings_of_devices_that_are_watched() {
         let mut site = Site::new();
         site.appear(0..100);
         (0..100).for_each(|n| site.define(n));
-        let all =
-            ViewSpec::Devices { devices: None, group: Some("site".into()), metrics: None, after: None, limit: None };
+        let all = ViewSpec::Devices {
+            devices: None,
+            group: Some("site".into()),
+            metrics: None,
+            after: None,
+            limit: None,
+            hidden: false,
+        };
         let mut subscriptions: Vec<_> = (0..viewers).map(|n| site.open(n, &all, None)).collect();
         subscriptions.iter_mut().for_each(|subscription| site.drain(subscription));
         let mut reading_ns = 0;
@@ -314,11 +326,18 @@ impl Site {
 }
 
 fn fleet() -> ViewSpec {
-    ViewSpec::Fleet { group: String::new(), metric: None, heard: false }
+    ViewSpec::Fleet { group: String::new(), metric: None, heard: false, hidden: false }
 }
 
 fn page(group: &str, limit: usize) -> ViewSpec {
-    ViewSpec::Devices { devices: None, group: Some(group.into()), metrics: None, after: None, limit: Some(limit) }
+    ViewSpec::Devices {
+        devices: None,
+        group: Some(group.into()),
+        metrics: None,
+        after: None,
+        limit: Some(limit),
+        hidden: false,
+    }
 }
 
 fn device(name: &str) -> ViewSpec {

@@ -28,13 +28,29 @@ pub(crate) struct Directory {
     pub horizon: u64,
 }
 
-/// A device came, changed its group, or went.
+/// A device came, changed its group, was hidden or shown again, or went.
 #[derive(Debug)]
 pub(crate) struct Move {
     pub version: u64,
     pub row: u32,
-    /// Its group before; `None` when it was not there.
-    pub before: Option<Arc<str>>,
+    /// Where it was before; `None` when it was not there.
+    pub before: Option<Before>,
+}
+
+/// Where a device was.
+#[derive(Debug)]
+pub(crate) struct Before {
+    pub group: Arc<str>,
+    pub was_hidden: bool,
+}
+
+impl Move {
+    /// Whether it was in a view of a group before.
+    pub fn was_in(&self, group: &str, with_hidden: bool) -> bool {
+        self.before
+            .as_ref()
+            .is_some_and(|before| is_within(&before.group, group) && (with_hidden || !before.was_hidden))
+    }
 }
 
 /// What a name stands for.

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use tidegate_telemetry::{
-    AggregateChange, AlertChange, AlertState, Command, CommandId, DeviceState, InAlert, Severity, StateCounts, Value,
+    AggregateChange, AlertChange, AlertState, DeviceFacts, DeviceState, InAlert, MetricFacts, SaidOfDevice, Severity,
+    StateCounts, Value,
 };
 
 use crate::directory::Found;
@@ -12,6 +13,10 @@ pub use crate::directory::is_within;
 use crate::groups::Aggregate;
 use crate::rows::Row;
 use crate::views::Views;
+
+mod commands;
+
+pub use commands::CommandsPage;
 
 /// What a device name stands for.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,6 +42,10 @@ pub struct Device {
     pub since: i64,
     /// Worst active alert.
     pub alert: Option<Severity>,
+    /// What is known of it besides values, as it or its gateway says.
+    pub facts: Option<Arc<DeviceFacts>>,
+    /// What people say of it.
+    pub said: Option<Arc<SaidOfDevice>>,
     /// Newest values by metric, in the order the metrics appeared.
     pub metrics: Named<Metric>,
 }
@@ -54,6 +63,8 @@ pub struct Metric {
     pub unit_guessed: bool,
     /// Decimals to show.
     pub decimals: Option<u8>,
+    /// What else is known of it.
+    pub facts: Option<Arc<MetricFacts>>,
 }
 
 /// Named things in order.
@@ -74,14 +85,30 @@ pub struct DevicesPage {
 pub struct DevicesQuery<'a> {
     /// Group path with everything below it; empty for all.
     pub group: &'a str,
-    /// Part of the identifier, in any case; empty for all.
+    /// Part of the identifier, or of what is known of the device, in any case; empty for all.
     pub q: &'a str,
+    /// Labels that the device has, all of them.
+    pub labels: &'a [(&'a str, &'a str)],
+    /// Whether those that people hid are meant.
+    pub hidden: Hidden,
     /// `next` of the page before.
     pub cursor: Option<&'a str>,
     /// Largest number of devices.
     pub limit: usize,
     /// Largest number of devices that are looked at, whether they are wanted or not. `None`: all.
     pub looked_at_max: Option<usize>,
+}
+
+/// Whether devices that people hid are meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Hidden {
+    /// Only the others.
+    #[default]
+    Not,
+    /// They as well.
+    Too,
+    /// They alone.
+    Only,
 }
 
 /// A group and its aggregates, over itself and everything below it.
@@ -168,9 +195,10 @@ impl Views {
     #[must_use]
     pub fn devices(&self, query: &DevicesQuery<'_>) -> DevicesPage {
         let needle = query.q.to_lowercase();
-        let wanted = |row: &Row| contains(&row.id, &needle);
+        let wanted = |row: &Row| fits(query, &needle, row);
         let branch = self.directory.branches.of(query.group);
-        let members = branch.into_iter().flat_map(|branch| self.members(branch, query.group, query.cursor, None));
+        let members =
+            branch.into_iter().flat_map(|branch| self.members(branch, (query.group, true), query.cursor, None));
         let looked_at_max = query.looked_at_max.unwrap_or(usize::MAX);
         let (mut devices, mut last) = (Vec::new(), None);
         for (looked_at, (id, row)) in members.enumerate() {
@@ -181,6 +209,14 @@ impl Views {
             last = Some(id);
         }
         DevicesPage { devices, next: None }
+    }
+
+    /// The device of a full identifier, if a question fits it.
+    #[must_use]
+    pub fn device_that_fits(&self, id: &str, query: &DevicesQuery<'_>) -> Option<Device> {
+        let row = self.directory.row_of(id).and_then(|row| self.rows.get(row))?;
+        let is_on_page = query.cursor.is_none_or(|after| after < id) && is_within(&row.group, query.group);
+        (is_on_page && fits(query, &query.q.to_lowercase(), row)).then(|| Device::from(row))
     }
 
     /// Number of devices.
@@ -298,15 +334,27 @@ impl Views {
     }
 }
 
-/// Whether an identifier contains a text in lower case, whatever its own case.
-fn contains(id: &str, needle: &str) -> bool {
+/// Whether a device of the group is asked for; `needle` is what is searched for, in lower case.
+fn fits(query: &DevicesQuery<'_>, needle: &str, row: &Row) -> bool {
+    let is_meant = match query.hidden {
+        Hidden::Not => !row.is_hidden(),
+        Hidden::Too => true,
+        Hidden::Only => row.is_hidden(),
+    };
+    let word = row.said.as_ref().map(|said| &said.word);
+    let has = |(key, value): &(&str, &str)| word.is_some_and(|word| word.has_label(key, value));
+    is_meant && query.labels.iter().all(has) && row.texts().any(|text| contains(text, needle))
+}
+
+/// Whether a text contains another one that is in lower case, whatever its own case.
+fn contains(text: &str, needle: &str) -> bool {
     if needle.is_empty() {
         return true;
     }
-    if !id.is_ascii() {
-        return id.to_lowercase().contains(needle);
+    if !text.is_ascii() {
+        return text.to_lowercase().contains(needle);
     }
-    id.as_bytes().windows(needle.len()).any(|part| part.eq_ignore_ascii_case(needle.as_bytes()))
+    text.as_bytes().windows(needle.len()).any(|part| part.eq_ignore_ascii_case(needle.as_bytes()))
 }
 
 impl From<&Row> for Device {
@@ -319,6 +367,7 @@ impl From<&Row> for Device {
                 unit: column.unit.clone(),
                 unit_guessed: column.guessed,
                 decimals: column.decimals,
+                facts: column.facts.clone(),
             };
             (Arc::clone(&column.name), metric)
         });
@@ -328,6 +377,8 @@ impl From<&Row> for Device {
             state: row.state,
             since: row.since_ms,
             alert: row.worst_alert,
+            facts: row.facts.clone(),
+            said: row.said.clone(),
             metrics: Named(metrics.collect()),
         }
     }
@@ -358,41 +409,6 @@ impl From<&AggregateChange> for Figures {
     }
 }
 
-/// One page of a device's commands, the newest first.
-#[derive(Debug, Clone, PartialEq)]
-pub struct CommandsPage {
-    /// The commands.
-    pub commands: Vec<Arc<Command>>,
-    /// Those of the next page came before this one; `None` at the end.
-    pub next: Option<CommandId>,
-}
-
-impl Views {
-    /// Commands of the device with this full identifier that came before `before`, the newest first.
-    #[must_use]
-    pub fn commands(&self, device: &str, before: Option<CommandId>, limit: usize) -> CommandsPage {
-        let of_device = self.commands.newest(Some(device)).filter(|&id| before.is_none_or(|before| id < before));
-        let mut rest = of_device.filter_map(|id| self.command(id));
-        let commands: Vec<_> = rest.by_ref().take(limit).collect();
-        let more = rest.next().is_some();
-        let next = commands.last().filter(|_| more).map(|last| last.id);
-        CommandsPage { commands, next }
-    }
-
-    /// One command.
-    #[must_use]
-    pub fn command(&self, id: CommandId) -> Option<Arc<Command>> {
-        self.commands.get(id).map(|cell| Arc::clone(&cell.command))
-    }
-
-    /// The command of a device that was asked for with this key.
-    #[must_use]
-    pub fn command_of_key(&self, device: &str, key: &str) -> Option<Arc<Command>> {
-        let mut of_device = self.commands.newest(Some(device)).filter_map(|id| self.command(id));
-        of_device.find(|command| command.request.key.as_deref() == Some(key))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -417,8 +433,13 @@ mod tests {
         let views = fleet((0..10_000).map(|n| format!("site/dev{n:05}")));
         let (mut found, mut parts, mut cursor) = (Vec::new(), 0, None::<Arc<str>>);
         loop {
-            let query =
-                DevicesQuery { q: "V09999", cursor: cursor.as_deref(), limit: 10, looked_at_max: Some(100), group: "" };
+            let query = DevicesQuery {
+                q: "V09999",
+                cursor: cursor.as_deref(),
+                limit: 10,
+                looked_at_max: Some(100),
+                ..DevicesQuery::default()
+            };
             let part = views.devices(&query);
             (parts, cursor) = (parts + 1, part.next);
             found.extend(part.devices.into_iter().map(|device| device.id));

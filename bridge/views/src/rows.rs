@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use tidegate_telemetry::{
-    AppliedReading, DeliveryClass, DeviceIndex, DeviceState, MetricIndex, Numbered, Severity, TimeOrigin, Value,
+    AppliedReading, DeliveryClass, DeviceFacts, DeviceIndex, DeviceState, MetricFacts, MetricIndex, Numbered,
+    SaidOfDevice, Severity, TimeOrigin, Value,
 };
 
 use crate::branches::ROOT;
@@ -38,6 +39,10 @@ pub(crate) struct Row {
     pub state: DeviceState,
     pub since_ms: i64,
     pub worst_alert: Option<Severity>,
+    /// What is known of it besides values, as it or its gateway says.
+    pub facts: Option<Arc<DeviceFacts>>,
+    /// What people say of it.
+    pub said: Option<Arc<SaidOfDevice>>,
     pub columns: Vec<Column>,
     /// Version at which it appeared ...
     pub appeared: u64,
@@ -52,6 +57,8 @@ pub(crate) struct Row {
     pub status_version: u64,
     /// Version of the newest column or unit.
     pub columns_version: u64,
+    /// Version of what is known of it.
+    pub facts_version: u64,
     /// Sessions to wake, one entry for each subscription that has this row.
     pub watchers: Watchers,
     /// Envelopes are kept until then though nobody watches, Unix ms.
@@ -68,6 +75,8 @@ pub(crate) struct Column {
     /// Whether the unit is guessed from the name.
     pub guessed: bool,
     pub decimals: Option<u8>,
+    /// What else is known of it besides values.
+    pub facts: Option<Arc<MetricFacts>>,
     pub definition_version: u64,
     pub value: Option<Value>,
     pub time_ms: i64,
@@ -170,6 +179,8 @@ impl Row {
             state: DeviceState::Fresh,
             since_ms: now_ms,
             worst_alert: None,
+            facts: None,
+            said: None,
             columns: Vec::new(),
             appeared: version,
             moved: version,
@@ -178,6 +189,7 @@ impl Row {
             previous_value_version: 0,
             status_version: version,
             columns_version: 0,
+            facts_version: 0,
             watchers: Watchers::default(),
             kept_until_ms: i64::MIN,
             newest_change: NewestChange::default(),
@@ -218,6 +230,35 @@ impl Row {
         column.decimals = decimals;
         column.definition_version = version;
         self.columns_version = version;
+    }
+
+    /// What it is called: as people say, else as it or its gateway does.
+    pub fn name(&self) -> Option<&str> {
+        let said = self.said.as_ref().and_then(|said| said.word.name.as_deref());
+        said.or_else(|| self.facts.as_ref()?.name.as_deref())
+    }
+
+    /// Whether people said that it is not to be shown.
+    pub fn is_hidden(&self) -> bool {
+        self.said.as_ref().is_some_and(|said| said.word.hidden)
+    }
+
+    /// What a search looks through: how it is called, its model, its maker, its labels.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        let facts = self.facts.as_ref().map(|facts| [&facts.model, &facts.maker]);
+        let known = facts.into_iter().flatten().flatten().map(|text| &**text);
+        let labels = self.said.iter().flat_map(|said| &said.word.labels);
+        let labels = labels.flat_map(|(key, value)| [&**key, &**value]);
+        std::iter::once(&*self.id).chain(self.name()).chain(known).chain(labels)
+    }
+
+    /// What is known of a metric besides its values is otherwise now.
+    pub fn describe_column(&mut self, metric: MetricIndex, facts: &Arc<MetricFacts>, version: u64) {
+        if let Some(column) = self.columns.get_mut(usize::from(metric.0)) {
+            column.facts = Some(Arc::clone(facts));
+            column.definition_version = version;
+            self.columns_version = version;
+        }
     }
 
     /// Whether its own watchers are owed its extremes, or were until lately.
@@ -287,6 +328,7 @@ impl Column {
             unit: None,
             guessed: false,
             decimals: None,
+            facts: None,
             definition_version: 0,
             value: None,
             time_ms: 0,

@@ -33,6 +33,9 @@ pub enum ViewSpec {
         /// Devices of the page.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         limit: Option<usize>,
+        /// Whether devices of the group that people hid are among them.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        hidden: bool,
     },
     /// A compact cell for each device.
     Fleet {
@@ -45,6 +48,9 @@ pub enum ViewSpec {
         /// Whether each cell says when anything was last heard of its device.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         heard: bool,
+        /// Whether devices that people hid are among them.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        hidden: bool,
     },
     /// Aggregates.
     Group {

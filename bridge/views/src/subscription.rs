@@ -109,6 +109,8 @@ pub(crate) struct RowsView {
     pub cells: Cells,
     /// The group, and the branch that has all of it; of a list, the root.
     pub group: Box<str>,
+    /// Whether devices of the group that people hid are in it.
+    pub with_hidden: bool,
     pub branch: u32,
     /// Rows it counted when it was last looked at.
     pub size: usize,

@@ -4,14 +4,16 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashSet;
 use smallvec::SmallVec;
-use tidegate_telemetry::{AlertChange, AppliedReading, Change, DeviceIndex, DeviceState, Position, TimeOrigin};
+use tidegate_telemetry::{
+    AlertChange, AppliedReading, Change, DeviceIndex, DeviceState, Position, SaidOfDevice, TimeOrigin,
+};
 
 use crate::alerts::Alerts;
 use crate::branches::Branch;
 use crate::charts::{Charts, Sample};
 use crate::commands::Commands;
 use crate::config::{Epoch, ViewsConfig};
-use crate::directory::{Directory, Move, is_within};
+use crate::directory::{Before, Directory, Move, is_within};
 use crate::groups::Groups;
 use crate::rows::{Row, Rows};
 use crate::stands::Stands;
@@ -133,8 +135,18 @@ impl Views {
                     self.touch(number, dirty);
                 }
             }
-            // REST and the dashboard do not ask for it yet.
-            Change::Facts { .. } => {}
+            Change::Facts { device, facts } => {
+                self.apply_about(*device, |row| row.facts = Some(Arc::clone(facts)), dirty);
+            }
+            Change::Said { device, said } => self.apply_said(*device, said, dirty),
+            Change::MetricFacts { device, metric, facts } => {
+                let version = self.version;
+                let Some(number) = self.rows.of(*device) else { return };
+                if let Some(row) = self.rows.get_mut(number) {
+                    row.describe_column(*metric, facts, version);
+                    self.touch(number, dirty);
+                }
+            }
             Change::Reading(reading) => self.apply_reading(reading, dirty),
             Change::State { device, state, since_ms } => self.apply_state(*device, *state, *since_ms, dirty),
             Change::Aggregate(_) | Change::States { .. } => self.apply_group(self.version, change, dirty),
@@ -188,6 +200,41 @@ impl Views {
         }
     }
 
+    /// What is known of a device besides values is otherwise now.
+    fn apply_about(
+        &mut self,
+        device: DeviceIndex,
+        change: impl FnOnce(&mut Row),
+        dirty: &mut impl FnMut(SubscriberId, Lane),
+    ) {
+        let version = self.version;
+        let Some(number) = self.rows.of(device) else { return };
+        let Some(row) = self.rows.get_mut(number) else { return };
+        change(row);
+        row.facts_version = version;
+        self.touch(number, dirty);
+    }
+
+    /// People say something of a device. One that they hide, or show again, leaves and joins views as one that moves.
+    fn apply_said(
+        &mut self,
+        device: DeviceIndex,
+        said: &Arc<SaidOfDevice>,
+        dirty: &mut impl FnMut(SubscriberId, Lane),
+    ) {
+        let Some(row) = self.rows.of(device).and_then(|number| self.rows.get(number)) else { return };
+        let was_hidden = row.is_hidden();
+        self.apply_about(device, |row| row.said = Some(Arc::clone(said)), dirty);
+        let version = self.version;
+        let Some(number) = self.rows.of(device) else { return };
+        if let Some(row) = self.rows.get_mut(number).filter(|row| row.is_hidden() != was_hidden) {
+            row.moved = version;
+            let (branch, before) = (row.branch, Before { group: Arc::clone(&row.group), was_hidden });
+            self.stir(branch, dirty);
+            self.note_move(number, Some(before), dirty);
+        }
+    }
+
     /// What a device goes through before it has its row in a view that waits for it is owed to that view.
     fn keep_first_extremes(&mut self, number: u32) {
         let Some(row) = self.rows.get(number) else { return };
@@ -204,6 +251,7 @@ impl Views {
         let Some(known) = self.rows.get_mut(row).filter(|known| known.group != *group) else { return };
         known.moved = self.version;
         let before = std::mem::replace(&mut known.group, Arc::clone(group));
+        let before = Before { group: before, was_hidden: known.is_hidden() };
         let (id, branch) = (Arc::clone(&known.id), known.branch);
         self.stir(branch, dirty);
         self.directory.remove(&id, branch, row);
@@ -297,13 +345,14 @@ impl Views {
     fn apply_removed(&mut self, device: DeviceIndex, dirty: &mut impl FnMut(SubscriberId, Lane)) {
         let Some(number) = self.rows.remove(device, self.version, |row| self.charts.has(row)) else { return };
         let Some(row) = self.rows.get_any(number) else { return };
-        let (id, group, branch) = (Arc::clone(&row.id), Arc::clone(&row.group), row.branch);
+        let before = Before { group: Arc::clone(&row.group), was_hidden: row.is_hidden() };
+        let (id, branch) = (Arc::clone(&row.id), row.branch);
         self.stir(branch, dirty);
-        self.note_move(number, Some(group), dirty);
+        self.note_move(number, Some(before), dirty);
         self.directory.remove(&id, branch, number);
     }
 
-    fn note_move(&mut self, number: u32, before: Option<Arc<str>>, dirty: &mut impl FnMut(SubscriberId, Lane)) {
+    fn note_move(&mut self, number: u32, before: Option<Before>, dirty: &mut impl FnMut(SubscriberId, Lane)) {
         self.touch(number, dirty);
         if let Some(row) = self.rows.get_any(number) {
             self.directory.who_wants(&row.id).for_each(|subscriber| dirty(subscriber, Lane::Views));
@@ -314,16 +363,18 @@ impl Views {
         }
     }
 
-    /// Rows of a group in order of their identifiers, after one, and up to one. `branch` has all of them.
+    /// Rows of a group in order of their identifiers, after one, and up to one. `branch` has all of them; those of hidden devices
+    /// are among them if they are asked for.
     pub(crate) fn members<'a>(
         &'a self,
         branch: &'a Branch,
-        group: &'a str,
+        (group, with_hidden): (&'a str, bool),
         after: Option<&'a str>,
         last: Option<&'a str>,
     ) -> impl DoubleEndedIterator<Item = (&'a Arc<str>, u32)> {
         let is_all = *branch.path == *group;
-        let is_in = move |row| is_all || self.rows.get(row).is_some_and(|row| is_within(&row.group, group));
+        let is_meant = move |row: &Row| (with_hidden || !row.is_hidden()) && (is_all || is_within(&row.group, group));
+        let is_in = move |row| (is_all && with_hidden) || self.rows.get(row).is_some_and(is_meant);
         branch.between(after, last).filter(move |&(_, row)| is_in(row))
     }
 

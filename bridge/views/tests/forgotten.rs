@@ -125,11 +125,11 @@ fn reading(device: DeviceIndex, value: f64) -> Change {
 
 fn list(names: &[&str]) -> ViewSpec {
     let devices = Some(names.iter().map(ToString::to_string).collect());
-    ViewSpec::Devices { devices, group: None, metrics: None, after: None, limit: None }
+    ViewSpec::Devices { devices, group: None, metrics: None, after: None, limit: None, hidden: false }
 }
 
 fn fleet() -> ViewSpec {
-    ViewSpec::Fleet { group: String::new(), metric: Some("t".into()), heard: false }
+    ViewSpec::Fleet { group: String::new(), metric: Some("t".into()), heard: false, hidden: false }
 }
 
 /// Identifiers by row number, but for the mover.

@@ -14,7 +14,7 @@ fn a_position_that_nobody_can_have_reached_is_of_another_epoch_and_told_as_it_wa
     let device = Change::Device { device: DeviceIndex(0), id: "dev7".into(), group: "".into() };
     views.apply(Position(40), 0, &[device], &mut |_, _| ());
     views.apply(Position(41), 0, &[], &mut |_, _| ());
-    let spec = ViewSpec::Fleet { group: String::new(), metric: None, heard: false };
+    let spec = ViewSpec::Fleet { group: String::new(), metric: None, heard: false, hidden: false };
     let positions = [("eee", 39, false), ("eee", 42, false), ("abc", 40, false), ("eee", 40, true), ("eee", 41, true)];
     for (epoch, version, is_known) in positions {
         let since = StreamPosition { epoch, version };

@@ -3,7 +3,7 @@ import { createEffect, createMemo, on, onCleanup, onMount } from "solid-js";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import type { Alert } from "../../client/index.js";
-import { switchWords } from "../lib/format.js";
+import { switchWords, type SwitchWords } from "../lib/format.js";
 import { onFrame } from "../lib/frame.js";
 import type { Limit } from "../lib/rules.js";
 import { colour, palette, rem } from "../lib/theme.js";
@@ -31,6 +31,8 @@ interface Props {
   to: number;
   /** On and off instead of numbers: it stands until it is switched. */
   isSwitch: boolean;
+  /** Words for off and on, where it has its own. */
+  words: SwitchWords | undefined;
   alerts: Alert[];
   /** Thresholds of rules. */
   limits: Limit[];
@@ -142,7 +144,7 @@ function options(props: Props, width: number): uPlot.Options {
     axes: [
       { ...axis, grid: { show: false }, space: letters * 7.3, size: letters * 4.4, lineGap: 1.3, values: TIME_LABELS },
       props.isSwitch
-        ? { ...side, splits: () => [0, 1], values: (_, splits) => splits.map(switchWords) }
+        ? { ...side, splits: () => [0, 1], values: (_, splits) => splits.map((share) => switchWords(share, props.words)) }
         : { ...side, values: (_, splits) => labelsOf(splits) },
     ],
     series: [{}, ...props.lines.flatMap((line, place) => (place === 0 ? [lineStyle(line, props), EDGE, EDGE] : [lineStyle(line, props)]))],

@@ -1,7 +1,7 @@
 import { createMemo, createSignal, Show } from "solid-js";
 import type { Alert, Metric } from "../../client/index.js";
 import { csvHref, type Rule } from "../lib/api.js";
-import { exactValue, formatClock, formatExact, formatNumber, metricLabel, shortName, switchWords } from "../lib/format.js";
+import { exactValue, formatClock, formatExact, formatNumber, metricName, readable, shortName, switchWords } from "../lib/format.js";
 import { isStale, now } from "../lib/live.js";
 import { setQuery } from "../lib/router.js";
 import { limitsOf } from "../lib/rules.js";
@@ -65,7 +65,9 @@ export function History(props: Props) {
     return { from: from / 1000, to: to / 1000 };
   });
   const limits = createMemo(() => limitsOf(props.rules, props.metric.name, props.metric));
-  const number = (value: number): string => (props.isSwitch ? switchWords(value) : formatNumber(value, props.metric.decimals ?? 1));
+  const words = () => props.metric.about?.words;
+  const number = (value: number): string =>
+    props.isSwitch ? switchWords(value, words()) : formatNumber(value, props.metric.decimals ?? 1);
   const reading = (of: number, role: Role): string => {
     const columns = lines().find((line) => line.number === of && line.role === role)?.columns;
     const at = columns && indexAt(columns, hover() ?? edges().to, (edges().to - edges().from) * REACH);
@@ -80,7 +82,7 @@ export function History(props: Props) {
   const reset = (): void => setQuery({ from: null, to: null });
   const hint = (): string =>
     [
-      props.isSwitch ? "line: share of readings that were on" : "line: mean · band: minimum to maximum",
+      props.isSwitch ? `line: share of readings that were ${readable(words()?.[1] ?? "on")}` : "line: mean · band: minimum to maximum",
       late().length > 0 && "ring: arrived late",
       (seam()?.at ?? 0) / 1000 > edges().from && `left of the dotted line: ${older()}`,
       "drag to zoom",
@@ -91,7 +93,7 @@ export function History(props: Props) {
     <div class="box">
       <div class="title">
         <span>
-          {metricLabel(props.metric.name)}
+          {metricName(props.metric)}
           <Show when={props.metric.unit}>
             , <UnitMark style={props.metric} metric={props.metric.name} />
           </Show>
@@ -130,11 +132,12 @@ export function History(props: Props) {
         from={edges().from}
         to={edges().to}
         isSwitch={props.isSwitch}
+        words={words()}
         alerts={props.alerts}
         limits={limits()}
         seam={mark()}
         live={"last" in range() && !isStale()}
-        label={`${metricLabel(props.metric.name)} over time`}
+        label={`${metricName(props.metric)} over time`}
         onZoom={zoom}
         onReset={reset}
         onHover={setHover}

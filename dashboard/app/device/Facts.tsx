@@ -2,6 +2,7 @@ import { For, Show } from "solid-js";
 import type { Alert, Device } from "../../client/index.js";
 import {
   formatClock,
+  formatDuration,
   formatExact,
   formatNumber,
   formatMeasured,
@@ -15,10 +16,16 @@ import { alertTitle, lasted, valuesText } from "../lib/rules.js";
 import { unitOf } from "../lib/units.js";
 import { Act } from "../alerts/Act.js";
 import { STATE_WORDS } from "../parts/Glyph.js";
+import { SaidBy } from "./SaidBy.js";
 
 /** Who a device is, how it is, and its alerts. */
 export function Facts(props: { device: Device; alerts: Alert[] }) {
   const anyCell = () => props.device.cells.find((cell) => cell !== null) ?? null;
+  const interval = (): string | undefined => {
+    const interval_ms = props.device.about?.interval_ms;
+    if (interval_ms === undefined) return undefined;
+    return `every ${formatDuration(interval_ms)}${props.device.about?.said?.interval_ms === undefined ? " at least" : ", expected"}`;
+  };
   return (
     <div class="box facts">
       <dl class="dl">
@@ -34,7 +41,15 @@ export function Facts(props: { device: Device; alerts: Alert[] }) {
         </dd>
         <dt>Group</dt>
         <dd class="breaks">{groupWords(props.device.group)}</dd>
+        <Fact name="Model" text={props.device.about?.model} />
+        <Fact name="Maker" text={props.device.about?.maker} />
+        <Fact name="Software" text={props.device.about?.firmware} />
+        <Fact name="Power" text={props.device.about?.power} />
+        <Fact name="Reports" text={interval()} />
+        <For each={Object.entries(props.device.about?.labels ?? {})}>{([key, value]) => <Fact name={readable(key)} text={value} />}</For>
       </dl>
+      <Show when={props.device.about?.notes}>{(notes) => <p class="notes">{readable(notes())}</p>}</Show>
+      <SaidBy device={props.device} />
       <h2>Alerts</h2>
       <For each={props.alerts} fallback={<p class="sub">None active, none in the last hour.</p>}>
         {(alert) => (
@@ -60,6 +75,20 @@ export function Facts(props: { device: Device; alerts: Alert[] }) {
         )}
       </For>
     </div>
+  );
+}
+
+/** One thing that is known of the device; nothing where nobody said it. */
+function Fact(props: { name: string; text: string | undefined }) {
+  return (
+    <Show when={props.text}>
+      {(text) => (
+        <>
+          <dt>{props.name}</dt>
+          <dd class="breaks">{readable(text())}</dd>
+        </>
+      )}
+    </Show>
   );
 }
 

@@ -1,10 +1,10 @@
 import type { Device, Metric } from "../../client/index.js";
 import type { Columns } from "../chart/data.js";
 import { Spark } from "../chart/Spark.js";
-import { exactValue, formatMeasuredExact, formatNumber, formatSpan, formatValue, metricLabel } from "../lib/format.js";
+import { exactValue, formatMeasuredExact, formatNumber, formatSpan, formatValue, metricName } from "../lib/format.js";
 import { now } from "../lib/live.js";
 import { setQuery } from "../lib/router.js";
-import { shownAs } from "../lib/units.js";
+import { shownAs, styleOf } from "../lib/units.js";
 import { UnitMark } from "../parts/UnitMark.js";
 
 /** What a card's line shows, ms. */
@@ -16,8 +16,8 @@ const FITS_SMALLER = 13;
 
 /** A metric's newest value, and how it went lately. A click shows it over time. */
 export function MetricCard(props: { metric: Metric; cell: Device["cells"][number]; columns: Columns; isOn: boolean }) {
-  const style = () => shownAs(props.metric.name, props.cell?.value, props.metric);
-  const shown = (): string => formatValue(props.cell?.value, style().decimals);
+  const style = () => shownAs(props.metric.name, props.cell?.value, styleOf(props.metric));
+  const shown = (): string => formatValue(props.cell?.value, style().decimals, style().words);
   const change = (): string => {
     if (props.cell?.time === null) return "from before";
     // Neither words nor on and off go up or down.
@@ -39,13 +39,13 @@ export function MetricCard(props: { metric: Metric; cell: Device["cells"][number
       onClick={() => setQuery({ metric: props.metric.name })}
     >
       <span class="title">
-        <span>{metricLabel(props.metric.name)}</span>
+        <span>{metricName(props.metric)}</span>
         <span>{change()}</span>
       </span>
       <span
         class="value"
         classList={{ long: shown().length > FITS, longest: shown().length > FITS_SMALLER }}
-        title={`${exactValue(props.cell?.value, style().unit)}\n${formatMeasuredExact(props.cell?.time, props.cell?.value)}`}
+        title={`${exactValue(props.cell?.value, style().unit, style().words)}\n${formatMeasuredExact(props.cell?.time, props.cell?.value)}`}
       >
         {shown()}
         <UnitMark style={style()} metric={props.metric.name} />

@@ -2,6 +2,7 @@ import { createEffect, createMemo, createSignal, For, on, Show } from "solid-js"
 import { createStore, reconcile } from "solid-js/store";
 import type { FleetCell } from "../../client/index.js";
 import {
+  deviceName,
   exactValue,
   formatExact,
   formatMeasured,
@@ -13,7 +14,6 @@ import {
   metricLabel,
   plural,
   readable,
-  shortName,
 } from "../lib/format.js";
 import { atMostEvery } from "../lib/frame.js";
 import { isUnkept, UNKEPT, UNKEPT_WHY } from "../lib/kept.js";
@@ -151,7 +151,7 @@ function Row(props: { cell: FleetCell; metric: string | undefined }) {
     <tr data-row tabindex="0">
       <td class="who">
         <a href={href("device", cell().id)} title={readable(cell().id)}>
-          {shortName(cell().id)}
+          {deviceName(cell())}
         </a>
       </td>
       <td class="state">
@@ -177,8 +177,8 @@ function Row(props: { cell: FleetCell; metric: string | undefined }) {
       </td>
       <td class="where sub">{groupWords(cell().group)}</td>
       <Show when={props.metric}>
-        <td class="right value" title={exactValue(cell().value, style().unit)}>
-          {formatValue(cell().value, style().decimals)} <UnitMark style={style()} metric={props.metric ?? ""} />
+        <td class="right value" title={exactValue(cell().value, style().unit, style().words)}>
+          {formatValue(cell().value, style().decimals, style().words)} <UnitMark style={style()} metric={props.metric ?? ""} />
         </td>
         <td class="right since measured" title={formatMeasuredExact(cell().time, cell().value)}>
           {formatMeasured(cell().time, cell().value, now())}

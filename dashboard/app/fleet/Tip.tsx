@@ -1,5 +1,5 @@
 import { createEffect, createSignal, on, Show, untrack } from "solid-js";
-import { exactValue, formatMeasured, formatValue, shortName } from "../lib/format.js";
+import { deviceName, exactValue, formatMeasured, formatValue } from "../lib/format.js";
 import { isUnkept, UNKEPT } from "../lib/kept.js";
 import { now } from "../lib/live.js";
 import { shownAs, type Unit } from "../lib/units.js";
@@ -14,8 +14,10 @@ export function Tip(props: { focus: Focus | null; metric: string | undefined; un
   const stateWords = ({ cell }: Focus): string =>
     `${STATE_WORDS[cell.state]}${isUnkept(cell) ? `, ${UNKEPT}` : ""}${cell.alert ? `, ${cell.alert} alert` : ""}`;
   const words = (focus: Focus): string => {
-    const value = props.metric ? `${formatValue(focus.cell.value, style(focus).decimals)} ${style(focus).unit ?? ""}, ` : "";
-    return `${shortName(focus.cell.id)}, ${value}${stateWords(focus)}`;
+    const value = props.metric
+      ? `${formatValue(focus.cell.value, style(focus).decimals, style(focus).words)} ${style(focus).unit ?? ""}, `
+      : "";
+    return `${deviceName(focus.cell)}, ${value}${stateWords(focus)}`;
   };
   createEffect(
     on(
@@ -38,10 +40,11 @@ export function Tip(props: { focus: Focus | null; metric: string | undefined; un
               top: `${Math.min(focus().top + focus().size + 4, innerHeight - 110)}px`,
             }}
           >
-            <b>{shortName(focus().cell.id)}</b>
+            <b>{deviceName(focus().cell)}</b>
             <Show when={props.metric}>
-              <span class="big" title={exactValue(focus().cell.value, style(focus()).unit)}>
-                {formatValue(focus().cell.value, style(focus()).decimals)} <UnitMark style={style(focus())} metric={props.metric ?? ""} />
+              <span class="big" title={exactValue(focus().cell.value, style(focus()).unit, style(focus()).words)}>
+                {formatValue(focus().cell.value, style(focus()).decimals, style(focus()).words)}{" "}
+                <UnitMark style={style(focus())} metric={props.metric ?? ""} />
               </span>
             </Show>
             <span class="sub with-glyph">

@@ -27,7 +27,7 @@ const SEVERITY_RANK: Record<Severity, number> = { info: 1, warning: 2, critical:
 function keyOf(cell: FleetCell, by: Column): number | string | null {
   switch (by) {
     case "name":
-      return cell.id;
+      return cell.name ?? cell.id;
     case "state":
       return STATE_RANK[cell.state];
     case "alert":

@@ -35,7 +35,8 @@ export async function request<T>(path: string, init?: RequestInit): Promise<T> {
 }
 
 export const api = {
-  devices: (query: string, limit: number) => request<Schemas["Devices"]>(`/v1/devices?q=${encodeURIComponent(query)}&limit=${limit}`),
+  devices: (query: string, limit: number) =>
+    request<Schemas["Devices"]>(`/v1/devices?hidden=true&q=${encodeURIComponent(query)}&limit=${limit}`),
   device: async (id: string) => (await request<Schemas["Devices"]>(`/v1/devices?id=${encodeURIComponent(id)}`)).devices[0] ?? null,
   devicesOf: (group: string, limit: number, query = "") =>
     request<Schemas["Devices"]>(

@@ -43,15 +43,23 @@ export function formatNumber(value: number | null | undefined, decimals?: number
   return value < 0 && /[1-9]/.test(digits) ? MINUS + digits : digits;
 }
 
-export function formatValue(value: number | string | boolean | null | undefined, decimals?: number | null): string {
+/** Words for `false` and `true`. */
+export type SwitchWords = readonly string[];
+const ON_AND_OFF: SwitchWords = ["off", "on"];
+
+export function formatValue(
+  value: number | string | boolean | null | undefined,
+  decimals?: number | null,
+  words: SwitchWords = ON_AND_OFF,
+): string {
   if (value === null || value === undefined) return "–";
-  if (typeof value === "boolean") return value ? "on" : "off";
+  if (typeof value === "boolean") return readable(words[Number(value)] ?? "");
   return typeof value === "number" ? formatNumber(value, decimals) : readable(value);
 }
 
 /** For tooltips: all digits, however many are shown. */
-export function exactValue(value: number | string | boolean | null | undefined, unit: string | null): string {
-  if (typeof value !== "number") return value === null || value === undefined ? "" : formatValue(value);
+export function exactValue(value: number | string | boolean | null | undefined, unit: string | null, words?: SwitchWords): string {
+  if (typeof value !== "number") return value === null || value === undefined ? "" : formatValue(value, null, words);
   return `${String(value).replace("-", MINUS)}${unit === null ? "" : ` ${unit}`}`;
 }
 
@@ -71,9 +79,9 @@ export function readable(text: string): string {
 }
 
 /** Where a switch stood, by the share of its readings that were on. */
-export function switchWords(share: number): string {
-  if (share <= 0 || share >= 1) return formatValue(share >= 1);
-  return `on in ${formatNumber(share * 100, 0)}${THIN}%`;
+export function switchWords(share: number, words: SwitchWords = ON_AND_OFF): string {
+  if (share <= 0 || share >= 1) return formatValue(share >= 1, null, words);
+  return `${readable(words[1] ?? "")} in ${formatNumber(share * 100, 0)}${THIN}%`;
 }
 
 export function formatBytes(bytes: number | null | undefined): string {
@@ -149,6 +157,8 @@ export function plural(count: number, one: string, many = `${one}s`): string {
   return `${formatNumber(count)} ${count === 1 ? one : many}`;
 }
 
+export const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
+
 /** How people write what names spell in plain letters. */
 const SPELLED = new Map(
   Object.entries({
@@ -175,14 +185,22 @@ export function metricLabel(name: string): string {
   const words = readable(name)
     .split(/[_.\s]+/)
     .filter((word) => word !== "");
-  return words
-    .map((word, i) => SPELLED.get(word.toLowerCase()) ?? (i === 0 ? word.charAt(0).toUpperCase() + word.slice(1) : word))
-    .join(" ");
+  return words.map((word, i) => SPELLED.get(word.toLowerCase()) ?? (i === 0 ? capital(word) : word)).join(" ");
+}
+
+/** What a metric is called: as its device says, else its own name as words. */
+export function metricName(metric: { name: string; about: { name?: string } | null }): string {
+  return metric.about?.name ? readable(metric.about.name) : metricLabel(metric.name);
 }
 
 /** Last level of a full identifier. */
 export function shortName(id: string): string {
   return readable(id.slice(id.lastIndexOf("/") + 1));
+}
+
+/** What a device is called: its name, else the last level of its identifier. */
+export function deviceName(device: { id: string; name?: string | null | undefined }): string {
+  return device.name ? readable(device.name) : shortName(device.id);
 }
 
 export function groupWords(path: string): string {

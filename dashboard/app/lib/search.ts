@@ -1,6 +1,6 @@
 // Devices and groups by part of their name.
 import { api } from "./api.js";
-import { groupWords, shortName } from "./format.js";
+import { deviceName, groupWords } from "./format.js";
 import { groupPaths } from "./groups.js";
 import { sortHits, type Hit } from "./hits.js";
 import { href } from "./router.js";
@@ -22,6 +22,11 @@ export async function findDevices(text: string): Promise<Hit[]> {
     (answer) => answer.devices,
     () => [],
   );
-  const hits = devices.map(({ id, group }) => ({ id, name: shortName(id), where: groupWords(group), address: href("device", id) }));
+  const hits = devices.map(({ id, group, about }) => ({
+    id,
+    name: deviceName({ id, name: about?.name }),
+    where: `${groupWords(group)}${about?.hidden ? ", hidden" : ""}`,
+    address: href("device", id),
+  }));
   return sortHits(hits, text).slice(0, DEVICES);
 }

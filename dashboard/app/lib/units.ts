@@ -1,13 +1,16 @@
 // Units and decimals by metric: learnt from every device that is looked at, asked for only when none was.
 import { createStore } from "solid-js/store";
-import type { Scalar } from "../../client/index.js";
+import type { Metric, Scalar } from "../../client/index.js";
 import { api } from "./api.js";
+import type { SwitchWords } from "./format.js";
 
 export interface Unit {
   unit: string | null;
   decimals: number | null;
   /** Nobody said the unit: the name suggests it. */
   guessed?: boolean;
+  /** Words for `false` and `true`. */
+  words?: SwitchWords;
 }
 
 /**
@@ -36,6 +39,7 @@ const keyOf = (metric: string): string => `=${metric}`;
 /** How to show a value: words and switches have no unit, nor has a number that cannot be one of its unit. */
 export function shownAs(metric: string, value: Scalar | null | undefined, style: Unit): Unit {
   if (value === null || value === undefined) return style;
+  if (typeof value === "boolean") return style.words ? { ...UNKNOWN, words: style.words } : UNKNOWN;
   if (typeof value !== "number") return UNKNOWN;
   const last = metric.slice(metric.lastIndexOf(".") + 1).toLowerCase();
   if (style.guessed === false) return style;
@@ -45,13 +49,21 @@ export function shownAs(metric: string, value: Scalar | null | undefined, style:
 
 export const unitOf = (metric: string | null | undefined): Unit => units[keyOf(metric ?? "")] ?? UNKNOWN;
 
+/** How a metric is shown, as its device says. */
+export const styleOf = ({ unit, decimals, guessed, about }: Omit<Metric, "name">): Unit => ({
+  unit,
+  decimals,
+  guessed,
+  ...(about?.words ? { words: about.words } : {}),
+});
+
 export function learnUnits(metrics: readonly (Unit & { name: string })[]): void {
-  for (const { name, unit, decimals, guessed } of metrics) {
-    if (unit === null && decimals === null) continue;
+  for (const { name, unit, decimals, guessed, words } of metrics) {
+    if (unit === null && decimals === null && words === undefined) continue;
     // Those of the device that needs most: of fewer nothing might be left of its value.
     const known = units[keyOf(name)]?.decimals ?? null;
     const most = decimals === null ? known : Math.max(decimals, known ?? 0);
-    setUnits(keyOf(name), { unit, decimals: most, ...(guessed === undefined ? {} : { guessed }) });
+    setUnits(keyOf(name), { unit, decimals: most, ...(guessed === undefined ? {} : { guessed }), ...(words ? { words } : {}) });
   }
 }
 
@@ -83,6 +95,6 @@ export async function findUnit(metric: string, group: string): Promise<void> {
   const answer = await api.devicesOf(group, SAMPLE).catch(() => ({ devices: [] }));
   for (const device of answer.devices)
     learnUnits(
-      Object.entries(device.metrics).map(([name, one]) => ({ name, unit: one.unit, decimals: one.decimals, guessed: one.unit_guessed })),
+      Object.entries(device.metrics).map(([name, one]) => ({ name, ...styleOf({ ...one, guessed: one.unit_guessed, about: one.about }) })),
     );
 }

@@ -11,7 +11,7 @@ import { api, poll } from "../lib/api.js";
 import { readable } from "../lib/format.js";
 import { openView, type Live } from "../lib/live.js";
 import { route } from "../lib/router.js";
-import { learnUnits, shownAs, type Unit } from "../lib/units.js";
+import { learnUnits, shownAs, styleOf, type Unit } from "../lib/units.js";
 import { Changes } from "../parts/Changes.js";
 import { Commands } from "../parts/Commands.js";
 import { Periods } from "../parts/Periods.js";
@@ -83,16 +83,19 @@ function Body(props: { device: () => DeviceRow }) {
   });
   /** What the chosen metric says: numbers and switches have a chart, words a list. */
   const kind = createMemo(() => typeof props.device().cells[chosen()]?.value);
+  const styleNow = (): Unit => {
+    const metric = props.device().metrics[chosen()];
+    return metric ? styleOf(metric) : { unit: null, decimals: null };
+  };
   /** How the chosen metric shows: it changes with what its values are, not with each value, for its chart is built by it. */
   const style = createMemo<Unit>(
-    () =>
-      shownAs(metrics[chosen()]?.name ?? "", props.device().cells[chosen()]?.value, metrics[chosen()] ?? { unit: null, decimals: null }),
+    () => shownAs(metrics[chosen()]?.name ?? "", props.device().cells[chosen()]?.value, styleNow()),
     { unit: null, decimals: null },
-    { equals: (a, b) => a.unit === b.unit && a.decimals === b.decimals && a.guessed === b.guessed },
+    { equals: (a, b) => a.unit === b.unit && a.decimals === b.decimals && a.guessed === b.guessed && `${a.words}` === `${b.words}` },
   );
   // The charts do not wait for it: one without its rules' lines is better than none.
   const rules = poll(() => api.rules(props.device().id), RULES_EVERY_MS);
-  learnUnits(metrics);
+  learnUnits(metrics.map((metric) => ({ name: metric.name, ...styleOf(metric) })));
   return (
     <>
       <div class="metrics">
@@ -117,12 +120,23 @@ function Body(props: { device: () => DeviceRow }) {
                   <History
                     isSwitch={kind() === "boolean"}
                     device={props.device().id}
-                    metric={{ name: metric.name, unit: style().unit, decimals: style().decimals, guessed: style().guessed === true }}
+                    metric={{
+                      ...metric,
+                      unit: style().unit,
+                      decimals: style().decimals,
+                      guessed: style().guessed === true,
+                      about: props.device().metrics[chosen()]?.about ?? null,
+                    }}
                     rules={rules.value()?.rules ?? []}
                     alerts={alerts().filter((alert) => alert.metric === null || alert.metric === metric.name)}
                   />
                   <Show when={kind() === "boolean"}>
-                    <Periods device={props.device().id} metric={metric.name} isOn={props.device().cells[chosen()]?.value === true} />
+                    <Periods
+                      device={props.device().id}
+                      metric={metric.name}
+                      isOn={props.device().cells[chosen()]?.value === true}
+                      words={style().words}
+                    />
                   </Show>
                 </div>
               }

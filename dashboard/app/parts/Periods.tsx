@@ -1,7 +1,7 @@
 import { createEffect, createSignal, For, on, onCleanup, Show, untrack } from "solid-js";
 import { createRange } from "../chart/TimeTools.js";
 import { api, csvHref, type Periods as Answer } from "../lib/api.js";
-import { formatClock, formatDuration, formatExact, plural, shortName } from "../lib/format.js";
+import { capital, formatClock, formatDuration, formatExact, plural, readable, shortName, type SwitchWords } from "../lib/format.js";
 import { now } from "../lib/live.js";
 import { Failure } from "./Failure.js";
 
@@ -10,8 +10,9 @@ const SHOWN = 50;
 const AHEAD_MS = 60_000;
 
 /** When a switch was on within the window of its chart, newest first, and for how long in all. */
-export function Periods(props: { device: string; metric: string; isOn: boolean }) {
+export function Periods(props: { device: string; metric: string; isOn: boolean; words?: SwitchWords | undefined }) {
   const range = createRange();
+  const word = (): string => readable(props.words?.[1] ?? "on");
   const [answer, setAnswer] = createSignal<Answer | null>(null);
   const [failure, setFailure] = createSignal<string | null>(null);
   const edges = (at: number): [from: number, to: number] => {
@@ -38,7 +39,7 @@ export function Periods(props: { device: string; metric: string; isOn: boolean }
     <div class="box">
       <div class="title">
         <span>
-          On
+          {capital(word())}
           <Show when={answer()}>
             {(found) => (
               <>
@@ -61,7 +62,7 @@ export function Periods(props: { device: string; metric: string; isOn: boolean }
         <table class="list changes periods">
           <thead>
             <tr>
-              <th>On since</th>
+              <th>{capital(word())} since</th>
               <th>Until</th>
               <th class="right">For</th>
             </tr>
@@ -73,7 +74,7 @@ export function Periods(props: { device: string; metric: string; isOn: boolean }
                   <td title={formatExact(period.start)}>
                     {period.start === null ? "before the window" : formatClock(period.start, now())}
                   </td>
-                  <td title={formatExact(period.end)}>{period.end === null ? "still on" : formatClock(period.end, now())}</td>
+                  <td title={formatExact(period.end)}>{period.end === null ? `still ${word()}` : formatClock(period.end, now())}</td>
                   <td class="right">{formatDuration(period.duration_ms)}</td>
                 </tr>
               )}

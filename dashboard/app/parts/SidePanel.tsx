@@ -5,14 +5,14 @@ import {
   formatMeasuredExact,
   formatValue,
   groupWords,
-  metricLabel,
+  deviceName,
+  metricName,
   readable,
-  shortName,
 } from "../lib/format.js";
 import { isUnkept, UNKEPT } from "../lib/kept.js";
 import { now, openView } from "../lib/live.js";
 import { href } from "../lib/router.js";
-import { shownAs } from "../lib/units.js";
+import { shownAs, styleOf } from "../lib/units.js";
 import { Glyph, STATE_WORDS } from "./Glyph.js";
 import { UnitMark } from "./UnitMark.js";
 import { Panel } from "./Panel.js";
@@ -21,9 +21,10 @@ import { Panel } from "./Panel.js";
 export function SidePanel(props: { id: string; onClose: () => void }) {
   const live = openView<"device">({ kind: "device", device: props.id });
   const device = () => [...(live.table()?.rows.values() ?? [])].map((row) => ({ ...row }))[0];
+  const name = () => deviceName({ id: props.id, name: device()?.about?.name });
   const anyCell = () => device()?.cells.find((cell) => cell !== null) ?? null;
   return (
-    <Panel label={`Device ${shortName(props.id)}`} title={shortName(props.id)} whole={readable(props.id)} onClose={props.onClose}>
+    <Panel label={`Device ${name()}`} title={name()} whole={readable(props.id)} onClose={props.onClose}>
       <Show when={device()} fallback={<div class="skeleton lines" />}>
         {(one) => (
           <>
@@ -40,15 +41,15 @@ export function SidePanel(props: { id: string; onClose: () => void }) {
               <For each={one().metrics}>
                 {(metric, column) => {
                   const cell = () => one().cells[column()];
-                  const style = () => shownAs(metric.name, cell()?.value, metric);
+                  const style = () => shownAs(metric.name, cell()?.value, styleOf(metric));
                   return (
                     <>
-                      <dt>{metricLabel(metric.name)}</dt>
+                      <dt>{metricName(metric)}</dt>
                       <dd
                         class="breaks"
-                        title={`${exactValue(cell()?.value, style().unit)}\n${formatMeasuredExact(cell()?.time, cell()?.value)}`}
+                        title={`${exactValue(cell()?.value, style().unit, style().words)}\n${formatMeasuredExact(cell()?.time, cell()?.value)}`}
                       >
-                        {formatValue(cell()?.value, style().decimals)} <UnitMark style={style()} metric={metric.name} />
+                        {formatValue(cell()?.value, style().decimals, style().words)} <UnitMark style={style()} metric={metric.name} />
                         {cell()?.time === null ? <small class="sub"> from before</small> : ""}
                       </dd>
                     </>

@@ -37,6 +37,7 @@ test("a group's own row has the figures of its own devices, and says whose the e
     row: 0,
     id,
     group: "a",
+    name: null,
     state,
     heard: 1,
     alert: null,

@@ -12,6 +12,7 @@ const cell = (id: string, more: Partial<FleetCell> = {}): FleetCell => ({
   alert: null,
   value: null,
   time: null,
+  name: null,
   ...more,
 });
 const names = (cells: FleetCell[], by: string) =>

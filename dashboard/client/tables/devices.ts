@@ -1,4 +1,4 @@
-import type { Delta, Envelope, Scalar, Severity, Snapshot, State, WireCell, WireMetric } from "../protocol.js";
+import type { AboutDevice, AboutMetric, Delta, Envelope, Scalar, Severity, Snapshot, State, WireCell, WireMetric } from "../protocol.js";
 import type { Change, Table, TimeBase } from "./table.js";
 
 export interface Metric {
@@ -7,6 +7,8 @@ export interface Metric {
   decimals: number | null;
   /** Nobody said the unit: the name suggests it. */
   guessed: boolean;
+  /** What else is known of it: what people call it, its class, words for a switch. */
+  about: AboutMetric | null;
 }
 
 /** The newest value of one metric, and what lay between the last two deltas. */
@@ -26,6 +28,8 @@ export interface Device {
   /** Unix ms since when the state holds. */
   since: number;
   alert: Severity | null;
+  /** What is known of it besides values: a name, its maker. */
+  about: AboutDevice | null;
   /** Unix ms of the newest reading that has a time; `null` before the first. */
   time: number | null;
   metrics: Metric[];
@@ -40,6 +44,7 @@ interface WireDevice {
   state: State;
   since: number;
   alert: Severity | null;
+  about?: AboutDevice;
   metrics: WireMetric[];
   cells: [time: number | null, ...values: WireCell[]];
 }
@@ -65,6 +70,7 @@ export class DeviceTable implements Table<number> {
       this.missing = this.missing.filter((name) => name !== row.id && !row.id.endsWith(`/${name}`));
     }
     for (const column of delta.m ?? []) if (this.addColumn(column)) keys.add(column[0]);
+    for (const about of delta.f ?? []) if (this.setAbout(about)) keys.add(about[0]);
     for (const state of delta.s ?? []) if (this.setState(state)) keys.add(state[0]);
     for (const values of (delta.r ?? []) as [number, number, ...WireCell[]][]) if (this.setValues(values)) keys.add(values[0]);
     return { structure: Boolean(delta.a?.length || delta.x?.length || delta.m?.length), keys: [...keys] };
@@ -79,19 +85,27 @@ export class DeviceTable implements Table<number> {
       state: wire.state,
       since: this.unix(wire.since),
       alert: wire.alert,
+      about: wire.about ?? null,
       time: null,
-      metrics: wire.metrics.map(([name, unit, decimals, guessed = false]) => ({ name, unit, decimals, guessed })),
+      metrics: wire.metrics.map(metricOf),
       cells: wire.metrics.map(() => null),
     };
     if (time !== null && time !== undefined) this.fill(device, time, values);
     this.rows.set(wire.row, device);
   }
 
-  private addColumn([row, column, name, unit, decimals, guessed = false]: NonNullable<Delta["m"]>[number]): boolean {
+  private addColumn([row, column, ...metric]: NonNullable<Delta["m"]>[number]): boolean {
     const device = this.rows.get(row);
     if (!device) return false;
-    device.metrics[column] = { name, unit, decimals, guessed };
+    device.metrics[column] = metricOf(metric);
     device.cells[column] ??= null;
+    return true;
+  }
+
+  private setAbout([row, about]: NonNullable<Delta["f"]>[number]): boolean {
+    const device = this.rows.get(row);
+    if (!device) return false;
+    device.about = typeof about === "string" ? null : about;
     return true;
   }
 
@@ -132,4 +146,8 @@ export class DeviceTable implements Table<number> {
   private unix(relative: number): number {
     return this.base.time_base + relative;
   }
+}
+
+function metricOf([name, unit, decimals, guessed = false, about = undefined]: WireMetric): Metric {
+  return { name, unit, decimals, guessed, about: about ?? null };
 }

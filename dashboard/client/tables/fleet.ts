@@ -13,6 +13,8 @@ export interface FleetCell {
   time: number | null;
   /** Unix ms of the newest value of any metric, where the view asks for it. */
   heard: number | null;
+  /** What people call it, if anybody said. */
+  name: string | null;
 }
 
 type WireRow = [
@@ -24,6 +26,7 @@ type WireRow = [
   value: Scalar | null,
   time: number | null,
   heard?: number | null,
+  name?: string,
 ];
 type WireChange = [row: number, state: State, alert: Severity | null, value: Scalar | null, time: number | null, heard?: number | null];
 
@@ -53,12 +56,19 @@ export class FleetTable implements Table<number> {
       cell.heard = this.unix(heard ?? null);
       keys.push(row);
     }
+    for (const [row, name] of delta.f ?? []) {
+      const cell = this.cells.get(row);
+      if (!cell) continue;
+      cell.name = typeof name === "string" ? name : null;
+      keys.push(row);
+    }
     return { structure: Boolean(delta.a?.length || delta.x?.length), keys };
   }
 
-  private join([row, id, group, state, alert, value, time, heard]: WireRow): void {
+  private join([row, id, group, state, alert, value, time, heard, name]: WireRow): void {
     const path = typeof group === "string" ? group : (this.groups[group] ?? "");
-    this.cells.set(row, { row, id, group: path, state, alert, value, time: this.unix(time), heard: this.unix(heard ?? null) });
+    const [measured, last] = [this.unix(time), this.unix(heard ?? null)];
+    this.cells.set(row, { row, id, group: path, state, alert, value, time: measured, heard: last, name: name ?? null });
   }
 
   private unix(relative: number | null): number | null {

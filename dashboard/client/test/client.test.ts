@@ -94,7 +94,7 @@ test("states, new columns, joining and leaving rows are taken", () => {
     a: [{ ...DEV7, row: 9, id: "dev9" }],
   });
   expect(dev7()).toMatchObject({ state: "late", alert: "warning" });
-  expect(dev7().metrics[2]).toEqual({ name: "co2", unit: "ppm", decimals: 0, guessed: true });
+  expect(dev7().metrics[2]).toEqual({ name: "co2", unit: "ppm", decimals: 0, guessed: true, about: null });
   expect(dev7().cells[2]!.value).toBe(612);
   receive({ type: "d", d: [view.id, "k3J1", "k3J2"], x: [342] });
   expect([...view.table!.rows.keys()]).toEqual([9]);

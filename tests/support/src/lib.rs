@@ -231,6 +231,13 @@ impl ClientView {
             metrics.resize(metrics.len().max(index + 1), Value::Null);
             metrics[index] = column.as_array().unwrap()[2..].into();
         }
+        for about in list("f") {
+            let row = self.map.get_mut(&about[0].to_string()).unwrap();
+            match self.kind {
+                "fleet" => row[FLEET_FIELDS - 1] = about[1].clone(),
+                _ => row["about"] = about[1].clone(),
+            }
+        }
         for row in list("r") {
             self.put_change(&row);
         }
@@ -260,8 +267,10 @@ impl ClientView {
                 put_cells(self.map.get_mut(&key).unwrap(), row["cells"].as_array().unwrap());
             }
             "fleet" => {
-                let key = row[0].to_string();
-                self.map.insert(key, row.clone());
+                // What was last heard and the name stand at the end, where there are any.
+                let mut whole = row.as_array().unwrap().clone();
+                whole.resize(FLEET_FIELDS, Value::Null);
+                self.map.insert(row[0].to_string(), whole.into());
             }
             _ => self.put_change(row),
         }
@@ -288,6 +297,9 @@ impl ClientView {
         }
     }
 }
+
+/// Fields of a row of a fleet, its name the last.
+const FLEET_FIELDS: usize = 9;
 
 fn text_key(key: &Value) -> String {
     key.to_string()

@@ -37,16 +37,38 @@ impl Viewers {
         Viewers(vec![
             client(
                 "devices",
-                ViewSpec::Devices { devices: None, group: all(), metrics: None, after: None, limit: None },
+                ViewSpec::Devices {
+                    devices: None,
+                    group: all(),
+                    metrics: None,
+                    after: None,
+                    limit: None,
+                    hidden: false,
+                },
             ),
             client(
                 "devices",
-                ViewSpec::Devices { devices: None, group: all(), metrics: None, after: None, limit: Some(3) },
+                ViewSpec::Devices {
+                    devices: None,
+                    group: all(),
+                    metrics: None,
+                    after: None,
+                    limit: Some(3),
+                    hidden: false,
+                },
             ),
-            client("fleet", ViewSpec::Fleet { group: String::new(), metric: Some("temperature".into()), heard: true }),
             client(
                 "fleet",
-                ViewSpec::Fleet { group: "Building A".into(), metric: Some("__proto__".into()), heard: false },
+                ViewSpec::Fleet { group: String::new(), metric: Some("temperature".into()), heard: true, hidden: true },
+            ),
+            client(
+                "fleet",
+                ViewSpec::Fleet {
+                    group: "Building A".into(),
+                    metric: Some("__proto__".into()),
+                    heard: false,
+                    hidden: false,
+                },
             ),
             client("group", ViewSpec::Group { group: String::new(), depth: 20, metrics: None }),
         ])

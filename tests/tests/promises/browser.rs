@@ -62,6 +62,16 @@ async fn a_reading_published_with_mosquitto_pub_paho_mqtt_and_mqttjs_is_on_the_p
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_device_is_named_placed_and_labelled_by_keyboard_and_that_is_undone() {
+    play("named", &Server::start().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_is_named_and_hidden_on_a_phone() {
+    play("namedByThumb", &Server::start().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn behind_a_proxy_that_asks_in_its_own_name_the_page_says_what_is_wrong() {
     play("proxied", &Server::start().await).await;
 }

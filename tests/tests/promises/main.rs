@@ -22,6 +22,7 @@ mod operation;
 mod points;
 mod prometheus;
 mod questions;
+mod register;
 mod tidy;
 mod time;
 mod transfer;

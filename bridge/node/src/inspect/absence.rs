@@ -118,7 +118,9 @@ fn names(decoder: &mut Decoder, position: Position, entry: &Entry, device: &str)
             publication.client == *device || is_about(decoder.decode(position, publication), publication, device)
         }
         Entry::Intent(Intent::SendCommand { request, .. }) => *request.device == *device,
-        Entry::Intent(Intent::EraseDevice { device: of, .. }) => *of == *device,
+        Entry::Intent(Intent::EraseDevice { device: of, .. } | Intent::DescribeDevice { device: of, .. }) => {
+            *of == *device
+        }
         Entry::Intent(_) | Entry::Tick(_) | Entry::ClockSet { .. } => false,
         Entry::Command(message) => is_written_of(&message.publication, device),
         Entry::CommandReport(report) => report.client == *device,
@@ -132,7 +134,8 @@ fn is_about(decoded: &Decoded, publication: &Publication, device: &str) -> bool 
     let history = decoded.history.iter().map(|series| &series.device);
     let described = decoded.descriptions.iter().map(|description| &description.device);
     let told = decoded.availability.iter().map(|availability| &availability.device);
-    let mut devices = readings.chain(history).chain(described).chain(told).peekable();
+    let known = decoded.devices.iter().map(|description| &description.device);
+    let mut devices = readings.chain(history).chain(described).chain(known).chain(told).peekable();
     let is_understood = devices.peek().is_some();
     devices.any(|of| **of == *device) || (!is_understood && is_written_of(publication, device))
 }

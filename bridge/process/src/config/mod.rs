@@ -21,6 +21,8 @@ section! {
         pub commands: CommandsConfig = CommandsConfig::default(),
         /// Units and decimals beyond, or other than, the well-known ones.
         pub metrics: Vec<MetricConfig> = Vec::new(),
+        /// How much of what people say of devices is kept.
+        pub register: RegisterConfig = RegisterConfig::default(),
         /// The rules of the configuration; [`crate::Process::rules_to_change`] brings the state to them.
         pub rules: Vec<Rule> = Vec::new(),
     }
@@ -96,6 +98,21 @@ section! {
     }
 }
 
+section! {
+    /// Bounds of what people say of devices.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct RegisterConfig {}
+    [register] {
+        /// Bytes, about, of the names, places, labels and notes that people gave to devices.
+        ///
+        /// Past it what was said of devices that are gone is forgotten, the longest gone first; then a further name is
+        /// answered 409.
+        pub bytes_max: usize = bytes(32 << 20),
+        /// Devices that are gone of which it is remembered what people said, until they come again.
+        pub absent_max: usize = count(10_000),
+    }
+}
+
 /// Something that cannot be meant so.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mistake {
@@ -113,6 +130,7 @@ impl ProcessConfig {
         (self.rules, sections) = rules::rules(reader);
         self.metrics = metrics::metrics(reader);
         self.commands = CommandsConfig::read(reader);
+        self.register = RegisterConfig::read(reader);
         for mistake in self.mistakes() {
             let section = mistake.rule.and_then(|rule| sections.get(rule)).map_or("process", String::as_str);
             reader.at(section).wrong_keys(mistake.keys, &mistake.what);

@@ -20,6 +20,7 @@ use crate::device::Device;
 use crate::fleet::Fleet;
 use crate::groups::{Group, Groups, Rounds};
 use crate::redelivery::Redelivery;
+use crate::register::Register;
 use crate::rules::RuleIdentity;
 use crate::shards::Shards;
 use crate::shelves::Shelves;
@@ -134,5 +135,5 @@ fn restored(rules: OlderRules, parts: Parts, addresses: Addresses) -> (OlderRule
     groups.rebuild(&mut fleet);
     let time = Time::after(now_ms);
     let commands = Commands::of(commands, time.moment());
-    (rules, State { time, fleet, groups, alerts, commands, redelivery, unheard })
+    (rules, State { time, fleet, groups, alerts, commands, redelivery, unheard, register: Register::default() })
 }

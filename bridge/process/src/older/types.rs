@@ -11,6 +11,7 @@ use tidegate_telemetry::{
 use crate::alerts::{AlertKey, Alerts, Cleared};
 use crate::device::{AggregateSlot, Cell, Device};
 use crate::device_clock::DeviceClock;
+use crate::expected::Promise;
 use crate::given::Given;
 use crate::group_index::GroupIndex;
 use crate::groups::{Group, Groups, Rounds, Sums};
@@ -90,6 +91,9 @@ impl OlderDevice {
             is_imported: false,
             cells_imported: 0,
             facts: None,
+            promise: Promise::default(),
+            said: None,
+            own_group: None,
         }
     }
 }

@@ -5,6 +5,8 @@ use serde::{Serialize, Serializer};
 use tidegate_telemetry::{DeviceState, InAlert, Severity, StateCounts, Value};
 use tidegate_views::read;
 
+use super::about::{AboutDevice, AboutMetric};
+
 /// A device, its newest values, and what is to be known of its history.
 #[derive(Serialize)]
 pub struct Device<'a> {
@@ -13,6 +15,7 @@ pub struct Device<'a> {
     state: DeviceState,
     since: i64,
     alert: Option<Severity>,
+    about: Option<AboutDevice<'a>>,
     #[serde(serialize_with = "metrics")]
     metrics: &'a read::Named<read::Metric>,
     /// Why nothing of it comes into history.
@@ -28,6 +31,7 @@ struct Metric<'a> {
     unit: Option<&'a str>,
     unit_guessed: bool,
     decimals: Option<u8>,
+    about: Option<AboutMetric<'a>>,
 }
 
 /// A group and its aggregates, over itself and everything below it.
@@ -61,6 +65,7 @@ impl<'a> Device<'a> {
             state: device.state,
             since: device.since,
             alert: device.alert,
+            about: AboutDevice::of(device.facts.as_deref(), device.said.as_deref()),
             metrics: &device.metrics,
             not_kept,
         }
@@ -81,6 +86,7 @@ fn metrics<S: Serializer>(metrics: &read::Named<read::Metric>, serializer: S) ->
         unit: metric.unit.as_deref(),
         unit_guessed: metric.unit_guessed,
         decimals: metric.decimals,
+        about: AboutMetric::of(metric.facts.as_deref()),
     })
 }
 

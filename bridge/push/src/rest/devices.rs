@@ -6,7 +6,7 @@ use axum::http::Uri;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use tidegate_telemetry::{DeviceState, Intent, Position};
-use tidegate_views::read::{Device, DevicesQuery, Group, Lookup};
+use tidegate_views::read::{Device, DevicesQuery, Group, Hidden};
 
 use super::listing::{self, AT_A_TIME, Listing};
 use super::lookup::find;
@@ -20,7 +20,7 @@ use crate::error::{ApiError, Kind};
 const NOT_KEPT: &str = "its readings are older than what history keeps: the newest are shown here, and are in no chart; set its \
                         clock, or raise store.retention_age_days";
 
-fn shown<'a>(device: &'a Device, api: &Api) -> api::Device<'a> {
+pub fn shown<'a>(device: &'a Device, api: &Api) -> api::Device<'a> {
     let kept_from_ms = api.archive.kept_from_ms();
     let mut times = device.metrics.0.iter().filter_map(|(_, metric)| metric.time).peekable();
     let is_heard = device.state != DeviceState::Lost && times.peek().is_some();
@@ -30,19 +30,28 @@ fn shown<'a>(device: &'a Device, api: &Api) -> api::Device<'a> {
 
 /// `GET /v1/devices`
 pub async fn list(State(api): State<Arc<Api>>, uri: Uri) -> Result<Response, ApiError> {
-    let parameters = Parameters::of(&uri, &["id", "group", "q", "limit", "cursor"])?;
+    let parameters = Parameters::of(&uri, &["id", "group", "q", "label", "hidden", "limit", "cursor"])?;
     let limit = parameters.number("limit", 1..=api.config.page_max, api.config.page_default)?;
-    let (group, q) = (parameters.text("group").unwrap_or_default(), parameters.text("q").unwrap_or_default());
+    let labels = parameters.all("label").map(label).collect::<Result<Vec<_>, _>>()?;
     let mut page = Listing::of("devices");
     let mut last: Option<Arc<str>> = None;
     let mut cursor = parameters.cursor::<String>()?.map(Arc::from);
-    if let Some(id) = parameters.text("id") {
-        return Ok(named(&api, id, &DevicesQuery { group, q, cursor: cursor.as_deref(), limit, looked_at_max: None }));
+    let id = parameters.text("id");
+    let asked = DevicesQuery {
+        group: parameters.text("group").unwrap_or_default(),
+        q: parameters.text("q").unwrap_or_default(),
+        labels: &labels,
+        hidden: hidden(parameters.text("hidden"), id.is_some())?,
+        ..DevicesQuery::default()
+    };
+    if let Some(id) = id {
+        return Ok(named(&api, id, &DevicesQuery { cursor: cursor.as_deref(), limit, ..asked }));
     }
     loop {
         let part = {
             let (cursor, looked_at_max) = (cursor.as_deref(), Some(AT_A_TIME));
-            let query = DevicesQuery { group, q, cursor, limit: AT_A_TIME.min(limit + 1 - page.count), looked_at_max };
+            let limit = AT_A_TIME.min(limit + 1 - page.count);
+            let query = DevicesQuery { cursor, limit, looked_at_max, ..asked.clone() };
             api.hub.read(|views| views.devices(&query))
         };
         for device in part.devices {
@@ -60,19 +69,26 @@ pub async fn list(State(api): State<Arc<Api>>, uri: Uri) -> Result<Response, Api
     }
 }
 
+/// A label that devices are to have: `key=value`.
+fn label(text: &str) -> Result<(&str, &str), ApiError> {
+    text.split_once('=').ok_or_else(|| ApiError::parameter("label", "label is key=value, such as label=floor%3D2"))
+}
+
+/// Whether devices that people hid are meant; one that is named is, unless it is said otherwise.
+fn hidden(text: Option<&str>, is_named: bool) -> Result<Hidden, ApiError> {
+    match text {
+        None if is_named => Ok(Hidden::Too),
+        None | Some("false") => Ok(Hidden::Not),
+        Some("true") => Ok(Hidden::Too),
+        Some("only") => Ok(Hidden::Only),
+        Some(_) => Err(ApiError::parameter("hidden", "hidden is false, true (those as well) or only")),
+    }
+}
+
 /// The device of a full identifier, whatever is in it, as a page: if the rest of the question fits it too.
 fn named(api: &Api, id: &str, query: &DevicesQuery<'_>) -> Response {
     let mut page = Listing::of("devices");
-    let fits = |device: &Device| {
-        let below = device.group.strip_prefix(query.group);
-        *device.id == *id
-            && query.cursor.is_none_or(|after| after < id)
-            && (query.group.is_empty() || below.is_some_and(|below| below.is_empty() || below.starts_with('/')))
-            && id.to_lowercase().contains(&query.q.to_lowercase())
-    };
-    if let Lookup::Unique(device) = api.hub.read(|views| views.device(id))
-        && fits(&device)
-    {
+    if let Some(device) = api.hub.read(|views| views.device_that_fits(id, query)) {
         page.push(&shown(&device, api));
     }
     page.end_with_next(None)

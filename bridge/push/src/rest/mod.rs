@@ -3,7 +3,7 @@
 //! - [`parameters`], [`instant`], [`numbers`], [`csv`]: what requests say; [`lookup`]: which device they mean
 //! - [`archive`]: history, read where blocking is allowed
 //! - [`selection`]: which series a question about many of them means
-//! - [`devices`], [`readings`], [`periods`], [`series`], [`many_series`], [`aggregate`], [`alerts`], [`rules`],
+//! - [`devices`], [`register`], [`readings`], [`periods`], [`series`], [`many_series`], [`aggregate`], [`alerts`], [`rules`],
 //!   [`acknowledge`], [`clients`], [`commands`], [`operations`] with [`outlook`], [`backup`]: the answers;
 //!   [`prometheus`]: the same history as Grafana asks for it; [`export`], [`import`]: history out and in;
 //!   [`intent`]: what changes something; [`listing`]: long answers, part by part
@@ -35,6 +35,7 @@ mod payload;
 mod periods;
 mod prometheus;
 mod readings;
+mod register;
 mod rules;
 mod seam;
 mod selection;
@@ -94,7 +95,10 @@ pub fn router(
     let questions = turns(("questions", "questions.at_once"), limits.at_once, limits.time_max);
     Router::new()
         .route("/v1/devices", get(devices::list))
-        .route("/v1/devices/{*id}", get(devices::one).post(commands::send).delete(devices::erase))
+        .route(
+            "/v1/devices/{*id}",
+            get(devices::one).post(commands::send).patch(register::describe).delete(devices::erase),
+        )
         .route("/v1/commands/{id}", get(commands::one))
         .route("/v1/readings", get(readings::list))
         .route("/v1/export", get(export::stream))
@@ -147,5 +151,5 @@ fn of_commands(refusal: ApiError) -> Response {
 
 /// A refusal of a method that devices do not take.
 fn of_a_device(refusal: ApiError) -> Response {
-    ([(header::ALLOW, "GET,HEAD,DELETE")], refusal).into_response()
+    ([(header::ALLOW, "GET,HEAD,PATCH,DELETE")], refusal).into_response()
 }

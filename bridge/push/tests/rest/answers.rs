@@ -39,6 +39,7 @@ async fn every_path_answers_as_the_description_says() {
         ("POST", "/v1/devices/site/a/dev7/commands"),
         ("GET", "/v1/devices/site/a/dev7/commands"),
         ("GET", "/v1/commands/c-12"),
+        ("PATCH", "/v1/devices/site/a/dev7"),
         ("DELETE", "/v1/devices/site/a/dev7?by=Ann"),
         ("GET", "/v1/problems"),
         ("POST", "/v1/decode"),
@@ -59,6 +60,7 @@ async fn every_path_answers_as_the_description_says() {
             "POST" if target == "/v1/backup" => r#"{"held":[]}"#,
             "POST" if target == "/v1/decode" => r#"{"topic":"site/a/dev9","payload":{"text":"21.5"}}"#,
             "POST" => "{}",
+            "PATCH" => r#"{"name":"Cellar"}"#,
             _ => "",
         };
         let answer = site.ask(method, target, &[], body).await;
@@ -74,7 +76,8 @@ async fn a_device_is_found_by_its_identifier_however_it_is_written() {
     for name in ["site/a/dev7", "site%2Fa%2Fdev7"] {
         let device = site.get(&format!("/v1/devices/{name}")).await.json();
         assert_eq!(device["id"], "site/a/dev7");
-        let temperature = json!({ "value": 23.5, "time": NOW_MS, "unit": "°C", "unit_guessed": false, "decimals": 1 });
+        let temperature =
+            json!({ "value": 23.5, "time": NOW_MS, "unit": "°C", "unit_guessed": false, "decimals": 1, "about": null });
         assert_eq!(device["metrics"]["temperature"], temperature);
         assert_eq!((&device["state"], &device["since"]), (&json!("fresh"), &json!(NOW_MS)));
     }

@@ -23,15 +23,17 @@ pub const COLD: &str = "a-7-0";
 pub const WARM: &str = "a-7-1";
 pub const OVER: &str = "a-8-0";
 
+const DEVICES: [(u32, &str, &str); 4] =
+    [(0, "site/a/dev7", "site/a"), (1, "site/b/dev7", "site/b"), (2, "/odd näme", ""), (3, "site/b/quiet", "site/b")];
+
+pub fn index_of(id: &str) -> DeviceIndex {
+    DEVICES.iter().find(|(_, known, _)| *known == id).map(|(number, ..)| DeviceIndex(*number)).unwrap()
+}
+
 /// Three devices: two of them called `dev7`, one named `/odd name`.
 pub fn changes() -> Vec<Change> {
     let mut changes = Vec::new();
-    for (number, id, group) in [
-        (0, "site/a/dev7", "site/a"),
-        (1, "site/b/dev7", "site/b"),
-        (2, "/odd näme", ""),
-        (3, "site/b/quiet", "site/b"),
-    ] {
+    for (number, id, group) in DEVICES {
         let device = DeviceIndex(number);
         changes.push(Change::Device { device, id: id.into(), group: group.into() });
         let unit = Some("°C".into());

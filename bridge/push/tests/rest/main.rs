@@ -8,6 +8,7 @@ mod description;
 mod fleet;
 mod questions;
 mod refusals;
+mod register;
 mod server;
 mod site;
 mod turns;

@@ -15,8 +15,9 @@ use tidegate_push::{
 };
 use tidegate_telemetry::{
     AlertChange, AlertState, Change, Decoded, Import, Intent, Position, Publication, Reading, Reason, Rejection, Rule,
-    Value,
+    SaidOfDevice, Value,
 };
+use tidegate_views::read::Lookup;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -123,6 +124,14 @@ impl Intents for FakeLog {
                 ..fleet::alert(&alert, AlertState::Raised)
             }),
             Intent::SendCommand { by, request, .. } => fleet::command(position, &by, *request),
+            Intent::DescribeDevice { received_ms, by, device, changes } => {
+                let known = self.hub.read(|views| views.device(&device));
+                let Lookup::Unique(known) = known else { unreachable!("asked for by its identifier") };
+                let mut word = known.said.map(|said| said.word.clone()).unwrap_or_default();
+                let undo = word.change(&changes);
+                let said = SaidOfDevice { word, by: by.into(), at_ms: received_ms, undo };
+                Change::Said { device: fleet::index_of(&device), said: said.into() }
+            }
             Intent::EraseDevice { device, .. } => Change::Erased { device: device.into(), at_ms: NOW_MS },
             Intent::PutRule { .. } | Intent::RemoveRule { .. } => unreachable!("nobody asks for that by REST"),
         };

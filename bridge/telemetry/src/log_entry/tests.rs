@@ -5,6 +5,7 @@ use super::*;
 use crate::command::{CommandId, CommandProgress, CommandRefusal, CommandRequest};
 use crate::position::Position;
 use crate::reading::Value;
+use crate::register::WordChange;
 use crate::rule::{Condition, Rule};
 use crate::scope::DeviceScope;
 use crate::severity::Severity;
@@ -121,7 +122,7 @@ fn bare(entry: &Entry) -> Vec<u8> {
         Entry::Intent(Intent::SendCommand { .. }) | Entry::Command(_) | Entry::CommandReport(_) => (2, Vec::new()),
         Entry::Intent(Intent::PutRule { .. } | Intent::RemoveRule { .. }) => (7, Vec::new()),
         Entry::ClockSet { .. } => (4, Vec::new()),
-        Entry::Import(_) | Entry::Intent(Intent::EraseDevice { .. }) => {
+        Entry::Import(_) | Entry::Intent(Intent::EraseDevice { .. } | Intent::DescribeDevice { .. }) => {
             unreachable!("no program without heads wrote one")
         }
     };
@@ -204,7 +205,7 @@ fn a_log_that_was_set_aside_makes_nothing_older() {
 #[test]
 fn a_newer_format_and_a_newer_kind_are_named() {
     assert_eq!(LogEntry::decode(&[9, 0]), Err(EntryError::UnknownVersion(9)));
-    assert_eq!(LogEntry::decode(&[WITH_HEAD, 8, 0, 0, 0]), Err(EntryError::UnknownKind(8)));
+    assert_eq!(LogEntry::decode(&[WITH_HEAD, 9, 0, 0, 0]), Err(EntryError::UnknownKind(9)));
     assert_eq!(LogEntry::decode(&[]), Err(EntryError::Malformed));
     assert_eq!(LogEntry::decode(&[0, 0]), Err(EntryError::Malformed));
 }
@@ -229,4 +230,18 @@ fn an_erasure_comes_back_as_it_was_written_and_is_of_a_kind_of_its_own() {
     let bytes = bytes_of(&LogEntry::new(Entry::Intent(erase.clone()), 4));
     assert_eq!(bytes[1], 7, "a program that does not know it says so, and does not call the log damaged");
     assert_eq!(LogEntry::decode(&bytes), Ok(LogEntry::new(Entry::Intent(erase), 4)));
+}
+
+#[test]
+fn what_people_say_of_a_device_comes_back_as_it_was_written_and_is_of_a_kind_of_its_own() {
+    let changes = vec![
+        WordChange::Name(Some("Cellar".into())),
+        WordChange::Label("floor".into(), None),
+        WordChange::Hidden(true),
+        WordChange::ReportMs(Some(60_000)),
+    ];
+    let said = Intent::DescribeDevice { received_ms: 9, by: "ann".into(), device: "site/a".into(), changes };
+    let bytes = bytes_of(&LogEntry::new(Entry::Intent(said.clone()), 4));
+    assert_eq!(bytes[1], 8);
+    assert_eq!(LogEntry::decode(&bytes), Ok(LogEntry::new(Entry::Intent(said), 4)));
 }

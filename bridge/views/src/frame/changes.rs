@@ -125,7 +125,7 @@ impl Views {
         let Selector::Page { after, limit, .. } = &view.selector else { return false };
         let Some(branch) = self.directory.branches.get(view.branch) else { return false };
         let mut rows = 0;
-        for (_, row) in self.members(branch, &view.group, after.as_deref(), None).take(*limit) {
+        for (_, row) in self.members(branch, (&view.group, view.with_hidden), after.as_deref(), None).take(*limit) {
             if !view.held.rows.contains(row) {
                 return true;
             }
@@ -147,7 +147,7 @@ impl Views {
         let mut moves = self.directory.moves_after(since);
         since < self.directory.horizon
             || moves.any(|moved| {
-                let was = moved.before.as_ref().is_some_and(|before| is_within(before, &view.group));
+                let was = moved.was_in(&view.group, true);
                 let row = self.rows.get_any(moved.row).filter(|row| was || is_within(&row.group, &view.group));
                 row.is_some_and(|row| is_between(&row.id))
             })
@@ -192,11 +192,10 @@ impl Views {
                 return None;
             }
             for it in self.directory.moves_after(since) {
-                let was_in = || it.before.as_ref().is_some_and(|before| is_within(before, &view.group));
-                moved.entry(it.row).or_insert_with(was_in);
+                moved.entry(it.row).or_insert_with(|| it.was_in(&view.group, view.with_hidden));
             }
         }
-        let is_in = |row: &Row| is_within(&row.group, &view.group);
+        let is_in = |row: &Row| view.shows(row);
         let is_member = |row: u32| self.rows.get(row).is_some_and(is_in);
         let joined = moved.keys().copied().filter(|&row| is_member(row));
         let left = moved.iter().filter(|&(&row, &was_in)| was_in && !is_member(row)).map(|(&row, _)| row);

@@ -68,13 +68,14 @@ impl Views {
             *sending = Sending::default();
             *known = FxHashMap::default();
         }
-        let Changes { values, status, columns } = lists;
+        let Changes { values, status, columns, facts } = lists;
         let lists = smallvec![
             (ListName::Columns, columns),
             (ListName::Left, left),
             (ListName::Joined, joined),
             (ListName::Rows, values),
-            (ListName::Status, status)
+            (ListName::Status, status),
+            (ListName::Facts, facts)
         ];
         Part { lists, next }
     }
@@ -137,7 +138,9 @@ impl Views {
         if let Selector::Group = view.selector {
             let after = if let Cursor::Member(id) = cursor { Some(&**id) } else { None };
             let branch = self.directory.branches.get(view.branch);
-            let members = branch.into_iter().flat_map(move |branch| self.members(branch, &view.group, after, None));
+            let members = branch
+                .into_iter()
+                .flat_map(move |branch| self.members(branch, (&view.group, view.with_hidden), after, None));
             return Box::new(members.filter_map(move |(_, row)| there(row)));
         }
         let first = if let Cursor::Held(number) = cursor { number + 1 } else { 0 };
@@ -151,6 +154,7 @@ struct Changes {
     values: List,
     status: List,
     columns: List,
+    facts: List,
 }
 
 /// Lengths of these lists at some time.
@@ -159,6 +163,7 @@ struct Marks {
     values: Mark,
     status: Mark,
     columns: Mark,
+    facts: Mark,
 }
 
 impl Changes {
@@ -171,6 +176,9 @@ impl Changes {
                 if device.changed_after(since) {
                     writer.add(&mut self.values, &Element::FleetChange(device));
                 }
+                if row.facts_version > since {
+                    writer.add(&mut self.facts, &Element::FleetName(device));
+                }
                 return;
             }
         };
@@ -181,6 +189,9 @@ impl Changes {
         if row.status_version > since {
             writer.add(&mut self.status, &Element::Status(device));
         }
+        if row.facts_version > since {
+            writer.add(&mut self.facts, &Element::About(device));
+        }
         if row.columns_version > since {
             for (index, column) in row.columns.iter().enumerate().filter(|(_, it)| it.definition_version > since) {
                 writer.add(&mut self.columns, &Element::Column { row: number, index, definition: column.into() });
@@ -189,23 +200,25 @@ impl Changes {
     }
 
     fn len(&self) -> usize {
-        self.values.len() + self.status.len() + self.columns.len()
+        self.values.len() + self.status.len() + self.columns.len() + self.facts.len()
     }
 
     fn marks(&self) -> Marks {
-        Marks { values: self.values.mark(), status: self.status.mark(), columns: self.columns.mark() }
+        let Changes { values, status, columns, facts } = self;
+        Marks { values: values.mark(), status: status.mark(), columns: columns.mark(), facts: facts.mark() }
     }
 
     fn truncate(&mut self, marks: Marks) {
         self.values.truncate(marks.values);
         self.status.truncate(marks.status);
         self.columns.truncate(marks.columns);
+        self.facts.truncate(marks.facts);
     }
 }
 
 impl Marks {
     fn len(&self) -> usize {
-        self.values.bytes + self.status.bytes + self.columns.bytes
+        self.values.bytes + self.status.bytes + self.columns.bytes + self.facts.bytes
     }
 }
 

@@ -1,6 +1,6 @@
 //! What is said of a device: its row in full, or what changed of it.
 
-use tidegate_telemetry::{DeviceState, Severity, Value};
+use tidegate_telemetry::{DeviceFacts, DeviceState, MetricFacts, SaidOfDevice, Severity, Value};
 
 use crate::envelope::Extremes;
 use crate::newest::NewestChange;
@@ -47,6 +47,8 @@ pub struct ColumnDefinition<'a> {
     pub decimals: Option<u8>,
     /// Whether the unit is guessed from the name.
     pub is_guessed: bool,
+    /// What else is known of it.
+    pub facts: Option<&'a MetricFacts>,
 }
 
 /// A value of a metric.
@@ -99,6 +101,18 @@ impl<'a> DeviceRow<'a> {
     #[must_use]
     pub fn worst_alert(&self) -> Option<Severity> {
         self.row.worst_alert
+    }
+
+    /// What is known of it besides values, as it or its gateway says.
+    #[must_use]
+    pub fn facts(&self) -> Option<&'a DeviceFacts> {
+        self.row.facts.as_deref()
+    }
+
+    /// What people say of it.
+    #[must_use]
+    pub fn said(&self) -> Option<&'a SaidOfDevice> {
+        self.row.said.as_deref()
     }
 
     /// All its metrics, in the order they appeared.
@@ -197,6 +211,12 @@ impl<'a> FleetRow<'a> {
         self.row.worst_alert
     }
 
+    /// What people call it, if anybody said.
+    #[must_use]
+    pub fn name(&self) -> Option<&'a str> {
+        self.row.name()
+    }
+
     /// Newest value of the metric that the view shows, and when it was measured (Unix ms), where it said so.
     #[must_use]
     pub fn value(&self) -> Option<(&'a Value, Option<i64>)> {
@@ -231,6 +251,12 @@ impl<'a> FleetRow<'a> {
 impl<'a> From<&'a Column> for ColumnDefinition<'a> {
     fn from(column: &'a Column) -> Self {
         let (name, unit) = (&*column.name, column.unit.as_deref());
-        ColumnDefinition { name, unit, decimals: column.decimals, is_guessed: column.guessed }
+        ColumnDefinition {
+            name,
+            unit,
+            decimals: column.decimals,
+            is_guessed: column.guessed,
+            facts: column.facts.as_deref(),
+        }
     }
 }

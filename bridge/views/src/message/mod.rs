@@ -94,6 +94,8 @@ pub enum ListName {
     Rows,
     /// States of devices.
     Status,
+    /// What is known of devices besides values.
+    Facts,
     /// How many alerts there are.
     Counts,
     /// Changes of alerts.
@@ -113,6 +115,8 @@ pub enum Element<'a> {
     Values(DeviceRow<'a>),
     /// Its state, since when, and its gravest alert.
     Status(DeviceRow<'a>),
+    /// What is known of it besides values.
+    About(DeviceRow<'a>),
     /// A metric of a device.
     Column {
         /// Number of the row.
@@ -126,6 +130,8 @@ pub enum Element<'a> {
     FleetDevice(FleetRow<'a>, GroupRef<'a>),
     /// What a view of kind `fleet` shows of a device.
     FleetChange(FleetRow<'a>),
+    /// What people call a device of such a view.
+    FleetName(FleetRow<'a>),
     /// Path of a group; the first has the number 0 within the snapshot.
     GroupName(&'a str),
     /// Number of a row that left.

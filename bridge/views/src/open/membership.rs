@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::directory::{Found, is_within};
+use crate::directory::Found;
 use crate::rows::{Row, short_name};
 use crate::subscriber::SubscriberId;
 use crate::subscription::{Held, Phase, RowsView, Selector, Subscription, Todo, View};
@@ -106,7 +106,7 @@ impl Views {
         let Some(branch) = self.directory.branches.get(view.branch) else { return };
         let before = view.held.scan.len();
         *last = None;
-        for (id, row) in self.members(branch, &view.group, after.as_deref(), None).take(*limit) {
+        for (id, row) in self.members(branch, (&view.group, view.with_hidden), after.as_deref(), None).take(*limit) {
             view.held.scan.push(row);
             if view.held.scan.len() - before == *limit {
                 *last = Some(Arc::clone(id));
@@ -151,7 +151,7 @@ impl Views {
             && *limit > 0
             && after.as_ref().is_none_or(|after| **after < *row.id)
             && last.as_ref().is_none_or(|last| row.id <= *last)
-            && is_within(&row.group, &view.group)
+            && view.shows(row)
     }
 
     /// Whether a device that is gone has a name of the list: then the client may have it.
@@ -227,7 +227,10 @@ impl Views {
         let has = view.held.rows.len();
         if has < *limit {
             let Some(behind) = last.take() else { return false };
-            let Some((id, row)) = self.members(branch, &view.group, Some(&behind), None).next() else { return true };
+            let Some((id, row)) = self.members(branch, (&view.group, view.with_hidden), Some(&behind), None).next()
+            else {
+                return true;
+            };
             *last = Some(Arc::clone(id));
             self.join_row(&mut view.held, row, subscriber);
             return true;
@@ -236,7 +239,8 @@ impl Views {
             return false;
         }
         let (leaves, greatest) = {
-            let mut backwards = self.members(branch, &view.group, after.as_deref(), last.as_deref()).rev();
+            let mut backwards =
+                self.members(branch, (&view.group, view.with_hidden), after.as_deref(), last.as_deref()).rev();
             let leaves = if has > *limit { backwards.next().map(|(_, row)| row) } else { None };
             (leaves, backwards.next().map(|(id, _)| Arc::clone(id)))
         };

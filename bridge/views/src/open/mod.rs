@@ -16,9 +16,11 @@ use rustc_hash::FxHashMap;
 
 use self::watching::drop_one;
 use crate::alerts::AlertScope;
+use crate::directory::is_within;
 use crate::groups::Subtree;
 use crate::message::GapReason;
 use crate::position::StreamPosition;
+use crate::rows::Row;
 use crate::spec::{UpdateSpec, ViewError, ViewSpec, WindowSpec};
 use crate::subscriber::SubscriberId;
 use crate::subscription::{
@@ -68,20 +70,20 @@ impl Views {
                 let cells = Cells::Metrics(boxed(metrics.as_deref()));
                 View::Rows(Box::new(self.view_of_names(std::slice::from_ref(device), cells)?))
             }
-            ViewSpec::Devices { devices, group, metrics, after, limit } => {
+            ViewSpec::Devices { devices, group, metrics, after, limit, hidden } => {
                 let cells = Cells::Metrics(boxed(metrics.as_deref()));
                 let page = (after.as_deref(), *limit);
                 View::Rows(Box::new(self.view_of_devices(
                     devices.as_deref(),
-                    group.as_deref(),
+                    group.as_deref().map(|group| (group, *hidden)),
                     cells,
                     page,
                     subscriber,
                 )?))
             }
-            ViewSpec::Fleet { group, metric, heard } => {
+            ViewSpec::Fleet { group, metric, heard, hidden } => {
                 let cells = Cells::Fleet(Shown { metric: metric.as_deref().map(Into::into), heard: *heard });
-                View::Rows(Box::new(self.view_of_group(group, cells, subscriber)?))
+                View::Rows(Box::new(self.view_of_group((group, *hidden), cells, subscriber)?))
             }
             ViewSpec::Group { group, depth, metrics } => {
                 let within = Subtree { path: group.as_str().into(), depth: *depth };
@@ -256,6 +258,11 @@ impl Views {
 }
 
 impl RowsView {
+    /// Whether a device that is there is one of those of its group.
+    pub(crate) fn shows(&self, row: &Row) -> bool {
+        (self.with_hidden || !row.is_hidden()) && is_within(&row.group, &self.group)
+    }
+
     /// A snapshot comes: what was on its way is in it.
     pub(crate) fn begin_anew(&mut self) {
         (self.resumes, self.sending) = (false, Sending::default());

@@ -42,7 +42,7 @@ impl Views {
     pub(super) fn view_of_devices(
         &mut self,
         devices: Option<&[String]>,
-        group: Option<&str>,
+        group: Option<(&str, bool)>,
         cells: Cells,
         (after, limit): (Option<&str>, Option<usize>),
         subscriber: SubscriberId,
@@ -66,17 +66,17 @@ impl Views {
 
     pub(super) fn view_of_group(
         &mut self,
-        group: &str,
+        (group, with_hidden): (&str, bool),
         cells: Cells,
         subscriber: SubscriberId,
     ) -> Result<RowsView, ViewError> {
         let branch = self.directory.branches.of(group);
         let size = branch.map_or(0, |branch| match *branch.path == *group {
             true => branch.members.len(),
-            false => self.members(branch, group, None, None).count(),
+            false => self.members(branch, (group, true), None, None).count(),
         });
         self.check_rows(size)?;
-        let mut view = RowsView::new(Selector::Group, cells, group);
+        let mut view = RowsView { with_hidden, ..RowsView::new(Selector::Group, cells, group) };
         view.branch = self.directory.branches.enter(group, view.is_owed(subscriber), self.version);
         view.size = size;
         Ok(view)
@@ -84,13 +84,14 @@ impl Views {
 
     fn view_of_page(
         &mut self,
-        group: &str,
+        (group, with_hidden): (&str, bool),
         cells: Cells,
         after: Option<&str>,
         limit: usize,
     ) -> Result<RowsView, ViewError> {
         self.check_rows(limit)?;
-        let mut view = RowsView::new(Selector::Page { after: after.map(Into::into), limit, last: None }, cells, group);
+        let page = Selector::Page { after: after.map(Into::into), limit, last: None };
+        let mut view = RowsView { with_hidden, ..RowsView::new(page, cells, group) };
         view.branch = self.directory.branches.enter(group, Owed::Newcomers, self.version);
         self.begin_page(&mut view);
         Ok(view)
@@ -215,6 +216,7 @@ impl RowsView {
             selector,
             cells,
             group: group.into(),
+            with_hidden: false,
             branch: ROOT,
             size: 0,
             resumes: false,

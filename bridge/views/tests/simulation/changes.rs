@@ -3,7 +3,7 @@
 use smallvec::smallvec;
 use tidegate_telemetry::{
     AggregateChange, AlertChange, AlertState, AppliedCell, AppliedReading, Change, DeliveryClass, DeviceIndex,
-    DeviceState, InAlert, MetricIndex, Severity, StateCounts, TimeOrigin, Value as Measured,
+    DeviceState, DeviceWord, InAlert, MetricIndex, SaidOfDevice, Severity, StateCounts, TimeOrigin, Value as Measured,
 };
 
 use super::{GROUPS, Known, World};
@@ -25,6 +25,7 @@ impl World {
                 self.moves.push((self.version, self.id(device)));
                 vec![self.device(number)]
             }
+            2 => vec![self.say(device)],
             10 | 11 if number > 0 => self.forget(device),
             3 | 4 => {
                 let states = [DeviceState::Fresh, DeviceState::Late, DeviceState::Asleep, DeviceState::Lost];
@@ -36,6 +37,15 @@ impl World {
             8 | 9 | 12 => self.aggregate(),
             _ => vec![self.reading(device)],
         }
+    }
+
+    /// People call it something, and hide it or show it again.
+    fn say(&mut self, device: DeviceIndex) -> Change {
+        self.moves.push((self.version, self.id(device)));
+        let name = self.dice.one_in(2).then(|| format!("name {}", self.dice.roll(5)).into());
+        let word = DeviceWord { name, hidden: self.dice.one_in(3), ..DeviceWord::default() };
+        let said = SaidOfDevice { word, by: "Ann".into(), at_ms: self.now_ms, undo: Vec::new() };
+        Change::Said { device, said: said.into() }
     }
 
     pub(super) fn appear(&mut self) -> Vec<Change> {

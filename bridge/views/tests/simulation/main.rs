@@ -157,12 +157,20 @@ impl World {
                     metrics: None,
                     after: None,
                     limit: None,
+                    hidden: false,
                 },
             ),
             2 => ("devices", ViewSpec::Device { device: names[0].clone(), metrics: None }),
             3 => (
                 "devices",
-                ViewSpec::Devices { devices: None, group: Some(self.group()), metrics: None, after: None, limit: None },
+                ViewSpec::Devices {
+                    devices: None,
+                    group: Some(self.group()),
+                    metrics: None,
+                    after: None,
+                    limit: None,
+                    hidden: false,
+                },
             ),
             4 | 16 | 17 => (
                 "devices",
@@ -172,10 +180,14 @@ impl World {
                     metrics: None,
                     after: self.dice.one_in(2).then(|| format!("site/dev{}", self.dice.roll(3))),
                     limit: Some(self.dice.roll(9) as usize),
+                    hidden: self.dice.one_in(2),
                 },
             ),
-            5 => ("fleet", ViewSpec::Fleet { group: self.group(), metric: Some("m1".into()), heard: false }),
-            10 => ("fleet", ViewSpec::Fleet { group: String::new(), metric: None, heard: true }),
+            5 => (
+                "fleet",
+                ViewSpec::Fleet { group: self.group(), metric: Some("m1".into()), heard: false, hidden: false },
+            ),
+            10 => ("fleet", ViewSpec::Fleet { group: String::new(), metric: None, heard: true, hidden: true }),
             6 => ("group", ViewSpec::Group { group: String::new(), depth: 1, metrics: None }),
             11 => ("group", ViewSpec::Group { group: "a".into(), depth: 0, metrics: None }),
             12 => ("group", ViewSpec::Group { group: "a".into(), depth: 9, metrics: Some(vec!["t".into()]) }),
@@ -422,8 +434,10 @@ fn the_random_histories_give_the_rows_of_forgotten_devices_to_others() {
         let mut world = World::new(seed);
         (0..500).for_each(|_| world.happen());
         let mut client = world.client();
-        (client.spec, client.view) =
-            (ViewSpec::Fleet { group: String::new(), metric: None, heard: true }, ClientView::new("fleet"));
+        (client.spec, client.view) = (
+            ViewSpec::Fleet { group: String::new(), metric: None, heard: true, hidden: true },
+            ClientView::new("fleet"),
+        );
         world.connect(&mut client);
         world.settle(&mut client);
         appeared += world.appeared;

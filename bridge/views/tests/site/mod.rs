@@ -117,19 +117,34 @@ pub fn list(numbers: Range<u32>) -> ViewSpec {
         metrics: None,
         after: None,
         limit: None,
+        hidden: false,
     }
 }
 
 pub fn page(group: &str, limit: usize) -> ViewSpec {
-    ViewSpec::Devices { devices: None, group: Some(group.into()), metrics: None, after: None, limit: Some(limit) }
+    ViewSpec::Devices {
+        devices: None,
+        group: Some(group.into()),
+        metrics: None,
+        after: None,
+        limit: Some(limit),
+        hidden: false,
+    }
 }
 
 pub fn all() -> ViewSpec {
-    ViewSpec::Devices { devices: None, group: Some(String::new()), metrics: None, after: None, limit: None }
+    ViewSpec::Devices {
+        devices: None,
+        group: Some(String::new()),
+        metrics: None,
+        after: None,
+        limit: None,
+        hidden: false,
+    }
 }
 
 pub fn fleet() -> ViewSpec {
-    ViewSpec::Fleet { group: String::new(), metric: None, heard: false }
+    ViewSpec::Fleet { group: String::new(), metric: None, heard: false, hidden: false }
 }
 
 /// CPU that this thread takes for something.

@@ -1,6 +1,7 @@
 use tidegate_views::message::{Cell, ColumnDefinition, DeviceRow, FleetRow, GroupRef};
 
 use super::words;
+use crate::api::{AboutDevice, AboutMetric};
 
 /// The row in full: an object.
 pub fn whole(out: &mut Vec<u8>, row: &DeviceRow<'_>, base_ms: i64) {
@@ -16,6 +17,10 @@ pub fn whole(out: &mut Vec<u8>, row: &DeviceRow<'_>, base_ms: i64) {
     words::integer(out, row.since_ms() - base_ms);
     out.extend_from_slice(b",\"alert\":");
     words::severity(out, row.worst_alert());
+    if let Some(about) = AboutDevice::of(row.facts(), row.said()) {
+        out.extend_from_slice(b",\"about\":");
+        words::object(out, &about);
+    }
     out.extend_from_slice(b",\"metrics\":[");
     for (index, definition) in row.columns().enumerate() {
         out.extend_from_slice(if index == 0 { b"[" } else { b",[" });
@@ -49,6 +54,24 @@ pub fn status(out: &mut Vec<u8>, row: &DeviceRow<'_>, base_ms: i64) {
     out.push(b']');
 }
 
+/// `[row, about]`
+pub fn about(out: &mut Vec<u8>, row: &DeviceRow<'_>) {
+    out.push(b'[');
+    words::integer(out, row.number());
+    out.push(b',');
+    words::object(out, &AboutDevice::of(row.facts(), row.said()));
+    out.push(b']');
+}
+
+/// `[row, name]`
+pub fn name(out: &mut Vec<u8>, row: &FleetRow<'_>) {
+    out.push(b'[');
+    words::integer(out, row.number());
+    out.push(b',');
+    words::text_or_null(out, row.name());
+    out.push(b']');
+}
+
 /// `[row, column, name, unit, decimals]`
 pub fn column(out: &mut Vec<u8>, (row, index): (u32, usize), definition: &ColumnDefinition<'_>) {
     out.push(b'[');
@@ -60,7 +83,7 @@ pub fn column(out: &mut Vec<u8>, (row, index): (u32, usize), definition: &Column
     out.push(b']');
 }
 
-/// `[row, identifier, group, state, alert, value, rt]`, and `heard rt` where it is shown
+/// `[row, identifier, group, state, alert, value, rt]`, and `heard rt` where it is shown; with a name also where it is not
 pub fn in_brief(out: &mut Vec<u8>, row: &FleetRow<'_>, group: GroupRef<'_>, base_ms: i64) {
     out.push(b'[');
     words::integer(out, row.number());
@@ -73,6 +96,10 @@ pub fn in_brief(out: &mut Vec<u8>, row: &FleetRow<'_>, group: GroupRef<'_>, base
     }
     out.push(b',');
     figures(out, row, base_ms);
+    if let Some(name) = row.name() {
+        out.extend_from_slice(if row.shows_heard() { b"," } else { b",null," });
+        words::text(out, name);
+    }
     out.push(b']');
 }
 
@@ -154,7 +181,14 @@ fn define(out: &mut Vec<u8>, definition: &ColumnDefinition<'_>) {
         Some(decimals) => words::integer(out, decimals),
         None => words::null(out),
     }
-    if definition.is_guessed {
-        out.extend_from_slice(b",true");
+    let about = AboutMetric::of(definition.facts);
+    match (definition.is_guessed, about.is_some()) {
+        (true, _) => out.extend_from_slice(b",true"),
+        (false, true) => out.extend_from_slice(b",false"),
+        (false, false) => {}
+    }
+    if let Some(about) = about {
+        out.push(b',');
+        words::object(out, &about);
     }
 }

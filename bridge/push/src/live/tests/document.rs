@@ -9,8 +9,8 @@ use bytes::Bytes;
 use tidegate_buckets::Bucket;
 use tidegate_telemetry::{
     AggregateChange, AlertChange, AlertState, AppliedCell, AppliedReading, Change, Command, CommandId, CommandRequest,
-    CommandState, Condition, DeliveryClass, DeviceIndex, DeviceState, History, InAlert, MetricIndex, Position, Qos,
-    Severity, StateCounts, TimeOrigin, Value as Measured,
+    CommandState, Condition, DeliveryClass, DeviceFacts, DeviceIndex, DeviceState, History, InAlert, MetricFacts,
+    MetricIndex, Position, PowerSource, Qos, Severity, StateClass, StateCounts, TimeOrigin, Value as Measured,
 };
 use tidegate_views::ViewsConfig;
 
@@ -122,6 +122,28 @@ fn metric(device: DeviceIndex, column: u16, name: &str, unit: &str) -> Change {
         guessed: name == "temperature",
         decimals: Some(1),
     }
+}
+
+fn facts() -> Change {
+    let facts = DeviceFacts {
+        name: Some("Kitchen window".into()),
+        model: Some("TS0203".into()),
+        maker: Some("Aqara".into()),
+        firmware: Some("1.0.6".into()),
+        power: Some(PowerSource::Battery),
+        report_ms: Some(3_600_000),
+    };
+    Change::Facts { device: DEV7, facts: facts.into() }
+}
+
+fn metric_facts() -> Change {
+    let facts = MetricFacts {
+        name: Some("Outdoor humidity".into()),
+        class: Some("humidity".into()),
+        state_class: Some(StateClass::Measurement),
+        ..MetricFacts::default()
+    };
+    Change::MetricFacts { device: DEV7, metric: MetricIndex(1), facts: facts.into() }
 }
 
 fn state(device: DeviceIndex, state: DeviceState) -> Change {
@@ -272,10 +294,13 @@ async fn every_message_of_the_server_in_the_document_is_one_that_a_server_sends(
         vec![silent("a-4-0")],
         vec![command(true)],
         vec![Change::CommandForgotten(COMMAND)],
+        vec![facts()],
+        vec![metric_facts()],
     ] {
         scene.happen(&changes);
         scene.talk(&mut link, &[]).await;
     }
+    scene.talk(&mut link, &[subscribe(11, json!({"kind":"fleet","metric":"temperature"}))]).await;
     // A second delta before its rate lets it go.
     scene.happen(&[reading(DEV7, &[23.5])]);
     tokio::time::sleep(Duration::from_millis(10)).await;
