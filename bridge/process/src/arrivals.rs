@@ -59,6 +59,7 @@ impl Process {
             promise: Promise::default(),
             own_group: said.as_ref().and_then(|said| said.word.group.as_ref()).map(|_| Box::new(group.clone())),
             said,
+            usual_silence_ms: 0,
         };
         let device = Device { promise: device.promised(), ..device };
         let (id, group, counted_in) = (device.id.clone(), device.group.clone(), device.counted_in);

@@ -77,6 +77,9 @@ pub(crate) struct Device {
     /// The group as the device gives it, where people say another one.
     #[serde(default)]
     pub(crate) own_group: Option<Box<Arc<str>>>,
+    /// How long it is silent at times like that of its last report, as it taught, ms; 0: it keeps to its interval.
+    #[serde(default)]
+    pub(crate) usual_silence_ms: i64,
 }
 
 impl Device {
@@ -118,7 +121,7 @@ impl Device {
 
     /// When it is late if it stays silent.
     pub(crate) fn expected(&self, config: &ProcessConfig) -> Expected {
-        self.promise.expected(self.interval_ms, config)
+        self.promise.expected(self.interval_ms, self.usual_silence_ms, config)
     }
 
     /// What follows from what is known of it.

@@ -68,6 +68,7 @@ mod rules;
 mod said;
 mod shards;
 mod shelves;
+mod silences;
 mod state;
 mod texts;
 mod time;

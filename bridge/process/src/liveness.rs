@@ -24,11 +24,9 @@ pub(crate) enum Next {
 pub(crate) fn next(
     config: &ProcessConfig,
     state: DeviceState,
-    Expected { interval_ms, late_ms }: Expected,
+    Expected { interval_ms, late_ms, lost_ms }: Expected,
     heard: Moment,
 ) -> Option<(Moment, Next)> {
-    let lost_ms = interval_ms.saturating_mul(i64::from(config.lost_after_intervals));
-    let lost_ms = lost_ms.max(millis(config.lost_after_min)).max(late_ms);
     let sleeps = interval_ms >= millis(config.sleeper_interval) && millis(config.asleep_after) < late_ms;
     let (after_ms, next) = match state {
         DeviceState::Fresh if sleeps => (millis(config.asleep_after), Next::State(DeviceState::Asleep)),

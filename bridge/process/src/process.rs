@@ -323,6 +323,7 @@ impl Process {
         output.counts.clocks_rebased += u64::from(ranked.rebased);
         if device.interval.learn(ranked.lasting_ms(heard), heard, ranked.rebased) {
             device.interval_ms = device.interval.ms(millis(self.config.interval_default));
+            device.usual_silence_ms = device.interval.usual_silence_ms(heard);
         }
         self.enter(index, DeviceState::Fresh, now_ms, output);
         self.state.fleet.settle(index, standing);

@@ -94,6 +94,7 @@ impl OlderDevice {
             promise: Promise::default(),
             said: None,
             own_group: None,
+            usual_silence_ms: 0,
         }
     }
 }
