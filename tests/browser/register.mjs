@@ -65,7 +65,7 @@ export async function namedByThumb({ base, mqtt }) {
   await inBrowser(base, async (open) => {
     const page = await open(DEVICE);
     await page.getByRole("button", { name: "Edit" }).tap();
-    await page.getByLabel("Name").fill("Kellerfenster an der Südwand neben der Treppe zum Garten");
+    await page.getByLabel("Name", { exact: true }).fill("Kellerfenster an der Südwand neben der Treppe zum Garten");
     await page.getByLabel("Hidden").check();
     const wide = await page.evaluate(() => document.querySelector("dialog.edit").scrollWidth - document.querySelector("dialog.edit").clientWidth);
     assert.ok(wide <= 0, "nothing of it lies beside the screen");

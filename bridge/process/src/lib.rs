@@ -12,7 +12,8 @@
 //!   `interval`, `expected`, `liveness`: when a device is late or lost
 //! - `arrivals`, `newcomer`: they come, move, and make room; `imports`: what is brought of before;
 //!   `crowd`: which of them gives way when there are too many; `availability`: they are said to be gone;
-//!   `descriptions`: what they say of themselves and their metrics besides values; `said`, `register`: what people say of them; `erasure`: nothing of them stays
+//!   `descriptions`: what they say of themselves and their metrics besides values; `said`, `register`: what people say of them;
+//!   `erasure`: nothing of them stays
 //! - `groups`, `partial`: aggregates of every group and its ancestors; `names`: of which metrics
 //! - `rules`: what raises alerts, a file for each kind, and which of it may be meant for a device; `rule_changes`: they are
 //!   put and taken away; `rule_state`: where each stands on each metric; `alerts`; `judging`, `news`: how readings meet the rules

@@ -96,17 +96,17 @@ fn hidden_devices_are_in_no_figures_of_groups() {
     fleet.feels("dev7", 0, 20.0);
     fleet.feels("dev8", 0, 90.0);
     let all = |changes: &[Change]| {
-        let figures = changes.iter().filter_map(|change| match change {
+        let mut figures = changes.iter().filter_map(|change| match change {
             Change::Aggregate(figures) if figures.group.is_empty() => {
                 Some((figures.count, figures.devices, figures.max))
             }
             _ => None,
         });
-        let counts = changes.iter().filter_map(|change| match change {
-            Change::States { group, counts, .. } if group.is_empty() => Some(counts.clone()),
+        let mut counts = changes.iter().filter_map(|change| match change {
+            Change::States { group, counts, .. } if group.is_empty() => Some(*counts),
             _ => None,
         });
-        (figures.last(), counts.last())
+        (figures.next_back(), counts.next_back())
     };
     fleet.wait(10);
     let hidden = says(&mut fleet, 20, "dev8", vec![WordChange::Hidden(true)]);

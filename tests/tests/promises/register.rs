@@ -7,7 +7,7 @@ use tidegate_tests::live::Live;
 use tidegate_tests::mqtt::Client;
 use tidegate_tests::{Server, eventually, http};
 
-use crate::backup::{CONFIG, closed, publish, refused, text, well};
+use crate::backup::{CONFIG, publish, refused, text, well};
 
 const LIMIT: Duration = Duration::from_secs(60);
 const DEV7: &str = "/v1/devices/hall/dev7";
@@ -154,7 +154,7 @@ async fn a_hidden_device_is_in_no_view_and_no_figures_unless_it_is_asked_for_and
 async fn what_people_said_of_a_device_is_erased_with_it() {
     let (mut server, mut client) = fleet(&["hall/dev7", "hall/dev8"]).await;
     says(&server, json!({"name": "Nina's room", "by": "Ann"})).await;
-    closed(&server, &mut client).await;
+    publish(&mut client, "hall/dev8", r#"{"temperature":22}"#, false).await;
     let address = server.http.to_string();
     well(&["forget", "hall/dev7", "--http", &address]).await;
     client.leave().await;

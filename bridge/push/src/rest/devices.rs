@@ -30,7 +30,8 @@ pub fn shown<'a>(device: &'a Device, api: &Api) -> api::Device<'a> {
 
 /// `GET /v1/devices`
 pub async fn list(State(api): State<Arc<Api>>, uri: Uri) -> Result<Response, ApiError> {
-    let parameters = Parameters::of(&uri, &["id", "group", "q", "label", "hidden", "limit", "cursor"])?;
+    let parameters =
+        Parameters::with_several(&uri, &["id", "group", "q", "label", "hidden", "limit", "cursor"], &["label"])?;
     let limit = parameters.number("limit", 1..=api.config.page_max, api.config.page_default)?;
     let labels = parameters.all("label").map(label).collect::<Result<Vec<_>, _>>()?;
     let mut page = Listing::of("devices");

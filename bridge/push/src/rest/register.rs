@@ -8,6 +8,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
 use axum::response::{IntoResponse, Response};
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use tidegate_telemetry::register::{INTERVAL_MS_MAX, LABEL_CHARS_MAX, LABELS_MAX, NAME_CHARS_MAX, NOTES_CHARS_MAX};
 use tidegate_telemetry::{DeviceWord, Intent, WordChange};
@@ -32,13 +33,23 @@ struct Describe {
     notes: Option<Option<String>>,
     #[serde(default, deserialize_with = "said")]
     hidden: Option<Option<bool>>,
-    #[serde(default, deserialize_with = "said")]
+    #[serde(default, deserialize_with = "whole")]
     interval_ms: Option<Option<i64>>,
 }
 
 /// A field that is there, and may be `null`.
 fn said<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Option<Option<T>>, D::Error> {
     Option::deserialize(from).map(Some)
+}
+
+/// An integer as JSON Schema has it: also `60.0`. What is no time between two reports is told with the others.
+fn whole<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Option<i64>>, D::Error> {
+    let Some(number) = Option::<f64>::deserialize(from)? else { return Ok(Some(None)) };
+    #[allow(clippy::cast_possible_truncation)] // as was just checked
+    let whole = (number.fract() == 0.0 && number.abs() < 1e15).then_some(number as i64);
+    whole
+        .map(|ms| Some(Some(ms)))
+        .ok_or_else(|| D::Error::custom(format!("interval_ms {number} is not a whole number")))
 }
 
 const EXPECTED: &str = "send {\"name\":\"Cellar\",\"group\":\"House/Cellar\",\"labels\":{\"floor\":\"-1\"},\"notes\":\"…\",\

@@ -26,7 +26,7 @@ async fn every_mistake_in_a_question_is_named() {
         ("/v1/nothing", 404, "openapi.json"),
         ("/prometheus/api/v1/nothing", 404, "openapi.json"),
         ("/healthz/x", 404, "openapi.json"),
-        ("/v1/devices?form=1", 400, "group, q, limit, cursor"),
+        ("/v1/devices?form=1", 400, "group, q, label, hidden, limit, cursor"),
         ("/v1/groups?x", 400, "takes none"),
         ("/v1/devices?limit=0", 400, "1 to 10000"),
         ("/v1/devices?cursor=", 400, "next"),
@@ -131,10 +131,11 @@ async fn a_method_that_a_path_does_not_take_is_answered_with_those_it_takes() {
     let site = Site::new().await;
     for (method, target, allowed) in [
         ("POST", "/v1/devices", "GET,HEAD"),
-        ("PUT", "/v1/devices/site/a/dev7", "GET,HEAD,DELETE"),
-        ("POST", "/v1/devices/site/a/dev7", "GET,HEAD,DELETE"),
+        ("PUT", "/v1/devices/site/a/dev7", "GET,HEAD,PATCH,DELETE"),
+        ("POST", "/v1/devices/site/a/dev7", "GET,HEAD,PATCH,DELETE"),
         ("PUT", "/v1/devices/site/a/dev7/commands", "GET,HEAD,POST"),
         ("DELETE", "/v1/devices/site/a/dev7/commands", "GET,HEAD,POST"),
+        ("PATCH", "/v1/devices/site/a/dev7/commands", "GET,HEAD,POST"),
         ("GET", "/v1/alerts/a-7-0/acknowledge", "POST"),
         ("PUT", "/", "GET,HEAD"),
     ] {
