@@ -32,6 +32,10 @@ impl Process {
                 return None;
             }
         }
+        let known_after_ms = match self.state.fleet.left.may_have(id) {
+            true => now_ms.saturating_add(millis(self.config.future_max)),
+            false => i64::MIN,
+        };
         let device = Device {
             id: id.clone(),
             group: group.clone(),
@@ -41,7 +45,7 @@ impl Process {
             address,
             cells: Vec::with_capacity(metrics),
             clock: DeviceClock::default(),
-            known_after_ms: now_ms.saturating_add(millis(self.config.future_max)),
+            known_after_ms,
             interval: Interval::default(),
             interval_ms: millis(self.config.interval_default),
             heard: self.state.time.moment(),

@@ -15,6 +15,7 @@ use crate::config::ProcessConfig;
 use crate::device::Device;
 use crate::fleet::Fleet;
 use crate::groups::{Group, Groups, GroupsThen, Rounds};
+use crate::left::Left;
 use crate::older;
 use crate::redelivery::Redelivery;
 use crate::shards::{Places, Shards};
@@ -42,6 +43,7 @@ const ALERTS: SectionKind = SectionKind("alerts", 1, "no alert is known; those w
 const CLEARED: SectionKind = SectionKind("cleared", 1, "cleared alerts are in the order of their times");
 const COMMANDS: SectionKind = SectionKind("commands", 1, "no command is known, nor which keys were used");
 const REDELIVERY: SectionKind = SectionKind("redelivery", 1, "a message that is sent again is taken for another one");
+const LEFT: SectionKind = SectionKind("left", 1, "any device that comes may have been here before");
 const UNHEARD: SectionKind = SectionKind("unheard", 1, "rules begin to wait anew for devices that were never heard");
 
 /// Sections that begin so hold what formats remember of their sources; the rest of the name is the format's.
@@ -67,6 +69,7 @@ pub(crate) struct Then {
     commands: CommandsThen,
     redelivery: Redelivery,
     unheard: Unheard,
+    left: Left,
 }
 
 impl State {
@@ -80,6 +83,7 @@ impl State {
             commands: self.commands.then(),
             redelivery: self.redelivery.clone(),
             unheard: self.unheard.clone(),
+            left: self.fleet.left.clone(),
         }
     }
 }
@@ -102,7 +106,7 @@ impl Checkpoint {
     pub fn write(&self, out: impl Write) -> io::Result<()> {
         let mut out = BufWriter::with_capacity(WRITE_BYTES, out);
         out.write_all(&[VERSION])?;
-        let Then { time, fleet, groups, alerts, commands, redelivery, unheard } = &self.state;
+        let Then { time, fleet, groups, alerts, commands, redelivery, unheard, left } = &self.state;
         let (alerts, cleared) = alerts.parts();
         let mut out = Sectioned(SectionsWriter::new(out));
         out.value(TIME, time)?;
@@ -115,6 +119,7 @@ impl Checkpoint {
         out.value(COMMANDS, commands)?;
         out.value(REDELIVERY, redelivery)?;
         out.value(UNHEARD, unheard)?;
+        out.value(LEFT, left)?;
         for (format, sources) in &self.sources {
             out.0.value(&format!("{SOURCES}{format}"), 1, &Bytes::from(sources.to_bytes()))?;
         }
@@ -192,6 +197,7 @@ impl<'a> SectionsReader<'a> {
         let devices = self.noted(DEVICES, devices);
         // Groups name devices by their numbers, and those are given anew.
         let (has_devices, mut fleet) = (devices.is_some(), devices.unwrap_or_default());
+        fleet.left = self.value(LEFT)?.filter(|_| has_devices).unwrap_or(Left::Anybody);
         let time = time.unwrap_or_else(|| Time::after(newest_ms(&fleet)));
         let groups = (self.list::<Option<Group>, Shards<Group>>(GROUPS)?, self.value::<Rounds>(ROUNDS)?);
         let groups = match groups {

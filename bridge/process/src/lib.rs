@@ -10,7 +10,7 @@
 //! - `fleet`, `device`: the devices and the newest value of each metric
 //! - `device_clock`: which time a reading ranks by; `given`, `redelivery`: which readings came before;
 //!   `interval`, `liveness`: when a device is late or lost
-//! - `arrivals`, `newcomer`: they come, move, and make room; `imports`: what is brought of before;
+//! - `arrivals`, `newcomer`: they come, move, and make room; `left`: who is not known any more; `imports`: what is brought of before;
 //!   `crowd`: which of them gives way when there are too many; `availability`: they are said to be gone;
 //!   `descriptions`: how they say that their metrics are shown; `erasure`: nothing of them stays
 //! - `groups`, `partial`: aggregates of every group and its ancestors; `names`: of which metrics
@@ -49,6 +49,7 @@ mod imports;
 mod interval;
 mod judging;
 mod jumps;
+mod left;
 mod liveness;
 mod names;
 mod newcomer;
