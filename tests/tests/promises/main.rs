@@ -20,6 +20,7 @@ mod operation;
 mod points;
 mod prometheus;
 mod questions;
+mod retention;
 mod tidy;
 mod time;
 mod transfer;
