@@ -17,7 +17,7 @@ use crate::batch::Batch;
 use crate::client::Client;
 use crate::config::{HistoryConfig, InfluxConfig};
 use crate::delivery::Delivery;
-use crate::moment;
+use crate::moment::{self, Unplaced};
 use crate::reader::Reader;
 use crate::series::{Catalogue, Series};
 use crate::tls::TlsError;
@@ -128,7 +128,7 @@ impl Influx {
         }
     }
 
-    /// Asks history for the places of what waits, once for each series, and makes lines of it, in order.
+    /// Asks history for the places of what waits, for all series together, and makes lines of it, in order.
     fn settle(&mut self) {
         let mut waiting = std::mem::take(&mut self.waiting);
         let mut asked: FxHashMap<(Arc<str>, Arc<str>), Vec<usize>> = FxHashMap::default();
@@ -137,16 +137,17 @@ impl Influx {
                 asked.entry((Arc::clone(device), Arc::clone(&it.metric))).or_default().push(number);
             }
         }
-        for ((device, metric), numbers) in asked {
-            let of = |number: &usize| match &waiting[*number] {
-                Waiting { place: Place::Asked(_, time_ms), value, .. } => (*time_ms, value.clone()),
-                Waiting { value, .. } => (0, value.clone()),
-            };
-            let values: Vec<(i64, Value)> = numbers.iter().map(of).collect();
-            let places = moment::by_rank(self.history.as_deref(), (&device, &metric), &values);
-            for (number, time_ns) in numbers.into_iter().zip(places) {
-                waiting[number].place = Place::Known(time_ns);
-            }
+        let (series, numbers): (Vec<_>, Vec<_>) = asked.into_iter().unzip();
+        let of = |number: &usize| match &waiting[*number] {
+            Waiting { place: Place::Asked(_, time_ms), value, .. } => (*time_ms, value.clone()),
+            Waiting { value, .. } => (0, value.clone()),
+        };
+        let unplaced: Vec<Unplaced> = (series.into_iter().zip(&numbers))
+            .map(|((device, metric), numbers)| Unplaced { device, metric, values: numbers.iter().map(of).collect() })
+            .collect();
+        let places = moment::by_rank(self.history.as_deref(), &unplaced);
+        for (number, time_ns) in numbers.into_iter().flatten().zip(places.into_iter().flatten()) {
+            waiting[number].place = Place::Known(time_ns);
         }
         for Waiting { head, value, place, .. } in waiting {
             if let Place::Known(time_ns) = place {
