@@ -43,7 +43,7 @@ const ALERTS: SectionKind = SectionKind("alerts", 1, "no alert is known; those w
 const CLEARED: SectionKind = SectionKind("cleared", 1, "cleared alerts are in the order of their times");
 const COMMANDS: SectionKind = SectionKind("commands", 1, "no command is known, nor which keys were used");
 const REDELIVERY: SectionKind = SectionKind("redelivery", 1, "a message that is sent again is taken for another one");
-const LEFT: SectionKind = SectionKind("left", 1, "any device that comes may have been here before");
+const LEFT: SectionKind = SectionKind("left", 1, "");
 const UNHEARD: SectionKind = SectionKind("unheard", 1, "rules begin to wait anew for devices that were never heard");
 
 /// Sections that begin so hold what formats remember of their sources; the rest of the name is the format's.
@@ -197,7 +197,8 @@ impl<'a> SectionsReader<'a> {
         let devices = self.noted(DEVICES, devices);
         // Groups name devices by their numbers, and those are given anew.
         let (has_devices, mut fleet) = (devices.is_some(), devices.unwrap_or_default());
-        fleet.left = self.value(LEFT)?.filter(|_| has_devices).unwrap_or(Left::Anybody);
+        // Without it any device that comes may have been here before, which costs a little and nothing else.
+        fleet.left = self.sections.value(LEFT.0, LEFT.1)?.filter(|_| has_devices).unwrap_or(Left::Anybody);
         let time = time.unwrap_or_else(|| Time::after(newest_ms(&fleet)));
         let groups = (self.list::<Option<Group>, Shards<Group>>(GROUPS)?, self.value::<Rounds>(ROUNDS)?);
         let groups = match groups {

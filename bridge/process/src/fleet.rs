@@ -30,8 +30,8 @@ pub(crate) struct Fleet {
 }
 
 impl Fleet {
-    /// The fleet of a checkpoint's devices, by number; who left before it does not say. Texts that many have, as the names of metrics, are one in memory, as
-    /// they were when the readings came.
+    /// The fleet of a checkpoint's devices, by number; who left before is not known. Texts that many have, as the names of
+    /// metrics, are one in memory, as they were when the readings came.
     ///
     /// # Errors
     /// Those of `devices`.
