@@ -217,8 +217,8 @@ pub trait History: Send + Sync + 'static {
     /// When a file cannot be read, or nobody wants the answer any more.
     fn readings(&self, query: &ReadingsQuery, wanted: Wanted<'_>) -> Result<ReadingsPage, HistoryError>;
 
-    /// Raw readings of many series, each at most once, at some times, for each in order; those of one time in the order in which they arrived, and no
-    /// more of them than `limit`.
+    /// Raw readings of many series, each at most once, at some times: for each in order, those of one time in the order in
+    /// which they arrived, and no more of them than `limit`.
     ///
     /// # Errors
     /// When a file cannot be read, or nobody wants the answer any more.
