@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tidegate_telemetry::{History, Position, Reason};
+use tidegate_telemetry::{DeviceIndex, History, MetricIndex, Position, Reason};
 
 use crate::changes::{Changes, Followed};
 
@@ -26,6 +26,12 @@ pub trait Follower: Send {
     /// Told once, before anything else, to one that has a thread of its own: history, which has what it is told, or will.
     fn begin(&mut self, history: Arc<dyn History>) {
         drop(history);
+    }
+
+    /// Told to one that has a thread of its own, after the names and before the first entry that comes from the log: of which
+    /// time (Unix ms) the newest value of each metric of each device is. What history told before is among it.
+    fn newest(&mut self, newest: &mut dyn Iterator<Item = (DeviceIndex, MetricIndex, i64)>) {
+        let _ = newest;
     }
 
     /// Takes what entries changed, into memory. Positions only grow. What it does not take it adds to `refused`.

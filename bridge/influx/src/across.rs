@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime};
 
 use tidegate_buckets::{Bucket, Rung};
 use tidegate_telemetry::history::{
-    Across, AlertEvent, ProblemGroup, ReadingsPage, ReadingsQuery, Seam, SeriesAnswer, SeriesQuery, StoreStats, Wanted,
+    Across, AlertEvent, ProblemGroup, ReadingsPage, ReadingsQuery, Seam, SeriesAnswer, SeriesQuery, StoreStats,
+    TimesQuery, Wanted,
 };
 use tidegate_telemetry::{History, HistoryError, Position, Value};
 
@@ -73,6 +74,15 @@ fn merged(here: Vec<(i64, Bucket)>, there: Vec<(i64, Bucket)>) -> Vec<(i64, Buck
 impl History for AcrossInflux {
     fn readings(&self, query: &ReadingsQuery, wanted: Wanted<'_>) -> Result<ReadingsPage, HistoryError> {
         self.here.readings(query, wanted)
+    }
+
+    fn readings_at(
+        &self,
+        queries: &[TimesQuery],
+        limit: usize,
+        wanted: Wanted<'_>,
+    ) -> Result<Vec<Vec<(i64, Value)>>, HistoryError> {
+        self.here.readings_at(queries, limit, wanted)
     }
 
     fn series(&self, query: &SeriesQuery, wanted: Wanted<'_>) -> Result<SeriesAnswer, HistoryError> {

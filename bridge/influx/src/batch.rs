@@ -32,10 +32,34 @@ impl Batch {
         self.text.len()
     }
 
+    /// Some lines, ascending, as they lie together in pieces.
+    pub fn pieces(&self, lines: &[usize]) -> impl Iterator<Item = &str> {
+        let together = lines.chunk_by(|one, next| one + 1 == *next);
+        together.map(|piece| &self.text[self.start(piece[0])..self.ends[piece[piece.len() - 1]]])
+    }
+
     /// A line with its line break.
     #[must_use]
     pub fn line(&self, number: usize) -> &str {
-        let start = number.checked_sub(1).map_or(0, |before| self.ends[before]);
-        &self.text[start..self.ends[number]]
+        &self.text[self.start(number)..self.ends[number]]
+    }
+
+    fn start(&self, number: usize) -> usize {
+        number.checked_sub(1).map_or(0, |before| self.ends[before])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_that_lie_together_are_one_piece() {
+        let mut batch = Batch::default();
+        ["a", "bb", "c", "d", "e"].iter().for_each(|head| batch.add(head, |text| text.push('1'), 7));
+        assert_eq!(batch.line(1), "bb 1 7\n");
+        let pieces: Vec<_> = batch.pieces(&[0, 1, 3, 4]).collect();
+        assert_eq!(pieces, ["a 1 7\nbb 1 7\n", "d 1 7\ne 1 7\n"]);
+        assert_eq!(batch.pieces(&[]).count(), 0);
     }
 }

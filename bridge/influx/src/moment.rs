@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use tidegate_telemetry::history::{ReadingsCursor, ReadingsQuery};
-use tidegate_telemetry::{History, HistoryError, Position, Value};
+use tidegate_telemetry::history::TimesQuery;
+use tidegate_telemetry::{History, Position, Value};
 
 /// Nanoseconds of a millisecond.
 const MS: i64 = 1_000_000;
@@ -12,8 +12,8 @@ const MS: i64 = 1_000_000;
 /// So many values of one time have places by their rank; a further one has one by what it is.
 const RANKS: usize = 1_000;
 
-/// So many are read from history at once.
-const POINTS_MAX: usize = 50_000;
+/// History is asked for so many series at once.
+const SERIES_AT_ONCE: usize = 4_096;
 
 /// Of a reading that has the time of its receipt each is a point of its own, so its place comes from its entry, and which
 /// reading of the entry it is. The step is coprime to the number of places: a million entries of one millisecond differ.
@@ -29,59 +29,53 @@ pub fn of_device(time_ms: i64) -> i64 {
     time_ms.saturating_mul(MS)
 }
 
-/// Of values of one series for times that may have had some: by their ranks among those that history has of that time, in
-/// order of arrival. The same value again has the place that it had. Where history cannot be read, knows too many, or does not
-/// keep what is as old, what it is decides. History is read once for the values of an hour.
-pub fn by_rank(
-    history: Option<&dyn History>,
-    (device, metric): (&Arc<str>, &Arc<str>),
-    values: &[(i64, Value)],
-) -> Vec<i64> {
-    let mut places = vec![0; values.len()];
-    let mut order: Vec<usize> = (0..values.len()).collect();
-    order.sort_unstable_by_key(|at| values[*at].0);
-    for of_hour in order.chunk_by(|one, other| hour(values[*one].0) == hour(values[*other].0)) {
-        let known = history.map(|history| {
-            let times_ms = (values[of_hour[0]].0, values[of_hour[of_hour.len() - 1]].0);
-            known(history, (device, metric), times_ms).inspect_err(|error| {
-                tracing::warn!(%error, %device, %metric, "history does not say which values it has of one time");
-            })
-        });
-        for &at in of_hour {
-            let (time_ms, value) = &values[at];
-            let place = match &known {
-                None => 0,
-                Some(Ok(known)) => place(known, *time_ms, value),
-                Some(Err(_)) => by_value(value),
-            };
-            places[at] = of_device(*time_ms).saturating_add(place);
+/// Of values for times that may have had some, by series: by their ranks among those that history has of that time, in order of
+/// arrival. The same value again has the place that it had. Where history cannot be read, knows too many, or does not keep what
+/// is as old, what it is decides. History is asked for many series at once; when that fails, for each alone.
+pub fn by_rank(history: Option<&dyn History>, of: &[Unplaced]) -> Vec<Vec<i64>> {
+    let Some(history) = history else {
+        return of.iter().map(|of| of.values.iter().map(|(time_ms, _)| of_device(*time_ms)).collect()).collect();
+    };
+    let queries: Vec<TimesQuery> = of.iter().map(Unplaced::query).collect();
+    let mut places = Vec::with_capacity(of.len());
+    for (of, queries) in of.chunks(SERIES_AT_ONCE).zip(queries.chunks(SERIES_AT_ONCE)) {
+        match history.readings_at(queries, RANKS, &|| true) {
+            Ok(known) => places.extend(of.iter().zip(known).map(|(of, known)| of.places(Some(&known)))),
+            Err(_) => places.extend(of.iter().zip(queries).map(|(of, query)| alone(history, of, query))),
         }
     }
     places
 }
 
-fn hour(time_ms: i64) -> i64 {
-    time_ms.div_euclid(3_600_000)
+/// Values of one series.
+pub struct Unplaced {
+    pub device: Arc<str>,
+    pub metric: Arc<str>,
+    /// Unix ms and value, in order of arrival.
+    pub values: Vec<(i64, Value)>,
 }
 
-/// What history has from one time to another, both included.
-fn known(
-    history: &dyn History,
-    (device, metric): (&Arc<str>, &Arc<str>),
-    (first_ms, last_ms): (i64, i64),
-) -> Result<Vec<(i64, Value)>, HistoryError> {
-    let (device, metric, from) = (device.clone(), metric.clone(), ReadingsCursor::from(first_ms));
-    let limit = if first_ms == last_ms { RANKS } else { POINTS_MAX };
-    let mut query = ReadingsQuery { device, metric, from, to_ms: last_ms.saturating_add(1), limit };
-    let mut known = Vec::new();
-    loop {
-        let page = history.readings(&query, &|| true)?;
-        known.extend(page.points);
-        match page.next {
-            Some(next) if limit > RANKS => query.from = next,
-            _ => return Ok(known),
-        }
+impl Unplaced {
+    fn query(&self) -> TimesQuery {
+        let mut times_ms: Vec<i64> = self.values.iter().map(|(time_ms, _)| *time_ms).collect();
+        times_ms.sort_unstable();
+        times_ms.dedup();
+        TimesQuery { device: Arc::clone(&self.device), metric: Arc::clone(&self.metric), times_ms }
     }
+
+    /// By what history knows of their times; `None`: that cannot be read.
+    fn places(&self, known: Option<&[(i64, Value)]>) -> Vec<i64> {
+        let place = |time_ms, value| known.map_or_else(|| by_value(value), |known| place(known, time_ms, value));
+        self.values.iter().map(|(time_ms, value)| of_device(*time_ms).saturating_add(place(*time_ms, value))).collect()
+    }
+}
+
+fn alone(history: &dyn History, of: &Unplaced, query: &TimesQuery) -> Vec<i64> {
+    let (device, metric) = (&of.device, &of.metric);
+    let known = history.readings_at(std::slice::from_ref(query), RANKS, &|| true).inspect_err(|error| {
+        tracing::warn!(%error, %device, %metric, "history does not say which values it has of one time");
+    });
+    of.places(known.ok().and_then(|mut known| known.pop()).as_deref())
 }
 
 fn place(known: &[(i64, Value)], time_ms: i64, value: &Value) -> i64 {

@@ -11,10 +11,8 @@ pub struct Series {
     pub name: Arc<str>,
     /// Everything before the field.
     pub head: Arc<str>,
-    /// No value came that is newer, Unix ms; `None`: not known.
+    /// No value came that is newer, Unix ms; `None`: none came.
     pub newest_ms: Option<i64>,
-    /// The newest time that an import had a value for, Unix ms.
-    pub imported_ms: Option<i64>,
 }
 
 /// A device.
@@ -87,7 +85,7 @@ impl Catalogue {
         let place = &mut device.metrics[at];
         if place.as_ref().is_none_or(|known| known.name != *name) {
             let head = head(&self.measurement, &device.tags, name).into();
-            *place = Some(Series { name: name.clone(), head, newest_ms: None, imported_ms: None });
+            *place = Some(Series { name: name.clone(), head, newest_ms: None });
         }
     }
 }

@@ -8,14 +8,16 @@ use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use tidegate_follow::{Changes, Flushing, Followed, Follower, PositionFile, PositionFileError, Refused};
 use tidegate_lines::line;
-use tidegate_telemetry::{AppliedCell, AppliedReading, Change, History, Position, TimeOrigin, Value};
+use tidegate_telemetry::{
+    AppliedCell, AppliedReading, Change, DeviceIndex, History, MetricIndex, Position, TimeOrigin, Value,
+};
 
 use crate::across::AcrossInflux;
 use crate::batch::Batch;
 use crate::client::Client;
 use crate::config::{HistoryConfig, InfluxConfig};
 use crate::delivery::Delivery;
-use crate::moment;
+use crate::moment::{self, Unplaced};
 use crate::reader::Reader;
 use crate::series::{Catalogue, Series};
 use crate::tls::TlsError;
@@ -104,7 +106,7 @@ impl Influx {
             let place = match reading.origin {
                 TimeOrigin::Receipt => Place::Known(moment::of_receipt(reading.time_ms, position, number)),
                 TimeOrigin::Correction => Place::Known(moment::of_device(reading.time_ms)),
-                TimeOrigin::Device if is_first(series, reading, cell) => {
+                TimeOrigin::Device if is_first(series, reading.time_ms, cell) => {
                     Place::Known(moment::of_device(reading.time_ms))
                 }
                 TimeOrigin::Device | TimeOrigin::Imported => Place::Asked(Arc::clone(device), reading.time_ms),
@@ -113,9 +115,6 @@ impl Influx {
             };
             if cell.latest || cell.is_new {
                 series.newest_ms = series.newest_ms.max(Some(reading.time_ms));
-            }
-            if reading.origin == TimeOrigin::Imported {
-                series.imported_ms = series.imported_ms.max(Some(reading.time_ms));
             }
             match place {
                 Place::Known(time_ns) if self.waiting.is_empty() => {
@@ -129,7 +128,7 @@ impl Influx {
         }
     }
 
-    /// Asks history for the places of what waits, once for each series, and makes lines of it, in order.
+    /// Asks history for the places of what waits, for all series together, and makes lines of it, in order.
     fn settle(&mut self) {
         let mut waiting = std::mem::take(&mut self.waiting);
         let mut asked: FxHashMap<(Arc<str>, Arc<str>), Vec<usize>> = FxHashMap::default();
@@ -138,16 +137,17 @@ impl Influx {
                 asked.entry((Arc::clone(device), Arc::clone(&it.metric))).or_default().push(number);
             }
         }
-        for ((device, metric), numbers) in asked {
-            let of = |number: &usize| match &waiting[*number] {
-                Waiting { place: Place::Asked(_, time_ms), value, .. } => (*time_ms, value.clone()),
-                Waiting { value, .. } => (0, value.clone()),
-            };
-            let values: Vec<(i64, Value)> = numbers.iter().map(of).collect();
-            let places = moment::by_rank(self.history.as_deref(), (&device, &metric), &values);
-            for (number, time_ns) in numbers.into_iter().zip(places) {
-                waiting[number].place = Place::Known(time_ns);
-            }
+        let (series, numbers): (Vec<_>, Vec<_>) = asked.into_iter().unzip();
+        let of = |number: &usize| match &waiting[*number] {
+            Waiting { place: Place::Asked(_, time_ms), value, .. } => (*time_ms, value.clone()),
+            Waiting { value, .. } => (0, value.clone()),
+        };
+        let unplaced: Vec<Unplaced> = (series.into_iter().zip(&numbers))
+            .map(|((device, metric), numbers)| Unplaced { device, metric, values: numbers.iter().map(of).collect() })
+            .collect();
+        let places = moment::by_rank(self.history.as_deref(), &unplaced);
+        for (number, time_ns) in numbers.into_iter().flatten().zip(places.into_iter().flatten()) {
+            waiting[number].place = Place::Known(time_ns);
         }
         for Waiting { head, value, place, .. } in waiting {
             if let Place::Known(time_ns) = place {
@@ -173,10 +173,8 @@ enum Place {
 }
 
 /// Whether nothing of this time can have come before.
-fn is_first(series: &Series, reading: &AppliedReading, cell: &AppliedCell) -> bool {
-    let is_newer = series.newest_ms.is_some_and(|newest_ms| reading.time_ms > newest_ms);
-    // What is imported is no newest value, whatever its time.
-    cell.is_new && is_newer && series.imported_ms.is_none_or(|imported_ms| reading.time_ms > imported_ms)
+fn is_first(series: &Series, time_ms: i64, cell: &AppliedCell) -> bool {
+    cell.is_new && series.newest_ms.is_none_or(|newest_ms| time_ms > newest_ms)
 }
 
 impl Follower for Influx {
@@ -186,6 +184,14 @@ impl Follower for Influx {
 
     fn position(&self) -> Option<Followed> {
         Some(self.followed)
+    }
+
+    fn newest(&mut self, newest: &mut dyn Iterator<Item = (DeviceIndex, MetricIndex, i64)>) {
+        for (device, metric, time_ms) in newest {
+            if let Some((_, series)) = self.catalogue.series(device, metric) {
+                series.newest_ms = series.newest_ms.max(Some(time_ms));
+            }
+        }
     }
 
     fn apply(&mut self, changes: &Changes, _: &mut Vec<Refused>) {

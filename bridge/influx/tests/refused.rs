@@ -13,7 +13,7 @@ use smallvec::smallvec;
 use tidegate_follow::{Changes, Flushing, Followed, Follower};
 use tidegate_influx::{Influx, InfluxConfig};
 use tidegate_telemetry::history::{AlertEvent, ProblemGroup, ReadingsPage, ReadingsQuery, SeriesAnswer, SeriesQuery};
-use tidegate_telemetry::history::{StoreStats, Wanted};
+use tidegate_telemetry::history::{StoreStats, TimesQuery, Wanted};
 use tidegate_telemetry::{
     AppliedCell, AppliedReading, Change, DeliveryClass, DeviceIndex, History, HistoryError, MetricIndex, Position,
     TimeOrigin, Value,
@@ -32,6 +32,11 @@ fn batch(follower: &mut Influx, count: usize) -> Box<dyn Flushing> {
 }
 
 fn tell(follower: &mut Influx, origin: TimeOrigin, values: impl Iterator<Item = (i64, f64)>) {
+    tell_as(follower, (origin, false), values);
+}
+
+/// `is_new`: nothing can have come before that they could repeat.
+fn tell_as(follower: &mut Influx, (origin, is_new): (TimeOrigin, bool), values: impl Iterator<Item = (i64, f64)>) {
     let (device, metric) = (DeviceIndex(0), MetricIndex(0));
     let (id, group, name) = ("dev".into(), "site".into(), "t".into());
     let mut changes = vec![
@@ -40,7 +45,7 @@ fn tell(follower: &mut Influx, origin: TimeOrigin, values: impl Iterator<Item = 
     ];
     changes.extend(values.map(|(time_ms, number)| {
         let value = Value::Number(number);
-        let cells = smallvec![AppliedCell { metric, value, latest: false, is_new: false }];
+        let cells = smallvec![AppliedCell { metric, value, latest: is_new, is_new }];
         let class = DeliveryClass::Latest;
         Change::Reading(AppliedReading { device, time_ms, origin, received_ms: 1, class, cells })
     }));
@@ -156,12 +161,23 @@ fn readings_that_are_too_old_by_a_wrong_clock_wait_until_it_is_set() {
 struct Asked(AtomicUsize);
 
 impl History for Asked {
-    fn readings(&self, query: &ReadingsQuery, _: Wanted<'_>) -> Result<ReadingsPage, HistoryError> {
+    fn readings(&self, _: &ReadingsQuery, _: Wanted<'_>) -> Result<ReadingsPage, HistoryError> {
+        Err(HistoryError::Withdrawn)
+    }
+
+    fn readings_at(
+        &self,
+        queries: &[TimesQuery],
+        _: usize,
+        _: Wanted<'_>,
+    ) -> Result<Vec<Vec<(i64, Value)>>, HistoryError> {
         self.0.fetch_add(1, Ordering::Relaxed);
-        let times = (query.from.time_ms..query.to_ms).filter(|time_ms| time_ms % 7 == 0);
-        let points =
-            times.flat_map(|time_ms| [(time_ms, Value::Number(-1.0)), (time_ms, Value::Number(time_ms as f64))]);
-        Ok(ReadingsPage { points: points.collect(), next: None })
+        let both = |time_ms: &i64| [(*time_ms, Value::Number(-1.0)), (*time_ms, Value::Number(*time_ms as f64))];
+        let of = |query: &TimesQuery| {
+            assert!(query.times_ms.is_sorted_by(|one, next| one < next));
+            query.times_ms.iter().flat_map(both).collect()
+        };
+        Ok(queries.iter().map(of).collect())
     }
 
     fn series(&self, _: &SeriesQuery, _: Wanted<'_>) -> Result<SeriesAnswer, HistoryError> {
@@ -190,7 +206,7 @@ impl History for Asked {
 }
 
 #[test]
-fn places_of_what_is_imported_are_asked_for_once_an_hour_of_it() {
+fn places_of_what_is_imported_are_asked_for_together() {
     let (folder, lines) = (tempfile::tempdir().unwrap(), Arc::new(Mutex::new(String::new())));
     let kept = Arc::clone(&lines);
     let server = server::serve(move |text| {
@@ -201,7 +217,7 @@ fn places_of_what_is_imported_are_asked_for_once_an_hour_of_it() {
     follower.begin(Arc::clone(&history) as Arc<dyn History>);
     let times = (0..2_000).rev().map(|number| number * 7_000);
     tell(&mut follower, TimeOrigin::Imported, times.map(|time_ms| (time_ms, time_ms as f64)));
-    assert_eq!(history.0.load(Ordering::Relaxed), 4, "14,000 s are in four hours");
+    assert_eq!(history.0.load(Ordering::Relaxed), 1, "all of a batch");
     follower.flush(Followed { position: Position(1), received_ms: 1 }).unwrap().run().unwrap();
     let lines = lines.lock().unwrap();
     assert_eq!(lines.lines().count(), 2_000);
@@ -210,4 +226,30 @@ fn places_of_what_is_imported_are_asked_for_once_an_hour_of_it() {
         let value: i64 = rest.rsplit_once("value=").unwrap().1.parse().unwrap();
         assert_eq!(time.parse::<i64>().unwrap(), value * 1_000_000 + 1, "{line}: it is the second of its time");
     }
+}
+
+#[test]
+fn what_is_newer_than_all_asks_nothing_also_right_after_a_start() {
+    let (folder, lines) = (tempfile::tempdir().unwrap(), Arc::new(Mutex::new(String::new())));
+    let kept = Arc::clone(&lines);
+    let server = server::serve(move |text| {
+        kept.lock().unwrap().push_str(text);
+        Some(OK.to_owned())
+    });
+    let (mut follower, history) = (open(folder.path(), server), Arc::new(Asked::default()));
+    follower.begin(Arc::clone(&history) as Arc<dyn History>);
+    tell(&mut follower, TimeOrigin::Device, std::iter::empty());
+    follower.newest(&mut std::iter::once((DeviceIndex(0), MetricIndex(0), 14)));
+    let new = (TimeOrigin::Device, true);
+    tell_as(&mut follower, new, [(21, 1.0), (28, 2.0)].into_iter());
+    assert_eq!(history.0.load(Ordering::Relaxed), 0);
+    // Of the newest time, and of the one that was the newest at the start; then one that may repeat another.
+    tell_as(&mut follower, new, [(28, 28.0)].into_iter());
+    tell_as(&mut follower, new, [(14, 14.0)].into_iter());
+    tell(&mut follower, TimeOrigin::Device, [(35, 35.0)].into_iter());
+    assert_eq!(history.0.load(Ordering::Relaxed), 3);
+    follower.flush(Followed { position: Position(1), received_ms: 1 }).unwrap().run().unwrap();
+    let places: Vec<String> =
+        lines.lock().unwrap().lines().map(|line| line.rsplit(' ').next().unwrap().to_owned()).collect();
+    assert_eq!(places, ["21000000", "28000000", "28000001", "14000001", "35000001"]);
 }

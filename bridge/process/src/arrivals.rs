@@ -35,6 +35,10 @@ impl Process {
         }
         let said = self.state.register.take(id);
         let put = said.as_ref().and_then(|said| said.word.group.clone()).unwrap_or_else(|| group.clone());
+        let known_after_ms = match self.state.fleet.left.may_have(id) {
+            true => now_ms.saturating_add(millis(self.config.future_max)),
+            false => i64::MIN,
+        };
         let device = Device {
             id: id.clone(),
             counted_in: self.state.groups.group(&put, self.config.groups_max),
@@ -44,7 +48,7 @@ impl Process {
             address,
             cells: Vec::with_capacity(metrics),
             clock: DeviceClock::default(),
-            known_after_ms: now_ms.saturating_add(millis(self.config.future_max)),
+            known_after_ms,
             interval: Interval::default(),
             interval_ms: millis(self.config.interval_default),
             heard: self.state.time.moment(),

@@ -15,6 +15,7 @@ use crate::config::ProcessConfig;
 use crate::device::Device;
 use crate::fleet::Fleet;
 use crate::groups::{Group, Groups, GroupsThen, Rounds};
+use crate::left::Left;
 use crate::older;
 use crate::redelivery::Redelivery;
 use crate::register::{Absent, Register};
@@ -43,6 +44,7 @@ const ALERTS: SectionKind = SectionKind("alerts", 1, "no alert is known; those w
 const CLEARED: SectionKind = SectionKind("cleared", 1, "cleared alerts are in the order of their times");
 const COMMANDS: SectionKind = SectionKind("commands", 1, "no command is known, nor which keys were used");
 const REDELIVERY: SectionKind = SectionKind("redelivery", 1, "a message that is sent again is taken for another one");
+const LEFT: SectionKind = SectionKind("left", 1, "");
 const UNHEARD: SectionKind = SectionKind("unheard", 1, "rules begin to wait anew for devices that were never heard");
 
 const REGISTER: SectionKind =
@@ -72,6 +74,7 @@ pub(crate) struct Then {
     redelivery: Redelivery,
     unheard: Unheard,
     register: Arc<BTreeMap<Arc<str>, Absent>>,
+    left: Left,
 }
 
 impl State {
@@ -86,6 +89,7 @@ impl State {
             redelivery: self.redelivery.clone(),
             unheard: self.unheard.clone(),
             register: self.register.then(),
+            left: self.fleet.left.clone(),
         }
     }
 }
@@ -108,7 +112,7 @@ impl Checkpoint {
     pub fn write(&self, out: impl Write) -> io::Result<()> {
         let mut out = BufWriter::with_capacity(WRITE_BYTES, out);
         out.write_all(&[VERSION])?;
-        let Then { time, fleet, groups, alerts, commands, redelivery, unheard, register } = &self.state;
+        let Then { time, fleet, groups, alerts, commands, redelivery, unheard, register, left } = &self.state;
         let (alerts, cleared) = alerts.parts();
         let mut out = Sectioned(SectionsWriter::new(out));
         out.value(TIME, time)?;
@@ -122,6 +126,7 @@ impl Checkpoint {
         out.value(REDELIVERY, redelivery)?;
         out.value(UNHEARD, unheard)?;
         out.list(REGISTER, register.iter())?;
+        out.value(LEFT, left)?;
         for (format, sources) in &self.sources {
             out.0.value(&format!("{SOURCES}{format}"), 1, &Bytes::from(sources.to_bytes()))?;
         }
@@ -199,6 +204,8 @@ impl<'a> SectionsReader<'a> {
         let devices = self.noted(DEVICES, devices);
         // Groups name devices by their numbers, and those are given anew.
         let (has_devices, mut fleet) = (devices.is_some(), devices.unwrap_or_default());
+        // Without it any device that comes may have been here before, which costs a little and nothing else.
+        fleet.left = self.sections.value(LEFT.0, LEFT.1)?.filter(|_| has_devices).unwrap_or(Left::Anybody);
         let time = time.unwrap_or_else(|| Time::after(newest_ms(&fleet)));
         let groups = (self.list::<Option<Group>, Shards<Group>>(GROUPS)?, self.value::<Rounds>(ROUNDS)?);
         let groups = match groups {

@@ -37,8 +37,8 @@ pub(crate) struct Device {
     pub(crate) principal: Arc<str>,
     pub(crate) cells: Vec<Cell>,
     pub(crate) clock: DeviceClock,
-    /// Of what it says of later times nothing can have come before it did so here: no device that had its name, and no
-    /// clock of its own that was ahead. Unix ms.
+    /// Of what it says of later times nothing can have come before it did so here: of no device that had its name, of no
+    /// clock of its own that was ahead, and by no import. Unix ms.
     pub(crate) known_after_ms: i64,
     pub(crate) interval: Interval,
     /// The interval as last learnt, ms.

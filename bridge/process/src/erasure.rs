@@ -19,6 +19,7 @@ impl Process {
             self.state.groups.hurry(self.state.time.moment(), &self.config);
         }
         self.state.register.erase(&id);
+        self.state.fleet.left.erase(&id);
         self.state.redelivery.erase(&id);
         self.state.alerts.erase(&id);
         self.orphans.retain(|orphan| self.state.alerts.get(*orphan).is_some());

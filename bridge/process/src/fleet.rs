@@ -10,6 +10,7 @@ use crate::alerts::Alerts;
 use crate::config::ProcessConfig;
 use crate::crowd::Crowd;
 use crate::device::Device;
+use crate::left::Left;
 use crate::shards::{Places, Shards};
 use crate::texts::Texts;
 use crate::time::Moment;
@@ -24,11 +25,13 @@ pub(crate) struct Fleet {
     by_id: HashMap<Arc<str>, DeviceIndex>,
     by_client: HashMap<Holder, usize>,
     crowd: Option<Crowd>,
+    /// Who was here before.
+    pub(crate) left: Left,
 }
 
 impl Fleet {
-    /// The fleet of a checkpoint's devices, by number. Texts that many have, as the names of metrics, are one in memory, as
-    /// they were when the readings came.
+    /// The fleet of a checkpoint's devices, by number; who left before is not known. Texts that many have, as the names of
+    /// metrics, are one in memory, as they were when the readings came.
     ///
     /// # Errors
     /// Those of `devices`.
@@ -49,6 +52,7 @@ impl Fleet {
             fleet.index(DeviceIndex(index), device.id.clone(), device.holder());
         }
         fleet.devices = devices;
+        fleet.left = Left::Anybody;
         Ok(fleet)
     }
 
@@ -119,6 +123,7 @@ impl Fleet {
     pub(crate) fn remove(&mut self, index: DeviceIndex) -> Option<Device> {
         let device = self.devices.remove(index.0)?;
         self.by_id.remove(&device.id);
+        self.left.add(&device.id);
         let holder = device.holder();
         if let Some(count) = self.by_client.get_mut(&holder) {
             *count -= 1;

@@ -79,6 +79,9 @@ impl Process {
                 return refusals.add(Reason::MetricLimit, || too_many_metrics(device, &series.metric, &self.config));
             }
         };
+        // What the device says of these times is not the first of them.
+        let newest_ms = series.points.iter().map(|(time_ms, _)| *time_ms).max();
+        device.known_after_ms = newest_ms.max(Some(device.known_after_ms)).unwrap_or(i64::MIN);
         output.counts.values_imported += series.points.len() as u64;
         let metric = MetricIndex(place as u16);
         output.changes.extend(series.points.iter().map(|(time_ms, value)| {

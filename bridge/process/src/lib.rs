@@ -9,8 +9,8 @@
 //! - [`output`]: what an entry led to
 //! - `fleet`, `device`: the devices and the newest value of each metric
 //! - `device_clock`: which time a reading ranks by; `given`, `redelivery`: which readings came before;
-//!   `interval`, `expected`, `liveness`: when a device is late or lost
-//! - `arrivals`, `newcomer`: they come, move, and make room; `imports`: what is brought of before;
+//!   `interval`, `silences`, `expected`, `liveness`: when a device is late or lost
+//! - `arrivals`, `newcomer`: they come, move, and make room; `left`: who is not known any more; `imports`: what is brought of before;
 //!   `crowd`: which of them gives way when there are too many; `availability`: they are said to be gone;
 //!   `descriptions`: what they say of themselves and their metrics besides values; `said`, `register`: what people say of them;
 //!   `erasure`: nothing of them stays
@@ -51,6 +51,7 @@ mod imports;
 mod interval;
 mod judging;
 mod jumps;
+mod left;
 mod liveness;
 mod names;
 mod newcomer;

@@ -20,6 +20,7 @@ use crate::device::{AggregateSlot, Cell, ValueOutcome};
 use crate::device_clock::Ranked;
 use crate::fleet::Fleet;
 use crate::groups::Groups;
+use crate::left::Left;
 use crate::newcomer::Newcomer;
 use crate::news::News;
 use crate::output::Output;
@@ -49,6 +50,8 @@ pub struct Process {
     /// Rules that wait for a device from the next entry on.
     pub(crate) waits_to_begin: Vec<u16>,
     restore_notes: Vec<String>,
+    /// Nothing was applied yet, and no checkpoint was read.
+    is_blank: bool,
 }
 
 impl Process {
@@ -60,7 +63,7 @@ impl Process {
         let (redelivery, unheard) = (Redelivery::default(), Unheard::new());
         let (time, groups, register) = (Time::new(), Groups::new(), Register::default());
         let state = State { time, fleet, groups, alerts, commands, redelivery, unheard, register };
-        let mut process = Process::with(config, state);
+        let mut process = Process { is_blank: true, ..Process::with(config, state) };
         process.go_on_waiting();
         process
     }
@@ -94,6 +97,7 @@ impl Process {
             reach: Arc::default(),
             waits_to_begin: Vec::new(),
             restore_notes: Vec::new(),
+            is_blank: false,
             rules: Rules::default(),
             config,
             state,
@@ -125,6 +129,10 @@ impl Process {
     /// the clock is set, by the time before. `decoded` is what a publication means; it is empty for other entries, and
     /// afterwards.
     pub fn apply(&mut self, position: Position, entry: &LogEntry, decoded: &mut Decoded, output: &mut Output) {
+        if std::mem::take(&mut self.is_blank) && position > Position::START.next() {
+            // What came before is not in the log any more.
+            self.state.fleet.left = Left::Anybody;
+        }
         self.state.time.pass(entry);
         let now_ms = self.state.time.now_ms();
         self.state.alerts.begin(position);
@@ -195,6 +203,15 @@ impl Process {
     /// The names of devices and metrics as changes: what history needs before their first reading.
     pub fn names(&self) -> impl Iterator<Item = Change> {
         self.state.fleet.iter().flat_map(|(index, device)| device.names(index, &self.catalogue))
+    }
+
+    /// The time (Unix ms) of the newest value of each metric of each device: what came for it before was of no later one,
+    /// or of a clock that was ahead then.
+    pub fn newest(&self) -> impl Iterator<Item = (DeviceIndex, MetricIndex, i64)> {
+        self.state.fleet.iter().flat_map(|(index, device)| {
+            let cells = (0u16..).map(MetricIndex).zip(&device.cells).filter(|(_, cell)| !cell.is_imported);
+            cells.map(move |(metric, cell)| (index, metric, cell.time_ms))
+        })
     }
 
     /// Commands that were accepted and are not in the log as going out: after a restart they are to go out.

@@ -3,10 +3,12 @@
 
 mod support;
 
-use support::{Fleet, T0, above, alerts, number, publication, readings};
+use support::{Fleet, T0, above, alerts, by, number, publication, readings};
 use tidegate_decode::{DecodeConfig, FormatChoice, SameTime, SourceConfig};
 use tidegate_process::ProcessConfig;
-use tidegate_telemetry::{Change, DeliveryClass, DeviceIndex, DeviceState, Entry, MetricIndex, TimeOrigin};
+use tidegate_telemetry::{
+    Change, DeliveryClass, DeviceIndex, DeviceState, Entry, Import, ImportedSeries, Intent, MetricIndex, TimeOrigin,
+};
 
 #[test]
 fn a_reading_is_told_with_its_device_its_metrics_and_its_class() {
@@ -109,8 +111,7 @@ fn a_reading_is_told_as_new_when_nothing_can_have_come_before_it_for_its_time() 
         let told = fleet.sends("dev7", received_s, time_s, &format!(r#""temperature":{value}"#)).to_vec();
         readings(&told)[0].cells[0].is_new
     };
-    assert!(!is_new(0, 0, 1), "a device of this name may have been forgotten");
-    assert!(!is_new(60, 60, 1), "its clock may have been ahead");
+    assert!(is_new(0, 0, 1), "nobody has left yet");
     assert!(is_new(70, 70, 1));
     assert!(is_new(71, 70, 2), "another value of the newest time");
     assert!(!is_new(72, 65, 2), "a late one");
@@ -124,6 +125,47 @@ fn a_reading_is_told_as_new_when_nothing_can_have_come_before_it_for_its_time() 
         assert!(!is_new(second, second - 20, 1), "{second}");
     }
     assert!(is_new(110, 90, 1));
+}
+
+#[test]
+fn a_device_that_comes_again_may_have_said_before_what_it_says() {
+    let is_new = |fleet: &mut Fleet, who: &str, device: &str, second: i64| {
+        let time_ms = T0 + second * 1_000;
+        let payload = format!(r#"{{"deviceId":"{device}","timestamp":{time_ms},"temperature":1}}"#);
+        let told = fleet.apply(&by(publication(time_ms, who, "hall/telemetry", &payload), who, None)).to_vec();
+        readings(&told)[0].cells[0].is_new
+    };
+    let full = ProcessConfig { devices_max: 4, ..ProcessConfig::default() };
+    let mut fleet = Fleet::with(full.clone());
+    assert!(["a1", "a2", "a3", "a4"].into_iter().all(|device| is_new(&mut fleet, "ann", device, 0)));
+    assert!(is_new(&mut fleet, "bob", "b", 1), "a1 makes room for it");
+    let checkpoint = fleet.process.checkpoint();
+    assert!(!is_new(&mut fleet, "cat", "a1", 2));
+    assert!(!is_new(&mut fleet, "cat", "a1", 62), "its clock may have been ahead");
+    assert!(is_new(&mut fleet, "cat", "a1", 63));
+    fleet.go_on(full.clone(), &checkpoint);
+    assert!(!is_new(&mut fleet, "cat", "a1", 2), "a checkpoint says who left");
+    let erase = Intent::EraseDevice { received_ms: T0 + 4_000, by: "ann".into(), device: "a2".into() };
+    fleet.apply(&Entry::Intent(erase));
+    assert!(is_new(&mut fleet, "dan", "a2", 5), "of one that was erased nothing is anywhere");
+    // The log of this one begins later.
+    let mut fleet = Fleet::with(full);
+    fleet.position = 7;
+    assert!(!is_new(&mut fleet, "ann", "a1", 0));
+}
+
+#[test]
+fn what_a_device_says_of_a_time_may_have_been_imported() {
+    let mut fleet = Fleet::new();
+    let is_new = |fleet: &mut Fleet, second: i64| {
+        let told = fleet.sends("dev7", second, second, r#""temperature":1"#).to_vec();
+        readings(&told)[0].cells[0].is_new
+    };
+    assert!(is_new(&mut fleet, 1));
+    let points = [(T0 + 9_000, number(2.0)), (T0 + 3_000, number(2.0))].into();
+    let series = ImportedSeries { device: "dev7".into(), group: "".into(), metric: "temperature".into(), points };
+    fleet.apply(&Entry::Import(Import { received_ms: T0 + 2_000, series: vec![series] }));
+    assert!(!is_new(&mut fleet, 5) && !is_new(&mut fleet, 9) && is_new(&mut fleet, 10));
 }
 
 #[test]
@@ -143,7 +185,8 @@ fn a_source_that_corrects_itself_is_told_so_and_only_the_same_value_is_the_same_
         assert_eq!(fleet.output.counts.values_duplicate, duplicate);
         assert_eq!(fleet.latest("energy"), [(0, number(value as f64))]);
         let told = readings(&fleet.output.changes);
-        assert!(told.iter().all(|told| told.origin == TimeOrigin::Correction && !told.cells[0].is_new));
+        assert!(told.iter().all(|told| told.origin == TimeOrigin::Correction));
+        assert!(told.iter().all(|told| told.cells[0].is_new == (fleet.position == 1)));
     }
     fleet.apply(&publication(T0, "c1", "meters/m1/power", "5"));
     assert_eq!(readings(&fleet.output.changes)[0].origin, TimeOrigin::Receipt, "without a time it corrects nothing");

@@ -15,6 +15,9 @@ use crate::hour::{Day, Hour, Month};
 use crate::month::{self, MonthFile};
 use crate::point::Run;
 
+/// So many series of an hour are read one by one; of more, whole parts are gone through.
+const FEW: usize = 8;
+
 /// What a day takes is told by so many of them.
 const DAYS_LATELY: usize = 7;
 
@@ -116,6 +119,28 @@ impl Files {
             }
             None => self.head.read_series(hour, parts, series, run),
         }
+    }
+
+    /// The points of some series in an hour, in order of arrival for each of them.
+    pub(crate) fn read_some(
+        &self,
+        hour: Hour,
+        series: &BTreeSet<SeriesId>,
+        each: &mut dyn FnMut(SeriesId, Run),
+    ) -> Result<(), StoreError> {
+        let parts = self.parts.get(&hour).map_or(&[][..], Vec::as_slice);
+        let are_new = self.merged(hour).is_none_or(|merged| parts.iter().all(|part| part.part > merged.part));
+        let is_one_by_one = series.len() < FEW || !are_new;
+        for &of in series {
+            let mut run = Run::default();
+            if is_one_by_one {
+                self.read(hour, of, &mut run)?;
+            } else if let Some(day) = self.days.get(&hour.day()).filter(|day| day.closed.contains_key(&hour)) {
+                day.read_series(hour, of, &mut run)?;
+            }
+            each(of, run);
+        }
+        if is_one_by_one { Ok(()) } else { self.head.read_some(hour, parts, series, each) }
     }
 
     fn merged(&self, hour: Hour) -> Option<Merged> {

@@ -8,7 +8,7 @@
 //!   summaries), `bundle`, `chunk` and `summary` (their rows), `files` (which there are), `sqlite`; `head::upgrade`: from
 //!   older formats
 //! - what is done: `store` with `flush`, `close` (hours, late data), `erase` (devices) `thin` and `maintain` (retention: some series, and
-//!   all); `retention`: what is kept for a shorter time; `query` (the `History` port); `aged`:
+//!   all); `retention`: what is kept for a shorter time; `query` and `at_times` (the `History` port); `aged`:
 //!   what ages are measured to
 //! - `images`: the files as they are at one moment, for a backup; `check`: whether they are what was written; `absence`:
 //!   whether anything of a device is left in them
@@ -24,6 +24,7 @@
 
 mod absence;
 mod aged;
+mod at_times;
 mod buffer;
 mod bundle;
 mod catalogue;

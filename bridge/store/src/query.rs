@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use tidegate_buckets::{Bucket, Rung};
 use tidegate_telemetry::history::{
     AlertEvent, ProblemGroup, ReadingsCursor, ReadingsPage, ReadingsQuery, SeriesAnswer, SeriesQuery, StoreStats,
-    Wanted,
+    TimesQuery, Wanted,
 };
 use tidegate_telemetry::{History, HistoryError, Position, Value};
 
@@ -35,6 +35,15 @@ impl History for Store {
             }
         }
         Ok(page.finished())
+    }
+
+    fn readings_at(
+        &self,
+        queries: &[TimesQuery],
+        limit: usize,
+        wanted: Wanted<'_>,
+    ) -> Result<Vec<Vec<(i64, Value)>>, HistoryError> {
+        self.at_times(queries, limit, wanted)
     }
 
     fn series(&self, query: &SeriesQuery, wanted: Wanted<'_>) -> Result<SeriesAnswer, HistoryError> {
@@ -177,15 +186,15 @@ impl Page {
 }
 
 /// One series as of one moment: its points in memory, copied, and the files, which the caller holds still.
-struct View<'a> {
+pub(crate) struct View<'a> {
     files: &'a Files,
-    series: SeriesId,
-    memory: Run,
+    pub(crate) series: SeriesId,
+    pub(crate) memory: Run,
 }
 
 impl<'a> View<'a> {
     /// `None` when there is no such series.
-    fn take(
+    pub(crate) fn take(
         store: &Store,
         files: &'a Files,
         device: &str,
@@ -275,7 +284,7 @@ impl<'a> View<'a> {
     }
 }
 
-fn check(wanted: Wanted<'_>) -> Result<(), HistoryError> {
+pub(crate) fn check(wanted: Wanted<'_>) -> Result<(), HistoryError> {
     if wanted() { Ok(()) } else { Err(HistoryError::Withdrawn) }
 }
 

@@ -5,9 +5,9 @@ mod fixture;
 
 use std::time::Duration;
 
-use fixture::{DEVICE, Fixture, METRIC, add_devices, maintain, number, reading_as, times_of};
+use fixture::{DEVICE, Fixture, METRIC, add_devices, maintain, name_of, number, reading_as, times_of};
 use tidegate_buckets::Rung;
-use tidegate_telemetry::history::{ReadingsCursor, ReadingsQuery};
+use tidegate_telemetry::history::{ReadingsCursor, ReadingsQuery, TimesQuery};
 use tidegate_telemetry::{AppliedReading, Change, DeviceIndex, History, TimeOrigin, Value};
 
 const HOUR_MS: i64 = 3_600_000;
@@ -87,6 +87,50 @@ fn a_correction_takes_the_place_of_what_the_device_said_of_its_time_wherever_tha
         assert_eq!(store.all(), expected, "what came without a time is nobody's to correct");
         let (buckets, _) = store.series(MIDNIGHT_MS, MIDNIGHT_MS + HOUR_MS, Rung::Hour);
         assert_eq!((buckets[0].1.count as usize, buckets[0].1.last), (received + 1, 4.0));
+    });
+}
+
+#[test]
+fn asked_for_many_series_at_some_times_it_answers_as_for_each_alone_wherever_it_is() {
+    const DEVICES: u32 = 30;
+    let times_ms: Vec<i64> = [-1, 0, 5, 7, HOUR_MS, HOUR_MS + 7].into_iter().map(|ms| MIDNIGHT_MS + ms).collect();
+    let mut store = Fixture::new();
+    add_devices(&mut store, DEVICES);
+    let mut round = 0;
+    wherever_it_is(&mut store, |store| {
+        round += 1;
+        for device in (0..=DEVICES).filter(|device| device % 3 != round % 3) {
+            for (at, ms) in [5, 0, 6, 7, HOUR_MS + 7, 5].into_iter().enumerate() {
+                let value = if at == 2 { Value::Text("ON".into()) } else { number(f64::from(round) + at as f64) };
+                let Change::Reading(reading) = reading_as(TimeOrigin::Device, MIDNIGHT_MS + ms, [(0, value)]) else {
+                    unreachable!()
+                };
+                store.apply(vec![Change::Reading(AppliedReading { device: DeviceIndex(device), ..reading })]);
+            }
+        }
+        // Few are looked for one by one, many by going through all.
+        for devices in [1..3, 0..DEVICES + 1] {
+            let names: Vec<String> =
+                devices.map(|device| if device == 0 { DEVICE.into() } else { name_of(device) }).collect();
+            let query = |name: &String| TimesQuery {
+                device: name.as_str().into(),
+                metric: METRIC.into(),
+                times_ms: times_ms.clone(),
+            };
+            let mut queries: Vec<TimesQuery> = names.iter().map(query).collect();
+            queries.push(TimesQuery { device: "nobody".into(), metric: METRIC.into(), times_ms: times_ms.clone() });
+            let found = store.store().readings_at(&queries, 3, &|| true).unwrap();
+            for (name, found) in names.iter().zip(&found) {
+                let alone = store.of(name, METRIC, i64::MIN, i64::MAX).into_iter();
+                let mut alone: Vec<_> = alone.filter(|(time_ms, _)| times_ms.contains(time_ms)).collect();
+                let first_ms = |at: usize| alone[..at].iter().filter(|(time_ms, _)| *time_ms == alone[at].0).count();
+                let keeps: Vec<bool> = (0..alone.len()).map(|at| first_ms(at) < 3).collect();
+                let mut keeps = keeps.into_iter();
+                alone.retain(|_| keeps.next() == Some(true));
+                assert_eq!(*found, alone, "{name}, round {round}");
+            }
+            assert_eq!(found.last(), Some(&Vec::new()));
+        }
     });
 }
 

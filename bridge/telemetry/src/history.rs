@@ -44,6 +44,17 @@ pub struct ReadingsQuery {
     pub limit: usize,
 }
 
+/// Raw readings of one series at some times.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TimesQuery {
+    /// Full device identifier.
+    pub device: Arc<str>,
+    /// Metric name.
+    pub metric: Arc<str>,
+    /// Unix ms, ascending.
+    pub times_ms: Vec<i64>,
+}
+
 /// Answer to a [`ReadingsQuery`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReadingsPage {
@@ -205,6 +216,29 @@ pub trait History: Send + Sync + 'static {
     /// # Errors
     /// When a file cannot be read, or nobody wants the answer any more.
     fn readings(&self, query: &ReadingsQuery, wanted: Wanted<'_>) -> Result<ReadingsPage, HistoryError>;
+
+    /// Raw readings of many series, each at most once, at some times: for each in order, those of one time in the order in
+    /// which they arrived, and no more of them than `limit`.
+    ///
+    /// # Errors
+    /// When a file cannot be read, or nobody wants the answer any more.
+    fn readings_at(
+        &self,
+        queries: &[TimesQuery],
+        limit: usize,
+        wanted: Wanted<'_>,
+    ) -> Result<Vec<Vec<(i64, Value)>>, HistoryError> {
+        let at = |query: &TimesQuery, time_ms: i64| {
+            let (device, metric) = (query.device.clone(), query.metric.clone());
+            let page = ReadingsQuery { device, metric, from: time_ms.into(), to_ms: time_ms.saturating_add(1), limit };
+            self.readings(&page, wanted).map(|page| page.points)
+        };
+        let of = |query: &TimesQuery| {
+            let found: Result<Vec<_>, _> = query.times_ms.iter().map(|time_ms| at(query, *time_ms)).collect();
+            found.map(|found| found.concat())
+        };
+        queries.iter().map(of).collect()
+    }
 
     /// Buckets of a chart.
     ///

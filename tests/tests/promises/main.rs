@@ -23,6 +23,7 @@ mod points;
 mod prometheus;
 mod questions;
 mod register;
+mod retention;
 mod tidy;
 mod time;
 mod transfer;

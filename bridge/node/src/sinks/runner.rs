@@ -95,6 +95,7 @@ impl Runner {
         if at.position > self.reached.position {
             self.refill(&shadow, at)?;
         }
+        self.follower.newest(&mut shadow.newest());
         // Far behind nothing is queued.
         self.follow(&mut shadow, progress.tap.passed())?;
         self.follow(&mut shadow, progress.tap.open())

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tidegate_follow::{Changes, FlushError, Followed};
 use tidegate_log::{LogReader, ReadError};
-use tidegate_telemetry::{Change, LogEntry, Position};
+use tidegate_telemetry::{Change, DeviceIndex, LogEntry, MetricIndex, Position};
 
 use super::Source;
 use super::kept::{folder, state_of};
@@ -65,6 +65,11 @@ impl Shadow {
         self.batch.entries.extend(self.rest.drain(..until));
         self.batch.process(&mut self.stages);
         Ok(&self.batch.changes)
+    }
+
+    /// Of which time (Unix ms) the newest value of each metric of each device is.
+    pub fn newest(&self) -> impl Iterator<Item = (DeviceIndex, MetricIndex, i64)> {
+        self.stages.process.newest()
     }
 
     /// The names of devices and metrics as they are now.

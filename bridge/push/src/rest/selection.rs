@@ -17,12 +17,14 @@ use crate::live::hub::Hub;
 pub const DEVICES_PER_LOCK: usize = 500;
 
 /// A series that is asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Chosen {
     /// Full identifier.
     pub device: Arc<str>,
     pub group: Arc<str>,
     pub metric: Arc<str>,
+    /// Which of those chosen it is in the order in which history names them: what is near in it is so in the files.
+    pub place: usize,
 }
 
 /// Devices and the metrics of each.
@@ -76,8 +78,9 @@ pub async fn chosen(api: &Api, asker: Asker, parameters: &Parameters) -> Result<
             format!("no device{of} has the metric {}: GET /v1/devices lists what they have", metrics.join(", "));
         return Err(ApiError::new(Kind::UnknownMetric, detail));
     }
+    (0..).zip(&mut chosen).for_each(|(place, chosen)| chosen.place = place);
     chosen.sort_by(|a, b| (&a.device, &a.metric).cmp(&(&b.device, &b.metric)));
-    chosen.dedup();
+    chosen.dedup_by(|a, b| (&a.device, &a.metric) == (&b.device, &b.metric));
     Ok(chosen)
 }
 
@@ -93,6 +96,7 @@ fn named(api: &Api, parameters: &Parameters, metrics: &[String], group: &str) ->
             device: Arc::clone(&device.id),
             group: Arc::clone(&device.group),
             metric: Arc::clone(metric),
+            place: 0,
         }));
     }
     Ok(chosen)
@@ -123,6 +127,7 @@ fn of_group(
                     device: Arc::clone(device),
                     group: Arc::clone(&path),
                     metric: Arc::clone(metric),
+                    place: 0,
                 }));
             }
         }

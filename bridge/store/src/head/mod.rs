@@ -144,6 +144,25 @@ impl Head {
         Ok(runs)
     }
 
+    /// The parts' runs of an hour for some series, in order of arrival for each of them.
+    pub(crate) fn read_some(
+        &self,
+        hour: Hour,
+        parts: &[Part],
+        series: &BTreeSet<SeriesId>,
+        each: &mut dyn FnMut(SeriesId, Run),
+    ) -> Result<(), StoreError> {
+        let (Some(first), Some(last)) = (series.first(), series.last()) else { return Ok(()) };
+        self.each_block(hour, parts, (first.0, last.0 + 1), |of, blocks| {
+            if series.contains(&of) {
+                let mut run = Run::default();
+                blocks.append(&mut run)?;
+                each(of, run);
+            }
+            Ok(())
+        })
+    }
+
     /// Comes to each block of series from `from` to below `to`, in order of arrival for each of them.
     fn each_block(
         &self,

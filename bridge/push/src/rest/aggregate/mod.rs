@@ -48,6 +48,9 @@ const SLICE_MAX_MS: i64 = 1_024 * SLICE_MS;
 /// What is quick.
 const QUICK: Duration = Duration::from_millis(5);
 
+/// Of so many windows lines are folded together, whose series are read in the order in which they lie in the files.
+const CELLS_MAX: usize = 32_768;
+
 /// Group, and device where a line is of one.
 type LineName = (Arc<str>, Option<Arc<str>>);
 
@@ -85,10 +88,9 @@ pub async fn aggregate(
     let writer = Writer { functions, times, formulas: api.config.csv_formulas };
     let work = Work {
         text: writer.begin(&head),
-        cells: (0..fold.windows()).map(|_| Cell::default()).collect(),
         question: Arc::new(Question { fold, rung, lines, writer, limits: api.config.questions.clone() }),
         line: 0,
-        series: 0,
+        pass: Pass::default(),
         under_way: None,
         slice_ms: SLICE_MS,
         points: 0,
@@ -239,17 +241,40 @@ struct Question {
 /// A question on its way.
 struct Work {
     question: Arc<Question>,
-    /// Of the line at hand.
-    cells: Vec<Cell>,
     text: Vec<u8>,
+    /// The first one of the pass.
     line: usize,
-    series: usize,
+    pass: Pass,
     /// How far the series at hand is, and from where on (Unix ms) it is to be read.
     under_way: Option<(Progress, i64)>,
     slice_ms: i64,
     /// Read so far.
     points: u64,
     worked: Duration,
+}
+
+/// Lines that are folded together.
+#[derive(Default)]
+struct Pass {
+    lines: usize,
+    /// Their series, the next one last: which line of the pass, and which of its series.
+    rest: Vec<(usize, usize)>,
+    /// Their windows, line after line.
+    cells: Vec<Cell>,
+}
+
+impl Pass {
+    /// From a line on. Where all values are gathered it is that line alone.
+    fn of(question: &Question, first: usize) -> Pass {
+        let windows = question.fold.windows().max(1);
+        let lines_max = if question.fold.needs.values { 1 } else { (CELLS_MAX / windows).max(1) };
+        let lines = &question.lines[first..question.lines.len().min(first + lines_max)];
+        let numbers = |(line, of): (usize, &Line)| (0..of.series.len()).map(move |series| (line, series));
+        let mut rest: Vec<(usize, usize)> = lines.iter().enumerate().flat_map(numbers).collect();
+        rest.sort_unstable_by_key(|(line, series)| std::cmp::Reverse(lines[*line].series[*series].place));
+        let cells = (0..question.fold.windows() * lines.len()).map(|_| Cell::default()).collect();
+        Pass { lines: lines.len(), rest, cells }
+    }
 }
 
 impl Work {
@@ -267,17 +292,14 @@ impl Work {
         let (question, began) = (Arc::clone(&self.question), Instant::now());
         let limits = &question.limits;
         let time_left = limits.time_max.saturating_sub(self.worked);
-        while let Some(line) = question.lines.get(self.line) {
-            if began.elapsed() >= TURN {
-                break;
-            }
-            let Some(series) = line.series.get(self.series) else {
-                self.end_line(line);
+        while self.line < question.lines.len() && began.elapsed() < TURN {
+            let Some((line, series)) = self.pass.rest.last().copied() else {
+                self.end_pass();
                 continue;
             };
             let points = Counter::new(self.points);
             let is_within = || points.get() <= limits.points_max && began.elapsed() <= time_left;
-            let read = self.fold(history, &|| wanted() && is_within(), series, &points);
+            let read = self.fold(history, &|| wanted() && is_within(), (line, series), &points);
             if !is_within() {
                 return Ok(Err(over(limits, points.get())));
             }
@@ -288,15 +310,16 @@ impl Work {
         Ok(Ok(self))
     }
 
-    /// Folds a slice of a series, or its end.
+    /// Folds a slice of a series, or its end: `(line, series)` of the pass.
     fn fold(
         &mut self,
         history: &dyn History,
         wanted: Wanted<'_>,
-        of: &Chosen,
+        (line, series): (usize, usize),
         points: &Counter<u64>,
     ) -> Result<(), HistoryError> {
-        let Question { fold, rung, .. } = &*self.question;
+        let Question { fold, rung, lines, .. } = &*self.question;
+        let of = &lines[self.line + line].series[series];
         let (from_ms, end_ms) = fold.span;
         let back_ms = if fold.needs.looks_back() { fold.hold_ms } else { 0 };
         let begins = (Progress::default(), from_ms.saturating_sub(back_ms));
@@ -311,7 +334,8 @@ impl Work {
             rung: rung.unwrap_or(Rung::Second),
         };
         let began = Instant::now();
-        let mut folding = fold.series(&mut self.cells, progress);
+        let cells = &mut self.pass.cells[line * fold.windows()..][..fold.windows()];
+        let mut folding = fold.series(cells, progress);
         if rung.is_some() {
             for (_, bucket) in history.series(&query, wanted)?.buckets {
                 points.set(points.get() + 1);
@@ -329,19 +353,22 @@ impl Work {
             Some((folding.pause(), to_ms))
         } else {
             folding.finish();
-            self.series += 1;
+            self.pass.rest.pop();
             None
         };
         Ok(())
     }
 
-    fn end_line(&mut self, line: &Line) {
-        let Question { fold, writer, .. } = &*self.question;
-        self.cells.iter_mut().filter_map(|cell| cell.values.as_mut()).for_each(|values| values.settle());
-        writer.line(line, fold, &self.cells, self.line == 0, &mut self.text);
-        self.cells.fill_with(Cell::default);
-        self.line += 1;
-        self.series = 0;
+    /// Writes the lines of the pass, and begins the next one.
+    fn end_pass(&mut self) {
+        let Question { fold, writer, lines, .. } = &*self.question;
+        self.pass.cells.iter_mut().filter_map(|cell| cell.values.as_mut()).for_each(|values| values.settle());
+        let done = (self.line..).zip(&lines[self.line..self.line + self.pass.lines]);
+        for ((number, line), cells) in done.zip(self.pass.cells.chunks_exact(fold.windows().max(1))) {
+            writer.line(line, fold, cells, number == 0, &mut self.text);
+        }
+        self.line += self.pass.lines;
+        self.pass = Pass::of(&self.question, self.line);
     }
 }
 
