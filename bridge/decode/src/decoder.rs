@@ -103,7 +103,8 @@ impl Decoder {
         let within = if matches!(chosen, Chosen::Auto) { text.ok().and_then(json_within) } else { None };
         let text = within.as_deref().map_or(text, Ok);
         let zone = source.and_then(|source| source.timezone.as_ref());
-        let mut input = Input { config, names, topic, zone, payload, text, position };
+        let filter = source.map(|source| source.topic.as_str());
+        let mut input = Input { config, names, topic, filter, zone, payload, text, position };
         let format = match chosen {
             Chosen::Nothing => None,
             Chosen::Format(number) => formats.get_mut(number),

@@ -60,6 +60,8 @@ pub struct Input<'a> {
     pub(crate) config: &'a DecodeConfig,
     pub(crate) names: &'a mut Names,
     pub(crate) topic: &'a str,
+    /// The topic filter of the source that is configured for it.
+    pub(crate) filter: Option<&'a str>,
     /// Where the source's clocks are.
     pub(crate) zone: Option<&'a TimeZone>,
     pub(crate) payload: &'a [u8],
@@ -78,6 +80,12 @@ impl<'a> Input<'a> {
     #[must_use]
     pub fn payload(&self) -> &'a [u8] {
         self.payload
+    }
+
+    /// The topic filter of the `[[source]]` that the publication's format was chosen by.
+    #[must_use]
+    pub fn filter(&self) -> Option<&'a str> {
+        self.filter
     }
 
     /// Where the publication stands in the log.

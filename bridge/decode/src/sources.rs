@@ -66,6 +66,11 @@ impl<T: Clone + Default> Sources<T> {
         &mut known.state
     }
 
+    /// The state of a source that is known.
+    pub fn get(&self, source: &str) -> Option<&T> {
+        self.parts[part_of(source)].get(source).map(|known| &known.state)
+    }
+
     fn make_room(&mut self) {
         if self.len < self.max {
             return;

@@ -2,8 +2,9 @@
 
 mod json;
 mod plain;
+mod zigbee2mqtt;
 
 use crate::format::FormatEntry;
 
 /// Every format. Of a publication whose topic no `[[source]]` is about, the first that recognizes it is meant.
-pub const FORMATS: &[FormatEntry] = &[json::JSON, plain::PLAIN];
+pub const FORMATS: &[FormatEntry] = &[zigbee2mqtt::ZIGBEE2MQTT, json::JSON, plain::PLAIN];
