@@ -82,9 +82,7 @@ impl Decoder {
     /// beside the rejection. Only of text that is not JSON nothing is taken at all.
     pub fn decode(&mut self, position: Position, publication: &Publication) -> &mut Decoded {
         self.decoded.clear();
-        if !publication.payload.is_empty() {
-            self.decoded.rejection = self.read(position, publication).err();
-        }
+        self.decoded.rejection = self.read(position, publication).err();
         &mut self.decoded
     }
 
@@ -111,6 +109,10 @@ impl Decoder {
             Chosen::Auto => formats.iter_mut().find(|(_, format)| format.recognizes(&input)),
         };
         let Some((_, format)) = format else { return Ok(()) };
+        if payload.is_empty() {
+            format.clear(&input);
+            return Ok(());
+        }
         let result = format.decode(&mut input, decoded);
         if source.is_some_and(|source| source.same_time == SameTime::Last) {
             decoded.readings.iter_mut().for_each(|reading| reading.corrects = true);

@@ -35,6 +35,9 @@ pub trait Format: Debug + Send {
     /// What could not be taken. A flaw is contained: what could be taken of the publication is in `out` all the same.
     fn decode(&mut self, input: &mut Input<'_>, out: &mut Decoded) -> Result<(), Rejection>;
 
+    /// The retained message of a topic is cleared (MQTT 5.0 section 3.3.1.3): what it said does not hold any more.
+    fn clear(&mut self, _input: &Input<'_>) {}
+
     /// What it remembers of its sources, for a checkpoint; `None`: it remembers nothing.
     fn freeze(&self) -> Option<Frozen> {
         None

@@ -9,16 +9,18 @@
 //! - [`sources`]: what a format remembers of each of its sources
 //! - [`config`]: limits, formats by topic, and which key of a payload means what; `configured`: the tables `[[source]]`
 //! - `flaws`: what went wrong in one publication; `described`: readings with what is known of them; `quantities`: what
-//!   quantities are called; `topic`, `time`, `names`, `words`, `non_finite`,
+//!   quantities are called; `meaning`: what a text means whose kind is known; `topic`, `time`, `names`, `words`, `non_finite`,
 //!   `surroundings`: what formats share
 
 pub mod config;
 mod configured;
 pub mod decoder;
 mod described;
+
 mod flaws;
 pub mod format;
 pub mod formats;
+mod meaning;
 mod names;
 mod non_finite;
 mod quantities;

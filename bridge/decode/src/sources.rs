@@ -3,11 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use rustc_hash::FxHashSet;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tidegate_telemetry::{Frozen, Position, record};
 
 use crate::format::StateError;
+
+/// So many entries of the log later it is noted again that a source was used.
+const USED_AGAIN: u64 = 4_096;
 
 /// Parts that sources are in by their names: one is copied when it changes while a checkpoint is written.
 const PARTS: usize = 256;
@@ -20,6 +24,8 @@ const PARTS: usize = 256;
 #[derive(Debug)]
 pub struct Sources<T> {
     parts: Vec<Part<T>>,
+    /// Hashes of all names, and perhaps of some that went: most names that are looked for are none of them.
+    hashes: FxHashSet<u64>,
     len: usize,
     max: usize,
 }
@@ -37,7 +43,8 @@ impl<T: Clone + Default> Sources<T> {
     /// No source yet, and so many at most.
     #[must_use]
     pub fn new(max: usize) -> Self {
-        Sources { parts: (0..PARTS).map(|_| Arc::default()).collect(), len: 0, max: max.max(1) }
+        let parts = (0..PARTS).map(|_| Arc::default()).collect();
+        Sources { parts, hashes: FxHashSet::default(), len: 0, max: max.max(1) }
     }
 
     /// Number of sources.
@@ -54,9 +61,11 @@ impl<T: Clone + Default> Sources<T> {
 
     /// The state of a source, for the publication at `position`; a new one where there is none.
     pub fn of(&mut self, source: &str, position: Position) -> &mut T {
-        let part = part_of(source);
+        let hash = hash_of(source);
+        let part = part_of(hash);
         if !self.parts[part].contains_key(source) {
             self.make_room();
+            self.hashes.insert(hash);
             let new = Source { used: position, state: T::default() };
             Arc::make_mut(&mut self.parts[part]).insert(source.into(), new);
             self.len += 1;
@@ -67,8 +76,40 @@ impl<T: Clone + Default> Sources<T> {
     }
 
     /// The state of a source that is known.
+    #[must_use]
     pub fn get(&self, source: &str) -> Option<&T> {
-        self.parts[part_of(source)].get(source).map(|known| &known.state)
+        if self.hashes.is_empty() {
+            return None;
+        }
+        let hash = hash_of(source);
+        if !self.hashes.contains(&hash) {
+            return None;
+        }
+        self.parts[part_of(hash)].get(source).map(|known| &known.state)
+    }
+
+    /// As [`Sources::get`], for a publication at `position` that uses it.
+    pub fn used(&mut self, source: &str, position: Position) -> Option<&T> {
+        let part = part_of(hash_of(source));
+        let is_old = self.parts[part].get(source)?.used.0.saturating_add(USED_AGAIN) < position.0;
+        if is_old && let Some(known) = Arc::make_mut(&mut self.parts[part]).get_mut(source) {
+            known.used = position;
+        }
+        self.parts[part].get(source).map(|known| &known.state)
+    }
+
+    /// Forgets a source.
+    pub fn remove(&mut self, source: &str) {
+        let part = part_of(hash_of(source));
+        if self.parts[part].contains_key(source) {
+            Arc::make_mut(&mut self.parts[part]).remove(source);
+            self.len -= 1;
+        }
+    }
+
+    /// Each of the states, to be changed in what does not matter.
+    pub fn states_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.parts.iter_mut().flat_map(|part| Arc::make_mut(part).values_mut()).map(|known| &mut known.state)
     }
 
     fn make_room(&mut self) {
@@ -81,6 +122,7 @@ impl<T: Clone + Default> Sources<T> {
         let last_to_go = *last_to_go;
         self.parts.iter_mut().for_each(|part| Arc::make_mut(part).retain(|_, known| known.used > last_to_go));
         self.len = self.parts.iter().map(|part| part.len()).sum();
+        self.hashes = self.parts.iter().flat_map(|part| part.keys()).map(|name| hash_of(name)).collect();
     }
 }
 
@@ -106,16 +148,19 @@ impl<T: Clone + Default + Serialize + DeserializeOwned + Send + Sync + 'static> 
         *self = Sources::new(self.max);
         self.len = all.len();
         for (name, known) in all {
-            Arc::make_mut(&mut self.parts[part_of(&name)]).insert(name, known);
+            let hash = hash_of(&name);
+            self.hashes.insert(hash);
+            Arc::make_mut(&mut self.parts[part_of(hash)]).insert(name, known);
         }
         Ok(())
     }
 }
 
 /// FNV-1a (Fowler, Noll, Vo): the same in each run, so that checkpoints of one state are the same bytes.
-fn part_of(source: &str) -> usize {
-    let hash = source
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+fn hash_of(source: &str) -> u64 {
+    source.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+fn part_of(hash: u64) -> usize {
     (hash ^ (hash >> 32)) as usize % PARTS
 }

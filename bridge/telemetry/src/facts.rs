@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// What is known of a device. Each is absent where nobody said it. It stands in checkpoints as a [record](crate::record): a
 /// new field comes last, and has a default.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub struct DeviceFacts {
     /// What people call it: `Kitchen window`.
     pub name: Option<Arc<str>>,
@@ -34,7 +34,7 @@ pub enum PowerSource {
 }
 
 /// What is known of a metric. Each is absent where nobody said it. In checkpoints it is as [`DeviceFacts`].
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub struct MetricFacts {
     /// Unit for people: `°C`; empty: it has none.
     pub unit: Option<Arc<str>>,

@@ -1,5 +1,7 @@
 //! The formats. A new one is a file or folder here, its `mod`, and its entry in [`FORMATS`].
 
+mod esphome;
+mod home_assistant;
 mod json;
 mod plain;
 mod zigbee2mqtt;
@@ -7,4 +9,5 @@ mod zigbee2mqtt;
 use crate::format::FormatEntry;
 
 /// Every format. Of a publication whose topic no `[[source]]` is about, the first that recognizes it is meant.
-pub const FORMATS: &[FormatEntry] = &[zigbee2mqtt::ZIGBEE2MQTT, json::JSON, plain::PLAIN];
+pub const FORMATS: &[FormatEntry] =
+    &[zigbee2mqtt::ZIGBEE2MQTT, home_assistant::HOME_ASSISTANT, esphome::ESPHOME, json::JSON, plain::PLAIN];

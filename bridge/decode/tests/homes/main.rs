@@ -1,6 +1,9 @@
 //! The formats that people have at home, with payloads as the makers' documents print them.
 #![allow(clippy::unwrap_used)]
 
+mod cost;
+mod esphome;
+mod home_assistant;
 mod noise;
 mod zigbee2mqtt;
 
@@ -9,6 +12,9 @@ use std::sync::Arc;
 use tidegate_decode::{DecodeConfig, Decoder, FormatChoice, SameTime, SourceConfig};
 use tidegate_telemetry::{Decoded, DeviceFacts, MetricFacts, Position, Reason, Value};
 use tidegate_testing::publication;
+
+/// Topics and payloads that the formats understand.
+const SAMPLES: &[&[(&str, &str)]] = &[zigbee2mqtt::SAMPLES, home_assistant::SAMPLES, esphome::SAMPLES];
 
 /// A decoder that is told one publication after the other.
 pub(crate) struct House {

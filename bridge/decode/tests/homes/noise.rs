@@ -1,9 +1,6 @@
 //! Whatever comes on their topics: no format panics, and none goes beyond its limits.
 
-use crate::{House, zigbee2mqtt};
-
-/// Topics and payloads that the formats understand: where mutation begins.
-const SAMPLES: &[&[(&str, &str)]] = &[zigbee2mqtt::SAMPLES];
+use crate::{House, SAMPLES};
 
 /// Pieces that mean something to one or the other.
 const WORDS: &[&str] = &[
