@@ -107,6 +107,11 @@ impl<T: Clone + Default> Sources<T> {
         }
     }
 
+    /// Each of the states.
+    pub fn states(&self) -> impl Iterator<Item = &T> {
+        self.parts.iter().flat_map(|part| part.values()).map(|known| &known.state)
+    }
+
     /// Each of the states, to be changed in what does not matter.
     pub fn states_mut(&mut self) -> impl Iterator<Item = &mut T> {
         self.parts.iter_mut().flat_map(|part| Arc::make_mut(part).values_mut()).map(|known| &mut known.state)

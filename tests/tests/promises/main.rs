@@ -12,6 +12,7 @@ mod durability;
 mod engines;
 mod erasure;
 mod figures;
+mod formats_home;
 mod identity;
 mod influxdb;
 mod live;

@@ -168,7 +168,7 @@ fn state(input: &mut Input<'_>, subject: &Subject<'_>, out: &mut Decoded) -> Res
     let mut flaws = Flaws::default();
     let found = match text.starts_with('{') && matches!(subject.component, "light" | "event" | "fan") {
         true => {
-            let found = json::object(input, text, &[], &mut flaws)?;
+            let found = json::found(input, text, &[], &mut flaws)?;
             below(input, subject, found)?
         }
         false => {

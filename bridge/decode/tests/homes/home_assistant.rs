@@ -70,14 +70,14 @@ fn components_of_one_device_are_one_device() {
     let mut house = house(&[SAMPLES[0], SAMPLES[1]]);
     let said = house.hear("homeassistant/sensor/sensorBedroom/state", r#"{"temperature":23.456,"humidity":43.70}"#);
     assert_eq!(said.of(), ("homeassistant/bedroom01ae", "Upstairs"));
-    assert_eq!(said.values(), [("humidity", number(43.7)), ("warmth", number(23.5))]);
+    assert_eq!(said.values(), [("humidity", number(43.7)), ("temperature", number(23.5))]);
     let facts = said.device();
     let texts = [&facts.name, &facts.model, &facts.maker, &facts.firmware].map(|text| text.as_deref().unwrap());
     assert_eq!(texts, ["Bedroom", "Example Sensor", "Example sensors Ltd.", "2024.1.0"]);
     assert_eq!(facts.report_ms, Some(3_600_000));
-    assert_eq!(shown(said.facts("warmth")), ("°C", "temperature", None));
-    assert_eq!(said.facts("warmth").state_class, Some(StateClass::Measurement));
-    assert_eq!((said.facts("warmth").name.as_deref(), said.facts("humidity").decimals), (Some("Warmth"), Some(1)));
+    assert_eq!(shown(said.facts("temperature")), ("°C", "temperature", None));
+    assert_eq!(said.facts("temperature").state_class, Some(StateClass::Measurement));
+    assert_eq!((said.facts("temperature").name.as_deref(), said.facts("humidity").decimals), (Some("Warmth"), Some(1)));
 }
 
 #[test]

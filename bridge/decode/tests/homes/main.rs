@@ -5,6 +5,10 @@ mod cost;
 mod esphome;
 mod home_assistant;
 mod noise;
+mod openmqttgateway;
+mod rtl_433;
+mod shelly;
+mod tasmota;
 mod zigbee2mqtt;
 
 use std::sync::Arc;
@@ -14,7 +18,15 @@ use tidegate_telemetry::{Decoded, DeviceFacts, MetricFacts, Position, Reason, Va
 use tidegate_testing::publication;
 
 /// Topics and payloads that the formats understand.
-const SAMPLES: &[&[(&str, &str)]] = &[zigbee2mqtt::SAMPLES, home_assistant::SAMPLES, esphome::SAMPLES];
+const SAMPLES: &[&[(&str, &str)]] = &[
+    zigbee2mqtt::SAMPLES,
+    home_assistant::SAMPLES,
+    esphome::SAMPLES,
+    tasmota::SAMPLES,
+    shelly::SAMPLES,
+    openmqttgateway::SAMPLES,
+    rtl_433::SAMPLES,
+];
 
 /// A decoder that is told one publication after the other.
 pub(crate) struct House {

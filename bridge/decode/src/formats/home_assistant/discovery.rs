@@ -86,7 +86,11 @@ impl HomeAssistant {
         let keys = Keys::of(&json);
         let owner = Owner::of(&keys);
         let config = input.name("topic", topic)?;
-        *self.register.configs.of(topic, position) = Config { digest, ..Config::default() };
+        if !self.register.take(topic, Config::new(digest, text.len()), position) {
+            let detail =
+                "what is discovered is more than is kept: clear retained configurations of devices that are gone";
+            return Err(Rejection::new(Reason::PayloadTooLarge, detail));
+        }
         for entity in entities(subject, &keys, flaws) {
             if let Err(rejection) = self.take(input, &config, &owner, &entity, flaws) {
                 flaws.add(rejection);
@@ -184,8 +188,8 @@ impl HomeAssistant {
         if owner.group.is_some() || known.group.is_empty() {
             known.group = group;
         }
-        let state = format!("{config}\n{}\n{}", entity.object, role.name);
-        let metric = known.give_name(&names, &state).ok_or_else(|| no_name(entity.object))?;
+        let state = digest(&format!("{}\n{}", entity.object, role.name));
+        let metric = known.give_name(&names, config, state).ok_or_else(|| no_name(entity.object))?;
         watch.iter().for_each(|watch| known.watch(watch));
         let meaning = match &node {
             Some(node) if node.component == "text_sensor" => Meaning::Text,
@@ -199,20 +203,18 @@ impl HomeAssistant {
             // Its log is no telemetry.
             self.note(input, config, &format!("{}/debug", node.node), None);
         }
-        self.register.configs.of(config, position).devices.insert(device.clone());
         let part = Part { config: config.clone(), device, metric, template, meaning, facts };
         self.note(input, config, &topic, Some(part));
         Ok(())
     }
 
     /// Notes what comes on a topic; `None`: nothing that is a state.
-    fn note(&mut self, input: &Input<'_>, config: &Arc<str>, topic: &str, part: Option<Part>) {
-        if is_of_another(input, topic) {
-            return;
+    fn note(&mut self, input: &mut Input<'_>, config: &Arc<str>, topic: &str, part: Option<Part>) {
+        if !is_of_another(input, topic)
+            && let Ok(topic) = input.name("topic", topic)
+        {
+            self.register.note(&topic, config, part, input.position());
         }
-        let position = input.position();
-        self.register.topics.of(topic, position).parts.extend(part);
-        self.register.configs.of(config, position).topics.insert(topic.into());
     }
 
     fn facts(&mut self, input: &mut Input<'_>, owner: &Owner<'_>, keys: &Keys<'_>, id: &str) -> DeviceFacts {

@@ -96,14 +96,22 @@ fn round(value: Value, precision: Option<i32>, method: Option<String>, default: 
         Some("floor") => (number * scale).floor() / scale,
         Some("ceil") => (number * scale).ceil() / scale,
         Some("half") => (number * 2.0).round_ties_even() / 2.0,
-        _ if precision > 0 => format!("{number:.*}", precision as usize).parse().unwrap_or(number),
-        _ => (number * scale).round_ties_even() / scale,
+        _ => rounded(number, precision),
     };
     if precision <= 0 && method.as_deref() != Some("half") {
         Ok(Value::from(rounded as i64))
     } else {
         Ok(rounded.into())
     }
+}
+
+/// A number with so many decimals.
+pub(super) fn rounded(number: f64, decimals: i32) -> f64 {
+    if decimals > 0 {
+        return format!("{number:.*}", decimals as usize).parse().unwrap_or(number);
+    }
+    let scale = 10_f64.powi(decimals);
+    (number * scale).round_ties_even() / scale
 }
 
 fn arithmetic(value: &Value, of: impl FnOnce(f64) -> f64) -> Result<Value, Error> {

@@ -20,7 +20,7 @@ use crate::config::{DecodeConfig, FormatChoice};
 use crate::described;
 use crate::flaws::Flaws;
 use crate::format::{Format, FormatEntry, Input, StateError};
-use crate::formats::zigbee2mqtt;
+use crate::formats::{openmqttgateway, rtl_433, shelly, tasmota, zigbee2mqtt};
 use crate::topic;
 use discovery::Subject;
 use register::{Device, Part, Register};
@@ -81,7 +81,10 @@ fn is_of_another(input: &Input<'_>, topic: &str) -> bool {
     match source.map(|source| source.format) {
         Some(FormatChoice::Named(name)) => name != HOME_ASSISTANT.name,
         Some(FormatChoice::Ignore) => true,
-        Some(FormatChoice::Auto) | None => zigbee2mqtt::owns(topic),
+        Some(FormatChoice::Auto) | None => {
+            let owners = [zigbee2mqtt::owns, tasmota::owns, shelly::owns, openmqttgateway::owns, rtl_433::owns];
+            owners.iter().any(|owns| owns(topic))
+        }
     }
 }
 

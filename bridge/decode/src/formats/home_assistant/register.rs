@@ -1,6 +1,6 @@
 //! What was discovered: the states on each topic, the devices, and what each configuration brought.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -12,6 +12,9 @@ use crate::sources::Sources;
 
 /// Most different lists of availability topics of one device.
 const WATCHES_MAX: usize = 8;
+
+/// Most metrics of one device.
+const NAMES_MAX: usize = 1_024;
 
 /// A state that comes on a topic.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -38,8 +41,25 @@ pub(super) struct Topic {
 pub(super) struct Config {
     /// A hash of its payload.
     pub(super) digest: u64,
-    pub(super) devices: BTreeSet<Arc<str>>,
-    pub(super) topics: BTreeSet<Arc<str>>,
+    /// Length of its payload, to which what is kept of it is in proportion.
+    bytes: u64,
+    devices: Names,
+    topics: Names,
+}
+
+/// Names in order: mostly one or few, which a vector has in little room.
+type Names = Vec<Arc<str>>;
+
+fn insert(names: &mut Names, name: &Arc<str>) {
+    if let Err(place) = names.binary_search(name) {
+        names.insert(place, Arc::clone(name));
+    }
+}
+
+impl Config {
+    pub(super) fn new(digest: u64, bytes: usize) -> Config {
+        Config { digest, bytes: bytes as u64, ..Config::default() }
+    }
 }
 
 /// A device.
@@ -47,13 +67,16 @@ pub(super) struct Config {
 pub(super) struct Device {
     pub(super) facts: Arc<DeviceFacts>,
     pub(super) group: Arc<str>,
-    /// The configurations and states in them that its metrics are.
-    names: BTreeMap<Arc<str>, Arc<str>>,
-    configs: BTreeSet<Arc<str>>,
+    /// Its metrics, in order.
+    names: Vec<Named>,
+    configs: Names,
     pub(super) watches: Vec<Arc<Watch>>,
     /// What was said last on topics of availability.
-    said: BTreeMap<Arc<str>, bool>,
+    said: Vec<(Arc<str>, bool)>,
 }
+
+/// A metric: its name, its configuration, and the state in that, as a hash.
+type Named = (Arc<str>, Arc<str>, u64);
 
 /// A list of topics of availability.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -80,11 +103,21 @@ pub(super) struct Item {
 
 impl Device {
     /// Gives one of these names to a state, the first that no other state of the device has.
-    pub(super) fn give_name(&mut self, candidates: &[Arc<str>], state: &str) -> Option<Arc<str>> {
-        let is_free = |name: &&Arc<str>| self.names.get(*name).is_none_or(|holder| **holder == *state);
-        let name = candidates.iter().find(is_free)?.clone();
-        self.names.insert(name.clone(), state.into());
-        Some(name)
+    pub(super) fn give_name(&mut self, candidates: &[Arc<str>], config: &Arc<str>, state: u64) -> Option<Arc<str>> {
+        for name in candidates {
+            match self.names.binary_search_by(|(known, ..)| known.cmp(name)) {
+                Ok(place) if self.names[place].1 == *config && self.names[place].2 == state => {
+                    return Some(name.clone());
+                }
+                Ok(_) => {}
+                Err(_) if self.names.len() >= NAMES_MAX => return None,
+                Err(place) => {
+                    self.names.insert(place, (name.clone(), Arc::clone(config), state));
+                    return Some(name.clone());
+                }
+            }
+        }
+        None
     }
 
     pub(super) fn watch(&mut self, watch: &Arc<Watch>) {
@@ -95,8 +128,11 @@ impl Device {
 
     /// Notes what a topic of availability said. Whether the device is there now.
     pub(super) fn hear(&mut self, topic: &str, is_available: bool) -> bool {
-        self.said.insert(topic.into(), is_available);
-        let said = |item: &Item| self.said.get(&item.topic).copied().unwrap_or(false);
+        match self.said.iter_mut().find(|(known, _)| **known == *topic) {
+            Some((_, said)) => *said = is_available,
+            None => self.said.push((topic.into(), is_available)),
+        }
+        let said = |item: &Item| self.said.iter().any(|(topic, said)| *topic == item.topic && *said);
         self.watches.iter().any(|watch| match watch.mode {
             Mode::All => watch.items.iter().all(said),
             Mode::Any => watch.items.iter().any(said),
@@ -112,11 +148,42 @@ pub(super) struct Register {
     pub(super) topics: Sources<Topic>,
     pub(super) configs: Sources<Config>,
     pub(super) devices: Sources<Device>,
+    /// Bytes of all configurations, or more where some were forgotten since they were counted.
+    bytes: u64,
+    counted: Position,
 }
+
+/// Most bytes of all configurations.
+const BYTES_MAX: u64 = 128 << 20;
+/// So many entries of the log later the bytes are counted again.
+const COUNT_AGAIN: u64 = 4_096;
 
 impl Register {
     pub(super) fn new(max: usize) -> Self {
-        Register { topics: Sources::new(max), configs: Sources::new(max), devices: Sources::new(max) }
+        Register {
+            topics: Sources::new(max),
+            configs: Sources::new(max),
+            devices: Sources::new(max),
+            bytes: 0,
+            counted: Position(0),
+        }
+    }
+
+    /// Takes a configuration in. Whether there is room for one of so many bytes.
+    pub(super) fn take(&mut self, topic: &str, config: Config, position: Position) -> bool {
+        if self.bytes + config.bytes > BYTES_MAX {
+            if self.counted.0 + COUNT_AGAIN > position.0 && self.counted.0 > 0 {
+                return false;
+            }
+            self.counted = position;
+            self.bytes = self.configs.states().map(|known| known.bytes).sum();
+        }
+        let has_room = self.bytes + config.bytes <= BYTES_MAX;
+        if has_room {
+            self.bytes += config.bytes;
+            *self.configs.of(topic, position) = config;
+        }
+        has_room
     }
 
     /// Whether a configuration came before as it is, and nothing of it was forgotten since.
@@ -132,6 +199,7 @@ impl Register {
     pub(super) fn forget(&mut self, config: &str, position: Position) {
         let Some(known) = self.configs.get(config).cloned() else { return };
         self.configs.remove(config);
+        self.bytes = self.bytes.saturating_sub(known.bytes);
         for topic in &known.topics {
             self.forget_topic(topic, config, position);
         }
@@ -140,8 +208,8 @@ impl Register {
                 continue;
             }
             let device = self.devices.of(&id, position);
-            device.configs.remove(config);
-            device.names.retain(|_, state| state.split_once('\n').is_none_or(|(of, _)| of != config));
+            device.configs.retain(|known| **known != *config);
+            device.names.retain(|(_, of, _)| **of != *config);
             if device.configs.is_empty() {
                 let watches = std::mem::take(&mut device.watches);
                 self.devices.remove(&id);
@@ -174,8 +242,15 @@ impl Register {
     /// Notes that a device is of a configuration.
     pub(super) fn device(&mut self, id: &Arc<str>, config: &Arc<str>, position: Position) -> &mut Device {
         let device = self.devices.of(id, position);
-        device.configs.insert(Arc::clone(config));
+        insert(&mut device.configs, config);
+        insert(&mut self.configs.of(config, position).devices, id);
         device
+    }
+
+    /// Notes what comes on a topic of a configuration; no part: nothing that is a state.
+    pub(super) fn note(&mut self, topic: &Arc<str>, config: &Arc<str>, part: Option<Part>, position: Position) {
+        self.topics.of(topic, position).parts.extend(part);
+        insert(&mut self.configs.of(config, position).topics, topic);
     }
 
     pub(super) fn freeze(&self) -> Frozen {
@@ -196,6 +271,7 @@ impl Register {
         let [topics, configs, devices] = &parts[..] else { return Err(StateError) };
         self.topics.restore(topics)?;
         self.configs.restore(configs)?;
+        self.bytes = self.configs.states().map(|known| known.bytes).sum();
         self.devices.restore(devices)
     }
 }

@@ -28,8 +28,9 @@ pub(super) struct Templates {
 enum Compiled {
     /// `{{ value }}`.
     Value,
-    /// `{{ value_json.a.b }}`, by far the most.
-    Path(Vec<Step>),
+    /// `{{ value_json.a.b | round(1) }}`, by far the most. The engine has it too where it does something with the value,
+    /// for values that are no numbers.
+    Path(Vec<Step>, Vec<Deed>),
     /// The engine has it, by its text.
     Other,
     /// It is none, for this reason.
@@ -40,6 +41,40 @@ enum Compiled {
 enum Step {
     Key(Box<str>),
     Index(usize),
+}
+
+/// What is done with a number.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Deed {
+    Float,
+    Int,
+    Round(i32),
+}
+
+impl Deed {
+    /// `float`, `float(0)`, `int`, `round`, `round(2)`.
+    fn of(filter: &str) -> Option<Deed> {
+        let (name, argument) = match filter.trim().strip_suffix(')') {
+            Some(call) => call.split_once('(')?,
+            None => (filter.trim(), ""),
+        };
+        let argument = argument.trim();
+        let digits = argument.len() <= 2 && argument.bytes().all(|byte| byte.is_ascii_digit());
+        match name.trim() {
+            "float" if digits => Some(Deed::Float),
+            "int" if digits => Some(Deed::Int),
+            "round" if digits => Some(Deed::Round(argument.parse().unwrap_or(0))),
+            _ => None,
+        }
+    }
+
+    fn to(self, number: f64) -> f64 {
+        match self {
+            Deed::Float => number,
+            Deed::Int => number.trunc(),
+            Deed::Round(decimals) => filters::rounded(number, decimals),
+        }
+    }
 }
 
 /// What a payload says by a template.
@@ -105,7 +140,7 @@ impl Templates {
     pub(super) fn check(&mut self, source: &Arc<str>) -> Result<(), Rejection> {
         match self.compiled(source) {
             Compiled::Broken(rejection) => return Err(rejection.clone()),
-            Compiled::Value | Compiled::Path(_) => return Ok(()),
+            Compiled::Value | Compiled::Path(..) => return Ok(()),
             Compiled::Other => {}
         }
         // Values are missing now, which is no mistake of the template.
@@ -117,7 +152,7 @@ impl Templates {
 
     /// The path below `value_json` that a template names and nothing else, with dots.
     pub(super) fn path(&mut self, source: &Arc<str>) -> Option<String> {
-        let Compiled::Path(steps) = self.compiled(source) else { return None };
+        let Compiled::Path(steps, _) = self.compiled(source) else { return None };
         let steps: Vec<String> = steps
             .iter()
             .map(|step| match step {
@@ -137,19 +172,29 @@ impl Templates {
         let Some(source) = source else { return Ok(Rendered::Text(payload.text.into())) };
         match self.compiled(source) {
             Compiled::Value => Ok(Rendered::Text(payload.text.into())),
-            Compiled::Path(steps) => match payload.json() {
-                Ok(json) => Ok(leaf(steps, json)),
+            Compiled::Path(steps, deeds) => match payload.json() {
+                Ok(json) => match leaf(steps, json) {
+                    Rendered::Number(number) => {
+                        Ok(Rendered::Number(deeds.iter().fold(number, |number, deed| deed.to(number))))
+                    }
+                    leaf if deeds.is_empty() => Ok(leaf),
+                    _ => self.by_engine(source, payload),
+                },
                 Err(error) => Err(not_json(source, error)),
             },
             Compiled::Broken(rejection) => Err(rejection.clone()),
-            Compiled::Other => match self.evaluate(source, payload) {
-                Ok(text) => Ok(Rendered::Text(text.trim().to_owned().into())),
-                Err(error) if error.kind() == ErrorKind::UndefinedError => match payload.json() {
-                    Err(not) if source.contains("value_json") => Err(not_json(source, not)),
-                    _ => Ok(Rendered::Absent),
-                },
-                Err(error) => Err(broken(source, &error)),
+            Compiled::Other => self.by_engine(source, payload),
+        }
+    }
+
+    fn by_engine<'p>(&self, source: &Arc<str>, payload: &mut Payload<'p>) -> Result<Rendered<'p>, Rejection> {
+        match self.evaluate(source, payload) {
+            Ok(text) => Ok(Rendered::Text(text.trim().to_owned().into())),
+            Err(error) if error.kind() == ErrorKind::UndefinedError => match payload.json() {
+                Err(not) if source.contains("value_json") => Err(not_json(source, not)),
+                _ => Ok(Rendered::Absent),
             },
+            Err(error) => Err(broken(source, &error)),
         }
     }
 
@@ -175,11 +220,14 @@ impl Templates {
             let detail = format!("a template of {} bytes is longer than {BYTES_MAX}: shorten it", source.len());
             return Compiled::Broken(Rejection::new(Reason::NotUnderstood, detail));
         }
-        if let Some(simple) = simple(source) {
-            return simple;
+        let simple = simple(source);
+        match simple {
+            Some(Compiled::Path(_, ref deeds)) if !deeds.is_empty() => {}
+            Some(alone) => return alone,
+            None => {}
         }
         match self.env.add_template_owned(source.to_string(), source.to_string()) {
-            Ok(()) => Compiled::Other,
+            Ok(()) => simple.unwrap_or(Compiled::Other),
             Err(error) => Compiled::Broken(broken(source, &error)),
         }
     }
@@ -227,13 +275,11 @@ fn simple(source: &str) -> Option<Compiled> {
     let inner = source.trim().strip_prefix("{{")?.strip_suffix("}}")?;
     let inner = inner.strip_prefix('-').unwrap_or(inner);
     let inner = inner.strip_suffix('-').unwrap_or(inner).trim();
-    let path = match inner.split_once('|') {
-        Some((path, filter)) if filter.trim() == "is_defined" => path.trim(),
-        Some(_) => return None,
-        None => inner,
-    };
+    let mut parts = inner.split('|');
+    let path = parts.next()?.trim();
+    let deeds = parts.filter(|filter| filter.trim() != "is_defined").map(Deed::of).collect::<Option<Vec<_>>>()?;
     if path == "value" {
-        return Some(Compiled::Value);
+        return deeds.is_empty().then_some(Compiled::Value);
     }
     let mut rest = path.strip_prefix("value_json")?;
     let mut steps = Vec::new();
@@ -242,7 +288,7 @@ fn simple(source: &str) -> Option<Compiled> {
         steps.push(step);
         rest = after;
     }
-    Some(Compiled::Path(steps))
+    Some(Compiled::Path(steps, deeds))
 }
 
 /// The first of `.key`, `['key']` and `[0]`, and what follows it.
@@ -306,6 +352,8 @@ mod tests {
         for (source, expected) in [
             ("{{ value_json.t | round(1) }}", "21.5"),
             ("{{ value_json.t | round }}", "21"),
+            ("{{ value_json.s | float(0) | round(1) }}", "12.0"),
+            ("{{ value_json.t | int }}", "21"),
             ("{{ (value_json.t | float * 9 / 5 + 32) | round(2) }}", "70.62"),
             ("{{ value_json.s | int + 1 }}", "13"),
             ("{{ value_json.gone | float(0) }}", "0"),

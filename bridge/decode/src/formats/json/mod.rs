@@ -111,7 +111,7 @@ fn read(input: &mut Input<'_>, text: &str, out: &mut Vec<Reading>, flaws: &mut F
 }
 
 /// Reads one JSON object for a format that knows whose it is; `time_keys` are those that hold the time.
-pub(super) fn object(
+pub(super) fn found(
     input: &mut Input<'_>,
     text: &str,
     time_keys: &'static [&'static str],

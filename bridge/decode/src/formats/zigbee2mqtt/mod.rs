@@ -87,7 +87,7 @@ impl Zigbee2Mqtt {
         let text = input.text()?;
         let house = self.houses.get(base);
         let (name, mut found) = match text.starts_with('{') {
-            true => (name, json::object(input, text, TIME_KEYS, flaws)?),
+            true => (name, json::found(input, text, TIME_KEYS, flaws)?),
             false => attribute(input, name, text, flaws)?,
         };
         found.metrics.retain(|(metric, _)| !is_about_itself(metric));
