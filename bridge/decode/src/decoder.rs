@@ -103,9 +103,7 @@ impl Decoder {
     /// beside the rejection. Only of text that is not JSON nothing is taken at all.
     pub fn decode(&mut self, position: Position, publication: &Publication) -> &mut Decoded {
         self.decoded.clear();
-        if !publication.payload.is_empty() {
-            self.decoded.rejection = self.read(position, publication).err();
-        }
+        self.decoded.rejection = self.read(position, publication).err();
         &mut self.decoded
     }
 
@@ -132,20 +130,25 @@ impl Decoder {
         let text = within.as_deref().map_or(text, Ok);
         let zone = source.and_then(|source| source.timezone.as_ref());
         let device_tags = source.and_then(|source| source.device_tags.as_deref());
-        let mut input = Input { config, names, publication, topic, zone, device_tags, payload, text, position };
+        let filter = mapping.map(|mapping| mapping.filter.as_str());
+        let mut input = Input { config, names, publication, topic, filter, zone, device_tags, payload, text, position };
         let format = match chosen {
             Chosen::Nothing => None,
             Chosen::Format(number) => formats.get_mut(number),
             Chosen::Auto => formats.iter_mut().find(|(_, format)| format.recognizes(&input)),
         };
         let result = match (mapping.filter(|mapping| mapping.reads_fields()), format) {
-            (Some(mapping), Some(_)) => mapping.read(&mut input, decoded),
-            (None, Some((name, format))) => {
+            (_, None) => return Ok(()),
+            (Some(mapping), Some(_)) if !payload.is_empty() => mapping.read(&mut input, decoded),
+            (_, Some((_, format))) if payload.is_empty() => {
+                format.clear(&input);
+                return Ok(());
+            }
+            (_, Some((name, format))) => {
                 read_by.format = Some(*name);
                 let result = format.decode(&mut input, decoded);
                 result.and(mapping.map_or(Ok(()), |mapping| mapping.place(&mut input, decoded)))
             }
-            (_, None) => return Ok(()),
         };
         if source.is_some_and(|source| source.same_time == SameTime::Last) {
             decoded.readings.iter_mut().for_each(|reading| reading.corrects = true);

@@ -1,4 +1,4 @@
-use tidegate_telemetry::Rejection;
+use tidegate_telemetry::{Reason, Rejection};
 
 /// What went wrong in one publication: of each reason the first flaw in words, the others as a number.
 #[derive(Debug, Default)]
@@ -19,6 +19,11 @@ impl Flaws {
             Some((_, known)) => *known += count,
             None => self.0.push((first, count)),
         }
+    }
+
+    /// Takes back what is no flaw in this format.
+    pub(crate) fn forget(&mut self, reason: Reason) {
+        self.0.retain(|(known, _)| known.reason != reason);
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -35,6 +35,9 @@ pub trait Format: Debug + Send {
     /// What could not be taken. A flaw is contained: what could be taken of the publication is in `out` all the same.
     fn decode(&mut self, input: &mut Input<'_>, out: &mut Decoded) -> Result<(), Rejection>;
 
+    /// The retained message of a topic is cleared (MQTT 5.0 section 3.3.1.3): what it said does not hold any more.
+    fn clear(&mut self, _input: &Input<'_>) {}
+
     /// What it remembers of its sources, for a checkpoint; `None`: it remembers nothing.
     fn freeze(&self) -> Option<Frozen> {
         None
@@ -61,6 +64,8 @@ pub struct Input<'a> {
     pub(crate) names: &'a mut Names,
     pub(crate) publication: &'a Publication,
     pub(crate) topic: &'a str,
+    /// The topic filter of the source that is configured for it.
+    pub(crate) filter: Option<&'a str>,
     /// Where the source's clocks are.
     pub(crate) zone: Option<&'a TimeZone>,
     /// Tags that name the device, as the configuration of the topic says.
@@ -81,6 +86,12 @@ impl<'a> Input<'a> {
     #[must_use]
     pub fn payload(&self) -> &'a [u8] {
         self.payload
+    }
+
+    /// The topic filter of the `[[source]]` that the publication's format was chosen by.
+    #[must_use]
+    pub fn filter(&self) -> Option<&'a str> {
+        self.filter
     }
 
     /// Where the publication stands in the log.

@@ -10,20 +10,25 @@
 //! - [`config`]: limits, formats by topic, and which key of a payload means what; `configured`: the tables `[[source]]`
 //! - [`trial`]: what would come of a publication; `proposal`: what may have it understood
 //! - `mapping`: what the configuration says of names, and of where values stand
-//! - `flaws`: what went wrong in one publication; `gather`: metrics that come one by one; `topic`, `time`, `names`, `words`,
-//!   `units`, `single`, `non_finite`, `surroundings`: what formats share
+//! - `flaws`: what went wrong in one publication; `described`: readings with what is known of them; `gather`: metrics that come
+//!   one by one; `quantities`: what quantities are called; `meaning`: what a text means whose kind is known; `topic`, `time`,
+//!   `names`, `words`, `units`, `single`, `non_finite`, `surroundings`: what formats share
 
 pub mod config;
 mod configured;
 pub mod decoder;
+mod described;
+
 mod flaws;
 pub mod format;
 pub mod formats;
 mod gather;
 mod mapping;
+mod meaning;
 mod names;
 mod non_finite;
 mod proposal;
+mod quantities;
 mod single;
 pub mod sources;
 mod surroundings;

@@ -31,6 +31,12 @@ pub(crate) fn join<'a>(levels: impl Iterator<Item = &'a str>) -> String {
     path
 }
 
+/// The levels of a topic filter before its first wildcard: `site/b` of `site/b/+/x`.
+pub(crate) fn fixed_part(filter: &str) -> &str {
+    let end = filter.find(['+', '#']).unwrap_or(filter.len());
+    filter[..end].trim_end_matches('/')
+}
+
 /// Whether a text is an MQTT topic filter (MQTT 5.0 section 4.7.1): `+` fills a level, `#` the last one.
 pub(crate) fn is_filter(text: &str) -> bool {
     let above = match text.rsplit_once('/') {

@@ -9,7 +9,7 @@ use crate::classes::words_of;
 
 /// What is known of a device. Each is absent where nobody said it. It stands in checkpoints as a [record](crate::record): a
 /// new field comes last, and has a default.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub struct DeviceFacts {
     /// What people call it: `Kitchen window`.
     pub name: Option<Arc<str>>,

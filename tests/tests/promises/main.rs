@@ -13,6 +13,7 @@ mod durability;
 mod engines;
 mod erasure;
 mod figures;
+mod formats_home;
 mod formats_plant;
 mod identity;
 mod influxdb;

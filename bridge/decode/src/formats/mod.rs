@@ -2,19 +2,27 @@
 
 mod aws_shadow;
 mod chirpstack;
+mod esphome;
+mod home_assistant;
 mod homie;
 mod influx;
 mod json;
+mod openmqttgateway;
 mod packed;
 mod packed_json;
 mod parts;
 mod plain;
 mod radio;
+mod receivers;
+mod rtl_433;
 mod senml;
+mod shelly;
 mod sparkplug;
+mod tasmota;
 mod the_things_stack;
 mod thingsboard;
 mod victron;
+mod zigbee2mqtt;
 
 use crate::format::FormatEntry;
 
@@ -27,6 +35,13 @@ pub const FORMATS: &[FormatEntry] = &[
     aws_shadow::AWS_SHADOW,
     thingsboard::THINGSBOARD,
     victron::VICTRON,
+    zigbee2mqtt::ZIGBEE2MQTT,
+    tasmota::TASMOTA,
+    home_assistant::HOME_ASSISTANT,
+    shelly::SHELLY,
+    openmqttgateway::OPENMQTTGATEWAY,
+    rtl_433::RTL_433,
+    esphome::ESPHOME,
     senml::SENML,
     senml::SENML_CBOR,
     influx::INFLUX,

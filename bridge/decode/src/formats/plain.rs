@@ -3,6 +3,7 @@
 use smallvec::smallvec;
 use tidegate_telemetry::{Decoded, Reading, Reason, Rejection, Value};
 
+use super::json::Found;
 use crate::config::DecodeConfig;
 use crate::flaws::Flaws;
 use crate::format::{Format, FormatEntry, Input};
@@ -40,6 +41,16 @@ fn reading(input: &mut Input<'_>, text: &str, flaws: &mut Flaws) -> Result<Readi
         None => (smallvec![], vec![metric]),
     };
     Ok(Reading { device, group, time_ms: None, corrects: false, metrics, without_value })
+}
+
+/// A value alone, of a metric that the format knows.
+pub(super) fn found(input: &mut Input<'_>, metric: &str, text: &str, flaws: &mut Flaws) -> Result<Found, Rejection> {
+    let value = value(input, metric, text, flaws)?;
+    let metric = input.name("metric's topic level", metric)?;
+    Ok(match value {
+        Some(value) => Found { metrics: smallvec![(metric, value)], ..Found::default() },
+        None => Found { without_value: vec![metric], ..Found::default() },
+    })
 }
 
 /// `None` when the sensor has no value.

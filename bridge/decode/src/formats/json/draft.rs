@@ -37,10 +37,20 @@ pub(crate) struct Draft<'a> {
     group: Option<(usize, Arc<str>)>,
     time_ms: Option<(usize, i64)>,
     zone: Option<&'a TimeZone>,
+    /// The keys that hold the time, where the format says so: then no other key is anything but a metric.
+    time_keys: Option<&'static [&'static str]>,
     /// What was wrong with a time; of no weight when another key has a good one.
     time_flaw: Option<Rejection>,
     /// What was wrong with an identifier, likewise.
     device_flaw: Option<Rejection>,
+}
+
+/// What an object says, whosever it is.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    pub(crate) time_ms: Option<i64>,
+    pub(crate) metrics: SmallVec<[(Arc<str>, Value); 6]>,
+    pub(crate) without_value: Vec<Arc<str>>,
 }
 
 /// What a key at the top of a reading means; the number is its rank among those of its kind.
@@ -69,6 +79,7 @@ impl<'a> Draft<'a> {
             device: None,
             group: None,
             time_ms: None,
+            time_keys: None,
             time_flaw: None,
             device_flaw: None,
         }
@@ -89,6 +100,25 @@ impl<'a> Draft<'a> {
         }
         let (device, group) = (Arc::clone(&place.device), Arc::clone(&place.group));
         Some(Reading { device, group, time_ms, corrects: false, metrics, without_value })
+    }
+
+    /// A draft in which these keys at the top hold the time, and all others are metrics, whatever the configuration says.
+    pub(crate) fn with_time_keys(
+        input: &'a mut Input<'_>,
+        time_keys: &'static [&'static str],
+        flaws: &'a mut Flaws,
+    ) -> Self {
+        Draft { time_keys: Some(time_keys), ..Draft::new(input, flaws) }
+    }
+
+    /// What it says, for a format that knows whose it is. A time without an offset is no flaw: its sources send no other.
+    pub(crate) fn into_found(mut self) -> Found {
+        self.tell_what_is_beyond_the_limits();
+        self.compare_spellings();
+        let time_ms = self.time_ms.map(|(_, ms)| ms);
+        let time_flaw = self.time_flaw.filter(|flaw| time_ms.is_none() && flaw.reason != Reason::TimeWithoutOffset);
+        time_flaw.into_iter().for_each(|flaw| self.flaws.add(flaw));
+        Found { time_ms, metrics: self.metrics, without_value: self.without_value }
     }
 
     /// The reading, unless it has no metric, or nobody knows whose it is.
@@ -195,6 +225,9 @@ impl<'a> Draft<'a> {
     pub(crate) fn meaning(&self, key: &str) -> Option<Meaning> {
         if self.all_metrics {
             return None;
+        }
+        if let Some(keys) = self.time_keys {
+            return keys.iter().position(|known| *known == key).map(Meaning::Time);
         }
         let rank = |keys: &[String]| keys.iter().position(|known| known == key);
         if let Some(rank) = rank(&self.config.identifier_keys) {

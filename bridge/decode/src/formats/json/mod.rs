@@ -17,6 +17,7 @@ use crate::gather::Place;
 use crate::non_finite;
 use crate::surroundings::without_surroundings;
 use draft::Draft;
+pub(super) use draft::Found;
 
 /// It was there first, hence the name that configurations have.
 pub(super) const JSON: FormatEntry = FormatEntry { name: "reference", meaning: "JSON", new: |_| Box::new(Json) };
@@ -169,6 +170,56 @@ fn read(input: &mut Input<'_>, text: &str, out: &mut Vec<Reading>, flaws: &mut F
     }
     flaws.extend(found);
     Ok(())
+}
+
+/// Reads one JSON object for a format that knows whose it is; `time_keys` are those that hold the time.
+pub(super) fn found(
+    input: &mut Input<'_>,
+    text: &str,
+    time_keys: &'static [&'static str],
+    flaws: &mut Flaws,
+) -> Result<Found, Rejection> {
+    let (first_try, found) = read_object(input, text, time_keys);
+    let (found, result) = match found {
+        Ok(found) => (first_try, Ok(found)),
+        Err(error) => match non_finite::replace_with_null(text) {
+            Some((repaired, refusal)) => {
+                flaws.add(refusal);
+                read_object(input, &repaired, time_keys)
+            }
+            None => (first_try, Err(error)),
+        },
+    };
+    flaws.extend(found);
+    result.map_err(|error| broken(&error))
+}
+
+fn read_object(
+    input: &mut Input<'_>,
+    text: &str,
+    time_keys: &'static [&'static str],
+) -> (Flaws, serde_json::Result<Found>) {
+    let mut flaws = Flaws::default();
+    let mut json = serde_json::Deserializer::from_str(text);
+    let draft = Draft::with_time_keys(input, time_keys, &mut flaws);
+    let found = json.deserialize_map(Object(draft)).and_then(|found| json.end().map(|()| found));
+    (flaws, found)
+}
+
+/// Reads one object, and nothing else.
+struct Object<'a>(Draft<'a>);
+
+impl<'de> Visitor<'de> for Object<'_> {
+    type Value = Found;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, map: A) -> Result<Found, A::Error> {
+        flatten::read(&mut self.0, map)?;
+        Ok(self.0.into_found())
+    }
 }
 
 fn parse(readings: &mut Readings<'_, '_>, text: &str) -> serde_json::Result<()> {
