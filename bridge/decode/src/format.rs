@@ -35,6 +35,14 @@ pub trait Format: Debug + Send {
     /// What could not be taken. A flaw is contained: what could be taken of the publication is in `out` all the same.
     fn decode(&mut self, input: &mut Input<'_>, out: &mut Decoded) -> Result<(), Rejection>;
 
+    /// Nothing of a device may stay in what is remembered: it is erased.
+    fn forget(&mut self, _device: &str) {}
+
+    /// Whether something of a device is in what is remembered.
+    fn remembers(&self, _device: &str) -> bool {
+        false
+    }
+
     /// What it remembers of its sources, for a checkpoint; `None`: it remembers nothing.
     fn freeze(&self) -> Option<Frozen> {
         None
