@@ -1,6 +1,6 @@
 //! One publication at a time, by the format that is meant.
 
-use tidegate_telemetry::{Decoded, Entry, Frozen, Position, Publication, Reason, Rejection};
+use tidegate_telemetry::{Decoded, Entry, Frozen, Intent, Position, Publication, Reason, Rejection};
 
 use crate::config::{DecodeConfig, FormatChoice, SameTime};
 use crate::format::{Format, FormatEntry, Input, StateError};
@@ -85,11 +85,14 @@ impl Decoder {
         }
     }
 
-    /// What the entry at `position` means; nothing, where it is no publication.
+    /// What the entry at `position` means; nothing, where it is no publication. A device that is erased is forgotten here too.
     pub fn entry(&mut self, position: Position, entry: &Entry) -> &mut Decoded {
         match entry {
             Entry::Publication(publication) => self.decode(position, publication),
             _ => {
+                if let Entry::Intent(Intent::EraseDevice { device, .. }) = entry {
+                    self.formats.iter_mut().for_each(|(_, format)| format.forget(device));
+                }
                 self.decoded.clear();
                 &mut self.decoded
             }
@@ -154,6 +157,12 @@ impl Decoder {
             decoded.readings.iter_mut().for_each(|reading| reading.corrects = true);
         }
         result
+    }
+
+    /// Names of the formats that remember something of a device.
+    #[must_use]
+    pub fn mentions(&self, device: &str) -> Vec<&'static str> {
+        self.formats.iter().filter(|(_, format)| format.remembers(device)).map(|(name, _)| *name).collect()
     }
 
     /// What the formats that have state remember, by the names of the formats.

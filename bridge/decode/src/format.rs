@@ -38,6 +38,14 @@ pub trait Format: Debug + Send {
     /// The retained message of a topic is cleared (MQTT 5.0 section 3.3.1.3): what it said does not hold any more.
     fn clear(&mut self, _input: &Input<'_>) {}
 
+    /// Nothing of a device may stay in what is remembered: it is erased.
+    fn forget(&mut self, _device: &str) {}
+
+    /// Whether something of a device is in what is remembered.
+    fn remembers(&self, _device: &str) -> bool {
+        false
+    }
+
     /// What it remembers of its sources, for a checkpoint; `None`: it remembers nothing.
     fn freeze(&self) -> Option<Frozen> {
         None

@@ -252,3 +252,14 @@ fn venus_speaks_as_long_as_it_is_asked_to() {
         ["N/house/kitchen in N/house at now: temperature=5"]
     );
 }
+
+#[test]
+fn of_a_homie_device_that_is_erased_nothing_stays_in_a_checkpoint() {
+    let mut site = homie();
+    site.say("homie/5/bridge/$description", r#"{"nodes":{},"children":["thermostat","lamp"]}"#);
+    assert!(site.has("thermostat"));
+    site.erase("thermostat");
+    assert!(!site.has("thermostat") && site.decoder.mentions("thermostat").is_empty() && site.has("lamp"));
+    site.erase("bridge");
+    assert!(!site.has("bridge") && !site.has("lamp"));
+}

@@ -52,6 +52,6 @@ fn what_json_has_not_is_told() {
     assert_eq!((said.readings.len(), said.rejection.unwrap().reason), (0, Reason::NotUnderstood));
     let said = say("cbor", [vec![0x81; 20_000], vec![0x01]].concat());
     assert_eq!(said.rejection.unwrap().reason, Reason::TooDeep);
-    let nested = [vec![0xA1, 0x61, b'a'].repeat(12), vec![0x01]].concat();
+    let nested = [[0xA1, 0x61, b'a'].repeat(12), vec![0x01]].concat();
     assert_eq!(say("cbor", nested).rejection.unwrap().reason, Reason::TooDeep, "decode.depth_max holds here too");
 }

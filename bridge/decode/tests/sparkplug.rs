@@ -336,3 +336,16 @@ fn what_is_remembered_is_bounded_in_bytes() {
     assert!(refused > 40, "{refused}");
     assert_eq!(site.say("spBv1.0/P/NDATA/large", by_alias.clone()).readings.len(), 1, "what it said before stays");
 }
+
+#[test]
+fn of_a_device_that_is_erased_nothing_stays_in_a_checkpoint() {
+    let mut site = plant();
+    let device = format!("{NODE}/Pibrella");
+    assert!(site.has("Pibrella") && site.decoder.mentions(&device) == ["sparkplug"]);
+    site.erase(&device);
+    assert!(!site.has("Pibrella") && site.decoder.mentions(&device).is_empty());
+    assert_eq!(say(&mut site, "NDATA", "ndata-by-alias").readings.len(), 1, "its node goes on");
+    assert!(site.decoder.mentions(NODE) == ["sparkplug"]);
+    site.erase(NODE);
+    assert!(!site.has("Raspberry") && site.decoder.mentions(NODE).is_empty());
+}

@@ -85,6 +85,7 @@ async fn a_sparkplug_plant_with_a_restart_a_lost_message_and_a_death() {
     let ids = server.get("/v1/devices").await.to_string();
     assert!(ids.contains(OVEN) && !ids.contains("spBv1.0") && !ids.contains("bdSeq"), "{ids}");
 
+    server.stop().await;
     server.restart().await;
     node.client.connect_at_last(server.mqtt).await;
     node.is_warm(182.5).await;

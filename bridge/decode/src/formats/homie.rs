@@ -156,6 +156,21 @@ impl Format for Homie {
         }
     }
 
+    fn forget(&mut self, device: &str) {
+        self.devices.remove(device);
+        let named: Vec<Arc<str>> = self.names(device).map(Arc::clone).collect();
+        for other in named {
+            let Some(known) = self.devices.of_known(&other) else { continue };
+            let described = Arc::make_mut(&mut known.described);
+            described.children.retain(|child| **child != *device);
+            described.root.take_if(|root| **root == *device);
+        }
+    }
+
+    fn remembers(&self, device: &str) -> bool {
+        self.devices.get(device).is_some() || self.names(device).next().is_some()
+    }
+
     fn freeze(&self) -> Option<Frozen> {
         Some(self.devices.freeze())
     }
@@ -166,6 +181,14 @@ impl Format for Homie {
 }
 
 impl Homie {
+    /// Devices whose tree has another one in it.
+    fn names(&self, device: &str) -> impl Iterator<Item = &Arc<str>> {
+        let has = move |described: &Described| {
+            described.root.as_deref() == Some(device) || described.children.iter().any(|child| **child == *device)
+        };
+        self.devices.iter().filter(move |(_, known)| has(&known.described)).map(|(name, _)| name)
+    }
+
     /// A device that sleeps, or begins, says nothing about whether it is there. With a root all below it are gone.
     fn state(&mut self, id: &Arc<str>, input: &Input<'_>, out: &mut Decoded) -> Result<(), Rejection> {
         let is_connected = match input.text()? {

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, dead_code, reason = "each test uses a part")]
 
 use tidegate_decode::{DecodeConfig, Decoder, FormatChoice, SourceConfig};
-use tidegate_telemetry::{Decoded, Position, Publication, PublishProperties, Reading, Value};
+use tidegate_telemetry::{Decoded, Entry, Intent, Position, Publication, PublishProperties, Reading, Value};
 use tidegate_testing::publication;
 
 /// One decoder, and where in the log it is.
@@ -52,6 +52,19 @@ impl Site {
         self.at += 1;
         let publication = Publication { received_ms: self.now_ms, ..publication };
         std::mem::take(self.decoder.decode(Position(self.at), &publication))
+    }
+
+    /// The device is erased.
+    pub fn erase(&mut self, device: &str) {
+        self.at += 1;
+        let erase = Intent::EraseDevice { received_ms: self.now_ms, device: device.into(), by: "test".into() };
+        self.decoder.entry(Position(self.at), &Entry::Intent(erase));
+    }
+
+    /// Whether a device's name is in a checkpoint.
+    pub fn has(&self, name: &str) -> bool {
+        let frozen = self.decoder.freeze().into_iter().map(|(_, state)| state.to_bytes());
+        frozen.into_iter().any(|bytes| bytes.windows(name.len()).any(|part| part == name.as_bytes()))
     }
 
     /// The program ends, and starts from its checkpoint.

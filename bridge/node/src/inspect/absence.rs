@@ -104,7 +104,10 @@ fn in_state(name: &str, path: &Path, device: &str) -> Vec<Flaw> {
     });
     match stages {
         Ok(stages) => {
-            let found = stages.map_or(Vec::new(), |stages| stages.process.mentions(device));
+            let found = stages.map_or(Vec::new(), |stages| {
+                let sources = stages.decoder.mentions(device).into_iter().map(|_| "what a format remembers of it");
+                stages.process.mentions(device).into_iter().chain(sources).collect()
+            });
             found.into_iter().map(|what| format!("{name} has {what}")).collect()
         }
         Err(error) => vec![format!("{name} cannot be looked into: {error}")],

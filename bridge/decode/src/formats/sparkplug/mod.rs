@@ -75,6 +75,23 @@ impl Format for Sparkplug {
         flaws.into_result(&mut out.further)
     }
 
+    /// A node goes with all that it said; of a device its own birth, and the node is asked for it if it speaks again.
+    fn forget(&mut self, device: &str) {
+        self.nodes.remove(device);
+        if let Some((node, level)) = device.rsplit_once('/')
+            && let Some(node) = self.nodes.of_known(node)
+            && node.devices.contains_key(level)
+        {
+            Arc::make_mut(&mut node.devices).remove(level);
+        }
+    }
+
+    fn remembers(&self, device: &str) -> bool {
+        let behind =
+            device.rsplit_once('/').and_then(|(node, level)| Some(self.nodes.get(node)?.devices.contains_key(level)));
+        self.nodes.get(device).is_some() || behind == Some(true)
+    }
+
     fn freeze(&self) -> Option<Frozen> {
         Some(self.nodes.freeze())
     }
