@@ -94,24 +94,9 @@ impl<T: Clone + Default> Sources<T> {
         part.contains_key(source).then(|| &mut Arc::make_mut(part).get_mut(source).expect("it is there").state)
     }
 
-    /// The state of a source, where there is one.
-    #[must_use]
-    pub fn get(&self, source: &str) -> Option<&T> {
-        self.parts[part_of(source)].get(source).map(|known| &known.state)
-    }
-
     /// All names and states.
     pub fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &T)> {
         self.parts.iter().flat_map(|part| part.iter()).map(|(name, known)| (name, &known.state))
-    }
-
-    /// Forgets a source.
-    pub fn remove(&mut self, source: &str) {
-        let part = &mut self.parts[part_of(source)];
-        if part.contains_key(source) {
-            Arc::make_mut(part).remove(source);
-            self.count();
-        }
     }
 
     /// Says what a source takes now, and has others go where that is too much. One that is larger than all may be alone is

@@ -154,6 +154,14 @@ impl Format for EspHome {
         Ok(())
     }
 
+    fn forget(&mut self, device: &str) {
+        self.nodes.remove(device);
+    }
+
+    fn remembers(&self, device: &str) -> bool {
+        self.nodes.get(device).is_some()
+    }
+
     fn freeze(&self) -> Option<Frozen> {
         Some(self.nodes.freeze())
     }

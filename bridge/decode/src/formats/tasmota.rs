@@ -332,6 +332,14 @@ impl Format for Tasmota {
         flaws.into_result(&mut out.further)
     }
 
+    fn forget(&mut self, device: &str) {
+        self.devices.remove(device);
+    }
+
+    fn remembers(&self, device: &str) -> bool {
+        self.devices.get(device).is_some()
+    }
+
     fn freeze(&self) -> Option<Frozen> {
         Some(self.devices.freeze())
     }

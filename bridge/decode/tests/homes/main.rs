@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod cost;
+mod erased;
 mod esphome;
 mod home_assistant;
 mod noise;

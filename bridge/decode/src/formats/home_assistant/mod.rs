@@ -208,6 +208,14 @@ impl Format for HomeAssistant {
         }
     }
 
+    fn forget(&mut self, device: &str) {
+        self.register.forget_device(device);
+    }
+
+    fn remembers(&self, device: &str) -> bool {
+        self.register.devices.get(device).is_some()
+    }
+
     fn freeze(&self) -> Option<Frozen> {
         Some(self.register.freeze())
     }

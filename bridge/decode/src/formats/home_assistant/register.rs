@@ -218,6 +218,14 @@ impl Register {
         }
     }
 
+    /// Takes back all that configurations brought of a device: it is not known any more until one of them comes again.
+    pub(super) fn forget_device(&mut self, device: &str) {
+        let configs = self.devices.get(device).map(|known| known.configs.clone()).unwrap_or_default();
+        // What is left of its topics is others', and counts as used when they use it.
+        configs.iter().for_each(|config| self.forget(config, Position(0)));
+        self.devices.remove(device);
+    }
+
     fn forget_topic(&mut self, topic: &str, config: &str, position: Position) {
         if self.topics.get(topic).is_none() {
             return;

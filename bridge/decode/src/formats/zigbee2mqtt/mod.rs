@@ -127,6 +127,15 @@ impl Zigbee2Mqtt {
         Ok(())
     }
 
+    /// Base topics, and the names below them, at which a device of this identifier is known.
+    fn listed(&self, device: &str) -> Vec<(Arc<str>, Arc<str>)> {
+        let at = |(base, house): (&Arc<str>, &Arc<House>)| {
+            let name = device.strip_prefix(&**base)?.strip_prefix('/')?;
+            house.devices.get_key_value(name).map(|(name, _)| (Arc::clone(base), Arc::clone(name)))
+        };
+        self.houses.iter().filter_map(at).collect()
+    }
+
     /// With the bridge all devices go and come, but those which were gone before.
     fn bridge_state(&mut self, input: &mut Input<'_>, base: &str, out: &mut Decoded) -> Result<(), Rejection> {
         let is_connected = is_online(input.text()?)?;
@@ -162,6 +171,19 @@ impl Format for Zigbee2Mqtt {
             Subject::Nothing => {}
         }
         flaws.into_result(&mut out.further)
+    }
+
+    /// The bridge lists it again when it starts, as long as the device is in its network.
+    fn forget(&mut self, device: &str) {
+        for (base, name) in self.listed(device) {
+            if let Some(house) = self.houses.of_known(&base) {
+                Arc::make_mut(house).devices.remove(&*name);
+            }
+        }
+    }
+
+    fn remembers(&self, device: &str) -> bool {
+        !self.listed(device).is_empty()
     }
 
     fn freeze(&self) -> Option<Frozen> {
