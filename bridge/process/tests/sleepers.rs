@@ -6,10 +6,11 @@
 mod support;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use support::{Fleet, T0, publication};
 use tidegate_process::ProcessConfig;
-use tidegate_telemetry::{Change, Decoded, DeviceState, Reading, Value};
+use tidegate_telemetry::{Change, Decoded, DeviceState, Entry, Reading, Value};
 
 const MINUTE: f64 = 60.0;
 const HOUR: f64 = 3_600.0;
@@ -166,56 +167,68 @@ fn judge(of: &mut Errors, device: &Device, noticed: impl FnOnce(f64) -> Option<f
     }
 }
 
+/// What Tidegate says of devices while they report.
+struct Watch<'d> {
+    devices: &'d [Device],
+    fleet: Fleet,
+    /// Which of the devices each number of processing is.
+    numbers: HashMap<u32, usize>,
+    errors: HashMap<Habit, Errors>,
+    /// When the end of each was noticed, seconds.
+    noticed: Vec<Option<f64>>,
+}
+
+impl Watch<'_> {
+    fn see(&mut self, changes: &[Change], at: f64) {
+        for change in changes {
+            match change {
+                Change::Device { device, id, .. } => drop(self.numbers.insert(device.0, id[1..].parse().unwrap())),
+                Change::State { device, state, .. } => self.state(self.numbers[&device.0], *state, at),
+                _ => {}
+            }
+        }
+    }
+
+    fn state(&mut self, number: usize, state: DeviceState, at: f64) {
+        let device = &self.devices[number];
+        let last = *device.heard.last().unwrap();
+        let of = self.errors.entry(device.habit).or_default();
+        let is_bad = matches!(state, DeviceState::Late | DeviceState::Lost);
+        if is_bad && at > last {
+            self.noticed[number] = self.noticed[number].or(Some(at));
+        } else if is_bad && at > LEARNT {
+            of.wrongly_lost += u32::from(state == DeviceState::Lost);
+            of.wrongly_late += u32::from(state == DeviceState::Late);
+        }
+    }
+
+    /// Time goes on to `until`, seconds, and nobody speaks.
+    fn wait(&mut self, until: f64) {
+        while let Some(at_ms) = self.fleet.process.next_deadline().filter(|at_ms| *at_ms <= T0 + (until * 1e3) as i64) {
+            let changes = self.fleet.apply(&Entry::Tick(at_ms)).to_vec();
+            self.see(&changes, (at_ms - T0) as f64 / 1e3);
+        }
+    }
+}
+
 /// What Tidegate says.
 fn of_tidegate(devices: &[Device]) -> HashMap<Habit, Errors> {
-    let mut fleet = Fleet::with(ProcessConfig { devices_per_client_max: usize::MAX, ..ProcessConfig::default() });
     let mut events: Vec<(f64, usize)> = Vec::new();
     for (number, device) in devices.iter().enumerate() {
         events.extend(device.heard.iter().map(|at| (*at, number)));
     }
     events.sort_by(|one, other| one.0.total_cmp(&other.0));
-    let names: Vec<std::sync::Arc<str>> = (0..devices.len()).map(|number| format!("d{number}").into()).collect();
-    let (group, metric): (std::sync::Arc<str>, std::sync::Arc<str>) = ("hall".into(), "temperature".into());
-    let mut numbers: HashMap<u32, usize> = HashMap::new();
-    let mut errors: HashMap<Habit, Errors> = HashMap::new();
-    let mut noticed: Vec<Option<f64>> = vec![None; devices.len()];
-    let mut see = |changes: &[Change], at: f64, numbers: &mut HashMap<u32, usize>, noticed: &mut [Option<f64>]| {
-        for change in changes {
-            match change {
-                Change::Device { device, id, .. } => drop(numbers.insert(device.0, id[1..].parse().unwrap())),
-                Change::State { device, state, .. } => {
-                    let number = numbers[&device.0];
-                    let device = &devices[number];
-                    let of = errors.entry(device.habit).or_default();
-                    let is_alive = at < *device.heard.last().unwrap() && at > LEARNT;
-                    match state {
-                        DeviceState::Lost if is_alive => of.wrongly_lost += 1,
-                        DeviceState::Late if is_alive => of.wrongly_late += 1,
-                        DeviceState::Late | DeviceState::Lost if at > *device.heard.last().unwrap() => {
-                            noticed[number] = noticed[number].or(Some(at));
-                        }
-                        DeviceState::Late | DeviceState::Lost => {}
-                        DeviceState::Fresh | DeviceState::Asleep => {}
-                    }
-                }
-                _ => {}
-            }
-        }
+    let names: Vec<Arc<str>> = (0..devices.len()).map(|number| format!("d{number}").into()).collect();
+    let (group, metric): (Arc<str>, Arc<str>) = ("hall".into(), "temperature".into());
+    let mut watch = Watch {
+        devices,
+        fleet: Fleet::with(ProcessConfig { devices_per_client_max: usize::MAX, ..ProcessConfig::default() }),
+        numbers: HashMap::new(),
+        errors: HashMap::new(),
+        noticed: vec![None; devices.len()],
     };
-    let apply_ticks =
-        |fleet: &mut Fleet,
-         until: f64,
-         numbers: &mut HashMap<u32, usize>,
-         noticed: &mut [Option<f64>],
-         see: &mut dyn FnMut(&[Change], f64, &mut HashMap<u32, usize>, &mut [Option<f64>])| {
-            while let Some(at_ms) = fleet.process.next_deadline().filter(|at_ms| *at_ms <= T0 + (until * 1e3) as i64) {
-                let at = (at_ms - T0) as f64 / 1e3;
-                let changes = fleet.apply(&tidegate_telemetry::Entry::Tick(at_ms)).to_vec();
-                see(&changes, at, numbers, noticed);
-            }
-        };
     for (at, number) in events {
-        apply_ticks(&mut fleet, at, &mut numbers, &mut noticed, &mut see);
+        watch.wait(at);
         let reading = Reading {
             device: names[number].clone(),
             group: group.clone(),
@@ -225,10 +238,11 @@ fn of_tidegate(devices: &[Device]) -> HashMap<Habit, Errors> {
             without_value: Vec::new(),
         };
         let by = publication(T0 + (at * 1e3) as i64, "gateway", "hall", "-");
-        let changes = fleet.means(&by, Decoded { readings: vec![reading], ..Decoded::default() }).to_vec();
-        see(&changes, at, &mut numbers, &mut noticed);
+        let changes = watch.fleet.means(&by, Decoded { readings: vec![reading], ..Decoded::default() }).to_vec();
+        watch.see(&changes, at);
     }
-    apply_ticks(&mut fleet, DAYS * DAY + DAY, &mut numbers, &mut noticed, &mut see);
+    watch.wait(DAYS * DAY + DAY);
+    let Watch { mut errors, noticed, .. } = watch;
     for (device, noticed) in devices.iter().zip(noticed) {
         judge(errors.entry(device.habit).or_default(), device, |_| noticed);
     }
