@@ -47,6 +47,22 @@ pub(crate) fn from_text(text: &str, zone: Option<&TimeZone>) -> Result<i64, Reje
     if (FIRST_S * 1_000..END_S * 1_000).contains(&ms) { Ok(ms) } else { Err(implausible(text, ms.div_euclid(1_000))) }
 }
 
+/// Whether times can be written so, and read again.
+///
+/// # Errors
+/// What to write instead.
+pub(crate) fn check_format(format: &str) -> Result<(), String> {
+    let written = jiff::fmt::strtime::format(format, Timestamp::UNIX_EPOCH).map_err(|error| error.to_string());
+    let read = written.and_then(|text| jiff::fmt::strtime::parse(format, text).map_err(|error| error.to_string()));
+    let is_whole =
+        |parsed: &jiff::fmt::strtime::BrokenDownTime| parsed.to_timestamp().is_ok() || parsed.to_datetime().is_ok();
+    match read {
+        Ok(parsed) if is_whole(&parsed) => Ok(()),
+        Ok(_) => Err("says no date with its year, or no time of day: write such as \"%d.%m.%Y %H:%M:%S\"".to_owned()),
+        Err(error) => Err(format!("is no format of strftime ({error}): write such as \"%d.%m.%Y %H:%M:%S\"")),
+    }
+}
+
 /// Unix ms of a text that is written as `format` says, in the conversions of POSIX `strftime`: `%d.%m.%Y %H:%M`. One without an
 /// offset is a time in `zone`.
 pub(crate) fn in_format(text: &str, format: &str, zone: Option<&TimeZone>) -> Result<i64, Rejection> {

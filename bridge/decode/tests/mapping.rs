@@ -120,18 +120,54 @@ fn an_array_of_readings_has_what_is_common_beside_it_and_a_time_as_it_is_written
 fn a_pattern_reads_texts_and_each_match_is_a_reading() {
     let source = r#"
         topic = "meters"
-        pattern = '(?m)^(?<device>\w+);(?<time>\d+);T=(?<temperature>[-+0-9,]+);(?<door>\w+)?'
+        pattern = '(?m)^(?<group>\w+)/(?<device>\w+);(?<time>\d+);T=(?<temperature>[-+0-9,]+);(?<door>\w+)?'
         decimal = ","
     "#;
-    let decoded = decoded(source, "meters", "a1;1704723845;T=23,5;open\nb2;1704723846;T=-1;\n");
-    let at = |device: &str, ms, values: &str| (device.to_owned(), String::new(), Some(ms), values.to_owned());
+    let decoded = decoded(source, "meters", "Hall/a1;1704723845;T=23,5;open\nYard/b2;1704723846;T=-1;\n");
+    let at = |group: &str, device: &str, ms, values: &str| {
+        (device.to_owned(), group.to_owned(), Some(ms), values.to_owned())
+    };
     assert_eq!(
         readings(&decoded),
-        [at("a1", 1_704_723_845_000, "door=true temperature=23.5"), at("b2", 1_704_723_846_000, "temperature=-1"),]
+        [
+            at("Hall", "a1", 1_704_723_845_000, "door=true temperature=23.5"),
+            at("Yard", "b2", 1_704_723_846_000, "temperature=-1"),
+        ]
     );
     assert_eq!(decoded.rejection, None);
     let found = one("topic = \"+device/x\"\nfields.level = { path = \"\", scale = 100 }", "tank/x", "0.25");
     assert_eq!(found, named("tank", "", "level=25"));
+}
+
+#[test]
+fn a_mapping_names_all_that_a_format_says() {
+    let source = "topic = \"z/+room/+device/#\"\nformat = \"tasmota\"";
+    let mut decoder = Decoder::new(config(&format!("[[source]]\n{source}")).unwrap());
+    let payload = r#"{"Time":"2024-01-08T14:24:05","AM2301":{"Temperature":21.3},"TempUnit":"C"}"#;
+    let decoded = decoder.decode(Position(1), &publication("z/kitchen/plug/tele/plug/SENSOR", payload));
+    assert_eq!((&*decoded.readings[0].device, &*decoded.readings[0].group), ("kitchen/plug", "kitchen"));
+    assert!(!decoded.descriptions.is_empty());
+    assert!(decoded.descriptions.iter().all(|said| &*said.device == "kitchen/plug"), "{decoded:?}");
+}
+
+#[test]
+fn a_payload_of_long_names_and_many_values_takes_no_more_than_it_may() {
+    let name = "x".repeat(100_000);
+    let payload: &str = Box::leak(format!("{{\"{name}\":[{}1],\"t\":1}}", "1,".repeat(60_000)).into_boxed_str());
+    let decoded = decoded("topic = \"x\"\ndecimal = \",\"", "x", payload);
+    assert_eq!(readings(&decoded), [("x".into(), "".into(), None, "t=1".into())]);
+    assert!(decoded.rejection.unwrap().detail.contains("decode.name_bytes_max"));
+    let many: &str = Box::leak(format!("{{\"list\":[{}1]}}", "1,".repeat(60_000)).into_boxed_str());
+    let decoded = self::decoded("topic = \"x\"\ndecimal = \",\"", "x", many);
+    assert_eq!(decoded.readings[0].metrics.len(), DecodeConfig::default().metrics_max);
+    assert_eq!(decoded.rejection.unwrap().reason.name(), "too_many_metrics");
+}
+
+#[test]
+fn a_decimal_comma_leaves_the_point_to_thousands() {
+    let source = "topic = \"x\"\ndecimal = \",\"";
+    let found = one(source, "x", r#"{"a":"1.234","b":"1.234,5","c":"-12.345.678","d":"1.5","e":"0,5"}"#);
+    assert_eq!(found.3, "a=1234 b=1234.5 c=-12345678 d=1.5 e=0.5");
 }
 
 #[test]
@@ -164,7 +200,7 @@ fn what_a_mapping_cannot_read_says_what_to_mend_and_costs_only_itself() {
 #[test]
 fn a_mapping_that_cannot_be_meant_is_a_mistake_with_its_line_and_key() {
     for (source, words) in [
-        ("topic = \"a/+x/+x\"", "is no topic filter"),
+        ("topic = \"a/+x/+x\"", "uses a wildcard where none may stand"),
         ("topic = \"a/+x\"\ndevice = \"{y}\"", "names \"y\", which is no level"),
         ("topic = \"a/+x\"\ndevice = \"{x\"", "a gap that does not end"),
         ("topic = \"a\"\npattern = \"(\"", "is no regular expression"),
@@ -173,6 +209,8 @@ fn a_mapping_that_cannot_be_meant_is_a_mistake_with_its_line_and_key() {
         ("topic = \"a\"\nfields.t = { unit = \"K\" }", "is a path, or a table"),
         ("topic = \"a\"\nfields.t = { path = \"t\", scal = 2 }", "does not know \"scal\""),
         ("topic = \"a\"\ndecimal = \";\"", "decimal"),
+        ("topic = \"a\"\ntime_format = \"%d.%m.%K\"", "is no format of strftime"),
+        ("topic = \"a\"\ntime_format = \"%H:%M\"", "says no date"),
     ] {
         let mistakes = config(&format!("[[source]]\n{source}")).unwrap_err();
         assert!(mistakes.iter().any(|mistake| mistake.contains(words)), "{source}: {mistakes:?}");

@@ -36,7 +36,7 @@ impl Process {
         let said = self.state.register.take(id);
         let put = said.as_ref().and_then(|said| said.word.group.clone()).unwrap_or_else(|| group.clone());
         let known_after_ms = match self.state.fleet.left.may_have(id) {
-            true => now_ms.saturating_add(millis(self.config.future_max)),
+            true => self.state.time.latest_ms().saturating_add(millis(self.config.future_max)),
             false => i64::MIN,
         };
         let device = Device {

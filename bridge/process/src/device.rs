@@ -223,6 +223,8 @@ impl Device {
     /// What it was heard of by a clock that was set back since does not compare to what comes.
     pub(crate) fn heed_set_backs(&mut self, time: &Time, future_max_ms: i64) {
         if let Some(at_ms) = time.set_back_since(self.heard) {
+            // What it said by that clock may be of times that come again.
+            self.known_after_ms = self.known_after_ms.max(self.clock.newest_ms().unwrap_or(i64::MIN));
             self.clock.compare_none_after(at_ms.saturating_add(future_max_ms));
         }
     }

@@ -1,6 +1,7 @@
 //! What is brought of before: history, and nothing else.
 
 use smallvec::smallvec;
+use tidegate_settings::millis;
 use tidegate_telemetry::{
     AppliedCell, AppliedReading, Change, DeliveryClass, DeviceIndex, Import, ImportedSeries, MetricIndex, Problem,
     Reading, Reason, Rejection, Sender, TimeOrigin,
@@ -19,7 +20,7 @@ impl Process {
     pub(crate) fn import(&mut self, import: &Import, output: &mut Output) {
         let mut refusals = Refusals::default();
         for series in &import.series {
-            self.import_series(series, &mut refusals, output);
+            self.import_series(series, Newcomer::imported(series), &mut refusals, output);
         }
         let problem = |it: Rejection| Problem::of_import(import, it.reason, it.detail);
         output.problems.extend(refusals.into_rejections().map(problem));
@@ -43,15 +44,32 @@ impl Process {
         {
             return;
         }
-        self.import_series(series, refusals, output);
+        let newcomer = Newcomer::imported_by(sender, series);
+        let end_ms = self.state.time.now_ms().saturating_add(millis(self.config.future_max));
+        if series.points.iter().all(|(time_ms, _)| *time_ms <= end_ms) {
+            return self.import_series(series, newcomer, refusals, output);
+        }
+        // History has nothing that is still to come: it would be the newest there for years.
+        let (id, metric) = (&series.device, &series.metric);
+        refusals.add(Reason::TimeAhead, || {
+            format!("{id} sends history of {metric} of a time to come: it is left out; correct the device's clock")
+        });
+        let points = series.points.iter().filter(|(time_ms, _)| *time_ms <= end_ms).cloned().collect();
+        self.import_series(&ImportedSeries { points, ..series.clone() }, newcomer, refusals, output);
     }
 
-    fn import_series(&mut self, series: &ImportedSeries, refusals: &mut Refusals, output: &mut Output) {
+    fn import_series(
+        &mut self,
+        series: &ImportedSeries,
+        newcomer: Newcomer<'_>,
+        refusals: &mut Refusals,
+        output: &mut Output,
+    ) {
         let Some((_, value)) = series.points.last() else { return };
         let now_ms = self.state.time.now_ms();
         let index = match self.state.fleet.find(&series.device) {
             Some(index) => Some(index),
-            None => self.admit(Newcomer::imported(series), now_ms, refusals, output),
+            None => self.admit(newcomer, now_ms, refusals, output),
         };
         let Some(index) = index else { return };
         self.learn_group(index, series, output);

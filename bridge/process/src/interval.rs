@@ -84,9 +84,10 @@ impl Interval {
 
     /// How long it is silent at times, from a report at `heard` on, without anything being wrong, ms; 0 for one that keeps to its
     /// interval at this time of day.
-    pub(crate) fn usual_silence_ms(&self, heard: Moment) -> i64 {
-        let Some(silences) = &self.silences else { return 0 };
-        silences.usual_ms(heard, self.ms(INTERVAL_MIN_MS), self.deviation > IRREGULAR)
+    pub(crate) fn usual_silence_ms(&mut self, heard: Moment) -> i64 {
+        let (interval_ms, is_irregular) = (self.ms(INTERVAL_MIN_MS), self.deviation > IRREGULAR);
+        let Some(silences) = &mut self.silences else { return 0 };
+        silences.usual_ms(heard, interval_ms, is_irregular)
     }
 
     /// Whether it reported once at most.

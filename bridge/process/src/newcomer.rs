@@ -44,4 +44,10 @@ impl<'a> Newcomer<'a> {
             is_imported: true,
         }
     }
+
+    /// One of which its own device, or a gateway, sends readings of before: it is theirs, and lost until it is heard.
+    pub(crate) fn imported_by(sender: Sender<'a>, series: &'a ImportedSeries) -> Newcomer<'a> {
+        let (client, principal, address) = (sender.client(), sender.principal(), sender.address());
+        Newcomer { client, principal, address, ..Newcomer::imported(series) }
+    }
 }

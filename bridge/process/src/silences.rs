@@ -36,8 +36,8 @@ impl Silence {
         i64::from((now as u16).wrapping_sub(self.began))
     }
 
-    /// How long it counts for when another one wants its place, minutes: each day a tenth less, so that those that are kept are not forgotten
-    /// all at once.
+    /// What it counts for when another one wants its place: each day a tenth less, so that those that are kept are not
+    /// forgotten all at once.
     fn weight(self, now: i64) -> i64 {
         if self.is_remembered(now) { i64::from(self.minutes) * (REMEMBERED * 5 / 4 - self.age(now)).max(0) } else { 0 }
     }
@@ -51,7 +51,9 @@ impl Silences {
     /// A silence of `silent_ms` ended at `heard`.
     pub(crate) fn add(&mut self, heard: Moment, silent_ms: i64) {
         let now = minutes(heard);
-        let silent = silent_ms / MINUTE_MS;
+        self.forget(now);
+        // Rounded up: what is usual is never shorter than it was.
+        let silent = (silent_ms + MINUTE_MS - 1) / MINUTE_MS;
         let began = now - silent;
         let part = began.rem_euclid(DAY_MINUTES) as usize * PARTS / DAY_MINUTES as usize;
         let newer = Silence { began: began as u16, minutes: u16::try_from(silent).unwrap_or(u16::MAX) };
@@ -61,10 +63,18 @@ impl Silences {
         }
     }
 
+    /// Takes away what is past, before its beginning comes again.
+    fn forget(&mut self, now: i64) {
+        for silence in self.0.iter_mut().flatten().filter(|silence| !silence.is_remembered(now)) {
+            *silence = Silence::default();
+        }
+    }
+
     /// The second longest of those that began at about this time of day, ms: so long it was silent twice. `interval_ms` is that of its
     /// reports: one that has another report before the time at which the others began is not in them yet. 0: none is known.
-    pub(crate) fn usual_ms(&self, heard: Moment, interval_ms: i64, is_irregular: bool) -> i64 {
+    pub(crate) fn usual_ms(&mut self, heard: Moment, interval_ms: i64, is_irregular: bool) -> i64 {
         let now = minutes(heard);
+        self.forget(now);
         let early = if is_irregular { NEAR_IRREGULAR } else { interval_ms * 5 / 2 / MINUTE_MS };
         let late = if is_irregular { NEAR_IRREGULAR } else { NEAR };
         let is_alike = |silence: &&Silence| {
@@ -101,7 +111,7 @@ mod tests {
     #[test]
     fn what_it_was_silent_for_twice_at_this_time_of_day_is_usual_and_forgotten_after_days() {
         let mut silences = Silences::default();
-        let usual = |silences: &Silences, day, hour| silences.usual_ms(at(day, hour), HOUR / 4, false) / HOUR;
+        let usual = |silences: &Silences, day, hour| silences.clone().usual_ms(at(day, hour), HOUR / 4, false) / HOUR;
         silences.add(at(1, 6), 10 * HOUR);
         assert_eq!(usual(&silences, 1, 20), 0, "once is not twice");
         silences.add(at(2, 6), 10 * HOUR);
@@ -112,5 +122,16 @@ mod tests {
         silences.add(at(3, 14), 18 * HOUR);
         assert_eq!(usual(&silences, 3, 20), 10);
         assert_eq!((usual(&silences, 9, 20), usual(&silences, 11, 20), usual(&silences, 60, 20)), (10, 0, 0));
+    }
+
+    #[test]
+    fn what_was_forgotten_does_not_come_again_when_its_number_does() {
+        let mut silences = Silences::default();
+        silences.add(at(1, 6), 10 * HOUR);
+        silences.add(at(2, 6), 10 * HOUR);
+        for quarter in 0..100 * 24 * 4 {
+            let heard = Moment(at(11, 0).0 + quarter * HOUR / 4);
+            assert_eq!(silences.usual_ms(heard, HOUR / 4, true), 0, "after {quarter} quarters of an hour");
+        }
     }
 }

@@ -49,12 +49,15 @@ pub(crate) struct Time {
     /// When the clock was set back, and to what (Unix ms).
     #[serde(default)]
     set_backs: Vec<(Moment, i64)>,
+    /// The latest that the clock ever stood at, Unix ms; in checkpoints of before: 0.
+    #[serde(default)]
+    latest_ms: i64,
 }
 
 impl Time {
     /// Before the first entry.
     pub(crate) const fn new() -> Time {
-        Time { now_ms: i64::MIN, moment: None, elapsed: None, set_backs: Vec::new() }
+        Time { now_ms: i64::MIN, moment: None, elapsed: None, set_backs: Vec::new(), latest_ms: 0 }
     }
 
     /// After an entry that was received at `now_ms` (Unix ms), when the clock was never set.
@@ -65,6 +68,11 @@ impl Time {
     /// Received time of the last entry, Unix ms.
     pub(crate) fn now_ms(&self) -> i64 {
         self.now_ms
+    }
+
+    /// The latest that the clock ever stood at, before it was set back too, Unix ms.
+    pub(crate) fn latest_ms(&self) -> i64 {
+        self.latest_ms.max(self.now_ms)
     }
 
     /// The moment of the last entry.
@@ -111,6 +119,7 @@ impl Time {
             self.now_ms = self.now_ms.max(at_ms);
             return;
         }
+        self.latest_ms = self.latest_ms();
         self.now_ms = at_ms;
         self.set_backs.push((moment, at_ms));
         if self.set_backs.len() > SET_BACKS_MAX {

@@ -157,3 +157,18 @@ fn a_device_that_is_said_to_be_gone_is_lost_at_once_until_it_is_heard_or_said_to
     fleet.is_said(&at(402, "anonymous"), "dev8", true);
     assert_eq!((fleet.process.devices(), fleet.output.counts.publications_ignored), (1, 0), "it brings no device in");
 }
+
+#[test]
+fn a_device_whose_metrics_come_one_after_the_other_is_not_late_between_two_rounds() {
+    for period in [60, 110, 180] {
+        let mut fleet = Fleet::new();
+        for round in 0..120 {
+            for metric in 0..3 {
+                let at = round * period + metric * 10;
+                let changes = [fleet.wait(at), fleet.feels("dev7", at, 20.0).to_vec()].concat();
+                let is_late = states(&changes).iter().any(|(state, _)| *state == Late);
+                assert!(!is_late || round < 5, "each {period} s: late in round {round}");
+            }
+        }
+    }
+}

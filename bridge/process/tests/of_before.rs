@@ -4,6 +4,7 @@
 mod support;
 
 use support::{Fleet, T0, publication, readings};
+use tidegate_process::ProcessConfig;
 use tidegate_telemetry::{Change, Decoded, DeviceScope, ImportedSeries, Reason, TimeOrigin, Value};
 
 fn of(device: &str, points: &[(i64, f64)]) -> Decoded {
@@ -46,4 +47,29 @@ fn it_is_taken_of_its_own_devices_alone() {
     };
     fleet.means(&by("stranger", None), of("d1", &[(50, 5.0)]));
     assert_eq!((fleet.reasons(), readings(&fleet.output.changes).len()), (vec![Reason::IdentityConflict], 0));
+}
+
+#[test]
+fn it_brings_in_no_more_devices_of_a_client_than_readings_do() {
+    let config = ProcessConfig { devices_per_client_max: 2, ..ProcessConfig::default() };
+    let mut fleet = Fleet::with(config);
+    let by = publication(T0 + 200_000, "c1", "hall/telemetry", "…");
+    for device in ["d1", "d2"] {
+        fleet.means(&by, of(device, &[(50, 5.0)]));
+        assert_eq!(fleet.reasons(), []);
+    }
+    fleet.means(&by, of("d3", &[(50, 5.0)]));
+    assert_eq!(fleet.reasons(), [Reason::DeviceLimit]);
+}
+
+#[test]
+fn what_is_still_to_come_is_left_out_of_it_and_told() {
+    let mut fleet = Fleet::new();
+    fleet.feels("d1", 100, 20.0);
+    let by = publication(T0 + 200_000, "c1", "hall/telemetry", "…");
+    let changes = fleet.means(&by, of("d1", &[(50, 5.0), (5_000_000, 99.0)])).to_vec();
+    let told: Vec<_> = readings(&changes).iter().map(|it| it.time_ms - T0).collect();
+    assert_eq!((told, fleet.reasons()), (vec![50_000], vec![Reason::TimeAhead]));
+    let changes = fleet.feels("d1", 300, 21.0).to_vec();
+    assert!(readings(&changes)[0].cells[0].is_new, "nothing can have come before");
 }

@@ -71,10 +71,17 @@ export function TryPayload(props: { topic: string; payload: string }) {
 }
 
 function Tried(props: { trial: Trial }) {
-  const [copied, setCopied] = createSignal(false);
+  const [copied, setCopied] = createSignal("Copy");
+  let shown: HTMLPreElement | undefined;
   const copy = async (text: string): Promise<void> => {
-    await navigator.clipboard.writeText(text);
-    setCopied(true);
+    try {
+      await navigator.clipboard.writeText(text);
+      setCopied("Copied");
+    } catch {
+      // Browsers give the clipboard to pages of TLS and loopback alone.
+      if (shown) getSelection()?.selectAllChildren(shown);
+      setCopied("Selected: copy it with Ctrl+C");
+    }
   };
   return (
     <>
@@ -135,9 +142,9 @@ function Tried(props: { trial: Trial }) {
         {(proposal) => (
           <div class="proposal">
             <p>This may have it understood. Look at it, and put it into the configuration:</p>
-            <pre tabindex="0">{proposal()}</pre>
+            <pre ref={shown} tabindex="0">{proposal()}</pre>
             <button class="button" type="button" onClick={() => void copy(proposal())}>
-              {copied() ? "Copied" : "Copy"}
+              {copied()}
             </button>
           </div>
         )}

@@ -1,7 +1,7 @@
 //! One device: where it hangs, what is wrong with it, what it publishes.
 
 use super::{
-    makers::{Maker, Said},
+    makers::{Maker, Said, Thing},
     payload::{Reading, write_batch, write_reference, write_value},
     rng::Rng,
     room::{Incident, Room, RoomKind, Samples},
@@ -160,13 +160,18 @@ impl Device {
         let Shape::Made(maker) = self.spec.shape else { return Vec::new() };
         self.said = 0;
         let reading = Reading { time_ms: Some(now_ms), samples: self.measure(now_ms) };
-        let said = maker.announce(&self.spec, fleet, &reading);
+        let said = maker.announce(&self.thing(), fleet, &reading);
         said.into_iter().map(|said| self.said_by_itself(said, Vec::new())).collect()
+    }
+
+    fn thing(&self) -> Thing<'_> {
+        let DeviceSpec { name, building, floor, interval, seed, .. } = &self.spec;
+        Thing { name, building, floor, interval: *interval, seed: *seed }
     }
 
     fn made(&mut self, maker: Maker, reading: &Reading) -> Vec<Publication> {
         self.said += 1;
-        let said = maker.state(&self.spec, reading, self.said);
+        let said = maker.state(&self.thing(), reading, self.said);
         said.into_iter().map(|said| self.said_by_itself(said, vec![reading.clone()])).collect()
     }
 

@@ -8,6 +8,8 @@ use serde_json::{Map, Value as Json};
 use smallvec::SmallVec;
 use tidegate_telemetry::{Decoded, Description, MetricFacts, Reading, Reason, Rejection, Value};
 
+use super::decimal::with_decimal_point;
+use super::leaves::Leaves;
 use super::levels::Levels;
 use super::path::Path;
 use super::template::Template;
@@ -69,6 +71,9 @@ impl Fields {
                 Some(pattern)
             }
         };
+        if let Some(format) = time_format {
+            time::check_format(format).map_err(|wrong| ("time_format", wrong))?;
+        }
         let fields = fields.iter().map(|field| Field::new(field, levels)).collect::<Result<_, _>>();
         let parsed = |text: &String| Path::parse(text);
         Ok(Some(Fields {
@@ -103,7 +108,6 @@ impl Fields {
     ) -> Result<(), Rejection> {
         let max = input.config.readings_max;
         let mut matches = pattern.captures_iter(text);
-        let before = out.readings.len();
         let mut is_any = false;
         for captures in matches.by_ref().take(max) {
             is_any = true;
@@ -123,7 +127,6 @@ impl Fields {
         if left > 0 {
             flaws.add(too_many(max, left));
         }
-        debug_assert!(out.readings.len() >= before);
         Ok(())
     }
 
@@ -187,9 +190,11 @@ impl Fields {
         let around = [record, payload];
         let placed = self.device(&around, mapping, input).and_then(|device| {
             let named = mapping.group(input, &around)?;
-            let group = match named {
-                Some(group) => group,
-                None => input.names.group_of_topic(input.topic, Some(&device))?,
+            let own = self.pattern.as_ref().and_then(|_| record.get("group")?.as_str());
+            let group = match (named, own) {
+                (Some(group), _) => group,
+                (None, Some(group)) => input.names.group_of_location(group)?,
+                (None, None) => input.names.group_of_topic(input.topic, Some(&device))?,
             };
             Ok((device, group))
         });
@@ -383,11 +388,12 @@ impl Fields {
 
     /// All there is, by its path, but for what names the device and the time.
     fn everything<'v>(&self, record: &'v Json, input: &Input<'_>, flaws: &mut Flaws) -> Vec<(String, &'v Json)> {
-        let mut all = Vec::new();
-        let mut too_deep = false;
-        leaves(record, String::new(), input.config.depth_max, &mut all, &mut too_deep);
-        let time = self.time.as_ref().and_then(|path| path.of(record));
         let config = input.config;
+        // One more says that there are too many.
+        let mut leaves = Leaves::new(config.name_bytes_max, config.metrics_max + NOT_METRICS.len() + 1);
+        leaves.find(record, config.depth_max);
+        let Leaves { mut all, too_deep, too_long, .. } = leaves;
+        let time = self.time.as_ref().and_then(|path| path.of(record));
         let is_key = |name: &str| {
             let keys = config.identifier_keys.iter().chain(&config.time_keys).chain(&config.location_keys);
             keys.map(String::as_str).any(|key| key == name) || (self.pattern.is_some() && NOT_METRICS.contains(&name))
@@ -399,6 +405,13 @@ impl Fields {
                 config.depth_max
             );
             flaws.add(Rejection::new(Reason::TooDeep, detail));
+        }
+        if too_long {
+            let max = config.name_bytes_max;
+            let detail = format!(
+                "names longer than decode.name_bytes_max ({max}) were left out: name what is below them in fields"
+            );
+            flaws.add(Rejection::new(Reason::InvalidName, detail));
         }
         all
     }
@@ -424,29 +437,6 @@ impl Field {
             config: config.clone(),
         })
     }
-}
-
-fn leaves<'v>(value: &'v Json, name: String, depth: usize, all: &mut Vec<(String, &'v Json)>, too_deep: &mut bool) {
-    let below = |key: &str| if name.is_empty() { key.to_owned() } else { format!("{name}.{key}") };
-    match value {
-        Json::Object(_) | Json::Array(_) if depth == 0 => *too_deep = true,
-        Json::Object(members) => {
-            members.iter().for_each(|(key, value)| leaves(value, below(key), depth - 1, all, too_deep));
-        }
-        Json::Array(elements) => {
-            let elements = elements.iter().enumerate();
-            elements.for_each(|(at, value)| leaves(value, below(&at.to_string()), depth - 1, all, too_deep));
-        }
-        _ => all.push((name, value)),
-    }
-}
-
-/// `1.234,5` as `1234.5`; `None` for what is no such number.
-fn with_decimal_point(text: &str) -> Option<String> {
-    let is_number = |character: char| character.is_ascii_digit() || "+-,. eE".contains(character);
-    let (whole, fraction) = text.trim().split_once(',')?;
-    let is_one = !whole.is_empty() && text.trim().chars().all(is_number) && !fraction.contains([',', '.']);
-    is_one.then(|| format!("{}.{fraction}", whole.replace(['.', ' '], "")))
 }
 
 /// What a payload has at its top, for people.

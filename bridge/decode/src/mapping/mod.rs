@@ -1,9 +1,12 @@
 //! What a `[[source]]` says of names, and of where values stand in its payloads.
 //!
 //! - [`Mapping::place`]: other names for what a format found; [`fields`]: values that stand where the configuration says
+//! - `leaves`: all values of a payload; `decimal`: numbers with a decimal comma
 //! - `levels`: a topic filter whose levels have names; `template`: names with gaps; `path`: where something stands in a payload
 
+mod decimal;
 mod fields;
+mod leaves;
 mod levels;
 mod path;
 mod template;
@@ -91,36 +94,51 @@ impl Mapping {
         }
     }
 
-    /// Gives what a format found the names that it says.
+    /// Gives what a format found the names that it says: one device's, which the topic is about.
     ///
     /// # Errors
     /// [`Reason::InvalidName`]: what cannot be named is left out.
     pub(crate) fn place(&self, input: &mut Input<'_>, out: &mut Decoded) -> Result<(), Rejection> {
-        let mut result = Ok(());
-        if self.device.is_some() || self.group.is_some() || self.metric.is_some() {
-            out.readings.retain_mut(|reading| match self.place_one(input, reading) {
-                Ok(()) => true,
-                Err(rejection) => {
-                    result = Err(rejection);
-                    false
-                }
-            });
+        let named = self.device(input, &[]).and_then(|device| Ok((device, self.group(input, &[])?)));
+        let (device, group) = match named {
+            Ok(named) => named,
+            Err(rejection) => {
+                let further = std::mem::take(&mut out.further);
+                out.clear();
+                out.further = further;
+                return Err(rejection);
+            }
+        };
+        if let Some(device) = device {
+            let readings = out.readings.iter_mut().map(|reading| &mut reading.device);
+            let history = out.history.iter_mut().map(|series| &mut series.device);
+            let devices = out.devices.iter_mut().map(|said| &mut said.device);
+            let metrics = out.descriptions.iter_mut().map(|said| &mut said.device);
+            let there = out.availability.iter_mut().map(|said| &mut said.device);
+            for known in readings.chain(history).chain(devices).chain(metrics).chain(there) {
+                known.clone_from(&device);
+            }
         }
-        result
+        if let Some(group) = group {
+            let readings = out.readings.iter_mut().map(|reading| &mut reading.group);
+            let history = out.history.iter_mut().map(|series| &mut series.group);
+            readings.chain(history).for_each(|known| known.clone_from(&group));
+        }
+        self.place_metrics(input, out)
     }
 
-    fn place_one(&self, input: &mut Input<'_>, reading: &mut Reading) -> Result<(), Rejection> {
-        if let Some(device) = self.device(input, &[])? {
-            reading.device = device;
-        }
-        if let Some(group) = self.group(input, &[])? {
-            reading.group = group;
-        }
+    fn place_metrics(&self, input: &mut Input<'_>, out: &mut Decoded) -> Result<(), Rejection> {
         let Some(metric) = &self.metric else { return Ok(()) };
         let name = filled(metric, input, &[], METRIC)?;
-        let is_one = reading.metrics.len() + reading.without_value.len() == 1;
-        let names = reading.metrics.iter_mut().map(|(name, _)| name).chain(&mut reading.without_value);
-        for known in names {
+        let count = |reading: &Reading| reading.metrics.len() + reading.without_value.len();
+        let is_one = out.readings.iter().map(count).sum::<usize>() + out.history.len() == 1;
+        let readings = out
+            .readings
+            .iter_mut()
+            .flat_map(|reading| reading.metrics.iter_mut().map(|(name, _)| name).chain(&mut reading.without_value));
+        let history = out.history.iter_mut().map(|series| &mut series.metric);
+        let described = out.descriptions.iter_mut().map(|said| &mut said.metric);
+        for known in readings.chain(history).chain(described) {
             let full = if is_one { name.clone() } else { format!("{name}.{known}") };
             *known = input.name("metric name", &full)?;
         }
@@ -151,5 +169,5 @@ fn filled(template: &Template, input: &Input<'_>, payloads: &[&Value], what: &st
     })
 }
 
-const NO_FILTER: &str = "is no topic filter: + fills a level, # is the last level, and each may have a name of its own behind it, \
-                         such as plant/+line/+device/data";
+const NO_FILTER: &str = "uses a wildcard where none may stand, or is empty, or names two levels alike: + fills a level, # is the last level, \
+                         and each may have a name behind it, such as plant/+line/+device/data";

@@ -5,6 +5,7 @@ pub mod run;
 
 use tidegate_decode::{DecodeConfig, Decoder};
 use tidegate_process::{Condition, Output, Process, ProcessConfig, Rule};
+use tidegate_telemetry::record::read_varint;
 use tidegate_telemetry::{
     AlertChange, AppliedReading, Availability, Change, Decoded, DeviceState, Entry, Intent, LogEntry, Position,
     Publication, Reason, Severity, Value,
@@ -231,4 +232,22 @@ pub fn named(name: &str, rule: Rule) -> Rule {
 
 pub fn above(threshold: f64, hysteresis: f64, for_ms: i64) -> Rule {
     rule(Some("temperature"), Condition::Above { threshold, hysteresis, for_ms })
+}
+
+/// A part of a section: its name, its version, its bytes.
+pub type Part = (String, u64, Vec<u8>);
+
+/// The parts of a checkpoint after its first byte.
+pub fn parts(checkpoint: &[u8]) -> Vec<Part> {
+    let (mut rest, mut parts) = (&checkpoint[1..], Vec::new());
+    while rest != [0] {
+        let (name, after) = rest[1..].split_at(rest[0].into());
+        rest = after;
+        let version = read_varint(&mut rest).unwrap();
+        let length = read_varint(&mut rest).unwrap();
+        let (bytes, after) = rest.split_at(length.try_into().unwrap());
+        rest = after;
+        parts.push((String::from_utf8(name.into()).unwrap(), version, bytes.into()));
+    }
+    parts
 }

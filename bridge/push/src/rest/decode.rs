@@ -11,7 +11,7 @@ use super::parameters::{NO_TOPIC, Parameters, is_topic};
 use super::payload::Payload;
 use super::{Api, intent};
 use crate::api::Trial;
-use crate::error::ApiError;
+use crate::error::{ApiError, Kind};
 
 /// What is to be tried.
 #[derive(Debug, Deserialize)]
@@ -51,5 +51,11 @@ pub async fn decode(State(api): State<Arc<Api>>, uri: Uri, body: Body) -> Result
         scope: None,
         address: None,
     };
-    Ok(Json(api.operations.decode(&publication).into()))
+    // The configuration's patterns are made ready for each: one at a time, and not where sessions are served.
+    let _turn = api.trials.acquire().await;
+    let operations = Arc::clone(&api.operations);
+    let trial = tokio::task::spawn_blocking(move || operations.decode(&publication)).await;
+    trial
+        .map(|trial| Json(trial.into()))
+        .map_err(|_| ApiError::new(Kind::Internal, "trying the payload broke off: report it"))
 }

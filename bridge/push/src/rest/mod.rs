@@ -51,6 +51,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tidegate_telemetry::History;
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 
 use crate::clients::Clients;
 use crate::config::PushConfig;
@@ -73,6 +74,8 @@ struct Api {
     imports: RequestTurns,
     /// Turns of questions about groups, which hold much while they are worked at.
     questions: RequestTurns,
+    /// The turn of payloads that are tried.
+    trials: Semaphore,
 }
 
 /// Every path the server answers: REST, the live protocol, the dashboard. Sessions of the live protocol that wait for changes
@@ -127,7 +130,17 @@ pub fn router(
         .route("/metrics", get(operations::metrics))
         .fallback(dashboard::fallback)
         .method_not_allowed_fallback(wrong_method)
-        .with_state(Arc::new(Api { config, hub, archive, intents, operations, clients, imports, questions }))
+        .with_state(Arc::new(Api {
+            config,
+            hub,
+            archive,
+            intents,
+            operations,
+            clients,
+            imports,
+            questions,
+            trials: Semaphore::new(1),
+        }))
         .layer(compression::layer())
         .layer(from_fn_with_state(gatekeeper, security::guard))
         .layer(from_fn(requests::count))

@@ -2,13 +2,12 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Said, address, value};
-use crate::model::device::DeviceSpec;
+use super::{Said, Thing, address, value};
 use crate::model::payload::Reading;
 
 const APPLICATION: &str = "5f2b7d1c-0d3c-4a49-9f0e-1f6a1b1c2d3e";
 
-pub(super) fn state(spec: &DeviceSpec, reading: &Reading, count: u32) -> Vec<Said> {
+pub(super) fn state(spec: &Thing<'_>, reading: &Reading, count: u32) -> Vec<Said> {
     let eui = format!("70b3{}", address(spec));
     let metrics = ["temperature", "humidity", "co2", "battery"];
     let there =

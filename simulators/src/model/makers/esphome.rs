@@ -2,8 +2,7 @@
 
 use serde_json::json;
 
-use super::{Said, address, node_name, value};
-use crate::model::device::DeviceSpec;
+use super::{Said, Thing, address, node_name, value};
 use crate::model::room::Samples;
 
 /// Object, metric, unit, device class, decimals.
@@ -14,7 +13,7 @@ const SENSORS: [(&str, &str, &str, &str, u8); 4] = [
     ("co2", "co2", "ppm", "carbon_dioxide", 0),
 ];
 
-pub(super) fn announce(spec: &DeviceSpec, samples: &Samples) -> Vec<Said> {
+pub(super) fn announce(spec: &Thing<'_>, samples: &Samples) -> Vec<Said> {
     let node = node_name(spec);
     let mut said = vec![Said::kept(format!("{node}/status"), "online")];
     let there = SENSORS.iter().filter(|(_, metric, ..)| value(samples, metric).is_some());
@@ -33,7 +32,7 @@ pub(super) fn announce(spec: &DeviceSpec, samples: &Samples) -> Vec<Said> {
     said
 }
 
-pub(super) fn state(spec: &DeviceSpec, samples: &Samples) -> Vec<Said> {
+pub(super) fn state(spec: &Thing<'_>, samples: &Samples) -> Vec<Said> {
     let node = node_name(spec);
     let there = SENSORS.iter().filter_map(|(object, metric, ..)| Some((object, value(samples, metric)?)));
     there.map(|(object, value)| Said::new(format!("{node}/sensor/{object}/state"), value)).collect()

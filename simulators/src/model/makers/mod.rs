@@ -7,7 +7,8 @@ mod sparkplug;
 mod tasmota;
 mod zigbee2mqtt;
 
-use super::device::DeviceSpec;
+use std::time::Duration;
+
 use super::payload::Reading;
 use super::room::Samples;
 
@@ -31,6 +32,21 @@ pub enum Maker {
 /// Every maker, in the order in which a mixed house has them.
 pub const MAKERS: [Maker; 6] =
     [Maker::Zigbee2mqtt, Maker::Tasmota, Maker::Shelly, Maker::Esphome, Maker::Chirpstack, Maker::Sparkplug];
+
+/// A device, as its maker's software knows it.
+#[derive(Debug, Clone, Copy)]
+pub struct Thing<'a> {
+    /// Name, unique in the fleet.
+    pub name: &'a str,
+    /// `Building A`.
+    pub building: &'a str,
+    /// `Floor 3`.
+    pub floor: &'a str,
+    /// Between two readings.
+    pub interval: Duration,
+    /// For its address.
+    pub seed: u64,
+}
 
 /// A message of a maker's software.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,7 +72,7 @@ impl Said {
 impl Maker {
     /// What a device says when it is connected. `fleet` are the names of all devices of this maker, of which `spec` is one: a
     /// gateway lists them.
-    pub fn announce(self, spec: &DeviceSpec, fleet: &[String], reading: &Reading) -> Vec<Said> {
+    pub fn announce(self, spec: &Thing<'_>, fleet: &[String], reading: &Reading) -> Vec<Said> {
         match self {
             Maker::Zigbee2mqtt => zigbee2mqtt::announce(spec, fleet),
             Maker::Tasmota => tasmota::announce(spec),
@@ -68,7 +84,7 @@ impl Maker {
     }
 
     /// A reading; `count` is that of readings since the device was connected, from 1.
-    pub fn state(self, spec: &DeviceSpec, reading: &Reading, count: u32) -> Vec<Said> {
+    pub fn state(self, spec: &Thing<'_>, reading: &Reading, count: u32) -> Vec<Said> {
         match self {
             Maker::Zigbee2mqtt => zigbee2mqtt::state(spec, &reading.samples),
             Maker::Tasmota => tasmota::state(spec, reading),
@@ -88,11 +104,11 @@ fn value(samples: &Samples, metric: &str) -> Option<f64> {
 }
 
 /// Twelve hexadecimal digits that are the device's own.
-fn address(spec: &DeviceSpec) -> String {
+fn address(spec: &Thing<'_>) -> String {
     format!("{:012x}", spec.seed & 0xffff_ffff_ffff)
 }
 
 /// A name as nodes have it: `living_room`.
-fn node_name(spec: &DeviceSpec) -> String {
+fn node_name(spec: &Thing<'_>) -> String {
     spec.name.replace(' ', "_")
 }

@@ -2,19 +2,18 @@
 
 use serde_json::json;
 
-use super::{Said, address, value};
-use crate::model::device::DeviceSpec;
+use super::{Said, Thing, address, value};
 use crate::model::payload::Reading;
 
-fn id(spec: &DeviceSpec) -> String {
+fn id(spec: &Thing<'_>) -> String {
     format!("shellyplusht-{}", address(spec))
 }
 
-pub(super) fn announce(spec: &DeviceSpec) -> Vec<Said> {
+pub(super) fn announce(spec: &Thing<'_>) -> Vec<Said> {
     vec![Said::kept(format!("{}/online", id(spec)), "true")]
 }
 
-pub(super) fn state(spec: &DeviceSpec, reading: &Reading) -> Vec<Said> {
+pub(super) fn state(spec: &Thing<'_>, reading: &Reading) -> Vec<Said> {
     let (id, samples) = (id(spec), &reading.samples);
     let celsius = value(samples, "temperature").unwrap_or_default();
     let mut parameters = json!({

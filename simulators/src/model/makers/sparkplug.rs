@@ -1,7 +1,6 @@
 //! Eclipse Sparkplug 3.0: a node with its birth, and from then on values by alias.
 
-use super::{Said, node_name, value};
-use crate::model::device::DeviceSpec;
+use super::{Said, Thing, node_name, value};
 use crate::model::payload::Reading;
 
 /// Sparkplug 3.0 table 6-1: Int64, Double, String.
@@ -12,7 +11,7 @@ const METRICS: [(&str, &str); 5] =
     [("temperature", "°C"), ("humidity", "%"), ("pressure", "hPa"), ("co2", "ppm"), ("compressor_power", "W")];
 
 /// The birth of a node, with all of its metrics.
-pub(super) fn birth(spec: &DeviceSpec, reading: &Reading) -> Vec<Said> {
+pub(super) fn birth(spec: &Thing<'_>, reading: &Reading) -> Vec<Said> {
     let mut metrics = vec![Message::default().text(1, "bdSeq").number(4, INT64).number(11, 0)];
     for (alias, (name, unit)) in (1..).zip(METRICS) {
         let Some(value) = value(&reading.samples, name) else { continue };
@@ -25,14 +24,14 @@ pub(super) fn birth(spec: &DeviceSpec, reading: &Reading) -> Vec<Said> {
 }
 
 /// What has changed, by the aliases of the birth.
-pub(super) fn data(spec: &DeviceSpec, reading: &Reading, count: u32) -> Vec<Said> {
+pub(super) fn data(spec: &Thing<'_>, reading: &Reading, count: u32) -> Vec<Said> {
     let known = (1..).zip(METRICS).filter_map(|(alias, (name, _))| Some((alias, value(&reading.samples, name)?)));
     let metrics: Vec<_> =
         known.map(|(alias, value)| Message::default().number(2, alias).number(4, DOUBLE).double(13, value)).collect();
     vec![said(spec, "NDATA", reading, &metrics, u64::from(count % 256))]
 }
 
-fn said(spec: &DeviceSpec, kind: &str, reading: &Reading, metrics: &[Message], sequence: u64) -> Said {
+fn said(spec: &Thing<'_>, kind: &str, reading: &Reading, metrics: &[Message], sequence: u64) -> Said {
     let at_ms = reading.time_ms.and_then(|time_ms| u64::try_from(time_ms).ok()).unwrap_or_default();
     let mut payload = Message::default().number(1, at_ms);
     for metric in metrics {

@@ -2,11 +2,10 @@
 
 use serde_json::json;
 
-use super::{Said, address, node_name, value};
-use crate::model::device::DeviceSpec;
+use super::{Said, Thing, address, node_name, value};
 use crate::model::payload::Reading;
 
-pub(super) fn announce(spec: &DeviceSpec) -> Vec<Said> {
+pub(super) fn announce(spec: &Thing<'_>) -> Vec<Said> {
     let (mac, topic) = (address(spec).to_uppercase(), node_name(spec));
     let config = json!({
         "ip": "192.0.2.7", "dn": spec.name, "fn": [spec.name], "hn": topic, "mac": mac, "md": "Sonoff Pow R2", "ty": 0,
@@ -23,7 +22,7 @@ pub(super) fn announce(spec: &DeviceSpec) -> Vec<Said> {
     ]
 }
 
-pub(super) fn state(spec: &DeviceSpec, reading: &Reading) -> Vec<Said> {
+pub(super) fn state(spec: &Thing<'_>, reading: &Reading) -> Vec<Said> {
     let samples = &reading.samples;
     let mut payload = json!({
         "Time": local(reading.time_ms.unwrap_or_default()),

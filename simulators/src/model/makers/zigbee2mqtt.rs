@@ -2,15 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::{Said, address, value};
-use crate::model::device::DeviceSpec;
+use super::{Said, Thing, address, value};
 use crate::model::room::Samples;
 
 const BASE: &str = "zigbee2mqtt";
 
-pub(super) fn announce(spec: &DeviceSpec, fleet: &[String]) -> Vec<Said> {
+pub(super) fn announce(spec: &Thing<'_>, fleet: &[String]) -> Vec<Said> {
     let mut said = vec![Said::kept(format!("{BASE}/{}/availability", spec.name), json!({ "state": "online" }))];
-    if fleet.first() == Some(&spec.name) {
+    if fleet.first().is_some_and(|first| first == spec.name) {
         let devices: Vec<Value> = fleet.iter().enumerate().map(|(number, name)| listed(number, name)).collect();
         said.push(Said::kept(format!("{BASE}/bridge/state"), json!({ "state": "online" })));
         said.push(Said::kept(format!("{BASE}/bridge/devices"), Value::from(devices)));
@@ -41,7 +40,7 @@ fn listed(number: usize, name: &str) -> Value {
     })
 }
 
-pub(super) fn state(spec: &DeviceSpec, samples: &Samples) -> Vec<Said> {
+pub(super) fn state(spec: &Thing<'_>, samples: &Samples) -> Vec<Said> {
     let quality = 60 + i64::from_str_radix(&address(spec)[..2], 16).unwrap_or_default() / 2;
     let mut payload = json!({ "linkquality": quality, "voltage": 2955 });
     for metric in ["temperature", "humidity", "pressure", "battery"] {
