@@ -98,7 +98,10 @@ export function Edit(props: { device: Device; onClose: () => void }) {
             Hidden <small>not on the fleet page and in no figures; found by its name</small>
           </span>
         </label>
-        <p class="sub">What is empty shows as the device says it itself. Its history stays whatever it is called; how long it is kept may be said by its place.</p>
+        <p class="sub">
+          What is empty shows as the device says it itself. Its history stays whatever it is called; how long it is kept may be said by its
+          place.
+        </p>
         <Show when={failure()}>
           {(text) => (
             <p class="wrong" role="alert" id={why}>

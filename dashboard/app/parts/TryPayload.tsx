@@ -142,7 +142,9 @@ function Tried(props: { trial: Trial }) {
         {(proposal) => (
           <div class="proposal">
             <p>This may have it understood. Look at it, and put it into the configuration:</p>
-            <pre ref={shown} tabindex="0">{proposal()}</pre>
+            <pre ref={shown} tabindex="0">
+              {proposal()}
+            </pre>
             <button class="button" type="button" onClick={() => void copy(proposal())}>
               {copied()}
             </button>
