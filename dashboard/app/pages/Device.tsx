@@ -93,6 +93,8 @@ function Body(props: { device: () => DeviceRow }) {
     { unit: null, decimals: null },
     { equals: (a, b) => a.unit === b.unit && a.decimals === b.decimals && a.guessed === b.guessed && `${a.words}` === `${b.words}` },
   );
+  /** What is known of the chosen metric: as its style, it does not change with each value. */
+  const about = createMemo(() => props.device().metrics[chosen()]?.about ?? null);
   // The charts do not wait for it: one without its rules' lines is better than none.
   const rules = poll(() => api.rules(props.device().id), RULES_EVERY_MS);
   learnUnits(metrics.map((metric) => ({ name: metric.name, ...styleOf(metric) })));
@@ -125,7 +127,7 @@ function Body(props: { device: () => DeviceRow }) {
                       unit: style().unit,
                       decimals: style().decimals,
                       guessed: style().guessed === true,
-                      about: props.device().metrics[chosen()]?.about ?? null,
+                      about: about(),
                     }}
                     rules={rules.value()?.rules ?? []}
                     alerts={alerts().filter((alert) => alert.metric === null || alert.metric === metric.name)}

@@ -169,5 +169,5 @@ fn filled(template: &Template, input: &Input<'_>, payloads: &[&Value], what: &st
     })
 }
 
-const NO_FILTER: &str = "uses a wildcard where none may stand, or is empty, or names two levels alike: + fills a level, # is the last level, \
-                         and each may have a name behind it, such as plant/+line/+device/data";
+const NO_FILTER: &str = "uses a wildcard where none may stand, or is empty, or names two levels alike: + fills a level, # is \
+                         the last level, and each may have a name behind it, such as plant/+line/+device/data";
