@@ -18,7 +18,7 @@ pub(super) fn announce(spec: &Thing<'_>, fleet: &[String]) -> Vec<Said> {
 }
 
 fn listed(number: usize, name: &str) -> Value {
-    let numeric = |name: &str, unit: &str| json!({ "type": "numeric", "name": name, "property": name, "label": name, "unit": unit, "access": 1 });
+    let numeric = |name: &str, unit: &str| json!({ "type": "numeric", "property": name, "name": name, "unit": unit, "access": 1 });
     json!({
         "friendly_name": name,
         "ieee_address": format!("0x00158d00{number:08x}"),
