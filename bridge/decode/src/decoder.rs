@@ -122,6 +122,7 @@ impl Decoder {
             return Err(self.too_large(payload.len()));
         }
         let Decoder { config, names, formats, chosen, mappings, decoded, read_by } = self;
+        let mappings = &mappings[..];
         let topic = publication.topic.as_str();
         let place = mappings.iter().position(|mapping| topic::filter_matches(&mapping.filter, topic));
         let (source, mapping) = place.map(|place| (&config.sources[place], &mappings[place])).unzip();
@@ -134,7 +135,21 @@ impl Decoder {
         let zone = source.and_then(|source| source.timezone.as_ref());
         let device_tags = source.and_then(|source| source.device_tags.as_deref());
         let filter = mapping.map(|mapping| mapping.filter.as_str());
-        let mut input = Input { config, names, publication, topic, filter, zone, device_tags, payload, text, position };
+        let is_named = matches!(chosen, Chosen::Format(_));
+        let mut input = Input {
+            config,
+            names,
+            publication,
+            topic,
+            filter,
+            is_named,
+            mappings,
+            zone,
+            device_tags,
+            payload,
+            text,
+            position,
+        };
         let format = match chosen {
             Chosen::Nothing => None,
             Chosen::Format(number) => formats.get_mut(number),

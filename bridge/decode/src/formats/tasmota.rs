@@ -1,9 +1,12 @@
 //! Tasmota: `tele/{device}/SENSOR` and its like, and `tasmota/discovery/{mac}/config`, which says what a device is
 //! (<https://tasmota.github.io/docs/MQTT/>). The prefix (`tele`, `stat`, `cmnd`) may stand before or behind the device.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use tidegate_telemetry::{
     Availability, Decoded, DeviceDescription, DeviceFacts, Frozen, MetricFacts, PowerSource, Reading, Reason,
@@ -26,6 +29,8 @@ pub(super) const TASMOTA: FormatEntry =
 /// The group of devices whose topics say no place.
 const GROUP: &str = "Tasmota";
 const TIME_KEYS: &[&str] = &["Time"];
+/// Words of a will where the device did not say others: gone and connected.
+const WILL: [&str; 2] = ["Offline", "Online"];
 /// Where devices describe themselves.
 const DISCOVERY: &str = "tasmota/discovery/";
 
@@ -54,6 +59,8 @@ enum Kind {
     Power,
     Will,
     Info,
+    Command,
+    Log,
     Nothing,
 }
 
@@ -61,7 +68,7 @@ impl Subject {
     fn of(topic: &str) -> Option<Subject> {
         let (above, last) = topic.rsplit_once('/')?;
         if above.starts_with("cmnd/") || above.ends_with("/cmnd") {
-            return Some(Subject { device: String::new(), kind: Kind::Nothing });
+            return Some(Subject { device: String::new(), kind: Kind::Command });
         }
         let numbered = |name: &str| {
             last.strip_prefix(name)
@@ -73,7 +80,8 @@ impl Subject {
             "RESULT" => Kind::Result,
             "INFO1" | "INFO2" | "INFO3" => Kind::Info,
             "STATUS8" | "STATUS10" | "STATUS11" => Kind::Status,
-            "LOGGING" | "UPTIME" | "MARGINS" | "HASS_STATE" | "HEARTBEAT" => Kind::Nothing,
+            "LOGGING" => Kind::Log,
+            "UPTIME" | "MARGINS" | "HASS_STATE" | "HEARTBEAT" => Kind::Nothing,
             _ if numbered("POWER") => Kind::Power,
             _ if numbered("STATUS") => Kind::Nothing,
             _ => return None,
@@ -183,10 +191,15 @@ impl Tasmota {
         })
     }
 
+    /// Words of its will: gone and connected.
+    fn words(&self, subject: &Subject) -> [&str; 2] {
+        let known = self.devices.get(&subject.device).and_then(|known| known.will.as_ref());
+        known.map_or(WILL, |[gone, connected]| [gone, connected])
+    }
+
     fn will(&self, input: &mut Input<'_>, subject: &Subject, out: &mut Decoded) -> Result<(), Rejection> {
         let text = input.text()?;
-        let known = self.devices.get(&subject.device).and_then(|known| known.will.as_ref());
-        let [gone, connected] = known.map_or(["Offline", "Online"], |[gone, connected]| [gone, connected]);
+        let [gone, connected] = self.words(subject);
         let is_connected = match text {
             _ if text == connected => true,
             _ if text == gone => false,
@@ -312,7 +325,17 @@ impl Tasmota {
 
 impl Format for Tasmota {
     fn recognizes(&self, input: &Input<'_>) -> bool {
-        owns(input.topic())
+        if input.topic().starts_with(DISCOVERY) {
+            return true;
+        }
+        let (Some(subject), Ok(text)) = (Subject::of(input.topic()), input.text()) else { return false };
+        match subject.kind {
+            Kind::Will => self.words(&subject).contains(&text) || WILL.contains(&text),
+            Kind::Power => !text.starts_with(['{', '[']),
+            Kind::Command => true,
+            Kind::Log => text.starts_with('{') || is_log(text),
+            _ => text.starts_with('{') && !names_a_device(input, text),
+        }
     }
 
     fn decode(&mut self, input: &mut Input<'_>, out: &mut Decoded) -> Result<(), Rejection> {
@@ -327,7 +350,7 @@ impl Format for Tasmota {
             }
             Kind::Will => self.will(input, &subject, out)?,
             Kind::Info => self.info(input, &subject, out)?,
-            Kind::Nothing => {}
+            Kind::Command | Kind::Log | Kind::Nothing => {}
         }
         flaws.into_result(&mut out.further)
     }
@@ -387,6 +410,21 @@ impl Units {
         });
         units
     }
+}
+
+/// Whether a JSON object has one of the configured keys that name a device at its top: then it is whoever says so.
+fn names_a_device(input: &Input<'_>, text: &str) -> bool {
+    let keys = &input.config.identifier_keys;
+    // Hardly any has the key anywhere, and is not parsed for it.
+    keys.iter().any(|key| text.contains(&**key))
+        && serde_json::from_str::<BTreeMap<Cow<'_, str>, IgnoredAny>>(text)
+            .is_ok_and(|object| keys.iter().any(|key| object.contains_key(&**key)))
+}
+
+/// A line of the log: `22:20:38 MQT: …`, with thousandths of a second or without.
+fn is_log(text: &str) -> bool {
+    let is_clock = |at: usize, byte: u8| if matches!(at, 2 | 5) { byte == b':' } else { byte.is_ascii_digit() };
+    text.len() > 8 && text.bytes().take(8).enumerate().all(|(at, byte)| is_clock(at, byte))
 }
 
 /// The object within `{"StatusSNS":{…}}`.
