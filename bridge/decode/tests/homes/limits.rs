@@ -40,7 +40,7 @@ fn a_list_of_availability_is_kept_once_for_all_components() {
 fn lists_of_availability_of_many_devices_count_until_no_more_are_kept() {
     let mut house = House::new();
     let mut reasons = Vec::new();
-    for round in 0..60 {
+    for round in 0..30 {
         let config = large(&"b".repeat(250), |n| format!("n{round}-{n}/sensor/x/state"));
         reasons.extend(house.say(&format!("homeassistant/device/x{round}/config"), config).reasons());
     }
@@ -66,7 +66,8 @@ fn a_configuration_counts_for_what_its_publisher_publishes_and_nothing_else() {
             assert_eq!((said.of().0, said.availability().len()), (device, 0), "{topic} of {other:?}");
         }
     }
-    assert_eq!(house.say_by("ann", "hall/debug", "[D][x:1]: y").of().0, "hall");
+    assert_eq!(house.say_by("ann", "hall/debug", "[D][x:1]: y").reasons(), [Reason::InvalidJson]);
+    house.say_by("mallory", "hall/debug", "[D][x:1]: y").is_nothing();
     assert_eq!(house.say_by("mallory", "press/p1/level", "3").of().0, "homeassistant/a");
     assert_eq!(house.say_by("mallory", "press/p1/there", "offline").availability(), [("homeassistant/a", false)]);
     house.say_by("mallory", "press/p1/speed", "3").is_nothing();
@@ -104,7 +105,8 @@ fn a_topic_has_so_many_states_and_one_more_is_told() {
     let said = house.say("homeassistant/sensor/m/v64/config", config(64));
     assert_eq!(said.reasons(), [Reason::TooManyMetrics]);
     house.hear("homeassistant/sensor/m/v0/config", "");
-    house.hear("homeassistant/sensor/m/v64/config", config(64)).is_nothing();
+    let changed = config(64).replace("m/state", "m/state\",\"unit_of_meas\":\"A");
+    house.hear("homeassistant/sensor/m/v64/config", changed).is_nothing();
     assert_eq!(house.hear("m/state", r#"{"v64":1}"#).values(), [("v64", number(1.0))]);
 }
 
@@ -120,7 +122,7 @@ fn templates_of_one_publication_share_what_they_may_cost() {
         let said = house.say("m/state", r#"{"v":1}"#);
         let read = said.values().len();
         assert!((1..8).contains(&read), "{read} of 8");
-        assert_eq!(said.reasons().len(), 8 - read);
+        assert!(said.reasons().contains(&Reason::NotUnderstood));
     }
     let config = r#"{"stat_t":"d/state","val_tpl":"{{ debug() }}"}"#;
     let said = house.say("homeassistant/sensor/d/config", config);

@@ -1,6 +1,8 @@
 //! Tasmota: `tele/{device}/SENSOR` and its like, and `tasmota/discovery/{mac}/config`, which says what a device is
 //! (<https://tasmota.github.io/docs/MQTT/>). The prefix (`tele`, `stat`, `cmnd`) may stand before or behind the device.
 
+mod names;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -19,9 +21,10 @@ use crate::config::DecodeConfig;
 use crate::described::{self, Kept};
 use crate::flaws::Flaws;
 use crate::format::{Format, FormatEntry, Input, StateError};
-use crate::quantities::{Quantity, counted, measured, shown, switched};
+use crate::quantities::switched;
 use crate::sources::Sources;
 use crate::topic;
+use names::{is_noise, is_state, leaf, quantity};
 
 pub(super) const TASMOTA: FormatEntry =
     FormatEntry { name: "tasmota", meaning: "Tasmota", new: |config| Box::new(Tasmota::new(config)) };
@@ -447,70 +450,4 @@ fn group(input: &mut Input<'_>, device: &str) -> Result<Arc<str>, Rejection> {
         place if place.is_empty() => input.name("group", GROUP),
         place => input.name("group", &place),
     }
-}
-
-/// What answers to commands have of states.
-fn is_state(metric: &str) -> bool {
-    const STATES: [&str; 12] = [
-        "POWER",
-        "Dimmer",
-        "Color",
-        "HSBColor",
-        "CT",
-        "White",
-        "Channel",
-        "FanSpeed",
-        "Shutter",
-        "Switch",
-        "Button",
-        "ZbReceived",
-    ];
-    STATES.iter().any(|state| metric.starts_with(state))
-}
-
-/// Texts that say what a number beside them says, or when something began.
-fn is_noise(metric: &str) -> bool {
-    matches!(metric, "Uptime" | "Wifi.Downtime" | "SleepMode") || metric.ends_with("TotalStartTime")
-}
-
-/// The last part of a name that is no number of a place in a list: `Power` of `ENERGY.Power.0`, `Temperature` of
-/// `ANALOG.Temperature1`.
-fn leaf(metric: &str) -> &str {
-    let is_number = |part: &&str| part.bytes().all(|byte| byte.is_ascii_digit());
-    let last = metric.rsplit('.').find(|part| !is_number(part)).unwrap_or(metric);
-    last.trim_end_matches(|character: char| character.is_ascii_digit())
-}
-
-/// What Tasmota's sensors call their quantities (<https://tasmota.github.io/docs/JSON-Status-Responses/>).
-fn quantity(leaf: &str) -> Option<Quantity> {
-    Some(match leaf {
-        "Temperature" | "DewPoint" => shown("temperature", "°C", 1),
-        "Humidity" => shown("humidity", "%", 1),
-        "Pressure" | "SeaPressure" => shown("atmospheric_pressure", "hPa", 1),
-        "Illuminance" => measured("illuminance", "lx"),
-        "CarbonDioxide" | "eCO" => measured("carbon_dioxide", "ppm"),
-        "TVOC" => measured("volatile_organic_compounds_parts", "ppb"),
-        "Moisture" => measured("moisture", "%"),
-        "Distance" => measured("distance", "cm"),
-        "Weight" => measured("weight", "kg"),
-        "Total" | "Today" | "ExportActive" | "ImportActive" | "TotalTariff" | "ExportTariff" => {
-            counted("energy", "kWh")
-        }
-        "Yesterday" => Quantity { state_class: None, ..measured("energy", "kWh") },
-        "Period" => Quantity { state_class: None, ..measured("energy", "Wh") },
-        "Power" => measured("power", "W"),
-        "ApparentPower" => measured("apparent_power", "VA"),
-        "ReactivePower" => measured("reactive_power", "var"),
-        "Factor" => measured("power_factor", ""),
-        "Frequency" => measured("frequency", "Hz"),
-        "Voltage" => measured("voltage", "V"),
-        "Current" => measured("current", "A"),
-        "RSSI" | "Dimmer" | "LinkQuality" => measured("", "%"),
-        "Signal" => measured("signal_strength", "dBm"),
-        "UptimeSec" => counted("duration", "s"),
-        "Heap" => measured("data_size", "kB"),
-        "BatteryPercentage" => measured("battery", "%"),
-        "Speed" => measured("wind_speed", "km/h"),
-        _ => return None,
-    })
 }
