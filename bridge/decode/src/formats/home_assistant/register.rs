@@ -44,13 +44,16 @@ pub(super) struct Aside {
     pub(super) is_state: bool,
 }
 
+/// Devices that a topic says to be there or not, each with a configuration that says so.
+type Watchers = BTreeSet<(Arc<str>, Arc<str>)>;
+
 /// What is known of a topic.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Topic {
     pub(super) parts: Vec<Part>,
     pub(super) asides: Vec<Aside>,
     /// Devices that are there or not by what comes on it, and the configurations that say so, by whose these are.
-    pub(super) watched_by: BTreeMap<Arc<str>, BTreeSet<(Arc<str>, Arc<str>)>>,
+    pub(super) watched_by: BTreeMap<Arc<str>, Watchers>,
 }
 
 impl Topic {
