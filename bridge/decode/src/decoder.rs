@@ -23,6 +23,8 @@ pub struct Decoder {
     chosen: Vec<Chosen>,
     /// What each of `config.sources` says of names and places.
     mappings: Vec<Mapping>,
+    /// The topic filter of each of `config.sources`, without names of levels.
+    filters: Vec<String>,
     decoded: Decoded,
     read_by: ReadBy,
 }
@@ -70,15 +72,14 @@ impl Decoder {
                 Chosen::Format(place.expect("FormatChoice::parse gives names of formats alone"))
             }
         };
+        let mapping = |source| Mapping::new(source).expect("it was checked when it was read");
+        let mappings: Vec<Mapping> = config.sources.iter().map(mapping).collect();
         Decoder {
             names: Names::new(config.names_cached_max, config.name_bytes_max),
             formats: formats.iter().map(|format| (format.name, (format.new)(&config))).collect(),
             chosen: config.sources.iter().map(|source| choose(source.format)).collect(),
-            mappings: config
-                .sources
-                .iter()
-                .map(|it| Mapping::new(it).expect("it was checked when it was read"))
-                .collect(),
+            filters: mappings.iter().map(|mapping| mapping.filter.clone()).collect(),
+            mappings,
             decoded: Decoded::default(),
             read_by: ReadBy::default(),
             config,
@@ -121,8 +122,7 @@ impl Decoder {
         if payload.len() > self.config.payload_bytes_max {
             return Err(self.too_large(payload.len()));
         }
-        let Decoder { config, names, formats, chosen, mappings, decoded, read_by } = self;
-        let mappings = &mappings[..];
+        let Decoder { config, names, formats, chosen, mappings, filters, decoded, read_by } = self;
         let topic = publication.topic.as_str();
         let place = mappings.iter().position(|mapping| topic::filter_matches(&mapping.filter, topic));
         let (source, mapping) = place.map(|place| (&config.sources[place], &mappings[place])).unzip();
@@ -143,7 +143,7 @@ impl Decoder {
             topic,
             filter,
             is_named,
-            mappings,
+            filters,
             zone,
             device_tags,
             payload,

@@ -8,7 +8,6 @@ use jiff::tz::TimeZone;
 use tidegate_telemetry::{Decoded, Frozen, Position, Publication, Reason, Rejection};
 
 use crate::config::DecodeConfig;
-use crate::mapping::Mapping;
 use crate::names::Names;
 use crate::topic;
 
@@ -78,8 +77,8 @@ pub struct Input<'a> {
     pub(crate) filter: Option<&'a str>,
     /// Whether that source names the format, so that its filter says where this format's topics are.
     pub(crate) is_named: bool,
-    /// What each of `config.sources` says of names and places.
-    pub(crate) mappings: &'a [Mapping],
+    /// The topic filter of each of `config.sources`, without names of levels.
+    pub(crate) filters: &'a [String],
     /// Where the source's clocks are.
     pub(crate) zone: Option<&'a TimeZone>,
     /// Tags that name the device, as the configuration of the topic says.

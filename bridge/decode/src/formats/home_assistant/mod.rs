@@ -79,7 +79,7 @@ impl<T: ?Sized + Hash + Eq> Shared<T> {
 /// Whether another format reads a topic, by the configuration or since it looks like one of its own: then what is
 /// discovered of it is known there, and the device is not to appear twice.
 fn is_of_another(input: &Input<'_>, topic: &str) -> bool {
-    let place = input.mappings.iter().position(|mapping| topic::filter_matches(&mapping.filter, topic));
+    let place = input.filters.iter().position(|filter| topic::filter_matches(filter, topic));
     match place.map(|place| input.config.sources[place].format) {
         Some(FormatChoice::Named(name)) => name != HOME_ASSISTANT.name,
         Some(FormatChoice::Ignore) => true,
