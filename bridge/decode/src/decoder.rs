@@ -23,6 +23,8 @@ pub struct Decoder {
     chosen: Vec<Chosen>,
     /// What each of `config.sources` says of names and places.
     mappings: Vec<Mapping>,
+    /// The topic filter of each of `config.sources`, without names of levels.
+    filters: Vec<String>,
     decoded: Decoded,
     read_by: ReadBy,
 }
@@ -70,15 +72,14 @@ impl Decoder {
                 Chosen::Format(place.expect("FormatChoice::parse gives names of formats alone"))
             }
         };
+        let mapping = |source| Mapping::new(source).expect("it was checked when it was read");
+        let mappings: Vec<Mapping> = config.sources.iter().map(mapping).collect();
         Decoder {
             names: Names::new(config.names_cached_max, config.name_bytes_max),
             formats: formats.iter().map(|format| (format.name, (format.new)(&config))).collect(),
             chosen: config.sources.iter().map(|source| choose(source.format)).collect(),
-            mappings: config
-                .sources
-                .iter()
-                .map(|it| Mapping::new(it).expect("it was checked when it was read"))
-                .collect(),
+            filters: mappings.iter().map(|mapping| mapping.filter.clone()).collect(),
+            mappings,
             decoded: Decoded::default(),
             read_by: ReadBy::default(),
             config,
@@ -121,7 +122,7 @@ impl Decoder {
         if payload.len() > self.config.payload_bytes_max {
             return Err(self.too_large(payload.len()));
         }
-        let Decoder { config, names, formats, chosen, mappings, decoded, read_by } = self;
+        let Decoder { config, names, formats, chosen, mappings, filters, decoded, read_by } = self;
         let topic = publication.topic.as_str();
         let place = mappings.iter().position(|mapping| topic::filter_matches(&mapping.filter, topic));
         let (source, mapping) = place.map(|place| (&config.sources[place], &mappings[place])).unzip();
@@ -134,7 +135,21 @@ impl Decoder {
         let zone = source.and_then(|source| source.timezone.as_ref());
         let device_tags = source.and_then(|source| source.device_tags.as_deref());
         let filter = mapping.map(|mapping| mapping.filter.as_str());
-        let mut input = Input { config, names, publication, topic, filter, zone, device_tags, payload, text, position };
+        let is_named = matches!(chosen, Chosen::Format(_));
+        let mut input = Input {
+            config,
+            names,
+            publication,
+            topic,
+            filter,
+            is_named,
+            filters,
+            zone,
+            device_tags,
+            payload,
+            text,
+            position,
+        };
         let format = match chosen {
             Chosen::Nothing => None,
             Chosen::Format(number) => formats.get_mut(number),

@@ -9,6 +9,7 @@ use tidegate_telemetry::{Decoded, Frozen, Position, Publication, Reason, Rejecti
 
 use crate::config::DecodeConfig;
 use crate::names::Names;
+use crate::topic;
 
 /// A format in the list of formats.
 #[derive(Debug, Clone, Copy)]
@@ -74,6 +75,10 @@ pub struct Input<'a> {
     pub(crate) topic: &'a str,
     /// The topic filter of the source that is configured for it.
     pub(crate) filter: Option<&'a str>,
+    /// Whether that source names the format, so that its filter says where this format's topics are.
+    pub(crate) is_named: bool,
+    /// The topic filter of each of `config.sources`, without names of levels.
+    pub(crate) filters: &'a [String],
     /// Where the source's clocks are.
     pub(crate) zone: Option<&'a TimeZone>,
     /// Tags that name the device, as the configuration of the topic says.
@@ -100,6 +105,12 @@ impl<'a> Input<'a> {
     #[must_use]
     pub fn filter(&self) -> Option<&'a str> {
         self.filter
+    }
+
+    /// What the filter of the `[[source]]` that names the format has before its first wildcard; `None` where nothing names it.
+    pub(crate) fn named_prefix(&self) -> Option<&'a str> {
+        let filter = self.filter.filter(|_| self.is_named)?;
+        Some(topic::fixed_part(filter)).filter(|prefix| !prefix.is_empty())
     }
 
     /// Where the publication stands in the log.

@@ -100,6 +100,11 @@ impl<'t> Subject<'t> {
         (is_subject && !is_of_others).then_some(Subject { node, component, object, part })
     }
 
+    /// Whether its state may be a JSON object.
+    fn has_json(&self) -> bool {
+        matches!(self.component, "light" | "event" | "fan")
+    }
+
     /// The metric of its state; `within` is a path in a payload that is JSON.
     pub(super) fn metric(&self, within: Option<&str>) -> String {
         let parts = [Some(self.object), self.part, within];
@@ -118,6 +123,21 @@ impl<'t> Subject<'t> {
     }
 }
 
+/// The node whose log or command this is; `None` where the payload does not look like one. Neither is telemetry.
+pub(super) fn node_aside<'t>(topic: &'t str, text: &str) -> Option<&'t str> {
+    if let Some(node) = topic.strip_suffix("/debug") {
+        return is_log(text).then_some(node);
+    }
+    let subject = topic.strip_suffix("/command").and_then(Subject::above)?;
+    (!text.starts_with(['{', '[']) || subject.has_json()).then_some(subject.node)
+}
+
+/// A line of the log: `[D][sensor:094]: …`, with a colour before it or not.
+fn is_log(text: &str) -> bool {
+    let level = |rest: &str| rest.starts_with(|first: char| first.is_ascii_uppercase()) && rest.contains("][");
+    text.starts_with('\u{1b}') || text.strip_prefix('[').is_some_and(level)
+}
+
 #[derive(Debug)]
 struct EspHome {
     /// Nodes that sent a state.
@@ -133,9 +153,14 @@ impl EspHome {
 impl Format for EspHome {
     fn recognizes(&self, input: &Input<'_>) -> bool {
         let topic = input.topic();
-        let of_node = |below| topic.strip_suffix(below).is_some_and(|node| self.nodes.get(node).is_some());
-        let of_command = || topic.strip_suffix("/command").and_then(Subject::above).is_some();
-        Subject::of_state(topic).is_some() || of_node("/status") || of_node("/debug") || of_command()
+        let Ok(text) = input.text() else { return Subject::of_state(topic).is_some() };
+        if let Some(subject) = Subject::of_state(topic) {
+            return !text.starts_with(['{', '[']) || subject.has_json();
+        }
+        if let Some(node) = topic.strip_suffix("/status") {
+            return matches!(text, "online" | "offline") && self.nodes.get(node).is_some();
+        }
+        node_aside(topic, text).is_some_and(|node| self.nodes.get(node).is_some())
     }
 
     fn decode(&mut self, input: &mut Input<'_>, out: &mut Decoded) -> Result<(), Rejection> {
@@ -174,7 +199,7 @@ impl Format for EspHome {
 fn state(input: &mut Input<'_>, subject: &Subject<'_>, out: &mut Decoded) -> Result<(), Rejection> {
     let text = input.text()?;
     let mut flaws = Flaws::default();
-    let found = match text.starts_with('{') && matches!(subject.component, "light" | "event" | "fan") {
+    let found = match text.starts_with('{') && subject.has_json() {
         true => {
             let found = json::found(input, text, &[], &mut flaws)?;
             below(input, subject, found)?

@@ -129,7 +129,14 @@ enum Subject<'t> {
 
 impl Format for Homie {
     fn recognizes(&self, input: &Input<'_>) -> bool {
-        input.topic.strip_prefix("homie/").is_some_and(|rest| subject(rest).is_some())
+        match input.topic.strip_prefix("homie/").and_then(subject) {
+            // What nobody described, and is JSON, is read as such.
+            Some((device, Subject::Value(node, property))) if input.text.is_ok_and(|text| text.starts_with('{')) => {
+                let name = format!("{node}.{property}");
+                self.devices.get(device).is_some_and(|known| known.described.properties.contains_key(&*name))
+            }
+            subject => subject.is_some(),
+        }
     }
 
     fn decode(&mut self, input: &mut Input<'_>, out: &mut Decoded) -> Result<(), Rejection> {

@@ -154,8 +154,7 @@ impl Format for Rtl433 {
 
     fn decode(&mut self, input: &mut Input<'_>, out: &mut Decoded) -> Result<(), Rejection> {
         let topic = input.topic();
-        let fixed = input.filter().map(topic::fixed_part).filter(|fixed| !fixed.is_empty());
-        let base = fixed.filter(|fixed| topic.starts_with(*fixed)).unwrap_or(PREFIX);
+        let base = input.named_prefix().filter(|fixed| topic.starts_with(*fixed)).unwrap_or(PREFIX);
         let base = base.split("/devices").next().unwrap_or(base).trim_end_matches("/events");
         let mut flaws = Flaws::default();
         if topic.ends_with("/events") || topic.ends_with("/states") {

@@ -106,8 +106,37 @@ fn climate_and_covers_have_states_below_their_object() {
 #[test]
 fn commands_are_no_readings_and_topics_of_other_forms_are_of_others() {
     let mut house = House::new();
+    assert_eq!(
+        house.hear("livingroom/switch/relay/command", "ON").of().0,
+        "livingroom/switch/relay",
+        "of nobody known"
+    );
+    house.hear("livingroom/switch/relay/state", "ON");
     house.hear("livingroom/switch/relay/command", "ON").is_nothing();
+    let mut described = House::new();
+    CONFIGURATIONS.iter().for_each(|(topic, payload)| described.hear(topic, payload).is_nothing());
+    described.hear("livingroom/switch/relay/command", "ON").is_nothing();
+    described.hear("livingroom/light/lamp/command", r#"{"state":"ON"}"#).is_nothing();
     for topic in ["site/a/dev7/state", "site/sensor/Dev 7/state", "sensor/x/state", "homeassistant/sensor/x/state"] {
         assert_eq!(house.hear(topic, "1").values(), [("state", number(1.0))], "{topic}");
+    }
+}
+
+#[test]
+fn telemetry_of_others_on_topics_of_these_forms_is_read() {
+    let mut house = House::new();
+    let said = house.hear("plant/sensor/s1/state", r#"{"deviceId":"s1","temperature":23.5}"#);
+    assert_eq!((said.of().0, said.values()), ("s1", vec![("temperature", number(23.5))]));
+    assert_eq!(house.hear("plant/sensor/s1/state", r#"[{"deviceId":"s2","t":1}]"#).of().0, "s2");
+    assert_eq!(house.hear("hall/sensor/dev1/state", "3").of(), ("hall", "ESPHome"));
+    for topic in ["hall/status", "hall/debug", "hall/switch/relay/command"] {
+        assert_eq!(house.hear(topic, r#"{"t":1}"#).values(), [("t", number(1.0))], "{topic}");
+    }
+    for topic in ["hall/status", "hall/debug"] {
+        assert_eq!(house.hear(topic, "7").values().len(), 1, "{topic}");
+    }
+    assert_eq!(house.hear("hall/status", "online").availability(), [("hall", true)]);
+    for line in ["[D][sensor:094]: 'Room'", "\u{1b}[0;32m[I][app:100]: on\u{1b}[0m"] {
+        house.hear("hall/debug", line).is_nothing();
     }
 }

@@ -5,6 +5,8 @@ mod cost;
 mod erased;
 mod esphome;
 mod home_assistant;
+mod homie;
+mod limits;
 mod noise;
 mod openmqttgateway;
 mod rtl_433;
@@ -15,7 +17,7 @@ mod zigbee2mqtt;
 use std::sync::Arc;
 
 use tidegate_decode::{DecodeConfig, Decoder, FormatChoice, SameTime, SourceConfig};
-use tidegate_telemetry::{Decoded, DeviceFacts, MetricFacts, Position, Reason, Value};
+use tidegate_telemetry::{Decoded, DeviceFacts, MetricFacts, Position, Publication, Reason, Value};
 use tidegate_testing::publication;
 
 /// Topics and payloads that the formats understand.
@@ -60,6 +62,13 @@ impl House {
     pub(crate) fn say(&mut self, topic: &str, payload: impl AsRef<[u8]>) -> Said {
         self.position += 1;
         let publication = publication(topic, payload.as_ref());
+        Said(std::mem::take(self.decoder.decode(Position(self.position), &publication)))
+    }
+
+    /// As [`House::say`], published by this principal.
+    pub(crate) fn say_by(&mut self, principal: &str, topic: &str, payload: impl AsRef<[u8]>) -> Said {
+        self.position += 1;
+        let publication = Publication { principal: principal.into(), ..publication(topic, payload.as_ref()) };
         Said(std::mem::take(self.decoder.decode(Position(self.position), &publication)))
     }
 

@@ -133,6 +133,7 @@ fn answers_are_states_and_nothing_else() {
         ("stat/hall/LOGGING", "22:20:38 MQT: stat/hall/RESULT"),
         ("cmnd/hall/POWER", "ON"),
         ("hall/cmnd/POWER", "ON"),
+        ("tele/hall/HASS_STATE", r#"{"Version":"13.2.0"}"#),
     ] {
         house.hear(topic, payload).is_nothing();
     }
@@ -152,4 +153,21 @@ fn places_in_the_topic_are_groups_and_other_topics_are_of_others() {
     assert_eq!(house.hear("house/stat/pump/POWER", "ON").of().0, "house/tele/pump");
     assert_eq!(house.hear("tele/hall/level", "3").of().0, "tele/hall");
     assert_eq!(house.hear("site/hall/SENSOR", r#"{"a":1}"#).of().0, "site/hall/SENSOR");
+}
+
+#[test]
+fn what_it_does_not_write_on_topics_of_these_forms_is_of_others() {
+    let mut house = House::new();
+    assert_eq!(house.hear("stat/plc1/STATUS", "3").values(), [("STATUS", number(3.0))]);
+    assert_eq!(house.hear("tele/pump/STATE", "running").values(), [("STATE", text("running"))]);
+    let said = house.hear("tele/gw/STATE", r#"{"deviceId":"d7","t":1}"#);
+    assert_eq!((said.of().0, said.values()), ("d7", vec![("t", number(1.0))]));
+    let nested = house.hear("tele/gw/SENSOR", r#"{"Bridge":{"deviceId":"d7","t":1}}"#);
+    assert_eq!(nested.of().0, "tele/gw", "no key at the top");
+    assert_eq!(house.hear("stat/gw/RESULT", "5").values(), [("RESULT", number(5.0))]);
+    assert_eq!(house.hear("tele/gw/UPTIME", "12").values(), [("UPTIME", number(12.0))]);
+    assert_eq!(house.hear("tele/gw/LOGGING", "12").values(), [("LOGGING", number(12.0))]);
+    assert_eq!(house.hear("tele/gw/LWT", "7").values(), [("LWT", number(7.0))]);
+    assert_eq!(house.hear("stat/gw/POWER1", r#"{"deviceId":"d7","t":1}"#).of().0, "d7");
+    assert_eq!(house.hear("tele/gw/SENSOR", r#"[{"deviceId":"d7","t":1}]"#).of().0, "d7");
 }

@@ -7,8 +7,8 @@ use tidegate_telemetry::{DeviceFacts, MetricFacts, Reason, Rejection, StateClass
 
 use super::components::{self, Role};
 use super::keys::Keys;
-use super::register::{Config, Item, Mode, Part, Watch};
-use super::{HomeAssistant, is_of_another};
+use super::register::{Aside, Config, Item, Mode, PARTS_MAX, Part, Watch};
+use super::{HomeAssistant, is_of_another, principal};
 use crate::flaws::Flaws;
 use crate::format::Input;
 use crate::formats::esphome;
@@ -28,6 +28,9 @@ const SHARED: &[&str] = &[
 
 /// Most components of a device in one configuration.
 const COMPONENTS_MAX: usize = 1_024;
+
+/// Most topics in one list of availability.
+const ITEMS_MAX: usize = 15;
 
 /// A topic of a configuration: `{component}/[{node}/]{object}` below the prefix.
 #[derive(Debug)]
@@ -75,8 +78,8 @@ impl HomeAssistant {
     ) -> Result<(), Rejection> {
         let (topic, position) = (input.topic(), input.position());
         let text = input.text()?;
-        let digest = digest(text);
-        if self.register.has(topic, digest) {
+        let (digest, by) = (digest(text), principal(input));
+        if self.register.has(topic, digest, by) {
             return Ok(());
         }
         let json: Map<String, Json> = serde_json::from_str(text).map_err(|error| {
@@ -86,11 +89,11 @@ impl HomeAssistant {
         let keys = Keys::of(&json);
         let owner = Owner::of(&keys);
         let config = input.name("topic", topic)?;
-        if !self.register.take(topic, Config::new(digest, text.len()), position) {
-            let detail =
-                "what is discovered is more than is kept: clear retained configurations of devices that are gone";
-            return Err(Rejection::new(Reason::PayloadTooLarge, detail));
+        let by = self.shared_text(by);
+        if !self.register.take(topic, Config::new(&by, digest, text.len()), position) {
+            return Err(too_much());
         }
+        self.templates.begin(true);
         for entity in entities(subject, &keys, flaws) {
             if let Err(rejection) = self.take(input, &config, &owner, &entity, flaws) {
                 flaws.add(rejection);
@@ -117,7 +120,10 @@ impl HomeAssistant {
             }
         }
         for command in entity.keys.topics_ending("command_topic") {
-            self.note(input, config, &command, None);
+            // Of others nobody knows what else comes on their topic.
+            if esphome::node_aside(&command, "").is_some() {
+                self.aside(input, config, &command, false);
+            }
         }
         Ok(())
     }
@@ -141,8 +147,13 @@ impl HomeAssistant {
             return Err(Rejection::new(Reason::NotUnderstood, detail));
         }
         if keys.get("enabled_by_default") == Some(&Json::Bool(false)) {
-            self.note(input, config, &topic, None);
+            self.aside(input, config, &topic, true);
             return Ok(());
+        }
+        let topic = input.name("topic", &topic)?;
+        if self.register.is_full(&topic) {
+            let detail = format!("{topic:?} has {PARTS_MAX} states, and no room for another: use more topics");
+            return Err(Rejection::new(Reason::TooManyMetrics, detail));
         }
         let template = keys.text(role.template).or(role.implied).map(|text| self.shared_text(text));
         if let Some(template) = &template {
@@ -172,9 +183,9 @@ impl HomeAssistant {
             role,
             path.as_deref(),
             node.as_ref(),
-            (owner.id.is_none() && template.is_none()).then_some(&topic),
+            (owner.id.is_none() && template.is_none()).then_some(&*topic),
         );
-        let watch = watch(keys).map(Arc::new);
+        let watch = watch(input, keys)?.map(|watch| self.watches.one_of(watch));
         for item in watch.iter().flat_map(|watch| &watch.items) {
             item.template.iter().try_for_each(|template| self.templates.check(template))?;
         }
@@ -190,30 +201,37 @@ impl HomeAssistant {
         }
         let state = digest(&format!("{}\n{}", entity.object, role.name));
         let metric = known.give_name(&names, config, state).ok_or_else(|| no_name(entity.object))?;
-        watch.iter().for_each(|watch| known.watch(watch));
         let meaning = match &node {
             Some(node) if node.component == "text_sensor" => Meaning::Text,
             _ => role.meaning(keys),
         };
         let facts = self.metric_facts(keys, role, &meaning);
-        for item in watch.iter().flat_map(|watch| &watch.items).filter(|item| !is_of_another(input, &item.topic)) {
-            self.register.topics.of(&item.topic, position).watched_by.insert(device.clone());
+        let by = self.shared_text(principal(input));
+        if let Some(watch) = &watch {
+            let is_watched = self.register.watch(config, &device, watch, position).ok_or_else(too_much)?;
+            let items = watch.items.iter().filter(|item| is_watched && !is_of_another(input, &item.topic));
+            for item in items {
+                let topic = self.register.topics.of(&item.topic, position);
+                let watched = topic.watched_by.entry(by.clone()).or_default();
+                watched.insert((device.clone(), config.clone()));
+            }
         }
         if let Some(node) = &node {
             // Its log is no telemetry.
-            self.note(input, config, &format!("{}/debug", node.node), None);
+            self.aside(input, config, &format!("{}/debug", node.node), false);
         }
-        let part = Part { config: config.clone(), device, metric, template, meaning, facts };
-        self.note(input, config, &topic, Some(part));
+        let part = Part { config: config.clone(), by, device, metric, template, meaning, facts };
+        self.register.part(&topic, part, position);
         Ok(())
     }
 
-    /// Notes what comes on a topic; `None`: nothing that is a state.
-    fn note(&mut self, input: &mut Input<'_>, config: &Arc<str>, topic: &str, part: Option<Part>) {
+    /// Notes a topic on which comes what is not read: a state that is off, or else what a node logs and is commanded.
+    fn aside(&mut self, input: &mut Input<'_>, config: &Arc<str>, topic: &str, is_state: bool) {
+        let by = self.shared_text(principal(input));
         if !is_of_another(input, topic)
             && let Ok(topic) = input.name("topic", topic)
         {
-            self.register.note(&topic, config, part, input.position());
+            self.register.aside(&topic, Aside { config: config.clone(), by, is_state }, input.position());
         }
     }
 
@@ -329,7 +347,7 @@ fn names(
     role: &Role,
     path: Option<&str>,
     node: Option<&esphome::Subject<'_>>,
-    topic: Option<&std::borrow::Cow<'_, str>>,
+    topic: Option<&str>,
 ) -> Vec<Arc<str>> {
     let with_role = |name: &str| match role.name {
         "" => name.to_owned(),
@@ -339,7 +357,7 @@ fn names(
     let candidates = [
         node.map(|node| node.metric(path)),
         path.map(str::to_owned),
-        topic.and_then(|topic| topic::split_last(topic)).map(|(_, last)| with_role(last)),
+        topic.and_then(topic::split_last).map(|(_, last)| with_role(last)),
         entity.keys.text("name").map(slug).filter(|name| !name.is_empty()).map(|name| with_role(&name)),
         Some(with_role(&object)),
         Some(with_role(&format!("{}.{object}", entity.component))),
@@ -380,35 +398,48 @@ fn merged(before: &DeviceFacts, now: DeviceFacts) -> DeviceFacts {
 }
 
 /// The topics that say whether an entity is there.
-fn watch(keys: &Keys<'_>) -> Option<Watch> {
-    let item = |of: &Keys<'_>, topic: &str, template: &str| {
-        let payload = |key, default: &str| of.payload(key).map_or_else(|| default.into(), Arc::from);
-        Some(Item {
-            topic: of.topic(topic).filter(|topic| !topic.contains(['+', '#']))?.into(),
-            available: payload("payload_available", "online"),
-            gone: payload("payload_not_available", "offline"),
-            template: of.text(template).map(Arc::from),
-        })
+fn watch(input: &mut Input<'_>, keys: &Keys<'_>) -> Result<Option<Watch>, Rejection> {
+    let mut item = |of: &Keys<'_>, topic: &str, template: &str| {
+        let Some(topic) = of.topic(topic).filter(|topic| !topic.contains(['+', '#'])) else { return Ok(None) };
+        let topic = input.name("availability topic", &topic)?;
+        let mut payload = |key, default: &str| {
+            let word = of.payload(key).unwrap_or(default.into());
+            let max = input.config.text_bytes_max;
+            if word.len() > max {
+                let detail = format!("{key} is longer than decode.text_bytes_max ({max}): shorten it");
+                return Err(Rejection::new(Reason::PayloadTooLarge, detail));
+            }
+            Ok(input.names.text(&word))
+        };
+        let (available, gone) = (payload("payload_available", "online")?, payload("payload_not_available", "offline")?);
+        Ok(Some(Item { topic, available, gone, template: of.text(template).map(Arc::from) }))
     };
     let listed = match keys.get("availability") {
         Some(Json::Array(list)) => list.iter().filter_map(Json::as_object).collect(),
         Some(Json::Object(one)) => vec![one],
         _ => Vec::new(),
     };
-    let listed = listed.into_iter().filter_map(|one| item(&keys.within(one, &[]), "topic", "value_template"));
-    let alone = item(keys, "availability_topic", "availability_template");
-    let items: Vec<Item> = listed.chain(alone).take(16).collect();
+    let mut items = Vec::new();
+    for one in listed.into_iter().take(ITEMS_MAX) {
+        items.extend(item(&keys.within(one, &[]), "topic", "value_template")?);
+    }
+    items.extend(item(keys, "availability_topic", "availability_template")?);
     let mode = match keys.text("availability_mode") {
         Some("all") => Mode::All,
         Some("any") => Mode::Any,
         _ => Mode::Latest,
     };
-    (!items.is_empty()).then_some(Watch { mode, items })
+    Ok((!items.is_empty()).then_some(Watch { mode, items }))
 }
 
 /// FNV-1a (Fowler, Noll, Vo).
 fn digest(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+fn too_much() -> Rejection {
+    let detail = "what is discovered is more than is kept: clear retained configurations of devices that are gone";
+    Rejection::new(Reason::PayloadTooLarge, detail)
 }
 
 fn no_name(object: &str) -> Rejection {

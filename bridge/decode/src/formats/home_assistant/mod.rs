@@ -13,17 +13,18 @@ use std::collections::HashSet;
 use std::hash::Hash;
 use std::sync::Arc;
 
+use serde_json::Value as Json;
 use smallvec::SmallVec;
-use tidegate_telemetry::{Availability, Decoded, DeviceFacts, Frozen, MetricFacts, Reading, Rejection, Value};
+use tidegate_telemetry::{Availability, Decoded, DeviceFacts, Frozen, MetricFacts, Reading, Reason, Rejection, Value};
 
 use crate::config::{DecodeConfig, FormatChoice};
 use crate::described;
 use crate::flaws::Flaws;
 use crate::format::{Format, FormatEntry, Input, StateError};
-use crate::formats::{openmqttgateway, rtl_433, shelly, tasmota, zigbee2mqtt};
-use crate::topic;
+use crate::formats::{esphome, openmqttgateway, rtl_433, shelly, tasmota, zigbee2mqtt};
+use crate::{time, topic};
 use discovery::Subject;
-use register::{Device, Part, Register};
+use register::{Device, Part, Register, Watch};
 use template::{Payload, Rendered, Templates};
 
 pub(super) const HOME_ASSISTANT: FormatEntry = FormatEntry {
@@ -50,6 +51,7 @@ struct HomeAssistant {
     templates: Templates,
     texts: Shared<str>,
     kept: Shared<MetricFacts>,
+    watches: Shared<Watch>,
 }
 
 /// What is in memory once. Only a cache.
@@ -77,8 +79,8 @@ impl<T: ?Sized + Hash + Eq> Shared<T> {
 /// Whether another format reads a topic, by the configuration or since it looks like one of its own: then what is
 /// discovered of it is known there, and the device is not to appear twice.
 fn is_of_another(input: &Input<'_>, topic: &str) -> bool {
-    let source = input.config.sources.iter().find(|source| topic::filter_matches(&source.topic, topic));
-    match source.map(|source| source.format) {
+    let place = input.filters.iter().position(|filter| topic::filter_matches(filter, topic));
+    match place.map(|place| input.config.sources[place].format) {
         Some(FormatChoice::Named(name)) => name != HOME_ASSISTANT.name,
         Some(FormatChoice::Ignore) => true,
         Some(FormatChoice::Auto) | None => {
@@ -88,10 +90,17 @@ fn is_of_another(input: &Input<'_>, topic: &str) -> bool {
     }
 }
 
+/// Who publishes: what is discovered counts for what the same one publishes. All that nobody proved to be are one.
+fn principal<'t>(input: &Input<'t>) -> &'t str {
+    match input.principal() {
+        "" => "anonymous",
+        principal => principal,
+    }
+}
+
 /// The topic below the prefix of configurations.
 fn below_prefix<'t>(input: &Input<'t>) -> Option<&'t str> {
-    let configured = input.filter().map(topic::fixed_part).filter(|prefix| !prefix.is_empty());
-    input.topic().strip_prefix(configured.unwrap_or(PREFIX))?.strip_prefix('/')
+    input.topic().strip_prefix(input.named_prefix().unwrap_or(PREFIX))?.strip_prefix('/')
 }
 
 impl HomeAssistant {
@@ -101,14 +110,29 @@ impl HomeAssistant {
             templates: Templates::new(),
             texts: Shared::new(),
             kept: Shared::new(),
+            watches: Shared::new(),
         }
+    }
+
+    /// Whether what comes on a topic was described by who publishes it, as a state or as what is not read.
+    fn is_described(&self, input: &Input<'_>) -> bool {
+        let Some(topic) = self.register.topics.get(input.topic()) else { return false };
+        let by = principal(input);
+        let looks_aside = || input.text().is_ok_and(|text| esphome::node_aside(input.topic(), text).is_some());
+        topic.parts.iter().any(|part| *part.by == *by)
+            || topic.watched_by.contains_key(by)
+            || topic.asides.iter().any(|aside| *aside.by == *by && (aside.is_state || looks_aside()))
     }
 
     fn state(&mut self, input: &mut Input<'_>, out: &mut Decoded, flaws: &mut Flaws) -> Result<(), Rejection> {
         let HomeAssistant { register: Register { topics, devices, .. }, templates, .. } = self;
         let Some(topic) = topics.used(input.topic(), input.position()) else { return Ok(()) };
+        let by = principal(input);
         let mut payload = Payload::new(input.text()?);
-        for parts in topic.parts.chunk_by(|one, next| one.device == next.device) {
+        templates.begin(false);
+        let of_publisher: SmallVec<[&Part; 8]> = topic.parts.iter().filter(|part| *part.by == *by).collect();
+        let time_ms = if of_publisher.is_empty() { None } else { time(input, &mut payload, flaws) };
+        for parts in of_publisher.chunk_by(|one, next| one.device == next.device) {
             let device = devices.get(&parts[0].device);
             let (mut metrics, mut without_value) = (SmallVec::new(), Vec::new());
             for part in parts {
@@ -124,7 +148,7 @@ impl HomeAssistant {
             }
             let group = device.map(|device| device.group.clone()).unwrap_or_default();
             let id = parts[0].device.clone();
-            let reading = Reading { device: id, group, time_ms: None, corrects: false, metrics, without_value };
+            let reading = Reading { device: id, group, time_ms, corrects: false, metrics, without_value };
             let facts = device.map(|device| &device.facts).filter(|facts| ***facts != DeviceFacts::default());
             let mut described = parts.iter();
             described::say(out, reading, facts, |metric| {
@@ -133,7 +157,11 @@ impl HomeAssistant {
                 (*part.facts != MetricFacts::default()).then(|| Arc::clone(&part.facts))
             });
         }
-        for id in &topic.watched_by {
+        let mut last = None;
+        for (id, _) in topic.watched_by.get(by).into_iter().flatten() {
+            if last.replace(id) == Some(id) {
+                continue;
+            }
             match is_available(input, templates, devices.get(id), &mut payload) {
                 Ok(Some(is_available)) => {
                     let is_connected = devices.of(id, input.position()).hear(input.topic(), is_available);
@@ -145,6 +173,27 @@ impl HomeAssistant {
         }
         Ok(())
     }
+}
+
+/// The time that a payload says, by the keys that the configuration has for it. One without an offset is no flaw: most have none.
+fn time(input: &Input<'_>, payload: &mut Payload<'_>, flaws: &mut Flaws) -> Option<i64> {
+    let mut wrong = None;
+    for key in &input.config.time_keys {
+        let said = match payload.at(key) {
+            Some(Json::Number(number)) => match number.as_i64() {
+                Some(integer) => time::from_integer(integer),
+                None => time::from_number(number.as_f64().unwrap_or(f64::NAN)),
+            },
+            Some(Json::String(text)) => time::from_text(text, input.zone),
+            _ => continue,
+        };
+        match said {
+            Ok(ms) => return Some(ms),
+            Err(flaw) => wrong = wrong.or(Some(flaw)),
+        }
+    }
+    wrong.into_iter().filter(|flaw| flaw.reason != Reason::TimeWithoutOffset).for_each(|flaw| flaws.add(flaw));
+    None
 }
 
 /// What a state of a payload is: `None`, nothing is said of it; `Some(None)`, it has no value.
@@ -170,7 +219,7 @@ fn is_available(
     device: Option<&Device>,
     payload: &mut Payload<'_>,
 ) -> Result<Option<bool>, Rejection> {
-    let items = device.into_iter().flat_map(|device| &device.watches).flat_map(|watch| &watch.items);
+    let items = device.into_iter().flat_map(|device| &device.watches).flat_map(|watched| &watched.watch.items);
     for item in items.filter(|item| *item.topic == *input.topic()) {
         let text = match templates.render(item.template.as_ref(), payload)? {
             Rendered::Text(text) => text,
@@ -189,7 +238,7 @@ fn is_available(
 
 impl Format for HomeAssistant {
     fn recognizes(&self, input: &Input<'_>) -> bool {
-        self.register.topics.get(input.topic()).is_some()
+        self.is_described(input)
             || below_prefix(input).is_some_and(|below| below == "status" || Subject::of(below).is_some())
     }
 
@@ -224,7 +273,11 @@ impl Format for HomeAssistant {
         self.register.restore(state)?;
         for part in self.register.topics.states_mut().flat_map(|topic| &mut topic.parts) {
             part.facts = self.kept.one_of((*part.facts).clone());
+            part.by = self.texts.one_of(&*part.by);
             part.template = part.template.as_deref().map(|template| self.texts.one_of(template));
+        }
+        for watched in self.register.devices.states_mut().flat_map(|device| &mut device.watches) {
+            watched.watch = self.watches.one_of(Watch::clone(&watched.watch));
         }
         Ok(())
     }

@@ -14,14 +14,20 @@ use super::filters;
 const KEPT_MAX: usize = 4_096;
 /// Longest template.
 const BYTES_MAX: usize = 8 * 1024;
-/// What one evaluation may cost, in steps of the engine.
+/// What all evaluations of one publication may cost, in steps of the engine.
 const FUEL: u64 = 20_000;
+/// The same of a configuration, whose templates are tried.
+const FUEL_OF_TRIALS: u64 = 16 * FUEL;
+/// What one that fails is counted as: how far it came nobody knows.
+const FUEL_OF_A_FAILURE: u64 = 500;
 
 /// Compiled templates, by their text. Only a cache.
 #[derive(Debug)]
 pub(super) struct Templates {
     env: Environment<'static>,
     compiled: HashMap<Arc<str>, Compiled>,
+    /// What is left of the fuel.
+    fuel: u64,
 }
 
 #[derive(Debug)]
@@ -105,6 +111,14 @@ impl<'p> Payload<'p> {
         self.json.get_or_insert_with(|| serde_json::from_str(text).map_err(|error| error.to_string()))
     }
 
+    /// What stands at a key of it, where it is an object.
+    pub(super) fn at(&mut self, key: &str) -> Option<&Json> {
+        if !self.text.starts_with('{') {
+            return None;
+        }
+        self.json().as_ref().ok()?.get(key)
+    }
+
     /// For the engine; undefined where it is not JSON.
     fn value(&mut self) -> minijinja::Value {
         if self.value.is_none() {
@@ -118,7 +132,8 @@ impl<'p> Payload<'p> {
 impl Templates {
     pub(super) fn new() -> Self {
         let mut env = Environment::new();
-        env.set_fuel(Some(FUEL));
+        // It would show how the program is made.
+        env.remove_global("debug");
         env.set_recursion_limit(64);
         env.set_undefined_behavior(UndefinedBehavior::Lenient);
         env.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
@@ -133,7 +148,12 @@ impl Templates {
             written.map_err(|_| Error::from(ErrorKind::WriteFailure))
         });
         filters::add_to(&mut env);
-        Templates { env, compiled: HashMap::new() }
+        Templates { env, compiled: HashMap::new(), fuel: FUEL }
+    }
+
+    /// The next publication begins.
+    pub(super) fn begin(&mut self, is_configuration: bool) {
+        self.fuel = if is_configuration { FUEL_OF_TRIALS } else { FUEL };
     }
 
     /// Says what is wrong with a template: its syntax, or a name that is not known here.
@@ -187,7 +207,7 @@ impl Templates {
         }
     }
 
-    fn by_engine<'p>(&self, source: &Arc<str>, payload: &mut Payload<'p>) -> Result<Rendered<'p>, Rejection> {
+    fn by_engine<'p>(&mut self, source: &Arc<str>, payload: &mut Payload<'p>) -> Result<Rendered<'p>, Rejection> {
         match self.evaluate(source, payload) {
             Ok(text) => Ok(Rendered::Text(text.trim().to_owned().into())),
             Err(error) if error.kind() == ErrorKind::UndefinedError => match payload.json() {
@@ -198,9 +218,17 @@ impl Templates {
         }
     }
 
-    fn evaluate(&self, source: &Arc<str>, payload: &mut Payload<'_>) -> Result<String, Error> {
+    fn evaluate(&mut self, source: &Arc<str>, payload: &mut Payload<'_>) -> Result<String, Error> {
+        self.env.set_fuel(Some(self.fuel.min(FUEL)));
         let template = self.env.get_template(source)?;
-        template.render(context! { value => payload.text, value_json => payload.value() })
+        let rendered = template.render_captured(context! { value => payload.text, value_json => payload.value() });
+        let used = match &rendered {
+            Ok(captured) => captured.state().fuel_levels().map_or(FUEL, |(used, _)| used),
+            Err(error) if error.kind() == ErrorKind::OutOfFuel => FUEL,
+            Err(_) => FUEL_OF_A_FAILURE,
+        };
+        self.fuel = self.fuel.saturating_sub(used);
+        rendered.map(|captured| captured.into_output())
     }
 
     fn compiled(&mut self, source: &Arc<str>) -> &Compiled {

@@ -195,12 +195,12 @@ impl Format for Zigbee2Mqtt {
     }
 }
 
-/// The base topic: of a configured source, what its filter has before a wildcard, else the first level.
+/// The base topic: of a source that names this format, what its filter has before a wildcard, else the first level.
 fn base<'a>(input: &Input<'a>) -> &'a str {
     let topic = input.topic();
-    let fixed = input.filter().map(topic::fixed_part).unwrap_or_default();
-    match topic.strip_prefix(fixed) {
-        Some(below) if !fixed.is_empty() && below.starts_with('/') => fixed,
+    let named = input.named_prefix();
+    match named.and_then(|named| Some((named, topic.strip_prefix(named)?))) {
+        Some((named, below)) if below.starts_with('/') => named,
         _ => topic.split('/').next().unwrap_or_default(),
     }
 }

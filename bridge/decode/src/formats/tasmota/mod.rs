@@ -1,9 +1,14 @@
 //! Tasmota: `tele/{device}/SENSOR` and its like, and `tasmota/discovery/{mac}/config`, which says what a device is
 //! (<https://tasmota.github.io/docs/MQTT/>). The prefix (`tele`, `stat`, `cmnd`) may stand before or behind the device.
 
+mod names;
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use tidegate_telemetry::{
     Availability, Decoded, DeviceDescription, DeviceFacts, Frozen, MetricFacts, PowerSource, Reading, Reason,
@@ -16,9 +21,10 @@ use crate::config::DecodeConfig;
 use crate::described::{self, Kept};
 use crate::flaws::Flaws;
 use crate::format::{Format, FormatEntry, Input, StateError};
-use crate::quantities::{Quantity, counted, measured, shown, switched};
+use crate::quantities::switched;
 use crate::sources::Sources;
 use crate::topic;
+use names::{is_noise, is_state, leaf, quantity};
 
 pub(super) const TASMOTA: FormatEntry =
     FormatEntry { name: "tasmota", meaning: "Tasmota", new: |config| Box::new(Tasmota::new(config)) };
@@ -26,6 +32,8 @@ pub(super) const TASMOTA: FormatEntry =
 /// The group of devices whose topics say no place.
 const GROUP: &str = "Tasmota";
 const TIME_KEYS: &[&str] = &["Time"];
+/// Words of a will where the device did not say others: gone and connected.
+const WILL: [&str; 2] = ["Offline", "Online"];
 /// Where devices describe themselves.
 const DISCOVERY: &str = "tasmota/discovery/";
 
@@ -54,6 +62,8 @@ enum Kind {
     Power,
     Will,
     Info,
+    Command,
+    Log,
     Nothing,
 }
 
@@ -61,7 +71,7 @@ impl Subject {
     fn of(topic: &str) -> Option<Subject> {
         let (above, last) = topic.rsplit_once('/')?;
         if above.starts_with("cmnd/") || above.ends_with("/cmnd") {
-            return Some(Subject { device: String::new(), kind: Kind::Nothing });
+            return Some(Subject { device: String::new(), kind: Kind::Command });
         }
         let numbered = |name: &str| {
             last.strip_prefix(name)
@@ -73,7 +83,8 @@ impl Subject {
             "RESULT" => Kind::Result,
             "INFO1" | "INFO2" | "INFO3" => Kind::Info,
             "STATUS8" | "STATUS10" | "STATUS11" => Kind::Status,
-            "LOGGING" | "UPTIME" | "MARGINS" | "HASS_STATE" | "HEARTBEAT" => Kind::Nothing,
+            "LOGGING" => Kind::Log,
+            "UPTIME" | "MARGINS" | "HASS_STATE" | "HEARTBEAT" => Kind::Nothing,
             _ if numbered("POWER") => Kind::Power,
             _ if numbered("STATUS") => Kind::Nothing,
             _ => return None,
@@ -183,10 +194,15 @@ impl Tasmota {
         })
     }
 
+    /// Words of its will: gone and connected.
+    fn words(&self, subject: &Subject) -> [&str; 2] {
+        let known = self.devices.get(&subject.device).and_then(|known| known.will.as_ref());
+        known.map_or(WILL, |[gone, connected]| [gone, connected])
+    }
+
     fn will(&self, input: &mut Input<'_>, subject: &Subject, out: &mut Decoded) -> Result<(), Rejection> {
         let text = input.text()?;
-        let known = self.devices.get(&subject.device).and_then(|known| known.will.as_ref());
-        let [gone, connected] = known.map_or(["Offline", "Online"], |[gone, connected]| [gone, connected]);
+        let [gone, connected] = self.words(subject);
         let is_connected = match text {
             _ if text == connected => true,
             _ if text == gone => false,
@@ -312,7 +328,17 @@ impl Tasmota {
 
 impl Format for Tasmota {
     fn recognizes(&self, input: &Input<'_>) -> bool {
-        owns(input.topic())
+        if input.topic().starts_with(DISCOVERY) {
+            return true;
+        }
+        let (Some(subject), Ok(text)) = (Subject::of(input.topic()), input.text()) else { return false };
+        match subject.kind {
+            Kind::Will => self.words(&subject).contains(&text) || WILL.contains(&text),
+            Kind::Power => !text.starts_with(['{', '[']),
+            Kind::Command => true,
+            Kind::Log => text.starts_with('{') || is_log(text),
+            _ => text.starts_with('{') && !names_a_device(input, text),
+        }
     }
 
     fn decode(&mut self, input: &mut Input<'_>, out: &mut Decoded) -> Result<(), Rejection> {
@@ -327,7 +353,7 @@ impl Format for Tasmota {
             }
             Kind::Will => self.will(input, &subject, out)?,
             Kind::Info => self.info(input, &subject, out)?,
-            Kind::Nothing => {}
+            Kind::Command | Kind::Log | Kind::Nothing => {}
         }
         flaws.into_result(&mut out.further)
     }
@@ -389,6 +415,21 @@ impl Units {
     }
 }
 
+/// Whether a JSON object has one of the configured keys that name a device at its top: then it is whoever says so.
+fn names_a_device(input: &Input<'_>, text: &str) -> bool {
+    let keys = &input.config.identifier_keys;
+    // Hardly any has the key anywhere, and is not parsed for it.
+    keys.iter().any(|key| text.contains(&**key))
+        && serde_json::from_str::<BTreeMap<Cow<'_, str>, IgnoredAny>>(text)
+            .is_ok_and(|object| keys.iter().any(|key| object.contains_key(&**key)))
+}
+
+/// A line of the log: `22:20:38 MQT: …`, with thousandths of a second or without.
+fn is_log(text: &str) -> bool {
+    let is_clock = |at: usize, byte: u8| if matches!(at, 2 | 5) { byte == b':' } else { byte.is_ascii_digit() };
+    text.len() > 8 && text.bytes().take(8).enumerate().all(|(at, byte)| is_clock(at, byte))
+}
+
 /// The object within `{"StatusSNS":{…}}`.
 fn inner(input: &mut Input<'_>, text: &str, flaws: &mut Flaws) -> Result<Found, Rejection> {
     #[derive(Deserialize)]
@@ -409,70 +450,4 @@ fn group(input: &mut Input<'_>, device: &str) -> Result<Arc<str>, Rejection> {
         place if place.is_empty() => input.name("group", GROUP),
         place => input.name("group", &place),
     }
-}
-
-/// What answers to commands have of states.
-fn is_state(metric: &str) -> bool {
-    const STATES: [&str; 12] = [
-        "POWER",
-        "Dimmer",
-        "Color",
-        "HSBColor",
-        "CT",
-        "White",
-        "Channel",
-        "FanSpeed",
-        "Shutter",
-        "Switch",
-        "Button",
-        "ZbReceived",
-    ];
-    STATES.iter().any(|state| metric.starts_with(state))
-}
-
-/// Texts that say what a number beside them says, or when something began.
-fn is_noise(metric: &str) -> bool {
-    matches!(metric, "Uptime" | "Wifi.Downtime" | "SleepMode") || metric.ends_with("TotalStartTime")
-}
-
-/// The last part of a name that is no number of a place in a list: `Power` of `ENERGY.Power.0`, `Temperature` of
-/// `ANALOG.Temperature1`.
-fn leaf(metric: &str) -> &str {
-    let is_number = |part: &&str| part.bytes().all(|byte| byte.is_ascii_digit());
-    let last = metric.rsplit('.').find(|part| !is_number(part)).unwrap_or(metric);
-    last.trim_end_matches(|character: char| character.is_ascii_digit())
-}
-
-/// What Tasmota's sensors call their quantities (<https://tasmota.github.io/docs/JSON-Status-Responses/>).
-fn quantity(leaf: &str) -> Option<Quantity> {
-    Some(match leaf {
-        "Temperature" | "DewPoint" => shown("temperature", "°C", 1),
-        "Humidity" => shown("humidity", "%", 1),
-        "Pressure" | "SeaPressure" => shown("atmospheric_pressure", "hPa", 1),
-        "Illuminance" => measured("illuminance", "lx"),
-        "CarbonDioxide" | "eCO" => measured("carbon_dioxide", "ppm"),
-        "TVOC" => measured("volatile_organic_compounds_parts", "ppb"),
-        "Moisture" => measured("moisture", "%"),
-        "Distance" => measured("distance", "cm"),
-        "Weight" => measured("weight", "kg"),
-        "Total" | "Today" | "ExportActive" | "ImportActive" | "TotalTariff" | "ExportTariff" => {
-            counted("energy", "kWh")
-        }
-        "Yesterday" => Quantity { state_class: None, ..measured("energy", "kWh") },
-        "Period" => Quantity { state_class: None, ..measured("energy", "Wh") },
-        "Power" => measured("power", "W"),
-        "ApparentPower" => measured("apparent_power", "VA"),
-        "ReactivePower" => measured("reactive_power", "var"),
-        "Factor" => measured("power_factor", ""),
-        "Frequency" => measured("frequency", "Hz"),
-        "Voltage" => measured("voltage", "V"),
-        "Current" => measured("current", "A"),
-        "RSSI" | "Dimmer" | "LinkQuality" => measured("", "%"),
-        "Signal" => measured("signal_strength", "dBm"),
-        "UptimeSec" => counted("duration", "s"),
-        "Heap" => measured("data_size", "kB"),
-        "BatteryPercentage" => measured("battery", "%"),
-        "Speed" => measured("wind_speed", "km/h"),
-        _ => return None,
-    })
 }
