@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use support::Site;
 use tidegate_decode::DecodeConfig;
-use tidegate_telemetry::{Decoded, Value};
+use tidegate_telemetry::{Decoded, Reason, Value};
 use tidegate_testing::Dice;
 use tidegate_testing::sparkplug::{Field, Metric, message};
 
@@ -46,6 +46,8 @@ fn seeds() -> Vec<Seed> {
     let description = r#"{"name":"x","type":"t","root":"r","children":["a"],"nodes":{"n":{"properties":{"p":{"name":"P",
         "datatype":"boolean","format":"a,b","unit":"V"}}}}}"#;
     let lines = "m,location=room1,sensor=A t=23.5,h=45i,s=\"a \\\"b\",on=t 1651498849000000000\n# x\nm v=1";
+    let packed =
+        || [hex(include_str!("packed/payloads.txt")), vec![map_in_keys(0xA1, 60), map_in_keys(0x81, 60)]].concat();
     let shadow = r#"{"state":{"reported":{"t":1,"m":{"on":true}}},"current":{"state":{"reported":{"t":2}}},"timestamp":1704723845}"#;
     let timed = r#"[{"ts":1451649600512,"values":{"key1":"value1"}},{"a":1}]"#;
     let gateway = r#"{"A":[{"ts":1483228800000,"values":{"t":42}}],"B":{"x":1},"device":"A","type":"t"}"#;
@@ -60,9 +62,9 @@ fn seeds() -> Vec<Seed> {
         ("v3/a@t/devices/d/up", None, text(&[things])),
         ("v3/a@t/devices/d/location/solved", None, text(&[things])),
         ("x/y", Some("application/senml+json"), text(&[senml])),
-        ("x/y", Some("application/senml+cbor"), hex(include_str!("packed/payloads.txt"))),
-        ("x/y", Some("application/cbor"), hex(include_str!("packed/payloads.txt"))),
-        ("x/y", Some("application/msgpack"), hex(include_str!("packed/payloads.txt"))),
+        ("x/y", Some("application/senml+cbor"), packed()),
+        ("x/y", Some("application/cbor"), packed()),
+        ("x/y", Some("application/msgpack"), packed()),
         ("x/y", Some("text/vnd.influx.line-protocol"), text(&[lines])),
         ("homie/5/d/$description", None, text(&[description])),
         ("homie/5/d/n/p", None, text(&["true", "21.5", "warm"])),
@@ -75,6 +77,34 @@ fn seeds() -> Vec<Seed> {
         ("v1/gateway/connect", None, text(&[gateway])),
         ("N/c0619ab12345/battery/258/Dc/0/Voltage", None, text(&[r#"{"value":13.2}"#, r#"{"value":[1,{"a":2}]}"#])),
     ]
+}
+
+/// One template with a name of half of so many bytes, and members of two bytes each.
+fn template_of_long_name(bytes: usize) -> Vec<u8> {
+    let long = "n".repeat(bytes / 2);
+    let members = [0x12, 0x00].repeat(bytes / 4 - 32);
+    // Field 18 of a metric is the template, field 2 of a template are its metrics.
+    let metric = [field(0x0A, long.as_bytes()), vec![0x20, 19], field(0x92, &members)].concat();
+    field(0x12, &metric)
+}
+
+/// A field of bytes, whose number takes two bytes where the key has its highest bit.
+fn field(key: u8, bytes: &[u8]) -> Vec<u8> {
+    let (mut head, mut length) = (vec![key], bytes.len());
+    if key >= 0x80 {
+        head.push(1);
+    }
+    while length >= 0x80 {
+        head.push(length as u8 | 0x80);
+        length >>= 7;
+    }
+    head.push(length as u8);
+    [head, bytes.to_vec()].concat()
+}
+
+/// A map whose key is a map, whose key is one again, and so on.
+fn map_in_keys(map_of_one: u8, depth: usize) -> Vec<u8> {
+    [vec![map_of_one; depth], vec![0x01], vec![0x00; depth]].concat()
 }
 
 /// A payload that is nearly right, or not at all.
@@ -172,12 +202,16 @@ fn what_is_largest_of_each_format_takes_no_more_time_than_its_bytes() {
         ("spBv1.0/P/NBIRTH/n", None, message(1, Some(0), &many)),
         ("spBv1.0/P/DBIRTH/n/d", None, repeated(&[0x12, 0])),
         ("spBv1.0/P/NDATA/n", None, repeated(&[0x12, 0])),
-        ("application/1/device/01/event/up", None, fill(r#"{"object":"#, "[", "")),
-        ("application/1/device/01/event/up", None, fill(r#"{"rxInfo":["#, r#"{"rssi":1},"#, r#"{}]}"#)),
+        ("spBv1.0/P/NDATA/n", None, template_of_long_name(max)),
+        ("spBv1.0/P/NBIRTH/n", None, template_of_long_name(max)),
+        ("application/1/device/0101010101010101/event/up", None, fill(r#"{"object":"#, "[", "")),
+        ("application/1/device/0101010101010101/event/up", None, fill(r#"{"rxInfo":["#, r#"{"rssi":1},"#, r#"{}]}"#)),
         ("x", Some("application/senml+json"), fill("[", r#"{"n":"a","v":1},"#, r#"{"n":"a","v":1}]"#)),
         ("x", Some("application/cbor"), repeated(&[0x9F])),
         ("x", Some("application/cbor"), [vec![0x9F], repeated(&[0xA0])].concat()[..max].to_vec()),
         ("x", Some("application/msgpack"), [vec![0xDD, 0, 3, 0xFF, 0xF0], repeated(&[0x80])].concat()[..max].to_vec()),
+        ("x", Some("application/cbor"), map_in_keys(0xA1, 60)),
+        ("x", Some("application/msgpack"), map_in_keys(0x81, 60)),
         ("x", Some("text/vnd.influx.line-protocol"), fill("", "m v=1\n", "")),
         ("x", Some("text/vnd.influx.line-protocol"), fill("m ", "a=1,", "b=1")),
         ("x", Some("text/vnd.influx.line-protocol"), fill("m v=\"", "\n", "")),
@@ -201,5 +235,31 @@ fn what_is_largest_of_each_format_takes_no_more_time_than_its_bytes() {
         );
         assert!(took < Duration::from_secs(2), "{bytes} bytes on {topic} took {took:?}");
         assert!(said.readings.len() <= config.readings_max);
+    }
+}
+
+#[test]
+fn a_template_whose_name_is_too_long_is_refused_once_and_not_for_each_member() {
+    for topic in ["spBv1.0/P/NBIRTH/n", "spBv1.0/P/NDATA/n"] {
+        let said = Site::new().say(topic, template_of_long_name(256 * 1024));
+        let told = said.rejection.iter().chain(&said.further).find(|it| it.reason == Reason::InvalidName).unwrap();
+        let is_few = !told.detail.contains("more in this") || told.detail.ends_with("(and 1 more in this publication)");
+        assert!(is_few && told.detail.len() < 500, "{topic}: {}", told.detail);
+    }
+}
+
+#[test]
+fn a_map_is_no_key_and_its_json_does_not_double_at_each_level() {
+    for (media_type, map_of_one) in
+        [("application/cbor", 0xA1), ("application/senml+cbor", 0xA1), ("application/msgpack", 0x81)]
+    {
+        // What takes twelve levels would take no end of memory for 60: it stops before.
+        for depth in [2, 12, 60] {
+            let begin = Instant::now();
+            let told = Site::new().say_as(media_type, "x", map_in_keys(map_of_one, depth)).rejection.unwrap();
+            assert_eq!(told.reason, Reason::NotUnderstood, "{media_type} {depth}");
+            assert!(told.detail.len() < 500, "{} bytes", told.detail.len());
+            assert!(begin.elapsed() < Duration::from_secs(1), "{media_type} {depth}");
+        }
     }
 }

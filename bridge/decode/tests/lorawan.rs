@@ -6,7 +6,8 @@ mod support;
 use serde_json::{Value as Json, json};
 use support::{Site, problems, readings, units};
 use tidegate_decode::DecodeConfig;
-use tidegate_telemetry::{Decoded, PowerSource, Reason};
+use tidegate_telemetry::{Decoded, PowerSource, Publication, Reason};
+use tidegate_testing::publication;
 
 const EUI: &str = "0101010101010101";
 
@@ -216,4 +217,93 @@ fn the_things_stack() {
     assert!(problems(&things(&mut site, "up", &raw))[0].contains("payload formatter"));
     assert_eq!(things(&mut site, "up", &ids(json!({}))).rejection.unwrap().reason, Reason::NotUnderstood);
     assert_eq!(readings(&site.say("v3/plain/value", "5")), ["v3/plain in v3 at now: value=5"]);
+}
+
+#[test]
+fn what_only_begins_as_the_things_stack_is_what_it_was() {
+    let mut site = Site::new();
+    for (topic, payload, expected) in [
+        (
+            "company/v3/site1/devices/dev7/telemetry",
+            r#"{"t":1}"#,
+            "company/v3/site1/devices/dev7 in company/v3/site1/devices at now: telemetry.t=1",
+        ),
+        (
+            "v3/plant/devices/pump/temperature",
+            "23.5",
+            "v3/plant/devices/pump in v3/plant/devices at now: temperature=23.5",
+        ),
+        ("v3/plant/devices/pump/up", "1", "v3/plant/devices/pump in v3/plant/devices at now: up=1"),
+        ("v3/plant/devices/pump/down/sent", "1", "v3/plant/devices/pump/down in v3/plant/devices/pump at now: sent=1"),
+    ] {
+        let said = site.say(topic, payload);
+        let same = Site::of("#", if payload.starts_with('{') { "reference" } else { "plain" }).say(topic, payload);
+        assert_eq!((readings(&said), said.readings.len()), (readings(&same), 1), "{topic}");
+        if !payload.starts_with('{') {
+            assert_eq!(readings(&said), [expected], "{topic}");
+        }
+    }
+    for topic in ["v3/plant/devices/pump/up", "v3/plant/devices/pump/join", "v3/a@t/devices/pump/temperature"] {
+        assert_eq!(site.say(topic, r#"{"t":1}"#).readings.len(), 1, "{topic}");
+    }
+    let own = site.say("v3/app1/devices/dev1/up", uplink().to_string());
+    assert!(readings(&own)[0].starts_with("app1/dev1 in app1"), "a message of its own, without a tenant: {own:?}");
+    let bridged =
+        |site: &mut Site| readings(&site.say("lora/v3/app1@t/devices/dev1/up", uplink().to_string())).join("");
+    assert!(bridged(&mut Site::of("lora/#", "the-things-stack")).starts_with("app1@t/dev1 in app1"));
+    assert!(!bridged(&mut site).starts_with("app1@t/dev1"), "in the middle only where it is said");
+}
+
+#[test]
+fn what_only_begins_as_chirpstack_is_what_it_was() {
+    let mut site = Site::new();
+    for (topic, payload) in [
+        ("application/plant/device/pump/event/up", r#"{"t":1}"#),
+        ("application/plant/device/pump/event/ack", r#"{"t":1}"#),
+        ("application/plant/device/0101010101010101/event/up", r#"{"t":1}"#),
+        ("application/plant/device/0101010101010101/event/log", r#"{"t":1}"#),
+        ("application/plant/device/0101010101010101/event/telemetry", r#"{"t":1}"#),
+        ("application/plant/device/0101010101010101/command/speed", r#"{"t":1}"#),
+        ("application/plant/device/pump/event/pressure", "23.5"),
+    ] {
+        let said = site.say(topic, payload);
+        let same = Site::of("#", if payload.starts_with('{') { "reference" } else { "plain" }).say(topic, payload);
+        assert_eq!((readings(&said), said.readings.len()), (readings(&same), 1), "{topic}");
+    }
+}
+
+#[test]
+fn where_the_power_comes_from_stays_known_between_two_statuses() {
+    let mut site = Site::new();
+    let power = |said: &Decoded| said.devices[0].facts.power;
+    assert_eq!(power(&chirpstack(&mut site, "up", &up(json!({"t": 1})))), None);
+    for (external, expected) in [(true, PowerSource::Mains), (false, PowerSource::Battery)] {
+        let status = event(json!({"margin": 9, "externalPowerSource": external}));
+        assert_eq!(power(&chirpstack(&mut site, "status", &status)), Some(expected));
+        assert_eq!(
+            power(&chirpstack(&mut site, "up", &up(json!({"t": 1})))),
+            Some(expected),
+            "an uplink says nothing of it"
+        );
+        assert_eq!(power(&chirpstack(&mut site, "join", &event(json!({})))), Some(expected));
+        site.restart(DecodeConfig::default());
+        assert_eq!(power(&chirpstack(&mut site, "up", &up(json!({"t": 1})))), Some(expected), "a restart is no reason");
+    }
+    let status = event(json!({"externalPowerSource": true})).to_string();
+    let strange = publication(&format!("application/1/device/{EUI}/event/status"), status);
+    site.publish(Publication { principal: "stranger".into(), ..strange });
+    let said = chirpstack(&mut site, "up", &up(json!({"t": 1})));
+    assert_eq!(power(&said), Some(PowerSource::Battery), "what a stranger said is not repeated as its own");
+    assert!(site.has(EUI) && site.decoder.mentions(EUI) == ["chirpstack"]);
+    site.erase(EUI);
+    assert!(!site.has(EUI) && site.decoder.mentions(EUI).is_empty());
+    assert_eq!(power(&chirpstack(&mut site, "up", &up(json!({"t": 1})))), None);
+
+    let mut few = Site::with(DecodeConfig { sources_max: 8, ..DecodeConfig::default() });
+    for device in 0..100 {
+        let status = event(json!({"externalPowerSource": true})).to_string();
+        few.say(&format!("application/1/device/{device:016x}/event/status"), status);
+    }
+    let kept = (0..100).filter(|device| !few.decoder.mentions(&format!("{device:016x}")).is_empty()).count();
+    assert!((1..=8).contains(&kept), "{kept}");
 }

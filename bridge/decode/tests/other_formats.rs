@@ -200,6 +200,32 @@ fn the_device_of_thingsboard_is_who_publishes() {
 }
 
 #[test]
+fn of_a_publisher_that_is_not_known_thingsboards_payload_says_who_it_is() {
+    let mut site = Site::new();
+    let mut say = |principal: &str, client: &str, payload: &str| {
+        site.publish(of(principal, client, "v1/devices/me/telemetry", payload))
+    };
+    let d7 = r#"{"deviceId":"d7","t":1}"#;
+    for (principal, client) in [("", ""), ("anonymous", ""), ("anonymous", "c1"), ("", "bridge")] {
+        let said = say(principal, client, d7);
+        assert_eq!(
+            (readings(&said), problems(&said)),
+            (vec!["d7 in  at now: t=1".to_owned()], vec![]),
+            "{principal} {client}"
+        );
+    }
+    assert_eq!(readings(&say("p", "c", d7)), [r#"p in  at now: deviceId="d7" t=1"#], "a principal speaks for itself");
+    let list = r#"[{"ts":1451649600512,"values":{"deviceid":8,"a":1}},{"device_id":"d9","ts":1451649600513,"values":{"a":2}},{"a":3}]"#;
+    let said = say("", "", list);
+    assert_eq!(readings(&said), ["8 in  at 1451649600512: a=1", "d9 in  at 1451649600513: a=2"]);
+    assert_eq!(said.rejection.unwrap().reason, Reason::InvalidName, "the third names nobody");
+    assert_eq!(readings(&say("anonymous", "c1", list)).last().unwrap(), "c1 in  at now: a=3");
+    assert_eq!(readings(&say("", "", r#"{"deviceId":"only"}"#)), [""; 0]);
+    let flawed = say("", "", r#"{"deviceId":"a\u0000b","t":1}"#);
+    assert_eq!((flawed.readings.len(), flawed.rejection.unwrap().reason), (0, Reason::InvalidName));
+}
+
+#[test]
 fn a_gateway_of_thingsboard_names_its_devices() {
     let mut site = Site::new();
     let mut say = |topic: &str, payload: &str| site.publish(of("gw1", "c", &format!("v1/gateway/{topic}"), payload));
@@ -251,6 +277,21 @@ fn venus_speaks_as_long_as_it_is_asked_to() {
         readings(&site.say("N/house/kitchen/temperature", "5")),
         ["N/house/kitchen in N/house at now: temperature=5"]
     );
+}
+
+#[test]
+fn venus_behind_a_bridge_is_asked_where_the_bridge_listens() {
+    let mut site = Site::of("+/N/#", "victron");
+    let mut asked = |topic: &str| -> Vec<String> {
+        let said = site.say(topic, r#"{"value":13.2}"#);
+        assert_eq!(readings(&said), ["c0619ab12345/battery/258 in c0619ab12345 at now: Dc/0/Voltage=13.2"]);
+        said.effects.into_iter().map(|effect| effect.topic).collect()
+    };
+    for boat in ["boat", "ship"] {
+        let topic = format!("{boat}/N/c0619ab12345/battery/258/Dc/0/Voltage");
+        assert_eq!(asked(&topic), [format!("{boat}/R/c0619ab12345/keepalive")]);
+        assert_eq!(asked(&topic), [""; 0]);
+    }
 }
 
 #[test]

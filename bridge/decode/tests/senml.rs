@@ -132,3 +132,28 @@ fn a_flaw_costs_only_its_record() {
     }
     assert_eq!(pack("[]"), Decoded::default());
 }
+
+#[test]
+fn a_relative_time_is_one_of_our_years_too() {
+    for far in ["-1e15", "-1e300", "-9e9", "-1e9"] {
+        let said = pack(&format!(r#"[{{"bn":"d/","n":"a","t":{far},"v":1}}]"#));
+        assert_eq!(readings(&said), ["d in hall at now: a=1"], "{far}");
+        assert_eq!(said.rejection.unwrap().reason, Reason::InvalidTime, "{far}");
+    }
+    let said = pack(r#"[{"bn":"d/","n":"a","t":-3600,"v":1}]"#);
+    assert_eq!(readings(&said), ["d in hall at 1704720240000: a=1"]);
+    let mut unset = Site::new();
+    unset.now_ms = 5_000_000;
+    let mut say = |t: &str| unset.say_as(JSON, "hall/x", format!(r#"[{{"bn":"d/","n":"a","t":{t},"v":1}}]"#));
+    assert_eq!(readings(&say("-60")), ["d in hall at 4940000: a=1"], "by a clock of ours that was never set");
+    assert_eq!(say("-1e15").rejection.unwrap().reason, Reason::InvalidTime);
+}
+
+#[test]
+fn of_several_labels_to_be_understood_the_same_is_told_each_time() {
+    let labels: Vec<String> = (0..20).map(|number| format!(r#""l{number:02}_":1"#)).rev().collect();
+    let text = format!(r#"[{{"n":"a","v":1,{}}}]"#, labels.join(","));
+    for _ in 0..5 {
+        assert!(problems(&pack(&text))[0].contains("\"l00_\""), "{:?}", problems(&pack(&text)));
+    }
+}

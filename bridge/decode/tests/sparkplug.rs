@@ -6,7 +6,8 @@ mod support;
 
 use support::{Site, problems, readings, units};
 use tidegate_decode::DecodeConfig;
-use tidegate_telemetry::{Decoded, Effect, Reason, Value};
+use tidegate_telemetry::{Decoded, Effect, Publication, Reason, Value};
+use tidegate_testing::publication;
 use tidegate_testing::sparkplug::{Field, Metric, message};
 
 const T: u64 = 1_486_144_502_122;
@@ -166,6 +167,106 @@ fn a_lost_message_has_the_node_asked_for_its_births_and_again_until_they_come() 
     say(&mut site, "DBIRTH", "dbirth");
     site.now_ms += 100_000;
     assert!(data(&mut site, 2, &[]).effects.is_empty());
+}
+
+#[test]
+fn a_node_whose_births_lack_a_metric_is_not_asked_at_the_rate_of_its_data() {
+    let mut site = plant();
+    let (mut asked, mut seq) = (0, 1_u8);
+    let mut lacking = |site: &mut Site| {
+        seq = seq.wrapping_add(1);
+        let unknown = Metric { alias: Some(9_999), value: Some(Field::Float(1.0)), ..Metric::default() };
+        let is_asked = is_rebirth(&data(site, seq, &[unknown]).effects);
+        if is_asked {
+            say(site, "NBIRTH", "nbirth");
+            say(site, "DBIRTH", "dbirth");
+            seq = 1;
+        }
+        is_asked
+    };
+    for second in 0..3_600 {
+        site.now_ms += 1000;
+        asked += usize::from(lacking(&mut site));
+        if second % 1_000 == 0 {
+            site.restart(DecodeConfig::default());
+        }
+    }
+    assert!((2..=12).contains(&asked), "{asked} times in an hour");
+    site.now_ms += 100_000;
+    assert!(!lacking(&mut site), "it was asked a while ago, and its births did not say it");
+    for pause_ms in [600_000, 10_000, 20_000] {
+        site.now_ms += pause_ms;
+        assert!(lacking(&mut site), "after a quiet while it is asked as at first");
+    }
+}
+
+#[test]
+fn a_node_belongs_to_who_bore_it_and_what_others_say_of_it_is_not_remembered() {
+    let by = |site: &mut Site, principal: &str, kind: &str, payload: Vec<u8>| {
+        site.publish(Publication { principal: principal.into(), ..publication(&topic(kind), payload) })
+    };
+    let alias = |site: &mut Site| by(site, "line", "DDATA", payload("ddata-by-alias"));
+    let mut site = Site::new();
+    by(&mut site, "line", "NBIRTH", payload("nbirth"));
+    by(&mut site, "line", "DBIRTH", payload("dbirth"));
+    let expected = readings(&alias(&mut site));
+    assert_eq!(expected.len(), 1);
+    let other = Metric { name: Some("Other"), alias: Some(19), value: Some(Field::Float(1.0)), ..Metric::default() };
+    for stranger in ["press", "anonymous"] {
+        for (kind, payload) in [
+            ("NBIRTH", message(T, Some(0), &[other])),
+            ("DBIRTH", message(T, Some(1), &[other])),
+            ("NDEATH", payload("ndeath-3")),
+            ("DDEATH", payload("ddeath")),
+        ] {
+            let told = by(&mut site, stranger, kind, payload);
+            assert_eq!(told.rejection.unwrap().reason, Reason::IdentityConflict, "{stranger} {kind}");
+            assert_eq!(
+                (told.readings.len(), told.availability.len(), told.effects.len()),
+                (0, 0, 0),
+                "{stranger} {kind}"
+            );
+        }
+        let data = by(&mut site, stranger, "DDATA", message(T, Some(77), &[other]));
+        assert!(data.effects.is_empty(), "nobody else has it asked");
+        let said = alias(&mut site);
+        assert_eq!((readings(&said), said.effects.len()), (expected.clone(), 0), "{stranger}");
+        site.restart(DecodeConfig::default());
+    }
+    let told = by(&mut site, "press", "NBIRTH", message(T, Some(0), &[other]));
+    assert!(problems(&told)[0].contains("belongs to \"line\""), "{:?}", problems(&told));
+
+    // One that is not named, as behind another broker or from what it kept, is let in, and takes nothing over.
+    let born = by(&mut site, "", "DBIRTH", payload("dbirth"));
+    assert_eq!((born.readings.len(), born.rejection.unwrap().reason), (1, Reason::NotUnderstood), "a data set is none");
+    assert_eq!(by(&mut site, "press", "DDEATH", payload("ddeath")).rejection.unwrap().reason, Reason::IdentityConflict);
+    // A death does not give it away, and an erasure does.
+    by(&mut site, "line", "NDEATH", payload("ndeath-3"));
+    let told = by(&mut site, "press", "NBIRTH", payload("nbirth"));
+    assert_eq!(told.rejection.unwrap().reason, Reason::IdentityConflict);
+    site.erase(NODE);
+    assert_eq!(problems(&by(&mut site, "press", "NBIRTH", payload("nbirth"))), [""; 0]);
+}
+
+#[test]
+fn history_of_a_time_to_come_is_left_out_and_told() {
+    let mut site = plant();
+    let kept = |ms: i64| Metric {
+        alias: Some(19),
+        time_ms: Some(ms as u64),
+        is_historical: true,
+        value: Some(Field::Float(1.0)),
+        ..Metric::default()
+    };
+    let now_ms = site.now_ms;
+    let said = data(&mut site, 2, &[kept(now_ms - 1), kept(now_ms + 60_000), kept(now_ms + 60_001), kept(now_ms * 2)]);
+    let times: Vec<i64> = said.history[0].points.iter().map(|(ms, _)| *ms).collect();
+    assert_eq!(times, [now_ms - 1, now_ms + 60_000]);
+    assert_eq!(said.rejection.as_ref().unwrap().reason, Reason::TimeAhead);
+    assert!(problems(&said)[0].contains("and 1 more"), "{:?}", problems(&said));
+    site.now_ms = 5_000;
+    let said = data(&mut site, 3, &[kept(now_ms)]);
+    assert_eq!((said.history[0].points.len(), problems(&said).len()), (1, 0), "our own clock is not set");
 }
 
 #[test]

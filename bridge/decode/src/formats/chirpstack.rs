@@ -4,14 +4,16 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use tidegate_telemetry::{Availability, Decoded, PowerSource, Reason, Rejection, Value};
+use tidegate_telemetry::{Availability, Decoded, Frozen, PowerSource, Reason, Rejection, Value};
 
 use crate::flaws::Flaws;
-use crate::format::{Format, FormatEntry, Input};
+use crate::format::{Format, FormatEntry, Input, StateError};
 use crate::gather::Place;
+use crate::sources::Sources;
 
 use super::json;
 use super::parts::{date, part, whole};
@@ -20,12 +22,25 @@ use super::radio::{Added, Heard, Located, Registered, Uplink, describe};
 pub(super) const CHIRPSTACK: FormatEntry = FormatEntry {
     name: "chirpstack",
     meaning: "LoRaWAN through ChirpStack",
-    new: |_| Box::new(ChirpStack { added: Added::new() }),
+    new: |config| Box::new(ChirpStack { added: Added::new(), powers: Sources::new(config.sources_max) }),
 };
+
+/// Hexadecimal digits of a DevEUI.
+const EUI_DIGITS: usize = 16;
 
 #[derive(Debug)]
 struct ChirpStack {
     added: Added,
+    /// By DevEUI where the power comes from: a status says so, and uplinks do not.
+    powers: Sources<Power>,
+}
+
+/// Where the power of a device comes from, as the first who said so says.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Power {
+    source: Option<PowerSource>,
+    /// Empty: nobody who is named.
+    principal: Arc<str>,
 }
 
 /// An event of any kind.
@@ -71,11 +86,12 @@ struct DeviceInfo<'a> {
 
 impl Format for ChirpStack {
     fn recognizes(&self, input: &Input<'_>) -> bool {
-        input.topic.starts_with("application/") && split(input.topic).is_some()
+        input.topic.starts_with("application/") && split(input.topic).is_some_and(|topic| topic.is_meant(input))
     }
 
     fn decode(&mut self, input: &mut Input<'_>, out: &mut Decoded) -> Result<(), Rejection> {
-        let (eui, event) = split(input.topic).ok_or_else(unknown_topic)?;
+        let Topic { eui, kind, event } = split(input.topic).ok_or_else(unknown_topic)?;
+        let event = if kind == "event" { event } else { "" };
         if !matches!(event, "up" | "status" | "join" | "location" | "integration" | "log") {
             return Ok(());
         }
@@ -92,12 +108,50 @@ impl Format for ChirpStack {
             "log" => said.log(&mut flaws),
             _ => self.reading(event, &said, &place, input, out, &mut flaws),
         }
-        describe(&place, said.registered(&info, &mut flaws).facts(input), out);
+        let power = self.power(eui, said.power(&mut flaws), input);
+        describe(&place, said.registered(&info, power).facts(input), out);
         flaws.into_result(&mut out.further)
+    }
+
+    fn forget(&mut self, device: &str) {
+        self.powers.remove(device);
+    }
+
+    fn remembers(&self, device: &str) -> bool {
+        self.powers.get(device).is_some()
+    }
+
+    fn freeze(&self) -> Option<Frozen> {
+        Some(self.powers.freeze())
+    }
+
+    fn restore(&mut self, state: &[u8]) -> Result<(), StateError> {
+        self.powers.restore(state)
     }
 }
 
 impl ChirpStack {
+    /// Where the power of a device comes from, as it says now or said last.
+    fn power(&mut self, eui: &str, said: Option<PowerSource>, input: &Input<'_>) -> Option<PowerSource> {
+        let (principal, known) = (input.principal(), self.powers.used(eui, input.position));
+        // What a stranger says is for the device's owner to refuse, and not to be repeated as its own.
+        let is_strange = known.is_some_and(|known| {
+            !known.principal.is_empty() && !principal.is_empty() && *known.principal != *principal
+        });
+        let source = known.and_then(|known| known.source);
+        if is_strange || said.is_none() {
+            return said.or(source.filter(|_| !is_strange));
+        }
+        if source != said {
+            let known = self.powers.of(eui, input.position);
+            known.source = said;
+            if known.principal.is_empty() {
+                known.principal = principal.into();
+            }
+        }
+        said
+    }
+
     fn reading(
         &self,
         event: &str,
@@ -146,18 +200,22 @@ impl<'a> Event<'a> {
         })
     }
 
-    fn registered<'i>(&self, info: &'i DeviceInfo<'_>, flaws: &mut Flaws) -> Registered<'i> {
+    fn power(&self, flaws: &mut Flaws) -> Option<PowerSource> {
+        let external = part("externalPowerSource", self.external_power_source, flaws);
+        external.map(|external: bool| if external { PowerSource::Mains } else { PowerSource::Battery })
+    }
+
+    fn registered<'i>(&self, info: &'i DeviceInfo<'_>, power: Option<PowerSource>) -> Registered<'i> {
         let tag = |names: &[&str]| {
             let named = |(key, _): &(&Cow<'_, str>, _)| names.iter().any(|name| name.eq_ignore_ascii_case(key));
             info.tags.iter().find(named).map(|(_, value)| &**value)
         };
-        let power = part("externalPowerSource", self.external_power_source, flaws);
         Registered {
             name: Some(&info.device_name),
             model: tag(&["model"]).or(Some(&info.device_profile_name)),
             maker: tag(&["maker", "manufacturer", "vendor", "brand"]),
             firmware: tag(&["firmware", "version"]),
-            power: power.map(|external: bool| if external { PowerSource::Mains } else { PowerSource::Battery }),
+            power,
         }
     }
 
@@ -172,13 +230,36 @@ impl<'a> Event<'a> {
     }
 }
 
-/// DevEUI and event. Levels may stand before, where a bridge puts them.
-fn split(topic: &str) -> Option<(&str, &str)> {
+/// Whose event or command a topic is of.
+#[derive(Debug, Clone, Copy)]
+struct Topic<'t> {
+    eui: &'t str,
+    /// `event` or `command`.
+    kind: &'t str,
+    event: &'t str,
+}
+
+impl Topic<'_> {
+    /// Whether the levels and the message are those of ChirpStack: either alone may be of anybody's own making.
+    fn is_meant(&self, input: &Input<'_>) -> bool {
+        const EVENTS: [&str; 9] = ["up", "status", "join", "location", "integration", "log", "ack", "txack", "error"];
+        let is_eui = self.eui.len() == EUI_DIGITS && self.eui.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let (is_known, fields) = match self.kind {
+            "event" => (EVENTS.contains(&self.event), ["\"deviceInfo\"", "\"devEUI\""]),
+            _ => (self.event == "down", ["\"fPort\"", "\"devEui\""]),
+        };
+        let has_fields = |text: &str| !text.starts_with('{') || fields.iter().any(|field| text.contains(field));
+        is_eui && is_known && input.text.map_or(true, has_fields)
+    }
+}
+
+/// The parts of a topic. Levels may stand before, where a bridge puts them.
+fn split(topic: &str) -> Option<Topic<'_>> {
     let mut levels = topic.rsplit('/');
     let (event, kind, eui, device, _) =
         (levels.next()?, levels.next()?, levels.next()?, levels.next()?, levels.next()?);
     let is_one = device == "device" && matches!(kind, "event" | "command") && levels.next() == Some("application");
-    (is_one && !eui.is_empty()).then_some((eui, if kind == "event" { event } else { "" }))
+    (is_one && !eui.is_empty()).then_some(Topic { eui, kind, event })
 }
 
 fn no_codec() -> Rejection {

@@ -13,6 +13,12 @@ use crate::single::widened;
 /// Deepest nesting that is looked at; limits of a reading are far below.
 const DEPTH_MAX: usize = 64;
 
+/// JSON of so many times the bytes is the longest there is: a control character is `\u0000`, a byte that stands for `null`
+/// may be a key in quotes. What is longer than this is none.
+const GROWTH_MAX: usize = 16;
+/// What is short may grow by so many bytes besides.
+const GROWTH_OF_SHORT: usize = 256;
+
 /// How something is packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Packing {
@@ -44,7 +50,8 @@ impl Packing {
     /// # Errors
     /// [`Reason::NotUnderstood`] where they hold something else, [`Reason::TooDeep`].
     pub(super) fn unpack(self, bytes: &[u8]) -> Result<Unpacked, Rejection> {
-        let mut reader = Reader { bytes, out: String::with_capacity(bytes.len() * 2), without_text: 0 };
+        let out_max = bytes.len() * GROWTH_MAX + GROWTH_OF_SHORT;
+        let mut reader = Reader { bytes, out: String::with_capacity(bytes.len() * 2), out_max, without_text: 0 };
         let read = match self {
             Packing::Cbor => reader.cbor(0),
             Packing::MessagePack => reader.message_pack(0),
@@ -74,6 +81,8 @@ impl Packing {
 struct Reader<'a> {
     bytes: &'a [u8],
     out: String,
+    /// Most bytes of `out`.
+    out_max: usize,
     without_text: usize,
 }
 
@@ -127,10 +136,14 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Writes the key of a map: a text as it is, anything else as a text of it.
+    /// Writes the key of a map: a text as it is, any other single value as a text of it. A map or an array is no key: as a
+    /// text of a text at each level it would double and double again.
     fn put_key(&mut self, value: impl FnOnce(&mut Self) -> Result<(), Flaw>) -> Result<(), Flaw> {
         let start = self.out.len();
         value(self)?;
+        if self.out[start..].starts_with(['{', '[']) {
+            return Err(Flaw::Wrong);
+        }
         if !self.out[start..].starts_with('"') {
             let key = self.out.split_off(start);
             self.put_text(&key);
@@ -245,6 +258,9 @@ impl<'a> Reader<'a> {
                 self.put_key(|reader| value(reader, depth + 1))?;
             }
             value(self, depth + 1)?;
+            if self.out.len() > self.out_max {
+                return Err(Flaw::Wrong);
+            }
             taken += 1;
         }
         self.out.push(if is_map { '}' } else { ']' });
@@ -401,6 +417,8 @@ mod tests {
             ("ff", "NotUnderstood"),
             ("1c", "NotUnderstood"),
             ("0000", "NotUnderstood"),
+            ("a1a000", "NotUnderstood"),
+            ("a1c1810000", "NotUnderstood"),
             ("9bffffffffffffffff00", "NotUnderstood"),
             ("7bffffffffffffffff00", "NotUnderstood"),
             ("62ff00", "NotUnderstood"),
@@ -444,11 +462,32 @@ mod tests {
             ("d7ff77359400514b67b0", "1363896240500000000"),
             ("c70cff1dcd650000000000514b67b0", "1363896240500000000"),
             ("c1", "NotUnderstood"),
+            ("818000", "NotUnderstood"),
+            ("81910000", "NotUnderstood"),
             ("ddffffffff00", "NotUnderstood"),
             ("dbffffffff00", "NotUnderstood"),
         ] {
             assert_eq!(json(Packing::MessagePack, hex), expected, "{hex}");
         }
         assert_eq!(json(Packing::MessagePack, &"91".repeat(100_000)), "TooDeep");
+    }
+
+    #[test]
+    fn json_is_at_most_some_times_as_long_as_what_is_unpacked() {
+        for (packing, value) in [
+            (Packing::Cbor, &[0xF6_u8][..]),
+            (Packing::Cbor, &[0xF9, 0, 1]),
+            (Packing::Cbor, &[0x63, 0, 0, 0]),
+            (Packing::Cbor, &[0xA1, 0xF9, 0x80, 0x01, 0xFB, 0x81, 0x12, 0x34, 0x56, 0x78, 0x9A, 0xBC, 0xDE]),
+            (Packing::Cbor, &[0xA1, 0x61, 0, 0xF6]),
+            (Packing::MessagePack, &[0xC0]),
+            (Packing::MessagePack, &[0x81, 0xC2, 0xC2]),
+            (Packing::MessagePack, &[0xA3, 0, 0, 0]),
+        ] {
+            let head: &[u8] = if packing == Packing::Cbor { &[0x9A, 0, 1, 0, 0] } else { &[0xDD, 0, 1, 0, 0] };
+            let bytes = [head, &value.repeat(1 << 16)].concat();
+            let text = packing.unpack(&bytes).unwrap().text;
+            assert!(text.len() <= bytes.len() * 8, "{value:X?}: {} of {}", text.len(), bytes.len());
+        }
     }
 }

@@ -5,12 +5,12 @@
 //! metric. A record without a name of its own is named by its unit, as in RFC 8428 section 5.1.4.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use serde::Deserialize;
 use tidegate_telemetry::{Decoded, Description, DeviceDescription, DeviceFacts, MetricFacts, Reason, Rejection};
-use tidegate_telemetry::{StateClass, Value};
+use tidegate_telemetry::{StateClass, Value, unix_ms};
 
 use crate::flaws::Flaws;
 use crate::format::{Format, FormatEntry, Input};
@@ -293,8 +293,27 @@ impl<'a> Base<'a> {
             return time::from_number(seconds).map(Some);
         }
         let since_ms = (seconds * 1e3).round();
-        Ok((since_ms != 0.0).then(|| input.received_ms().saturating_add(since_ms as i64)))
+        if since_ms == 0.0 {
+            return Ok(None);
+        }
+        let received_ms = input.received_ms();
+        let at_ms = received_ms.saturating_add(since_ms as i64);
+        let is_plausible =
+            if is_dated(received_ms) { is_dated(at_ms) } else { since_ms.abs() < RELATIVE_BELOW_S * 1e3 };
+        if is_plausible { Ok(Some(at_ms)) } else { Err(implausible(seconds)) }
     }
+}
+
+/// Whether a time, Unix ms, is between 2001 and 2200.
+fn is_dated(ms: i64) -> bool {
+    unix_ms(ms) == Some(ms)
+}
+
+fn implausible(seconds: f64) -> Rejection {
+    let detail = format!(
+        "a time {seconds} s from the receipt is not between 2001 and 2200: correct it; the values count as of their receipt"
+    );
+    Rejection::new(Reason::InvalidTime, detail)
 }
 
 /// Device and metric of a record.
@@ -377,7 +396,7 @@ fn must_understand(record: &str) -> Option<Rejection> {
     if !record.contains("_\"") {
         return None;
     }
-    let labels: HashMap<Cow<'_, str>, serde::de::IgnoredAny> = serde_json::from_str(record).ok()?;
+    let labels: BTreeMap<Cow<'_, str>, serde::de::IgnoredAny> = serde_json::from_str(record).ok()?;
     let label: String = labels.keys().find(|label| label.ends_with('_'))?.chars().take(40).collect();
     let detail = format!("a record has {label:?}, which has to be understood and is not: the others count");
     Some(Rejection::new(Reason::NotUnderstood, detail))

@@ -86,7 +86,8 @@ struct Topic<'t> {
 
 impl Format for TheThingsStack {
     fn recognizes(&self, input: &Input<'_>) -> bool {
-        Topic::of(input.topic).is_some()
+        input.topic.starts_with("v3/")
+            && Topic::of(input.topic).is_some_and(|topic| topic.has_known_event() && topic.is_meant(input))
     }
 
     fn decode(&mut self, input: &mut Input<'_>, out: &mut Decoded) -> Result<(), Rejection> {
@@ -174,6 +175,25 @@ impl<'t> Topic<'t> {
         let (device, event) = rest.split_once('/')?;
         let is_one = !application.is_empty() && !application.contains('/') && !device.is_empty();
         is_one.then_some(Topic { application, device, event })
+    }
+
+    /// Whether it is an event of The Things Stack, whatever becomes of it.
+    fn has_known_event(&self) -> bool {
+        match self.event.split_once('/') {
+            None => matches!(self.event, "up" | "join"),
+            Some(("down", what)) => {
+                matches!(what, "push" | "replace" | "queued" | "sent" | "ack" | "nack" | "failed")
+            }
+            Some(_) => matches!(self.event, "up/normalized" | "location/solved" | "service/data"),
+        }
+    }
+
+    /// Whether its network or its message is one of The Things Stack: the levels alone may be those of anybody's own topics.
+    fn is_meant(&self, input: &Input<'_>) -> bool {
+        let is_of_network = |text: &str| {
+            self.application.contains('@') || text.contains("\"end_device_ids\"") || text.contains("\"uplink_message\"")
+        };
+        input.text.is_ok_and(|text| text.starts_with('{') && is_of_network(text))
     }
 }
 

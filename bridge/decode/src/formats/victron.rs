@@ -49,7 +49,11 @@ struct Message<'a> {
 
 /// The parts of a topic.
 struct Topic<'t> {
+    /// What a bridge put in front, with its slash: `boat/`, or nothing.
+    before: &'t str,
     portal: &'t str,
+    /// The portal, and what was put in front: two bridges may carry the same portal.
+    source: &'t str,
     /// Service and instance, `battery/258`, and the path below.
     path: Option<(&'t str, &'t str)>,
 }
@@ -95,7 +99,7 @@ impl Format for Victron {
 
 impl Victron {
     fn keep_alive(&mut self, topic: &Topic<'_>, input: &Input<'_>, out: &mut Decoded) {
-        let portal = self.portals.of(topic.portal, input.position);
+        let portal = self.portals.of(topic.source, input.position);
         let now_ms = input.received_ms();
         let since_ms = portal.asked_ms.and_then(|asked_ms| now_ms.checked_sub(asked_ms)).filter(|since| *since >= 0);
         if since_ms.is_some_and(|since_ms| since_ms < ASK_AGAIN_MS) {
@@ -106,19 +110,21 @@ impl Victron {
             Some(since_ms) if since_ms < WAS_SILENT_MS => br#"{"keepalive-options":["suppress-republish"]}"#.as_slice(),
             _ => b"{}",
         };
-        let topic = format!("R/{}/keepalive", topic.portal);
+        let topic = format!("{}R/{}/keepalive", topic.before, topic.portal);
         out.effects.push(Effect { topic, payload: Bytes::from_static(payload), qos: Qos::AtMostOnce });
     }
 }
 
 impl<'t> Topic<'t> {
     fn of(topic: &'t str) -> Option<Self> {
-        let rest = topic.strip_prefix("N/").or_else(|| topic.split_once("/N/").map(|(_, rest)| rest))?;
-        let (portal, rest) = rest.split_once('/')?;
+        let begin = if topic.starts_with("N/") { 0 } else { topic.find("/N/")? + 1 };
+        let (before, rest) = topic.split_at(begin);
+        let (portal, rest) = rest["N/".len()..].split_once('/')?;
+        let source = if before.is_empty() { portal } else { &topic[..begin + "N/".len() + portal.len()] };
         let mut levels = rest.splitn(3, '/');
         let (service, instance, path) = (levels.next()?, levels.next(), levels.next());
         let path = instance.zip(path).map(|(instance, path)| (&rest[..service.len() + 1 + instance.len()], path));
-        (!portal.is_empty()).then_some(Topic { portal, path })
+        (!portal.is_empty()).then_some(Topic { before, portal, source, path })
     }
 
     fn is_of_venus(&self) -> bool {

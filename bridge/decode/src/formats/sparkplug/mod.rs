@@ -110,11 +110,13 @@ impl Sparkplug {
         out: &mut Decoded,
         flaws: &mut Flaws,
     ) -> Result<(), Rejection> {
+        self.is_its(input)?;
         let place = place(topic, input)?;
         let (seq, position) = (seq(payload), input.position);
         let (table, bd_seq) = read_birth(payload, &place, input, out, flaws);
         out.availability.push(Availability { device: place.device, is_connected: true });
         let node = self.nodes.of(&self.name, position);
+        node.belongs_to(input.principal());
         match topic.device {
             None => node.is_born(Arc::new(table), seq, bd_seq),
             Some(device) => {
@@ -129,6 +131,12 @@ impl Sparkplug {
         self.bound(topic, flaws);
         self.ask(topic, input, out);
         Ok(())
+    }
+
+    /// Whether the node at hand is the publisher's: what others say of it is not remembered.
+    fn is_its(&self, input: &Input<'_>) -> Result<(), Rejection> {
+        let owner = self.nodes.get(&self.name).and_then(|node| node.owner_other_than(input.principal()));
+        owner.map_or(Ok(()), |owner| Err(conflict(&self.name, owner, input.principal())))
     }
 
     /// Forgets what was born last where a node says more than there is room for.
@@ -154,12 +162,13 @@ impl Sparkplug {
         out: &mut Decoded,
         flaws: &mut Flaws,
     ) -> Result<(), Rejection> {
+        let is_its = self.is_its(input).is_ok();
         let node = self.nodes.of(&self.name, input.position);
         let table = match topic.device {
             None => node.born.clone(),
             Some(device) => node.devices.get(device).cloned().flatten(),
         };
-        if node.born.is_some() {
+        if node.born.is_some() && is_its {
             node.count(seq(payload));
         }
         let place = match &table {
@@ -167,10 +176,12 @@ impl Sparkplug {
             None => place(topic, input)?,
         };
         let is_complete = read_data(payload, &place, table.as_deref(), input, out, flaws);
-        if node.born.is_none() || table.is_none() || !is_complete {
-            node.needs_birth();
+        if is_its {
+            if node.born.is_none() || table.is_none() || !is_complete {
+                node.needs_birth();
+            }
+            self.ask(topic, input, out);
         }
-        self.ask(topic, input, out);
         Ok(())
     }
 
@@ -182,6 +193,7 @@ impl Sparkplug {
         input: &mut Input<'_>,
         out: &mut Decoded,
     ) -> Result<(), Rejection> {
+        self.is_its(input)?;
         let device = input.name("Sparkplug topic", &topic.device_id())?;
         let node = self.nodes.of(&self.name, input.position);
         let gone = |device| Availability { device, is_connected: false };
@@ -359,6 +371,14 @@ fn without_birth(device: &str, metric: &Metric<'_>) -> Rejection {
     };
     let detail = format!("no birth of {device:?} said what {what} is: its node was asked to send its births again");
     Rejection::new(Reason::NotUnderstood, detail)
+}
+
+fn conflict(node: &str, owner: &str, principal: &str) -> Rejection {
+    let detail = format!(
+        "the node {node:?} belongs to {owner:?}, but {principal:?} sent a birth or death of it: nothing of it was taken, give \
+         each node a name of its own"
+    );
+    Rejection::new(Reason::IdentityConflict, detail)
 }
 
 fn broken() -> Rejection {

@@ -12,6 +12,8 @@ use crate::gather::Place;
 const ASK_AGAIN_MS: i64 = 10_000;
 /// So often the time between two requests doubles.
 const DOUBLINGS_MAX: u8 = 6;
+/// A node of which nothing was missing for this long, ms, is asked without a pause again.
+const QUIET_MS: i64 = 600_000;
 
 /// A node and the devices behind it. Tables are shared with what a checkpoint holds: between births a message changes only the
 /// numbers beside them.
@@ -31,9 +33,33 @@ pub(super) struct Node {
     asked_ms: Option<i64>,
     /// How often it was asked in vain.
     asked: u8,
+    /// Unix ms at which a birth was wanted last.
+    #[serde(default)]
+    wanted_ms: Option<i64>,
+    /// Who was first to send a birth of it: nobody else may say what it has. `None`: nobody proved or was named yet.
+    #[serde(default)]
+    owner: Option<Arc<str>>,
 }
 
 impl Node {
+    /// Who it belongs to, where that is somebody else. A publisher that is not named, as behind another broker, may be anybody.
+    pub(super) fn owner_other_than(&self, principal: &str) -> Option<&Arc<str>> {
+        self.owner.as_ref().filter(|owner| !principal.is_empty() && ***owner != *principal)
+    }
+
+    /// Has it belong to the first who is named.
+    pub(super) fn belongs_to(&mut self, principal: &str) {
+        if self.owner.is_none() && !principal.is_empty() {
+            self.owner = Some(principal.into());
+        }
+    }
+
+    /// One of which nothing is known, but that it was asked, and by whom it is spoken for.
+    fn unborn(&self) -> Node {
+        let Node { asked_ms, asked, wanted_ms, .. } = *self;
+        Node { bd_seq: self.bd_seq, asked_ms, asked, wanted_ms, owner: self.owner.clone(), ..Node::default() }
+    }
+
     /// Counts a message. One that was lost before it may have been a birth.
     pub(super) fn count(&mut self, seq: u8) {
         let is_again = seq == self.seq;
@@ -44,12 +70,13 @@ impl Node {
     /// The node says all of it anew: so will its devices.
     pub(super) fn is_born(&mut self, table: Arc<Table>, seq: u8, bd_seq: Option<u64>) {
         Arc::make_mut(&mut self.devices).values_mut().for_each(|device| *device = None);
-        *self = Node { born: Some(table), devices: Arc::clone(&self.devices), seq, bd_seq, ..Node::default() };
+        let devices = Arc::clone(&self.devices);
+        *self = Node { born: Some(table), devices, seq, bd_seq, ..self.unborn() };
     }
 
     /// Nothing it said before holds.
     pub(super) fn is_dead(&mut self) {
-        *self = Node { bd_seq: self.bd_seq, ..Node::default() };
+        *self = self.unborn();
     }
 
     pub(super) fn needs_birth(&mut self) {
@@ -57,11 +84,19 @@ impl Node {
     }
 
     /// Whether it is to be asked for its births now (Unix ms). A request may be lost, so it is repeated; a node that never
-    /// answers is asked less and less.
+    /// answers is asked less and less, and so is one whose births do not say what is missing.
     pub(super) fn is_to_be_asked(&mut self, now_ms: i64) -> bool {
+        if !self.wants_birth {
+            return false;
+        }
+        let was_quiet = self.wanted_ms.is_none_or(|wanted_ms| !(wanted_ms..wanted_ms + QUIET_MS).contains(&now_ms));
+        if was_quiet {
+            (self.asked_ms, self.asked) = (None, 0);
+        }
+        self.wanted_ms = Some(now_ms);
         let pause_ms = ASK_AGAIN_MS << self.asked.saturating_sub(1).min(DOUBLINGS_MAX);
         let is_due = self.asked_ms.is_none_or(|asked_ms| !(asked_ms..asked_ms + pause_ms).contains(&now_ms));
-        if !self.wants_birth || !is_due {
+        if !is_due {
             return false;
         }
         (self.asked_ms, self.asked) = (Some(now_ms), self.asked.saturating_add(1));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tidegate_telemetry::{Decoded, Description, DeviceDescription, DeviceFacts, ImportedSeries, MetricFacts, Reading};
-use tidegate_telemetry::{Reason, Rejection, Value};
+use tidegate_telemetry::{Reason, Rejection, Value, unix_ms};
 
 use crate::flaws::Flaws;
 use crate::format::Input;
@@ -17,6 +17,8 @@ use super::wire::{Metric, Raw, Template};
 
 /// So many of the last series of history are looked at for one of the same metric.
 const SEARCHED_MAX: usize = 8;
+/// What was kept may be stamped so much after its receipt, ms: clocks differ.
+const AHEAD_MAX_MS: i64 = 60_000;
 /// `Quality` of a value that is good (Eclipse Sparkplug 3.0 section 6.4.13); bad is 0, stale is 500.
 const GOOD: u64 = 192;
 
@@ -100,6 +102,13 @@ impl<'t, 'i, 'o> Take<'t, 'i, 'o> {
             let detail = format!("{metric:?} is a historical value without a time: it was left out, send it with one");
             return self.flaws.add(Rejection::new(Reason::InvalidTime, detail));
         };
+        if self.is_ahead(time_ms) {
+            let detail = format!(
+                "{metric:?} is a historical value of a time to come: it was left out, set the clock of {:?}",
+                self.place.device
+            );
+            return self.flaws.add(Rejection::new(Reason::TimeAhead, detail));
+        }
         let Place { device, group } = self.place;
         let last = self.history.iter_mut().rev().take(SEARCHED_MAX).find(|series| series.metric == *metric);
         match last {
@@ -111,6 +120,12 @@ impl<'t, 'i, 'o> Take<'t, 'i, 'o> {
                 points: vec![(time_ms, value)],
             }),
         }
+    }
+
+    /// Whether a time lies after the receipt, by a clock of ours that is set.
+    fn is_ahead(&self, time_ms: i64) -> bool {
+        let received_ms = self.input.received_ms();
+        unix_ms(received_ms) == Some(received_ms) && time_ms > received_ms.saturating_add(AHEAD_MAX_MS)
     }
 
     fn value(&mut self, name: &str, datatype: u32, metric: &Metric<'_>) -> Result<Option<Value>, Untaken> {
@@ -166,6 +181,15 @@ impl<'t, 'i, 'o> Take<'t, 'i, 'o> {
         let Ok(template) = Template::read(bytes) else { return self.flaws.add(broken_metric()) };
         if template.is_definition {
             return;
+        }
+        // Each member is below this name: a long one would be copied for each.
+        let max = self.input.config.name_bytes_max;
+        if name.len() > max {
+            let detail = format!(
+                "a template has a name of {} bytes, more than decode.name_bytes_max ({max}): it was left out",
+                name.len()
+            );
+            return self.flaws.add(Rejection::new(Reason::InvalidName, detail));
         }
         if depth >= self.input.config.depth_max {
             let max = self.input.config.depth_max;
